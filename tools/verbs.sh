@@ -1,0 +1,71 @@
+# shellcheck shell=sh disable=SC2154,SC2086 # dev sets $root, get.sh $deno; lists of packages are split on purpose
+# What each verb of dev does. $root is the current folder.
+
+cluster=$root/tests/cluster/cluster
+
+verb_get() {
+	# All at once: each call of apt costs seconds.
+	packages $PACKAGES_GET $PACKAGES_CHECK $PACKAGES_BPF $PACKAGES_BUILD $PACKAGES_TEST
+	get_deno
+	get_go
+	"$cluster" deps
+}
+
+verb_deno() {
+	get_deno
+	exec "$deno" "$@"
+}
+
+verb_check() {
+	packages $PACKAGES_CHECK
+	get_deno
+	. "$root/tools/check.sh"
+	check_all
+}
+
+verb_fix() {
+	packages $PACKAGES_CHECK
+	get_deno
+	. "$root/tools/check.sh"
+	"$deno" fmt -q
+	"$deno" lint -q --fix
+	c_files | xargs -r "clang-format-$CLANG_VERSION" -i
+}
+
+verb_cluster() {
+	case ${1:-} in
+	up | build | deps | '')
+		get_deno
+		get_go
+		"$cluster" deps
+		export PMZ_DENO="$deno"
+		;;
+	esac
+	exec "$cluster" "$@"
+}
+
+verb_bpf() {
+	packages $PACKAGES_BPF
+	get_deno
+	exec "$deno" run -A build/bpf.ts "$@"
+}
+
+verb_build() {
+	packages $PACKAGES_BUILD
+	get_deno
+	exec "$deno" run -A --frozen build/build.ts "$@"
+}
+
+verb_demo() {
+	verb_get
+	"$deno" run -A --frozen build/build.ts
+	export PMZ_DENO="$deno"
+	"$cluster" build
+	exec "$deno" run -A --frozen tests/e2e/demo.ts "$@"
+}
+
+verb_test() {
+	verb_get
+	export PMZ_DENO="$deno"
+	exec "$deno" run -A --frozen tests/run.ts "$@"
+}
