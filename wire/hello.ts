@@ -1,0 +1,79 @@
+/**
+ * Every protocol of pmz begins with a hello: which protocol, which version, which optional features. Two ends
+ * agree on the lower version, if both still speak it, and on the features that both name.
+ */
+
+/** The protocols that pmz's processes speak with each other. */
+export type ProtocolName = "control" | "helper" | "tunnel" | "reversed-tunnel" | "handover";
+
+/** What one end says of itself first. */
+export interface Hello {
+  readonly protocol: ProtocolName;
+  /** The newest version that it speaks. */
+  readonly version: number;
+  /** The oldest version that it still speaks. */
+  readonly oldest: number;
+  /** Optional abilities by name; unknown ones are ignored. */
+  readonly features: readonly string[];
+  /** The release of pmz, for messages only: nothing is decided by it. */
+  readonly release: string;
+}
+
+/** What two ends have agreed on. */
+export interface Agreement {
+  readonly version: number;
+  readonly features: ReadonlySet<string>;
+}
+
+/** Two ends that have no version in common, or speak of different protocols. */
+export class HelloMismatch extends Error {
+  override name = "HelloMismatch";
+}
+
+/**
+ * What `ours` and `theirs` agree on.
+ * @throws {HelloMismatch} when they have no version in common; the message says which side is too old.
+ */
+export function agree(ours: Hello, theirs: Hello): Agreement {
+  if (ours.protocol !== theirs.protocol) {
+    throw new HelloMismatch(`the other side speaks "${theirs.protocol}", not "${ours.protocol}"`);
+  }
+  const version = Math.min(ours.version, theirs.version);
+  if (version < ours.oldest) {
+    throw new HelloMismatch(
+      `the other side (pmz ${theirs.release}) is too old for this pmz ${ours.release}: update it`,
+    );
+  }
+  if (version < theirs.oldest) {
+    throw new HelloMismatch(
+      `this pmz ${ours.release} is too old for the other side (pmz ${theirs.release}): update it`,
+    );
+  }
+  const features = new Set(ours.features.filter((feature) => theirs.features.includes(feature)));
+  return { version, features };
+}
+
+/**
+ * Reads a hello that came from outside.
+ * @throws {HelloMismatch} when it isn't one.
+ */
+export function parseHello(raw: unknown): Hello {
+  const hello = raw as Partial<Record<keyof Hello, unknown>> | null;
+  if (
+    typeof hello !== "object" || hello === null || typeof hello.protocol !== "string" ||
+    !isVersion(hello.version) || !isVersion(hello.oldest) || !Array.isArray(hello.features) ||
+    hello.features.length > 64 || !hello.features.every((f) => typeof f === "string" && f.length <= 64) ||
+    typeof hello.release !== "string" || hello.release.length > 64
+  ) throw new HelloMismatch("the other side's hello makes no sense: is it pmz?");
+  return {
+    protocol: hello.protocol as ProtocolName,
+    version: hello.version,
+    oldest: hello.oldest,
+    features: hello.features as string[],
+    release: hello.release,
+  };
+}
+
+function isVersion(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 1_000_000;
+}

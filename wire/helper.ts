@@ -1,0 +1,75 @@
+/**
+ * What a user's daemon may ask of its root helper, over a SOCK_SEQPACKET unix socket: one JSON message a request, at
+ * most 256 KiB, descriptors beside it by SCM_RIGHTS; one answer each, in order. Everything dies with the socket.
+ *
+ * What the helper grants was fixed at its start by whoever gave sudo's password (HelperGrant); no request widens it.
+ */
+import type { Hello } from "./hello.ts";
+
+export const HELPER_VERSION = 1;
+/** The helper's folder for a user: root's, 0711; the socket in it 0600 and the user's. */
+export const helperFolder = (uid: number): string => `/run/pmz/${uid}`;
+export const helperSocket = (uid: number): string => `${helperFolder(uid)}/helper.sock`;
+/** Bytes of a request or answer. */
+export const LONGEST_MESSAGE = 256 * 1024;
+
+/** Fixed when the helper starts: on its command line, behind sudo. */
+export interface HelperGrant {
+  /** The user whose sockets are touched, and no others. */
+  readonly uid: number;
+  /** Ranges that may be captured besides RFC 1918, 100.64/10 and ULA, in CIDR notation. */
+  readonly ranges: readonly string[];
+  /** Addresses and ranges that are never captured, whatever the daemon says. */
+  readonly never: readonly string[];
+  /** Routes at most. */
+  readonly cap: number;
+}
+
+/** What a captured address answers: a pod's takes any port, a Service's only those that a ready endpoint serves. */
+export type CapturedPorts = "any" | readonly ServedPort[];
+export interface ServedPort {
+  readonly protocol: "tcp" | "udp";
+  readonly port: number;
+  /** Whether a ready endpoint serves it now; if not, the connect is refused at once. */
+  readonly served: boolean;
+}
+
+/** A nameserver of the laptop, and the daemon's stand-in to which the user's queries for it go. */
+export interface StandIn {
+  /** As in resolv.conf: "10.77.255.254", "127.0.0.53". */
+  readonly nameserver: string;
+  /** A loopback address and port that the daemon listens on (UDP and TCP): "127.77.0.1:40053". */
+  readonly standIn: string;
+}
+
+export type HelperRequest =
+  | { readonly ask: "hello"; readonly hello: Hello }
+  /** Descriptors beside it: listening TCP sockets of the daemon on loopback, one for each data worker, `family` alike. */
+  | { readonly ask: "listeners"; readonly family: 4 | 6 }
+  /** Adds or changes captured addresses; an address that is there gets the new ports. */
+  | {
+    readonly ask: "capture";
+    readonly add: readonly { readonly address: string; readonly ports: CapturedPorts }[];
+  }
+  | { readonly ask: "release"; readonly addresses: readonly string[] }
+  /** Replaces the stand-ins. Descriptors beside it: for each, its UDP and its TCP socket, in order. None: queries pass. */
+  | { readonly ask: "names"; readonly standIns: readonly StandIn[] };
+
+/** Answers carry what was done; a refusal of a part is no error of the whole. */
+export type HelperAnswer =
+  | {
+    readonly ok: true;
+    readonly hello: Hello;
+    /** The user's own pmz address, the source of all captured connections: "198.18.255.254". */
+    readonly address: string;
+    readonly device: string;
+    /** The routing table of the user. */
+    readonly table: number;
+  }
+  | { readonly ok: true; readonly refused: readonly { readonly address: string; readonly why: string }[] }
+  /** To "names": beside it comes one descriptor, the beat map (BPF_F_MMAPABLE array, one u64: CLOCK_MONOTONIC in ns). */
+  | { readonly ok: true; readonly beat: boolean }
+  | { readonly ok: true }
+  | { readonly ok: false; readonly code: HelperErrorCode; readonly error: string };
+
+export type HelperErrorCode = "bad-request" | "refused" | "limit" | "unsupported" | "internal";

@@ -1,0 +1,34 @@
+/** Names and numbers that laptop and cluster have to agree on. */
+
+/** Where the gateway runs (restricted Pod Security). */
+export const GATEWAY_NAMESPACE = "pmz";
+/** Where the node agent runs (privileged Pod Security). */
+export const NODE_NAMESPACE = "pmz-node";
+
+/** Ports, on loopback of the agents' pods only: the API server's port-forward is the sole way in. */
+export const ports = {
+  /** gateway: the tunnel; the laptop is the HTTP/2 client. */
+  gateway: 8100,
+  /** relay (node agent): the reversed tunnel; relay is the HTTP/2 client of a connection that the laptop made. */
+  relay: 8200,
+} as const;
+
+/** Labels on everything that pmz puts into a cluster. */
+export const labels = {
+  partOf: "app.kubernetes.io/part-of",
+  component: "app.kubernetes.io/component",
+  name: "app.kubernetes.io/name",
+} as const;
+
+/** The label selectors by which the laptop finds the agents' pods. */
+export const selectors = {
+  gateway: "app.kubernetes.io/part-of=pmz,app.kubernetes.io/component=gateway",
+  node: "app.kubernetes.io/part-of=pmz,app.kubernetes.io/component=node",
+} as const;
+
+/** Annotation on the agents' pods: the digest of the payload that they run, "sha256:HEX". */
+export const PAYLOAD_ANNOTATION = "pmz.dev/payload";
+/** Annotation on the agents' pods: the newest and the oldest version of the tunnel protocols, "1-1". */
+export const PROTOCOL_ANNOTATION = "pmz.dev/protocol";
+/** Label on a namespace whose Services nobody may intercept: value "denied". */
+export const INTERCEPT_LABEL = "pmz.dev/intercept";

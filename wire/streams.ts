@@ -1,0 +1,70 @@
+/**
+ * What streams of a tunnel say of themselves, in the headers of their CONNECT (RFC 9113 §8.5) and of the answer.
+ *
+ * Out, laptop to gateway: `:authority` is the Service's or pod's address and port, as the user's program dialled it.
+ * In, relay to laptop: `:authority` is "RULE-UID:PORT", never an address; where it goes only the daemon knows.
+ * Extended CONNECT (RFC 8441) has its place: `:protocol` of a stream is undefined for TCP; "connect-udp" (RFC 9298)
+ * and the two of the key proof below are told apart by it.
+ */
+
+/** Pseudo-header values of `:protocol` on the reversed tunnel. */
+export const PROOF_PROTOCOL = "pmz-proof";
+
+/** Names of the headers that pmz adds. Values are ASCII and short. */
+export const headers = {
+  /** On the first stream of each tunnel and its answer: a Hello, as JSON. */
+  hello: "pmz-hello",
+  /** In: the caller of an intercepted connection, "10.244.1.7:51234". */
+  caller: "pmz-caller",
+  /** In: the pod whose connection it is, "namespace/name". */
+  pod: "pmz-pod",
+  /** In: the pod's own address and port that the caller dialled, "10.244.1.9:8080". */
+  destination: "pmz-destination",
+  /** What went wrong on the way to the target (RFC 9209). */
+  proxyStatus: "proxy-status",
+} as const;
+
+/** Why a target could not be reached: RFC 9209 §2.3 error types that pmz uses, and the HTTP status each comes with. */
+export const proxyErrors = {
+  "connection_refused": 502,
+  "connection_timeout": 504,
+  "destination_ip_unroutable": 502,
+  "destination_ip_prohibited": 403,
+  "destination_not_found": 404,
+  "connection_limit_reached": 503,
+  "proxy_internal_error": 500,
+} as const;
+
+export type ProxyError = keyof typeof proxyErrors;
+
+/** The value of `proxy-status` (RFC 9209): `pmz; error=connection_refused; details="..."`. */
+export function formatProxyStatus(proxy: string, error: ProxyError, details: string): string {
+  const quoted = details.replace(/[^\x20-\x7e]/g, "?").replace(/["\\]/g, "\\$&").slice(0, 256);
+  return `${proxy}; error=${error}; details="${quoted}"`;
+}
+
+/** The error type and details of a `proxy-status`; undefined when it has none that pmz knows. */
+export function parseProxyStatus(value: string): { error: ProxyError; details: string } | undefined {
+  const error = /;\s*error=([a-z_]+)/.exec(value)?.[1];
+  if (!error || !Object.hasOwn(proxyErrors, error)) return undefined;
+  const details = /;\s*details="((?:[^"\\]|\\.)*)"/.exec(value)?.[1] ?? "";
+  return { error: error as ProxyError, details: details.replace(/\\(.)/g, "$1") };
+}
+
+/** What the reversed tunnel's CONNECT names: a rule, and the Service port of it. */
+export interface RuleTarget {
+  readonly rule: string;
+  readonly port: number;
+}
+
+/** "RULE-UID:PORT". */
+export function formatRuleTarget(target: RuleTarget): string {
+  return `${target.rule}:${target.port}`;
+}
+
+/** Reads "RULE-UID:PORT"; undefined when it isn't one. */
+export function parseRuleTarget(authority: string): RuleTarget | undefined {
+  const match = /^([0-9a-f-]{36}):([1-9][0-9]{0,4})$/.exec(authority);
+  const port = Number(match?.[2]);
+  return match?.[1] && port < 65536 ? { rule: match[1], port } : undefined;
+}
