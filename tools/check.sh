@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154 # dev sets $root, get.sh $deno and $tools
+# shellcheck shell=sh disable=SC2154 # get.sh sets $deno and $tools
 # Formatting, lint, types: each goes on when another has failed, so that one run tells all.
 
 check_all() {
@@ -32,9 +32,9 @@ step() { # NAME CMD...
 files() { git -c core.quotepath=off ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do [ ! -f "$file" ] || echo "$file"; done; }
 c_files() { files 'bpf/*.c' 'bpf/*.h' 'build/*.c'; }
 shell_files() {
-	files 'dev' '.ci/run' 'tools/*' '*.sh' '*.bash'
-	files tests/cluster | while read -r file; do head -n 1 "$file" | grep -q '^#!/bin/\(ba\)\?sh' && echo "$file"; done
+	files 'tools/*' '*.sh'
+	files dev .ci tests/cluster | while read -r file; do head -n 1 "$file" | grep -q '^#!/bin/\(ba\)\?sh' && echo "$file"; done
 }
 
-check_shell() { shell_files | sort -u | xargs -r shellcheck --external-sources --source-path="$root"; }
+check_shell() { shell_files | sort -u | xargs -r shellcheck; }
 check_c() { c_files | xargs -r "clang-format-$CLANG_VERSION" --dry-run -Werror; }

@@ -116,17 +116,17 @@ get_go() {
 	expected=$(architecture "$GO_SHA256_AMD64" "$GO_SHA256_ARM64")
 	proxy=${GOPROXY:-https://proxy.golang.org}
 	proxy=${proxy%%[,|]*}
-	name=golang.org/toolchain@v0.0.1-go$GO_VERSION.linux-$architecture
+	module=golang.org/toolchain@v0.0.1-go$GO_VERSION.linux-$architecture
 	work=$tools/.go.$$
 	mkdir -p "$work"
-	download "${proxy%/}/golang.org/toolchain/@v/${name#*@}.zip" "$work/go.zip" ||
+	download "${proxy%/}/golang.org/toolchain/@v/${module#*@}.zip" "$work/go.zip" ||
 		{ rm -rf "$work"; fail "could not get Go. Install Go $GO_VERSION or newer, or set GOPROXY"; }
 	digest=$(sha256sum <"$work/go.zip")
 	[ "${digest%% *}" = "$expected" ] || { rm -rf "$work"; fail "Go's package is not the one pinned in tools/versions: sha256 ${digest%% *}"; }
 	python3 -m zipfile -e "$work/go.zip" "$work"
-	chmod 755 "$work/$name"/bin/* "$work/$name"/pkg/tool/*/* # modes don't survive in a module's zip
+	chmod 755 "$work/$module"/bin/* "$work/$module"/pkg/tool/*/* # modes don't survive in a module's zip
 	rm -rf "$tools/go-$GO_VERSION"
-	mv "$work/$name" "$tools/go-$GO_VERSION"
+	mv "$work/$module" "$tools/go-$GO_VERSION"
 	rm -rf "$work"
 }
 

@@ -1,0 +1,133 @@
+# shellcheck shell=bash disable=SC2154,SC2164,SC2034 # `cluster` has the settings, and set -e
+# Binaries and images, made in the cache where what they are made of has changed.
+
+# What the images have of Debian, without the packages that matter only while others are installed.
+base_packages=(libc-bin bash coreutils grep sed tar gzip mount util-linux procps iproute2 iptables nftables
+	conntrack iperf3 curl libstdc++6 netcat-openbsd socat)
+deno_packages=(libc-bin base-files bash dash coreutils diffutils findutils grep gzip hostname libgcc-s1 mawk mount
+	sed tar util-linux tini)
+unwanted='^(perl|libperl|debconf|dpkg|adduser|passwd|libpam|libgdbm|libdb5|init-system|usrmerge|.*-perl_|util-linux-extra|libsemanage|libsepol)'
+
+deps() {
+	packages containerd runc containernetworking-plugins iproute2 iptables nftables ipset conntrack bpftool util-linux \
+		procps openssl gcc libc6-dev python3 curl ca-certificates sudo
+	get_go
+	get_deno
+}
+
+# stale TARGET SOURCE...: whether TARGET was made of other sources than these; `made` says it no longer is.
+stale() { local target=$1; shift; [ ! -e "$target" ] || [ "$(cat "$@" | sha256sum)" != "$(cat "$target.sum" 2>/dev/null)" ]; }
+
+made() { local target=$1; shift; cat "$@" | sha256sum >"$target.sum"; }
+
+go_program() { # NAME [LDFLAGS]
+	local out=$cache/bin/$1 sources=("$here/$1"/{main.go,go.mod,go.sum})
+	stale "$out" "${sources[@]}" || return 0
+	echo "building $1" >&2
+	pushd "$here/$1" >/dev/null
+	CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -ldflags "-s -w ${2:-}" -o "$out" . 2>&1 | count_packages "$1" >&2
+	popd >/dev/null
+	made "$out" "${sources[@]}"
+}
+
+# What `go build -v` says, with its package names counted rather than shown.
+count_packages() { # NAME
+	awk -v program="$1" '
+		/^[a-z0-9.]+(\/[A-Za-z0-9._-]+)*$/ { if (++packages % 200 == 0) { print program ": " packages " packages compiled"; fflush() } next }
+		/^go: downloading/ { if (++modules % 50 == 0) { print program ": " modules " modules downloaded"; fflush() } next }
+		{ print; fflush() }'
+}
+
+image() { # NAME REFERENCE SOURCE... -- ARGUMENTS OF pack.py...
+	local out=$cache/images/$1.tar tag=$2 sources=("$here/pack.py"); shift 2
+	while [ "$1" != -- ]; do sources+=("$1"); shift; done
+	shift
+	stale "$out" "${sources[@]}" || return 0
+	echo "packing $tag" >&2
+	python3 "$here/pack.py" "$out" "$tag" "$@"
+	made "$out" "${sources[@]}"
+}
+
+# A Debian root folder, unpacked from packages without running any of their scripts.
+debian_root() { # ROOT PACKAGE...
+	local root=$1 debs=$1.debs deb; shift
+	rm -rf "$root" "$debs"
+	mkdir -p "$root"/{usr/{bin,sbin,lib,lib64},etc,proc,sys,dev,run,tmp,root,home,var/{tmp,lib}} "$debs/partial"
+	ln -s usr/bin usr/sbin usr/lib usr/lib64 "$root"
+	: >"$debs/none"
+	download_debs "$debs" "$@" 2>/dev/null || { apt-get update -qq; download_debs "$debs" "$@"; }
+	for deb in "$debs"/*.deb; do
+		[[ ${deb##*/} =~ $unwanted ]] && continue
+		dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$root" \
+			--exclude='./usr/share/*' --exclude='./usr/lib/python*'
+	done
+	echo root:x:0:0:root:/root:/bin/bash >"$root/etc/passwd"
+	echo root:x:0: >"$root/etc/group"
+	chmod 1777 "$root"/tmp "$root"/var/tmp
+	chroot "$root" ldconfig
+	rm -rf "$debs"
+}
+
+download_debs() { # FOLDER PACKAGE...
+	local debs=$1; shift
+	apt-get -qq -o Dir::State::Status="$debs/none" -o Dir::Cache::Archives="$debs" -o APT::Sandbox::User=root \
+		-y --no-install-recommends --download-only install "$@" >/dev/null
+}
+
+# The tests' own tools.
+base_image() {
+	local list=$cache/base.list root=$cache/base file
+	echo "${base_packages[*]} $unwanted" >"$list"
+	stale "$cache/images/base.tar" "$here/pack.py" "$list" || return 0
+	debian_root "$root" "${base_packages[@]}"
+	for file in iptables iptables-save iptables-restore ip6tables; do
+		ln -sf xtables-nft-multi "$root/usr/sbin/$file" # as update-alternatives would
+	done
+	ln -sf bash "$root/usr/bin/sh"
+	ln -sf nc.openbsd "$root/usr/bin/nc"
+	image base pmz.test/base:1 "$list" -- --dir "$root" --cmd sleep --cmd infinity
+	rm -rf "$root"
+}
+
+# Stands in for docker.io/denoland/deno, which can't be pulled here: what that image's Dockerfile for Debian
+# (github.com/denoland/deno_docker, debian.dockerfile) makes, from npm's Deno and Debian packages.
+deno_image() {
+	local list=$cache/deno.list root=$cache/deno entry=$here/images/deno-entrypoint.sh
+	echo "${deno_packages[*]} $unwanted $DENO_VERSION" >"$list"
+	stale "$cache/images/deno.tar" "$here/pack.py" "$list" "$entry" || return 0
+	get_deno
+	debian_root "$root" "${deno_packages[@]}"
+	ln -sf dash "$root/usr/bin/sh"
+	ln -sf mawk "$root/usr/bin/awk"
+	mv "$root/usr/bin/tini" "$root/tini"
+	echo deno:x:1993:1993::/home/deno:/bin/sh >>"$root/etc/passwd"
+	echo deno:x:1993: >>"$root/etc/group"
+	mkdir "$root/deno-dir"
+	install -D -m 755 "$entry" "$root/usr/local/bin/docker-entrypoint.sh"
+	image deno "docker.io/denoland/deno:$DENO_VERSION" "$list" "$entry" -- --dir "$root" --owner deno-dir=1993 \
+		--file "$deno:/usr/bin/deno" --env DENO_USE_CGROUPS=1 --env DENO_DIR=/deno-dir/ --env DENO_INSTALL_ROOT=/usr/local \
+		--env "DENO_VERSION=$DENO_VERSION" --entrypoint /tini --entrypoint=-- --entrypoint docker-entrypoint.sh \
+		--cmd eval --cmd "console.log('Welcome to Deno!')"
+	rm -rf "$root"
+}
+
+build() {
+	local kube='-X k8s.io/component-base/version' client='-X k8s.io/client-go/pkg/version' images
+	mkdir -p "$cache"/{bin,images}
+	get_go
+	(base_image; deno_image) & # mostly waits for the network, where what follows computes
+	images=$!
+	go_program echo
+	go_program coredns
+	go_program distance
+	go_program kube "$kube.gitVersion=$version $kube.gitMajor=1 $kube.gitMinor=34 $client.gitVersion=$version"
+	ln -sf kube "$cache/bin/kubectl"
+	if stale "$cache/bin/pause" "$here/pause.c"; then
+		gcc -static -Os -s -o "$cache/bin/pause" "$here/pause.c"
+		made "$cache/bin/pause" "$here/pause.c"
+	fi
+	image pause pmz.test/pause:1 "$cache/bin/pause" -- --file "$cache/bin/pause:/pause" --entrypoint /pause
+	image echo pmz.test/echo:1 "$cache/bin/echo" -- --file "$cache/bin/echo:/echo" --entrypoint /echo
+	image coredns pmz.test/coredns:1 "$cache/bin/coredns" -- --file "$cache/bin/coredns:/coredns" --entrypoint /coredns
+	wait "$images" || fail "the images of Debian packages could not be made; run it again"
+}
