@@ -1,0 +1,151 @@
+/**
+ * What should be in force on this node: from rules, live sessions, Services and this node's pods to the ports of each
+ * pod and the reasons where there are none. A pure function, called again whenever one of them changes.
+ *
+ * The pods of a rule are those that its Service's selector finds in the rule's own namespace; nothing that a tenant
+ * could write by hand (EndpointSlices, Endpoints) adds a pod.
+ */
+import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
+import type { NodePod, RuledService, ServicePort } from "./objects.ts";
+
+export interface Cluster {
+  readonly rules: readonly InterceptRule[];
+  /** By UID: only those that are alive. */
+  readonly sessions: ReadonlyMap<string, InterceptSession>;
+  readonly services: readonly RuledService[];
+  /** Of this node. */
+  readonly pods: readonly NodePod[];
+  /** Namespaces labelled `pmz.dev/intercept=denied`. */
+  readonly denied: ReadonlySet<string>;
+  /** SHA-256 of a session's public key (the SubjectPublicKeyInfo's bytes), hex; undefined when it can't be read. */
+  readonly fingerprint: (publicKey: string) => string | undefined;
+}
+
+/** A port of a pod that a rule has. */
+export interface PlannedPort {
+  readonly port: number;
+  readonly rule: InterceptRule;
+}
+
+export interface PlannedPod {
+  readonly pod: NodePod;
+  /** At most `limits.portsPerPod`; sorted by port. */
+  readonly ports: readonly PlannedPort[];
+}
+
+/** Why a rule isn't in force in a pod; the text is for people. */
+export interface Refusal {
+  readonly rule: InterceptRule;
+  readonly pod: NodePod;
+  readonly reason: string;
+}
+
+export interface Plan {
+  /** By the pod's UID: pods with at least one port. */
+  readonly pods: ReadonlyMap<string, PlannedPod>;
+  readonly refusals: readonly Refusal[];
+}
+
+/** What a tenant can't go beyond; the rest goes on. `portsPerPod` is PORTS of bpf/intercept.bpf.c. */
+export const limits = { rulesPerNamespace: 500, rulesPerNode: 500, portsPerPod: 256 } as const;
+
+/** Runtimes whose sandbox has a network stack of its own, in which the kernel of the node sees no sockets. */
+const sandboxed = /gvisor|runsc|kata/i;
+
+/** Plans this node. Older rules come first: they win where two want the same port, and where a limit is reached. */
+export function plan(cluster: Cluster): Plan {
+  const pods = new Map<string, { pod: NodePod; ports: PlannedPort[] }>();
+  const refusals: Refusal[] = [];
+  const services = new Map(
+    cluster.services.map((service) => [`${service.namespace}/${service.name}`, service]),
+  );
+  const podsOf = Map.groupBy(
+    cluster.pods.filter((pod) => !pod.deleting && !pod.over),
+    (pod) => pod.namespace,
+  );
+  const counts = new Map<string, number>();
+  let onNode = 0;
+
+  for (const rule of [...cluster.rules].sort(older)) {
+    const inNamespace = (counts.get(rule.namespace) ?? 0) + 1;
+    counts.set(rule.namespace, inNamespace);
+    if (rule.deleting || !isOfLiveSession(rule, cluster)) continue;
+    const service = services.get(`${rule.namespace}/${rule.service}`);
+    if (!service || service.selector.size === 0) continue;
+    const selected = (podsOf.get(rule.namespace) ?? []).filter((pod) => selects(service.selector, pod));
+    if (selected.length === 0) continue;
+    const limit = overLimit(rule, inNamespace, ++onNode);
+    for (const pod of selected) {
+      const found = limit ?? cannot(rule, pod, cluster.denied) ?? targetOf(rule, service, pod);
+      const taken = typeof found === "string" ? found : take(pods, pod, { port: found.port, rule });
+      if (taken) refusals.push({ rule, pod, reason: taken });
+    }
+  }
+  for (const { ports } of pods.values()) ports.sort((a, b) => a.port - b.port);
+  return { pods, refusals };
+}
+
+function older(a: InterceptRule, b: InterceptRule): number {
+  return Date.parse(a.created) - Date.parse(b.created) || (a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0);
+}
+
+/** A rule counts only with the very session it names: alive, beside it, with the key and the user it says. */
+function isOfLiveSession(rule: InterceptRule, cluster: Cluster): boolean {
+  const session = cluster.sessions.get(rule.session.uid);
+  return session !== undefined && session.namespace === rule.namespace &&
+    session.name === rule.session.name &&
+    session.user === rule.user && cluster.fingerprint(session.publicKey) === rule.keyFingerprint;
+}
+
+/** Whether a Service's selector finds a pod. */
+function selects(selector: ReadonlyMap<string, string>, pod: NodePod): boolean {
+  return [...selector].every(([key, value]) => pod.labels.get(key) === value);
+}
+
+function overLimit(rule: InterceptRule, inNamespace: number, onNode: number): string | undefined {
+  if (inNamespace > limits.rulesPerNamespace) {
+    return `namespace ${rule.namespace} has ${limits.rulesPerNamespace} older rules already`;
+  }
+  if (onNode > limits.rulesPerNode) return `this node has ${limits.rulesPerNode} older rules already`;
+}
+
+function cannot(rule: InterceptRule, pod: NodePod, denied: ReadonlySet<string>): string | undefined {
+  if (denied.has(rule.namespace)) return `namespace ${rule.namespace} is labelled pmz.dev/intercept=denied`;
+  if (pod.hostNetwork) return "the pod is on the node's own network";
+  if (pod.windows) return "the pod runs Windows";
+  if (pod.runtimeClass && sandboxed.test(pod.runtimeClass)) {
+    return `the pod's runtime class "${pod.runtimeClass}" has a network stack of its own`;
+  }
+}
+
+/** The port of this pod that the rule's Service port leads to, or why there's none. */
+function targetOf(rule: InterceptRule, service: RuledService, pod: NodePod): { port: number } | string {
+  const ports = service.ports.filter((port) => port.port === rule.port);
+  const port: ServicePort | undefined = ports.find((port) => port.protocol === "TCP");
+  if (!port) {
+    return ports.length > 0
+      ? `port ${rule.port} of Service ${service.name} isn't TCP`
+      : `Service ${service.name} has no port ${rule.port}`;
+  }
+  if (typeof port.target === "number") return { port: port.target };
+  const named = pod.ports.find((its) => its.name === port.target && its.protocol === "TCP");
+  return named ? { port: named.port } : `the pod has no TCP containerPort named "${port.target}"`;
+}
+
+/** Gives the port to the rule; says why when it can't have it. */
+function take(
+  pods: Map<string, { pod: NodePod; ports: PlannedPort[] }>,
+  pod: NodePod,
+  wanted: PlannedPort,
+): string | undefined {
+  const planned = pods.get(pod.uid) ?? { pod, ports: [] };
+  const holder = planned.ports.find((other) => other.port === wanted.port)?.rule;
+  if (holder) {
+    return `the pod's port ${wanted.port} is intercepted already: rule ${holder.name} of ${holder.user}`;
+  }
+  if (planned.ports.length >= limits.portsPerPod) {
+    return `${limits.portsPerPod} ports of the pod are intercepted already`;
+  }
+  planned.ports.push(wanted);
+  pods.set(pod.uid, planned);
+}

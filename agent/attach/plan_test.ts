@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
+import type { NodePod, RuledService } from "./objects.ts";
+import { type Cluster, limits, plan } from "./plan.ts";
+
+const session: InterceptSession = {
+  namespace: "default",
+  name: "alice-laptop",
+  uid: "session-1",
+  publicKey: "KEY",
+  user: "alice",
+  machine: "laptop",
+  durationSeconds: 15,
+  renewal: "1",
+};
+
+function rule(changes: Partial<InterceptRule> = {}): InterceptRule {
+  return {
+    namespace: "default",
+    name: "echo-80",
+    uid: "rule-1",
+    service: "echo",
+    port: 80,
+    session: { name: "alice-laptop", uid: "session-1" },
+    keyFingerprint: "print of KEY",
+    user: "alice",
+    created: "2026-01-01T00:00:00Z",
+    deleting: false,
+    status: { pods: [] },
+    ...changes,
+  };
+}
+
+function pod(changes: Partial<NodePod> = {}): NodePod {
+  return {
+    namespace: "default",
+    name: "echo-1",
+    uid: "pod-1",
+    labels: new Map([["app", "echo"], ["more", "labels"]]),
+    addresses: ["10.244.1.7"],
+    hostNetwork: false,
+    windows: false,
+    ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+    deleting: false,
+    over: false,
+    ...changes,
+  };
+}
+
+const service: RuledService = {
+  namespace: "default",
+  name: "echo",
+  selector: new Map([["app", "echo"]]),
+  ports: [{ port: 80, protocol: "TCP", target: 8080 }, { port: 81, protocol: "TCP", target: "http" }, {
+    port: 53,
+    protocol: "UDP",
+    target: 53,
+  }],
+};
+
+function planned(changes: Partial<Cluster> = {}) {
+  const result = plan({
+    rules: [rule()],
+    sessions: new Map([[session.uid, session]]),
+    services: [service],
+    pods: [pod()],
+    denied: new Set(),
+    fingerprint: (key) => `print of ${key}`,
+    ...changes,
+  });
+  return {
+    ports: [...result.pods].map((
+      [uid, { ports }],
+    ) => [uid, ports.map(({ port, rule }) => `${port} ${rule.uid}`)]),
+    reasons: result.refusals.map(({ rule, pod, reason }) => `${rule.uid} ${pod.uid}: ${reason}`),
+  };
+}
+
+Deno.test("a rule has the target port of each pod that its Service selects", () => {
+  const result = planned({
+    pods: [pod(), pod({ uid: "pod-2" }), pod({ uid: "other", labels: new Map([["app", "other"]]) })],
+  });
+  assert.deepEqual(result.ports, [["pod-1", ["8080 rule-1"]], ["pod-2", ["8080 rule-1"]]]);
+  assert.deepEqual(result.reasons, []);
+});
+
+Deno.test("a named target port is each pod's own", () => {
+  const other = pod({ uid: "pod-2", ports: [{ name: "http", port: 9090, protocol: "TCP" }] });
+  const nameless = pod({ uid: "pod-3", ports: [{ name: "http", port: 9090, protocol: "UDP" }] });
+  const result = planned({ rules: [rule({ port: 81 })], pods: [pod(), other, nameless] });
+  assert.deepEqual(result.ports, [["pod-1", ["8080 rule-1"]], ["pod-2", ["9090 rule-1"]]]);
+  assert.deepEqual(result.reasons, ['rule-1 pod-3: the pod has no TCP containerPort named "http"']);
+});
+
+Deno.test("a rule never reaches a pod of another namespace, whatever its labels and Services say", () => {
+  assert.deepEqual(planned({ pods: [pod({ namespace: "b" })] }).ports, []);
+  assert.deepEqual(planned({ services: [{ ...service, namespace: "b" }] }).ports, []);
+  assert.deepEqual(planned({ rules: [rule({ namespace: "b" })] }).ports, []);
+});
+
+Deno.test("a rule counts only with the live session it names: beside it, with its key and user", () => {
+  assert.deepEqual(planned({ sessions: new Map() }).ports, []);
+  for (
+    const changes of [{ namespace: "b" }, { name: "other" }, { user: "mallory" }, { publicKey: "OTHER" }]
+  ) {
+    const sessions = new Map([[session.uid, { ...session, ...changes }]]);
+    assert.deepEqual(planned({ sessions }).ports, [], JSON.stringify(changes));
+  }
+  assert.deepEqual(planned({ fingerprint: () => undefined }).ports, []);
+});
+
+Deno.test("a Service without selector gives no pods", () => {
+  assert.deepEqual(planned({ services: [{ ...service, selector: new Map() }] }), { ports: [], reasons: [] });
+});
+
+Deno.test("a pod counts from its assignment on, and no more from its deletion on", () => {
+  assert.equal(planned({ pods: [pod({ addresses: [] })] }).ports.length, 1);
+  assert.deepEqual(planned({ pods: [pod({ deleting: true })] }).ports, []);
+  assert.deepEqual(planned({ pods: [pod({ over: true })] }).ports, []);
+  assert.deepEqual(planned({ rules: [rule({ deleting: true })] }).ports, []);
+});
+
+Deno.test("where two rules want one port the older has it, and the later is told who", () => {
+  const later = rule({
+    uid: "rule-0",
+    name: "echo-81",
+    port: 81,
+    user: "alice",
+    created: "2026-01-01T00:00:01Z",
+  });
+  const result = planned({ rules: [later, rule()] });
+  assert.deepEqual(result.ports, [["pod-1", ["8080 rule-1"]]]);
+  assert.deepEqual(result.reasons, [
+    "rule-0 pod-1: the pod's port 8080 is intercepted already: rule echo-80 of alice",
+  ]);
+});
+
+Deno.test("rules of the same second have one order on every node", () => {
+  const [a, b] = [rule({ uid: "rule-a" }), rule({ uid: "rule-b" })];
+  assert.deepEqual(planned({ rules: [a, b] }).ports, planned({ rules: [b, a] }).ports);
+});
+
+Deno.test("what can't be in force says why", () => {
+  const reasons = (changes: Partial<NodePod>) => planned({ pods: [pod(changes)] }).reasons.join();
+  assert.match(reasons({ hostNetwork: true }), /node's own network/);
+  assert.match(reasons({ windows: true }), /Windows/);
+  assert.match(reasons({ runtimeClass: "gvisor" }), /"gvisor" has a network stack of its own/);
+  assert.match(reasons({ runtimeClass: "kata-qemu" }), /kata/);
+  assert.equal(reasons({ runtimeClass: "nvidia" }), "");
+  assert.match(planned({ denied: new Set(["default"]) }).reasons.join(), /pmz.dev\/intercept=denied/);
+  assert.match(planned({ rules: [rule({ port: 53 })] }).reasons.join(), /port 53 of Service echo isn't TCP/);
+  assert.match(planned({ rules: [rule({ port: 99 })] }).reasons.join(), /Service echo has no port 99/);
+});
+
+Deno.test("rules beyond a namespace's limit are refused, the oldest and other namespaces go on", () => {
+  const many = Array.from({ length: limits.rulesPerNamespace + 1 }, (_, i) =>
+    rule({
+      uid: `rule-${String(i).padStart(4, "0")}`,
+      service: i === 0 || i === limits.rulesPerNamespace ? "echo" : "none",
+      port: i === 0 ? 80 : 81,
+    }));
+  const result = planned({ rules: many });
+  assert.deepEqual(result.ports, [["pod-1", ["8080 rule-0000"]]]);
+  assert.deepEqual(result.reasons, ["rule-0500 pod-1: namespace default has 500 older rules already"]);
+});

@@ -1,0 +1,136 @@
+// Steers new TCP connections to taken ports of one pod's network namespace to relay's listening sockets, as
+// long as somebody is there to take them; in every other case the lookup goes on as if this program weren't
+// there, and the pod answers. Attached to the pod's netns by a bpf_link: it goes with the process that holds
+// it. One copy per pod.
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+// Shared with agent/attach/steering.ts, whose test compares them.
+#define WORKERS 8
+#define PORTS 256
+#define STALE_NS 2000000000ULL
+
+#define AF_INET 2
+#define AF_INET6 10
+#define IPPROTO_TCP 6
+// The loopback device's ifindex, in every netns.
+#define LO 1
+#define SIDECAR bpf_htonl(0x7f000006) // 127.0.0.6
+
+// worker -> its listening socket on 127.0.0.1; attach writes, the entry goes when the last copy of the socket
+// closes
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, WORKERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} listeners4 SEC(".maps");
+
+// worker -> its listening socket on ::1; as above
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, WORKERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} listeners6 SEC(".maps");
+
+// worker -> CLOCK_MONOTONIC in ns of its last beat; the worker itself writes, through mmap
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WORKERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} beats SEC(".maps");
+
+// port in the pod -> 1 while its session lives and has a tunnel; attach writes
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PORTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} ports SEC(".maps");
+
+// 0 -> number of workers; attach writes
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} workers SEC(".maps");
+
+// From inside the pod: what came in by loopback, which is also how a pod dials its own address, relay's dials
+// to the application included (without this they come back to relay). Not so 127.0.0.6: an Istio sidecar that
+// hands over what came from outside. ingress_ifindex is 5.17; the comparison of addresses covers kernels
+// before it.
+static __always_inline int from_inside(struct bpf_sk_lookup *ctx) {
+	if (ctx->family == AF_INET) {
+		if (ctx->remote_ip4 == SIDECAR)
+			return 0;
+		return ctx->ingress_ifindex == LO || ctx->remote_ip4 == ctx->local_ip4;
+	}
+	return ctx->ingress_ifindex == LO ||
+	       (ctx->remote_ip6[0] == ctx->local_ip6[0] && ctx->remote_ip6[1] == ctx->local_ip6[1] &&
+		ctx->remote_ip6[2] == ctx->local_ip6[2] && ctx->remote_ip6[3] == ctx->local_ip6[3]);
+}
+
+// The same caller and port give the same worker, so that a retransmitted SYN does too.
+static __always_inline __u32 hash(struct bpf_sk_lookup *ctx) {
+	__u32 address = ctx->family == AF_INET ? ctx->remote_ip4
+					       : ctx->remote_ip6[0] ^ ctx->remote_ip6[1] ^
+						     ctx->remote_ip6[2] ^ ctx->remote_ip6[3];
+
+	return ((address ^ (__u32)ctx->remote_port) * 0x9E3779B1u) >> 16;
+}
+
+// Gives the connection to a worker's listener; not 0 when it has none, or the kernel refuses.
+static __always_inline long give(struct bpf_sk_lookup *ctx, __u32 worker) {
+	struct bpf_sock *listener;
+	long refused;
+
+	if (ctx->family == AF_INET)
+		listener = bpf_map_lookup_elem(&listeners4, &worker);
+	else
+		listener = bpf_map_lookup_elem(&listeners6, &worker);
+	if (!listener)
+		return -1;
+	refused = bpf_sk_assign(ctx, listener, 0);
+	bpf_sk_release(listener);
+	return refused;
+}
+
+SEC("sk_lookup")
+int steer(struct bpf_sk_lookup *ctx) {
+	__u32 port = ctx->local_port, zero = 0, first;
+	__u32 *live, *count;
+	__u64 now;
+
+	if (ctx->protocol != IPPROTO_TCP || (ctx->family != AF_INET && ctx->family != AF_INET6))
+		return SK_PASS;
+	live = bpf_map_lookup_elem(&ports, &port);
+	if (!live || !*live || from_inside(ctx))
+		return SK_PASS;
+	count = bpf_map_lookup_elem(&workers, &zero);
+	if (!count || !*count || *count > WORKERS)
+		return SK_PASS;
+	now = bpf_ktime_get_ns();
+	first = hash(ctx) % *count;
+	// The worker of the hash, or the next that still beats.
+	for (__u32 i = 0; i < WORKERS; i++) {
+		__u32 worker;
+		__u64 *beat;
+
+		if (i >= *count)
+			break;
+		worker = (first + i) % *count;
+		beat = bpf_map_lookup_elem(&beats, &worker);
+		if (!beat || now - *beat > STALE_NS) // unsigned: a beat from the future is none either
+			continue;
+		if (!give(ctx, worker))
+			return SK_PASS;
+	}
+	return SK_PASS;
+}
+
+char _license[] SEC("license") = "GPL";
