@@ -41,7 +41,7 @@ machine() {
 		enter_cgroups "$dir"
 		exec setsid unshare --net --mount --uts --ipc --cgroup ${pids:+--pid --fork --mount-proc} \
 			"$here/cluster" _init "$dir" "$host" "$pids"
-	) </dev/null >"$dir/log/init.log" 2>&1 {lock}<&- &
+	) </dev/null >"$dir/log/init.log" 2>&1 9<&- &
 	pid=$!
 	poll 10 test -e "$dir/ready"
 	[ -z "$pids" ] || pid=$(pgrep -P "$pid")
@@ -123,7 +123,7 @@ on() { (enter "$@"); } # DIR CMD...: runs a command on a machine
 daemon() { # DIR NAME CMD...: starts one, with its output in log/NAME.log; its command is kept
 	local dir=$1 log=$1/log/$2; shift 2
 	printf '%s\0' "$@" >"$log.command"
-	enter "$dir" setsid "$@" </dev/null >>"$log.log" 2>&1 {lock}<&- &
+	enter "$dir" setsid "$@" </dev/null >>"$log.log" 2>&1 9<&- &
 	echo $! >"$log.pid" # nsenter; the program is its child
 }
 
