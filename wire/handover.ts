@@ -54,11 +54,17 @@ export type AttachMessage =
   /** A pod is left alone again, or gone: close every descriptor into its netns. */
   | { readonly tell: "gone"; readonly uid: string }
   /** Beside it: unconnected TCP sockets made in the pod's netns, to dial the application with. */
-  | { readonly tell: "sockets"; readonly uid: string; readonly family: 4 | 6 };
+  | { readonly tell: "sockets"; readonly uid: string; readonly family: 4 | 6 }
+  /** The addresses of the node's own netns, each time they change: what comes from there may be a kubelet's probe. */
+  | { readonly tell: "host"; readonly addresses: readonly string[] }
+  /** Answers `whose` of the same id: whether the caller is the kubelet. */
+  | { readonly tell: "caller"; readonly id: number; readonly kubelet: boolean };
 
 export type RelayMessage =
   | { readonly tell: "hello"; readonly hello: Hello }
   /** Which rules have a proven tunnel now; attach steers only those, each time anything changes. */
   | { readonly tell: "live"; readonly rules: readonly string[] }
   /** Asks for sockets to dial a pod's application with, at most 64. */
-  | { readonly tell: "need"; readonly uid: string; readonly family: 4 | 6; readonly count: number };
+  | { readonly tell: "need"; readonly uid: string; readonly family: 4 | 6; readonly count: number }
+  /** Asks whether a connection from one of the node's addresses is the kubelet's; both are "ADDRESS:PORT". */
+  | { readonly tell: "whose"; readonly id: number; readonly caller: string; readonly destination: string };
