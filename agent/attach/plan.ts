@@ -6,15 +6,15 @@
  * could write by hand (EndpointSlices, Endpoints) adds a pod.
  */
 import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
-import type { NodePod, RuledService, ServicePort } from "./objects.ts";
+import type { Pod, Service } from "../../kube/objects.ts";
 
 export interface Cluster {
   readonly rules: readonly InterceptRule[];
   /** By UID: only those that are alive. */
   readonly sessions: ReadonlyMap<string, InterceptSession>;
-  readonly services: readonly RuledService[];
+  readonly services: readonly Service[];
   /** Of this node. */
-  readonly pods: readonly NodePod[];
+  readonly pods: readonly Pod[];
   /** Namespaces labelled `pmz.dev/intercept=denied`. */
   readonly denied: ReadonlySet<string>;
   /** SHA-256 of a session's public key (the SubjectPublicKeyInfo's bytes), hex; undefined when it can't be read. */
@@ -28,7 +28,7 @@ export interface PlannedPort {
 }
 
 export interface PlannedPod {
-  readonly pod: NodePod;
+  readonly pod: Pod;
   /** At most `limits.portsPerPod`; sorted by port. */
   readonly ports: readonly PlannedPort[];
 }
@@ -36,7 +36,7 @@ export interface PlannedPod {
 /** Why a rule isn't in force in a pod; the text is for people. */
 export interface Refusal {
   readonly rule: InterceptRule;
-  readonly pod: NodePod;
+  readonly pod: Pod;
   readonly reason: string;
 }
 
@@ -54,13 +54,13 @@ const sandboxed = /gvisor|runsc|kata/i;
 
 /** Plans this node. Older rules come first: they win where two want the same port, and where a limit is reached. */
 export function plan(cluster: Cluster): Plan {
-  const pods = new Map<string, { pod: NodePod; ports: PlannedPort[] }>();
+  const pods = new Map<string, { pod: Pod; ports: PlannedPort[] }>();
   const refusals: Refusal[] = [];
   const services = new Map(
     cluster.services.map((service) => [`${service.namespace}/${service.name}`, service]),
   );
   const podsOf = Map.groupBy(
-    cluster.pods.filter((pod) => !pod.deleting && !pod.over),
+    cluster.pods.filter(runs),
     (pod) => pod.namespace,
   );
   const counts = new Map<string, number>();
@@ -71,8 +71,9 @@ export function plan(cluster: Cluster): Plan {
     counts.set(rule.namespace, inNamespace);
     if (rule.deleting || !isOfLiveSession(rule, cluster)) continue;
     const service = services.get(`${rule.namespace}/${rule.service}`);
-    if (!service || service.selector.size === 0) continue;
-    const selected = (podsOf.get(rule.namespace) ?? []).filter((pod) => selects(service.selector, pod));
+    const selector = service?.selector;
+    if (!service || !selector) continue;
+    const selected = (podsOf.get(rule.namespace) ?? []).filter((pod) => selects(selector, pod));
     if (selected.length === 0) continue;
     const limit = overLimit(rule, inNamespace, ++onNode);
     for (const pod of selected) {
@@ -97,9 +98,16 @@ function isOfLiveSession(rule: InterceptRule, cluster: Cluster): boolean {
     session.user === rule.user && cluster.fingerprint(session.publicKey) === rule.keyFingerprint;
 }
 
+/** From its deletionTimestamp on nothing new is steered. */
+function runs(pod: Pod): boolean {
+  return pod.deletionTimestamp === undefined && pod.phase !== "Succeeded" && pod.phase !== "Failed";
+}
+
 /** Whether a Service's selector finds a pod. */
-function selects(selector: ReadonlyMap<string, string>, pod: NodePod): boolean {
-  return [...selector].every(([key, value]) => pod.labels.get(key) === value);
+function selects(selector: Readonly<Record<string, string>>, pod: Pod): boolean {
+  return Object.entries(selector).every(([key, value]) =>
+    Object.hasOwn(pod.labels, key) && pod.labels[key] === value
+  );
 }
 
 function overLimit(rule: InterceptRule, inNamespace: number, onNode: number): string | undefined {
@@ -109,33 +117,32 @@ function overLimit(rule: InterceptRule, inNamespace: number, onNode: number): st
   if (onNode > limits.rulesPerNode) return `this node has ${limits.rulesPerNode} older rules already`;
 }
 
-function cannot(rule: InterceptRule, pod: NodePod, denied: ReadonlySet<string>): string | undefined {
+function cannot(rule: InterceptRule, pod: Pod, denied: ReadonlySet<string>): string | undefined {
   if (denied.has(rule.namespace)) return `namespace ${rule.namespace} is labelled pmz.dev/intercept=denied`;
   if (pod.hostNetwork) return "the pod is on the node's own network";
-  if (pod.windows) return "the pod runs Windows";
-  if (pod.runtimeClass && sandboxed.test(pod.runtimeClass)) {
-    return `the pod's runtime class "${pod.runtimeClass}" has a network stack of its own`;
+  if (pod.runtimeClassName && sandboxed.test(pod.runtimeClassName)) {
+    return `the pod's runtime class "${pod.runtimeClassName}" has a network stack of its own`;
   }
 }
 
 /** The port of this pod that the rule's Service port leads to, or why there's none. */
-function targetOf(rule: InterceptRule, service: RuledService, pod: NodePod): { port: number } | string {
+function targetOf(rule: InterceptRule, service: Service, pod: Pod): { port: number } | string {
   const ports = service.ports.filter((port) => port.port === rule.port);
-  const port: ServicePort | undefined = ports.find((port) => port.protocol === "TCP");
+  const port = ports.find((port) => port.protocol === "TCP");
   if (!port) {
     return ports.length > 0
       ? `port ${rule.port} of Service ${service.name} isn't TCP`
       : `Service ${service.name} has no port ${rule.port}`;
   }
-  if (typeof port.target === "number") return { port: port.target };
-  const named = pod.ports.find((its) => its.name === port.target && its.protocol === "TCP");
-  return named ? { port: named.port } : `the pod has no TCP containerPort named "${port.target}"`;
+  if (typeof port.targetPort === "number") return { port: port.targetPort };
+  const named = pod.containerPorts.find((its) => its.name === port.targetPort && its.protocol === "TCP");
+  return named ? { port: named.port } : `the pod has no TCP containerPort named "${port.targetPort}"`;
 }
 
 /** Gives the port to the rule; says why when it can't have it. */
 function take(
-  pods: Map<string, { pod: NodePod; ports: PlannedPort[] }>,
-  pod: NodePod,
+  pods: Map<string, { pod: Pod; ports: PlannedPort[] }>,
+  pod: Pod,
   wanted: PlannedPort,
 ): string | undefined {
   const planned = pods.get(pod.uid) ?? { pod, ports: [] };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
-import type { NodePod, RuledService } from "./objects.ts";
+import type { Pod, Service } from "../../kube/objects.ts";
 import { type Cluster, limits, plan } from "./plan.ts";
 
 const session: InterceptSession = {
@@ -31,31 +31,37 @@ function rule(changes: Partial<InterceptRule> = {}): InterceptRule {
   };
 }
 
-function pod(changes: Partial<NodePod> = {}): NodePod {
+function pod(changes: Partial<Pod> = {}): Pod {
   return {
     namespace: "default",
     name: "echo-1",
     uid: "pod-1",
-    labels: new Map([["app", "echo"], ["more", "labels"]]),
-    addresses: ["10.244.1.7"],
+    nodeName: "node-1",
+    podIPs: ["10.244.1.7"],
     hostNetwork: false,
-    windows: false,
-    ports: [{ name: "http", port: 8080, protocol: "TCP" }],
-    deleting: false,
-    over: false,
+    labels: { app: "echo", more: "labels" },
+    phase: "Running",
+    ready: true,
+    owners: [],
+    containerPorts: [{ container: "echo", name: "http", port: 8080, protocol: "TCP" }],
     ...changes,
   };
 }
 
-const service: RuledService = {
+const service: Service = {
   namespace: "default",
   name: "echo",
-  selector: new Map([["app", "echo"]]),
-  ports: [{ port: 80, protocol: "TCP", target: 8080 }, { port: 81, protocol: "TCP", target: "http" }, {
-    port: 53,
-    protocol: "UDP",
-    target: 53,
-  }],
+  uid: "service-1",
+  type: "ClusterIP",
+  clusterIPs: ["10.96.12.7"],
+  headless: false,
+  selector: { app: "echo" },
+  ports: [
+    { name: "a", port: 80, protocol: "TCP", targetPort: 8080 },
+    { name: "b", port: 81, protocol: "TCP", targetPort: "http" },
+    { name: "c", port: 53, protocol: "UDP", targetPort: 53 },
+  ],
+  publishNotReadyAddresses: false,
 };
 
 function planned(changes: Partial<Cluster> = {}) {
@@ -78,15 +84,21 @@ function planned(changes: Partial<Cluster> = {}) {
 
 Deno.test("a rule has the target port of each pod that its Service selects", () => {
   const result = planned({
-    pods: [pod(), pod({ uid: "pod-2" }), pod({ uid: "other", labels: new Map([["app", "other"]]) })],
+    pods: [pod(), pod({ uid: "pod-2" }), pod({ uid: "other", labels: { app: "other" } })],
   });
   assert.deepEqual(result.ports, [["pod-1", ["8080 rule-1"]], ["pod-2", ["8080 rule-1"]]]);
   assert.deepEqual(result.reasons, []);
 });
 
 Deno.test("a named target port is each pod's own", () => {
-  const other = pod({ uid: "pod-2", ports: [{ name: "http", port: 9090, protocol: "TCP" }] });
-  const nameless = pod({ uid: "pod-3", ports: [{ name: "http", port: 9090, protocol: "UDP" }] });
+  const other = pod({
+    uid: "pod-2",
+    containerPorts: [{ container: "c", name: "http", port: 9090, protocol: "TCP" }],
+  });
+  const nameless = pod({
+    uid: "pod-3",
+    containerPorts: [{ container: "c", name: "http", port: 9090, protocol: "UDP" }],
+  });
   const result = planned({ rules: [rule({ port: 81 })], pods: [pod(), other, nameless] });
   assert.deepEqual(result.ports, [["pod-1", ["8080 rule-1"]], ["pod-2", ["9090 rule-1"]]]);
   assert.deepEqual(result.reasons, ['rule-1 pod-3: the pod has no TCP containerPort named "http"']);
@@ -110,13 +122,14 @@ Deno.test("a rule counts only with the live session it names: beside it, with it
 });
 
 Deno.test("a Service without selector gives no pods", () => {
-  assert.deepEqual(planned({ services: [{ ...service, selector: new Map() }] }), { ports: [], reasons: [] });
+  const { selector: _, ...bare } = service;
+  assert.deepEqual(planned({ services: [bare] }), { ports: [], reasons: [] });
 });
 
 Deno.test("a pod counts from its assignment on, and no more from its deletion on", () => {
-  assert.equal(planned({ pods: [pod({ addresses: [] })] }).ports.length, 1);
-  assert.deepEqual(planned({ pods: [pod({ deleting: true })] }).ports, []);
-  assert.deepEqual(planned({ pods: [pod({ over: true })] }).ports, []);
+  assert.equal(planned({ pods: [pod({ podIPs: [], phase: "Pending", ready: false })] }).ports.length, 1);
+  assert.deepEqual(planned({ pods: [pod({ deletionTimestamp: "2026-01-01T00:00:00Z" })] }).ports, []);
+  assert.deepEqual(planned({ pods: [pod({ phase: "Succeeded" })] }).ports, []);
   assert.deepEqual(planned({ rules: [rule({ deleting: true })] }).ports, []);
 });
 
@@ -141,12 +154,11 @@ Deno.test("rules of the same second have one order on every node", () => {
 });
 
 Deno.test("what can't be in force says why", () => {
-  const reasons = (changes: Partial<NodePod>) => planned({ pods: [pod(changes)] }).reasons.join();
+  const reasons = (changes: Partial<Pod>) => planned({ pods: [pod(changes)] }).reasons.join();
   assert.match(reasons({ hostNetwork: true }), /node's own network/);
-  assert.match(reasons({ windows: true }), /Windows/);
-  assert.match(reasons({ runtimeClass: "gvisor" }), /"gvisor" has a network stack of its own/);
-  assert.match(reasons({ runtimeClass: "kata-qemu" }), /kata/);
-  assert.equal(reasons({ runtimeClass: "nvidia" }), "");
+  assert.match(reasons({ runtimeClassName: "gvisor" }), /"gvisor" has a network stack of its own/);
+  assert.match(reasons({ runtimeClassName: "kata-qemu" }), /kata/);
+  assert.equal(reasons({ runtimeClassName: "nvidia" }), "");
   assert.match(planned({ denied: new Set(["default"]) }).reasons.join(), /pmz.dev\/intercept=denied/);
   assert.match(planned({ rules: [rule({ port: 53 })] }).reasons.join(), /port 53 of Service echo isn't TCP/);
   assert.match(planned({ rules: [rule({ port: 99 })] }).reasons.join(), /Service echo has no port 99/);

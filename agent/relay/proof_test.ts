@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { type Challenge, type Proof, signedBytes } from "../../wire/key_proof.ts";
+import type { Hello } from "../../wire/hello.ts";
+import { type Claim, judge } from "./proof.ts";
+
+const hello: Hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: "test" };
+const session = "11111111-1111-1111-1111-111111111111";
+const [nonce, other] = ["a".repeat(64), "b".repeat(64)];
+const challenge: Challenge = {
+  hello,
+  pod: "22222222-2222-2222-2222-222222222222",
+  node: "node-1",
+  nonce,
+  rules: ["33333333-3333-3333-3333-333333333333", "44444444-4444-4444-4444-444444444444"],
+};
+
+async function makeSession() {
+  const pair = await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]) as CryptoKeyPair;
+  const spki = new Uint8Array(await crypto.subtle.exportKey("spki", pair.publicKey));
+  const sign = async (
+    changes: { cluster?: string; challenge?: Partial<Challenge>; session?: string } = {},
+  ) => {
+    const bytes = signedBytes({
+      cluster: changes.cluster ?? "ca",
+      challenge: { ...challenge, ...changes.challenge },
+      session: changes.session ?? session,
+      nonce: other,
+    });
+    const signature = new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, bytes)).toBase64();
+    return { hello, session: changes.session ?? session, nonce: other, signature } satisfies Proof;
+  };
+  const claim: Claim = { cluster: "ca", challenge, keys: new Map([[session, spki.toBase64()]]) };
+  return { sign, claim };
+}
+
+Deno.test("a tunnel that signs with the session's key is proven, in whichever order its rules come", async () => {
+  const { sign, claim } = await makeSession();
+  const reversed = { rules: [...challenge.rules].reverse() };
+  for (const proof of [await sign(), await sign({ challenge: reversed })]) {
+    assert.deepEqual(await judge(JSON.stringify(proof), claim), { kind: "proven", session });
+  }
+});
+
+Deno.test("a signature for anything else proves nothing: another cluster, pod, node, nonce, rules", async () => {
+  const { sign, claim } = await makeSession();
+  for (
+    const elsewhere of [
+      { cluster: "another ca" },
+      { challenge: { pod: session } },
+      { challenge: { node: "node-2" } },
+      { challenge: { nonce: other } },
+      { challenge: { rules: challenge.rules.slice(1) } },
+    ]
+  ) {
+    const verdict = await judge(JSON.stringify(await sign(elsewhere)), claim);
+    assert.equal(verdict.kind, "false", JSON.stringify(elsewhere));
+  }
+});
+
+Deno.test("a signature with another key proves nothing", async () => {
+  const [ours, mallory] = [await makeSession(), await makeSession()];
+  const verdict = await judge(JSON.stringify(await mallory.sign()), ours.claim);
+  assert.deepEqual(verdict, { kind: "false", reason: `the signature isn't that of session ${session}` });
+});
+
+Deno.test("a proof of a session that nothing is known of is neither true nor false", async () => {
+  const { sign, claim } = await makeSession();
+  assert.deepEqual(await judge(JSON.stringify(await sign()), { ...claim, keys: new Map() }), {
+    kind: "unknown",
+    session,
+  });
+});
+
+Deno.test("what is no proof, or a key that is none, is false and throws nothing", async () => {
+  const { sign, claim } = await makeSession();
+  for (const header of [undefined, "", "{}", "nonsense", JSON.stringify({ session, nonce, signature: 5 })]) {
+    assert.equal((await judge(header, claim)).kind, "false", header);
+  }
+  const proof = await sign();
+  assert.equal((await judge(JSON.stringify({ ...proof, signature: "*" }), claim)).kind, "false");
+  const keys = new Map([[session, "no key"]]);
+  assert.equal((await judge(JSON.stringify(proof), { ...claim, keys })).kind, "false");
+});
