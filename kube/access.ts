@@ -1,0 +1,93 @@
+/**
+ * How an API server is reached and as whom: plain data, so that it can be posted to a worker, which then
+ * dials by itself without a Kubernetes library.
+ */
+export interface ApiServerAccess {
+  /** False for a plain `http://` server (`kubectl proxy`). */
+  readonly tls: boolean;
+  /** Name or address, an IPv6 address without brackets. */
+  readonly hostname: string;
+  readonly port: number;
+  /** What precedes `/api`: empty, or like `/k8s/clusters/c-1` (no slash at the end). */
+  readonly pathPrefix: string;
+  /** The name the server's certificate is checked against, where it isn't `hostname` (kubeconfig's tls-server-name). */
+  readonly servername?: string;
+  /** PEM; trusted beside the roots that Deno knows. */
+  readonly caCerts: readonly string[];
+  /** Client certificate chain and key, PEM; both or neither. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** Sent with each request: authorization, impersonation. Secret. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The server's certificate isn't checked (kubeconfig's insecure-skip-tls-verify). */
+  readonly insecure?: boolean;
+  /** http://, https:// or socks5:// (also socks5h://), with user and password if any. */
+  readonly proxyUrl?: string;
+}
+
+/** Whoever can say how to reach the API server now; what it says is renewed when tokens or certificates run out. */
+export interface AccessSource {
+  /**
+   * @param options.renew the server refused what was given last (401): read and ask everything anew.
+   * @throws when credentials can't be had (an exec plugin failed, a file is gone).
+   */
+  access(options?: { renew?: boolean }): Promise<ApiServerAccess>;
+}
+
+/** A cluster as one user of it sees it. */
+export interface Cluster extends AccessSource {
+  /** The kubeconfig's context; `in-cluster` for a service account in a pod. */
+  readonly context: string;
+  /** URL of the API server. */
+  readonly server: string;
+  /** The context's namespace, `default` where it names none. */
+  readonly namespace: string;
+  /** The kubeconfig's name of the user, or of the service account: for people to read, not an identity. */
+  readonly user: string;
+  /** See {@linkcode certificatesHash}; empty where no CA is given (publicly trusted servers, plain HTTP). */
+  readonly caHash: string;
+}
+
+/** Splits a server's URL. @throws TypeError on anything but an http(s) URL. */
+export function parseServer(
+  server: string,
+): Pick<ApiServerAccess, "tls" | "hostname" | "port" | "pathPrefix"> {
+  const url = URL.canParse(server) ? new URL(server) : undefined;
+  if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    throw new TypeError(
+      `The kubeconfig's server "${server}" is no https:// or http:// URL. Correct clusters[].cluster.server.`,
+    );
+  }
+  const tls = url.protocol === "https:";
+  return {
+    tls,
+    hostname: url.hostname.replace(/^\[|\]$/g, ""),
+    port: url.port === "" ? (tls ? 443 : 80) : Number(url.port),
+    pathPrefix: url.pathname.replace(/\/+$/, ""),
+  };
+}
+
+/** `host:port` as it stands in a URL and in a Host header. */
+export function hostOf(access: Pick<ApiServerAccess, "hostname" | "port">): string {
+  const host = access.hostname.includes(":") ? `[${access.hostname}]` : access.hostname;
+  return `${host}:${access.port}`;
+}
+
+/** The URL of a path below the server. */
+export function urlOf(access: ApiServerAccess, path: string): string {
+  return `${access.tls ? "https" : "http"}://${hostOf(access)}${access.pathPrefix}${path}`;
+}
+
+/**
+ * SHA-256, in hex, of the certificates in some PEM text: of their DER, sorted, one after the other. For a single
+ * certificate that is its usual fingerprint. The same CA gives the same hash however the PEM is laid out,
+ * so a kubeconfig and a pod's `ca.crt` agree. Empty for a text without certificates.
+ */
+export async function certificatesHash(pem: string): Promise<string> {
+  const blocks = pem.matchAll(/-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/g);
+  const ders = [...new Set([...blocks].map((block) => atob((block[1] ?? "").replace(/\s+/g, ""))))].sort();
+  if (ders.length === 0) return "";
+  const bytes = Uint8Array.from(ders.join(""), (char) => char.charCodeAt(0));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

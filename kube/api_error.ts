@@ -1,0 +1,113 @@
+/**
+ * A request to the API server that failed. `status` is its HTTP status, 0 where there was no answer;
+ * `reason` is Kubernetes' own word (`NotFound`, `Forbidden`, `Conflict`, `AlreadyExists`, `Expired`, ...) or one of
+ * `Unreachable`, `Timeout`, `Certificate`, `TooLarge`, `BadAnswer`.
+ */
+export class ApiError extends Error {
+  override name = "ApiError";
+  readonly status: number;
+  readonly reason: string;
+  /** What a 429 or 503 asked to wait, in seconds. */
+  readonly retryAfter: number | undefined;
+
+  constructor(
+    message: string,
+    options: { status: number; reason: string; retryAfter?: number | undefined; cause?: unknown },
+  ) {
+    super(message, { cause: options.cause });
+    this.status = options.status;
+    this.reason = options.reason;
+    this.retryAfter = options.retryAfter;
+  }
+
+  static is(error: unknown, reason?: string): error is ApiError {
+    return error instanceof ApiError && (reason === undefined || error.reason === reason);
+  }
+}
+
+const REASONS: Record<number, string> = {
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "NotFound",
+  409: "Conflict",
+  410: "Expired",
+  413: "TooLarge",
+  422: "Invalid",
+  429: "TooManyRequests",
+  500: "InternalError",
+  503: "ServiceUnavailable",
+  504: "Timeout",
+};
+
+/**
+ * The error of an answer that isn't 2xx.
+ *
+ * @param what what was tried, as in "list services in namespace default".
+ * @param text the body: a Status object (`meta/v1`), or whatever a proxy on the way says.
+ */
+export function errorOfAnswer(
+  what: string,
+  status: number,
+  text: string,
+  retryAfter?: string | null,
+): ApiError {
+  const given = statusOf(text);
+  const reason = given.reason || (REASONS[status] ?? "BadAnswer");
+  const said = given.message || printable(text) || "no explanation";
+  const message = `Can't ${what}: ${said} (${status} ${reason}).${hintOf(status)}`;
+  const seconds = Number(retryAfter ?? NaN);
+  return new ApiError(message, { status, reason, retryAfter: seconds >= 0 ? seconds : undefined });
+}
+
+/** The error of a request that got no answer. */
+export function errorOfFailure(what: string, server: string, cause: unknown): ApiError {
+  const said = chainOf(cause);
+  const [reason, hint] = /certificate|UnknownIssuer|NotValidForName|CertExpired|BadSignature/i.test(said)
+    ? [
+      "Certificate",
+      "Its certificate isn't what the kubeconfig's CA vouches for: is the kubeconfig of this cluster?",
+    ]
+    : /timed? ?out|TimeoutError|no connection within|no answer within/i.test(said)
+    ? ["Timeout", "Is the cluster running, and is its network (a VPN?) reachable?"]
+    : ["Unreachable", "Is the cluster running, and is its network (a VPN?) reachable?"];
+  return new ApiError(`Can't ${what}: no answer from ${server}: ${said}. ${hint}`, {
+    status: 0,
+    reason,
+    cause,
+  });
+}
+
+function hintOf(status: number): string {
+  if (status === 401) {
+    return " The credentials are refused or have expired: log in again, then retry.";
+  }
+  if (status === 403) return " Ask whoever runs the cluster for that right.";
+  return "";
+}
+
+function statusOf(text: string): { reason?: string; message?: string } {
+  try {
+    const object: unknown = JSON.parse(text);
+    if (typeof object !== "object" || object === null) return {};
+    const { reason, message } = object as { reason?: unknown; message?: unknown };
+    return {
+      ...(typeof reason === "string" ? { reason: printable(reason) } : {}),
+      ...(typeof message === "string" ? { message: printable(message) } : {}),
+    };
+  } catch {
+    return {};
+  }
+}
+
+/** One line without control characters, 2,000 characters at most: it comes from outside and ends up on a terminal. */
+function printable(text: string): string {
+  return text.slice(0, 2_000).replace(/\s+/g, " ").replace(/\p{C}/gu, "").trim().replace(/\.$/, "");
+}
+
+function chainOf(error: unknown): string {
+  const parts: string[] = [];
+  for (let each: unknown = error; each instanceof Error && parts.length < 4; each = each.cause) {
+    if (each.message && each.message !== "fetch failed") parts.push(each.message);
+  }
+  return printable(parts.join(": ") || String(error));
+}

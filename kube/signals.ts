@@ -1,0 +1,55 @@
+/**
+ * Cancellation that can't get lost. `AbortSignal.any` holds on to its parts weakly, and a signal made of several such signals was seen to be
+ * collected before it fired; here plain listeners hold what they wake, until they are taken off.
+ */
+
+/** Aborts `controller` with the reason of `outer`, as long as this isn't disposed of. */
+export function follow(outer: AbortSignal | undefined, controller: AbortController): Disposable {
+  if (!outer) return { [Symbol.dispose]() {} };
+  return onAbort(outer, (reason) => controller.abort(reason));
+}
+
+/** Calls `listener` once when `signal` is aborted, at once if it is already. */
+export function onAbort(signal: AbortSignal, listener: (reason: unknown) => void): Disposable {
+  const aborted = () => listener(signal.reason);
+  if (signal.aborted) aborted();
+  else signal.addEventListener("abort", aborted, { once: true });
+  return { [Symbol.dispose]: () => signal.removeEventListener("abort", aborted) };
+}
+
+/** Waits for `promise` until `signal` is aborted. @throws its reason then */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  using _listening = onAbort(signal, reject);
+  promise.catch(() => {});
+  return await Promise.race([promise, aborted]);
+}
+
+/** A controller that is aborted with `outer`, and by the clock unless it is stopped before. */
+export class TimeLimit implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #following: Disposable;
+
+  constructor(ms: number, outer?: AbortSignal) {
+    this.#timer = setTimeout(
+      () => this.#controller.abort(new DOMException(`no answer within ${ms / 1000} s`, "TimeoutError")),
+      ms,
+    );
+    this.#following = follow(outer, this.#controller);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The time was kept; `outer` still counts. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  [Symbol.dispose](): void {
+    this.stop();
+    this.#following[Symbol.dispose]();
+  }
+}
