@@ -1,0 +1,124 @@
+/**
+ * Domain names on the wire (RFC 1035 §3.1, §4.1.4) and as text: labels joined by dots, no dot at the end, the root is "".
+ * Bytes that would be mistaken in text are escaped as in master files (RFC 1035 §5.1): "\.", "\\", "\007".
+ */
+
+/** A message, or a name, that isn't one. The only error that reading DNS from outside can give. */
+export class FormatError extends Error {
+  override name = "FormatError";
+}
+
+/** Octets of a name on the wire, with its lengths and its end (RFC 1035 §2.3.4). */
+const LONGEST_NAME = 255;
+const LONGEST_LABEL = 63;
+
+/** A name read from a message, and where what follows it begins. */
+export interface ReadName {
+  readonly name: string;
+  readonly end: number;
+}
+
+/**
+ * Reads the name at `at`, following compression pointers. Each pointer has to lead further back than the one before:
+ * a loop can't be built.
+ * @throws {FormatError} when there is no name.
+ */
+export function readName(bytes: Uint8Array, at: number): ReadName {
+  let [name, length, end, lowest] = ["", 1, -1, at];
+  for (let position = at;;) {
+    const size = bytes[position];
+    if (size === undefined) throw new FormatError("a name runs past the end of the message");
+    if (size >= 0xc0) {
+      const low = bytes[position + 1];
+      if (low === undefined) throw new FormatError("a name runs past the end of the message");
+      const target = (size & 0x3f) << 8 | low;
+      if (target >= lowest) throw new FormatError("a name's compression pointer doesn't lead back");
+      if (end < 0) end = position + 2;
+      position = lowest = target;
+      continue;
+    }
+    if (size > LONGEST_LABEL) throw new FormatError("a name has a label of a kind that nobody uses");
+    if (size === 0) return { name, end: end < 0 ? position + 1 : end };
+    length += size + 1;
+    if (length > LONGEST_NAME) throw new FormatError("a name is longer than 255 octets");
+    if (position + 1 + size > bytes.length) throw new FormatError("a name runs past the end of the message");
+    if (name) name += ".";
+    for (let i = position + 1; i <= position + size; i++) name += textOf(bytes[i] ?? 0);
+    position += size + 1;
+  }
+}
+
+function textOf(byte: number): string {
+  if (byte === 0x2e || byte === 0x5c) return "\\" + String.fromCharCode(byte);
+  if (byte > 0x20 && byte < 0x7f) return String.fromCharCode(byte);
+  return "\\" + String(byte).padStart(3, "0");
+}
+
+/**
+ * The labels of a name given as text, as bytes.
+ * @throws {FormatError} when a label is empty or longer than 63 octets, the name longer than 255, or an escape wrong.
+ */
+export function labelsOf(name: string): Uint8Array[] {
+  if (name === "") return [];
+  const labels: Uint8Array[] = [];
+  let [label, length]: [number[], number] = [[], 1];
+  const finish = () => {
+    if (label.length === 0 || label.length > LONGEST_LABEL) {
+      throw new FormatError(`"${name}" has a label of ${label.length} octets`);
+    }
+    length += label.length + 1;
+    if (length > LONGEST_NAME) throw new FormatError("a name is longer than 255 octets");
+    labels.push(Uint8Array.from(label));
+    label = [];
+  };
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code === 0x2e) finish();
+    else if (code === 0x5c) {
+      const digits = /^[0-9]{3}/.exec(name.slice(i + 1, i + 4))?.[0];
+      const byte = digits ? Number(digits) : name.charCodeAt(i + 1);
+      if (!(byte < 256)) throw new FormatError(`"${name}" has an escape that is none`);
+      label.push(byte);
+      i += digits ? 3 : 1;
+    } else if (code > 0x20 && code < 0x7f) label.push(code);
+    else throw new FormatError(`"${name}" has a character that would have to be escaped`);
+  }
+  finish();
+  return labels;
+}
+
+/** The name on the wire, uncompressed. @throws {FormatError} as {@linkcode labelsOf}. */
+export function nameBytes(name: string): Uint8Array<ArrayBuffer> {
+  const labels = labelsOf(name);
+  const bytes = new Uint8Array(labels.reduce((sum, label) => sum + label.length + 1, 1));
+  let at = 0;
+  for (const label of labels) {
+    bytes[at] = label.length;
+    bytes.set(label, at + 1);
+    at += label.length + 1;
+  }
+  return bytes;
+}
+
+/** Two names are the same whatever the case of their ASCII letters (RFC 4343); this is the one to compare. */
+export function canonical(name: string): string {
+  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/**
+ * What a person or a Kubernetes object calls a domain, as pmz keeps it: lower case, no dot at the end, letters, digits,
+ * "-" and "_" only (other scripts as Punycode); undefined when it is no name that a program could ask for.
+ * @param text "shop.example", "*.shop.example" where `wildcard` is allowed.
+ */
+export function parseDomain(text: string, { wildcard = false } = {}): string | undefined {
+  const star = wildcard && text.startsWith("*.") ? "*." : "";
+  let bare = text.slice(star.length).replace(/\.$/, "");
+  if (/[^\x20-\x7e]/.test(bare)) {
+    const url = URL.canParse(`http://${bare}/`) ? new URL(`http://${bare}/`) : undefined;
+    bare = url?.hostname ?? "";
+  }
+  bare = canonical(bare);
+  if (bare.length > 253 || !/^[a-z0-9_]/.test(bare)) return undefined;
+  const good = bare.split(".").every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label));
+  return good ? star + bare : undefined;
+}
