@@ -10,6 +10,16 @@
 /** Pseudo-header values of `:protocol` on the reversed tunnel. */
 export const PROOF_PROTOCOL = "pmz-proof";
 
+/**
+ * The hello of the tunnel (laptop to gateway). The laptop puts its own into `headers.hello` of the first stream, whatever
+ * that is for, or of a stream with this `:protocol` that is for nothing else (`:scheme` "https", `:path` "/", `:authority`
+ * "pmz"; END_STREAM at once). The gateway's own is in the answer to it, for a mismatch too (status 400).
+ */
+export const HELLO_PROTOCOL = "pmz-hello";
+
+/** Versions of the tunnel protocols that this release speaks; also on the agents' pods (PROTOCOL_ANNOTATION). */
+export const tunnelVersions = { newest: 1, oldest: 1 } as const;
+
 /** Names of the headers that pmz adds. Values are ASCII and short. */
 export const headers = {
   /** On the first stream of each tunnel and its answer: a Hello, as JSON. */
@@ -32,6 +42,8 @@ export const proxyErrors = {
   "destination_ip_prohibited": 403,
   "destination_not_found": 404,
   "connection_limit_reached": 503,
+  /** A stream that makes no sense: an authority that is no address and port, a hello of another protocol or version. */
+  "http_request_error": 400,
   "proxy_internal_error": 500,
 } as const;
 

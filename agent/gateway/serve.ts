@@ -1,0 +1,230 @@
+import { headerValue } from "../../hbone/header.ts";
+import { relay } from "../../hbone/relay.ts";
+import type { Header } from "../../hbone/header.ts";
+import type { Stream } from "../../hbone/stream.ts";
+import { type Endpoint, formatEndpoint } from "../../wire/address.ts";
+import { agree, type Hello, HelloMismatch, parseHello } from "../../wire/hello.ts";
+import {
+  formatProxyStatus,
+  headers,
+  HELLO_PROTOCOL,
+  type ProxyError,
+  proxyErrors,
+  tunnelVersions,
+} from "../../wire/streams.ts";
+import type { AbortableTransport } from "../../wire/transport.ts";
+import { RELEASE } from "../../wire/version.ts";
+import { dialErrorType } from "./dial_error.ts";
+import { decide, type Targets } from "./policy.ts";
+import type { Range } from "./range.ts";
+import type { Dial } from "./socket.ts";
+
+/** Milliseconds, and numbers over all tunnels of a gateway. */
+export const limits = {
+  /** A dial is given up. */
+  dialMs: 10_000,
+  /** How long an address that isn't known yet may take to become known: a Service may be younger than the last event. */
+  learnMs: 1_000,
+  dials: 1_024,
+  streams: 16_384,
+  /** Streams that wait for their address to become known. */
+  learning: 256,
+} as const;
+
+/** The gateway's side of a tunnel's hello. */
+export const hello: Hello = {
+  protocol: "tunnel",
+  version: tunnelVersions.newest,
+  oldest: tunnelVersions.oldest,
+  features: [],
+  release: RELEASE,
+};
+
+/** Targets that change. */
+export interface LearningTargets extends Targets {
+  /** Whether all has been listed once. Before that nothing is dialled. */
+  readonly complete: boolean;
+  learn(address: string, ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export interface Parts {
+  readonly targets: LearningTargets;
+  readonly dial: Dial;
+  /** Allowed at deployment. */
+  readonly ranges: readonly Range[];
+  readonly limits?: Partial<Record<keyof typeof limits, number>>;
+}
+
+/** How a stream ended, for the log: nothing of what it carried. */
+export interface StreamEnd {
+  readonly target: string;
+  readonly error?: ProxyError | "broken";
+  readonly details?: string;
+  readonly out: number;
+  readonly in: number;
+}
+
+/** Answers the streams of all tunnels of a gateway: what each is for, whether it may, the dial, and what it carries. */
+export class StreamServer {
+  readonly #parts: Parts;
+  readonly #limits: Record<keyof typeof limits, number>;
+  #streams = 0;
+  #dials = 0;
+  #learning = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#limits = { ...limits, ...parts.limits };
+  }
+
+  /** Streams open now. */
+  get streams(): number {
+    return this.#streams;
+  }
+
+  /** Serves a stream until it's over; never rejects. */
+  async serve(stream: Stream): Promise<StreamEnd> {
+    const target = headerValue(stream.request, ":authority") ?? "";
+    if (this.#streams >= this.#limits.streams) {
+      return refuse(
+        stream,
+        target,
+        "connection_limit_reached",
+        `${this.#limits.streams} connections are open`,
+      );
+    }
+    this.#streams++;
+    using stop = new StreamStop(stream);
+    try {
+      return await this.#answer(stream, target, stop.signal);
+    } catch (error) {
+      stream.abort(error instanceof Error ? error : undefined);
+      return { target, error: "broken", details: String(error), out: 0, in: 0 };
+    } finally {
+      this.#streams--;
+    }
+  }
+
+  async #answer(stream: Stream, target: string, signal: AbortSignal): Promise<StreamEnd> {
+    const greeting = greet(stream);
+    if (greeting.mismatch !== undefined) {
+      return refuse(stream, target, "http_request_error", greeting.mismatch, greeting.answer);
+    }
+    const method = headerValue(stream.request, ":method");
+    const protocol = headerValue(stream.request, ":protocol");
+    if (method === "CONNECT" && protocol === HELLO_PROTOCOL) {
+      stream.respond([[":status", "200"], ...greeting.answer], { end: true });
+      return { target, out: 0, in: 0 };
+    }
+    if (method !== "CONNECT" || protocol !== undefined) {
+      const what = protocol === undefined ? `method ${method}` : `protocol ${protocol}`;
+      return refuse(
+        stream,
+        target,
+        "http_request_error",
+        `this gateway doesn't know the ${what}`,
+        greeting.answer,
+      );
+    }
+    const reached = await this.#reach(target, signal);
+    if ("error" in reached) return refuse(stream, target, reached.error, reached.details, greeting.answer);
+    if (signal.aborted) {
+      reached.connection.abort();
+      return { target, error: "broken", details: "the laptop gave it up", out: 0, in: 0 };
+    }
+    stream.respond([[":status", "200"], ...greeting.answer]);
+    const { aToB, bToA, error } = await relay(stream, reached.connection);
+    const end = { target, out: aToB, in: bToA };
+    return error === undefined ? end : { ...end, error: "broken", details: error.message };
+  }
+
+  async #reach(authority: string, signal: AbortSignal): Promise<Reached> {
+    const { targets, ranges } = this.#parts;
+    if (!targets.complete) {
+      return failed("destination_not_found", "the gateway has just started and doesn't know the cluster yet");
+    }
+    let verdict = decide(authority, targets, ranges);
+    if (verdict.kind === "unknown" && this.#learning < this.#limits.learning) {
+      this.#learning++;
+      const [, address = ""] = /^\[?([^\]]*?)\]?:[0-9]+$/.exec(authority) ?? [];
+      await targets.learn(address, this.#limits.learnMs, signal).finally(() => this.#learning--);
+      verdict = decide(authority, targets, ranges);
+    }
+    if (verdict.kind !== "dial") return failed(verdict.error, verdict.why);
+    return await this.#dial(verdict.endpoint, signal);
+  }
+
+  async #dial(endpoint: Endpoint, signal: AbortSignal): Promise<Reached> {
+    if (this.#dials >= this.#limits.dials) {
+      return failed("connection_limit_reached", `${this.#limits.dials} dials are under way`);
+    }
+    this.#dials++;
+    try {
+      const connection = await this.#parts.dial(endpoint, { timeoutMs: this.#limits.dialMs, signal });
+      return { connection };
+    } catch (error) {
+      const where = formatEndpoint(endpoint.address.text, endpoint.port);
+      return failed(
+        dialErrorType(error),
+        `dialling ${where}: ${error instanceof Error ? error.message : error}`,
+      );
+    } finally {
+      this.#dials--;
+    }
+  }
+}
+
+type Reached = { readonly connection: AbortableTransport } | {
+  readonly error: ProxyError;
+  readonly details: string;
+};
+
+function failed(error: ProxyError, details: string): Reached {
+  return { error, details };
+}
+
+/** Aborted when a stream is over, for whatever is still being done for it. */
+class StreamStop implements Disposable {
+  readonly #controller = new AbortController();
+
+  constructor(stream: Stream) {
+    stream.closed.then(() => this.#controller.abort());
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    this.#controller.abort();
+  }
+}
+
+/** The gateway's hello, where the laptop said its own; `mismatch` when they don't agree. */
+function greet(stream: Stream): { readonly answer: readonly Header[]; readonly mismatch?: string } {
+  const said = headerValue(stream.request, headers.hello);
+  if (said === undefined) return { answer: [] };
+  const answer: Header[] = [[headers.hello, JSON.stringify(hello)]];
+  try {
+    agree(hello, parseHello(JSON.parse(said)));
+    return { answer };
+  } catch (error) {
+    const mismatch = error instanceof HelloMismatch ? error.message : "the hello is no JSON";
+    return { answer, mismatch };
+  }
+}
+
+function refuse(
+  stream: Stream,
+  target: string,
+  error: ProxyError,
+  details: string,
+  more: readonly Header[] = [],
+): StreamEnd {
+  const status: Header = [":status", String(proxyErrors[error])];
+  const why: Header = [headers.proxyStatus, formatProxyStatus("pmz-gateway", error, details)];
+  stream.respond([status, why, ...more], { end: true });
+  // Whatever the laptop sent with its CONNECT is of no use; what it hasn't sent yet, it needn't.
+  stream.close();
+  return { target, error, details, out: 0, in: 0 };
+}

@@ -1,0 +1,116 @@
+import { parseAddress } from "../../wire/address.ts";
+import type { Api } from "../../kube/api.ts";
+import { parseNode, parsePod, parseService } from "../../kube/objects.ts";
+import { resources } from "../../kube/resources.ts";
+import { watch, type Watched, type WatchOptions } from "../../kube/watch.ts";
+import { KnownAddresses } from "./known_addresses.ts";
+import type { Targets } from "./policy.ts";
+
+type Log = NonNullable<WatchOptions<unknown>["log"]>;
+
+/** Addresses that an object brings in: what may be dialled, and what must not be. */
+export interface Addresses {
+  readonly target: readonly string[];
+  readonly node: readonly string[];
+}
+
+/** A Service's clusterIPs. Nothing else that it says is an address to dial: externalIPs may be anybody's. */
+export function ofService(raw: unknown): Addresses {
+  return { target: parseService(raw).clusterIPs, node: [] };
+}
+
+/** A pod's addresses: its node's for one on the host network; none once it has ended, since others may have them then. */
+export function ofPod(raw: unknown): Addresses {
+  const pod = parsePod(raw);
+  if (pod.phase === "Succeeded" || pod.phase === "Failed") return { target: [], node: [] };
+  return pod.hostNetwork ? { target: [], node: pod.podIPs } : { target: pod.podIPs, node: [] };
+}
+
+/** A node's addresses, internal and external. */
+export function ofNode(raw: unknown): Addresses {
+  return { target: [], node: parseNode(raw).addresses };
+}
+
+/** Addresses that watches of Services, pods and nodes keep up to date. */
+export class WatchedTargets implements Targets, AsyncDisposable {
+  readonly #target = new KnownAddresses();
+  readonly #node = new KnownAddresses();
+  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #watches: Watched<Addresses>[] = [];
+  /** Settles when all is known; rejects when the rights for it are missing. */
+  readonly ready: Promise<void>;
+  #complete = false;
+
+  constructor(api: Api, options: { signal?: AbortSignal; log?: Log } = {}) {
+    // Nodes first: what must not be dialled is known before what may be.
+    this.#follow(api, "node", ofNode, options);
+    this.#follow(api, "pod", ofPod, options);
+    this.#follow(api, "service", ofService, options);
+    this.ready = Promise.all(this.#watches.map((each) => each.ready)).then(() => {
+      this.#complete = true;
+    });
+    this.ready.catch(() => {});
+  }
+
+  /** Whether Services, pods and nodes have all been listed once. Before that nothing is dialled. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  isTarget(address: string): boolean {
+    return this.#target.has(address);
+  }
+
+  isNode(address: string): boolean {
+    return this.#node.has(address);
+  }
+
+  /** Waits until an address is known, at most so many milliseconds: a Service may be younger than the watch's last event. */
+  async learn(address: string, ms: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.isTarget(address) || this.isNode(address)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiting = this.#waiting.get(address) ?? new Set();
+    this.#waiting.set(address, waiting.add(resolve));
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", resolve as () => void, { once: true });
+    await promise;
+    clearTimeout(timer);
+    signal.removeEventListener("abort", resolve as () => void);
+    waiting.delete(resolve);
+    if (waiting.size === 0) this.#waiting.delete(address);
+  }
+
+  get counts(): { targets: number; nodes: number } {
+    return { targets: this.#target.size, nodes: this.#node.size };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#watches.map((each) => each[Symbol.asyncDispose]()));
+  }
+
+  #follow(
+    api: Api,
+    kind: "node" | "pod" | "service",
+    parse: (raw: unknown) => Addresses,
+    options: { signal?: AbortSignal; log?: Log },
+  ): void {
+    const watched = watch(api, resources[`${kind}s`], { ...options, parse, maxItems: MOST[kind] });
+    watched.onChange(({ kind: what, key, item }) => {
+      const object = `${kind}/${key}`;
+      this.#node.set(object, what === "deleted" ? [] : item.node);
+      this.#target.set(object, what === "deleted" ? [] : item.target);
+      if (what !== "deleted") this.#tell([...item.target, ...item.node]);
+    });
+    this.#watches.push(watched);
+  }
+
+  #tell(addresses: readonly string[]): void {
+    if (this.#waiting.size === 0) return;
+    for (const text of addresses) {
+      for (const wake of this.#waiting.get(parseAddress(text)?.text ?? "") ?? []) wake();
+    }
+  }
+}
+
+/** Beyond Kubernetes' own limits for a cluster (5,000 nodes, 150,000 pods, 10,000 Services). */
+const MOST = { node: 20_000, pod: 200_000, service: 50_000 } as const;
