@@ -1,0 +1,293 @@
+import type { Transport } from "../wire/transport.ts";
+import { Engine } from "./engine.ts";
+import {
+  asError,
+  ConnectionClosed,
+  ConnectionError,
+  ErrorCode,
+  errorName,
+  TooManyStreams,
+} from "./errors.ts";
+import { MAX_STREAM_ID } from "./frame.ts";
+import type { Header } from "./header.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { INITIAL_SETTINGS, type Settings } from "./settings.ts";
+import { state, type Stream } from "./stream.ts";
+
+/** Milliseconds that the last frames have to be written, and then that the peer has to close its side. */
+const FLUSH_MS = 1000;
+const LINGER_MS = 250;
+
+/**
+ * How a connection ended: "clean" (no stream was cut off), "goaway" (the peer gave it up with `code`), "broken" (the
+ * transport broke, the peer broke the rules, or abort(): `code` is then what was sent).
+ */
+export interface ConnectionEnd {
+  readonly kind: "clean" | "goaway" | "broken";
+  readonly code?: number;
+  readonly error?: Error;
+}
+
+export interface ConnectionOptions {
+  /** "client" opens streams, "server" gets them through onStream. */
+  readonly role: "client" | "server";
+  /** A stream was opened by the peer. Called while its frames are read: what throws here resets the stream. */
+  readonly onStream?: (stream: Stream) => void;
+  readonly limits?: Partial<Limits>;
+  /** What is announced of this end instead of the defaults. */
+  readonly settings?: Partial<Settings>;
+}
+
+/** An HTTP/2 connection (RFC 9113) over a transport, which it owns. */
+export class Connection implements AsyncDisposable {
+  readonly #engine: Engine;
+  readonly #transport: Transport;
+  readonly #limits: Limits;
+  readonly #onStream: ((stream: Stream) => void) | undefined;
+  readonly #closed = Promise.withResolvers<ConnectionEnd>();
+  readonly #reading: Promise<void>;
+  #settingsTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Once set, nothing else changes how it ended. */
+  #end: ConnectionEnd | undefined;
+  #draining = false;
+  #peerDrains = false;
+  #goaway: { code: number; debug: string } | undefined;
+
+  constructor(transport: Transport, options: ConnectionOptions) {
+    this.#transport = transport;
+    this.#onStream = options.onStream;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#engine = new Engine(transport, options.role, this.#settings(options), this.#limits, {
+      stream: (stream) => this.#accept(stream),
+      quiet: () => this.#finishIfDrained(),
+      goaway: (code, debug) => this.#peerGoesAway(code, debug),
+      settingsAcknowledged: () => clearTimeout(this.#settingsTimer),
+      broken: (error) => this.#finish({ kind: "broken", error }),
+    });
+    this.#engine.start();
+    this.#settingsTimer = setTimeout(() => {
+      const seconds = this.#limits.settingsAckMs / 1000;
+      this.#violated(
+        new ConnectionError(ErrorCode.SETTINGS_TIMEOUT, `the peer was silent on SETTINGS for ${seconds} s`),
+      );
+    }, this.#limits.settingsAckMs);
+    this.#reading = this.#read();
+  }
+
+  /** Settles when the transport is closed and nothing of the connection is left; never rejects. */
+  get closed(): Promise<ConnectionEnd> {
+    return this.#closed.promise;
+  }
+
+  /** Streams open now. */
+  get streams(): number {
+    return this.#engine.streams.size;
+  }
+
+  /** Streams that the peer admits at once; Infinity until it says. */
+  get peerMaxStreams(): number {
+    return this.#engine.peer.maxConcurrentStreams;
+  }
+
+  /** The peer takes extended CONNECT (RFC 8441); this end always does as a server. */
+  get enableConnectProtocol(): boolean {
+    return this.#engine.peer.enableConnectProtocol;
+  }
+
+  /** Bytes that came on all streams and that nobody read yet. */
+  get buffered(): number {
+    return this.#engine.window.buffered;
+  }
+
+  /** Calls of the transport's write so far. */
+  get writes(): number {
+    return this.#engine.queue.writes;
+  }
+
+  /**
+   * Opens a stream and sends its headers, with its first bytes in the same write.
+   * @throws ConnectionClosed when the connection is over or drains: use another.
+   * @throws TooManyStreams when this end's or the peer's limit is reached.
+   * @throws TypeError in the server's role, or for headers that can't be sent.
+   */
+  open(headers: readonly Header[], options: { first?: Uint8Array; end?: boolean } = {}): Stream {
+    const engine = this.#engine;
+    if (engine.role === "server") throw new TypeError("only a client opens streams");
+    if (this.#end !== undefined) throw closedError(this.#end);
+    if (this.#draining || this.#peerDrains || engine.nextStream > MAX_STREAM_ID) {
+      throw new ConnectionClosed("the connection takes no more streams: open another");
+    }
+    const most = Math.min(engine.peer.maxConcurrentStreams, this.#limits.streams);
+    if (engine.streams.size >= most) {
+      throw new TooManyStreams(
+        `${most} streams are open, as many as allowed: wait for one to end or open another connection`,
+      );
+    }
+    const { first, end = false } = options;
+    const hasFirst = first !== undefined && first.length > 0;
+    const stream = engine.open(headers, end && !hasFirst);
+    if (hasFirst) {
+      stream.outbox.push(first);
+      // Whoever uses the stream hears of a break there.
+      if (end) stream.outbox.end().catch(() => {});
+    }
+    return stream.stream;
+  }
+
+  /**
+   * Asks the peer for a sign of life; the round trip in milliseconds.
+   * @throws DOMException "TimeoutError" after `timeoutMs` milliseconds; ConnectionClosed when the connection is over.
+   */
+  ping(timeoutMs: number): Promise<number> {
+    if (this.#end !== undefined) return Promise.reject(closedError(this.#end));
+    return this.#engine.pings.ping(timeoutMs);
+  }
+
+  /** Says GOAWAY: open streams go on to their end, new ones are refused, then the connection closes. */
+  drain(): void {
+    if (this.#draining || this.#end !== undefined) return;
+    this.#draining = true;
+    this.#engine.lastAccepted = this.#engine.lastPeerStream;
+    this.#engine.sendGoaway(ErrorCode.NO_ERROR);
+    this.#finishIfDrained();
+  }
+
+  /** Ends at once: streams that are open break, on both ends. */
+  abort(code: ErrorCode = ErrorCode.CANCEL, reason?: Error): void {
+    this.#finish({
+      kind: "broken",
+      code,
+      error: reason ?? new ConnectionClosed("the connection was aborted by this end"),
+    }, code);
+  }
+
+  /** Closes: cleanly when no stream is open, else as abort(). */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.streams === 0) this.drain();
+    else this.abort(ErrorCode.NO_ERROR);
+    await this.closed;
+  }
+
+  #settings({ role, settings }: ConnectionOptions): Settings {
+    return {
+      ...INITIAL_SETTINGS,
+      maxFrameSize: 64 * 1024,
+      initialWindowSize: 1024 * 1024,
+      maxHeaderListSize: this.#limits.headerList,
+      enablePush: role === "server",
+      maxConcurrentStreams: role === "server" ? this.#limits.streams : INITIAL_SETTINGS.maxConcurrentStreams,
+      enableConnectProtocol: role === "server",
+      ...settings,
+    };
+  }
+
+  #accept(stream: Stream): void {
+    try {
+      if (this.#onStream === undefined) stream.reset(ErrorCode.REFUSED_STREAM);
+      else this.#onStream(stream);
+    } catch (error) {
+      stream[state].reset(ErrorCode.INTERNAL_ERROR, asError(error));
+    }
+  }
+
+  async #read(): Promise<void> {
+    try {
+      await this.#engine.reader.run((thrown) => this.#violated(thrown));
+      this.#transportEnded();
+    } catch (error) {
+      this.#finish({ kind: "broken", error: asError(error) });
+    }
+  }
+
+  #violated(thrown: unknown): void {
+    const error = asError(thrown);
+    const code = error instanceof ConnectionError ? error.code : ErrorCode.INTERNAL_ERROR;
+    this.#finish({ kind: "broken", code, error }, code, error.message);
+  }
+
+  #transportEnded(): void {
+    const open = this.streams;
+    if (this.#goaway !== undefined && this.#goaway.code !== ErrorCode.NO_ERROR) {
+      this.#finish(this.#goawayEnd());
+    } else if (open === 0) this.#finish({ kind: "clean" });
+    else {
+      const error = new ConnectionClosed(`the peer closed the connection with ${open} streams open`);
+      this.#finish({ kind: "broken", error });
+    }
+  }
+
+  #peerGoesAway(code: number, debug: string): void {
+    this.#peerDrains = true;
+    // The last one counts: it can only say more.
+    this.#goaway = { code, debug };
+    // After this frame: streams above its limit are refused first.
+    queueMicrotask(() => this.#finishIfDrained());
+  }
+
+  #goawayEnd(): ConnectionEnd {
+    const { code, debug } = this.#goaway ?? { code: ErrorCode.NO_ERROR, debug: "" };
+    if (code === ErrorCode.NO_ERROR) return { kind: "clean" };
+    const said = debug === "" ? "" : `: ${JSON.stringify(debug)}`;
+    const error = new ConnectionClosed(`the peer gave the connection up (${errorName(code)})${said}`);
+    return { kind: "goaway", code, error };
+  }
+
+  #finishIfDrained(): void {
+    if ((this.#draining || this.#peerDrains) && this.streams === 0) {
+      this.#finish(this.#goawayEnd(), ErrorCode.NO_ERROR);
+    }
+  }
+
+  /** Ends it; `code` is said in a GOAWAY, where the transport may still carry one. */
+  #finish(end: ConnectionEnd, code?: ErrorCode, debug?: string): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    clearTimeout(this.#settingsTimer);
+    this.#engine.reader.discarding = true;
+    if (code !== undefined && !(this.#draining && code === ErrorCode.NO_ERROR)) {
+      this.#engine.sendGoaway(code, debug);
+    }
+    const error = closedError(end);
+    for (const stream of [...this.#engine.streams.values()]) stream.broke(error);
+    this.#engine.pings.fail(error);
+    this.#closeTransport(code !== undefined || end.kind === "clean", error).then(() =>
+      this.#closed.resolve(end)
+    );
+  }
+
+  async #closeTransport(flush: boolean, error: Error): Promise<void> {
+    const { queue } = this.#engine;
+    if (flush && await within(queue.idle(), FLUSH_MS)) {
+      // With bytes of the peer unread, closing at once would make a reset of TCP overtake our GOAWAY.
+      const ended = this.#transport.closeWrite().then(() => this.#reading, () => {});
+      await within(ended, LINGER_MS);
+    }
+    queue.fail(error);
+    try {
+      this.#transport.close();
+    } catch {
+      // Closed before, by the other side's break.
+    }
+    await within(Promise.all([this.#reading, queue.idle()]), FLUSH_MS);
+  }
+}
+
+function closedError(end: ConnectionEnd): Error {
+  if (end.error instanceof ConnectionClosed) return end.error;
+  const why = end.error === undefined ? "" : `: ${end.error.message}`;
+  return new ConnectionClosed(
+    `the connection is over${why}`,
+    end.error === undefined ? undefined : { cause: end.error },
+  );
+}
+
+/** Waits for `promise`, at most `ms` milliseconds; says whether it came. */
+async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

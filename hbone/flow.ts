@@ -1,0 +1,103 @@
+/**
+ * What a peer may still send: the windows that this end announces (RFC 9113 §5.2 and §6.9). The one place that
+ * decides their sizes, so that they can follow the bandwidth-delay product.
+ *
+ * Hot path: whole numbers only, no allocation.
+ */
+
+/** The window of one stream: credited as its reader takes bytes, so that a slow reader is limited by it alone. */
+export class StreamWindow {
+  /** Bytes the peer may have on the way or in our buffer. */
+  #size: number;
+  /** Bytes it may still send. */
+  #available: number;
+  /** Bytes that the reader took and that the peer wasn't told of yet. */
+  #taken = 0;
+
+  constructor(size: number) {
+    this.#size = size;
+    this.#available = size;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Counts bytes that came; false when they are more than was announced. */
+  receive(bytes: number): boolean {
+    this.#available -= bytes;
+    return this.#available >= 0;
+  }
+
+  /** Counts bytes that the reader took; returns the increment to announce now, or 0: a quarter of the window at a time. */
+  take(bytes: number): number {
+    this.#taken += bytes;
+    if (this.#taken < this.#size >>> 2) return 0;
+    const increment = this.#taken;
+    this.#available += increment;
+    this.#taken = 0;
+    return increment;
+  }
+
+  /** Makes the window larger; returns the increment to announce. */
+  grow(size: number): number {
+    if (size <= this.#size) return 0;
+    const increment = size - this.#size + this.#taken;
+    this.#size = size;
+    this.#available += increment;
+    this.#taken = 0;
+    return increment;
+  }
+}
+
+/** Bytes that are announced at least. */
+const LEAST_CREDIT = 16 * 1024;
+
+/**
+ * The window of the connection: credited as bytes come, read or not, so that no stream waits for another's reader.
+ * Invariant: what is buffered and what may still come are together never more than the cap.
+ */
+export class ConnectionWindow {
+  readonly #target: number;
+  readonly #cap: number;
+  #available: number;
+  #buffered = 0;
+
+  /**
+   * @param initial bytes the peer may send before it hears of us (RFC 9113 §6.9.2)
+   * @param target bytes the peer may have on the way
+   * @param cap bytes that all streams may buffer together
+   */
+  constructor(initial: number, target: number, cap: number) {
+    this.#available = initial;
+    this.#cap = Math.max(cap, initial);
+    this.#target = Math.min(target, this.#cap);
+  }
+
+  /** Bytes that came and nobody took yet. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
+  /** Counts bytes that came and are kept; false when they are more than was announced. */
+  receive(bytes: number): boolean {
+    this.#available -= bytes;
+    this.#buffered += bytes;
+    return this.#available >= 0;
+  }
+
+  /** Counts bytes that are not kept any more. */
+  release(bytes: number): void {
+    this.#buffered -= bytes;
+  }
+
+  /** The increment to announce now, or 0: a quarter of the target at a time, less where the cap is near. */
+  credit(): number {
+    const most = Math.min(this.#target, this.#cap - this.#buffered);
+    const increment = most - this.#available;
+    const step = most < this.#target ? Math.min(LEAST_CREDIT, this.#target >>> 2) : this.#target >>> 2;
+    if (increment <= 0 || increment < step) return 0;
+    this.#available += increment;
+    return increment;
+  }
+}

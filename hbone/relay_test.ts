@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import type { Transport } from "../wire/transport.ts";
+import { relay } from "./relay.ts";
+import {
+  CONNECT,
+  connected,
+  pattern,
+  readAll,
+  readExactly,
+  sha256,
+  tcpPair,
+  turn,
+  writeAll,
+} from "./testing.ts";
+import { memoryPair } from "./memory_transport.ts";
+import { StreamReset } from "./errors.ts";
+
+/** app <-> socket <-> stream <-> (connection) <-> stream <-> socket <-> service, all sockets over TCP. */
+async function tunnel() {
+  const [app, near] = await tcpPair();
+  const [far, service] = await tcpPair();
+  const over: Promise<unknown>[] = [];
+  const ends = connected((stream) => {
+    stream.respond([[":status", "200"]]);
+    over.push(relay(stream, far));
+  });
+  const stream = ends.client.open(CONNECT);
+  const near_ = relay(near, stream);
+  return {
+    app,
+    service,
+    relayed: near_,
+    async [Symbol.asyncDispose]() {
+      for (const socket of [app, service]) {
+        try {
+          socket.close();
+        } catch {
+          // Closed by the test.
+        }
+      }
+      await near_;
+      await Promise.all(over);
+      await ends[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("a relay carries bytes both ways and counts them", async () => {
+  await using ends = await tunnel();
+  const up = pattern(20 * 1024 * 1024, 1);
+  const down = pattern(20 * 1024 * 1024, 2);
+  const send = async (to: Transport, bytes: Uint8Array) => {
+    await writeAll(to, bytes);
+    await to.closeWrite();
+  };
+  const [gotUp, gotDown] = await Promise.all([
+    readAll(ends.service),
+    readAll(ends.app),
+    send(ends.app, up),
+    send(ends.service, down),
+  ]);
+  assert.equal(await sha256(gotUp), await sha256(up));
+  assert.equal(await sha256(gotDown), await sha256(down));
+  assert.deepEqual(await ends.relayed, { aToB: up.length, bToA: down.length });
+});
+
+Deno.test("a relay passes an end on while the other direction goes on", async () => {
+  await using ends = await tunnel();
+  await writeAll(ends.app, pattern(100));
+  await ends.app.closeWrite();
+  assert.deepEqual(await readAll(ends.service), pattern(100));
+  await writeAll(ends.service, pattern(70_000, 3));
+  await ends.service.closeWrite();
+  assert.deepEqual(await readAll(ends.app), pattern(70_000, 3));
+});
+
+Deno.test("small messages go to and fro", async () => {
+  await using ends = await tunnel();
+  for (let i = 1; i <= 200; i++) {
+    await writeAll(ends.app, pattern(i * 50, i));
+    assert.deepEqual(await readExactly(ends.service, i * 50), pattern(i * 50, i));
+    await writeAll(ends.service, pattern(i * 40, i));
+    assert.deepEqual(await readExactly(ends.app, i * 40), pattern(i * 40, i));
+  }
+});
+
+Deno.test("a socket that breaks resets the stream, and a reset breaks the socket, never ends it", async () => {
+  const [app, near] = memoryPair();
+  const [far, service] = memoryPair();
+  const over: Promise<unknown>[] = [];
+  await using ends = connected((stream) => {
+    stream.respond([[":status", "200"]]);
+    over.push(relay(stream, far));
+  });
+  const relayed = relay(near, ends.client.open(CONNECT));
+  await writeAll(app, pattern(1000));
+  await readExactly(service, 1000);
+  service.abort(new Error("reset by the service"));
+  await assert.rejects(readAll(app), StreamReset);
+  const end = await relayed;
+  assert.equal(end.aToB, 1000);
+  assert.ok(end.error instanceof StreamReset);
+  await Promise.all(over);
+});
+
+Deno.test("a relay whose reader stops holds back the writer", async () => {
+  await using ends = await tunnel();
+  let written = 0;
+  const writing = (async () => {
+    const bytes = pattern(64 * 1024);
+    while (written < 64 * 1024 * 1024) written += await ends.app.write(bytes);
+    await ends.app.closeWrite();
+  })();
+  await turn(300);
+  const before = written;
+  assert.ok(before < 48 * 1024 * 1024, `${before} bytes went somewhere`);
+  const got = await readAll(ends.service);
+  await writing;
+  assert.equal(got.length, written);
+});

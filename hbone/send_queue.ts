@@ -1,0 +1,204 @@
+/**
+ * Everything that goes out on a connection, in order. Hot path: frames queued in one turn of the event loop, or
+ * while a write is under way, are copied together into one write (through a port-forward, frames per message are
+ * what counts); large ones may be lent instead and are written from where they lie.
+ */
+import type { Transport } from "../wire/transport.ts";
+import { asError } from "./errors.ts";
+import { DEFAULT_WINDOW, FRAME_HEADER, FrameType, MIN_MAX_FRAME_SIZE, writeFrameHeader } from "./frame.ts";
+import type { BufferPool } from "./pool.ts";
+
+/** Bytes that are coalesced into one write. */
+const BATCH = 128 * 1024;
+/** Bytes queued from which on data waits. */
+const FULL = 256 * 1024;
+/** Bytes of the largest frame sent, whatever more a peer takes. */
+const LARGEST_FRAME = 64 * 1024;
+
+/** A part of the queue: `bytes[start, end)`. */
+export interface Piece {
+  readonly bytes: Uint8Array;
+  start: number;
+  end: number;
+  /** Called when it was written, or can't be any more. */
+  sent(error?: Error): void;
+}
+
+/** Who has data to send and waits for its turn. */
+export interface Waiting {
+  /** There may be room now: sends one frame, and waits again for more. */
+  resume(): void;
+}
+
+export class SendQueue {
+  /** Bytes that the peer's connection window still admits (RFC 9113 §6.9). */
+  window = DEFAULT_WINDOW;
+  /** Bytes of a frame's payload, at most. */
+  maxFrame = MIN_MAX_FRAME_SIZE;
+  /** Calls of the transport's write so far. */
+  writes = 0;
+
+  readonly #transport: Transport;
+  readonly #pool: BufferPool;
+  readonly #broken: (error: Error) => void;
+  #pieces: Piece[] = [];
+  #batch: Uint8Array<ArrayBuffer> | undefined;
+  #fill = 0;
+  #queued = 0;
+  #running = false;
+  #error: Error | undefined;
+  readonly #waiting: Waiting[] = [];
+  #idle: (() => void)[] = [];
+
+  constructor(transport: Transport, pool: BufferPool, broken: (error: Error) => void) {
+    this.#transport = transport;
+    this.#pool = pool;
+    this.#broken = broken;
+  }
+
+  /** Takes over the peer's SETTINGS_MAX_FRAME_SIZE, in bytes. */
+  setMaxFrame(bytes: number): void {
+    this.maxFrame = Math.min(bytes, LARGEST_FRAME);
+  }
+
+  /** Bytes of data that one stream may send now; 0 when it has to wait. */
+  get room(): number {
+    if (this.#queued >= FULL || this.#error !== undefined) return 0;
+    return Math.min(this.window, this.maxFrame);
+  }
+
+  /** A frame that flow control doesn't count; its payload is copied. */
+  frame(type: number, flags: number, stream: number, payload: Uint8Array): void {
+    if (this.#error !== undefined) return;
+    const at = this.#reserve(FRAME_HEADER + payload.length);
+    const batch = this.#batch as Uint8Array;
+    writeFrameHeader(batch, at, payload.length, type, flags, stream);
+    batch.set(payload, at + FRAME_HEADER);
+  }
+
+  /** Bytes that are no frame: the client's preface. */
+  raw(bytes: Uint8Array): void {
+    if (this.#error !== undefined) return;
+    const at = this.#reserve(bytes.length);
+    (this.#batch as Uint8Array).set(bytes, at);
+  }
+
+  /** DATA, copied; the caller has checked `room`. */
+  data(stream: number, flags: number, bytes: Uint8Array, start: number, end: number): void {
+    if (this.#error !== undefined) return;
+    const length = end - start;
+    this.window -= length;
+    const at = this.#reserve(FRAME_HEADER + length);
+    const batch = this.#batch as Uint8Array;
+    writeFrameHeader(batch, at, length, FrameType.DATA, flags, stream);
+    batch.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), at + FRAME_HEADER);
+  }
+
+  /**
+   * DATA that stays where it is until `piece.sent()`: its payload is `piece.bytes[start + 9, end)`, and the nine bytes
+   * before become its header. The caller has checked `room`.
+   */
+  lend(stream: number, flags: number, piece: Piece): void {
+    const length = piece.end - piece.start - FRAME_HEADER;
+    if (this.#error !== undefined) return piece.sent(this.#error);
+    this.window -= length;
+    writeFrameHeader(piece.bytes, piece.start, length, FrameType.DATA, flags, stream);
+    this.#seal();
+    this.#pieces.push(piece);
+    this.#queued += FRAME_HEADER + length;
+    this.#schedule();
+  }
+
+  /** Puts a sender at the end of the row; it is resumed when the queue and the connection's window have room. */
+  wait(sender: Waiting): void {
+    this.#waiting.push(sender);
+  }
+
+  /** The peer's connection window grew by so many bytes. */
+  windowGrew(bytes: number): void {
+    this.window += bytes;
+    this.#resumeWaiting();
+  }
+
+  /** Resolves when all that is queued now was written, or the queue failed. Never rejects. */
+  idle(): Promise<void> {
+    if (!this.#running) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Gives everything up: nothing more is written. */
+  fail(error: Error): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    this.#seal();
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    for (const piece of pieces) piece.sent(error);
+    this.#waiting.length = 0;
+  }
+
+  #reserve(bytes: number): number {
+    if (this.#batch === undefined || this.#fill + bytes > this.#batch.length) {
+      this.#seal();
+      this.#batch = this.#pool.take(Math.max(BATCH, bytes));
+      this.#fill = 0;
+    }
+    const at = this.#fill;
+    this.#fill += bytes;
+    this.#queued += bytes;
+    this.#schedule();
+    return at;
+  }
+
+  #seal(): void {
+    const bytes = this.#batch;
+    if (bytes === undefined) return;
+    this.#batch = undefined;
+    const pool = this.#pool;
+    this.#pieces.push({ bytes, start: 0, end: this.#fill, sent: () => pool.give(bytes) });
+  }
+
+  #schedule(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#run();
+  }
+
+  async #run(): Promise<void> {
+    // Lets every stream that is ready in this turn queue its frames first.
+    await undefined;
+    let piece: Piece | undefined;
+    try {
+      for (;;) {
+        if (this.#pieces.length === 0) this.#seal();
+        piece = this.#pieces.shift();
+        if (piece === undefined) break;
+        const { bytes, end } = piece;
+        for (let at = piece.start; at < end;) {
+          this.writes++;
+          at += await this.#transport.write(
+            at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end),
+          );
+        }
+        this.#queued -= end - piece.start;
+        const written = piece;
+        piece = undefined;
+        written.sent();
+        this.#resumeWaiting();
+      }
+    } catch (thrown) {
+      const error = asError(thrown);
+      piece?.sent(error);
+      this.fail(error);
+      this.#broken(error);
+    }
+    this.#running = false;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  #resumeWaiting(): void {
+    while (this.#waiting.length > 0 && this.room > 0) this.#waiting.shift()?.resume();
+  }
+}
