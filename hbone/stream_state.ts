@@ -178,8 +178,11 @@ export class StreamState implements InboxOwner {
     this.#over = true;
     const byUs = end.kind === "reset" && end.by === "us";
     this.host.over(this, byUs);
-    // What the peer sent to its end is whole, and stays readable, although it wants no more of ours.
-    if (byUs || !this.inbox.ended) this.inbox.fail(error);
+    // What the peer sent to its end is whole, and stays readable, where the connection went, or the peer only wants no
+    // more of ours; any other reset says that something broke.
+    const whole = this.inbox.ended &&
+      (end.kind === "broken" || (!byUs && end.kind === "reset" && end.code === ErrorCode.NO_ERROR));
+    if (!whole) this.inbox.fail(error);
     this.outbox.fail(error);
     this.#rejectResponse(asError(error));
     this.#resolveClosed(end);
