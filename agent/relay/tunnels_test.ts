@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { memoryPair } from "../../hbone/mod.ts";
+import { identity, Laptop, uid, until } from "./testing.ts";
+import { Tunnels } from "./tunnels.ts";
+
+function makeTunnels(unprovenMs?: number) {
+  const logged: string[] = [];
+  const seen = { live: [] as readonly string[] };
+  const tunnels = new Tunnels({
+    identity,
+    onLive: (rules) => seen.live = rules,
+    log: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`),
+    ...(unprovenMs === undefined ? {} : { unprovenMs }),
+  });
+  const dial = (laptop: Laptop) => {
+    const [theirs, ours] = memoryPair();
+    tunnels.add(ours);
+    return laptop.serve(theirs);
+  };
+  return { tunnels, seen, logged, dial };
+}
+
+Deno.test("a rule is live once a tunnel has proven its session, and no more when the tunnel goes", async () => {
+  const laptop = await Laptop.make();
+  const { tunnels, seen, dial } = makeTunnels();
+  await using _ = tunnels;
+  tunnels.setRules([laptop.rule(uid(10)), { ...laptop.rule(uid(11)), session: uid(2) }]);
+  const connection = dial(laptop);
+  await until(() => seen.live.join() === uid(10), "the rule is live");
+  assert.equal(tunnels.of(uid(10)).length, 1);
+  assert.equal(tunnels.of(uid(11)).length, 0);
+  connection.abort();
+  await until(() => seen.live.length === 0, "the rule isn't live any more");
+});
+
+Deno.test("a rule that comes later is asked for on the tunnel that is there", async () => {
+  const laptop = await Laptop.make();
+  const { tunnels, seen, dial } = makeTunnels();
+  await using _ = tunnels;
+  await using _connection = dial(laptop);
+  await until(() => laptop.challenges.length === 1, "the session was asked for");
+  tunnels.setRules([laptop.rule(uid(10))]);
+  await until(() => seen.live.join() === uid(10), "the first rule is live");
+  tunnels.setRules([laptop.rule(uid(10)), laptop.rule(uid(11))]);
+  await until(() => seen.live.length === 2, "both rules are live");
+  tunnels.setRules([laptop.rule(uid(11))]);
+  assert.deepEqual(seen.live, [uid(11)]);
+});
+
+Deno.test("a daemon that doesn't know its new rule yet is asked again, and keeps what it has proven", async () => {
+  let ready = false;
+  const laptop = await Laptop.make({ refuses: (rules) => !ready && rules.includes(uid(11)) });
+  const { tunnels, seen, dial } = makeTunnels();
+  await using _ = tunnels;
+  await using _connection = dial(laptop);
+  tunnels.setRules([laptop.rule(uid(10))]);
+  await until(() => seen.live.length === 1, "the first rule is live");
+  tunnels.setRules([laptop.rule(uid(10)), laptop.rule(uid(11))]);
+  await until(() => laptop.challenges.length >= 4, "it was asked more than once");
+  assert.deepEqual(seen.live, [uid(10)]);
+  ready = true;
+  await until(() => seen.live.length === 2, "both rules are live");
+});
+
+Deno.test("a forged proof closes the tunnel and makes nothing live", async () => {
+  const [laptop, mallory] = [await Laptop.make(), await Laptop.make()];
+  const { tunnels, seen, logged, dial } = makeTunnels();
+  await using _ = tunnels;
+  tunnels.setRules([laptop.rule(uid(10))]);
+  await dial(mallory).closed;
+  await until(() => logged.length > 0, "it was logged");
+  assert.match(logged.join(), /key proof is wrong/);
+  assert.deepEqual(seen.live, []);
+});
+
+Deno.test("a proof for another cluster closes the tunnel", async () => {
+  const laptop = await Laptop.make({ cluster: "d".repeat(64) });
+  const { tunnels, seen, dial } = makeTunnels();
+  await using _ = tunnels;
+  tunnels.setRules([laptop.rule(uid(10))]);
+  await dial(laptop).closed;
+  assert.deepEqual(seen.live, []);
+});
+
+Deno.test("a session can't prove another session's rules by naming it before that is known", async () => {
+  const laptop = await Laptop.make({ session: uid(1) });
+  const mallory = await Laptop.make({ session: uid(2), claims: (n) => uid(n === 0 ? 1 : 2) });
+  const { tunnels, seen, logged, dial } = makeTunnels();
+  await using _ = tunnels;
+  tunnels.setRules([mallory.rule(uid(20))]);
+  const connection = dial(mallory);
+  await until(() => mallory.challenges.length === 1, "mallory has claimed to be the other session");
+  tunnels.setRules([mallory.rule(uid(20)), laptop.rule(uid(10))]);
+  await connection.closed;
+  await until(() => logged.length > 0, "it was logged");
+  assert.match(logged.join(), /can't prove the rules of session/);
+  assert.deepEqual(seen.live, []);
+});
+
+Deno.test("a tunnel that proves nothing in time is closed", async () => {
+  const laptop = await Laptop.make();
+  const { tunnels, dial } = makeTunnels(50);
+  await using _ = tunnels;
+  await dial(laptop).closed;
+});
+
+Deno.test("what is no daemon of pmz is closed", async () => {
+  const { tunnels } = makeTunnels(100);
+  await using _ = tunnels;
+  const [theirs, ours] = memoryPair();
+  tunnels.add(ours);
+  await theirs.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+  const into = new Uint8Array(4096);
+  while (await theirs.read(into).catch(() => null) !== null);
+});
