@@ -1,0 +1,65 @@
+import type { Api } from "../../kube/api.ts";
+import { parsePod, type Pod } from "../../kube/objects.ts";
+import { resources } from "../../kube/resources.ts";
+import { watch, type Watched } from "../../kube/watch.ts";
+import type { Log } from "../log.ts";
+import { logged } from "./discovery.ts";
+
+/** The pods of one kind of agent, followed: which of them can be dialled now. */
+export class AgentPods implements AsyncDisposable {
+  readonly #watched: Watched<Pod>;
+  readonly #namespace: string;
+
+  constructor(api: Api, of: { namespace: string; selector: string; log: Log }) {
+    this.#namespace = of.namespace;
+    this.#watched = watch(api, resources.pods, {
+      namespace: of.namespace,
+      labelSelector: of.selector,
+      parse: parsePod,
+      log: logged(of.log),
+    });
+  }
+
+  /** The first list is there. @throws {ApiError} when the pods may not be listed. */
+  get ready(): Promise<void> {
+    return this.#watched.ready;
+  }
+
+  /** Those that are ready and stay, the longest known first. */
+  usable(): Pod[] {
+    return [...this.#watched.items.values()].filter((pod) =>
+      pod.ready && pod.deletionTimestamp === undefined
+    );
+  }
+
+  onChange(listener: () => void): Disposable {
+    return this.#watched.onChange(listener);
+  }
+
+  /** One that is usable; waits until there is one. @throws the signal's reason. */
+  async one(signal: AbortSignal): Promise<Pod> {
+    for (;;) {
+      signal.throwIfAborted();
+      const [pod] = this.usable();
+      if (pod) return pod;
+      await this.#change(signal);
+    }
+  }
+
+  async #change(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _listening = this.#watched.onChange(() => resolve());
+    const stop = () => resolve();
+    signal.addEventListener("abort", stop, { once: true });
+    await promise;
+    signal.removeEventListener("abort", stop);
+  }
+
+  get namespace(): string {
+    return this.#namespace;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watched[Symbol.asyncDispose]();
+  }
+}

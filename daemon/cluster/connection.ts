@@ -1,0 +1,141 @@
+import { Api } from "../../kube/api.ts";
+import type { Cluster } from "../../kube/access.ts";
+import { clusterAccess } from "../../kube/kubeconfig.ts";
+import type { ClusterChoice, ClusterName, Mode, TunnelState } from "../../wire/control.ts";
+import { GATEWAY_NAMESPACE, NODE_NAMESPACE, ports, selectors } from "../../wire/places.ts";
+import type { AgentPlace, NodeAgent, TunnelNews } from "../data/protocol.ts";
+import type { Log } from "../log.ts";
+import { AgentPods } from "./agent_pods.ts";
+import { Discovery } from "./discovery.ts";
+
+/** How long the cluster may take to say its version, in milliseconds: a server that is far away, or asleep. */
+const REACH_TIMEOUT_MS = 10_000;
+
+/**
+ * One cluster, reached as one context of a kubeconfig: its API, what it has, and where its agents are. Everything
+ * else of the daemon names it by `id`.
+ */
+export class ClusterConnection implements AsyncDisposable {
+  readonly #cluster: Cluster;
+  readonly #log: Log;
+  readonly #ending = new AbortController();
+  readonly #parts = new AsyncDisposableStack();
+  #discovery: Discovery | undefined;
+  #gateways: AgentPods | undefined;
+  #nodes: AgentPods | undefined;
+  readonly api: Api;
+  readonly name: ClusterName;
+  /** How much of it is used; grows, never shrinks. */
+  mode: Mode = "intercept";
+  tunnel: TunnelState = { state: "connecting", why: "not asked for" };
+
+  private constructor(cluster: Cluster, name: ClusterName, log: Log) {
+    this.#cluster = cluster;
+    this.name = name;
+    this.#log = log;
+    this.api = this.#parts.use(new Api(cluster));
+  }
+
+  /**
+   * Reads the kubeconfig, and makes sure that the API server answers.
+   * @throws {KubeconfigError} @throws {ApiError}
+   */
+  static async open(choice: ClusterChoice, log: Log): Promise<ClusterConnection> {
+    const { context, kubeconfig } = choice;
+    const cluster = await clusterAccess({
+      ...(context === undefined ? {} : { context }),
+      ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    });
+    const name = {
+      context: cluster.context,
+      server: cluster.server,
+      namespace: choice.namespace ?? cluster.namespace,
+      user: cluster.user,
+    };
+    const connection = new ClusterConnection(cluster, name, log);
+    try {
+      await connection.api.json("GET", "/version", {
+        what: "reach the cluster",
+        timeoutMs: REACH_TIMEOUT_MS,
+      });
+      return connection;
+    } catch (error) {
+      await connection[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The key of the cluster in everything that is kept by cluster. */
+  get id(): string {
+    return this.name.context;
+  }
+
+  /** SHA-256 of the cluster's CA: what a key proof names it by. */
+  get caHash(): string {
+    return this.#cluster.caHash;
+  }
+
+  /** Aborts when the connection ends. */
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  /** Starts to follow what the cluster has; `changed` is called after changes. Once. */
+  async discover(changed: () => void): Promise<Discovery> {
+    this.#discovery ??= this.#parts.use(
+      await Discovery.start(this.api, this.name.namespace, this.#log, changed),
+    );
+    return this.#discovery;
+  }
+
+  get discovery(): Discovery | undefined {
+    return this.#discovery;
+  }
+
+  /** The gateway's pods, followed from the first call on. */
+  gateways(): AgentPods {
+    const of = { namespace: GATEWAY_NAMESPACE, selector: selectors.gateway, log: this.#log };
+    return this.#gateways ??= this.#parts.use(new AgentPods(this.api, of));
+  }
+
+  /** The node agents' pods, followed from the first call on. */
+  nodeAgents(): AgentPods {
+    const of = { namespace: NODE_NAMESPACE, selector: selectors.node, log: this.#log };
+    return this.#nodes ??= this.#parts.use(new AgentPods(this.api, of));
+  }
+
+  /** Where the gateway is to be dialled; waits until there's one. */
+  async gatewayPlace(): Promise<AgentPlace> {
+    const pod = await this.gateways().one(this.#ending.signal);
+    return {
+      access: await this.#cluster.access(),
+      namespace: pod.namespace,
+      pod: pod.name,
+      port: ports.gateway,
+    };
+  }
+
+  async agentPlace(agent: NodeAgent): Promise<AgentPlace> {
+    return {
+      access: await this.#cluster.access(),
+      namespace: NODE_NAMESPACE,
+      pod: agent.pod,
+      port: ports.relay,
+    };
+  }
+
+  /** Takes down what the data worker says of the tunnel. */
+  tunnelNews(news: TunnelNews): void {
+    this.#log(news.state === "connected" ? "tunnel is up" : `tunnel is being dialled: ${news.why}`, {
+      cluster: this.id,
+    });
+    this.tunnel = news.state === "connected"
+      ? { state: "connected", since: new Date().toISOString(), pod: news.pod }
+      : { state: "connecting", why: news.why };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort(new Error("the cluster is disconnected"));
+    await this.#parts[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,115 @@
+import type { Api } from "../../kube/api.ts";
+import { ApiError } from "../../kube/api_error.ts";
+import { parseEndpointSlice, parsePod, parseService } from "../../kube/objects.ts";
+import { type Resource, resources } from "../../kube/resources.ts";
+import { watch, type Watched } from "../../kube/watch.ts";
+import type { Log } from "../log.ts";
+import type { Topology } from "./topology.ts";
+
+/** A change of the cluster is told after this: a rollout changes many objects at once. In milliseconds. */
+const SETTLE_MS = 30;
+
+/**
+ * What a cluster has, kept up to date: of all namespaces, or of the connection's own where the credentials allow no
+ * more than that.
+ */
+export class Discovery implements AsyncDisposable {
+  readonly #watches: Watched<unknown>[] = [];
+  readonly #changed: () => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #topology: Topology | undefined;
+  /** What may not be seen, in words. */
+  readonly limits: string[] = [];
+
+  private constructor(changed: () => void) {
+    this.#changed = changed;
+  }
+
+  /**
+   * Lists everything once, and follows it from then on: `changed` is called soon after a change.
+   * @throws {ApiError} when not even the Services of the own namespace may be listed.
+   */
+  static async start(api: Api, namespace: string, log: Log, changed: () => void): Promise<Discovery> {
+    const discovery = new Discovery(changed);
+    try {
+      const [services, slices, pods] = await Promise.all([
+        discovery.#see(api, resources.services, namespace, parseService, log),
+        discovery.#see(api, resources.endpointSlices, namespace, parseEndpointSlice, log).catch(forbidden),
+        discovery.#see(api, resources.pods, namespace, parsePod, log).catch(forbidden),
+      ]);
+      if (!slices) {
+        discovery.limits.push(
+          "EndpointSlices may not be listed: a Service without endpoints isn't refused at once",
+        );
+      }
+      if (!pods) {
+        discovery.limits.push("pods may not be listed: only Services are reachable, no pod addresses");
+      }
+      discovery.#topology = {
+        services: services.items,
+        ...(slices ? { slices: slices.items } : {}),
+        pods: pods?.items ?? new Map(),
+      };
+      return discovery;
+    } catch (error) {
+      await discovery[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** What is there now. The maps are live. */
+  get topology(): Topology {
+    return this.#topology ?? { services: new Map(), pods: new Map() };
+  }
+
+  async #see<T>(
+    api: Api,
+    resource: Resource,
+    own: string,
+    parse: (raw: unknown) => T,
+    log: Log,
+  ): Promise<Watched<T>> {
+    try {
+      return await this.#watch(watch(api, resource, { parse, log: logged(log) }));
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 403)) throw error;
+      const seen = await this.#watch(watch(api, resource, { namespace: own, parse, log: logged(log) }));
+      this.limits.push(`only ${resource.plural} of the namespace ${own} may be listed`);
+      return seen;
+    }
+  }
+
+  async #watch<T>(watched: Watched<T>): Promise<Watched<T>> {
+    try {
+      await watched.ready;
+    } catch (error) {
+      await watched[Symbol.asyncDispose]();
+      throw error;
+    }
+    watched.onChange(() => this.#settle());
+    this.#watches.push(watched);
+    return watched;
+  }
+
+  #settle(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#changed();
+    }, SETTLE_MS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#timer);
+    await Promise.all(this.#watches.map((watched) => watched[Symbol.asyncDispose]()));
+  }
+}
+
+function forbidden(error: unknown): undefined {
+  if (error instanceof ApiError && error.status === 403) return undefined;
+  throw error;
+}
+
+/** A watch's own log lines, with only what the daemon's log takes. */
+export function logged(log: Log): (message: string, fields: Record<string, unknown>) => void {
+  return (message, fields) => log(message, { error: fields.error });
+}

@@ -1,0 +1,56 @@
+import type { Progress } from "../../wire/control.ts";
+import { describe } from "../failure.ts";
+
+/** Tells of long work while it goes on. */
+export interface Reporter {
+  /** Runs one step of the work; says when it starts, and how long it took. A step that throws ends the work. */
+  step<T>(
+    name: string,
+    work: (detail: (text: string) => void) => Promise<T>,
+    done?: (result: T) => string | undefined,
+  ): Promise<T>;
+  warn(message: string, hint?: string): void;
+}
+
+/**
+ * Runs `work`, and streams its Progress as NDJSON; its outcome is the last line. When the reader goes away, the
+ * work's signal aborts, and the work undoes what it had begun.
+ */
+export function streamProgress<Result>(
+  work: (report: Reporter, signal: AbortSignal) => Promise<Result>,
+): Response {
+  const encoder = new TextEncoder();
+  const gone = new AbortController();
+  const body = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      const say = (line: Progress<Result>) => {
+        if (!gone.signal.aborted) controller.enqueue(encoder.encode(`${JSON.stringify(line)}\n`));
+      };
+      try {
+        say({ kind: "result", result: await work(reporter(say), gone.signal) });
+      } catch (error) {
+        say({ kind: "error", error: describe(error) });
+      }
+      if (!gone.signal.aborted) controller.close();
+    },
+    cancel() {
+      gone.abort(new DOMException("the command line went away", "AbortError"));
+    },
+  });
+  return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
+}
+
+function reporter(say: (line: Progress<never>) => void): Reporter {
+  return {
+    async step(name, work, done) {
+      const started = performance.now();
+      say({ kind: "step", name, state: "started" });
+      const result = await work((detail) => say({ kind: "detail", name, detail }));
+      const detail = done?.(result);
+      const ms = Math.round(performance.now() - started);
+      say({ kind: "step", name, state: "done", ms, ...(detail === undefined ? {} : { detail }) });
+      return result;
+    },
+    warn: (message, hint) => say({ kind: "warning", message, ...(hint === undefined ? {} : { hint }) }),
+  };
+}

@@ -1,0 +1,78 @@
+import type { CustomName } from "../wire/control.ts";
+import { customName } from "./control/requests.ts";
+import { Failure } from "./failure.ts";
+
+/** Custom domains at most: each is looked at for every query. */
+const MOST = 1_000;
+
+/** The user's custom domains, kept in the state folder: they outlive the daemon, and `pmz down`. */
+export class CustomNames {
+  readonly #path: string;
+  readonly #names: Map<string, CustomName>;
+
+  private constructor(path: string, names: Map<string, CustomName>) {
+    this.#path = path;
+    this.#names = names;
+  }
+
+  /** @throws {Failure} when the file is there and makes no sense: it isn't overwritten then. */
+  static async open(path: string): Promise<CustomNames> {
+    const names = new Map<string, CustomName>();
+    try {
+      const raw: unknown = JSON.parse(await Deno.readTextFile(path));
+      if (!Array.isArray(raw)) throw new TypeError("no list");
+      for (const entry of raw.slice(0, MOST)) {
+        const name = customName(entry);
+        names.set(name.domain, name);
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) {
+        throw new Failure("usage", `${path} can't be read`, {
+          hint: "mend it, or move it away",
+          cause: error,
+        });
+      }
+    }
+    return new CustomNames(path, names);
+  }
+
+  all(): CustomName[] {
+    return [...this.#names.values()];
+  }
+
+  /** Adds or replaces. @throws {Failure} at the limit, or when the file can't be written; then nothing has changed. */
+  async add(name: CustomName): Promise<void> {
+    if (!this.#names.has(name.domain) && this.#names.size >= MOST) {
+      throw new Failure("usage", `there are ${MOST} custom domains already`, {
+        hint: "remove some: pmz dns remove DOMAIN",
+      });
+    }
+    await this.#change((names) => names.set(name.domain, name));
+  }
+
+  /** @throws {Failure} `not-found` when there's no such domain. */
+  async remove(domain: string): Promise<CustomName> {
+    const name = this.#names.get(domain);
+    if (!name) {
+      throw new Failure("not-found", `${domain} is no custom domain`, { hint: "pmz dns list shows them" });
+    }
+    await this.#change((names) => names.delete(domain));
+    return name;
+  }
+
+  async #change(change: (names: Map<string, CustomName>) => void): Promise<void> {
+    const next = new Map(this.#names);
+    change(next);
+    const draft = `${this.#path}.new`;
+    try {
+      await Deno.writeTextFile(draft, `${JSON.stringify([...next.values()], null, 2)}\n`, { mode: 0o600 });
+      await Deno.rename(draft, this.#path);
+    } catch (error) {
+      throw new Failure("internal", `custom domains can't be saved in ${this.#path}`, {
+        hint: "is the disk full?",
+        cause: error,
+      });
+    }
+    change(this.#names);
+  }
+}

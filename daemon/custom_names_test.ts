@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { CustomNames } from "./custom_names.ts";
+import { Failure } from "./failure.ts";
+
+const shop = { domain: "shop.example", service: "echo", namespace: "default" };
+
+Deno.test("custom domains outlive the daemon", async () => {
+  const path = `${await Deno.makeTempDir()}/names.json`;
+  const names = await CustomNames.open(path);
+  await names.add(shop);
+  assert.deepEqual((await CustomNames.open(path)).all(), [shop]);
+  assert.deepEqual(await names.remove("shop.example"), shop);
+  assert.deepEqual((await CustomNames.open(path)).all(), []);
+});
+
+Deno.test("a domain that isn't there can't be removed", async () => {
+  const names = await CustomNames.open(`${await Deno.makeTempDir()}/names.json`);
+  await assert.rejects(
+    names.remove("shop.example"),
+    (error) => error instanceof Failure && error.code === "not-found",
+  );
+});
+
+Deno.test("a file that makes no sense is not overwritten", async () => {
+  const path = `${await Deno.makeTempDir()}/names.json`;
+  await Deno.writeTextFile(path, "{");
+  await assert.rejects(CustomNames.open(path), Failure);
+  assert.equal(await Deno.readTextFile(path), "{");
+});
+
+Deno.test("what can't be saved has not changed", async () => {
+  const folder = await Deno.makeTempDir();
+  const names = await CustomNames.open(`${folder}/names.json`);
+  await Deno.remove(folder);
+  await assert.rejects(names.add(shop), Failure);
+  assert.deepEqual(names.all(), []);
+});

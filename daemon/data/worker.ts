@@ -1,0 +1,85 @@
+import { adoptListener, type SocketTransport } from "../../ffi/adopt.ts";
+import { relay } from "../../hbone/mod.ts";
+import { formatEndpoint } from "../../wire/address.ts";
+import { Channel, type MessageSide } from "../worker_channel.ts";
+import { ClusterData } from "./cluster_data.ts";
+import type { DataCalls, MainCalls, Target } from "./protocol.ts";
+import { startProxy } from "./proxy.ts";
+import { connectStream } from "./connect_stream.ts";
+
+/**
+ * The data worker: accepts captured connections and the proxy's, and carries their bytes through the tunnels. A
+ * captured connection's life: accept -> target of its local address -> stream of the cluster's tunnel -> relay.
+ */
+export function startDataWorker(side: MessageSide): void {
+  const clusters = new Map<string, ClusterData>();
+  const targets = new Map<string, Target>();
+  const listeners: Disposable[] = [];
+  let proxy: (AsyncDisposable & { address: string }) | undefined;
+
+  const answers = {
+    connect(cluster) {
+      if (!clusters.has(cluster)) clusters.set(cluster, new ClusterData(cluster, main));
+    },
+    async disconnect(cluster) {
+      const data = clusters.get(cluster);
+      clusters.delete(cluster);
+      await data?.[Symbol.asyncDispose]();
+    },
+    listen(fds) {
+      for (const fd of fds) listeners.push(adoptListener(fd, captured));
+    },
+    unlisten() {
+      for (const listener of listeners.splice(0)) listener[Symbol.dispose]();
+    },
+    targets({ set, remove }) {
+      for (const address of remove) targets.delete(address);
+      for (const [address, target] of set) targets.set(address, target);
+    },
+    async proxy(port) {
+      proxy ??= await startProxy(port, {
+        resolve: (name) => main.call("resolve", name),
+        open: (target, port) => connectStream(tunnelOf(target.cluster), formatEndpoint(target.address, port)),
+      });
+      return proxy.address;
+    },
+    async unproxy() {
+      await proxy?.[Symbol.asyncDispose]();
+      proxy = undefined;
+    },
+    async dial({ cluster, authority }) {
+      const started = performance.now();
+      const stream = await connectStream(tunnelOf(cluster), authority);
+      stream.close();
+      return performance.now() - started;
+    },
+    intercepts: ({ cluster, targets }) => clusters.get(cluster)?.intercepts(targets),
+    agents: ({ cluster, agents }) => clusters.get(cluster)?.agents(agents),
+    counts(cluster) {
+      const data = clusters.get(cluster);
+      return {
+        openStreams: data?.tunnel.openStreams ?? 0,
+        roundTripMs: data?.tunnel.roundTripMs ?? null,
+        rules: data?.counts() ?? [],
+      };
+    },
+  } satisfies DataCalls;
+  const main = new Channel<DataCalls, MainCalls>(side, answers);
+
+  function tunnelOf(cluster: string) {
+    const data = clusters.get(cluster);
+    if (!data) throw new Error(`not connected to ${cluster}`);
+    return data.tunnel;
+  }
+
+  async function captured(socket: SocketTransport): Promise<void> {
+    try {
+      const target = targets.get(socket.local.address.text);
+      if (!target) return socket.abort();
+      const stream = await tunnelOf(target.cluster).open(formatEndpoint(target.address, socket.local.port));
+      await relay(socket, stream);
+    } catch (error) {
+      socket.abort(error instanceof Error ? error : undefined); // a reset: the program must not take it for an end
+    }
+  }
+}

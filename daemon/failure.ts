@@ -1,0 +1,58 @@
+import { ApiError } from "../kube/api_error.ts";
+import { KubeconfigError } from "../kube/kubeconfig.ts";
+import type { ControlError, FailureCode } from "../wire/control.ts";
+
+/** Something that went wrong in a way that its code names: what the control API tells, and the command line's exit code. */
+export class Failure extends Error {
+  override name = "Failure";
+  readonly code: FailureCode;
+  /** What to do next. */
+  readonly hint: string | undefined;
+
+  constructor(code: FailureCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+/** The failure as the control API tells it; an error of any other kind is `internal`. */
+export function describe(error: unknown): ControlError {
+  const causes: string[] = [];
+  for (let at = error instanceof Error ? error.cause : undefined; at && causes.length < 8;) {
+    causes.push(at instanceof Error ? `${at.name}: ${at.message}` : String(at));
+    at = at instanceof Error ? at.cause : undefined;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Failure) {
+    return { code: error.code, message, ...(error.hint === undefined ? {} : { hint: error.hint }), causes };
+  }
+  if (error instanceof ApiError) return { code: codeOf(error), message, causes };
+  if (error instanceof KubeconfigError) return { code: "credentials", message, causes };
+  if (error instanceof DOMException && error.name === "AbortError") {
+    return { code: "interrupted", message: "interrupted", causes };
+  }
+  return {
+    code: "internal",
+    message,
+    hint: "this is a bug in pmz: its log has more (`pmz status` says where)",
+    causes,
+  };
+}
+
+function codeOf(error: ApiError): FailureCode {
+  switch (error.status) {
+    case 401:
+      return "credentials";
+    case 403:
+      return "forbidden";
+    case 404:
+      return "not-found";
+    case 409:
+      return "conflict";
+    case 504:
+      return "timeout";
+    default:
+      return error.status === 0 ? "unreachable" : "internal";
+  }
+}

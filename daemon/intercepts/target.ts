@@ -1,0 +1,95 @@
+import type { Pod, Service, ServicePort } from "../../kube/objects.ts";
+import type { Topology } from "../cluster/topology.ts";
+import { Failure } from "../failure.ts";
+
+/** A Service's port that can be intercepted. */
+export interface InterceptTarget {
+  readonly service: Service;
+  readonly port: ServicePort;
+}
+
+/**
+ * The Service and port that a request means.
+ * @param port name or number; absent: the Service's only TCP port
+ * @throws {Failure} with what there is instead, or why it can't be intercepted.
+ */
+export function findTarget(
+  topology: Topology,
+  namespace: string,
+  name: string,
+  port?: string,
+): InterceptTarget {
+  const service = topology.services.get(`${namespace}/${name}`);
+  if (!service) {
+    const elsewhere = [...topology.services.values()].find((other) => other.name === name);
+    throw new Failure("not-found", `there is no Service ${name} in the namespace ${namespace}`, {
+      hint: elsewhere
+        ? `there is one in ${elsewhere.namespace}: ${name}.${elsewhere.namespace}`
+        : "pmz services -A shows all",
+    });
+  }
+  const where = `${name}.${namespace}`;
+  if (!service.selector) {
+    const why = service.externalName
+      ? "it's an ExternalName"
+      : "it has no selector, so it has no pods of its own";
+    throw new Failure("usage", `${where} can't be intercepted: ${why}`);
+  }
+  const tcp = service.ports.filter((one) => one.protocol === "TCP");
+  const names = tcp.map((one) => one.name ? `${one.port} (${one.name})` : String(one.port)).join(", ");
+  if (port === undefined) {
+    const [only, ...others] = tcp;
+    if (only && others.length === 0) return { service, port: only };
+    throw new Failure(
+      "usage",
+      `${where} has ${only ? "several TCP ports" : "no TCP port"}${only ? `: ${names}` : ""}`,
+      {
+        hint: `say which one: pmz intercept ${where} LOCAL:${only?.name || only?.port || "PORT"}`,
+      },
+    );
+  }
+  const found = tcp.find((one) => one.name === port || String(one.port) === port);
+  if (!found) {
+    throw new Failure("not-found", `${where} has no TCP port ${port}`, { hint: `it has ${names || "none"}` });
+  }
+  return { service, port: found };
+}
+
+/** The pods behind a Service, as its selector finds them; empty without one. */
+export function podsOf(topology: Topology, service: Service): Pod[] {
+  const selector = Object.entries(service.selector ?? {});
+  if (selector.length === 0) return [];
+  return [...topology.pods.values()].filter((pod) =>
+    pod.namespace === service.namespace && pod.deletionTimestamp === undefined && pod.phase !== "Succeeded" &&
+    pod.phase !== "Failed" && selector.every(([label, value]) => pod.labels[label] === value)
+  );
+}
+
+/**
+ * Other Services whose traffic is taken too: steering is by pod port, so whatever else leads to the same port of the
+ * same pods goes the same way. As "name:port".
+ */
+export function alsoTaken(topology: Topology, target: InterceptTarget): string[] {
+  const taken = new Map(podsOf(topology, target.service).map((pod) => [pod.uid, podPort(pod, target.port)]));
+  const others: string[] = [];
+  for (const service of topology.services.values()) {
+    if (service.namespace !== target.service.namespace) continue;
+    const pods = podsOf(topology, service).filter((pod) => taken.has(pod.uid));
+    for (const port of service.ports) {
+      if (port.protocol !== "TCP" || service.uid === target.service.uid && port.port === target.port.port) {
+        continue;
+      }
+      if (pods.some((pod) => podPort(pod, port) === taken.get(pod.uid))) {
+        others.push(`${service.name}:${port.port}`);
+      }
+    }
+  }
+  return others;
+}
+
+/** The number of a Service port in a pod: its targetPort, by name where it's a name. */
+function podPort(pod: Pod, port: ServicePort): number | undefined {
+  if (typeof port.targetPort === "number") return port.targetPort;
+  return pod.containerPorts.find((one) => one.name === port.targetPort && one.protocol === port.protocol)
+    ?.port;
+}

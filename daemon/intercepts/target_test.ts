@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { parsePod, parseService } from "../../kube/objects.ts";
+import { Failure } from "../failure.ts";
+import { alsoTaken, findTarget, podsOf } from "./target.ts";
+
+const meta = (name: string, labels = {}) => ({
+  metadata: { namespace: "default", name, uid: `uid-${name}`, labels },
+});
+const service = (name: string, spec: object) => parseService({ ...meta(name), spec });
+const pod = (name: string, labels: object, more: object = {}) =>
+  parsePod({
+    ...meta(name, labels),
+    spec: {
+      nodeName: "n",
+      containers: [{ name: "c", ports: [{ name: "web", containerPort: 8080 }] }],
+      ...more,
+    },
+    status: { phase: "Running" },
+  });
+
+const topology = {
+  services: new Map(
+    [
+      service("echo", {
+        selector: { app: "echo" },
+        ports: [{ name: "http", port: 80, targetPort: "web" }, { name: "tcp", port: 9000 }],
+      }),
+      service("one", {
+        selector: { app: "echo" },
+        ports: [{ port: 81, targetPort: 8080 }, { port: 53, protocol: "UDP" }],
+      }),
+      service("bare", { ports: [{ port: 80 }] }),
+      service("out", { type: "ExternalName", externalName: "example.com" }),
+    ].map((one) => [`default/${one.name}`, one] as const),
+  ),
+  pods: new Map(
+    [pod("a", { app: "echo" }), pod("b", { app: "other" })].map((one) =>
+      [`default/${one.name}`, one] as const
+    ),
+  ),
+};
+
+const fails = (code: string, text: RegExp) => (error: unknown) =>
+  error instanceof Failure && error.code === code && text.test(`${error.message} ${error.hint}`);
+
+Deno.test("a port is found by name or number, or because it's the only one of TCP", () => {
+  assert.equal(findTarget(topology, "default", "echo", "http").port.port, 80);
+  assert.equal(findTarget(topology, "default", "echo", "9000").port.name, "tcp");
+  assert.equal(findTarget(topology, "default", "one").port.port, 81);
+});
+
+Deno.test("what can't be intercepted says why, and what there is", () => {
+  assert.throws(() => findTarget(topology, "default", "echo"), fails("usage", /80 \(http\), 9000 \(tcp\)/));
+  assert.throws(() => findTarget(topology, "default", "echo", "443"), fails("not-found", /80 \(http\)/));
+  assert.throws(() => findTarget(topology, "other", "echo"), fails("not-found", /echo\.default/));
+  assert.throws(() => findTarget(topology, "default", "bare"), fails("usage", /no selector/));
+  assert.throws(() => findTarget(topology, "default", "out"), fails("usage", /ExternalName/));
+});
+
+Deno.test("a Service's pods are those that its selector finds in its namespace", () => {
+  const echo = findTarget(topology, "default", "echo", "http").service;
+  assert.deepEqual(podsOf(topology, echo).map((one) => one.name), ["a"]);
+});
+
+Deno.test("Services that lead to the same port of the same pods are taken too", () => {
+  assert.deepEqual(alsoTaken(topology, findTarget(topology, "default", "echo", "http")), ["one:81"]);
+  assert.deepEqual(alsoTaken(topology, findTarget(topology, "default", "echo", "tcp")), []);
+});
