@@ -42,6 +42,7 @@ export const proxyErrors = {
   "destination_ip_prohibited": 403,
   "destination_not_found": 404,
   "connection_limit_reached": 503,
+  "destination_unavailable": 503,
   /** A stream that makes no sense: an authority that is no address and port, a hello of another protocol or version. */
   "http_request_error": 400,
   "proxy_internal_error": 500,

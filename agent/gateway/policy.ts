@@ -13,7 +13,13 @@ export interface Targets {
 /** What becomes of a CONNECT. `unknown`: refused too, unless a watch learns of the address in the next moment. */
 export type Verdict =
   | { readonly kind: "dial"; readonly endpoint: Endpoint }
-  | { readonly kind: "refuse" | "unknown"; readonly error: ProxyError; readonly why: string };
+  | {
+    readonly kind: "unknown";
+    readonly endpoint: Endpoint;
+    readonly error: ProxyError;
+    readonly why: string;
+  }
+  | { readonly kind: "refuse"; readonly error: ProxyError; readonly why: string };
 
 /** Never dialled, whatever the cluster or a deployment says. */
 const never: readonly { readonly range: Range; readonly why: string }[] = ([
@@ -71,6 +77,7 @@ export function decide(authority: string, targets: Targets, extra: readonly Rang
   }
   return {
     kind: "unknown",
+    endpoint,
     error: "destination_ip_prohibited",
     why: `${address.text} is neither a Service's nor a pod's address, nor in a range allowed at deployment`,
   };

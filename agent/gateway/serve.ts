@@ -25,6 +25,8 @@ export const limits = {
   dialMs: 10_000,
   /** How long an address that isn't known yet may take to become known: a Service may be younger than the last event. */
   learnMs: 1_000,
+  /** How long streams of a gateway that has just started wait for its first lists. */
+  listMs: 5_000,
   dials: 1_024,
   streams: 16_384,
   /** Streams that wait for their address to become known. */
@@ -42,8 +44,8 @@ export const hello: Hello = {
 
 /** Targets that change. */
 export interface LearningTargets extends Targets {
-  /** Whether all has been listed once. Before that nothing is dialled. */
-  readonly complete: boolean;
+  /** Whether Services, pods and nodes have all been listed once; waits for it so many milliseconds. Before that nothing is dialled. */
+  completed(ms: number, signal: AbortSignal): Promise<boolean>;
   learn(address: string, ms: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -140,13 +142,16 @@ export class StreamServer {
 
   async #reach(authority: string, signal: AbortSignal): Promise<Reached> {
     const { targets, ranges } = this.#parts;
-    if (!targets.complete) {
-      return failed("destination_not_found", "the gateway has just started and doesn't know the cluster yet");
+    if (!await targets.completed(this.#limits.listMs, signal)) {
+      return failed(
+        "destination_unavailable",
+        "the gateway could not list the cluster's Services, pods and nodes yet",
+      );
     }
     let verdict = decide(authority, targets, ranges);
     if (verdict.kind === "unknown" && this.#learning < this.#limits.learning) {
       this.#learning++;
-      const [, address = ""] = /^\[?([^\]]*?)\]?:[0-9]+$/.exec(authority) ?? [];
+      const address = verdict.endpoint.address.text;
       await targets.learn(address, this.#limits.learnMs, signal).finally(() => this.#learning--);
       verdict = decide(authority, targets, ranges);
     }

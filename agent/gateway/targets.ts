@@ -4,7 +4,7 @@ import { parseNode, parsePod, parseService } from "../../kube/objects.ts";
 import { resources } from "../../kube/resources.ts";
 import { watch, type Watched, type WatchOptions } from "../../kube/watch.ts";
 import { KnownAddresses } from "./known_addresses.ts";
-import type { Targets } from "./policy.ts";
+import type { LearningTargets } from "./serve.ts";
 
 type Log = NonNullable<WatchOptions<unknown>["log"]>;
 
@@ -32,7 +32,7 @@ export function ofNode(raw: unknown): Addresses {
 }
 
 /** Addresses that watches of Services, pods and nodes keep up to date. */
-export class WatchedTargets implements Targets, AsyncDisposable {
+export class WatchedTargets implements LearningTargets, AsyncDisposable {
   readonly #target = new KnownAddresses();
   readonly #node = new KnownAddresses();
   readonly #waiting = new Map<string, Set<() => void>>();
@@ -52,11 +52,6 @@ export class WatchedTargets implements Targets, AsyncDisposable {
     this.ready.catch(() => {});
   }
 
-  /** Whether Services, pods and nodes have all been listed once. Before that nothing is dialled. */
-  get complete(): boolean {
-    return this.#complete;
-  }
-
   isTarget(address: string): boolean {
     return this.#target.has(address);
   }
@@ -65,18 +60,20 @@ export class WatchedTargets implements Targets, AsyncDisposable {
     return this.#node.has(address);
   }
 
+  /** Waits until all is known, at most so many milliseconds. */
+  async completed(ms: number, signal: AbortSignal): Promise<boolean> {
+    if (!this.#complete) await pause(ms, signal, (resolve) => this.ready.then(resolve, () => {}));
+    return this.#complete;
+  }
+
   /** Waits until an address is known, at most so many milliseconds: a Service may be younger than the watch's last event. */
   async learn(address: string, ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted || this.isTarget(address) || this.isNode(address)) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
     const waiting = this.#waiting.get(address) ?? new Set();
-    this.#waiting.set(address, waiting.add(resolve));
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", resolve as () => void, { once: true });
-    await promise;
-    clearTimeout(timer);
-    signal.removeEventListener("abort", resolve as () => void);
-    waiting.delete(resolve);
+    this.#waiting.set(address, waiting);
+    let wake: (() => void) | undefined;
+    await pause(ms, signal, (resolve) => waiting.add(wake = resolve));
+    if (wake) waiting.delete(wake);
     if (waiting.size === 0) this.#waiting.delete(address);
   }
 
@@ -110,6 +107,19 @@ export class WatchedTargets implements Targets, AsyncDisposable {
       for (const wake of this.#waiting.get(parseAddress(text)?.text ?? "") ?? []) wake();
     }
   }
+}
+
+/** Waits so many milliseconds, until the signal, or until what is given to `wait` is called. */
+async function pause(ms: number, signal: AbortSignal, wait: (resolve: () => void) => unknown): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const wake = () => resolve();
+  const timer = setTimeout(wake, ms);
+  signal.addEventListener("abort", wake, { once: true });
+  wait(wake);
+  await promise;
+  clearTimeout(timer);
+  signal.removeEventListener("abort", wake);
 }
 
 /** Beyond Kubernetes' own limits for a cluster (5,000 nodes, 150,000 pods, 10,000 Services). */
