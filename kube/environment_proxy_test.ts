@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { environmentProxy } from "./environment_proxy.ts";
+
+const server = { tls: true, hostname: "api.corp.example", port: 6443 };
+const proxyOf = (env: Record<string, string>, of: typeof server = server) =>
+  environmentProxy(of, (name) => env[name]);
+
+Deno.test("HTTPS_PROXY is for https servers, HTTP_PROXY for http ones, in either case", () => {
+  assert.equal(proxyOf({}), undefined);
+  assert.equal(proxyOf({ HTTPS_PROXY: "http://proxy:3128" }), "http://proxy:3128");
+  assert.equal(proxyOf({ https_proxy: "proxy:3128" }), "http://proxy:3128");
+  assert.equal(proxyOf({ HTTP_PROXY: "http://proxy:3128" }), undefined);
+  assert.equal(proxyOf({ HTTP_PROXY: "socks5://p" }, { ...server, tls: false }), "socks5://p");
+});
+
+Deno.test("NO_PROXY names hosts, domains, ports and prefixes that are reached directly", () => {
+  const excluded = (no: string, hostname = server.hostname, port = 6443) =>
+    proxyOf({ HTTPS_PROXY: "http://proxy", NO_PROXY: no }, { tls: true, hostname, port }) === undefined;
+  for (
+    const no of [
+      "*",
+      "api.corp.example",
+      "corp.example",
+      ".corp.example",
+      "*.corp.example",
+      "a, CORP.example",
+      "api.corp.example:6443",
+    ]
+  ) {
+    assert(excluded(no), no);
+  }
+  for (
+    const no of [
+      "",
+      "pi.corp.example",
+      ".example.org",
+      "api.corp.example:443",
+      "10.0.0.0/8",
+      "x.api.corp.example",
+    ]
+  ) {
+    assert(!excluded(no), no);
+  }
+  assert(excluded("10.0.0.0/8", "10.77.1.1"));
+  assert(excluded("0.0.0.0/0", "10.77.1.1"));
+  assert(!excluded("10.0.0.0/16", "10.77.1.1"));
+  assert(!excluded("10.0.0.0/33", "10.0.0.1"));
+  assert(excluded("10.77.1.1", "10.77.1.1"));
+  assert(excluded("[fd00::1]:6443", "fd00::1"));
+  assert(excluded("fd00::1", "fd00::1"));
+});
+
+Deno.test("no proxy is used for loopback", () => {
+  for (const hostname of ["localhost", "127.0.0.1", "127.9.9.9", "::1"]) {
+    assert.equal(
+      proxyOf({ HTTPS_PROXY: "http://proxy" }, { tls: true, hostname, port: 1 }),
+      undefined,
+      hostname,
+    );
+  }
+});
