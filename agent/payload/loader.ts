@@ -1,0 +1,67 @@
+/**
+ * The loader in the pod spec: whoever reads the pod can read all of it, and it's what the digest in the pod spec hangs on.
+ * It joins the chunks, compares, and only then unpacks and runs, from memory, so nothing can be changed in between. It runs
+ * under the agent's own permissions already.
+ *
+ * Arguments: the digest, the number of chunks, the folder that they are in, the role.
+ */
+export const loader = `\
+const [digest, count, folder, role] = Deno.args;
+const chunks = [];
+for (let i = 0; i < Number(count); i++) chunks.push(await Deno.readFile(folder + "/" + i));
+const packed = new Blob(chunks);
+const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await packed.arrayBuffer())).toHex();
+if (digest !== "sha256:" + hash) {
+  console.error("pmz: the payload is sha256:" + hash + ", and this pod is to run " + digest +
+    ". Nothing of it was run: somebody changed its ConfigMaps. Deploy again: pmz agent deploy --force");
+  Deno.exit(78);
+}
+const plain = new Uint8Array(await new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
+let at = plain.indexOf(10) + 1;
+const files = {};
+for (const [name, length] of JSON.parse(new TextDecoder().decode(plain.subarray(0, at)))) {
+  files[name] = plain.slice(at, at += length);
+}
+const code = URL.createObjectURL(new Blob([files["agent.js"]], { type: "text/javascript" }));
+await (await import(code)).start(role, files);
+`;
+
+/** What a role may do: Deno's own permissions, beneath what the pod's security context leaves. */
+export interface Permissions {
+  /** Without the `--allow-`: "net", "read=/payload". */
+  readonly allow: readonly string[];
+  /** MiB of V8's heap. */
+  readonly heapMiB: number;
+}
+
+/** Where the payload's chunks are in a pod: files "0", "1", ... */
+export const PAYLOAD_FOLDER = "/payload";
+/** The agents' code in a prebuilt image. */
+export const PREBUILT = "/pmz/payload";
+
+/** The container's command: a shell that becomes Deno, which reads the loader from its standard input. */
+export function command(
+  role: string,
+  payload: { readonly digest: string; readonly chunks: number },
+  permissions: Permissions,
+  folder = PAYLOAD_FOLDER,
+): string[] {
+  const flags = [
+    "--no-prompt",
+    "--no-config",
+    "--no-lock",
+    "--no-npm",
+    "--no-remote",
+    "--cached-only",
+    "--no-code-cache",
+    `--v8-flags=--max-old-space-size=${permissions.heapMiB}`,
+    `--allow-read=${[folder, ...readable(permissions)].join(",")}`,
+    ...permissions.allow.filter((each) => !each.startsWith("read=")).map((each) => `--allow-${each}`),
+  ];
+  const run = ["exec deno run", ...flags, "-", payload.digest, payload.chunks, folder, role].join(" ");
+  return ["/bin/sh", "-c", `${run} <<'LOADER'\n${loader}LOADER\n`];
+}
+
+function readable({ allow }: Permissions): string[] {
+  return allow.flatMap((each) => each.startsWith("read=") ? [each.slice("read=".length)] : []);
+}
