@@ -81,7 +81,7 @@ export class Connection implements AsyncDisposable {
 
   /** Streams open now. */
   get streams(): number {
-    return this.#engine.streams.size;
+    return this.#engine.streams.open.size;
   }
 
   /** Streams that the peer admits at once; Infinity until it says. */
@@ -114,11 +114,11 @@ export class Connection implements AsyncDisposable {
     const engine = this.#engine;
     if (engine.role === "server") throw new TypeError("only a client opens streams");
     if (this.#end !== undefined) throw closedError(this.#end);
-    if (this.#draining || this.#peerDrains || engine.nextStream > MAX_STREAM_ID) {
+    if (this.#draining || this.#peerDrains || engine.streams.next > MAX_STREAM_ID) {
       throw new ConnectionClosed("the connection takes no more streams: open another");
     }
     const most = Math.min(engine.peer.maxConcurrentStreams, this.#limits.streams);
-    if (engine.streams.size >= most) {
+    if (engine.streams.open.size >= most) {
       throw new TooManyStreams(
         `${most} streams are open, as many as allowed: wait for one to end or open another connection`,
       );
@@ -147,7 +147,7 @@ export class Connection implements AsyncDisposable {
   drain(): void {
     if (this.#draining || this.#end !== undefined) return;
     this.#draining = true;
-    this.#engine.lastAccepted = this.#engine.lastPeerStream;
+    this.#engine.streams.lastAccepted = this.#engine.streams.lastPeerStream;
     this.#engine.sendGoaway(ErrorCode.NO_ERROR);
     this.#finishIfDrained();
   }
@@ -243,13 +243,11 @@ export class Connection implements AsyncDisposable {
     if (this.#end !== undefined) return;
     this.#end = end;
     clearTimeout(this.#settingsTimer);
-    this.#engine.reader.discarding = true;
     if (code !== undefined && !(this.#draining && code === ErrorCode.NO_ERROR)) {
       this.#engine.sendGoaway(code, debug);
     }
     const error = closedError(end);
-    for (const stream of [...this.#engine.streams.values()]) stream.broke(error);
-    this.#engine.pings.fail(error);
+    this.#engine.stop(error);
     this.#closeTransport(code !== undefined || end.kind === "clean", error).then(() =>
       this.#closed.resolve(end)
     );

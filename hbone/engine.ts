@@ -7,33 +7,32 @@ import { ConnectionError, ErrorCode, StreamError } from "./errors.ts";
 import { ConnectionWindow } from "./flow.ts";
 import {
   DEFAULT_WINDOW,
+  expectLength,
   Flag,
   FrameType,
-  MAX_STREAM_ID,
   MAX_WINDOW,
   PREFACE,
   readUint31,
   readUint32,
-  writeUint32,
 } from "./frame.ts";
 import { FrameReader, type FrameSink } from "./frame_reader.ts";
+import { FrameWriter } from "./frame_writer.ts";
 import { checkRequest, type Header } from "./header.ts";
 import { dependsOnItself, type HeaderBlock, HeaderBlocks } from "./header_blocks.ts";
 import { Decoder } from "./hpack/decoder.ts";
-import { Encoder } from "./hpack/encoder.ts";
-import { Budget, type Limits } from "./limits.ts";
+import type { Limits } from "./limits.ts";
+import { Patience } from "./patience.ts";
 import { Pings } from "./pings.ts";
 import { BufferPool, type Segment } from "./pool.ts";
 import { SendQueue } from "./send_queue.ts";
-import { decodeSettings, encodeSettings, INITIAL_SETTINGS, type Settings } from "./settings.ts";
+import { decodeSettings, INITIAL_SETTINGS, type Settings } from "./settings.ts";
 import type { Stream } from "./stream.ts";
 import { type StreamHost, StreamState } from "./stream_state.ts";
+import { StreamTable } from "./stream_table.ts";
 
 const NOTHING = new Uint8Array(0);
 /** Bytes that the peer may have on the way over all streams; less where the cap on buffers is less. */
 const CONNECTION_WINDOW = 16 * 1024 * 1024;
-/** Closed streams that are remembered, to tell what was on its way from what must not come. */
-const REMEMBERED = 1024;
 
 /** What the engine tells the connection. */
 export interface EngineEvents {
@@ -51,31 +50,20 @@ export class Engine implements FrameSink, StreamHost {
   readonly pool = new BufferPool();
   readonly reader: FrameReader;
   readonly pings: Pings;
-  readonly streams = new Map<number, StreamState>();
+  readonly streams: StreamTable;
   readonly window: ConnectionWindow;
+  readonly writer: FrameWriter;
   /** What the peer said of itself. */
   peer: Settings = INITIAL_SETTINGS;
-  /** The largest stream that the peer opened. */
-  lastPeerStream = 0;
-  /** The stream that open() takes next. */
-  nextStream = 1;
-  /** Streams above it are refused: we sent GOAWAY. */
-  lastAccepted = MAX_STREAM_ID;
 
   readonly #ours: Settings;
   readonly #limits: Limits;
   readonly #events: EngineEvents;
-  readonly #encoder = new Encoder();
   readonly #decoder: Decoder;
   readonly #blocks: HeaderBlocks;
-  /** Closed streams, oldest first, and whether we reset them: then frames may still be on their way. */
-  readonly #closed = new Map<number, boolean>();
-  readonly #idleFrames: Budget;
-  readonly #earlyResets: Budget;
-  readonly #streamErrors: Budget;
+  readonly #patience: Patience;
   #settingsCame = false;
-  #unsentAnswers = 0;
-  #answersFlushing = false;
+  #stallTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     transport: Transport,
@@ -89,85 +77,70 @@ export class Engine implements FrameSink, StreamHost {
     this.#limits = limits;
     this.#events = events;
     this.queue = new SendQueue(transport, this.pool, (error) => events.broken(error));
+    this.writer = new FrameWriter(this.queue);
+    this.streams = new StreamTable(role);
     const preface = role === "server" ? PREFACE : NOTHING;
     this.reader = new FrameReader(transport, this.pool, this, ours.maxFrameSize, preface);
     this.window = new ConnectionWindow(DEFAULT_WINDOW, CONNECTION_WINDOW, limits.buffered);
-    this.pings = new Pings(limits.pings, (payload) => this.queue.frame(FrameType.PING, 0, 0, payload));
+    this.pings = new Pings(limits.pings, (payload) => this.writer.ping(payload, false));
     this.#decoder = new Decoder(ours.headerTableSize, limits);
     this.#blocks = new HeaderBlocks(limits);
-    this.#idleFrames = new Budget(limits.idleFrames, limits.idleFramesPerSecond);
-    this.#earlyResets = new Budget(limits.earlyResets, limits.earlyResetsPerSecond);
-    this.#streamErrors = new Budget(limits.streamErrors, limits.streamErrorsPerSecond);
+    this.#patience = new Patience(limits);
   }
 
   /** Sends what comes before everything else (RFC 9113 §3.4). */
   start(): void {
-    if (this.role === "client") this.queue.raw(PREFACE);
-    this.queue.frame(FrameType.SETTINGS, 0, 0, encodeSettings(this.#ours));
+    if (this.role === "client") this.writer.preface();
+    this.writer.settings(this.#ours);
     this.#creditConnection();
+  }
+
+  /** The connection is over: every stream breaks, what comes is thrown away. */
+  stop(error: Error): void {
+    this.reader.discarding = true;
+    clearTimeout(this.#stallTimer);
+    for (const stream of [...this.streams.open.values()]) stream.broke(error);
+    this.pings.fail(error);
   }
 
   /** Opens a stream; the caller has checked that it may. @throws TypeError for headers that can't be sent. */
   open(headers: readonly Header[], end: boolean): StreamState {
-    const id = this.nextStream;
-    this.sendHeaders(id, headers, end);
-    this.nextStream += 2;
+    const id = this.streams.next;
+    this.writer.headers(id, headers, end);
+    this.streams.next += 2;
     const stream = this.#addStream(id, headers, -1);
     if (end) stream.outbox.endedWithHeaders();
     return stream;
   }
 
   sendGoaway(code: ErrorCode, debug = ""): void {
-    const text = new TextEncoder().encode(debug.slice(0, 256));
-    const payload = new Uint8Array(8 + text.length);
-    writeUint32(payload, 0, Math.min(this.lastPeerStream, this.lastAccepted));
-    writeUint32(payload, 4, code);
-    payload.set(text, 8);
-    this.queue.frame(FrameType.GOAWAY, 0, 0, payload);
+    this.writer.goaway(Math.min(this.streams.lastPeerStream, this.streams.lastAccepted), code, debug);
   }
 
   // What streams ask for (StreamHost).
 
-  sendHeaders(stream: number, headers: readonly Header[], end: boolean): void {
-    const block = this.#encoder.encode(headers);
-    const most = this.queue.maxFrame;
-    let flags = end ? Flag.END_STREAM : 0;
-    let type: number = FrameType.HEADERS;
-    for (let at = 0; at === 0 || at < block.length; at += most) {
-      if (at + most >= block.length) flags |= Flag.END_HEADERS;
-      this.queue.frame(type, flags, stream, block.subarray(at, at + most));
-      type = FrameType.CONTINUATION;
-      flags = 0;
-    }
-  }
-
-  sendReset(stream: number, code: ErrorCode): void {
-    const payload = new Uint8Array(4);
-    writeUint32(payload, 0, code);
-    this.queue.frame(FrameType.RST_STREAM, 0, stream, payload);
-  }
-
-  taken(stream: number, bytes: number, increment: number): void {
+  taken(stream: StreamState, bytes: number, increment: number): void {
     this.window.release(bytes);
-    if (increment > 0) this.#announce(stream, increment);
+    if (increment > 0) this.writer.windowUpdate(stream.id, increment);
+    else if (stream.inbox.buffered === 0 && this.streams.unread.size > 0) this.streams.unread.delete(stream);
     // Only does something where the cap on buffers held it back.
     this.#creditConnection();
   }
 
   over(stream: StreamState, resetByUs: boolean): void {
-    this.streams.delete(stream.id);
-    this.#remember(stream.id, resetByUs);
-    if (this.streams.size === 0) this.#events.quiet();
+    this.streams.close(stream, resetByUs);
+    if (this.streams.open.size === 0) this.#events.quiet();
   }
 
   // What the reader brings (FrameSink).
 
   turn(): void {
     this.#creditConnection();
+    if (this.window.held) this.#watchStall();
   }
 
   compact(): void {
-    for (const stream of this.streams.values()) stream.inbox.compact();
+    for (const stream of this.streams.byBuffered()) stream.inbox.compact();
   }
 
   data(
@@ -190,9 +163,9 @@ export class Engine implements FrameSink, StreamHost {
       );
     }
     const ends = last && (flags & Flag.END_STREAM) !== 0;
-    if (first && last && length === 0 && !ends) this.#idleFrame("empty DATA");
+    if (first && last && length === 0 && !ends) this.#patience.idleFrame("empty DATA");
     if (padding > 0) this.window.release(padding);
-    const stream = this.streams.get(id);
+    const stream = this.streams.open.get(id);
     if (stream === undefined) {
       this.window.release(length);
       if (first) this.#onClosed(id, "DATA");
@@ -214,7 +187,7 @@ export class Engine implements FrameSink, StreamHost {
     try {
       if (padding > 0) {
         const increment = stream.inbox.window.take(padding);
-        if (increment > 0 && !ends) this.#announce(id, increment);
+        if (increment > 0 && !ends) this.writer.windowUpdate(id, increment);
       }
       stream.dataCame(segment, start, end, copy);
       if (ends) stream.endCame();
@@ -246,7 +219,7 @@ export class Engine implements FrameSink, StreamHost {
       case FrameType.PUSH_PROMISE:
         throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, which was never allowed");
       default:
-        return this.#idleFrame("frames of unknown types");
+        return this.#patience.idleFrame("frames of unknown types");
     }
   }
 
@@ -263,12 +236,12 @@ export class Engine implements FrameSink, StreamHost {
     let error = block.error;
     if (tooLarge) error ??= new StreamError(ErrorCode.ENHANCE_YOUR_CALM, "more headers than the limit");
     const id = block.stream;
-    const stream = this.streams.get(id);
+    const stream = this.streams.open.get(id);
     try {
       if (stream !== undefined) {
         if (error !== undefined) throw error;
         stream.headersCame(headers, block.endStream);
-      } else if (this.role === "server" && id % 2 === 1 && id > this.lastPeerStream) {
+      } else if (this.streams.isNew(id)) {
         this.#accept(id, headers, block.endStream, error);
       } else this.#onClosed(id, "HEADERS");
     } catch (thrown) {
@@ -277,10 +250,10 @@ export class Engine implements FrameSink, StreamHost {
   }
 
   #accept(id: number, headers: readonly Header[], end: boolean, error: StreamError | undefined): void {
-    this.lastPeerStream = id;
+    this.streams.lastPeerStream = id;
     if (error !== undefined) throw error;
-    if (id > this.lastAccepted) throw new StreamError(ErrorCode.REFUSED_STREAM, "this end drains");
-    if (this.streams.size >= this.#limits.streams) {
+    if (id > this.streams.lastAccepted) throw new StreamError(ErrorCode.REFUSED_STREAM, "this end drains");
+    if (this.streams.open.size >= this.#limits.streams) {
       throw new StreamError(ErrorCode.REFUSED_STREAM, `${this.#limits.streams} streams are open`);
     }
     const contentLength = checkRequest(headers);
@@ -293,7 +266,7 @@ export class Engine implements FrameSink, StreamHost {
   #addStream(id: number, headers: readonly Header[], contentLength: number): StreamState {
     const windows = { receive: this.#ours.initialWindowSize, send: this.peer.initialWindowSize };
     const stream = new StreamState(this, id, headers, windows, contentLength);
-    this.streams.set(id, stream);
+    this.streams.open.set(id, stream);
     return stream;
   }
 
@@ -308,7 +281,7 @@ export class Engine implements FrameSink, StreamHost {
       this.queue.windowGrew(increment);
       return;
     }
-    const stream = this.streams.get(id);
+    const stream = this.streams.open.get(id);
     if (stream === undefined) return this.#onClosed(id, undefined);
     if (increment === 0) {
       this.#streamError(id, new StreamError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0"));
@@ -320,15 +293,9 @@ export class Engine implements FrameSink, StreamHost {
   #rstStream(id: number, payload: Uint8Array): void {
     this.#onStream(FrameType.RST_STREAM, id);
     expectLength("RST_STREAM", payload, 4);
-    const stream = this.streams.get(id);
+    const stream = this.streams.open.get(id);
     if (stream === undefined) return this.#onClosed(id, undefined);
-    // Opening and resetting at once makes us work for nothing (CVE-2023-44487).
-    if (this.role === "server" && !stream.answered && !this.#earlyResets.spend()) {
-      throw new ConnectionError(
-        ErrorCode.ENHANCE_YOUR_CALM,
-        "too many streams reset before they were answered",
-      );
-    }
+    if (this.role === "server" && !stream.answered) this.#patience.earlyReset();
     stream.resetCame(readUint32(payload, 0));
   }
 
@@ -342,15 +309,16 @@ export class Engine implements FrameSink, StreamHost {
       return this.#events.settingsAcknowledged();
     }
     this.#settingsCame = true;
-    this.#idleFrame("SETTINGS");
+    this.#patience.idleFrame("SETTINGS");
     const before = this.peer;
     this.peer = decodeSettings(payload, before, this.role === "client" ? "server" : "client");
     this.queue.setMaxFrame(this.peer.maxFrameSize);
-    this.#encoder.setMaxTableSize(this.peer.headerTableSize);
-    this.#answer(FrameType.SETTINGS, NOTHING);
+    this.writer.setMaxTableSize(this.peer.headerTableSize);
+    this.#patience.answer(() => this.queue.idle());
+    this.writer.settingsAck();
     const growth = this.peer.initialWindowSize - before.initialWindowSize;
     if (growth === 0) return;
-    for (const each of this.streams.values()) {
+    for (const each of this.streams.open.values()) {
       if (!each.outbox.grow(growth)) {
         throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS make a window larger than 2^31-1");
       }
@@ -361,8 +329,9 @@ export class Engine implements FrameSink, StreamHost {
     if (stream !== 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PING on a stream");
     expectLength("PING", payload, 8);
     if (flags & Flag.ACK) return this.pings.answered(payload);
-    this.#idleFrame("PING");
-    this.#answer(FrameType.PING, payload);
+    this.#patience.idleFrame("PING");
+    this.#patience.answer(() => this.queue.idle());
+    this.writer.ping(payload, true);
   }
 
   #goaway(stream: number, payload: Uint8Array): void {
@@ -375,31 +344,18 @@ export class Engine implements FrameSink, StreamHost {
     this.#events.goaway(code, new TextDecoder().decode(payload.subarray(8, 264)));
     if (this.role === "server") return;
     // The peer did nothing for these, and won't (RFC 9113 §6.8).
-    for (const each of [...this.streams.values()]) {
+    for (const each of [...this.streams.open.values()]) {
       if (each.id > last) each.resetCame(ErrorCode.REFUSED_STREAM);
     }
   }
 
   #priority(stream: number, payload: Uint8Array): void {
     this.#onStream(FrameType.PRIORITY, stream);
-    this.#idleFrame("PRIORITY");
+    this.#patience.idleFrame("PRIORITY");
     if (payload.length !== 5) {
       return this.#streamError(stream, new StreamError(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY isn't 5 bytes"));
     }
     if (readUint31(payload, 0) === stream) this.#streamError(stream, dependsOnItself());
-  }
-
-  #answer(type: number, payload: Uint8Array): void {
-    if (++this.#unsentAnswers > this.#limits.unsentAnswers) {
-      throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "the peer asks and doesn't read the answers");
-    }
-    this.queue.frame(type, Flag.ACK, 0, payload);
-    if (this.#answersFlushing) return;
-    this.#answersFlushing = true;
-    this.queue.idle().then(() => {
-      this.#answersFlushing = false;
-      this.#unsentAnswers = 0;
-    });
   }
 
   #onStream(type: number, stream: number): void {
@@ -409,66 +365,46 @@ export class Engine implements FrameSink, StreamHost {
   }
 
   /** A frame for a stream that isn't open; `forbidden` names it if it must not come for a closed one. */
-  #onClosed(id: number, forbidden: string | undefined): void {
-    const byUs = this.#closed.get(id);
-    // It was on its way when we reset the stream.
-    if (byUs === true) return;
-    const initiator = id % 2 === 1 ? "client" : "server";
-    const opened = initiator === this.role ? id < this.nextStream : id <= this.lastPeerStream;
-    if (id === 0 || !opened || initiator === "server") {
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `a frame for stream ${id}, which was never opened`);
+  #onClosed(id: number, forbidden: "DATA" | "HEADERS" | undefined): void {
+    if (this.streams.mayIgnore(id) || forbidden === undefined) return;
+    const message = `${forbidden} for stream ${id}, which is closed`;
+    if (forbidden === "DATA" || this.role === "client") {
+      return this.#streamError(id, new StreamError(ErrorCode.STREAM_CLOSED, message));
     }
-    if (forbidden === undefined) return;
-    if (forbidden === "HEADERS" && this.role === "server") {
-      const code = byUs === undefined ? ErrorCode.PROTOCOL_ERROR : ErrorCode.STREAM_CLOSED;
-      throw new ConnectionError(code, `HEADERS for stream ${id}, which is closed`);
-    }
-    this.#streamError(
-      id,
-      new StreamError(ErrorCode.STREAM_CLOSED, `${forbidden} for stream ${id}, which is closed`),
-    );
+    // Either a stream that was skipped, or one that ended (RFC 9113 §5.1 and §5.1.1).
+    const code = this.streams.remembers(id) ? ErrorCode.STREAM_CLOSED : ErrorCode.PROTOCOL_ERROR;
+    throw new ConnectionError(code, message);
   }
 
   /** Resets one stream for what the peer did; what isn't a StreamError is the connection's. */
   #streamError(id: number, error: unknown): void {
     if (!(error instanceof StreamError)) throw error;
-    if (!this.#streamErrors.spend()) {
-      throw new ConnectionError(
-        ErrorCode.ENHANCE_YOUR_CALM,
-        `too many streams in error; the last: ${error.message}`,
-      );
-    }
-    const stream = this.streams.get(id);
+    this.#patience.streamError(error.message);
+    const stream = this.streams.open.get(id);
     if (stream !== undefined) return stream.reset(error.code, error);
-    this.sendReset(id, error.code);
-    this.#remember(id, true);
+    this.writer.reset(id, error.code);
+    this.streams.remember(id, true);
   }
 
-  #remember(id: number, resetByUs: boolean): void {
-    this.#closed.set(id, resetByUs);
-    if (this.#closed.size <= REMEMBERED) return;
-    const oldest = this.#closed.keys().next();
-    if (!oldest.done) this.#closed.delete(oldest.value);
-  }
-
-  #idleFrame(what: string): void {
-    if (this.#idleFrames.spend()) return;
-    throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, `too many frames that say nothing: ${what}`);
+  /**
+   * Streams that nobody reads hold all that may be buffered, and every other waits for them. That may pass; if it
+   * doesn't, those that hold the most are reset.
+   */
+  #watchStall(): void {
+    this.#stallTimer ??= setTimeout(() => {
+      this.#stallTimer = undefined;
+      if (!this.window.held) return;
+      const enough = this.#limits.buffered / 2;
+      const error = new Error("nobody read it, and the connection's buffers were full");
+      for (const stream of this.streams.byBuffered()) {
+        if (this.window.buffered <= enough) break;
+        stream.reset(ErrorCode.ENHANCE_YOUR_CALM, error);
+      }
+    }, this.#limits.stallMs);
   }
 
   #creditConnection(): void {
     const increment = this.window.credit();
-    if (increment > 0) this.#announce(0, increment);
+    if (increment > 0) this.writer.windowUpdate(0, increment);
   }
-
-  #announce(stream: number, increment: number): void {
-    const payload = new Uint8Array(4);
-    writeUint32(payload, 0, increment);
-    this.queue.frame(FrameType.WINDOW_UPDATE, 0, stream, payload);
-  }
-}
-
-function expectLength(name: string, payload: Uint8Array, length: number): void {
-  if (payload.length === length) return;
-  throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, `${name} of ${payload.length} bytes, not ${length}`);
 }

@@ -79,6 +79,11 @@ export class ConnectionWindow {
     return this.#buffered;
   }
 
+  /** The cap alone keeps the peer from sending. */
+  get held(): boolean {
+    return this.#available < LEAST_CREDIT && this.#cap - this.#buffered - this.#available < LEAST_CREDIT;
+  }
+
   /** Counts bytes that came and are kept; false when they are more than was announced. */
   receive(bytes: number): boolean {
     this.#available -= bytes;

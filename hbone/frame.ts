@@ -4,6 +4,8 @@
  * Hot path. Indexes are checked by the callers, who know the length: `as number` says so to the compiler.
  */
 
+import { ConnectionError, ErrorCode } from "./errors.ts";
+
 export const FRAME_HEADER = 9;
 /** Bytes in a frame's payload that every peer takes (RFC 9113 §4.2). */
 export const MIN_MAX_FRAME_SIZE = 16_384;
@@ -74,4 +76,10 @@ export function readUint31(from: Uint8Array, at: number): number {
 
 export function readUint24(from: Uint8Array, at: number): number {
   return ((from[at] as number) << 16) | ((from[at + 1] as number) << 8) | (from[at + 2] as number);
+}
+
+/** @throws ConnectionError FRAME_SIZE_ERROR for a payload of another length. */
+export function expectLength(name: string, payload: Uint8Array, length: number): void {
+  if (payload.length === length) return;
+  throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, `${name} of ${payload.length} bytes, not ${length}`);
 }

@@ -29,6 +29,8 @@ export interface InboxOwner {
 
 export class Inbox {
   readonly window: StreamWindow;
+  /** Bytes that came and nobody took yet. */
+  buffered = 0;
   readonly #owner: InboxOwner;
   #head: Chunk | undefined;
   #tail: Chunk | undefined;
@@ -55,7 +57,8 @@ export class Inbox {
 
   /** Bytes came; they are `segment.bytes[start, end)`, copied when `copy` (the segment then isn't held). */
   deliver(segment: Segment, start: number, end: number, copy: boolean): void {
-    if (this.#error !== undefined) return this.#owner.taken(end - start, 0);
+    this.buffered += end - start;
+    if (this.#error !== undefined) return this.#leave(end - start);
     const reader = this.#reader;
     if (reader !== undefined) {
       this.#reader = undefined;
@@ -161,6 +164,7 @@ export class Inbox {
   }
 
   #take(bytes: number): void {
+    this.buffered -= bytes;
     this.#owner.taken(bytes, this.#ended ? 0 : this.window.take(bytes));
   }
 
@@ -177,6 +181,12 @@ export class Inbox {
     this.#head = kept;
     this.#tail = kept;
     if (kept !== undefined) kept.next = undefined;
-    if (dropped > 0) this.#owner.taken(dropped, 0);
+    if (dropped > 0) this.#leave(dropped);
+  }
+
+  /** Bytes that nobody will take. */
+  #leave(bytes: number): void {
+    this.buffered -= bytes;
+    this.#owner.taken(bytes, 0);
   }
 }

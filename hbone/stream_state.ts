@@ -1,6 +1,7 @@
 /** What lies behind a stream: its two halves, its headers, and how it ends. Driven by the engine. */
 import { asError, ErrorCode, StreamError, StreamReset } from "./errors.ts";
 import { StreamWindow } from "./flow.ts";
+import type { FrameWriter } from "./frame_writer.ts";
 import { checkResponse, checkTrailers, type Header } from "./header.ts";
 import { Inbox, type InboxOwner } from "./inbox.ts";
 import { Outbox } from "./outbox.ts";
@@ -13,11 +14,9 @@ export interface StreamHost {
   readonly role: "client" | "server";
   readonly queue: SendQueue;
   readonly pool: BufferPool;
-  /** Sends a header block. @throws TypeError for headers that can't be sent. */
-  sendHeaders(stream: number, headers: readonly Header[], end: boolean): void;
-  sendReset(stream: number, code: ErrorCode): void;
+  readonly writer: FrameWriter;
   /** The stream's reader took bytes; `increment` (may be 0) is to be announced. */
-  taken(stream: number, bytes: number, increment: number): void;
+  taken(stream: StreamState, bytes: number, increment: number): void;
   /** Both directions are over. */
   over(stream: StreamState, resetByUs: boolean): void;
 }
@@ -73,7 +72,7 @@ export class StreamState implements InboxOwner {
     if (this.answered) throw new TypeError("this stream was responded to before");
     // The peer went meanwhile: whoever writes or reads will hear of it.
     if (this.#over) return;
-    this.host.sendHeaders(this.id, headers, end);
+    this.host.writer.headers(this.id, headers, end);
     this.answered = true;
     this.#resolveResponse(headers);
     if (end) this.outbox.endedWithHeaders();
@@ -110,12 +109,12 @@ export class StreamState implements InboxOwner {
   reset(code: ErrorCode, reason?: Error): void {
     const error = new StreamReset(code, "us", reason);
     if (this.#over) return this.inbox.fail(error);
-    this.host.sendReset(this.id, code);
+    this.host.writer.reset(this.id, code);
     this.#break(error, { kind: "reset", code, by: "us" });
   }
 
   taken(bytes: number, increment: number): void {
-    this.host.taken(this.id, bytes, this.#over ? 0 : increment);
+    this.host.taken(this, bytes, this.#over ? 0 : increment);
   }
 
   // What the peer does.
