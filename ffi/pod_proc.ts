@@ -1,0 +1,123 @@
+/**
+ * Finds pods in the host's /proc: a mount of it is all that is needed, no host PID namespace. A process id can be
+ * another process's a moment later, so a process is held as an open directory (/proc/PID), which goes on meaning the
+ * one it was opened for and fails when that is gone.
+ */
+import { Netns } from "./netns.ts";
+import { cstring, libc, must, O_CLOEXEC } from "./libc.ts";
+import { nameOfStat, podOfCgroup, startOfStat } from "./pod_cgroup.ts";
+
+const O_DIRECTORY = 0x10000;
+const O_PATH = 0x200000;
+
+/** A process that may be a pod's. */
+export interface Candidate {
+  readonly pid: number;
+  /** Clock ticks since boot. */
+  readonly start: bigint;
+}
+
+/** The processes of some pods, by the pod's UID, the oldest first: that is the sandbox's own, where it has one. */
+export function findPods(hostProc: string, wanted: ReadonlySet<string>): Map<string, Candidate[]> {
+  const found = new Map<string, Candidate[]>();
+  for (const pid of processIds(hostProc)) {
+    try {
+      const uid = podOfCgroup(Deno.readTextFileSync(`${hostProc}/${pid}/cgroup`));
+      if (uid === undefined || !wanted.has(uid)) continue;
+      const start = startOfStat(Deno.readTextFileSync(`${hostProc}/${pid}/stat`));
+      const list = found.get(uid);
+      if (list) list.push({ pid, start });
+      else found.set(uid, [{ pid, start }]);
+    } catch {
+      // Gone meanwhile.
+    }
+  }
+  for (const list of found.values()) list.sort((a, b) => a.start < b.start ? -1 : a.start > b.start ? 1 : 0);
+  return found;
+}
+
+/** The ids of processes with one of these names (`comm`). */
+export function findByName(hostProc: string, names: ReadonlySet<string>): number[] {
+  return processIds(hostProc).filter((pid) => {
+    try {
+      return names.has(nameOfStat(Deno.readTextFileSync(`${hostProc}/${pid}/stat`)));
+    } catch {
+      return false; // gone meanwhile
+    }
+  });
+}
+
+/** Whether a process has the socket with this inode open. Needs SYS_PTRACE for another user's process. */
+export function holdsSocket(hostProc: string, pid: number, inode: number): boolean {
+  const folder = `${hostProc}/${pid}/fd`;
+  try {
+    for (const { name } of Deno.readDirSync(folder)) {
+      try {
+        if (Deno.readLinkSync(`${folder}/${name}`) === `socket:[${inode}]`) return true;
+      } catch {
+        // Closed meanwhile.
+      }
+    }
+  } catch {
+    // Gone meanwhile.
+  }
+  return false;
+}
+
+/** A pod's network namespace, and the process by which it was found. */
+export class Sandbox implements Disposable {
+  readonly netns: Netns;
+  #fd: number;
+
+  /**
+   * Opens the network namespace of a process that has to be this pod's, before and after.
+   * @param others Inodes of the namespaces that it must not be: the host's, this process's own, other pods'.
+   * @throws when it isn't the pod's process (any more), or its namespace is one of the others.
+   */
+  constructor(hostProc: string, uid: string, { pid, start }: Candidate, others: ReadonlySet<number>) {
+    using owned = new DisposableStack();
+    const path = `${hostProc}/${pid}`;
+    this.#fd = must(`opening ${path}`, libc.open(cstring(path), O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
+    owned.defer(() => libc.close(this.#fd));
+    this.#check(uid, start);
+    this.netns = owned.use(new Netns(`${this.#folder}/ns/net`));
+    this.#check(uid, start);
+    if (others.has(this.netns.inode)) {
+      throw new Error(`process ${pid} of pod ${uid} isn't in a network namespace of its pod's own`);
+    }
+    owned.move();
+  }
+
+  /** Whether the process is still there; a zombie isn't. */
+  get alive(): boolean {
+    try {
+      const stat = Deno.readTextFileSync(`${this.#folder}/stat`);
+      return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+    } catch {
+      return false;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.netns[Symbol.dispose]();
+    if (this.#fd >= 0) libc.close(this.#fd);
+    this.#fd = -1;
+  }
+
+  get #folder(): string {
+    return `/proc/self/fd/${this.#fd}`;
+  }
+
+  #check(uid: string, start: bigint): void {
+    const isPods = podOfCgroup(Deno.readTextFileSync(`${this.#folder}/cgroup`)) === uid;
+    if (!isPods || startOfStat(Deno.readTextFileSync(`${this.#folder}/stat`)) !== start) {
+      throw new Error(`that process isn't pod ${uid}'s any more`);
+    }
+  }
+}
+
+function processIds(hostProc: string): number[] {
+  return [...Deno.readDirSync(hostProc)].map(({ name }) => name).filter((name) => /^[0-9]+$/.test(name)).map(
+    Number,
+  );
+}
