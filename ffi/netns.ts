@@ -36,7 +36,7 @@ export class Netns implements Disposable {
   run<T>(body: () => T): T {
     const home = must(
       "opening this thread's netns",
-      libc.open(cstring("/proc/thread-self/ns/net"), O_CLOEXEC),
+      libc.open(cstring("/proc/thread-self/ns/net"), O_CLOEXEC, 0),
     );
     try {
       must("setns", setns(this.fd, CLONE_NEWNET));
