@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { closeDescriptor, localEndpoint, tcpListener } from "./socket.ts";
+import { SeqPacket, SeqPacketListener } from "./seqpacket.ts";
+
+async function pair(): Promise<{ near: SeqPacket; far: SeqPacket; listener: SeqPacketListener }> {
+  const path = `${await Deno.makeTempDir()}/s`;
+  const listener = SeqPacketListener.listen(path, { mode: 0o600 });
+  const accepted = listener.accept();
+  const near = SeqPacket.connect(path);
+  const far = await accepted;
+  assert.ok(far);
+  return { near, far, listener };
+}
+
+Deno.test("a message comes with its descriptors, which are the same sockets", async () => {
+  const { near, far, listener } = await pair();
+  const fd = tcpListener({ address: "127.0.0.1" });
+  near.send({ hello: "world" }, [fd]);
+  const received = await far.receive();
+  assert.deepEqual(received?.message, { hello: "world" });
+  const [got] = received?.fds ?? [];
+  assert.ok(got !== undefined && got !== fd);
+  assert.equal(localEndpoint(got).port, localEndpoint(fd).port);
+  for (const each of [fd, got]) closeDescriptor(each);
+  near.close();
+  assert.equal(await far.receive(), undefined);
+  far.close();
+  listener.close();
+});
+
+Deno.test("the peer's uid is the kernel's word", async () => {
+  const { near, far, listener } = await pair();
+  assert.equal(far.peer.uid, Deno.uid());
+  assert.equal(far.peer.pid, Deno.pid);
+  for (const each of [near, far, listener]) each.close();
+});
+
+Deno.test("closing wakes who waits", async () => {
+  const { near, far, listener } = await pair();
+  const waiting = [near.receive(), listener.accept()];
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  near.close();
+  listener.close();
+  assert.deepEqual(await Promise.all(waiting), [undefined, undefined]);
+  far.close();
+});
+
+Deno.test("a message of 200 KiB fits, one beyond 256 KiB is refused", async () => {
+  const { near, far, listener } = await pair();
+  const text = "x".repeat(200_000);
+  near.send(text);
+  assert.equal((await far.receive())?.message, text);
+  assert.throws(() => near.send("x".repeat(300_000)), RangeError);
+  for (const each of [near, far, listener]) each.close();
+});
