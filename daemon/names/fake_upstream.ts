@@ -1,11 +1,10 @@
 /** A nameserver on loopback for tests: what it answers is a function, what it was asked is kept. */
-import dgram from "node:dgram";
-import { once } from "node:events";
 import { parseAddress } from "../../wire/address.ts";
 import type { Nameserver } from "./forward.ts";
 import { IN, type Message, parseMessage, type Resource } from "./message.ts";
 import { writeMessage } from "./message_writer.ts";
 import { addressResource } from "./resource.ts";
+import { openStandIn } from "./stand_in.ts";
 import { MessageWriter, readMessages } from "./tcp_frames.ts";
 
 export interface Asked {
@@ -33,15 +32,12 @@ export async function fakeUpstream(answer: Answering = answering("203.0.113.7"))
     return back;
   };
 
-  const udp = dgram.createSocket("udp4");
+  const sockets = await openStandIn("127.0.0.1");
+  const { udp, tcp } = sockets;
   udp.on("message", (bytes, from) => {
     const back = reply("udp", new Uint8Array(bytes));
     if (back) udp.send(back, from.port, from.address);
   });
-  udp.bind(0, "127.0.0.1");
-  await once(udp, "listening");
-  const { port } = udp.address();
-  const tcp = Deno.listen({ hostname: "127.0.0.1", port });
   const open = new Set<Deno.TcpConn>();
   const serving = (async () => {
     for await (const conn of tcp) {
@@ -59,14 +55,13 @@ export async function fakeUpstream(answer: Answering = answering("203.0.113.7"))
   }
 
   return {
-    nameserver: { address: "127.0.0.1", port },
+    nameserver: sockets.end,
     asked,
     given,
     async [Symbol.asyncDispose]() {
-      udp.close();
-      tcp.close();
+      await sockets[Symbol.asyncDispose]();
       for (const conn of open) conn.close();
-      await Promise.all([once(udp, "close"), serving]);
+      await serving;
     },
   };
 }
