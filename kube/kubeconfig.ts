@@ -6,8 +6,6 @@ import type { RequestOptions } from "node:https";
 
 /** A plugin may open a browser and wait for a person to log in. */
 const CREDENTIALS_TIMEOUT_MS = 120_000;
-/** An access is asked for anew this often at least: client-node caches tokens itself and renews what has expired. */
-const REUSE_MS = 10_000;
 
 export interface KubeconfigOptions {
   /** A kubeconfig file; else those that $KUBECONFIG lists, else ~/.kube/config. */
@@ -47,11 +45,14 @@ export class KubeconfigError extends Error {
  * client certificates, tokens, exec plugins, OIDC. The library is loaded when this is called (0.25 s), not before.
  *
  * @param options.context defaults to the current one.
+ * @param options.reuseMs milliseconds for which an access is given again without looking whether it has expired; a refused one is renewed
+ * at once all the same.
  * @throws KubeconfigError when the kubeconfig can't be read or has no such context.
  */
 export async function clusterAccess(
-  options: KubeconfigOptions & { context?: string } = {},
+  options: KubeconfigOptions & { context?: string; reuseMs?: number } = {},
 ): Promise<Cluster> {
+  const { reuseMs = 10_000 } = options;
   const source = await open(options);
   const { context, entry } = source;
   const { caCerts } = serverOf(entry);
@@ -63,7 +64,7 @@ export async function clusterAccess(
     user: context.user ?? "",
     caHash: await certificatesHash(caCerts.join("\n")),
     async access({ renew = false } = {}) {
-      if (current && !renew && performance.now() - current.at < REUSE_MS) return await current.access;
+      if (current && !renew && performance.now() - current.at < reuseMs) return await current.access;
       // Refused credentials are read anew from the file: somebody may have logged in again. A plugin runs again too.
       const from = renew ? await open({ ...options, context: context.name }) : current?.source ?? source;
       const access = accessOf(from);
