@@ -1,0 +1,123 @@
+import { bash, fish, zsh } from "@optique/core/completion";
+import { runParser } from "@optique/core/facade";
+import { formatMessage, type Message } from "@optique/core/message";
+import { failures } from "../wire/control.ts";
+import type { Invocation } from "./command.ts";
+import { asFailure, failure } from "./failure.ts";
+import { commands, grammar } from "./grammar.ts";
+import { Interrupt } from "./interrupt.ts";
+import type { CliParts } from "./parts.ts";
+import { clean } from "./sanitize.ts";
+import { Cli } from "./session.ts";
+import { type Look, Terminal } from "./terminal.ts";
+
+export type { CliParts, Input, Output } from "./parts.ts";
+
+/** Of a page of help, where there is no terminal to ask. */
+const WIDTH = 100;
+
+/**
+ * Runs a command line, `argv` without the program's own name.
+ * @returns the exit code, of the one table in wire/control.ts; it never throws.
+ */
+export async function runCli(argv: readonly string[], parts: CliParts): Promise<number> {
+  try {
+    const understood = parse(argv.length === 0 ? ["--help"] : argv, parts);
+    if (understood === undefined) return 0;
+    return await run(understood, parts);
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return 0; // whoever read our output has seen enough, as in `| head`
+    return report(
+      error,
+      new Terminal(parts, { output: "text", quiet: false, verbose: argv.includes("--verbose") }),
+    );
+  }
+}
+
+/**
+ * Understands a command line; help, version and completion are written at once.
+ * @returns undefined when nothing is left to do.
+ * @throws {CliFailure} `usage` when it makes no sense.
+ */
+export function parse(
+  argv: readonly string[],
+  parts: Pick<CliParts, "release" | "stdout">,
+): Invocation | undefined {
+  const columns = parts.stdout.columns();
+  return runParser(grammar, "pmz", argv, {
+    help: { option: { names: ["-h", "--help"] }, command: { hidden: true }, onShow: () => undefined },
+    version: { value: parts.release, option: { names: ["--version"] }, onShow: () => undefined },
+    completion: { command: true, shells: { bash, fish, zsh }, onShow: () => undefined },
+    brief: [{ type: "text", text: "pmz puts this machine inside a Kubernetes cluster." }],
+    usageLine: [{ type: "ellipsis" }],
+    commandList: "top-level",
+    aboveError: "none",
+    maxWidth: columns === undefined || columns < 40 ? WIDTH : columns,
+    termWidth: "auto",
+    stdout: (text) => parts.stdout.write(`${text.replace(/ +$/gm, "")}\n`),
+    stderr: () => {},
+    onError: (_, message) => {
+      throw misunderstood(argv, message);
+    },
+  });
+}
+
+async function run(invocation: Invocation, parts: CliParts): Promise<number> {
+  using interrupt = parts.interrupted ? undefined : new Interrupt();
+  const signal = parts.interrupted ?? interrupt?.signal ?? new AbortController().signal;
+  await using cli = new Cli(parts, invocation.look, signal);
+  try {
+    await untilAborted(invocation.run(cli), signal);
+    return 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) throw error;
+    return report(error, cli.terminal);
+  }
+}
+
+/** Settles as `work` does, but doesn't wait for it after an abort for longer than the undoing of its own requests takes. */
+async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function report(error: unknown, terminal: Terminal): number {
+  const { code, message, hint, causes } = asFailure(error);
+  if (code === "interrupted") terminal.error("interrupted; what had begun is undone");
+  else terminal.error(message, hint, causes);
+  return failures[code].exit;
+}
+
+/** What is wrong with a command line, in one line, and which help has more. */
+function misunderstood(argv: readonly string[], message: Message): Error {
+  const words = commandOf(argv);
+  const said = formatMessage(message, { quotes: true }).split("\n").filter((line) => line !== "").join(" ");
+  const group = argv.length === 1 ? commands.filter(({ words }) => words.startsWith(`${argv[0]} `)) : [];
+  if (group.length > 0 && !commands.some(({ words }) => words === argv[0])) {
+    const next = group.map(({ words }) => words.split(" ")[1]).join(", ");
+    return failure("usage", `"pmz ${argv[0]}" needs a word more: ${next}`, `pmz ${argv[0]} --help`);
+  }
+  const incomplete = /^No matching /.test(said);
+  const text = incomplete
+    ? `"${["pmz", ...argv].join(" ")}" is not complete, or has too much`
+    : said.replace(/\.$/, "");
+  return failure("usage", clean(text), `${["pmz", ...words].join(" ")} --help`);
+}
+
+/** The leading words that name a command, or a group of them. */
+function commandOf(argv: readonly string[]): readonly string[] {
+  const names = new Set(commands.flatMap(({ words }) => [words, words.split(" ")[0] ?? ""]));
+  for (const length of [2, 1]) {
+    if (argv.length >= length && names.has(argv.slice(0, length).join(" "))) return argv.slice(0, length);
+  }
+  return [];
+}
+
+export type { Look };

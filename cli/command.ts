@@ -1,0 +1,117 @@
+import { object } from "@optique/core/constructs";
+import { lineBreak, type Message, message, text } from "@optique/core/message";
+import { map, withDefault } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { command as commandParser, type CommandOptions, flag, option } from "@optique/core/primitives";
+import { choice } from "@optique/core/valueparser";
+import type { Cli } from "./session.ts";
+import type { Look } from "./terminal.ts";
+
+/** Columns that help can count on. */
+const NARROW = 80;
+
+/** A line as it is typed, and what it's for. */
+export type Example = readonly [line: string, says: string];
+
+/** A command as its file states it. */
+export interface CommandDefinition<Options> {
+  /** "dns add" */
+  readonly words: string;
+  /** What follows the words, in short: "DOMAIN SERVICE[.NS]". */
+  readonly usage?: string;
+  /** One line, for lists of commands. */
+  readonly brief: string;
+  /** More of it, for its own help. */
+  readonly description?: string;
+  readonly examples: readonly Example[];
+  readonly options: Parser<"sync", Options, unknown>;
+  /** Whether it prints data, and so takes `-o json`. */
+  readonly data: boolean;
+  run(cli: Cli, options: Options): Promise<void>;
+}
+
+/** A command line that has been understood: what to run. */
+export interface Invocation {
+  readonly words: string;
+  readonly options: unknown;
+  readonly look: Look;
+  run(cli: Cli): Promise<void>;
+}
+
+/** A command as cli.ts composes it. */
+export interface Command {
+  readonly words: string;
+  readonly brief: string;
+  readonly examples: readonly Example[];
+  /** Understands what follows the command's words. */
+  readonly parser: Parser<"sync", Invocation, unknown>;
+  readonly page: CommandOptions;
+}
+
+/** Makes a command of its definition: its options, and those that all commands share. */
+export function define<Options>(definition: CommandDefinition<Options>): Command {
+  const { words, brief, examples } = definition;
+  const own: Parser<"sync", Pick<Invocation, "options" | "run">, unknown> = map(
+    definition.options,
+    (options) => ({ options, run: (cli: Cli) => definition.run(cli, options) }),
+  );
+  const look = definition.data ? dataLook : plainLook;
+  const parser = map(object({ own, look }), ({ own, look }): Invocation => ({ words, look, ...own }));
+  return { words, brief, examples, parser, page: pageOf(definition) };
+}
+
+/** The same command under another name: a word of the original's, with examples of its own. */
+export function alias(command: Command, words: string, brief: string, examples: readonly Example[]): Command {
+  return { words, brief, examples, parser: command.parser, page: pageOf({ brief, examples }) };
+}
+
+/** The parser of `word` (the last of the command's words) and what follows it. */
+export function asWord(command: Command): Parser<"sync", Invocation, unknown> {
+  return commandParser(command.words.split(" ").at(-1) ?? command.words, command.parser, command.page);
+}
+
+/** The text of a help page; `text` of several lines keeps them. */
+export function prose(paragraph: string): Message {
+  return paragraph.split("\n").flatMap((line, i) => i === 0 ? [text(line)] : [lineBreak(), text(line)]);
+}
+
+function pageOf(
+  { brief, description, examples, usage = "" }:
+    & Pick<Command, "brief" | "examples">
+    & Pick<CommandDefinition<unknown>, "description" | "usage">,
+): CommandOptions {
+  return {
+    brief: prose(brief),
+    description: prose(description ?? brief),
+    usageLine: `${usage} [options]`.trim().split(" ").map((value) => ({ type: "literal", value })),
+    ...(examples.length === 0 ? {} : { footer: prose(["Examples:", ...linesOf(examples)].join("\n")) }),
+  };
+}
+
+/** The examples beside what they're for; above each other where that's too wide for a narrow terminal. */
+function linesOf(examples: readonly Example[]): string[] {
+  const longest = Math.max(...examples.map(([line]) => line.length));
+  const lines = examples.map(([line, says]) => `  ${line.padEnd(longest)}  ${says}`);
+  if (lines.every((line) => line.length < NARROW)) return lines;
+  return examples.flatMap(([line, says]) => [`  # ${says}`, `  ${line}`]);
+}
+
+const quiet = withDefault(
+  flag("-q", "--quiet", { description: message`Only data, warnings and errors.` }),
+  false,
+);
+const verbose = withDefault(
+  flag("-v", "--verbose", { description: message`With an error, what caused it.` }),
+  false,
+);
+const output = withDefault(
+  option("-o", "--output", choice(["text", "json"], { metavar: "FORMAT" }), {
+    description: message`text, or json for scripts.`,
+  }),
+  "text" as const,
+);
+const plainLook: Parser<"sync", Look, unknown> = map(
+  object({ quiet, verbose }),
+  (look): Look => ({ ...look, output: "text" }),
+);
+const dataLook: Parser<"sync", Look, unknown> = object({ quiet, verbose, output });

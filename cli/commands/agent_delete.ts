@@ -1,0 +1,41 @@
+import { object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { optional, withDefault } from "@optique/core/modifiers";
+import { flag, option } from "@optique/core/primitives";
+import type { AgentRequest, Plan, PlanRequest } from "../../wire/control.ts";
+import type { AgentComponent } from "../../wire/installer.ts";
+import { component, componentsOf, printComponents } from "../agent_components.ts";
+import { context, kubeconfig } from "../cluster_options.ts";
+import { define } from "../command.ts";
+import { agree, sayCluster } from "../consent.ts";
+import { namespace } from "../values.ts";
+
+export const agentDelete = define({
+  words: "agent delete",
+  brief: "Take pmz's agents out of a cluster",
+  description:
+    "Takes pmz's agents out of a cluster, with all they brought along. Whoever uses them is cut off, so it asks.",
+  examples: [
+    ["pmz agent delete", "both"],
+    ["pmz agent delete --component node --yes", "the node agent alone, without a question"],
+  ],
+  options: object({
+    component,
+    context,
+    kubeconfig,
+    yes: withDefault(flag("-y", "--yes", { description: message`Don't ask.` }), false),
+    namespace: optional(option("-n", "--namespace", namespace(), { hidden: true })),
+  }),
+  data: true,
+  async run(cli, options) {
+    const daemon = await cli.startedDaemon();
+    const components = componentsOf(options.component);
+    const choice = cli.choice({ context: options.context, kubeconfig: options.kubeconfig });
+    const plan = await daemon.ask<Plan>("POST", "/plan", { ...choice, mode: "proxy" } satisfies PlanRequest);
+    sayCluster(cli, plan.cluster);
+    const question = `Remove ${components.join(" and ")} from ${plan.cluster.context}, for everybody?`;
+    await agree(cli, options.yes, question, "nothing was removed");
+    const request: AgentRequest = { ...choice, components };
+    printComponents(cli, await cli.follow<AgentComponent[]>(daemon, "DELETE", "/agent", request));
+  },
+});

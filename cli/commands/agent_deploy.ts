@@ -1,0 +1,58 @@
+import { object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { optional, withDefault } from "@optique/core/modifiers";
+import { flag, option } from "@optique/core/primitives";
+import type { AgentRequest, Plan, PlanRequest } from "../../wire/control.ts";
+import type { AgentComponent } from "../../wire/installer.ts";
+import { component, componentsOf, printComponents } from "../agent_components.ts";
+import { context, imageOptions, installOptionsOf, kubeconfig, ranges } from "../cluster_options.ts";
+import { define } from "../command.ts";
+import { sayCluster } from "../consent.ts";
+import { namespace } from "../values.ts";
+
+export const agentDeploy = define({
+  words: "agent deploy",
+  brief: "Install pmz's agents in a cluster",
+  description:
+    "Installs pmz's agents in a cluster: the gateway that `pmz up` needs, the node agent that intercepts " +
+    "need. What runs and understands this pmz stays as it is.",
+  examples: [
+    ["pmz agent deploy", "both"],
+    ["pmz agent deploy --component gateway", "no intercepts in this cluster"],
+    ["pmz agent deploy --base-image registry.example/denoland/deno:2.9.6", "from a mirror"],
+    ["pmz agent deploy -n default", "as pmzctl had it; the namespaces are pmz and pmz-node all the same"],
+  ],
+  options: object({
+    component,
+    context,
+    kubeconfig,
+    ...imageOptions,
+    ranges,
+    force: withDefault(
+      flag("--force", { description: message`Replace agents that run and are compatible, too.` }),
+      false,
+    ),
+    namespace: optional(option("-n", "--namespace", namespace(), { hidden: true })),
+  }),
+  data: true,
+  async run(cli, options) {
+    if (options.namespace !== undefined) {
+      cli.terminal.warn(
+        `-n ${options.namespace} changes nothing: the agents have namespaces of their own, pmz and pmz-node`,
+      );
+    }
+    const daemon = await cli.startedDaemon();
+    const components = componentsOf(options.component);
+    const choice = cli.choice({ context: options.context, kubeconfig: options.kubeconfig });
+    const mode = components.includes("node") ? "intercept" : "proxy";
+    const plan = await daemon.ask<Plan>("POST", "/plan", { ...choice, mode } satisfies PlanRequest);
+    sayCluster(cli, plan.cluster);
+    const installOptions = installOptionsOf(options);
+    const request: AgentRequest = {
+      ...choice,
+      components,
+      ...(installOptions === undefined ? {} : { options: installOptions }),
+    };
+    printComponents(cli, await cli.follow<AgentComponent[]>(daemon, "POST", "/agent", request));
+  },
+});

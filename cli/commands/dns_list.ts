@@ -1,0 +1,31 @@
+import { object } from "@optique/core/constructs";
+import type { NameEntry } from "../../wire/control.ts";
+import { connectedContext } from "../cluster_options.ts";
+import { define } from "../command.ts";
+
+export const dnsList = define({
+  words: "dns list",
+  brief: "Every name that answers, with its address",
+  description: "Every name that answers, with its address; your own domains are marked.",
+  examples: [
+    ["pmz dns list", "all names"],
+    ["pmz dns list -o json", "for scripts"],
+  ],
+  options: object({ context: connectedContext }),
+  data: true,
+  async run(cli, { context }) {
+    const daemon = await cli.daemon();
+    if (context !== undefined) await cli.connected(daemon, context);
+    const names = await daemon.ask<NameEntry[]>("GET", "/names");
+    const entries = context === undefined ? names : names.filter((entry) => entry.cluster === context);
+    cli.terminal.json("NameList", { items: entries });
+    if (entries.length === 0) {
+      return cli.terminal.print("no names: the cluster shows no Services to these credentials");
+    }
+    cli.terminal.table(entries.map((entry) => [
+      entry.name,
+      entry.addresses.join(",") || "-",
+      entry.custom ? `custom, for ${entry.target}` : "",
+    ]));
+  },
+});

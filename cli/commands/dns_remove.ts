@@ -1,0 +1,38 @@
+import { object, or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { argument, option } from "@optique/core/primitives";
+import type { NameEntry } from "../../wire/control.ts";
+import { define } from "../command.ts";
+import { CliFailure } from "../failure.ts";
+import { domain } from "../values.ts";
+
+export const dnsRemove = define({
+  words: "dns remove",
+  usage: "DOMAIN",
+  brief: "Take such a domain away again",
+  description:
+    "Takes a domain of `pmz dns add` away again. Not there? Then nothing changes, which is no error.",
+  examples: [
+    ["pmz dns remove www.shop.example", "one domain"],
+    ["pmz dns remove --domain www.dns.com", "as pmzctl had it"],
+  ],
+  options: or(
+    object({ domain: argument(domain(), { description: message`The name as it was added.` }) }),
+    object({
+      domain: option("-d", "--domain", domain(), { description: message`The name, as pmzctl had it.` }),
+    }),
+  ),
+  data: true,
+  async run(cli, { domain }) {
+    const daemon = await cli.daemon();
+    try {
+      const entry = await daemon.ask<NameEntry>("DELETE", `/names/${encodeURIComponent(domain)}`);
+      cli.terminal.json("NameList", { items: [entry] });
+      cli.terminal.print(`${entry.name}: removed`);
+    } catch (error) {
+      if (!(error instanceof CliFailure) || error.failure.code !== "not-found") throw error;
+      cli.terminal.json("NameList", { items: [] });
+      cli.terminal.print(`${domain}: was not there, nothing changed`);
+    }
+  },
+});

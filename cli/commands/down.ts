@@ -1,0 +1,79 @@
+import { object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { optional } from "@optique/core/modifiers";
+import { option } from "@optique/core/primitives";
+import { string } from "@optique/core/valueparser";
+import { delay } from "@std/async/delay.js";
+import type { DownRequest, DownResult } from "../../wire/control.ts";
+import { alias, define } from "../command.ts";
+import { ControlClient } from "../control_client.ts";
+import { failure } from "../failure.ts";
+import type { Cli } from "../session.ts";
+
+/** How long a daemon may take to end after it has said that it's down. */
+const END_MS = 5000;
+
+export const down = define({
+  words: "down",
+  brief: "Leave the cluster; nothing stays behind",
+  description:
+    "Leaves the cluster: ends its intercepts, takes routes and names away, ends the daemon, and says what " +
+    "is left. Not up? Then it says so, which is no error.",
+  examples: [
+    ["pmz down", "every cluster"],
+    ["pmz down --context staging", "one of several"],
+  ],
+  options: object({
+    context: optional(option("--context", string({ metavar: "CONTEXT" }), {
+      description: message`Leave this one; the others stay connected.`,
+    })),
+  }),
+  data: true,
+  async run(cli, { context }) {
+    const result = await takeDown(cli, context);
+    const whole = context === undefined ? "" : `${context}: `;
+    if (result.wasUp) cli.terminal.print({ text: `${whole}down`, style: "green" });
+    else cli.terminal.print(`${whole}was not up`);
+    cli.terminal.json("Down", { ...result });
+    if (result.left.length === 0) return cli.terminal.print("left: nothing");
+    for (const thing of result.left) cli.terminal.print(`left: ${thing}`);
+    throw failure("internal", "something was left behind", "`pmz up` and `pmz down` again take it away");
+  },
+});
+
+export const disconnect = alias(down, "disconnect", "The same as down", [[
+  "pmz disconnect",
+  "as pmzctl had it",
+]]);
+export const stop = alias(down, "stop", "The same as down", [["pmz stop", "as pmzctl had it"]]);
+
+async function takeDown(cli: Cli, context: string | undefined): Promise<DownResult> {
+  const daemon = await cli.runningDaemon({ anyVersion: true });
+  if (!daemon) return { wasUp: false, left: await cli.parts.leftovers() };
+  const request: DownRequest = context === undefined ? {} : { context };
+  const result = await cli.follow<DownResult>(daemon, "POST", "/down", request);
+  if (context !== undefined) return result;
+  await ended(cli);
+  return { ...result, left: [...new Set([...result.left, ...await cli.parts.leftovers()])] };
+}
+
+/** Waits until no daemon answers any more, so that an `up` right after this starts its own. */
+async function ended(cli: Cli): Promise<void> {
+  const { stateFolder, release } = cli.parts;
+  const until = Date.now() + END_MS;
+  while (Date.now() < until) {
+    using client = await ControlClient.connect({
+      stateFolder,
+      release,
+      signal: cli.signal,
+      anyVersion: true,
+    });
+    if (!client) return;
+    await delay(50, { signal: cli.signal });
+  }
+  throw failure(
+    "timeout",
+    `the daemon is down, but didn't end within ${END_MS / 1000} s`,
+    `its log: ${stateFolder}/daemon.log`,
+  );
+}

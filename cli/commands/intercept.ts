@@ -1,0 +1,119 @@
+import { object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { argument, option } from "@optique/core/primitives";
+import type { InterceptEntry, InterceptRequest, Plan, PlanRequest } from "../../wire/control.ts";
+import { context, imageOptions, inNamespace, installOptionsOf, kubeconfig, yes } from "../cluster_options.ts";
+import { define } from "../command.ts";
+import { agreeToInstall, sayCluster } from "../consent.ts";
+import { failure } from "../failure.ts";
+import type { Cli } from "../session.ts";
+import { interceptedService, type LocalTarget, localTarget, service, type ServiceName } from "../values.ts";
+
+const shared = { namespace: inNamespace, context, kubeconfig, yes, ...imageOptions };
+
+/** What `pmz intercept` was asked for. */
+interface InterceptOptions {
+  readonly service: ServiceName;
+  readonly local: LocalTarget;
+  readonly namespace: string | undefined;
+  readonly context: string | undefined;
+  readonly kubeconfig: string | undefined;
+  readonly yes: boolean;
+  readonly baseImage: string | undefined;
+  readonly agentImage: string | undefined;
+}
+
+export const intercept = define({
+  words: "intercept",
+  usage: "SERVICE[.NS] LOCAL[:PORT]",
+  brief: "Let a process of this machine answer a Service",
+  description:
+    "Lets a process of this machine answer a Service instead of its pods, until `pmz leave`, `pmz down`, or " +
+    "the end of this machine's connection. LOCAL is where the process listens: a port, or host:port; PORT is the " +
+    "Service's port, name or number, if it has several. Needs no root. A Service that is called like a command " +
+    "(list, add, delete, remove) is reached with its namespace: list.default.",
+  examples: [
+    ["pmz intercept echo 8081", "the only port of echo, answered on port 8081"],
+    ["pmz intercept echo.shop 8081:80", "port 80 of echo in namespace shop"],
+    ["pmz intercept echo 127.0.0.1:8081:http", "the port called http"],
+    ["pmz intercept list.default 8081", "a Service called list"],
+  ],
+  options: object({
+    service: argument(interceptedService(), {
+      description: message`The Service, with its namespace if it's another.`,
+    }),
+    local: argument(localTarget(), {
+      description: message`Where the process listens, and the Service's port.`,
+    }),
+    ...shared,
+  }),
+  data: true,
+  run: startIntercept,
+});
+
+/** The original's form. */
+export const interceptAdd = define({
+  words: "intercept add",
+  usage: "-s SERVICE -p LOCAL:PORT",
+  brief: "The same, as pmzctl had it",
+  examples: [[
+    "pmz intercept add -s echo -n default -p 8081:80",
+    "the same as: pmz intercept echo.default 8081:80",
+  ]],
+  options: object({
+    service: option("-s", "--service", service(), { description: message`The Service.` }),
+    local: option("-p", "--port", localTarget(), {
+      description: message`Where the process listens, and the Service's port.`,
+    }),
+    ...shared,
+  }),
+  data: true,
+  run: startIntercept,
+});
+
+async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void> {
+  const { service, local } = options;
+  if (
+    service.namespace !== undefined && options.namespace !== undefined &&
+    service.namespace !== options.namespace
+  ) {
+    throw failure("usage", `which namespace: ${service.namespace} or ${options.namespace}?`, "leave -n away");
+  }
+  const namespace = service.namespace ?? options.namespace;
+  const choice = cli.choice({ ...options, namespace });
+  const daemon = await cli.startedDaemon();
+  const plan = await daemon.ask<Plan>(
+    "POST",
+    "/plan",
+    { ...choice, mode: "intercept" } satisfies PlanRequest,
+  );
+  if (plan.connected === undefined || plan.install.length > 0) sayCluster(cli, plan.cluster);
+  for (const { message, hint } of plan.warnings) cli.terminal.warn(message, hint);
+  const install = await agreeToInstall(cli, plan, options.yes);
+  const installOptions = installOptionsOf(options);
+  const entry = await cli.follow<InterceptEntry>(
+    daemon,
+    "POST",
+    "/intercepts",
+    {
+      ...choice,
+      service: service.service,
+      local: { host: local.host, port: local.local },
+      ...(local.port === undefined ? {} : { port: local.port }),
+      install,
+      ...(installOptions === undefined ? {} : { installOptions }),
+    } satisfies InterceptRequest,
+  );
+  cli.terminal.json("InterceptList", { items: [entry] });
+  cli.terminal.print(
+    { text: entry.id, style: "bold" },
+    ` -> ${entry.local}, in ${entry.pods.ready} of ${entry.pods.all} pods`,
+  );
+  if (entry.alsoTaken.length > 0) {
+    cli.terminal.warn(
+      `taken too, since they lead to the same ports of the same pods: ${entry.alsoTaken.join(", ")}`,
+    );
+  }
+  for (const problem of entry.problems) cli.terminal.warn(problem);
+  cli.terminal.tell(`end it: pmz leave ${entry.id}`);
+}

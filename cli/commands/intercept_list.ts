@@ -1,0 +1,42 @@
+import { object } from "@optique/core/constructs";
+import type { InterceptEntry } from "../../wire/control.ts";
+import { define } from "../command.ts";
+import { formatDuration } from "../terminal.ts";
+
+export const interceptList = define({
+  words: "intercept list",
+  brief: "The intercepts of this machine",
+  description: "The intercepts of this machine. (A Service called list is intercepted with its namespace: " +
+    "pmz intercept list.default 8081.)",
+  examples: [
+    ["pmz intercept list", "for people"],
+    ["pmz intercept list -o json", "for scripts"],
+  ],
+  options: object({}),
+  data: true,
+  async run(cli) {
+    const daemon = await cli.daemon();
+    const entries = await daemon.ask<InterceptEntry[]>("GET", "/intercepts");
+    cli.terminal.json("InterceptList", { items: entries });
+    if (entries.length === 0) {
+      return cli.terminal.print("no intercepts; to begin one: pmz intercept SERVICE LOCAL");
+    }
+    const now = cli.parts.now?.() ?? Date.now();
+    cli.terminal.table(
+      entries.map((entry) => [
+        entry.id,
+        entry.local,
+        `${entry.pods.ready} of ${entry.pods.all}`,
+        `${entry.connections.open} open, ${entry.connections.total} in all`,
+        formatDuration(Math.max(0, now - Date.parse(entry.since))),
+      ]),
+      ["INTERCEPT", "LOCAL", "PODS", "CONNECTIONS", "AGE"],
+    );
+    for (const entry of entries) {
+      for (const problem of entry.problems) cli.terminal.warn(`${entry.id}: ${problem}`);
+      if (entry.alsoTaken.length > 0) {
+        cli.terminal.warn(`${entry.id} takes too: ${entry.alsoTaken.join(", ")}`);
+      }
+    }
+  },
+});

@@ -1,0 +1,114 @@
+import { object, or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { map, optional } from "@optique/core/modifiers";
+import type { Parser } from "@optique/core/parser";
+import { argument, flag, option } from "@optique/core/primitives";
+import type { InterceptEntry, Status } from "../../wire/control.ts";
+import { connectedContext, inNamespace } from "../cluster_options.ts";
+import { define } from "../command.ts";
+import type { ControlClient } from "../control_client.ts";
+import { failure } from "../failure.ts";
+import type { Cli } from "../session.ts";
+import { formatService, portOfService, type ServicePort, servicePort } from "../values.ts";
+
+/** Which intercepts to end. */
+type Which = { readonly all: true } | { readonly service: ServicePort };
+
+const one: Parser<"sync", Which, unknown> = object({
+  service: argument(servicePort(), {
+    description: message`The Service; with its port, if several ports are intercepted.`,
+  }),
+});
+const all: Parser<"sync", Which, unknown> = map(
+  flag("--all", { description: message`Every intercept of this machine.` }),
+  () => ({ all: true } as const),
+);
+
+export const leave = define({
+  words: "leave",
+  usage: "(SERVICE[.NS][:PORT] | --all)",
+  brief: "End an intercept: the pods answer again",
+  description:
+    "Ends intercepts: the Service's pods answer again. None there? Then nothing changes, which is no error.",
+  examples: [
+    ["pmz leave echo", "all ports of echo"],
+    ["pmz leave echo.shop:80", "one port"],
+    ["pmz leave --all", "all intercepts of this machine"],
+  ],
+  options: object({ which: or(one, all), context: connectedContext }),
+  data: true,
+  run: (cli, { which, context }) =>
+    leaveThose(cli, "all" in which ? undefined : { context, ...which.service }),
+});
+
+/** The original's form. */
+export const interceptDelete = define({
+  words: "intercept delete",
+  usage: "-s SERVICE",
+  brief: "The same as leave, as pmzctl had it",
+  examples: [["pmz intercept delete -s echo", "the same as: pmz leave echo"]],
+  options: object({
+    service: option("-s", "--service", servicePort(), { description: message`The Service.` }),
+    namespace: inNamespace,
+    port: optional(option("-p", "--port", portOfService(), { description: message`Its port.` })),
+    context: connectedContext,
+  }),
+  data: true,
+  run: (cli, { service, namespace, port, context }) =>
+    leaveThose(cli, { namespace, port, context, ...service }),
+});
+
+/** What an intercept has to match; undefined fields match any. */
+interface Wanted {
+  readonly service: string;
+  readonly namespace?: string | undefined;
+  readonly port?: string | undefined;
+  readonly context?: string | undefined;
+}
+
+async function leaveThose(cli: Cli, wanted: Wanted | undefined): Promise<void> {
+  const daemon = await cli.runningDaemon();
+  const there = daemon ? await daemon.ask<InterceptEntry[]>("GET", "/intercepts") : [];
+  const meant = daemon && wanted ? await choose(daemon, there, wanted) : there;
+  const left: InterceptEntry[] = [];
+  for (const { id } of meant) {
+    if (!daemon) break;
+    const entry = await cli.follow<InterceptEntry>(daemon, "DELETE", `/intercepts/${encodeURIComponent(id)}`);
+    cli.terminal.print(`${entry.id}: left, its pods answer`);
+    left.push(entry);
+  }
+  cli.terminal.json("InterceptList", { items: left });
+  if (left.length > 0) return;
+  const others = there.length === 0 ? "" : `; intercepted: ${there.map(({ id }) => id).join(", ")}`;
+  cli.terminal.print(
+    wanted
+      ? `${formatService(wanted)}: was not intercepted, nothing changed${others}`
+      : "no intercepts, nothing changed",
+  );
+}
+
+/**
+ * The intercepts that are meant. Without a namespace that's the connection's own if one is there, else the only
+ * namespace in which a Service of that name is intercepted.
+ */
+async function choose(
+  daemon: ControlClient,
+  there: readonly InterceptEntry[],
+  wanted: Wanted,
+): Promise<readonly InterceptEntry[]> {
+  const alike = there.filter((entry) =>
+    entry.service === wanted.service &&
+    (wanted.namespace === undefined || entry.namespace === wanted.namespace) &&
+    (wanted.port === undefined || entry.portName === wanted.port || String(entry.port) === wanted.port) &&
+    (wanted.context === undefined || entry.cluster === wanted.context)
+  );
+  const places = new Set(alike.map((entry) => `${entry.namespace}@${entry.cluster}`));
+  if (places.size <= 1) return alike;
+  const { clusters } = await daemon.ask<Status>("GET", "/status");
+  const own = alike.filter((entry) =>
+    clusters.some(({ cluster }) => cluster.context === entry.cluster && cluster.namespace === entry.namespace)
+  );
+  if (new Set(own.map((entry) => `${entry.namespace}@${entry.cluster}`)).size === 1) return own;
+  const ids = alike.map(({ id }) => id).join(", ");
+  throw failure("usage", `which ${wanted.service}: ${ids}?`, `say it: pmz leave ${alike[0]?.id}`);
+}

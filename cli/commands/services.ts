@@ -1,0 +1,70 @@
+import { object, or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { map, optional } from "@optique/core/modifiers";
+import { flag, option } from "@optique/core/primitives";
+import type { Parser } from "@optique/core/parser";
+import type { ServiceEntry, Status } from "../../wire/control.ts";
+import { connectedContext } from "../cluster_options.ts";
+import { define } from "../command.ts";
+import { namespace } from "../values.ts";
+
+/** Which namespaces: one, all, or each connection's own. */
+type Where = { readonly all: true } | { readonly namespace: string } | undefined;
+
+const where: Parser<"sync", Where, unknown> = optional(or(
+  map(
+    flag("-A", "--all-namespaces", { description: message`Those of every namespace.` }),
+    () => ({ all: true } as const),
+  ),
+  map(
+    option("-n", "--namespace", namespace(), { description: message`Those of this namespace.` }),
+    (namespace) => ({ namespace }),
+  ),
+));
+
+export const services = define({
+  words: "services",
+  brief: "Services, their addresses and ports",
+  description: "The Services that answer, those of the connection's own namespace if nothing else is said.",
+  examples: [
+    ["pmz services", "of the connection's namespace"],
+    ["pmz services -A", "of all"],
+    ["pmz services -n shop -o json", "of one, for scripts"],
+  ],
+  options: object({ where, context: connectedContext }),
+  data: true,
+  async run(cli, { where, context }) {
+    const daemon = await cli.daemon();
+    const own = new Map<string, string>();
+    if (where === undefined) {
+      const { clusters } = await daemon.ask<Status>("GET", "/status");
+      for (const { cluster } of clusters) own.set(cluster.context, cluster.namespace);
+    } else if (context !== undefined) {
+      await cli.connected(daemon, context);
+    }
+    const entries = (await daemon.ask<ServiceEntry[]>("GET", "/services")).filter((entry) => {
+      if (context !== undefined && entry.cluster !== context) return false;
+      if (where === undefined) return own.get(entry.cluster) === entry.namespace;
+      return "all" in where || entry.namespace === where.namespace;
+    });
+    cli.terminal.json("ServiceList", { items: entries });
+    if (entries.length === 0) {
+      return cli.terminal.print("no Services here; of every namespace: pmz services -A");
+    }
+    const several = new Set(entries.map((entry) => entry.cluster)).size > 1;
+    cli.terminal.table(
+      entries.map((entry) => [
+        entry.hostname,
+        entry.addresses.join(",") || "-",
+        entry.ports.map(({ port, name, protocol }) =>
+          `${port}${name ? `(${name})` : ""}${protocol === "TCP" ? "" : `/${protocol.toLowerCase()}`}`
+        ).join(",") || "-",
+        entry.type,
+        String(entry.readyEndpoints),
+        entry.intercepted ?? "",
+        ...(several ? [entry.cluster] : []),
+      ]),
+      ["NAME", "ADDRESS", "PORTS", "TYPE", "READY", "INTERCEPTED", ...(several ? ["CLUSTER"] : [])],
+    );
+  },
+});

@@ -1,0 +1,81 @@
+import { object } from "@optique/core/constructs";
+import { type ClusterStatus, controlFiles, type Status } from "../../wire/control.ts";
+import { define } from "../command.ts";
+import { failure } from "../failure.ts";
+import type { Cli } from "../session.ts";
+import { formatDuration } from "../terminal.ts";
+
+export const status = define({
+  words: "status",
+  brief: "What is connected, and how it goes",
+  description: "What is connected, and how it goes. Exit code 3 when nothing is up.",
+  examples: [
+    ["pmz status", "for people"],
+    ["pmz status -o json", 'for scripts; without a daemon "up" is false'],
+  ],
+  options: object({}),
+  data: true,
+  async run(cli) {
+    const daemon = await cli.runningDaemon();
+    if (!daemon) {
+      cli.terminal.json("Status", { up: false });
+      throw failure("not-up", "pmz is not up", "run: pmz up");
+    }
+    const status = await daemon.ask<Status>("GET", "/status");
+    cli.terminal.json("Status", { up: status.clusters.length > 0, ...status });
+    printStatus(cli, status);
+  },
+});
+
+function printStatus({ terminal, parts }: Cli, status: Status): void {
+  const now = parts.now?.() ?? Date.now();
+  const since = formatDuration(Math.max(0, now - Date.parse(status.since)));
+  const { helper } = status;
+  terminal.table([
+    ["daemon", `pmz ${status.release}, process ${status.pid}, up for ${since}`],
+    ["log", `${parts.stateFolder}/${controlFiles.log}`],
+    [
+      "helper",
+      helper.state === "none"
+        ? "none"
+        : `connected, ${helper.routes} addresses captured, from ${helper.address}`,
+    ],
+    ...(status.proxy === undefined ? [] : [["proxy", `${status.proxy}, SOCKS5 and HTTP`]]),
+    ...(status.clusters.length === 0 ? [["clusters", "none: run pmz up"]] : []),
+  ]);
+  for (const cluster of status.clusters) {
+    terminal.print("");
+    terminal.print({ text: cluster.cluster.context, style: "bold" });
+    terminal.table(rowsOf(cluster, now));
+  }
+  if (status.intercepts.length === 0) return;
+  terminal.print("");
+  const rows = status.intercepts.map((
+    entry,
+  ) => [entry.id, entry.local, `${entry.pods.ready} of ${entry.pods.all}`]);
+  terminal.table(rows, ["INTERCEPT", "LOCAL", "PODS"]);
+}
+
+function rowsOf(
+  { cluster, mode, tunnel, roundTripMs, services, openStreams, limits }: ClusterStatus,
+  now: number,
+): string[][] {
+  const trip = roundTripMs === undefined ? "" : `, round trip ${formatDuration(roundTripMs)}`;
+  return [
+    ["  server", cluster.server],
+    ["  namespace", cluster.namespace],
+    ["  user", cluster.user],
+    ["  mode", mode],
+    tunnel.state === "connected"
+      ? [
+        "  tunnel",
+        `connected to ${tunnel.pod} for ${
+          formatDuration(Math.max(0, now - Date.parse(tunnel.since)))
+        }${trip}`,
+      ]
+      : ["  tunnel", `connecting: ${tunnel.why}`],
+    ["  services", String(services)],
+    ["  open", `${openStreams} connections`],
+    ...limits.map((limit) => ["  limited", limit]),
+  ];
+}

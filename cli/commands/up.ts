@@ -1,0 +1,129 @@
+import { object, or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { optional } from "@optique/core/modifiers";
+import { flag, option } from "@optique/core/primitives";
+import { port } from "@optique/core/valueparser";
+import type { Mode, Plan, PlanRequest, UpRequest, UpResult } from "../../wire/control.ts";
+import { alias, define } from "../command.ts";
+import {
+  contexts,
+  imageOptions,
+  inNamespace,
+  installOptionsOf,
+  kubeconfig,
+  yes,
+} from "../cluster_options.ts";
+import { agreeToInstall, sayCluster } from "../consent.ts";
+import type { ControlClient } from "../control_client.ts";
+import { startHelper } from "../root_helper.ts";
+import type { Cli } from "../session.ts";
+import { formatDuration } from "../terminal.ts";
+
+const options = object({
+  contexts,
+  kubeconfig,
+  namespace: inNamespace,
+  proxy: optional(or(
+    flag("--proxy", {
+      description: message`Without root: a SOCKS5 and HTTP proxy on loopback, for you alone.`,
+    }),
+    option("--proxy", port(), {
+      description: message`The same on this port, written --proxy=PORT; else it's 1080 or any.`,
+    }),
+  )),
+  yes,
+  ...imageOptions,
+});
+
+/** What `pmz up` was asked for. */
+interface UpOptions {
+  readonly contexts: readonly string[];
+  readonly kubeconfig: string | undefined;
+  readonly namespace: string | undefined;
+  readonly proxy: true | number | undefined;
+  readonly yes: boolean;
+  readonly baseImage: string | undefined;
+  readonly agentImage: string | undefined;
+}
+
+export const up = define({
+  words: "up",
+  brief: "Put this machine inside a cluster",
+  description:
+    "Puts this machine inside a cluster: your programs reach every Service by its name. Says first which " +
+    "cluster it is, asks before it installs anything there, and asks sudo for the one part that needs root. " +
+    "Up already? Then it makes sure, and says so.",
+  examples: [
+    ["pmz up", "the kubeconfig's current context"],
+    ["pmz up --context staging -n shop", "another, and where single names are looked for"],
+    ["pmz up --context staging --context dev", "two clusters at once"],
+    ["pmz up --proxy", "without root: a proxy on 127.0.0.1:1080"],
+    ["pmz up --proxy=1090 --yes -o json", "in a script"],
+  ],
+  options,
+  data: true,
+  async run(cli, options) {
+    const daemon = await cli.startedDaemon();
+    const results: UpResult[] = [];
+    for (const context of options.contexts.length > 0 ? options.contexts : [undefined]) {
+      results.push(await upCluster(cli, daemon, context, options));
+    }
+    cli.terminal.json("UpList", { items: results });
+  },
+});
+
+export const connect = alias(up, "connect", "The same as up", [["pmz connect", "as pmzctl had it"]]);
+
+async function upCluster(
+  cli: Cli,
+  daemon: ControlClient,
+  context: string | undefined,
+  options: UpOptions,
+): Promise<UpResult> {
+  const mode: Mode = options.proxy === undefined ? "capture" : "proxy";
+  const choice = cli.choice({ ...options, context });
+  const plan = await daemon.ask<Plan>("POST", "/plan", { ...choice, mode } satisfies PlanRequest);
+  sayCluster(cli, plan.cluster);
+  for (const { message, hint } of plan.warnings) cli.terminal.warn(message, hint);
+  const install = await agreeToInstall(cli, plan, options.yes);
+  if (plan.helper) await startHelper(cli, plan.helper);
+  const installOptions = installOptionsOf(options);
+  const result = await cli.follow<UpResult>(
+    daemon,
+    "POST",
+    "/up",
+    {
+      ...choice,
+      mode,
+      install,
+      ...(typeof options.proxy === "number" ? { proxyPort: options.proxy } : {}),
+      ...(installOptions === undefined ? {} : { installOptions }),
+    } satisfies UpRequest,
+  );
+  for (const { message, hint } of result.warnings) cli.terminal.warn(message, hint);
+  printResult(cli, result, plan.connected === mode);
+  return result;
+}
+
+function printResult({ terminal }: Cli, result: UpResult, wasUp: boolean): void {
+  const how = result.proxy === undefined ? "by name" : `through the proxy ${result.proxy}`;
+  const already = wasUp ? "up already" : "up";
+  terminal.print(
+    { text: `${already}:`, style: "green" },
+    ` ${result.services} Services of ${result.cluster.context} answer ${how}`,
+  );
+  if (result.proof) {
+    const { service, port, ms } = result.proof;
+    terminal.print(`proof: ${service}:${port} took a connection in ${formatDuration(ms)}`);
+  } else {
+    terminal.print(
+      `proof: none, namespace ${result.cluster.namespace} has no TCP Service with a ready endpoint`,
+    );
+  }
+  const through = result.proxy === undefined ? "" : `--proxy socks5h://${result.proxy} `;
+  result.try.slice(0, 3).forEach(({ name, port, http }, i) => {
+    const label = i === 0 ? "try:   " : "       ";
+    const authority = port === 80 ? name : `${name}:${port}`;
+    terminal.tell(http ? `${label}curl ${through}http://${authority}/` : `${label}${name}:${port}`);
+  });
+}

@@ -1,0 +1,28 @@
+import { object } from "@optique/core/constructs";
+import { CONTROL_VERSION } from "../../wire/control.ts";
+import { define } from "../command.ts";
+
+export const version = define({
+  words: "version",
+  brief: "The release of this pmz, and of its daemon",
+  examples: [
+    ["pmz version", "for people"],
+    ["pmz version -o json", "for scripts"],
+  ],
+  options: object({}),
+  data: true,
+  async run(cli) {
+    const { release } = cli.parts;
+    const daemon = await cli.runningDaemon({ anyVersion: true });
+    cli.terminal.json("Version", {
+      release,
+      control: CONTROL_VERSION,
+      ...(daemon ? { daemon: { release: daemon.hello.release, control: daemon.hello.version } } : {}),
+    });
+    cli.terminal.print(`pmz ${release}`);
+    if (daemon) cli.terminal.print(`daemon ${daemon.hello.release}`);
+    if (daemon && daemon.hello.release !== release) {
+      cli.terminal.warn("the daemon that runs is of another release", "for this one: pmz down, pmz up");
+    }
+  },
+});

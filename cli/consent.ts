@@ -1,0 +1,54 @@
+import type { ClusterName, Plan } from "../wire/control.ts";
+import { failure } from "./failure.ts";
+import type { Cli } from "./session.ts";
+import type { Component } from "../wire/installer.ts";
+
+/** What each component is, for whoever has to agree to it. */
+const what: Record<Component, string> = {
+  gateway: "gateway: a Deployment without rights of root, in namespace pmz; it dials what you connect to",
+  node:
+    "node agent: a privileged DaemonSet in namespace pmz-node, and two CRDs; it takes over traffic in pods",
+};
+
+/** Says which cluster is meant, before anything is done to it. */
+export function sayCluster(cli: Cli, cluster: ClusterName): void {
+  const { terminal } = cli;
+  terminal.note("context    ", { text: cluster.context, style: "bold" });
+  terminal.note(`server     ${cluster.server}`);
+  terminal.note(`namespace  ${cluster.namespace}`);
+  terminal.note(`user       ${cluster.user}`);
+}
+
+/**
+ * Asks, once, whether what the plan names may be installed in the cluster.
+ * @returns whether there is something to install.
+ * @throws {CliFailure} `declined` when the answer is no, or nobody is there to answer.
+ */
+export async function agreeToInstall(cli: Cli, plan: Plan, yes: boolean): Promise<boolean> {
+  if (plan.install.length === 0) return false;
+  cli.terminal.note(`to be installed in ${plan.cluster.context}:`);
+  for (const component of plan.install) cli.terminal.note(`  ${what[component]}`);
+  await agree(cli, yes, `Install it in ${plan.cluster.context}?`, "nothing was installed");
+  return true;
+}
+
+/**
+ * Asks a question that only "y" or "yes" answers with yes.
+ * @throws {CliFailure} `declined` otherwise; its message says what was not done.
+ */
+export async function agree(cli: Cli, yes: boolean, question: string, otherwise: string): Promise<void> {
+  if (yes) return;
+  const { stdin } = cli.parts;
+  if (!stdin.isTerminal) {
+    throw failure(
+      "declined",
+      `${otherwise}: it needs a yes, and there is no terminal to ask on`,
+      "say it beforehand: --yes",
+    );
+  }
+  cli.terminal.question(`${question} [y/N]`);
+  const answer = await stdin.readLine(cli.signal);
+  if (!/^\s*y(es)?\s*$/i.test(answer ?? "")) {
+    throw failure("declined", otherwise, "`pmz agent manifests` prints what pmz would install");
+  }
+}

@@ -1,0 +1,238 @@
+import {
+  CONTROL_VERSION,
+  type ControlError,
+  controlFiles,
+  failures,
+  type Progress,
+} from "../wire/control.ts";
+import { agree, type Hello, HelloMismatch, parseHello } from "../wire/hello.ts";
+import { CliFailure, failure, isFailureCode } from "./failure.ts";
+import type { OnProgress } from "./steps.ts";
+
+/** Bytes of an answer, or of a line of one: far more than 20,000 Services make. */
+const LONGEST_ANSWER = 64 * 1024 * 1024;
+/** A daemon that says nothing for this long after a connect is stuck. */
+const HELLO_MS = 5000;
+
+export type Method = "GET" | "POST" | "DELETE";
+
+/** What a ControlClient is made of. */
+export interface ControlClientOptions {
+  readonly stateFolder: string;
+  readonly release: string;
+  readonly signal: AbortSignal;
+  /** Talk to a daemon of any version: `pmz down` and `pmz version` have to. */
+  readonly anyVersion?: boolean;
+}
+
+/** The daemon's control API, as a client: HTTP over the unix socket in the state folder. */
+export class ControlClient implements Disposable {
+  readonly #http: Deno.HttpClient;
+  readonly #options: ControlClientOptions;
+  /** What the daemon said of itself. */
+  readonly hello: Hello;
+
+  private constructor(http: Deno.HttpClient, options: ControlClientOptions, hello: Hello) {
+    this.#http = http;
+    this.#options = options;
+    this.hello = hello;
+  }
+
+  /**
+   * Connects and compares versions.
+   * @returns undefined when no daemon runs.
+   * @throws {CliFailure} `conflict` when the daemon is of a version that has none in common with this pmz, `timeout`
+   * when it doesn't answer.
+   */
+  static async connect(options: ControlClientOptions): Promise<ControlClient | undefined> {
+    const path = `${options.stateFolder}/${controlFiles.socket}`;
+    if (!await exists(path)) return undefined;
+    const http = Deno.createHttpClient({ proxy: { transport: "unix", path } });
+    try {
+      const hello = await greet(http, options);
+      if (hello) return new ControlClient(http, options, hello);
+    } catch (error) {
+      http.close();
+      throw error;
+    }
+    http.close();
+    return undefined;
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      this.#http.close();
+    } catch {
+      // closed already
+    }
+  }
+
+  /** Asks for a short answer. */
+  async ask<Answer>(method: Method, path: string, body?: unknown): Promise<Answer> {
+    const response = await this.#send(method, path, body);
+    const text = await this.#text(response);
+    if (text === "") return undefined as Answer;
+    try {
+      return JSON.parse(text) as Answer;
+    } catch (error) {
+      throw this.#nonsense(path, error);
+    }
+  }
+
+  /** Asks for long work: shows its progress, settles with its result. An abort of the signal makes the daemon undo. */
+  async follow<Result>(method: Method, path: string, body: unknown, show: OnProgress): Promise<Result> {
+    const response = await this.#send(method, path, body);
+    for await (const text of this.#lines(response)) {
+      const line = this.#progress<Result>(path, text);
+      if (line.kind === "result") return line.result;
+      if (line.kind === "error") throw new CliFailure(line.error);
+      show(line);
+    }
+    throw this.#broken(path, undefined);
+  }
+
+  async #send(method: Method, path: string, body: unknown): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(`http://pmz${path}`, {
+        method,
+        client: this.#http,
+        signal: this.#options.signal,
+        ...(body === undefined
+          ? {}
+          : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      });
+    } catch (error) {
+      throw this.#broken(path, error);
+    }
+    if (response.ok) return response;
+    throw failureOf(await this.#text(response), response.status, path);
+  }
+
+  async #text(response: Response): Promise<string> {
+    let text = "";
+    for await (const part of this.#decoded(response)) {
+      text += part;
+      if (text.length > LONGEST_ANSWER) throw failure("internal", "the daemon's answer is too long");
+    }
+    return text;
+  }
+
+  async *#lines(response: Response): AsyncGenerator<string> {
+    let rest = "";
+    for await (const part of this.#decoded(response)) {
+      const lines = (rest + part).split("\n");
+      rest = lines.pop() ?? "";
+      if (rest.length > LONGEST_ANSWER) {
+        throw failure("internal", "a line of the daemon's answer is too long");
+      }
+      for (const line of lines) if (line !== "") yield line;
+    }
+    if (rest !== "") yield rest;
+  }
+
+  async *#decoded(response: Response): AsyncGenerator<string> {
+    if (!response.body) return;
+    try {
+      yield* response.body.pipeThrough(new TextDecoderStream());
+    } catch (error) {
+      throw this.#broken(new URL(response.url).pathname, error);
+    }
+  }
+
+  #progress<Result>(path: string, text: string): Progress<Result> {
+    try {
+      const line = JSON.parse(text) as Progress<Result>;
+      if (["step", "detail", "warning", "result", "error"].includes(line.kind)) return line;
+      throw new TypeError(`unknown kind "${line.kind}"`);
+    } catch (error) {
+      throw this.#nonsense(path, error);
+    }
+  }
+
+  #broken(path: string, cause: unknown): Error {
+    if (this.#options.signal.aborted) return new DOMException("interrupted", "AbortError");
+    const log = `${this.#options.stateFolder}/${controlFiles.log}`;
+    return failure("internal", `the daemon went away during ${path}`, `its log may say why: ${log}`, cause);
+  }
+
+  #nonsense(path: string, cause: unknown): CliFailure {
+    return failure(
+      "internal",
+      `the daemon's answer to ${path} makes no sense`,
+      "is it pmz? run: pmz down",
+      cause,
+    );
+  }
+}
+
+async function greet(http: Deno.HttpClient, options: ControlClientOptions): Promise<Hello | undefined> {
+  const tooLate = AbortSignal.timeout(HELLO_MS);
+  let raw: unknown;
+  try {
+    const signal = AbortSignal.any([tooLate, options.signal]);
+    raw = await (await fetch("http://pmz/hello", { client: http, signal })).json();
+  } catch (error) {
+    if (options.signal.aborted) throw new DOMException("interrupted", "AbortError");
+    if (tooLate.aborted) throw stuck(options.stateFolder, error);
+    if (error instanceof SyntaxError) throw mismatch(new HelloMismatch("its hello is no JSON"));
+    return undefined; // nobody listens on the socket: it's that of a daemon which was killed
+  }
+  try {
+    const hello = parseHello(raw);
+    if (!options.anyVersion) agree(helloOf(options.release), hello);
+    return hello;
+  } catch (error) {
+    throw mismatch(error);
+  }
+}
+
+function helloOf(release: string): Hello {
+  return { protocol: "control", version: CONTROL_VERSION, oldest: CONTROL_VERSION, features: [], release };
+}
+
+function mismatch(error: unknown): CliFailure {
+  const why = error instanceof Error ? error.message : String(error);
+  return failure(
+    "conflict",
+    `a daemon of another version runs: ${why}`,
+    "run: pmz down, then the command again",
+    error,
+  );
+}
+
+function stuck(folder: string, error: unknown): CliFailure {
+  const hint = `see ${folder}/${controlFiles.log}; a daemon that hangs may be killed, nothing stays behind`;
+  return failure("timeout", `the daemon doesn't answer within ${HELLO_MS / 1000} s`, hint, error);
+}
+
+/** The failure in the body of an answer, or, where there is none in it, by its status. */
+function failureOf(body: string, status: number, path: string): CliFailure {
+  try {
+    const error = JSON.parse(body) as Partial<ControlError> | null;
+    if (error && isFailureCode(error.code) && typeof error.message === "string") {
+      return new CliFailure(error as ControlError);
+    }
+  } catch {
+    // not the daemon's own words
+  }
+  const code = status === failures.usage.status
+    ? "usage"
+    : status === failures["not-found"].status
+    ? "not-found"
+    : "internal";
+  return failure(
+    code,
+    `the daemon answered ${path} with ${status}${body === "" ? "" : `: ${body.slice(0, 256)}`}`,
+  );
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw failure("usage", `${path} can't be looked at`, "it's the socket of this user's daemon", error);
+  }
+}

@@ -1,0 +1,54 @@
+import { type ControlError, type FailureCode, failures } from "../wire/control.ts";
+
+/** A command that failed in a way that its code names: message, hint, and the exit code from the one table. */
+export class CliFailure extends Error {
+  override name = "CliFailure";
+  readonly failure: ControlError;
+
+  constructor(failure: ControlError, options?: ErrorOptions) {
+    super(failure.message, options);
+    this.failure = failure;
+  }
+}
+
+/** Short for a CliFailure with these fields. */
+export function failure(code: FailureCode, message: string, hint?: string, cause?: unknown): CliFailure {
+  return new CliFailure(
+    {
+      code,
+      message,
+      ...(hint === undefined ? {} : { hint }),
+      ...(cause === undefined ? {} : { causes: causesOf(cause) }),
+    },
+    { cause },
+  );
+}
+
+/** Any error as a failure: one that says its own code and hint keeps them, an aborted one is `interrupted`. */
+export function asFailure(error: unknown): ControlError {
+  if (error instanceof CliFailure) return error.failure;
+  if (error instanceof DOMException && error.name === "AbortError") {
+    return { code: "interrupted", message: "interrupted", causes: [] };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const causes = causesOf(error instanceof Error ? error.cause : undefined);
+  const { code, hint } = (error ?? {}) as { code?: unknown; hint?: unknown };
+  if (isFailureCode(code)) {
+    return { code, message, causes, ...(typeof hint === "string" ? { hint } : {}) };
+  }
+  return { code: "internal", message, causes };
+}
+
+/** Whether this is one of the codes of the table. */
+export function isFailureCode(code: unknown): code is FailureCode {
+  return typeof code === "string" && Object.hasOwn(failures, code);
+}
+
+function causesOf(error: unknown): string[] {
+  const causes: string[] = [];
+  for (let at = error; at !== undefined && causes.length < 8;) {
+    causes.push(at instanceof Error ? `${at.name}: ${at.message}` : String(at));
+    at = at instanceof Error ? at.cause : undefined;
+  }
+  return causes;
+}

@@ -1,0 +1,71 @@
+import { group, or } from "@optique/core/constructs";
+import type { Parser } from "@optique/core/parser";
+import { command } from "@optique/core/primitives";
+import { asWord, type Command, type Invocation, prose } from "./command.ts";
+import { agentDelete } from "./commands/agent_delete.ts";
+import { agentDeploy } from "./commands/agent_deploy.ts";
+import { agentManifests } from "./commands/agent_manifests.ts";
+import { agentStatus } from "./commands/agent_status.ts";
+import { dnsAdd } from "./commands/dns_add.ts";
+import { dnsList } from "./commands/dns_list.ts";
+import { dnsRemove } from "./commands/dns_remove.ts";
+import { disconnect, down, stop } from "./commands/down.ts";
+import { intercept, interceptAdd } from "./commands/intercept.ts";
+import { interceptList } from "./commands/intercept_list.ts";
+import { interceptDelete, leave } from "./commands/leave.ts";
+import { run } from "./commands/run.ts";
+import { services } from "./commands/services.ts";
+import { status } from "./commands/status.ts";
+import { connect, up } from "./commands/up.ts";
+import { version } from "./commands/version.ts";
+
+/** Every command, in the order of the reference. */
+export const commands: readonly Command[] = [
+  up,
+  down,
+  status,
+  services,
+  intercept,
+  interceptList,
+  leave,
+  dnsAdd,
+  dnsList,
+  dnsRemove,
+  agentDeploy,
+  agentDelete,
+  agentStatus,
+  agentManifests,
+  version,
+  connect,
+  disconnect,
+  run,
+  stop,
+  interceptAdd,
+  interceptDelete,
+];
+
+const interceptWords = command(
+  "intercept",
+  or(asWord(interceptList), asWord(interceptAdd), asWord(interceptDelete), intercept.parser),
+  intercept.page,
+);
+const dnsWords = command("dns", or(asWord(dnsAdd), asWord(dnsList), asWord(dnsRemove)), {
+  brief: prose("Names: add, list, remove"),
+  usageLine: [{ type: "literal", value: "(add | list | remove)" }],
+});
+const agentWords = command(
+  "agent",
+  or(asWord(agentDeploy), asWord(agentDelete), asWord(agentStatus), asWord(agentManifests)),
+  {
+    brief: prose("pmz's agents in a cluster: deploy, delete, status, manifests"),
+    usageLine: [{ type: "literal", value: "(deploy | delete | status | manifests)" }],
+  },
+);
+
+/** Understands a whole command line. */
+export const grammar: Parser<"sync", Invocation, unknown> = or(
+  group("Inside a cluster", or(asWord(up), asWord(down), asWord(status), asWord(services))),
+  group("Take a Service over", or(interceptWords, asWord(leave))),
+  group("More", or(dnsWords, agentWords, asWord(version))),
+  group("As pmzctl had it", or(asWord(connect), asWord(disconnect), asWord(run), asWord(stop))),
+);

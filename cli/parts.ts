@@ -1,0 +1,45 @@
+import type { HelperGrant } from "../wire/helper.ts";
+import type { AgentInstallOptions, Component } from "../wire/installer.ts";
+
+/** Where text goes; a write takes all of it, or throws. */
+export interface Output {
+  write(text: string): void;
+  readonly isTerminal: boolean;
+  /** Columns of the terminal; undefined where there is none. */
+  columns(): number | undefined;
+}
+
+/** Where answers come from. */
+export interface Input {
+  readonly isTerminal: boolean;
+  /** A line without its end; null at the end of input. */
+  readLine(signal: AbortSignal): Promise<string | null>;
+}
+
+/** What the command line is made of, handed over by main.ts. */
+export interface CliParts {
+  readonly release: string;
+  /** The user's state folder, where the daemon's socket and log are. It need not exist. */
+  readonly stateFolder: string;
+  readonly env: { get(name: string): string | undefined };
+  readonly stdin: Input;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /**
+   * Starts the daemon in the background; settles when its socket answers.
+   * @throws when it doesn't come up; a `code` and `hint` of the error are told as they are.
+   */
+  startDaemon(): Promise<void>;
+  /** The program and arguments that sudo runs; it ends with 0 as soon as the helper listens, and the helper goes on. */
+  helperCommand(grant: HelperGrant): readonly string[];
+  /** YAML for `kubectl apply -f -`. */
+  manifests(components: readonly Component[], options: AgentInstallOptions): string | Promise<string>;
+  /** What pmz left on this machine though no daemon runs, in words; empty: nothing. */
+  leftovers(): Promise<readonly string[]>;
+  /** Milliseconds since 1970, for "since"; by default the clock. */
+  now?(): number;
+  /** Whose command line it is; by default this process's. */
+  readonly uid?: number;
+  /** Instead of Ctrl-C. */
+  readonly interrupted?: AbortSignal;
+}

@@ -1,0 +1,146 @@
+import type { ClusterChoice, ClusterName, Status } from "../wire/control.ts";
+import { ControlClient } from "./control_client.ts";
+import { failure } from "./failure.ts";
+import type { CliParts } from "./parts.ts";
+import { Steps } from "./steps.ts";
+import type { Look } from "./terminal.ts";
+import { Terminal } from "./terminal.ts";
+
+/** What a command works with, for the time it runs. */
+export class Cli implements AsyncDisposable {
+  readonly parts: CliParts;
+  readonly terminal: Terminal;
+  /** Aborts with Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly #clients = new Set<ControlClient>();
+  #startedDaemon: ControlClient | undefined;
+
+  constructor(parts: CliParts, look: Look, signal: AbortSignal) {
+    this.parts = parts;
+    this.terminal = new Terminal(parts, look);
+    this.signal = signal;
+  }
+
+  /** The daemon; undefined when none runs. */
+  async runningDaemon(options: { anyVersion?: boolean } = {}): Promise<ControlClient | undefined> {
+    const { stateFolder, release } = this.parts;
+    const client = await ControlClient.connect({ stateFolder, release, signal: this.signal, ...options });
+    if (client) this.#clients.add(client);
+    return client;
+  }
+
+  /**
+   * The daemon, for what needs a connection.
+   * @throws {CliFailure} `not-up` when none runs.
+   */
+  async daemon(): Promise<ControlClient> {
+    const client = await this.runningDaemon();
+    if (client) return client;
+    throw failure("not-up", "pmz is not up", "run: pmz up");
+  }
+
+  /** The daemon, started in the background if none runs. */
+  async startedDaemon(): Promise<ControlClient> {
+    const running = await this.runningDaemon();
+    if (running) return running;
+    await this.parts.startDaemon();
+    this.signal.throwIfAborted();
+    const started = await this.runningDaemon();
+    if (!started) {
+      throw failure(
+        "internal",
+        "the daemon was started, but doesn't answer",
+        `its log: ${this.parts.stateFolder}/daemon.log`,
+      );
+    }
+    this.#startedDaemon = started;
+    return started;
+  }
+
+  /** Starts the daemon if none runs, and leaves it running though it's of no use yet. */
+  async keepDaemon(): Promise<void> {
+    await this.startedDaemon();
+    this.#startedDaemon = undefined;
+  }
+
+  /** Follows long work of the daemon, and shows its steps. */
+  async follow<Result>(
+    client: ControlClient,
+    method: "POST" | "DELETE",
+    path: string,
+    body?: unknown,
+  ): Promise<Result> {
+    using steps = new Steps(this.terminal);
+    return await client.follow<Result>(method, path, body, steps.show);
+  }
+
+  /**
+   * The cluster that a command means: where it says nothing, the only one that is connected.
+   * @throws {CliFailure} `not-found` when that isn't connected, `usage` when several are.
+   */
+  async connected(client: ControlClient, context?: string): Promise<ClusterName> {
+    const { clusters } = await client.ask<Status>("GET", "/status");
+    const names = clusters.map(({ cluster }) => cluster);
+    const meant = context === undefined ? names : names.filter((name) => name.context === context);
+    const [only, ...others] = meant;
+    if (!only) {
+      if (context !== undefined) {
+        throw failure(
+          "not-found",
+          `pmz is not connected to "${context}"`,
+          `run: pmz up --context ${context}`,
+        );
+      }
+      throw failure("not-up", "pmz is connected to no cluster", "run: pmz up");
+    }
+    if (others.length > 0) {
+      throw failure(
+        "usage",
+        `pmz is connected to ${meant.length} clusters`,
+        `say which: --context ${only.context}`,
+      );
+    }
+    return only;
+  }
+
+  /** The cluster as a request names it. KUBECONFIG is this shell's; the daemon may have been started in another. */
+  choice(
+    options: {
+      context?: string | undefined;
+      kubeconfig?: string | undefined;
+      namespace?: string | undefined;
+    },
+  ): ClusterChoice {
+    const kubeconfig = options.kubeconfig ?? (this.parts.env.get("KUBECONFIG") || undefined);
+    const absolute = kubeconfig?.split(":").filter((path) => path !== "").map(absolutePath).join(":");
+    return {
+      ...(options.context === undefined ? {} : { context: options.context }),
+      ...(absolute === undefined ? {} : { kubeconfig: absolute }),
+      ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+    };
+  }
+
+  /** Stops the daemon if this command started it and it's of no use: it holds no cluster and no intercept. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) client[Symbol.dispose]();
+    if (!this.#startedDaemon) return;
+    const { stateFolder, release } = this.parts;
+    const signal = AbortSignal.timeout(2000); // the command's own may have aborted
+    try {
+      using client = await ControlClient.connect({ stateFolder, release, signal });
+      const status = await client?.ask<Status>("GET", "/status");
+      if (status && status.clusters.length === 0 && status.intercepts.length === 0) {
+        await client?.ask("POST", "/stop");
+      }
+    } catch (error) {
+      this.terminal.warn(
+        `the daemon could not be stopped again: ${error instanceof Error ? error.message : error}`,
+        "run: pmz down",
+      );
+    }
+  }
+}
+
+function absolutePath(path: string): string {
+  return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+}

@@ -1,0 +1,90 @@
+import type { Progress } from "../wire/control.ts";
+import { formatDuration, type Terminal } from "./terminal.ts";
+
+/** What shows the lines of long work. */
+export type OnProgress = (line: Progress<unknown>) => void;
+
+const FRAMES = { symbols: ["⠋", "⠙", "⠸", "⠴", "⠦", "⠇"], ascii: ["-", "\\", "|", "/"] };
+const FRAME_MS = 100;
+
+/**
+ * Shows steps as they go: on a terminal the running one turns, elsewhere each is a line when it's done. Dispose it
+ * when the work is over, however it ended: the line of a step that didn't finish goes away.
+ */
+export class Steps implements Disposable {
+  readonly #terminal: Terminal;
+  #running: { name: string; detail: string; since: number } | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #frame = 0;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  /** Shows one line of progress. */
+  readonly show: OnProgress = (line) => {
+    switch (line.kind) {
+      case "step":
+        if (line.state === "started") this.#start(line.name);
+        else this.#done(line.name, line.ms, line.detail);
+        break;
+      case "detail":
+        this.#detail(line.name, line.detail);
+        break;
+      case "warning":
+        this.#clear();
+        this.#terminal.warn(line.message, line.hint);
+        this.#draw();
+        break;
+    }
+  };
+
+  [Symbol.dispose](): void {
+    this.#clear();
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#running = undefined;
+  }
+
+  #start(name: string): void {
+    this.#running = { name, detail: "", since: performance.now() };
+    if (!this.#terminal.canRedraw) return;
+    this.#timer ??= setInterval(() => this.#draw(), FRAME_MS);
+    this.#draw();
+  }
+
+  #detail(name: string, detail: string): void {
+    if (this.#running?.name === name) this.#running.detail = detail;
+    if (this.#terminal.canRedraw) this.#draw();
+    else this.#terminal.note(`    ${name}: ${detail}`);
+  }
+
+  #done(name: string, ms: number, detail: string | undefined): void {
+    this.#clear();
+    if (this.#running?.name === name) this.#running = undefined;
+    this.#terminal.note(
+      { text: this.#terminal.hasSymbols ? "✓ " : "ok  ", style: "green" },
+      name.padEnd(36),
+      {
+        text: ` ${formatDuration(ms).padStart(8)}${detail === undefined ? "" : `  ${detail}`}`,
+        style: "dim",
+      },
+    );
+    this.#draw();
+  }
+
+  #draw(): void {
+    if (!this.#running || !this.#terminal.canRedraw) return;
+    const frames = this.#terminal.hasSymbols ? FRAMES.symbols : FRAMES.ascii;
+    const { name, detail, since } = this.#running;
+    const spent = performance.now() - since;
+    const time = spent < 1000 ? "" : ` ${formatDuration(spent)}`;
+    this.#terminal.redraw(
+      `${frames[this.#frame++ % frames.length]} ${name}${time}${detail ? `  ${detail}` : ""}`,
+    );
+  }
+
+  #clear(): void {
+    if (this.#running && this.#terminal.canRedraw) this.#terminal.redraw("");
+  }
+}

@@ -1,0 +1,253 @@
+import { Hono } from "hono";
+import {
+  CONTROL_VERSION,
+  type ControlError,
+  controlFiles,
+  failures,
+  type InterceptEntry,
+  type NameEntry,
+  type Plan,
+  type Progress,
+  type ServiceEntry,
+  type Status,
+  type UpResult,
+} from "../../wire/control.ts";
+import type { Hello } from "../../wire/hello.ts";
+import type { AgentComponent } from "../../wire/installer.ts";
+
+/** A request that the fake daemon got. */
+export interface Asked {
+  readonly request: string;
+  readonly body: unknown;
+}
+
+/** What the fake daemon answers; a failure instead of any answer. */
+export interface Answers {
+  hello: Hello;
+  plan: Plan | ControlError;
+  up: readonly Progress<UpResult>[];
+  status: Status;
+  services: readonly ServiceEntry[];
+  names: readonly NameEntry[];
+  intercepts: readonly InterceptEntry[];
+  intercept: readonly Progress<InterceptEntry>[];
+  agent: readonly AgentComponent[];
+  left: readonly string[];
+}
+
+const cluster = { context: "dev", server: "https://127.0.0.1:6443", namespace: "default", user: "jo" };
+
+export const echoIntercept: InterceptEntry = {
+  id: "echo.default:80",
+  cluster: "dev",
+  namespace: "default",
+  service: "echo",
+  port: 80,
+  portName: "http",
+  local: "127.0.0.1:8081",
+  since: "2026-01-01T11:59:00Z",
+  pods: { ready: 2, all: 2 },
+  connections: { open: 1, total: 12 },
+  alsoTaken: [],
+  problems: [],
+};
+
+export const upResult: UpResult = {
+  cluster,
+  mode: "capture",
+  services: 3,
+  proof: { service: "echo.default.svc", port: 80, ms: 12 },
+  try: [
+    { name: "echo.default.svc", port: 80, http: true },
+    { name: "api.default.svc", port: 8080, http: true },
+    { name: "db.default.svc", port: 5432, http: false },
+    { name: "cache.default.svc", port: 6379, http: false },
+  ],
+  warnings: [],
+};
+
+/** What it answers where a test says nothing else: connected to one cluster, one intercept. */
+export function defaultAnswers(): Answers {
+  return {
+    hello: {
+      protocol: "control",
+      version: CONTROL_VERSION,
+      oldest: CONTROL_VERSION,
+      features: [],
+      release: "0.1.0",
+    },
+    plan: { cluster, agent: [], install: [], warnings: [] },
+    up: [
+      { kind: "step", name: "reach the cluster", state: "started" },
+      { kind: "step", name: "reach the cluster", state: "done", ms: 120, detail: "v1.34.1" },
+      { kind: "step", name: "open the tunnel", state: "started" },
+      { kind: "detail", name: "open the tunnel", detail: "1 of 2 pods ready" },
+      { kind: "step", name: "open the tunnel", state: "done", ms: 2345 },
+      { kind: "result", result: upResult },
+    ],
+    status: {
+      release: "0.1.0",
+      pid: 4711,
+      since: "2026-01-01T10:00:00Z",
+      clusters: [{
+        cluster,
+        mode: "capture",
+        tunnel: { state: "connected", since: "2026-01-01T11:00:00Z", pod: "pmz-gateway-7d9" },
+        roundTripMs: 9,
+        services: 3,
+        openStreams: 4,
+        limits: ["may not watch pods: pods have no names"],
+      }],
+      helper: { state: "connected", address: "198.18.255.254", routes: 5 },
+      intercepts: [echoIntercept],
+    },
+    services: [
+      {
+        cluster: "dev",
+        namespace: "default",
+        name: "echo",
+        hostname: "echo.default.svc",
+        addresses: ["10.96.25.30"],
+        ports: [{ name: "http", port: 80, protocol: "TCP" }, { port: 53, protocol: "UDP" }],
+        readyEndpoints: 2,
+        type: "ClusterIP",
+        intercepted: "echo.default:80",
+      },
+      {
+        cluster: "dev",
+        namespace: "shop",
+        name: "cart",
+        hostname: "cart.shop.svc",
+        addresses: [],
+        ports: [],
+        readyEndpoints: 0,
+        type: "ExternalName",
+      },
+    ],
+    names: [
+      {
+        name: "echo.default.svc",
+        addresses: ["10.96.25.30"],
+        custom: false,
+        target: "echo.default",
+        cluster: "dev",
+      },
+      {
+        name: "www.shop.example",
+        addresses: ["10.96.25.30"],
+        custom: true,
+        target: "echo.default",
+        cluster: "dev",
+      },
+    ],
+    intercepts: [echoIntercept],
+    intercept: [
+      { kind: "step", name: "take over in pods", state: "started" },
+      { kind: "step", name: "take over in pods", state: "done", ms: 310 },
+      { kind: "result", result: echoIntercept },
+    ],
+    agent: [
+      {
+        component: "gateway",
+        state: "ready",
+        image: "denoland/deno:2.9.6",
+        ours: true,
+        pods: { ready: 1, all: 1 },
+      },
+      { component: "node", state: "absent" },
+    ],
+    left: [],
+  };
+}
+
+/** A daemon that answers what it's told to, on a unix socket as the real one does. */
+export class FakeDaemon implements AsyncDisposable {
+  readonly answers: Answers;
+  readonly asked: Asked[] = [];
+  /** Settles when a reader of `up` went away before its end. */
+  readonly upAborted = Promise.withResolvers<void>();
+  readonly #server: Deno.HttpServer<Deno.UnixAddr>;
+  #ended = false;
+
+  constructor(folder: string, answers: Partial<Answers> = {}) {
+    this.answers = { ...defaultAnswers(), ...answers };
+    const path = `${folder}/${controlFiles.socket}`;
+    this.#server = Deno.serve({ path, onListen() {} }, this.#app().fetch);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#server.shutdown();
+  }
+
+  #app(): Hono {
+    const { answers } = this;
+    const app = new Hono();
+    app.use(async (c, next) => {
+      const text = await c.req.text();
+      const path = new URL(c.req.url).pathname + new URL(c.req.url).search;
+      if (path !== "/hello") {
+        this.asked.push({
+          request: `${c.req.method} ${path}`,
+          body: text === "" ? undefined : JSON.parse(text),
+        });
+      }
+      await next();
+    });
+    app.get("/hello", (c) => c.json(answers.hello));
+    app.post("/plan", () => answer(answers.plan));
+    app.post("/up", () => this.#stream(answers.up));
+    app.post("/down", () => {
+      queueMicrotask(() => this[Symbol.asyncDispose]());
+      return this.#stream([{ kind: "result", result: { wasUp: true, left: answers.left } }]);
+    });
+    app.get("/status", () => answer(answers.status));
+    app.get("/services", () => answer(answers.services));
+    app.get("/names", () => answer(answers.names));
+    app.post("/names", () => answer(answers.names[1]));
+    app.delete("/names/:domain", (c) => {
+      const entry = answers.names.find(({ name }) => name === c.req.param("domain"));
+      return answer(entry ?? { code: "not-found", message: `no domain ${c.req.param("domain")}` });
+    });
+    app.get("/intercepts", () => answer(answers.intercepts));
+    app.post("/intercepts", () => this.#stream(answers.intercept));
+    app.delete("/intercepts/:id", (c) => {
+      const result = answers.intercepts.find(({ id }) => id === c.req.param("id"));
+      if (!result) return answer({ code: "not-found", message: `no intercept ${c.req.param("id")}` });
+      return this.#stream([{ kind: "result", result }]);
+    });
+    app.get("/agent", () => answer(answers.agent));
+    app.on(["POST", "DELETE"], "/agent", () => this.#stream([{ kind: "result", result: answers.agent }]));
+    app.post("/stop", (c) => {
+      queueMicrotask(() => this[Symbol.asyncDispose]());
+      return c.body(null, 204);
+    });
+    return app;
+  }
+
+  /** The lines as NDJSON, each cut in two pieces; without a last line it stays open, as work that goes on. */
+  #stream(lines: readonly Progress<unknown>[]): Response {
+    const encoder = new TextEncoder();
+    const { upAborted } = this;
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        for (const line of lines) {
+          const text = `${JSON.stringify(line)}\n`;
+          controller.enqueue(encoder.encode(text.slice(0, 7)));
+          controller.enqueue(encoder.encode(text.slice(7)));
+        }
+        const last = lines.at(-1)?.kind;
+        if (last === "result" || last === "error") controller.close();
+      },
+      cancel: () => upAborted.resolve(),
+    });
+    return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
+  }
+}
+
+function answer(value: unknown): Response {
+  const code = (value as Partial<ControlError> | undefined)?.code;
+  if (code !== undefined) return Response.json(value, { status: failures[code].status });
+  return Response.json(value);
+}

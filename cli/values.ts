@@ -1,0 +1,217 @@
+import { type Message, message, text, value } from "@optique/core/message";
+import type { ValueParser } from "@optique/core/valueparser";
+
+/** A Service as people name it: "echo", "echo.default", also "echo.default.svc" and longer. */
+export interface ServiceName {
+  readonly service: string;
+  readonly namespace?: string;
+}
+
+/** A Service, and one of its ports if it says so: "echo.default:80". */
+export interface ServicePort extends ServiceName {
+  /** Name or number. */
+  readonly port?: string;
+  /** What follows an "@": the cluster's context. */
+  readonly context?: string;
+}
+
+/** Where connections go on the laptop, and the Service's port if it says so: LOCAL[:PORT]. */
+export interface LocalTarget {
+  readonly host: string;
+  readonly local: number;
+  /** The Service's port, name or number. */
+  readonly port?: string;
+}
+
+/** RFC 1123 label: the name of a Service, a namespace. */
+const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+/** RFC 6335 §5.1: the name of a port. */
+const PORT_NAME = /^(?=.*[a-z])[a-z0-9](?!.*--)[-a-z0-9]{0,13}[a-z0-9]$|^[a-z]$/;
+/** Words that follow `pmz intercept` and mean something. */
+const RESERVED = ["list", "add", "delete", "remove"];
+
+/** Reads "echo", "echo.default", "echo.default.svc.cluster.local"; undefined when it's none. */
+export function parseServiceName(input: string): ServiceName | undefined {
+  const [service = "", namespace, svc, ...domain] = input.split(".");
+  if (!LABEL.test(service)) return undefined;
+  if (namespace === undefined) return { service };
+  if (!LABEL.test(namespace) || (svc !== undefined && svc !== "svc")) return undefined;
+  if (!domain.every((label) => LABEL.test(label))) return undefined;
+  return { service, namespace };
+}
+
+/** Reads "echo.default:80", "echo:http", "echo.default:80@context"; undefined when it's none. */
+export function parseServicePort(input: string): ServicePort | undefined {
+  const [, rest = "", context] = /^([^@]*)(?:@(.+))?$/s.exec(input) ?? [];
+  const [name = "", port, ...more] = rest.split(":");
+  const service = parseServiceName(name);
+  if (!service || more.length > 0 || (port !== undefined && !isPort(port))) return undefined;
+  return {
+    ...service,
+    ...(port === undefined ? {} : { port }),
+    ...(context === undefined ? {} : { context }),
+  };
+}
+
+/** Reads "8081", "8081:80", "8081:http", "localhost:8081", "127.0.0.1:8081:80", "[::1]:8081:80"; undefined when it's none. */
+export function parseLocalTarget(input: string): LocalTarget | undefined {
+  const six = /^\[([0-9a-fA-F:.]+)\]:(.*)$/s.exec(input);
+  const parts = (six?.[2] ?? input).split(":");
+  const named = six?.[1] ?? (isNumber(parts[0] ?? "") ? undefined : parts.shift());
+  const host = named ?? "127.0.0.1";
+  const [local = "", port, ...more] = parts;
+  if (!isNumber(local) || more.length > 0 || (port !== undefined && !isPort(port))) return undefined;
+  if (!six && !/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(host)) return undefined;
+  return { host, local: Number(local), ...(port === undefined ? {} : { port }) };
+}
+
+/** SERVICE[.NS] */
+export function service(): ValueParser<"sync", ServiceName> {
+  return valueOf(
+    "SERVICE[.NS]",
+    { service: "echo" },
+    parseServiceName,
+    (of) => formatService(of),
+    (input) => message`${value(input)} is no name of a Service, such as echo or echo.default.`,
+  );
+}
+
+/** SERVICE[.NS], but none of the words that follow `pmz intercept` and mean something else. */
+export function interceptedService(): ValueParser<"sync", ServiceName> {
+  const any = service();
+  return {
+    ...any,
+    parse(input) {
+      if (!RESERVED.includes(input)) return any.parse(input);
+      const error = message`${
+        value(input)
+      } is a command here; a Service of that name is reached with its namespace: ${
+        text(`pmz intercept ${input}.default 8081`)
+      }.`;
+      return { success: false, error };
+    },
+  };
+}
+
+/** SERVICE[.NS][:PORT] */
+export function servicePort(): ValueParser<"sync", ServicePort> {
+  const format = (of: ServicePort) =>
+    `${formatService(of)}${of.port === undefined ? "" : `:${of.port}`}${
+      of.context === undefined ? "" : `@${of.context}`
+    }`;
+  return valueOf(
+    "SERVICE[.NS][:PORT]",
+    { service: "echo" },
+    parseServicePort,
+    format,
+    (input) =>
+      message`${value(input)} is no Service and port, such as echo, echo.default or echo.default:80.`,
+  );
+}
+
+/** LOCAL[:PORT] */
+export function localTarget(): ValueParser<"sync", LocalTarget> {
+  const format = (of: LocalTarget) =>
+    `${of.host.includes(":") ? `[${of.host}]` : of.host}:${of.local}${
+      of.port === undefined ? "" : `:${of.port}`
+    }`;
+  return valueOf(
+    "LOCAL[:PORT]",
+    { host: "127.0.0.1", local: 8081 },
+    parseLocalTarget,
+    format,
+    (input) =>
+      message`${
+        value(input)
+      } is no port of this machine, such as 8081, 8081:80 (the Service's port 80) or 127.0.0.1:8081:http.`,
+  );
+}
+
+/** A Service's port, name or number. */
+export function portOfService(): ValueParser<"sync", string> {
+  return valueOf(
+    "PORT",
+    "80",
+    (input) => isPort(input) ? input : undefined,
+    (port) => port,
+    (input) => message`${value(input)} is no port of a Service, such as 80 or http.`,
+  );
+}
+
+/** A namespace's name. */
+export function namespace(): ValueParser<"sync", string> {
+  return valueOf(
+    "NS",
+    "default",
+    (input) => LABEL.test(input) ? input : undefined,
+    (name) => name,
+    (input) => message`${value(input)} is no name of a namespace.`,
+  );
+}
+
+/** A domain name, or "*." before one for all below it; lower case, without the last dot. */
+export function domain(): ValueParser<"sync", string> {
+  return valueOf(
+    "DOMAIN",
+    "shop.example",
+    parseDomain,
+    (name) => name,
+    (input) => message`${value(input)} is no domain name, such as shop.example or ${"*.shop.example"}.`,
+  );
+}
+
+/** A range of addresses in CIDR notation; whether it makes sense is for the agent's manifests to say. */
+export function cidr(): ValueParser<"sync", string> {
+  const parse = (input: string) => /^[0-9a-fA-F.:]{2,45}\/[0-9]{1,3}$/.test(input) ? input : undefined;
+  return valueOf(
+    "CIDR",
+    "10.1.0.0/16",
+    parse,
+    (range) => range,
+    (input) => message`${value(input)} is no range of addresses, such as 10.1.0.0/16.`,
+  );
+}
+
+/** "echo.default", or "echo" where no namespace was given. */
+export function formatService(
+  of: { readonly service: string; readonly namespace?: string | undefined },
+): string {
+  return of.namespace === undefined ? of.service : `${of.service}.${of.namespace}`;
+}
+
+function parseDomain(input: string): string | undefined {
+  const name = input.toLowerCase().replace(/\.$/, "");
+  const labels = name.replace(/^\*\./, "").split(".");
+  const fits = name.length <= 253 &&
+    labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label));
+  return fits ? name : undefined;
+}
+
+function isNumber(input: string): boolean {
+  return /^[1-9][0-9]{0,4}$/.test(input) && Number(input) < 65536;
+}
+
+function isPort(input: string): boolean {
+  return isNumber(input) || PORT_NAME.test(input);
+}
+
+function valueOf<T>(
+  metavar: string,
+  placeholder: T,
+  parse: (input: string) => T | undefined,
+  format: (parsed: T) => string,
+  wrong: (input: string) => Message,
+): ValueParser<"sync", T> {
+  return {
+    mode: "sync",
+    metavar: metavar as ValueParser["metavar"],
+    placeholder,
+    format,
+    parse(input) {
+      const parsed = parse(input);
+      return parsed === undefined
+        ? { success: false, error: wrong(input) }
+        : { success: true, value: parsed };
+    },
+  };
+}
