@@ -5,6 +5,7 @@
  */
 import { Netns } from "./netns.ts";
 import { cstring, libc, must, O_CLOEXEC } from "./libc.ts";
+import { addressesOf } from "./netns_addresses.ts";
 import { nameOfStat, podOfCgroup, startOfStat } from "./pod_cgroup.ts";
 
 const O_DIRECTORY = 0x10000;
@@ -96,6 +97,11 @@ export class Sandbox implements Disposable {
     } catch {
       return false;
     }
+  }
+
+  /** The addresses of the namespace, loopback apart. @throws when the process is gone. */
+  addresses(): string[] {
+    return addressesOf(`${this.#folder}/net`);
   }
 
   [Symbol.dispose](): void {

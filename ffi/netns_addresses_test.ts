@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { parseAddress } from "../../wire/address.ts";
-import { addressesOfInet6, addressesOfTrie } from "./host_addresses.ts";
+import { addressesOf, addressesOfInet6, addressesOfTrie } from "./netns_addresses.ts";
 
 const trie = `Main:
   +-- 0.0.0.0/0 3 0 5
@@ -29,6 +28,11 @@ Deno.test("the host's IPv4 addresses are the local leaves of its trie, each once
 Deno.test("the host's IPv6 addresses come without loopback", () => {
   const text = "00000000000000000000000000000001 01 80 10 80       lo\n" +
     "fd000077000000000000000000010001 02 40 00 80     eth0\n";
-  const found = addressesOfInet6(text);
-  assert.deepEqual(found.map((address) => parseAddress(address)?.text), ["fd00:77::1:1"]);
+  assert.deepEqual(addressesOfInet6(text), ["fd00:77::1:1"]);
+});
+
+Deno.test("this machine's addresses are what Deno says they are", () => {
+  const own = Deno.networkInterfaces().filter(({ name, family }) => name !== "lo" && family === "IPv4");
+  const found = addressesOf("/proc/self/net");
+  for (const { address } of own) assert.equal(found.includes(address), true, address);
 });

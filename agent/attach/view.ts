@@ -1,0 +1,208 @@
+import { ApiError } from "../../kube/api_error.ts";
+import type { Api } from "../../kube/api.ts";
+import { parsePod, parseService, type Pod, type Service } from "../../kube/objects.ts";
+import { type Resource, resources } from "../../kube/resources.ts";
+import { watch, type Watched } from "../../kube/watch.ts";
+import {
+  GROUP,
+  type InterceptSession,
+  parseSession,
+  RULE_PLURAL,
+  SESSION_PLURAL,
+  VERSION,
+} from "../../wire/intercept.ts";
+import { INTERCEPT_LABEL } from "../../wire/places.ts";
+import { parseWatchedRule, type WatchedRule } from "./status.ts";
+
+export type Log = (message: string, fields?: Record<string, unknown>) => void;
+
+export const ruleResource: Resource = {
+  group: GROUP,
+  version: VERSION,
+  plural: RULE_PLURAL,
+  namespaced: true,
+};
+export const sessionResource: Resource = {
+  group: GROUP,
+  version: VERSION,
+  plural: SESSION_PLURAL,
+  namespaced: true,
+};
+
+/** A session with what is needed to delete exactly this version of it. */
+export interface WatchedSession {
+  readonly session: InterceptSession;
+  readonly resourceVersion: string;
+}
+
+/** What a node agent knows of the cluster, and what it may change there. */
+export interface ClusterView extends AsyncDisposable {
+  rules(): readonly WatchedRule[];
+  sessions(): readonly WatchedSession[];
+  /** Of this node. */
+  pods(): readonly Pod[];
+  /** Of the namespaces that have rules. */
+  services(): readonly Service[];
+  /** Whether a namespace's Services and labels are known yet. */
+  known(namespace: string): boolean;
+  /** Namespaces labelled `pmz.dev/intercept=denied`, among those known. */
+  denied(): ReadonlySet<string>;
+  /** Called after anything of the above has changed. */
+  onChange(listener: () => void): Disposable;
+  /** Called when sessions are known again after a time in which nobody could renew them. */
+  onReturn(listener: () => void): Disposable;
+  /** Writes this node's part of a rule's status. */
+  applyStatus(rule: WatchedRule, body: object): Promise<void>;
+  /** Deletes a session, if it's still as it was seen; says whether this was the one who did. */
+  deleteSession(session: WatchedSession): Promise<boolean>;
+}
+
+/** What is watched of a namespace that has rules. */
+interface Scope extends AsyncDisposable {
+  readonly services: Watched<Service>;
+  /** The namespace itself: whether it's labelled so. */
+  readonly denied: Watched<boolean>;
+  ready: boolean;
+}
+
+/** The view that an API server gives. */
+export class ApiView implements ClusterView {
+  readonly #api: Api;
+  readonly #node: string;
+  readonly #log: Log;
+  readonly #rules: Watched<WatchedRule>;
+  readonly #sessions: Watched<WatchedSession>;
+  readonly #pods: Watched<Pod>;
+  readonly #scopes = new Map<string, Scope>();
+  readonly #changed = new Set<() => void>();
+  readonly #returned = new Set<() => void>();
+
+  constructor(api: Api, node: string, log: Log) {
+    this.#api = api;
+    this.#node = node;
+    this.#log = log;
+    this.#rules = watch(api, ruleResource, { parse: parseWatchedRule, log });
+    this.#sessions = watch(api, sessionResource, { parse: parseWatchedSession, log });
+    this.#pods = watch(api, resources.pods, { parse: parsePod, fieldSelector: `spec.nodeName=${node}`, log });
+    this.#rules.onChange(() => this.#follow());
+    for (const watched of [this.#sessions, this.#pods]) watched.onChange(() => this.#tell());
+    let away = false;
+    this.#sessions.onState((state) => {
+      if (state === "live" && away) { for (const listener of this.#returned) listener(); }
+      away = state !== "live";
+    });
+  }
+
+  rules(): readonly WatchedRule[] {
+    return [...this.#rules.items.values()];
+  }
+
+  sessions(): readonly WatchedSession[] {
+    return [...this.#sessions.items.values()];
+  }
+
+  pods(): readonly Pod[] {
+    return [...this.#pods.items.values()];
+  }
+
+  services(): readonly Service[] {
+    return [...this.#scopes.values()].flatMap(({ services }) => [...services.items.values()]);
+  }
+
+  known(namespace: string): boolean {
+    return this.#scopes.get(namespace)?.ready ?? false;
+  }
+
+  denied(): ReadonlySet<string> {
+    const denied = [...this.#scopes].filter(([, scope]) => scope.denied.items.values().next().value === true);
+    return new Set(denied.map(([namespace]) => namespace));
+  }
+
+  onChange(listener: () => void): Disposable {
+    this.#changed.add(listener);
+    return { [Symbol.dispose]: () => void this.#changed.delete(listener) };
+  }
+
+  onReturn(listener: () => void): Disposable {
+    this.#returned.add(listener);
+    return { [Symbol.dispose]: () => void this.#returned.delete(listener) };
+  }
+
+  async applyStatus({ rule }: WatchedRule, body: object): Promise<void> {
+    const { namespace, name } = rule;
+    const options = { fieldManager: `pmz-node-${this.#node}`, force: true };
+    await this.#api.apply(ruleResource, { namespace, name, subresource: "status" }, body, options);
+  }
+
+  async deleteSession({ session, resourceVersion }: WatchedSession): Promise<boolean> {
+    const { namespace, name, uid } = session;
+    try {
+      const preconditions = { uid, resourceVersion };
+      await this.#api.delete(sessionResource, { namespace, name }, { preconditions });
+      return true;
+    } catch (error) {
+      if (ApiError.is(error, "NotFound") || ApiError.is(error, "Conflict")) return false;
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const all = [this.#rules, this.#sessions, this.#pods, ...this.#scopes.values()];
+    this.#scopes.clear();
+    await Promise.all(all.map((each) => each[Symbol.asyncDispose]()));
+  }
+
+  /** Watches the namespaces that have rules, and no others. */
+  #follow(): void {
+    const wanted = new Set(this.rules().map(({ rule }) => rule.namespace));
+    for (const [namespace, scope] of this.#scopes) {
+      if (wanted.has(namespace)) continue;
+      this.#scopes.delete(namespace);
+      scope[Symbol.asyncDispose]();
+    }
+    for (const namespace of wanted) {
+      if (!this.#scopes.has(namespace)) this.#scopes.set(namespace, this.#scope(namespace));
+    }
+    this.#tell();
+  }
+
+  #scope(namespace: string): Scope {
+    const log = this.#log;
+    const services = watch(this.#api, resources.services, { namespace, parse: parseService, log });
+    const denied = watch(this.#api, resources.namespaces, {
+      fieldSelector: `metadata.name=${namespace}`,
+      parse: isDenied,
+      log,
+    });
+    const scope: Scope = {
+      services,
+      denied,
+      ready: false,
+      async [Symbol.asyncDispose]() {
+        await Promise.all([services[Symbol.asyncDispose](), denied[Symbol.asyncDispose]()]);
+      },
+    };
+    for (const watched of [services, denied]) watched.onChange(() => this.#tell());
+    Promise.all([services.ready, denied.ready]).then(() => {
+      scope.ready = true;
+      this.#tell();
+    }, (error) => this.#log("a namespace with rules can't be watched", { namespace, error: String(error) }));
+    return scope;
+  }
+
+  #tell(): void {
+    for (const listener of this.#changed) listener();
+  }
+}
+
+function parseWatchedSession(raw: unknown): WatchedSession {
+  const session = parseSession(raw);
+  const { resourceVersion } = (raw as { metadata: { resourceVersion?: unknown } }).metadata;
+  if (typeof resourceVersion !== "string") throw new TypeError("metadata.resourceVersion is no text");
+  return { session, resourceVersion };
+}
+
+function isDenied(raw: unknown): boolean {
+  const { metadata } = raw as { metadata?: { labels?: Record<string, unknown> } };
+  return metadata?.labels?.[INTERCEPT_LABEL] === "denied";
+}
