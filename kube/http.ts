@@ -4,6 +4,9 @@ import type { ReadableStream as NodeStream } from "node:stream/web";
 import { type ApiServerAccess, hostOf, urlOf } from "./access.ts";
 import { dialSocket } from "./dial.ts";
 
+/** A connection that lay idle for longer may have died unseen: a request on it would wait out its whole time limit. */
+const POOL_IDLE_MS = 20_000;
+
 export interface HttpRequest {
   method: string;
   /** Below the server's path prefix, with its query. */
@@ -56,6 +59,7 @@ export class HttpClient implements Disposable {
     const client = Deno.createHttpClient({
       caCerts: [...caCerts],
       http2: false,
+      poolIdleTimeout: POOL_IDLE_MS,
       ...(cert && key ? { cert, key } : {}),
       ...(proxyUrl ? { proxy: proxyOf(new URL(proxyUrl)) } : {}),
     });

@@ -1,16 +1,15 @@
 import { deadline } from "@std/async/deadline.js";
 import { type ApiServerAccess, certificatesHash, type Cluster, parseServer } from "./access.ts";
 import { environmentProxy } from "./environment_proxy.ts";
+import { tellPlugin } from "./exec_plugin.ts";
+import { KubeconfigError, type KubeconfigOptions, loadKubeconfig, messageOf } from "./kubeconfig_files.ts";
 import type { Cluster as ClusterEntry, KubeConfig, User } from "@kubernetes/client-node";
 import type { RequestOptions } from "node:https";
 
 /** A plugin may open a browser and wait for a person to log in. */
 const CREDENTIALS_TIMEOUT_MS = 120_000;
 
-export interface KubeconfigOptions {
-  /** A kubeconfig file; else those that $KUBECONFIG lists, else ~/.kube/config. */
-  kubeconfig?: string;
-}
+export { KubeconfigError, type KubeconfigOptions };
 
 /** One context of the kubeconfig. */
 export interface Context {
@@ -24,7 +23,7 @@ export interface Context {
 
 /** The contexts of the kubeconfig, in its order. @throws KubeconfigError when it can't be read. */
 export async function contexts(options: KubeconfigOptions = {}): Promise<Context[]> {
-  const config = await load(options);
+  const config = await loadKubeconfig(options);
   return config.contexts.map(({ name, cluster, user, namespace }) => ({
     name,
     cluster,
@@ -33,11 +32,6 @@ export async function contexts(options: KubeconfigOptions = {}): Promise<Context
     server: config.getCluster(cluster)?.server ?? "",
     current: name === config.currentContext,
   }));
-}
-
-/** The kubeconfig is missing, broken, or doesn't say what is needed. */
-export class KubeconfigError extends Error {
-  override name = "KubeconfigError";
 }
 
 /**
@@ -53,10 +47,10 @@ export async function clusterAccess(
   options: KubeconfigOptions & { context?: string; reuseMs?: number } = {},
 ): Promise<Cluster> {
   const { reuseMs = 10_000 } = options;
-  const source = await open(options);
-  const { context, entry } = source;
-  const { caCerts } = serverOf(entry);
-  let current: { source: Opened; access: Promise<ApiServerAccess>; at: number } | undefined;
+  let source = await open(options);
+  const { context, entry, server: { caCerts } } = source;
+  let renewing: Promise<ApiServerAccess> | undefined;
+  let current: { access: Promise<ApiServerAccess>; at: number } | undefined;
   return {
     context: context.name,
     server: entry.server,
@@ -64,19 +58,34 @@ export async function clusterAccess(
     user: context.user ?? "",
     caHash: await certificatesHash(caCerts.join("\n")),
     async access({ renew = false } = {}) {
-      if (current && !renew && performance.now() - current.at < reuseMs) return await current.access;
-      // Refused credentials are read anew from the file: somebody may have logged in again. A plugin runs again too.
-      const from = renew ? await open({ ...options, context: context.name }) : current?.source ?? source;
-      const access = accessOf(from);
-      const mine = current = { source: from, access, at: performance.now() };
-      try {
-        return await access;
-      } catch (error) {
-        if (current === mine) current = undefined;
-        throw error;
+      if (renew) {
+        // Many requests may be refused at the same moment: they share one renewal.
+        renewing ??= renewed().finally(() => renewing = undefined);
+        return await renewing;
       }
+      if (current && performance.now() - current.at < reuseMs) return await current.access;
+      return await take();
     },
   };
+
+  /** Reads the file anew, for somebody may have logged in again; a plugin runs again too. */
+  async function renewed(): Promise<ApiServerAccess> {
+    source = await open({ ...options, context: context.name });
+    return await take();
+  }
+
+  async function take(): Promise<ApiServerAccess> {
+    // Until it is there everybody waits for this one: a plugin may take minutes, for a person to log in.
+    const mine = current = { access: accessOf(source), at: Infinity };
+    try {
+      const access = await mine.access;
+      mine.at = performance.now();
+      return access;
+    } catch (error) {
+      if (current === mine) current = undefined;
+      throw error;
+    }
+  }
 }
 
 interface Opened {
@@ -84,10 +93,11 @@ interface Opened {
   readonly context: { name: string; cluster: string; user?: string; namespace?: string };
   readonly entry: ClusterEntry;
   readonly user: User | null;
+  readonly server: Omit<ApiServerAccess, "headers" | "cert" | "key">;
 }
 
 async function open(options: KubeconfigOptions & { context?: string }): Promise<Opened> {
-  const config = await load(options);
+  const config = await loadKubeconfig(options);
   const name = options.context ?? config.currentContext;
   const context = name ? config.contexts.find((each) => each.name === name) : undefined;
   if (!context) {
@@ -105,47 +115,12 @@ async function open(options: KubeconfigOptions & { context?: string }): Promise<
     );
   }
   config.setCurrentContext(context.name);
-  return { config, context, entry, user: context.user ? config.getUser(context.user) : null };
-}
-
-/**
- * Files are merged by kubectl's rules, which client-node's own merging doesn't follow: the first to say something wins,
- * also for the current context, and a file of $KUBECONFIG that doesn't exist is passed over.
- */
-async function load(options: KubeconfigOptions): Promise<KubeConfig> {
-  const { KubeConfig } = await import("@kubernetes/client-node");
-  const listed = options.kubeconfig
-    ? [options.kubeconfig]
-    : Deno.env.get("KUBECONFIG")?.split(":").filter(Boolean);
-  const files = listed?.length ? listed : [`${Deno.env.get("HOME") ?? ""}/.kube/config`];
-  const merged = new KubeConfig();
-  let found = false;
-  for (const file of files) {
-    const config = new KubeConfig();
-    try {
-      config.loadFromFile(file);
-    } catch (cause) {
-      if (isMissing(cause) && !options.kubeconfig) continue;
-      throw new KubeconfigError(`Can't read the kubeconfig ${file}: ${messageOf(cause)}`, { cause });
-    }
-    found = true;
-    const isNew = (known: { name: string }[]) => (each: { name: string }) =>
-      !known.some((other) => other.name === each.name);
-    config.clusters.filter(isNew(merged.clusters)).forEach((each) => merged.addCluster(each));
-    config.users.filter(isNew(merged.users)).forEach((each) => merged.addUser(each));
-    config.contexts.filter(isNew(merged.contexts)).forEach((each) => merged.addContext(each));
-    merged.currentContext ??= config.currentContext;
-  }
-  if (!found) {
-    throw new KubeconfigError(
-      `There is no kubeconfig (${files.join(", ")}). Set KUBECONFIG, or log in to a cluster first.`,
-    );
-  }
-  return merged;
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
+  const user = context.user ? config.getUser(context.user) : null;
+  const server = serverOf(entry);
+  if (user?.exec) tellPlugin(user.exec, entry, server);
+  // What client-node makes of these for its own connections isn't used here, and it refuses plain HTTP unless nothing is to be checked.
+  Object.assign(entry, { proxyUrl: undefined, skipTLSVerify: entry.skipTLSVerify || !server.tls });
+  return { config, context, entry, user, server };
 }
 
 function serverOf(entry: ClusterEntry): Omit<ApiServerAccess, "headers" | "cert" | "key"> {
@@ -174,26 +149,18 @@ function readCa(entry: ClusterEntry): string[] {
   return [];
 }
 
-async function accessOf({ config, context, entry, user }: Opened): Promise<ApiServerAccess> {
-  const server = serverOf(entry);
+async function accessOf({ config, context, user, server }: Opened): Promise<ApiServerAccess> {
   const options: RequestOptions & { auth?: string } = {};
-  if (user?.exec) tellPlugin(user.exec, entry, server);
-  // What client-node adds for its own connections isn't used here, and it refuses plain HTTP unless told not to check.
-  const { proxyUrl, skipTLSVerify } = entry;
-  Object.assign(entry, { proxyUrl: undefined, skipTLSVerify: skipTLSVerify || !server.tls });
   try {
     await deadline(config.applyToHTTPSOptions(options), CREDENTIALS_TIMEOUT_MS);
   } catch (cause) {
     const plugin = user?.exec?.command ? ` from the plugin "${user.exec.command}"` : "";
+    const whose = `user "${context.user}" (context "${context.name}")`;
     throw new KubeconfigError(
-      `Can't get credentials of user "${context.user}" (context "${context.name}")${plugin}: ${
-        messageOf(cause)
-      }. ` +
+      `Can't get credentials of ${whose}${plugin}: ${messageOf(cause)}. ` +
         "Try `kubectl get --raw /version` in a terminal: it may want you to log in.",
       { cause },
     );
-  } finally {
-    Object.assign(entry, { proxyUrl, skipTLSVerify });
   }
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(options.headers ?? {})) {
@@ -205,40 +172,7 @@ async function accessOf({ config, context, entry, user }: Opened): Promise<ApiSe
   return { ...server, headers, ...(cert && key ? { cert, key } : {}) };
 }
 
-/**
- * An exec plugin learns by KUBERNETES_EXEC_INFO which version of its protocol is spoken, and may not ask
- * anybody anything (there is no terminal): client.authentication.k8s.io ExecCredential. client-node leaves it out.
- */
-function tellPlugin(exec: unknown, entry: ClusterEntry, server: Pick<ApiServerAccess, "caCerts">): void {
-  if (typeof exec !== "object" || exec === null) return;
-  const plugin = exec as {
-    apiVersion?: unknown;
-    env?: { name: string; value: string }[];
-    provideClusterInfo?: unknown;
-  };
-  const name = "KUBERNETES_EXEC_INFO";
-  if (plugin.env?.some((each) => each.name === name)) return;
-  const cluster = {
-    server: entry.server,
-    ...(server.caCerts.length ? { "certificate-authority-data": btoa(server.caCerts.join("\n")) } : {}),
-    ...(entry.tlsServerName ? { "tls-server-name": entry.tlsServerName } : {}),
-    ...(entry.skipTLSVerify ? { "insecure-skip-tls-verify": true } : {}),
-    ...(entry.proxyUrl ? { "proxy-url": entry.proxyUrl } : {}),
-  };
-  const info = {
-    apiVersion: typeof plugin.apiVersion === "string" ? plugin.apiVersion : "client.authentication.k8s.io/v1",
-    kind: "ExecCredential",
-    spec: { interactive: false, ...(plugin.provideClusterInfo === true ? { cluster } : {}) },
-  };
-  plugin.env = [...(plugin.env ?? []), { name, value: JSON.stringify(info) }];
-}
-
 function pemOf(value: unknown): string | undefined {
   if (typeof value === "string") return value || undefined;
   return value instanceof Uint8Array ? new TextDecoder().decode(value) : undefined;
-}
-
-function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.trim().split("\n").slice(0, 5).join("; ").slice(0, 500);
 }
