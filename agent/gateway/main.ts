@@ -13,8 +13,6 @@ export const environment = {
   beat: "PMZ_BEAT",
 } as const;
 
-/** Seconds after which a beat counts as missed; used by the probes. */
-export const BEAT_STALE_S = 20;
 const BEAT_MS = 5_000;
 
 /** The gateway as a pod's process: until SIGTERM. */
