@@ -4,19 +4,10 @@ import { type Accounts, SocketOwners } from "../peer/socket_owner.ts";
 import { descriptorOf } from "./descriptors.ts";
 import { UdpForwarder } from "./forward.ts";
 import { OwnNetworks } from "./own_networks.ts";
-import type { FromNamesWorker, OpenStandIn } from "./protocol.ts";
+import type { OpenStandIn, OpenStandIns, WantedStandIns } from "./protocol.ts";
 import { NameServer, type NameServerStats } from "./server.ts";
 import { standInAddress } from "./stand_in.ts";
 import type { Zone } from "./zone.ts";
-
-export interface Wanted {
-  readonly uid: number;
-  readonly accounts: Accounts;
-  readonly nameservers: readonly string[];
-  readonly link?: string;
-}
-
-type Opened = Omit<Extract<FromNamesWorker, { kind: "standIns" }>, "kind">;
 
 export class StandIns implements AsyncDisposable {
   readonly #zone: Pick<Zone, "answer">;
@@ -25,6 +16,7 @@ export class StandIns implements AsyncDisposable {
   readonly #forwarder = new UdpForwarder();
   readonly #port: number;
   #accounts: Accounts = [];
+  #last: Promise<unknown> = Promise.resolve();
   /** By nameserver. */
   readonly #servers = new Map<string, { readonly index: number; readonly server: NameServer }>();
   #link: { readonly address: string; readonly server: NameServer } | undefined;
@@ -36,8 +28,14 @@ export class StandIns implements AsyncDisposable {
     this.#port = port;
   }
 
-  /** Opens what is wanted and closes what isn't any more; what stays keeps its sockets. */
-  async set(wanted: Wanted): Promise<Opened> {
+  /** Opens what is wanted and closes what isn't any more; what stays keeps its sockets. One call is done after the other. */
+  set(wanted: WantedStandIns): Promise<OpenStandIns> {
+    const done = this.#last.then(() => this.#set(wanted));
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  async #set(wanted: WantedStandIns): Promise<OpenStandIns> {
     this.#accounts = wanted.accounts;
     for (const [nameserver, { server }] of this.#servers) {
       if (wanted.nameservers.includes(nameserver)) continue;

@@ -1,5 +1,5 @@
 /** One client's TCP connection to a stand-in: any number of queries on it, each answered when its answer is there (RFC 7766). */
-import type { Arrival } from "../peer/socket_owner.ts";
+import { type Arrival, arrivalOf } from "../peer/socket_owner.ts";
 import type { Nameserver } from "./forward.ts";
 import type { Message } from "./message.ts";
 import { writeMessage } from "./message_writer.ts";
@@ -53,9 +53,7 @@ export class TcpSession implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const { nameserver, isAllowed, stats } = this.#options;
-    const end = ({ hostname, port }: Deno.NetAddr) => ({ address: hostname, port });
-    const [peer, own] = [end(this.#conn.remoteAddr), end(this.#conn.localAddr)];
-    if (!await isAllowed({ protocol: "tcp", peer, own })) {
+    if (!await isAllowed(arrivalOf(this.#conn))) {
       stats.refused++;
       return;
     }

@@ -2,106 +2,85 @@
  * The names worker: DNS and the heartbeat, in a thread of their own, so that the data path never keeps a name waiting. The
  * heartbeat comes from the loop that answers: when that hangs, the hook lets queries pass.
  */
+import { Beat } from "../../ffi/mmap.ts";
+import { Channel, type MessageSide } from "../worker_channel.ts";
 import { OwnNetworks } from "./own_networks.ts";
-import type { FromNamesWorker, ToNamesWorker } from "./protocol.ts";
+import type { NamesCalls, NoCalls } from "./protocol.ts";
 import { StandIns } from "./stand_ins.ts";
 import { Zone } from "./zone.ts";
 
 /** A quarter of what the hook allows (2 s). */
 const BEAT_MS = 500;
+/** The map has one writer. */
+const WRITER = 0;
 
-/** This end of the worker: `self` in a Worker, a MessagePort in tests. */
-export interface WorkerPort {
-  postMessage(message: FromNamesWorker): void;
-  onmessage: ((event: MessageEvent<ToNamesWorker>) => void) | null;
-}
-
-/** The heartbeat in the helper's map. */
-export interface Heart extends Disposable {
-  /** Writes the time (CLOCK_MONOTONIC). */
-  beat(): void;
-}
-
+/** What tests replace. */
 export interface NamesWorkerParts {
-  /** Maps the beat map of the helper; the descriptor belongs to the heart from then on. */
-  readonly openHeart: (fd: number) => Heart;
-  /** Port of the nameservers: 53, but in tests. */
+  readonly openBeat?: (fd: number) => Pick<Beat, "beat" | typeof Symbol.dispose>;
+  /** Port of the nameservers. */
   readonly port?: number;
 }
 
-/** Serves `port` from now on, until it is told to stop. Requests are done one after the other, in their order. */
-export function startNamesWorker(port: WorkerPort, parts: NamesWorkerParts): void {
-  const worker = new NamesWorker(port, parts);
-  let last = Promise.resolve();
-  port.onmessage = ({ data }) => {
-    last = last.then(() => worker.take(data)).catch((error) => {
-      port.postMessage({
-        kind: "failed",
-        request: data.kind,
-        why: error instanceof Error ? error.message : `${error}`,
-      });
-    });
+/** Answers the main thread on `side` from now on. */
+export function startNamesWorker(side: MessageSide, parts: NamesWorkerParts = {}): void {
+  const networks = new OwnNetworks();
+  const zone = new Zone({ forbidden: (address) => networks.forbids(address) });
+  const standIns = new StandIns(zone, networks, parts.port);
+  const clusters = new Set<string>();
+  const heart = new Heart(parts.openBeat ?? ((fd) => new Beat(fd)));
+  const gone = (cluster: string) => {
+    clusters.delete(cluster);
+    zone.delete(cluster);
   };
+  const known: NamesCalls["zone"] = (data) => {
+    clusters.add(data.cluster);
+    zone.set(data);
+  };
+  new Channel<NamesCalls, NoCalls>(
+    side,
+    {
+      standIns: (wanted) => standIns.set(wanted),
+      zones(zones) {
+        for (const cluster of clusters) gone(cluster);
+        zones.forEach(known);
+      },
+      zone: known,
+      change: (change) => zone.change(change),
+      gone,
+      custom: (domains) => zone.setCustom(domains),
+      surroundings: (surroundings) => zone.setSurroundings(surroundings),
+      beat: (fd) => heart.start(fd),
+      stats: () => standIns.stats,
+      async stop() {
+        heart.stop();
+        await standIns[Symbol.asyncDispose]();
+      },
+    } satisfies NamesCalls,
+  );
 }
 
-class NamesWorker {
-  readonly #port: WorkerPort;
-  readonly #parts: NamesWorkerParts;
-  readonly #zone: Zone;
-  readonly #standIns: StandIns;
-  #clusters = new Set<string>();
-  #heart: { readonly heart: Heart; readonly timer: ReturnType<typeof setInterval> } | undefined;
+/** Beats in one map at a time. */
+class Heart {
+  readonly #open: NonNullable<NamesWorkerParts["openBeat"]>;
+  #stop: (() => void) | undefined;
 
-  constructor(port: WorkerPort, parts: NamesWorkerParts) {
-    this.#port = port;
-    this.#parts = parts;
-    const networks = new OwnNetworks();
-    this.#zone = new Zone({ forbidden: (address) => networks.forbids(address) });
-    this.#standIns = new StandIns(this.#zone, networks, parts.port);
+  constructor(open: NonNullable<NamesWorkerParts["openBeat"]>) {
+    this.#open = open;
   }
 
-  async take(message: ToNamesWorker): Promise<void> {
-    switch (message.kind) {
-      case "start":
-        return this.#port.postMessage({ kind: "standIns", ...await this.#standIns.set(message) });
-      case "zones":
-        for (const cluster of this.#clusters) this.#zone.delete(cluster);
-        this.#clusters = new Set(message.zones.map(({ cluster }) => cluster));
-        return message.zones.forEach((zone) => this.#zone.set(zone));
-      case "zone":
-        this.#clusters.add(message.zone.cluster);
-        return this.#zone.set(message.zone);
-      case "change":
-        return this.#zone.change(message.change);
-      case "gone":
-        this.#clusters.delete(message.cluster);
-        return this.#zone.delete(message.cluster);
-      case "custom":
-        return this.#zone.setCustom(message.domains);
-      case "surroundings":
-        return this.#zone.setSurroundings(message.surroundings);
-      case "beat":
-        return this.#startHeart(message.fd);
-      case "stats":
-        return this.#port.postMessage({ kind: "stats", stats: this.#standIns.stats });
-      case "stop":
-        this.#stopHeart();
-        await this.#standIns[Symbol.asyncDispose]();
-        this.#port.onmessage = null;
-        return this.#port.postMessage({ kind: "stopped" });
-    }
+  start(fd: number): void {
+    const beat = this.#open(fd);
+    this.stop();
+    beat.beat(WRITER);
+    const timer = setInterval(() => beat.beat(WRITER), BEAT_MS);
+    this.#stop = () => {
+      clearInterval(timer);
+      beat[Symbol.dispose]();
+    };
   }
 
-  #startHeart(fd: number): void {
-    this.#stopHeart();
-    const heart = this.#parts.openHeart(fd);
-    heart.beat();
-    this.#heart = { heart, timer: setInterval(() => heart.beat(), BEAT_MS) };
-  }
-
-  #stopHeart(): void {
-    clearInterval(this.#heart?.timer);
-    this.#heart?.heart[Symbol.dispose]();
-    this.#heart = undefined;
+  stop(): void {
+    this.#stop?.();
+    this.#stop = undefined;
   }
 }

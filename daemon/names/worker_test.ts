@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { fakeUpstream, queryFor } from "./fake_upstream.ts";
 import { parseMessage, types } from "./message.ts";
-import type { FromNamesWorker, ToNamesWorker } from "./protocol.ts";
+import { Channel } from "../worker_channel.ts";
+import type { NamesCalls, NoCalls } from "./protocol.ts";
 import { addressIn } from "./resource.ts";
 import { MessageWriter, readMessages } from "./tcp_frames.ts";
-import { startNamesWorker, type WorkerPort } from "./worker.ts";
+import { startNamesWorker } from "./worker.ts";
 import { parseEndpoint } from "../../wire/address.ts";
 
 const uid = Deno.uid() ?? 0;
@@ -18,36 +19,21 @@ const zone = {
 
 /** A names worker in this thread, and this test's end of it. */
 function started(port?: number) {
-  const channel = new MessageChannel();
+  const { port1, port2 } = new MessageChannel();
   const beats: string[] = [];
-  const openHeart = (fd: number) => ({
-    beat: () => void beats.push(`beat ${fd}`),
+  const openBeat = (fd: number) => ({
+    beat: (writer: number) => void beats.push(`beat ${fd} ${writer}`),
     [Symbol.dispose]: () => void beats.push(`closed ${fd}`),
   });
-  startNamesWorker(channel.port2 as WorkerPort, { openHeart, ...(port && { port }) });
-  const inbox: FromNamesWorker[] = [];
-  let arrived = Promise.withResolvers<void>();
-  channel.port1.onmessage = ({ data }) => {
-    inbox.push(data);
-    arrived.resolve();
-  };
+  startNamesWorker(port2, { openBeat, ...(port && { port }) });
+  const channel = new Channel<NoCalls, NamesCalls>(port1, {});
   return {
     beats,
-    say: (message: ToNamesWorker) => channel.port1.postMessage(message),
-    async next<Kind extends FromNamesWorker["kind"]>(kind: Kind) {
-      while (inbox.length === 0) {
-        await arrived.promise;
-        arrived = Promise.withResolvers();
-      }
-      const message = inbox.shift();
-      assert.equal(message?.kind, kind, JSON.stringify(message));
-      return message as Extract<FromNamesWorker, { kind: Kind }>;
-    },
+    call: channel.call.bind(channel) as typeof channel.call,
     async [Symbol.asyncDispose]() {
-      channel.port1.postMessage({ kind: "stop" });
-      await this.next("stopped");
-      channel.port1.close();
-      channel.port2.close();
+      await channel.call("stop", null);
+      port1.close();
+      port2.close();
     },
   };
 }
@@ -64,14 +50,14 @@ async function ask(standIn: string | undefined, name: string): Promise<string | 
   return "closed";
 }
 
-const start = { kind: "start", uid, accounts: [{ first: uid, last: uid }] } as const;
+const wanted = { uid, accounts: [{ first: uid, last: uid }] } as const;
 
 Deno.test("the worker opens a stand-in for each nameserver, says its descriptors, and answers", async () => {
   await using upstream = await fakeUpstream();
   await using worker = started(upstream.nameserver.port);
-  worker.say({ kind: "zones", zones: [zone] });
-  worker.say({ ...start, nameservers: ["127.0.0.1", "127.0.0.53", "nonsense"] });
-  const { standIns: [first, second], failed } = await worker.next("standIns");
+  await worker.call("zones", [zone]);
+  const nameservers = ["127.0.0.1", "127.0.0.53", "nonsense"];
+  const { standIns: [first, second], failed } = await worker.call("standIns", { ...wanted, nameservers });
   assert.deepEqual(failed.map(({ nameserver }) => nameserver), ["nonsense"]);
   assert.equal(await ask(first?.standIn, "echo.default.svc"), "10.96.0.10");
   assert.equal(await ask(second?.standIn, "echo"), "10.96.0.10");
@@ -79,16 +65,13 @@ Deno.test("the worker opens a stand-in for each nameserver, says its descriptors
   const numbers = [first, second].flatMap((one) => [one?.udpFd, one?.tcpFd]);
   assert.equal(new Set(numbers).size, 4);
   for (const fd of numbers) assert.match(Deno.readLinkSync(`/proc/self/fd/${fd}`), /^socket:/);
-  worker.say({ kind: "stats" });
-  assert.deepEqual((await worker.next("stats")).stats.answered, 2);
+  assert.equal((await worker.call("stats", null)).answered, 2);
 });
 
 Deno.test("when the nameservers change, those that stay keep their sockets", async () => {
   await using worker = started();
-  worker.say({ ...start, nameservers: ["192.0.2.1", "192.0.2.2"] });
-  const before = await worker.next("standIns");
-  worker.say({ ...start, nameservers: ["192.0.2.2", "192.0.2.3"] });
-  const after = await worker.next("standIns");
+  const before = await worker.call("standIns", { ...wanted, nameservers: ["192.0.2.1", "192.0.2.2"] });
+  const after = await worker.call("standIns", { ...wanted, nameservers: ["192.0.2.2", "192.0.2.3"] });
   assert.deepEqual(after.standIns[0], before.standIns[1]);
   assert.deepEqual(after.standIns.map(({ nameserver }) => nameserver), ["192.0.2.2", "192.0.2.3"]);
   const gone = parseEndpoint(before.standIns[0]?.standIn ?? "");
@@ -98,36 +81,25 @@ Deno.test("when the nameservers change, those that stay keep their sockets", asy
 
 Deno.test("zones come whole, change and go", async () => {
   await using worker = started();
-  worker.say({ ...start, nameservers: [], link: "127.0.0.1" });
-  const { link } = await worker.next("standIns");
-  const names = async () => {
-    // Requests are done in their order.
-    worker.say({ kind: "stats" });
-    await worker.next("stats");
-    return [await ask(link, "echo.default.svc"), await ask(link, "shop.example")];
-  };
+  const { link } = await worker.call("standIns", { ...wanted, nameservers: [], link: "127.0.0.1" });
+  const names = async () => [await ask(link, "echo.default.svc"), await ask(link, "shop.example")];
   assert.deepEqual(await names(), [3, 3]);
-  worker.say({ kind: "zone", zone });
-  worker.say({
-    kind: "custom",
-    domains: [{ domain: "shop.example", namespace: "default", service: "echo" }],
-  });
-  worker.say({ kind: "surroundings", surroundings: { hostname: "laptop", searchDomains: [] } });
+  await worker.call("zone", zone);
+  await worker.call("custom", [{ domain: "shop.example", namespace: "default", service: "echo" }]);
+  await worker.call("surroundings", { hostname: "laptop", searchDomains: [] });
   assert.deepEqual(await names(), ["10.96.0.10", "10.96.0.10"]);
   const set = [{ namespace: "default", name: "echo", addresses: ["10.96.0.11"], ports: [] }];
-  worker.say({ kind: "change", change: { cluster: "one", set, removed: [] } });
+  await worker.call("change", { cluster: "one", set, removed: [] });
   assert.deepEqual(await names(), ["10.96.0.11", "10.96.0.11"]);
-  worker.say({ kind: "zones", zones: [] });
+  await worker.call("zones", []);
   assert.deepEqual(await names(), [3, 3]);
 });
 
 Deno.test("the heart beats at once and then twice a second, in one map at a time", async () => {
   await using worker = started();
-  worker.say({ kind: "beat", fd: 7 });
+  await worker.call("beat", 7);
   await new Promise((resolve) => setTimeout(resolve, 1_200));
-  assert.deepEqual(worker.beats, ["beat 7", "beat 7", "beat 7"]);
-  worker.say({ kind: "beat", fd: 8 });
-  worker.say({ kind: "stats" });
-  await worker.next("stats");
-  assert.deepEqual(worker.beats.slice(3), ["closed 7", "beat 8"]);
+  assert.deepEqual(worker.beats, ["beat 7 0", "beat 7 0", "beat 7 0"]);
+  await worker.call("beat", 8);
+  assert.deepEqual(worker.beats.slice(3), ["closed 7", "beat 8 0"]);
 });

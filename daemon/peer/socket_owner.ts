@@ -81,3 +81,9 @@ function rankOf(row: SocketRow, protocol: Protocol, from: IpAddress, to: IpAddre
   const any = row.local.text === "0.0.0.0" || row.local.text === "::";
   return any && (row.local.family === 6 || from.family === 4) ? 2 : Infinity;
 }
+
+/** A TCP connection as its acceptor sees it. */
+export function arrivalOf(conn: Pick<Deno.TcpConn, "remoteAddr" | "localAddr">): Arrival {
+  const end = ({ hostname, port }: Deno.NetAddr): SocketEnd => ({ address: hostname, port });
+  return { protocol: "tcp", peer: end(conn.remoteAddr), own: end(conn.localAddr) };
+}

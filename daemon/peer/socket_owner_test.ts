@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import dgram from "node:dgram";
 import { once } from "node:events";
-import { isAmong, ownerIn, SocketOwners } from "./socket_owner.ts";
+import { arrivalOf, isAmong, ownerIn, SocketOwners } from "./socket_owner.ts";
 
 const head =
   "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
@@ -84,9 +84,7 @@ Deno.test("the owner of a real connection and of a real datagram is this user", 
     Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port }),
     listener.accept(),
   ]);
-  const end = ({ hostname, port }: Deno.NetAddr) => ({ address: hostname, port });
-  const tcp = { protocol: "tcp", peer: end(accepted.remoteAddr), own: end(accepted.localAddr) } as const;
-  assert.equal(await owners.owner(tcp), Deno.uid());
+  assert.equal(await owners.owner(arrivalOf(accepted)), Deno.uid());
   for (const open of [client, accepted, listener]) open.close();
 
   const [one, two] = [dgram.createSocket("udp4"), dgram.createSocket("udp4")];
