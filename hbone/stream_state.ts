@@ -1,5 +1,5 @@
 /** What lies behind a stream: its two halves, its headers, and how it ends. Driven by the engine. */
-import { asError, ErrorCode, StreamError, StreamReset } from "./errors.ts";
+import { ErrorCode, StreamError, StreamReset } from "./errors.ts";
 import { StreamWindow } from "./flow.ts";
 import type { FrameWriter } from "./frame_writer.ts";
 import { checkResponse, checkTrailers, type Header } from "./header.ts";
@@ -20,6 +20,8 @@ export interface StreamHost {
   /** Both directions are over. */
   over(stream: StreamState, resetByUs: boolean): void;
 }
+
+const CLEAN: StreamEnd = { kind: "clean" };
 
 export class StreamState implements InboxOwner {
   readonly id: number;
@@ -93,13 +95,18 @@ export class StreamState implements InboxOwner {
   }
 
   close(): void {
-    if (this.#over) return this.inbox.fail(new StreamReset(ErrorCode.CANCEL, "us"));
+    if (this.#over) return this.#dropUnread();
     if (!this.outbox.empty || !this.mayWrite) return this.reset(ErrorCode.CANCEL);
     // Never rejects here: the outbox is empty and whole.
     this.outbox.end().catch(() => {});
     // The peer has all of ours; it only should not send any more (RFC 9113 §8.1).
     if (!this.#over) this.reset(ErrorCode.NO_ERROR);
-    this.inbox.fail(new StreamReset(ErrorCode.CANCEL, "us"));
+    else this.#dropUnread();
+  }
+
+  #dropUnread(): void {
+    // Most streams are read to their end: no error is made for them (its stack costs more than the rest).
+    if (this.inbox.buffered > 0) this.inbox.fail(new StreamReset(ErrorCode.CANCEL, "us"));
   }
 
   abort(reason?: Error): void {
@@ -167,8 +174,8 @@ export class StreamState implements InboxOwner {
   #oneEnded(): void {
     if (this.#over || !this.inbox.ended || !this.outbox.ended) return;
     this.#over = true;
-    this.#rejectResponse(new StreamReset(ErrorCode.NO_ERROR, "peer"));
-    this.#resolveClosed({ kind: "clean" });
+    if (!this.answered) this.#rejectResponse(new StreamReset(ErrorCode.NO_ERROR, "us"));
+    this.#resolveClosed(CLEAN);
     this.host.over(this, false);
   }
 
@@ -183,7 +190,7 @@ export class StreamState implements InboxOwner {
       (end.kind === "broken" || (!byUs && end.kind === "reset" && end.code === ErrorCode.NO_ERROR));
     if (!whole) this.inbox.fail(error);
     this.outbox.fail(error);
-    this.#rejectResponse(asError(error));
+    if (!this.answered) this.#rejectResponse(error);
     this.#resolveClosed(end);
   }
 }
