@@ -38,7 +38,7 @@ export type AttachMessage =
   | { readonly tell: "rules"; readonly rules: readonly RelayedRule[] }
   /**
    * A pod is taken over. Beside it: the beat map (BPF_F_MMAPABLE array of u64, one a worker: CLOCK_MONOTONIC in ns),
-   * then a listening socket for each worker and address family.
+   * then the listening sockets: family by family as `families` has them, each worker's in order.
    */
   | {
     readonly tell: "pod";

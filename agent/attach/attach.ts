@@ -1,0 +1,104 @@
+import { inodeOf } from "../../ffi/netns.ts";
+import { Libbpf } from "../../ffi/libbpf.ts";
+import { Node } from "./node.ts";
+import { Probes } from "./probes.ts";
+import { type Introduction, RelayLink } from "./relay_link.ts";
+import { TakenPods } from "./taken_pods.ts";
+import type { ClusterView, Log } from "./view.ts";
+
+export interface AttachOptions {
+  /** What is known of the cluster; it stays the caller's. */
+  readonly view: ClusterView;
+  readonly assets: {
+    /** libbpf.so.1 for this machine. */
+    readonly libbpf: Uint8Array<ArrayBuffer>;
+    /** bpf/intercept.bpf.o */
+    readonly intercept: Uint8Array<ArrayBuffer>;
+  };
+  /** This node's name, the UID of the agent's pod, and the SHA-256 of the cluster's CA. */
+  readonly introduction: Introduction;
+  /** Where the host's /proc is mounted. */
+  readonly hostProc: string;
+  /** A process in the node's own network namespace; 1 without it. */
+  readonly hostPid?: number;
+  /** Of the socket that relay connects to, in a folder that only the two share. */
+  readonly handoverPath: string;
+  /** The user that relay runs as. */
+  readonly relayUid: number;
+  /** Workers of relay that accept; 1 without it. */
+  readonly workers?: number;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds that relay has to carry open connections to their end once nothing new is steered. */
+const DRAIN_MS = 20_000;
+
+/**
+ * The part of the node agent that has the rights: watches the cluster, takes over the pods of its node that a rule
+ * with a live session is for, and hands their connections' sockets to relay. It never reads a byte of them.
+ *
+ * Needs SYS_ADMIN (setns, BPF), SYS_PTRACE (other processes' namespaces and open files) and NET_ADMIN (SOCK_DESTROY).
+ * Until the signal; should the process be killed, the kernel takes the programs out and the pods answer themselves.
+ *
+ * @throws when libbpf can't be loaded, or the handover's socket can't be made.
+ */
+export async function runAttach(options: AttachOptions): Promise<void> {
+  const { view, assets, introduction, hostProc, handoverPath, relayUid, workers = 1, log, signal } = options;
+  using owned = new DisposableStack();
+  const probes = hostProbes(options, owned);
+  const others = new Set([inodeOf("/proc/self/ns/net"), ...(probes ? [probes.inode] : [])]);
+  const how = {
+    hostProc,
+    libbpf: Libbpf.load(assets.libbpf),
+    object: assets.intercept,
+    workers,
+    relayUid,
+  };
+  const pods = owned.use(new TakenPods(how, others, log));
+  const node = owned.use(new Node({ node: introduction.node, view, pods, probes, log }));
+  const link = owned.use(
+    new RelayLink({
+      path: handoverPath,
+      relayUid,
+      introduction,
+      log,
+      onRelay: (relay) => {
+        log("relay has come");
+        node.relayCame(relay);
+      },
+      onMessage: (message, relay) => node.tell(message, relay),
+      onGone: () => {
+        log("relay is gone: the pods answer themselves");
+        node.relayWent();
+      },
+    }),
+  );
+  const serving = link.serve();
+  await node.run(signal);
+  node.leaveAll();
+  await Promise.all([node.withdraw(), within(link.relayGone, DRAIN_MS)]);
+  link[Symbol.dispose]();
+  await serving;
+}
+
+/** Without it the agent works, but can't tell probes from other traffic of the node. */
+function hostProbes({ hostProc, hostPid, log }: AttachOptions, owned: DisposableStack): Probes | undefined {
+  try {
+    return owned.use(new Probes(hostProc, hostPid));
+  } catch (error) {
+    log(
+      "the node's own network namespace can't be looked into: what comes from its addresses goes to the pods",
+      {
+        error: String(error),
+      },
+    );
+  }
+}
+
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  await Promise.race([promise, late.promise]);
+  clearTimeout(timer);
+}

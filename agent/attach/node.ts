@@ -1,0 +1,256 @@
+import { createHash } from "node:crypto";
+import type { RelayedRule, RelayMessage } from "../../wire/handover.ts";
+import { sleep } from "../../kube/backoff.ts";
+import { type Plan, plan, type PlannedPort } from "./plan.ts";
+import type { Probes } from "./probes.ts";
+import type { Relay } from "./relay_link.ts";
+import { SessionClock } from "./sessions.ts";
+import { entries, type Standing, statusToApply } from "./status.ts";
+import type { TakenPods } from "./taken_pods.ts";
+import type { ClusterView, Log } from "./view.ts";
+import { closeDescriptor } from "../../ffi/socket.ts";
+
+/** Milliseconds: changes that come together are taken together; looking for a sandbox that isn't there yet; looking after all. */
+const SOON_MS = 10;
+const SANDBOX_MS = 200;
+const LATEST_MS = 1_000;
+/** Milliseconds in which the status that was applied should have come back by the watch. */
+const APPLIED_MS = 5_000;
+const HOST_ADDRESSES_MS = 10_000;
+
+export interface NodeOptions {
+  readonly node: string;
+  readonly view: ClusterView;
+  readonly pods: TakenPods;
+  /** Undefined where the node's own namespace can't be looked into: what comes from its addresses goes to the pods. */
+  readonly probes: Probes | undefined;
+  readonly log: Log;
+  readonly clock?: SessionClock;
+}
+
+/**
+ * Keeps one node as the cluster says: takes pods over, steers what has a live session and a proven tunnel, says in
+ * the rules' status how that stands, deletes sessions that are over. Everything is derived anew each time from what is
+ * there, so that neither a missed change nor a restart of attach or relay leaves anything behind.
+ */
+export class Node implements Disposable {
+  readonly #options: NodeOptions;
+  readonly #clock: SessionClock;
+  readonly #listening = new DisposableStack();
+  readonly #writing = new Map<string, { readonly body: string; readonly at: number }>();
+  /** Sessions whose deletion was tried, and when. */
+  readonly #deleting = new Map<string, number>();
+  #relay: Relay | undefined;
+  /** Rules with a proven tunnel, as relay says. */
+  #proven: ReadonlySet<string> = new Set();
+  #toldRules = "";
+  #toldHost = "";
+  #hostAt = -Infinity;
+  #wake = new AbortController();
+
+  constructor(options: NodeOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? new SessionClock();
+    this.#listening.use(options.view.onChange(() => this.#wake.abort()));
+    this.#listening.use(options.view.onReturn(() => this.#clock.restart()));
+  }
+
+  /** A relay has come; what the one before had is void. */
+  relayCame(relay: Relay): void {
+    this.relayWent();
+    this.#relay = relay;
+    this.#wake.abort();
+  }
+
+  relayWent(): void {
+    this.#relay = undefined;
+    this.#proven = new Set();
+    [this.#toldRules, this.#toldHost] = ["", ""];
+    this.#options.pods[Symbol.dispose]();
+    this.#wake.abort();
+  }
+
+  /** What relay asks or tells. */
+  tell(message: Exclude<RelayMessage, { tell: "hello" }>, relay: Relay): void {
+    if (relay !== this.#relay) return;
+    switch (message.tell) {
+      case "live":
+        this.#proven = new Set(message.rules);
+        return this.#wake.abort();
+      case "need":
+        return this.#giveSockets(message.uid, message.family, message.count, relay);
+      case "whose":
+        return void relay.send({ tell: "caller", id: message.id, kubelet: this.#isKubelet(message) });
+    }
+  }
+
+  /** Steers nothing new; connections that relay carries go on. */
+  leaveAll(): void {
+    this.#options.pods.leaveAll();
+  }
+
+  /** Runs until the signal. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      let again = LATEST_MS;
+      try {
+        again = this.#reconcile();
+      } catch (error) {
+        this.#options.log("a round of looking after the pods failed", { error: String(error) });
+      }
+      await sleep(again, AbortSignal.any([signal, this.#wake.signal]));
+      if (this.#wake.signal.aborted) await sleep(SOON_MS, signal);
+    }
+  }
+
+  /** Takes this node's entries out of every rule's status: for an end that isn't followed by another beginning soon. */
+  async withdraw(): Promise<void> {
+    const { view, node, log } = this.#options;
+    await Promise.all(
+      view.rules().map(async (watched) => {
+        const body = statusToApply(watched, node, []);
+        if (body) {
+          await view.applyStatus(watched, body).catch((error) =>
+            log("a status is left", { error: String(error) })
+          );
+        }
+      }),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#listening[Symbol.dispose]();
+    this.#options.pods[Symbol.dispose]();
+  }
+
+  /** One round; returns in how many milliseconds the next is due at the latest. */
+  #reconcile(): number {
+    const { view, pods, node } = this.#options;
+    this.#clock.observe(view.sessions().map(({ session }) => session));
+    const planned = plan({
+      rules: view.rules().map(({ rule }) => rule).filter(({ namespace }) => view.known(namespace)),
+      sessions: this.#clock.alive(),
+      services: view.services(),
+      pods: view.pods(),
+      denied: view.denied(),
+      fingerprint,
+    });
+    let waits = false;
+    if (this.#relay) {
+      this.#tellRules(planned, this.#relay);
+      this.#tellHost(this.#relay);
+      const all = new Map(view.pods().map((pod) => [pod.uid, pod]));
+      waits = pods.reconcile(planned.pods, all, this.#relay, (rule) => this.#proven.has(rule));
+    }
+    this.#writeStatus(entries(planned, node, (uid, port) => this.#standing(uid, port)));
+    this.#deleteSessions();
+    return Math.min(waits ? SANDBOX_MS : LATEST_MS, (this.#clock.untilNext() ?? Infinity) + 1);
+  }
+
+  #standing(uid: string, { port, rule }: PlannedPort): Standing {
+    const waiting = (reason: string): Standing => ({ state: "waiting", reason });
+    if (!this.#relay) return waiting("the node agent's relay isn't there");
+    const taken = this.#options.pods.get(uid);
+    if (!taken) return waiting(this.#options.pods.trouble(uid) ?? "the pod is about to be taken over");
+    if (taken.steered.has(port)) return { state: "ready" };
+    return waiting(`no tunnel of ${rule.user}'s session has come to this node yet`);
+  }
+
+  /** Relay has to know all rules that concern this node, for the key proofs. */
+  #tellRules(planned: Plan, relay: Relay): void {
+    const sessions = this.#clock.alive();
+    const rules = new Map<string, RelayedRule>();
+    for (const { ports } of planned.pods.values()) {
+      for (const { rule } of ports) {
+        const session = sessions.get(rule.session.uid);
+        if (!session) continue;
+        const { publicKey, uid } = session;
+        rules.set(rule.uid, { uid: rule.uid, port: rule.port, session: uid, publicKey });
+      }
+    }
+    const list = [...rules.values()].sort((a, b) => a.uid < b.uid ? -1 : 1);
+    const told = JSON.stringify(list);
+    if (told === this.#toldRules) return;
+    if (relay.send({ tell: "rules", rules: list })) this.#toldRules = told;
+  }
+
+  #tellHost(relay: Relay): void {
+    const now = performance.now();
+    if (now - this.#hostAt < HOST_ADDRESSES_MS && this.#toldHost !== "") return;
+    this.#hostAt = now;
+    const addresses = this.#options.probes?.addresses() ?? [];
+    const told = addresses.join() || "none";
+    if (told !== this.#toldHost && relay.send({ tell: "host", addresses })) this.#toldHost = told;
+  }
+
+  #isKubelet({ caller, destination }: { caller: string; destination: string }): boolean {
+    const { probes, log } = this.#options;
+    try {
+      return probes?.isKubelet(caller, destination) ?? true;
+    } catch (error) {
+      log("a connection from the node couldn't be looked up: it goes to the pod", { error: String(error) });
+      return true;
+    }
+  }
+
+  #giveSockets(uid: string, family: 4 | 6, count: number, relay: Relay): void {
+    const taken = this.#options.pods.get(uid);
+    if (!taken) return;
+    try {
+      const fds = taken.sockets(family, count);
+      relay.send({ tell: "sockets", uid, family }, fds);
+      for (const fd of fds) closeDescriptor(fd);
+    } catch (error) {
+      this.#options.log("no sockets could be made in a pod", { pod: taken.pod.name, error: String(error) });
+    }
+  }
+
+  #writeStatus(mine: ReturnType<typeof entries>): void {
+    const { view, node, log } = this.#options;
+    const now = performance.now();
+    const rules = view.rules();
+    const there = new Set(rules.map(({ rule }) => rule.uid));
+    for (const uid of this.#writing.keys()) if (!there.has(uid)) this.#writing.delete(uid);
+    for (const watched of rules) {
+      const { uid, name, deleting } = watched.rule;
+      const body = statusToApply(watched, node, mine.get(uid) ?? []);
+      if (!body || deleting) continue;
+      const text = JSON.stringify(body);
+      const before = this.#writing.get(uid);
+      if (before && before.body === text && now - before.at < APPLIED_MS) continue;
+      this.#writing.set(uid, { body: text, at: now });
+      view.applyStatus(watched, body).catch((error) => {
+        log("a rule's status couldn't be written", { rule: name, error: String(error) });
+      });
+    }
+  }
+
+  /** Sessions that are over go; every node tries, the first one does it. */
+  #deleteSessions(): void {
+    const { view, log } = this.#options;
+    const over = this.#clock.over();
+    const now = performance.now();
+    for (const uid of this.#deleting.keys()) if (!over.has(uid)) this.#deleting.delete(uid);
+    for (const watched of view.sessions()) {
+      const { uid, name, user } = watched.session;
+      if (!over.has(uid) || now - (this.#deleting.get(uid) ?? -Infinity) < APPLIED_MS) continue;
+      this.#deleting.set(uid, now);
+      view.deleteSession(watched).then(
+        (deleted) => {
+          if (deleted) log("a session that was not renewed in its time was deleted", { session: name, user });
+        },
+        (error) => log("a session that is over couldn't be deleted", { session: name, error: String(error) }),
+      );
+    }
+  }
+}
+
+/** SHA-256 of a session's public key (the SubjectPublicKeyInfo's bytes), hex. */
+export function fingerprint(publicKey: string): string | undefined {
+  try {
+    return createHash("sha256").update(Uint8Array.fromBase64(publicKey)).digest("hex");
+  } catch {
+    return undefined; // no base64
+  }
+}

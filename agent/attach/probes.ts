@@ -1,0 +1,65 @@
+import { findByName, holdsSocket } from "../../ffi/pod_proc.ts";
+import { Netns } from "../../ffi/netns.ts";
+import { addressesOf } from "../../ffi/netns_addresses.ts";
+import { SockDiag } from "../../ffi/sock_diag.ts";
+import { parseEndpoint } from "../../wire/address.ts";
+
+/** What the process is called that runs the kubelet: itself, or one program of a distribution (`comm`, 15 characters). */
+const kubelets = new Set(["kubelet", "kubelite", "k3s-server", "k3s-agent", "k3s"]);
+/** Milliseconds for which the kubelet's process ids are taken as known. */
+const KNOWN_MS = 10_000;
+
+/**
+ * Tells the kubelet's probes from NodePort traffic. Both come to a pod from addresses of the node's own network
+ * namespace, but only a probe's connection has its other end there, a socket in a file of the kubelet's; forwarded
+ * traffic has none at all. A probe that only connects has often closed its socket before anyone looks: what has a
+ * socket that is nobody's any more counts as a probe, since nobody waits for an answer on it.
+ */
+export class Probes implements Disposable {
+  readonly #hostProc: string;
+  readonly #net: string;
+  readonly #diag: SockDiag;
+  /** Of the node's own network namespace. */
+  readonly inode: number;
+  #pids: number[] = [];
+  #known = -Infinity;
+
+  /**
+   * @param hostPid A process in the node's own network namespace: its first.
+   * @throws when that can't be entered.
+   */
+  constructor(hostProc: string, hostPid = 1) {
+    this.#hostProc = hostProc;
+    this.#net = `${hostProc}/${hostPid}/net`;
+    using host = new Netns(`${hostProc}/${hostPid}/ns/net`);
+    this.inode = host.inode;
+    this.#diag = host.run(() => new SockDiag());
+  }
+
+  /** The addresses of the node's own network namespace. */
+  addresses(): string[] {
+    return addressesOf(this.#net);
+  }
+
+  /** Whether a connection from a node's address is the kubelet's; both ends as "ADDRESS:PORT". */
+  isKubelet(caller: string, destination: string): boolean {
+    const [local, remote] = [parseEndpoint(caller), parseEndpoint(destination)];
+    const socket = local && remote && this.#diag.connection(local, remote);
+    if (!socket) return false;
+    if (socket.inode === 0) return true;
+    return this.#kubelets().some((pid) => holdsSocket(this.#hostProc, pid, socket.inode));
+  }
+
+  [Symbol.dispose](): void {
+    this.#diag[Symbol.dispose]();
+  }
+
+  #kubelets(): number[] {
+    const now = performance.now();
+    if (now - this.#known > KNOWN_MS) {
+      this.#pids = findByName(this.#hostProc, kubelets);
+      this.#known = now;
+    }
+    return this.#pids;
+  }
+}

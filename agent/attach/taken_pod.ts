@@ -1,0 +1,170 @@
+import { listenOnLoopback, unconnectedSockets } from "../../ffi/pod_sockets.ts";
+import { type Candidate, Sandbox } from "../../ffi/pod_proc.ts";
+import type { Libbpf } from "../../ffi/libbpf.ts";
+import { closeDescriptor } from "../../ffi/socket.ts";
+import { type DiagSocket, SockDiag } from "../../ffi/sock_diag.ts";
+import type { Pod } from "../../kube/objects.ts";
+import { parseAddress } from "../../wire/address.ts";
+import { Steering } from "./steering.ts";
+
+/** What taking pods over needs, the same for all of a node. */
+export interface TakeOver {
+  readonly hostProc: string;
+  readonly libbpf: Libbpf;
+  /** bpf/intercept.bpf.o */
+  readonly object: Uint8Array<ArrayBuffer>;
+  readonly workers: number;
+  /** Whose the sockets are that relay accepts. */
+  readonly relayUid: number;
+}
+
+/** A listening socket made in a pod, until it's handed to relay. */
+export interface MadeListener {
+  readonly family: 4 | 6;
+  readonly worker: number;
+  readonly fd: number;
+}
+
+/**
+ * A pod that is taken over: its network namespace, held open, and the program in it. Ports are steered one by one, so
+ * the pod goes on answering until something says otherwise.
+ */
+export class TakenPod implements Disposable {
+  readonly pod: Pod;
+  readonly #sandbox: Sandbox;
+  readonly #steering: Steering;
+  readonly #diag: SockDiag;
+  readonly #relayUid: number;
+  readonly #steered = new Set<number>();
+  readonly #owned: Disposable;
+  #listeners: MadeListener[] = [];
+
+  /**
+   * @param others Inodes of network namespaces that are not this pod's: the host's, ours, other pods'.
+   * @throws when the process isn't the pod's, the namespace hasn't the pod's address, or the kernel refuses.
+   */
+  constructor(pod: Pod, candidate: Candidate, others: ReadonlySet<number>, how: TakeOver) {
+    using owned = new DisposableStack();
+    this.pod = pod;
+    this.#relayUid = how.relayUid;
+    this.#sandbox = owned.use(new Sandbox(how.hostProc, pod.uid, candidate, others));
+    this.check(pod);
+    const { netns } = this.#sandbox;
+    this.#steering = owned.use(new Steering(how.libbpf, how.object, netns.fd, how.workers));
+    owned.defer(() => this.handedOver());
+    this.#diag = owned.use(netns.run(() => {
+      this.#makeListeners(pod, how.workers);
+      return new SockDiag();
+    }));
+    for (const { family, worker, fd } of this.#listeners) this.#steering.listen(family, worker, fd);
+    this.#owned = owned.move();
+  }
+
+  /** Tells it from every other network namespace. */
+  get inode(): number {
+    return this.#sandbox.netns.inode;
+  }
+
+  /** Whether the process that it was found by is still there. */
+  get alive(): boolean {
+    return this.#sandbox.alive;
+  }
+
+  get families(): (4 | 6)[] {
+    return [...new Set(this.#listeners.map(({ family }) => family))];
+  }
+
+  /** For relay: the beat map and, for each worker and family, the listener. */
+  get descriptors(): number[] {
+    return [this.#steering.beats, ...this.#listeners.map(({ fd }) => fd)];
+  }
+
+  /** Ports whose new connections are steered now. */
+  get steered(): ReadonlySet<number> {
+    return this.#steered;
+  }
+
+  /**
+   * Checks that this is the pod's own namespace, as far as its addresses are known yet.
+   * @throws when it lacks one.
+   */
+  check(pod: Pod): void {
+    if (pod.podIPs.length === 0) return;
+    const found = new Set(this.#sandbox.addresses());
+    const missing = pod.podIPs.find((ip) => !found.has(parseAddress(ip)?.text ?? ip));
+    if (missing) {
+      throw new Error(`the network namespace of pod ${pod.name} hasn't the pod's address ${missing}`);
+    }
+  }
+
+  /** Closes our copies of the listeners: when relay's copy goes too, nothing is steered any more. */
+  handedOver(): void {
+    for (const { fd } of this.#listeners.splice(0)) closeDescriptor(fd);
+  }
+
+  /** Sockets with which relay can dial the application; the caller closes them once they're sent. */
+  sockets(family: 4 | 6, count: number): number[] {
+    return this.#sandbox.netns.run(() => unconnectedSockets(family, count));
+  }
+
+  /**
+   * Steers exactly these ports. Connections that are open when a port begins are closed, once: callers that keep
+   * theirs would stay where they were. Says what could not be closed, if anything.
+   * @throws {BpfError}
+   */
+  steer(ports: ReadonlySet<number>): Error | undefined {
+    for (const port of this.#steered) {
+      if (ports.has(port)) continue;
+      this.#steering.leave(port);
+      this.#steered.delete(port);
+    }
+    let failed: Error | undefined;
+    for (const port of ports) {
+      if (this.#steered.has(port)) continue;
+      const before = new Set(this.#diag.connectionsTo(port).map(({ cookie }) => cookie));
+      this.#steering.steer(port);
+      this.#steered.add(port);
+      try {
+        const open = this.#diag.connectionsTo(port).filter((socket) => this.#isOld(socket, before));
+        this.#diag.destroy(open);
+      } catch (error) {
+        failed = error instanceof Error ? error : new Error(String(error));
+      }
+    }
+    return failed;
+  }
+
+  [Symbol.dispose](): void {
+    this.#owned[Symbol.dispose]();
+  }
+
+  /**
+   * Whether a connection to a port that has just begun to be steered is from before. What came between looking and
+   * steering isn't in `before`, but has been accepted by another than relay; what nobody has accepted yet may be
+   * relay's, and is left.
+   */
+  #isOld(socket: DiagSocket, before: ReadonlySet<bigint>): boolean {
+    const { local, remote } = socket;
+    const inside = remote.address.text === local.address.text || isLoopback(remote.address.text);
+    if (inside) return false;
+    return before.has(socket.cookie) || (socket.inode !== 0 && socket.uid !== this.#relayUid);
+  }
+
+  #makeListeners(pod: Pod, workers: number): void {
+    const avoid = new Set(pod.containerPorts.map(({ port }) => port));
+    for (const family of [4, 6] as const) {
+      for (let worker = 0; worker < workers; worker++) {
+        const made = listenOnLoopback(family, avoid);
+        if (!made) break;
+        avoid.add(made.port);
+        this.#listeners.push({ family, worker, fd: made.fd });
+      }
+    }
+    if (this.#listeners.length === 0) throw new Error("the pod's network namespace has no loopback");
+  }
+}
+
+/** From inside the pod; not so 127.0.0.6, an Istio sidecar that hands over what came from outside. */
+function isLoopback(address: string): boolean {
+  return address === "::1" || (address.startsWith("127.") && address !== "127.0.0.6");
+}

@@ -1,0 +1,156 @@
+import { type Candidate, findPods } from "../../ffi/pod_proc.ts";
+import type { Pod } from "../../kube/objects.ts";
+import type { PlannedPod } from "./plan.ts";
+import { TakenPod, type TakeOver } from "./taken_pod.ts";
+import type { Relay } from "./relay_link.ts";
+import type { Log } from "./view.ts";
+
+/** The pods of this node that are taken over for the relay that is there, and why others aren't. */
+export class TakenPods implements Disposable {
+  readonly #how: TakeOver;
+  readonly #others: ReadonlySet<number>;
+  readonly #log: Log;
+  readonly #taken = new Map<string, TakenPod>();
+  readonly #troubles = new Map<string, string>();
+  /** What relay was told last of each pod's ports. */
+  readonly #told = new Map<string, string>();
+
+  /** @param others Inodes of network namespaces that are no pod's to take: the host's and our own. */
+  constructor(how: TakeOver, others: ReadonlySet<number>, log: Log) {
+    this.#how = how;
+    this.#others = others;
+    this.#log = log;
+  }
+
+  get(uid: string): TakenPod | undefined {
+    return this.#taken.get(uid);
+  }
+
+  /** Why a pod isn't taken over yet. */
+  trouble(uid: string): string | undefined {
+    return this.#troubles.get(uid);
+  }
+
+  /**
+   * Brings what is taken to what is planned, and tells relay.
+   * @param all This node's pods: one that is being deleted is kept, without ports, until its sandbox is gone.
+   * @param mayGo Whether a rule's connections may go to relay now.
+   * @returns Whether pods are missing whose sandbox isn't there yet: to be tried again soon.
+   */
+  reconcile(
+    planned: ReadonlyMap<string, PlannedPod>,
+    all: ReadonlyMap<string, Pod>,
+    relay: Relay,
+    mayGo: (rule: string) => boolean,
+  ): boolean {
+    for (const [uid, taken] of this.#taken) {
+      const pod = all.get(uid);
+      const stays = pod !== undefined && taken.alive &&
+        (planned.has(uid) || pod.deletionTimestamp !== undefined);
+      if (!stays || !this.#isStillRight(taken, pod)) this.#release(uid, relay);
+    }
+    const missing = new Set([...planned.keys()].filter((uid) => !this.#taken.has(uid)));
+    if (missing.size > 0) this.#take(missing, planned, relay);
+    for (const [uid, taken] of this.#taken) this.#steer(uid, taken, planned.get(uid), relay, mayGo);
+    for (const uid of this.#troubles.keys()) if (!planned.has(uid)) this.#troubles.delete(uid);
+    return [...missing].some((uid) => !this.#taken.has(uid));
+  }
+
+  /** Steers nothing new; what is open goes on. */
+  leaveAll(): void {
+    for (const taken of this.#taken.values()) taken.steer(new Set());
+  }
+
+  /** Leaves all pods alone; relay, if it is there, isn't told: it's gone, or will be. */
+  [Symbol.dispose](): void {
+    for (const taken of this.#taken.values()) taken[Symbol.dispose]();
+    this.#taken.clear();
+    this.#told.clear();
+    this.#troubles.clear();
+  }
+
+  #isStillRight(taken: TakenPod, pod: Pod): boolean {
+    try {
+      taken.check(pod); // its address may only be known now
+      return true;
+    } catch (error) {
+      this.#log("a pod is left alone again", { pod: pod.name, error: String(error) });
+      return false;
+    }
+  }
+
+  #release(uid: string, relay: Relay): void {
+    this.#taken.get(uid)?.[Symbol.dispose]();
+    this.#taken.delete(uid);
+    this.#told.delete(uid);
+    relay.send({ tell: "gone", uid });
+  }
+
+  #take(missing: ReadonlySet<string>, planned: ReadonlyMap<string, PlannedPod>, relay: Relay): void {
+    const found = findPods(this.#how.hostProc, missing);
+    for (const uid of missing) {
+      const plan = planned.get(uid);
+      if (!plan) continue;
+      const taken = this.#tryCandidates(plan.pod, found.get(uid) ?? []);
+      if (!taken) continue;
+      this.#troubles.delete(uid);
+      this.#taken.set(uid, taken);
+      this.#handOver(taken, plan, relay);
+    }
+  }
+
+  #tryCandidates(pod: Pod, candidates: readonly Candidate[]): TakenPod | undefined {
+    const others = new Set([...this.#others, ...[...this.#taken.values()].map(({ inode }) => inode)]);
+    if (candidates.length === 0) this.#troubles.set(pod.uid, "the pod's sandbox isn't there yet");
+    for (const candidate of candidates) {
+      try {
+        return new TakenPod(pod, candidate, others, this.#how);
+      } catch (error) {
+        const trouble = error instanceof Error ? error.message : String(error);
+        if (this.#troubles.get(pod.uid) !== trouble) {
+          this.#log("a pod can't be taken over", { pod: pod.name, namespace: pod.namespace, error: trouble });
+        }
+        this.#troubles.set(pod.uid, trouble);
+      }
+    }
+  }
+
+  #handOver(taken: TakenPod, { pod, ports }: PlannedPod, relay: Relay): void {
+    const steered = ports.map(({ port, rule }) => ({ port, rule: rule.uid }));
+    relay.send({
+      tell: "pod",
+      uid: pod.uid,
+      pod: `${pod.namespace}/${pod.name}`,
+      addresses: pod.podIPs,
+      workers: this.#how.workers,
+      families: taken.families,
+      ports: steered,
+    }, taken.descriptors);
+    taken.handedOver();
+    this.#told.set(pod.uid, JSON.stringify(steered));
+  }
+
+  #steer(
+    uid: string,
+    taken: TakenPod,
+    plan: PlannedPod | undefined,
+    relay: Relay,
+    mayGo: (rule: string) => boolean,
+  ): void {
+    const ports = (plan?.ports ?? []).map(({ port, rule }) => ({ port, rule: rule.uid }));
+    const told = JSON.stringify(ports);
+    // Relay first: a connection that comes at once has its rule.
+    if (this.#told.get(uid) !== told) {
+      relay.send({ tell: "ports", uid, ports });
+      this.#told.set(uid, told);
+    }
+    const live = ports.filter(({ rule }) => mayGo(rule)).map(({ port }) => port);
+    const failed = taken.steer(new Set(live));
+    if (failed) {
+      this.#log("open connections to an intercepted port couldn't be closed: they stay with the pod", {
+        pod: taken.pod.name,
+        error: failed.message,
+      });
+    }
+  }
+}
