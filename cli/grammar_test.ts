@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { parse } from "./cli.ts";
+import { commands } from "./grammar.ts";
+
+const nowhere = {
+  release: "0.1.0",
+  stdout: { isTerminal: false, columns: () => undefined, write: () => {} },
+};
+
+/** A line as a shell splits it, with double quotes. */
+function split(line: string): string[] {
+  const words = (line.match(/"[^"]*"|[^ ]+/g) ?? []).map((word) => word.replace(/^"|"$/g, ""));
+  assert.equal(words.shift(), "pmz");
+  return words;
+}
+
+/** The command that a line means, and those of its options that say something. */
+function understood(line: string): Record<string, unknown> {
+  const invocation = parse(split(line), nowhere);
+  assert.ok(invocation, line);
+  const options = Object.entries(invocation.options as Record<string, unknown>).filter(([, value]) =>
+    value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0)
+  );
+  return { words: invocation.words, ...Object.fromEntries(options) };
+}
+
+Deno.test("every example that --help shows is understood, as the command whose help it is", () => {
+  let examples = 0;
+  for (const { words, examples: shown } of commands) {
+    assert.notEqual(shown.length, 0, words);
+    for (const [line] of shown) {
+      const { words: meant } = understood(line);
+      const same = { connect: "up", disconnect: "down", stop: "down" }[words] ?? words;
+      assert.equal(meant, same, line);
+      examples++;
+    }
+  }
+  assert.ok(examples > 40);
+});
+
+Deno.test("every command has help that shows its examples", () => {
+  for (const { words, examples } of commands) {
+    let help = "";
+    const stdout = { ...nowhere.stdout, write: (text: string) => void (help += text) };
+    assert.equal(parse([...words.split(" "), "--help"], { ...nowhere, stdout }), undefined);
+    assert.match(help, new RegExp(`Usage: pmz ${words}`));
+    for (const [line] of examples) assert.ok(help.includes(`  ${line}`), `${words}: ${line}`);
+  }
+});
+
+Deno.test("up takes contexts, a namespace, a proxy with or without its port, and images", () => {
+  assert.deepEqual(understood("pmz up"), { words: "up" });
+  assert.deepEqual(understood("pmz up --context a --context=b -n shop"), {
+    words: "up",
+    contexts: ["a", "b"],
+    namespace: "shop",
+  });
+  assert.deepEqual(understood("pmz up --proxy --yes"), { words: "up", proxy: true, yes: true });
+  assert.deepEqual(understood("pmz up --proxy=1090"), { words: "up", proxy: 1090 });
+  assert.deepEqual(understood("pmz up --base-image b --agent-image a"), {
+    words: "up",
+    baseImage: "b",
+    agentImage: "a",
+  });
+});
+
+Deno.test("an intercept has the same meaning in our words and in the original's", () => {
+  const meant = {
+    service: { service: "echo", namespace: "shop" },
+    local: { host: "127.0.0.1", local: 8081, port: "80" },
+  };
+  assert.deepEqual(understood("pmz intercept echo.shop 8081:80"), { words: "intercept", ...meant });
+  assert.deepEqual(understood("pmz intercept add -s echo.shop -p 8081:80"), {
+    words: "intercept add",
+    ...meant,
+  });
+  const apart = { ...meant, service: { service: "echo" }, namespace: "shop" };
+  assert.deepEqual(understood("pmz intercept echo 8081:80 -n shop"), { words: "intercept", ...apart });
+  assert.deepEqual(understood("pmz intercept add --service echo --namespace shop --port 8081:80"), {
+    words: "intercept add",
+    ...apart,
+  });
+});
+
+Deno.test("intercept list is the list, and a Service called list needs its namespace", () => {
+  assert.equal(understood("pmz intercept list").words, "intercept list");
+  assert.deepEqual(understood("pmz intercept list.default 8081").service, {
+    service: "list",
+    namespace: "default",
+  });
+  assert.throws(() => understood("pmz intercept list 8081"), /pmz intercept list\.default 8081/);
+});
+
+Deno.test("leave names a Service, its port, or all", () => {
+  assert.deepEqual(understood("pmz leave echo.shop:80"), {
+    words: "leave",
+    which: { service: { service: "echo", namespace: "shop", port: "80" } },
+  });
+  assert.deepEqual(understood("pmz leave --all"), { words: "leave", which: { all: true } });
+  assert.deepEqual(understood("pmz intercept delete -s echo"), {
+    words: "intercept delete",
+    service: { service: "echo" },
+  });
+  assert.throws(() => understood("pmz leave"));
+  assert.throws(() => understood("pmz leave echo --all"));
+});
+
+Deno.test("domains are added and removed in our words and in the original's", () => {
+  const meant = { domain: "www.dns.com", service: { service: "echo" }, namespace: "default" };
+  assert.deepEqual(understood("pmz dns add www.dns.com echo -n default"), { words: "dns add", ...meant });
+  assert.deepEqual(understood("pmz dns add --domain www.dns.com --service echo --namespace default"), {
+    words: "dns add",
+    ...meant,
+  });
+  assert.deepEqual(understood("pmz dns add -d www.dns.com -s echo -n default"), {
+    words: "dns add",
+    ...meant,
+  });
+  assert.deepEqual(understood("pmz dns remove www.dns.com"), { words: "dns remove", domain: "www.dns.com" });
+  assert.deepEqual(understood("pmz dns remove --domain www.dns.com"), {
+    words: "dns remove",
+    domain: "www.dns.com",
+  });
+});
+
+Deno.test("the words of the original's README are all understood", () => {
+  for (
+    const line of [
+      "pmz run --interface eth0",
+      "pmz run -i eth0",
+      "pmz agent deploy",
+      "pmz agent deploy -n default",
+      "pmz agent delete",
+      "pmz connect",
+      "pmz disconnect",
+      "pmz stop",
+      "pmz dns list",
+      "pmz dns add --domain www.dns.com --service echo --namespace default",
+      "pmz dns remove --domain www.dns.com",
+      "pmz intercept add -s echo -p 8081:80",
+      "pmz intercept add -s echo -n default -p 8081:80",
+      "pmz intercept list",
+      "pmz intercept delete -s echo",
+    ]
+  ) understood(line);
+});
+
+Deno.test("what makes no sense is refused with one line and the help that fits", () => {
+  const refused = (line: string) => {
+    try {
+      parse(split(line), nowhere);
+    } catch (error) {
+      const { message, failure } = error as Error & { failure: { code: string; hint: string } };
+      assert.equal(failure.code, "usage");
+      assert.ok(!message.includes("\n"));
+      return [message, failure.hint];
+    }
+    throw new Error(`${line} was understood`);
+  };
+  assert.deepEqual(refused("pmz ups"), [
+    "Unexpected option or subcommand: `ups`. Did you mean `up`?",
+    "pmz --help",
+  ]);
+  assert.deepEqual(refused("pmz dns"), ['"pmz dns" needs a word more: add, list, remove', "pmz dns --help"]);
+  assert.deepEqual(refused("pmz intercept"), [
+    '"pmz intercept" is not complete, or has too much',
+    "pmz intercept --help",
+  ]);
+  assert.equal(refused("pmz up --proxy=99999")[1], "pmz up --help");
+  assert.equal(refused("pmz up -o xml")[1], "pmz up --help");
+  assert.equal(refused("pmz dns add a_b..c echo")[1], "pmz dns add --help");
+  assert.ok(!refused("pmz up \x1b[31m")[0]?.includes("\x1b"));
+});
