@@ -103,7 +103,7 @@ Deno.test("tokens, passwords, impersonation, proxies and unchecked certificates 
 
 Deno.test("an exec plugin is told the protocol's version, and run again when its token ran out or was refused", async () => {
   using home = folder();
-  const plugin = home.write(
+  home.write(
     "plugin",
     `#!/bin/sh
 echo run >> "$LOG"
@@ -118,7 +118,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
   const log = `${home.path}/log`;
   const exec = {
     apiVersion: "client.authentication.k8s.io/v1",
-    command: plugin,
+    command: "./plugin",
     env: [{ name: "LOG", value: log }],
     provideClusterInfo: true,
   };
@@ -130,6 +130,8 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
   assert.equal((await cluster.access()).headers.authorization, "Bearer token-2", "the first had expired");
   assert.equal((await cluster.access()).headers.authorization, "Bearer token-2", "the second holds");
   assert.equal((await cluster.access({ renew: true })).headers.authorization, "Bearer token-3");
+  const together = await Promise.all([1, 2, 3].map(() => cluster.access({ renew: true })));
+  assert.deepEqual(together.map(({ headers }) => headers.authorization), Array(3).fill("Bearer token-4"));
   assert.deepEqual(JSON.parse(Deno.readTextFileSync(`${log}.info`)), {
     apiVersion: "client.authentication.k8s.io/v1",
     kind: "ExecCredential",

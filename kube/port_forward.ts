@@ -236,7 +236,8 @@ export class PortForward implements AbortableTransport {
   }
 
   #broken(cause: unknown): Error {
-    const message = cause instanceof Error ? cause.message : String(cause);
+    // rustls ends what it says with the address of a page about it.
+    const message = (cause instanceof Error ? cause.message : String(cause)).replace(/: https:\/\/\S+$/, "");
     this.#failure ??= new PortForwardError(`The port-forward broke (${this.#what}): ${message}`, { cause });
     this.#forget();
     closeQuietly(this.#connection);

@@ -1,6 +1,6 @@
 /**
- * Cancellation that can't get lost. `AbortSignal.any` holds on to its parts weakly, and a signal made of several such signals was seen to be
- * collected before it fired; here plain listeners hold what they wake, until they are taken off.
+ * Cancellation that can't get lost. A fetch that was given `AbortSignal.any([AbortSignal.any([outer, a]), b])` isn't ended by `outer` any more once
+ * the garbage collector has run (Deno 2.9.6); here plain listeners hold what they wake, until they are taken off.
  */
 
 /** Aborts `controller` with the reason of `outer`, as long as this isn't disposed of. */

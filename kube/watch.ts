@@ -61,16 +61,10 @@ export interface Watched<T> extends AsyncDisposable {
  * Lists the objects of a kind and follows their changes, through lost connections and forgotten versions.
  *
  * @example
- * ```ts
- * import { watch } from "./watch.ts";
- * import { parseService } from "./objects.ts";
- * import { resources } from "./resources.ts";
- * import type { Api } from "./api.ts";
- * async function show(api: Api) {
- *   await using services = watch(api, resources.services, { namespace: "default", parse: parseService });
- *   await services.ready;
- *   for (const [key, service] of services.items) console.log(key, service.clusterIPs);
- * }
+ * ```ts ignore
+ * await using services = watch(api, resources.services, { namespace: "default", parse: parseService });
+ * await services.ready;
+ * for (const [key, service] of services.items) console.log(key, service.clusterIPs);
  * ```
  */
 export function watch<T>(api: Api, resource: Resource, options: WatchOptions<T>): Watched<T> {
@@ -82,6 +76,8 @@ class Watcher<T> implements Watched<T> {
   readonly #resource: Resource;
   readonly #options: WatchOptions<T>;
   readonly #items = new Map<string, T>();
+  /** The resourceVersion of each item, to tell what a new list doesn't change. */
+  readonly #versions = new Map<string, unknown>();
   readonly #left = new Set<string>();
   readonly #changed = new Set<(change: Change<T>) => void>();
   readonly #stated = new Set<(state: WatchState, error: Error | undefined) => void>();
@@ -173,7 +169,7 @@ class Watcher<T> implements Watched<T> {
     const gone = new Set(this.#items.keys());
     this.#left.clear();
     for (const raw of items) {
-      const key = this.#put(raw);
+      const key = this.#isKnown(raw) ? keyOf(metadataOf(raw)) : this.#put(raw);
       if (key !== undefined) gone.delete(key);
     }
     for (const key of gone) this.#remove(key);
@@ -207,6 +203,12 @@ class Watcher<T> implements Watched<T> {
     }
   }
 
+  #isKnown(raw: unknown): boolean {
+    const metadata = metadataOf(raw);
+    const { resourceVersion } = metadata;
+    return resourceVersion !== undefined && this.#versions.get(keyOf(metadata)) === resourceVersion;
+  }
+
   #put(raw: unknown): string | undefined {
     const key = keyOf(metadataOf(raw));
     let item: T;
@@ -234,6 +236,7 @@ class Watcher<T> implements Watched<T> {
     }
     this.#left.delete(key);
     this.#items.set(key, item);
+    this.#versions.set(key, metadataOf(raw).resourceVersion);
     this.#tell(this.#changed, { kind: known ? "modified" : "added", key, item });
     return key;
   }
@@ -243,6 +246,7 @@ class Watcher<T> implements Watched<T> {
     const item = this.#items.get(key);
     if (item === undefined && !this.#items.has(key)) return;
     this.#items.delete(key);
+    this.#versions.delete(key);
     this.#tell(this.#changed, { kind: "deleted", key, item: item as T });
   }
 

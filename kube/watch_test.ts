@@ -83,8 +83,8 @@ for (const how of ["as an event", "as an answer"]) {
     await using server = fakeServer((_, url) => {
       if (!url.searchParams.has("watch")) {
         return ++lists === 1
-          ? listOf("1", thing("a", 1), thing("b", 1))
-          : listOf("50", thing("b", 2), thing("c", 3));
+          ? listOf("1", thing("a", 1), thing("b", 1), thing("same", 1))
+          : listOf("50", thing("b", 2, "40"), thing("c", 3), thing("same", 1));
       }
       if (++watches > 1) return new Response(last.body);
       if (how === "as an answer") return json(410, status(410, "Expired", "too old resource version"));
@@ -222,6 +222,29 @@ Deno.test("a line that is no event ends that connection only", async () => {
   using api = new Api(server.source);
   await using things = watch(api, resources.services, quick);
   await until("second watch", () => watches === 2 && things.state === "live");
+});
+
+Deno.test("a line without an end doesn't fill the memory", async () => {
+  let watches = 0;
+  const last = new Events();
+  const chunk = new Uint8Array(1 << 20).fill(120);
+  let sent = 0;
+  await using server = fakeServer((_, url) => {
+    if (!url.searchParams.has("watch")) return listOf("1");
+    if (++watches > 1) return new Response(last.body);
+    return new Response(
+      new ReadableStream({
+        pull(controller) {
+          sent += chunk.length;
+          controller.enqueue(chunk);
+        },
+      }),
+    );
+  });
+  using api = new Api(server.source);
+  await using things = watch(api, resources.services, quick);
+  await until("second watch", () => watches === 2 && things.state === "live");
+  assert(sent < 64 << 20, `${sent} bytes`);
 });
 
 Deno.test("an event cut into pieces anywhere is read as one", async () => {
