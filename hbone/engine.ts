@@ -26,6 +26,7 @@ import { Pings } from "./pings.ts";
 import { BufferPool, type Segment } from "./pool.ts";
 import { SendQueue } from "./send_queue.ts";
 import { decodeSettings, INITIAL_SETTINGS, type Settings } from "./settings.ts";
+import { StallWatch } from "./stall.ts";
 import type { Stream } from "./stream.ts";
 import { type StreamHost, StreamState } from "./stream_state.ts";
 import { StreamTable } from "./stream_table.ts";
@@ -62,8 +63,8 @@ export class Engine implements FrameSink, StreamHost {
   readonly #decoder: Decoder;
   readonly #blocks: HeaderBlocks;
   readonly #patience: Patience;
+  readonly #stall: StallWatch;
   #settingsCame = false;
-  #stallTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     transport: Transport,
@@ -86,6 +87,7 @@ export class Engine implements FrameSink, StreamHost {
     this.#decoder = new Decoder(ours.headerTableSize, limits);
     this.#blocks = new HeaderBlocks(limits);
     this.#patience = new Patience(limits);
+    this.#stall = new StallWatch(this.window, this.streams, limits.stallMs);
   }
 
   /** Sends what comes before everything else (RFC 9113 §3.4). */
@@ -98,7 +100,7 @@ export class Engine implements FrameSink, StreamHost {
   /** The connection is over: every stream breaks, what comes is thrown away. */
   stop(error: Error): void {
     this.reader.discarding = true;
-    clearTimeout(this.#stallTimer);
+    this.#stall.stop();
     for (const stream of [...this.streams.open.values()]) stream.broke(error);
     this.pings.fail(error);
   }
@@ -136,7 +138,7 @@ export class Engine implements FrameSink, StreamHost {
 
   turn(): void {
     this.#creditConnection();
-    if (this.window.held) this.#watchStall();
+    this.#stall.check();
   }
 
   compact(): void {
@@ -384,23 +386,6 @@ export class Engine implements FrameSink, StreamHost {
     if (stream !== undefined) return stream.reset(error.code, error);
     this.writer.reset(id, error.code);
     this.streams.remember(id, true);
-  }
-
-  /**
-   * Streams that nobody reads hold all that may be buffered, and every other waits for them. That may pass; if it
-   * doesn't, those that hold the most are reset.
-   */
-  #watchStall(): void {
-    this.#stallTimer ??= setTimeout(() => {
-      this.#stallTimer = undefined;
-      if (!this.window.held) return;
-      const enough = this.#limits.buffered / 2;
-      const error = new Error("nobody read it, and the connection's buffers were full");
-      for (const stream of this.streams.byBuffered()) {
-        if (this.window.buffered <= enough) break;
-        stream.reset(ErrorCode.ENHANCE_YOUR_CALM, error);
-      }
-    }, this.#limits.stallMs);
   }
 
   #creditConnection(): void {

@@ -58,8 +58,9 @@ const LEAST_CREDIT = 16 * 1024;
  * Invariant: what is buffered and what may still come are together never more than the cap.
  */
 export class ConnectionWindow {
+  /** Bytes that all streams may buffer together. */
+  readonly cap: number;
   readonly #target: number;
-  readonly #cap: number;
   #available: number;
   #buffered = 0;
 
@@ -70,8 +71,8 @@ export class ConnectionWindow {
    */
   constructor(initial: number, target: number, cap: number) {
     this.#available = initial;
-    this.#cap = Math.max(cap, initial);
-    this.#target = Math.min(target, this.#cap);
+    this.cap = Math.max(cap, initial);
+    this.#target = Math.min(target, this.cap);
   }
 
   /** Bytes that came and nobody took yet. */
@@ -81,7 +82,7 @@ export class ConnectionWindow {
 
   /** The cap alone keeps the peer from sending. */
   get held(): boolean {
-    return this.#available < LEAST_CREDIT && this.#cap - this.#buffered - this.#available < LEAST_CREDIT;
+    return this.#available < LEAST_CREDIT && this.cap - this.#buffered - this.#available < LEAST_CREDIT;
   }
 
   /** Counts bytes that came and are kept; false when they are more than was announced. */
@@ -98,7 +99,7 @@ export class ConnectionWindow {
 
   /** The increment to announce now, or 0: a quarter of the target at a time, less where the cap is near. */
   credit(): number {
-    const most = Math.min(this.#target, this.#cap - this.#buffered);
+    const most = Math.min(this.#target, this.cap - this.#buffered);
     const increment = most - this.#available;
     const step = most < this.#target ? Math.min(LEAST_CREDIT, this.#target >>> 2) : this.#target >>> 2;
     if (increment <= 0 || increment < step) return 0;

@@ -118,27 +118,19 @@ export class FrameReader {
 
   /** Makes room for the next read: at the buffer's start if nobody holds it, behind what came, or in another buffer. */
   #makeRoom(busy: boolean): void {
-    const left = this.#have - this.#at;
     const segment = this.#segment;
-    if (segment.alone) {
-      if (left === 0) this.#at = this.#have = 0;
-      else if (this.#at > 0 && segment.bytes.length - this.#have < ROOM) {
-        segment.bytes.copyWithin(0, this.#at, this.#have);
-        this.#at = 0;
-        this.#have = left;
-      }
-    }
-    const need = left + this.#missing();
-    const size = Math.max(need + ROOM, busy ? LARGEST : QUIET);
-    const room = segment.bytes.length - this.#have;
-    const fits = room >= ROOM && segment.bytes.length - this.#at >= need;
-    if (
-      fits &&
-      !(segment.alone && left === 0 && (busy ? segment.bytes.length < LARGEST : segment.bytes.length > QUIET))
-    ) {
+    const left = this.#have - this.#at;
+    const size = busy ? LARGEST : QUIET;
+    if (segment.alone && left === 0 && segment.bytes.length === size) {
+      this.#at = this.#have = 0;
       return;
     }
-    const next = this.#newSegment(Math.min(size, Math.max(LARGEST, need)));
+    // The frame that has begun has to fit in one buffer.
+    const need = left + this.#missing();
+    const room = segment.bytes.length - this.#have;
+    const suits = !(segment.alone && left === 0);
+    if (suits && room >= ROOM && segment.bytes.length - this.#at >= need) return;
+    const next = this.#newSegment(Math.max(size, need + ROOM));
     next.bytes.set(segment.bytes.subarray(this.#at, this.#have));
     this.#segment = next;
     this.#at = 0;

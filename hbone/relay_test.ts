@@ -4,6 +4,7 @@ import { relay } from "./relay.ts";
 import {
   CONNECT,
   connected,
+  copy,
   pattern,
   readAll,
   readExactly,
@@ -25,11 +26,11 @@ async function tunnel() {
     over.push(relay(stream, far));
   });
   const stream = ends.client.open(CONNECT);
-  const near_ = relay(near, stream);
+  const relayed = relay(near, stream);
   return {
     app,
     service,
-    relayed: near_,
+    relayed,
     async [Symbol.asyncDispose]() {
       for (const socket of [app, service]) {
         try {
@@ -38,7 +39,7 @@ async function tunnel() {
           // Closed by the test.
         }
       }
-      await near_;
+      await relayed;
       await Promise.all(over);
       await ends[Symbol.asyncDispose]();
     },
@@ -117,4 +118,35 @@ Deno.test("a relay whose reader stops holds back the writer", async () => {
   const got = await readAll(ends.service);
   await writing;
   assert.equal(got.length, written);
+});
+
+Deno.test("a service that has said all and wants no more ends the relay cleanly, with all it said", async () => {
+  const [app, near] = memoryPair();
+  await using ends = connected(async (stream) => {
+    stream.respond([[":status", "200"]]);
+    await writeAll(stream, pattern(50_000));
+    stream.close();
+  });
+  const relayed = relay(near, ends.client.open(CONNECT));
+  assert.deepEqual(await readAll(app), pattern(50_000));
+  assert.equal((await relayed).error, undefined);
+});
+
+Deno.test("500 relays at once over one connection, each with its own bytes", async () => {
+  const over: Promise<unknown>[] = [];
+  await using ends = connected((stream) => {
+    const [far, service] = memoryPair();
+    stream.respond([[":status", "200"]]);
+    over.push(relay(stream, far), copy(service, service));
+  });
+  await Promise.all(Array.from({ length: 500 }, async (_, i) => {
+    const [app, near] = memoryPair();
+    over.push(relay(near, ends.client.open(CONNECT)));
+    const bytes = pattern(20_000 + i * 10, i + 1);
+    const sending = writeAll(app, bytes).then(() => app.closeWrite());
+    assert.deepEqual(await readAll(app), bytes);
+    await sending;
+  }));
+  await Promise.all(over);
+  assert.equal(ends.client.buffered + ends.server.buffered, 0);
 });

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { FRAME_HEADER, FrameType, readUint24, readUint31 } from "./frame.ts";
+import { memoryPair } from "./memory_transport.ts";
+import { BufferPool } from "./pool.ts";
+import { SendQueue } from "./send_queue.ts";
+import { pattern, readAll } from "./testing.ts";
+
+Deno.test("copied and lent frames come out in order and whole, however little a write takes", async () => {
+  const one = fc.record({
+    lent: fc.boolean(),
+    length: fc.integer({ min: 1, max: 16_384 }),
+    later: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(one, { maxLength: 40 }),
+      fc.integer({ min: 100, max: 100_000 }),
+      async (frames, most) => {
+        const [near, far] = memoryPair();
+        const transport = {
+          ...near,
+          read: near.read.bind(near),
+          closeWrite: near.closeWrite.bind(near),
+          close: near.close.bind(near),
+          write: (bytes: Uint8Array) => near.write(bytes.subarray(0, most)),
+        };
+        const queue = new SendQueue(transport, new BufferPool(), assert.fail);
+        const reading = readAll(far);
+        let lent = 0;
+        for (const [i, { lent: lend, length, later }] of frames.entries()) {
+          const bytes = new Uint8Array(FRAME_HEADER + length);
+          bytes.set(pattern(length, i + 1), FRAME_HEADER);
+          if (!lend) queue.data(i + 1, 0, bytes, FRAME_HEADER, bytes.length);
+          else {
+            lent++;
+            queue.lend(i + 1, 0, { bytes, start: 0, end: bytes.length, sent: () => lent-- });
+          }
+          // What was copied is ours again at once.
+          if (!lend) bytes.fill(0);
+          if (later) await undefined;
+        }
+        await queue.idle();
+        assert.equal(lent, 0);
+        near.close();
+        const wire = await reading;
+        let at = 0;
+        for (const [i, { length }] of frames.entries()) {
+          assert.deepEqual([readUint24(wire, at), wire[at + 3], readUint31(wire, at + 5)], [
+            length,
+            FrameType.DATA,
+            i + 1,
+          ]);
+          assert.deepEqual(
+            wire.subarray(at + FRAME_HEADER, at + FRAME_HEADER + length),
+            pattern(length, i + 1),
+          );
+          at += FRAME_HEADER + length;
+        }
+        assert.equal(at, wire.length);
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("frames of one turn are one write, up to 128 KiB", async () => {
+  const [near, far] = memoryPair();
+  const queue = new SendQueue(near, new BufferPool(), assert.fail);
+  for (let i = 0; i < 200; i++) queue.data(1, 0, pattern(1000), 0, 1000);
+  await queue.idle();
+  assert.equal(queue.writes, 2);
+  near.close();
+  assert.equal((await readAll(far)).length, 200 * 1009);
+});
+
+Deno.test("a queue whose transport broke gives back what was lent, and takes nothing more", async () => {
+  const [near, far] = memoryPair();
+  const broken: Error[] = [];
+  const queue = new SendQueue(near, new BufferPool(), (error) => broken.push(error));
+  far.abort(new Error("gone"));
+  const back: (Error | undefined)[] = [];
+  const piece = () => ({
+    bytes: new Uint8Array(100),
+    start: 0,
+    end: 100,
+    sent: (error?: Error) => back.push(error),
+  });
+  queue.lend(1, 0, piece());
+  queue.lend(3, 0, piece());
+  await queue.idle();
+  queue.lend(5, 0, piece());
+  assert.deepEqual(back.map((error) => error?.message), ["gone", "gone", "gone"]);
+  assert.equal(broken.length, 1);
+  assert.equal(queue.room, 0);
+});
