@@ -1,4 +1,5 @@
 import { cstring, libc, must, SystemCallError } from "./libc.ts";
+import { reasonOf, withLog } from "./libbpf_log.ts";
 import { sealedFile } from "./memfd.ts";
 
 const symbols = {
@@ -14,7 +15,9 @@ const symbols = {
   bpf_object__open_mem: { parameters: ["buffer", "usize", "pointer"], result: "pointer" },
   bpf_program__attach_cgroup: { parameters: ["pointer", "i32"], result: "pointer" },
   bpf_program__attach_netns: { parameters: ["pointer", "i32"], result: "pointer" },
+  bpf_program__set_autoload: { parameters: ["pointer", "bool"], result: "i32" },
   libbpf_get_error: { parameters: ["pointer"], result: "i64" },
+  libbpf_set_print: { parameters: ["function"], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 type Symbols = Deno.StaticForeignLibraryInterface<typeof symbols>;
@@ -24,14 +27,15 @@ export class BpfError extends Error {
   override name = "BpfError";
   readonly errno: number;
 
-  constructor(what: string, errno: number) {
+  /** @param reason what the kernel or the verifier said besides */
+  constructor(what: string, errno: number, reason = "") {
     const { message } = new SystemCallError(what, errno);
     const hint = errno === 1
       ? ": it needs root, or CAP_BPF and CAP_NET_ADMIN"
       : errno === 22 || errno === 95
       ? ": this kernel is too old for it (5.9 is needed)"
       : "";
-    super(message + hint);
+    super(message + hint + (reason && ` (${reason})`));
     this.errno = errno;
   }
 }
@@ -68,10 +72,18 @@ export class BpfObject implements Disposable {
     this.#object = object;
   }
 
-  /** Loads maps and programs into the kernel. What the verifier says goes to standard error. @throws {BpfError} */
-  load(): void {
-    const result = this.#symbols.bpf_object__load(this.#pointer());
-    if (result < 0) throw new BpfError(`load ${this.#name}`, -result);
+  /**
+   * Loads maps and programs into the kernel.
+   * @param without programs that are left out: those of other kernels.
+   * @throws {BpfError} with what the verifier said.
+   */
+  load(without: readonly string[] = []): void {
+    for (const name of without) this.#symbols.bpf_program__set_autoload(this.#program(name), false);
+    const { result, log } = withLog(
+      this.#symbols.libbpf_set_print,
+      () => this.#symbols.bpf_object__load(this.#pointer()),
+    );
+    if (result < 0) throw new BpfError(`load ${this.#name}`, -result, reasonOf(log));
   }
 
   map(name: string): BpfMap {
@@ -81,9 +93,13 @@ export class BpfObject implements Disposable {
   }
 
   program(name: string): BpfProgram {
+    return new BpfProgram(this.#symbols, `${this.#name}: program ${name}`, this.#program(name));
+  }
+
+  #program(name: string): Deno.PointerObject {
     const program = this.#symbols.bpf_object__find_program_by_name(this.#pointer(), cstring(name));
     if (program === null) throw new TypeError(`${this.#name} has no program ${name}`);
-    return new BpfProgram(this.#symbols, `${this.#name}: program ${name}`, program);
+    return program;
   }
 
   #pointer(): Deno.PointerObject {
