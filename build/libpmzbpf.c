@@ -1,5 +1,5 @@
-// What Debian's static libbpf and libelf lack to become one shared object: both are compiled for programs, which may
-// reach a thread-local variable and the C library's data in ways that a shared object may not.
+// What Debian's static libbpf and libelf lack to become one shared object: both are compiled for programs,
+// which may reach a thread-local variable and the C library's data in ways that a shared object may not.
 // <stdio.h> and <sys/stat.h> would declare what is defined here.
 #include <stddef.h>
 #include <sys/syscall.h>
@@ -23,7 +23,9 @@ __attribute__((constructor)) static void open_stderr(void) {
 // In place of libelf's elf_error.o; libbpf asks only for messages to show.
 static __thread int last;
 
-HIDDEN void __libelf_seterrno(int number) { last = number; }
+HIDDEN void __libelf_seterrno(int number) {
+	last = number;
+}
 
 HIDDEN int elf_errno(void) {
 	int number = last;
@@ -40,4 +42,6 @@ HIDDEN const char *elf_errmsg(int number) {
 }
 
 // glibc has a symbol of this name since 2.33 only. On 64 bits the kernel's struct is glibc's.
-HIDDEN int fstat(int fd, void *status) { return (int)syscall(SYS_fstat, fd, status); }
+HIDDEN int fstat(int fd, void *status) {
+	return (int)syscall(SYS_fstat, fd, status);
+}
