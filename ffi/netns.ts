@@ -1,4 +1,7 @@
 import { cstring, libc, must, O_CLOEXEC } from "./libc.ts";
+import { inodeOf } from "./proc_file.ts";
+
+export { inodeOf } from "./proc_file.ts";
 
 const { setns } = Deno.dlopen("libc.so.6", { setns: { parameters: ["i32", "i32"], result: "i32" } }).symbols;
 
@@ -59,11 +62,4 @@ export class Netns implements Disposable {
     if (this.#fd >= 0) libc.close(this.#fd);
     this.#fd = -1;
   }
-}
-
-/** The inode of a namespace's path: two paths with the same one are the same namespace. */
-export function inodeOf(path: string): number {
-  const { ino } = Deno.statSync(path);
-  if (ino === null) throw new Error(`${path} has no inode`);
-  return ino;
 }

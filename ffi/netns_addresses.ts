@@ -1,3 +1,4 @@
+import { isGone, readProcFile } from "./proc_file.ts";
 import { parseAddress } from "../wire/address.ts";
 
 /**
@@ -6,12 +7,12 @@ import { parseAddress } from "../wire/address.ts";
  * @throws when the process is gone.
  */
 export function addressesOf(net: string): string[] {
-  const four = addressesOfTrie(Deno.readTextFileSync(`${net}/fib_trie`));
+  const four = addressesOfTrie(readProcFile(`${net}/fib_trie`));
   let six: string[] = [];
   try {
-    six = addressesOfInet6(Deno.readTextFileSync(`${net}/if_inet6`));
+    six = addressesOfInet6(readProcFile(`${net}/if_inet6`));
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error; // a kernel without IPv6
+    if (!isGone(error)) throw error; // a kernel without IPv6
   }
   return [...four, ...six];
 }

@@ -3,6 +3,7 @@
  * another process's a moment later, so a process is held as an open directory (/proc/PID), which goes on meaning the
  * one it was opened for and fails when that is gone.
  */
+import { readProcFile } from "./proc_file.ts";
 import { Netns } from "./netns.ts";
 import { cstring, libc, must, O_CLOEXEC } from "./libc.ts";
 import { addressesOf } from "./netns_addresses.ts";
@@ -23,9 +24,9 @@ export function findPods(hostProc: string, wanted: ReadonlySet<string>): Map<str
   const found = new Map<string, Candidate[]>();
   for (const pid of processIds(hostProc)) {
     try {
-      const uid = podOfCgroup(Deno.readTextFileSync(`${hostProc}/${pid}/cgroup`));
+      const uid = podOfCgroup(readProcFile(`${hostProc}/${pid}/cgroup`));
       if (uid === undefined || !wanted.has(uid)) continue;
-      const start = startOfStat(Deno.readTextFileSync(`${hostProc}/${pid}/stat`));
+      const start = startOfStat(readProcFile(`${hostProc}/${pid}/stat`));
       const list = found.get(uid);
       if (list) list.push({ pid, start });
       else found.set(uid, [{ pid, start }]);
@@ -41,7 +42,7 @@ export function findPods(hostProc: string, wanted: ReadonlySet<string>): Map<str
 export function findByName(hostProc: string, names: ReadonlySet<string>): number[] {
   return processIds(hostProc).filter((pid) => {
     try {
-      return names.has(nameOfStat(Deno.readTextFileSync(`${hostProc}/${pid}/stat`)));
+      return names.has(nameOfStat(readProcFile(`${hostProc}/${pid}/stat`)));
     } catch {
       return false; // gone meanwhile
     }
@@ -92,7 +93,7 @@ export class Sandbox implements Disposable {
   /** Whether the process is still there; a zombie isn't. */
   get alive(): boolean {
     try {
-      const stat = Deno.readTextFileSync(`${this.#folder}/stat`);
+      const stat = readProcFile(`${this.#folder}/stat`);
       return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
     } catch {
       return false;
@@ -115,8 +116,8 @@ export class Sandbox implements Disposable {
   }
 
   #check(uid: string, start: bigint): void {
-    const isPods = podOfCgroup(Deno.readTextFileSync(`${this.#folder}/cgroup`)) === uid;
-    if (!isPods || startOfStat(Deno.readTextFileSync(`${this.#folder}/stat`)) !== start) {
+    const isPods = podOfCgroup(readProcFile(`${this.#folder}/cgroup`)) === uid;
+    if (!isPods || startOfStat(readProcFile(`${this.#folder}/stat`)) !== start) {
       throw new Error(`that process isn't pod ${uid}'s any more`);
     }
   }

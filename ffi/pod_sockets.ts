@@ -1,4 +1,5 @@
 /** Sockets that are made in a pod's network namespace: call these within Netns.run. */
+import { readProcFile } from "./proc_file.ts";
 import { SystemCallError } from "./libc.ts";
 import { closeDescriptor, tcpListener, tcpSocket } from "./socket.ts";
 
@@ -49,7 +50,7 @@ export function unconnectedSockets(family: 4 | 6, count: number): number[] {
 
 /** /proc/sys/net shows the namespace that the reading thread is in. */
 function firstEphemeral(): number {
-  const text = Deno.readTextFileSync("/proc/sys/net/ipv4/ip_local_port_range");
+  const text = readProcFile("/proc/sys/net/ipv4/ip_local_port_range");
   const first = Number(text.split(/\s+/)[0]);
   return first > 1024 + TRIES ? first : 32_768;
 }

@@ -47,13 +47,14 @@ export class RelayLink implements Disposable {
   /** @throws {SystemCallError} when the socket can't be made. */
   constructor(options: RelayLinkOptions) {
     this.#options = options;
-    const { path, relayUid } = options;
+    const { path } = options;
     try {
       Deno.removeSync(path); // of an attach before this one, in the same folder
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-    this.#listener = SeqPacketListener.listen(path, { uid: relayUid });
+    // Open to all who reach the folder, since giving it to relay would take CAP_CHOWN: who comes is checked.
+    this.#listener = SeqPacketListener.listen(path, { mode: 0o666 });
   }
 
   /** Settles when the relay that is here now, if any, is gone. */

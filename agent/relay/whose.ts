@@ -1,0 +1,59 @@
+import { type Endpoint, formatEndpoint, parseAddress } from "../../wire/address.ts";
+import type { RelayMessage } from "../../wire/handover.ts";
+
+/** Milliseconds that attach has to answer; then the connection goes to the pod. */
+const ANSWER_MS = 1_000;
+/** Istio's ambient mode makes the kubelet's probes come from here, wherever they come from. */
+const AMBIENT_PROBES = "169.254.7.127";
+
+/**
+ * Tells the kubelet's probes from other connections. They come from the node's own addresses; but so does NodePort
+ * traffic, so for what comes from these attach is asked, who can see whether the other end is a socket of the
+ * kubelet's. Everything else isn't asked about and loses no time.
+ *
+ * A probe goes to the pod, so a probe of HTTP or gRPC says how the application is. One that only connects (tcpSocket)
+ * succeeds as soon as the listener accepts, also where the application doesn't listen: it says less while its port is
+ * intercepted.
+ */
+export class Whose {
+  readonly #send: (message: Extract<RelayMessage, { tell: "whose" }>) => void;
+  readonly #waiting = new Map<number, (kubelet: boolean) => void>();
+  #host: ReadonlySet<string> = new Set();
+  #next = 0;
+
+  constructor(send: (message: Extract<RelayMessage, { tell: "whose" }>) => void) {
+    this.#send = send;
+  }
+
+  /** The addresses of the node's own network namespace. */
+  setHost(addresses: readonly string[]): void {
+    this.#host = new Set(addresses.map((address) => parseAddress(address)?.text ?? address));
+  }
+
+  answered(id: number, kubelet: boolean): void {
+    this.#waiting.get(id)?.(kubelet);
+  }
+
+  /** Whether the caller is the kubelet, or nobody could say in time. */
+  async isProbe(caller: Endpoint, destination: Endpoint): Promise<boolean> {
+    const { text } = caller.address;
+    if (text === AMBIENT_PROBES) return true;
+    if (!this.#host.has(text)) return false;
+    const id = this.#next++;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#waiting.set(id, resolve);
+    const timer = setTimeout(() => resolve(true), ANSWER_MS);
+    this.#send({
+      tell: "whose",
+      id,
+      caller: formatEndpoint(text, caller.port),
+      destination: formatEndpoint(destination.address.text, destination.port),
+    });
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+    }
+  }
+}
