@@ -1,0 +1,22 @@
+import { Netns } from "./netns.ts";
+
+const { setns, unshare } = Deno.dlopen("libc.so.6", {
+  setns: { parameters: ["i32", "i32"], result: "i32" },
+  unshare: { parameters: ["i32"], result: "i32" },
+}).symbols;
+const CLONE_NEWNET = 0x40000000;
+
+/** What tests that touch the kernel's network need. */
+export const isRoot = Deno.uid() === 0;
+
+/** Runs `body` in a network namespace of its own, which has no way out. For tests as root; `body` must not wait. */
+export function inNewNetns<T>(body: () => T): T {
+  using home = new Netns("/proc/thread-self/ns/net");
+  if (unshare(CLONE_NEWNET) !== 0) throw new Error("unshare(CLONE_NEWNET) failed: this needs root");
+  try {
+    return body();
+  } finally {
+    // The tests after this one would run in a stranger's network.
+    if (setns(home.fd, CLONE_NEWNET) !== 0) Deno.exit(71);
+  }
+}
