@@ -9,16 +9,19 @@ export class BuildError extends Error {
  * Runs a tool in the project's folder.
  *
  * @param remedy what to do where the tool is missing
+ * @param timeout in milliseconds
  * @throws {BuildError} with what the tool said
  */
 export async function tool(
   command: readonly string[],
-  { remedy = "./dev gets it", env }: { remedy?: string; env?: Record<string, string> } = {},
+  { remedy = "./dev gets it", timeout = 300_000 }: { remedy?: string; timeout?: number } = {},
 ): Promise<string> {
   const [program = "", ...args] = command;
+  const signal = AbortSignal.timeout(timeout);
+  const env = { NO_COLOR: "1" };
   let ended;
   try {
-    ended = await new Deno.Command(program, { args, cwd: root, env, stdin: "null", stderr: "piped" })
+    ended = await new Deno.Command(program, { args, cwd: root, env, stdin: "null", stderr: "piped", signal })
       .output();
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) {
