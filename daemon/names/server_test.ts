@@ -50,10 +50,15 @@ function serve(more: Partial<NameServerOptions> = {}): Promise<NameServer> {
   });
 }
 
-async function dig(server: NameServer, ...args: string[]): Promise<string> {
+function dig(server: NameServer, ...args: string[]): Promise<string> {
+  return digAs(undefined, server, ...args);
+}
+
+async function digAs(account: number | undefined, server: NameServer, ...args: string[]): Promise<string> {
   const { address, port } = server.end;
   const command = new Deno.Command("dig", {
     args: [`@${address}`, "-p", `${port}`, "+tries=1", "+time=3", ...args],
+    ...(account !== undefined && { uid: account, gid: account, cwd: "/" }),
   });
   return new TextDecoder().decode((await command.output()).stdout);
 }
@@ -231,6 +236,62 @@ Deno.test("another account's queries get nothing, by UDP or TCP", async () => {
   assert.deepEqual(await overUdp(server, [queryFor("echo.default.svc", types.A)], 1, 150), []);
   assert.deepEqual(await overTcp(server, [queryFor("echo.default.svc", types.A)]).catch(() => []), []);
   assert.equal(server.stats.refused, 2);
+});
+
+Deno.test({
+  name: "of two users of the machine, only the one whose stand-in it is gets answers (needs root)",
+  ignore: uid !== 0,
+  async fn() {
+    const owners = new SocketOwners();
+    const [mine, other] = [65_534, 65_533];
+    await using server = await serve({
+      isAllowed: (arrival) => owners.isFrom(arrival, [{ first: mine, last: mine }]),
+    });
+    for (const protocol of ["+notcp", "+tcp"]) {
+      assert.equal((await digAs(mine, server, "echo.default.svc", "+short", protocol)).trim(), "10.96.0.10");
+      for (const account of [other, 0]) {
+        assert.doesNotMatch(
+          await digAs(account, server, "echo.default.svc", "+short", "+time=1", protocol),
+          /10\.96/,
+        );
+      }
+    }
+    assert.equal(server.stats.answered, 2);
+  },
+});
+
+Deno.test("whatever bytes come by UDP or TCP, the next question is answered", async () => {
+  await using upstream = await rawUpstream((bytes) => bytes);
+  await using server = await serve({
+    nameserver: upstream.nameserver,
+    forwarder: new UdpForwarder({ answerMs: 20 }),
+  });
+  const noise = Array.from({ length: 200 }, (_, i) => crypto.getRandomValues(new Uint8Array(i)));
+  const near = noise.map((bytes) =>
+    Uint8Array.from([...queryFor("echo.default.svc", types.A).subarray(0, 20), ...bytes])
+  );
+  await overUdp(server, [...noise, ...near], Infinity, 200);
+  for (const bytes of [...noise.slice(100, 110), ...near.slice(100, 110)]) {
+    using conn = await Deno.connect({ hostname: server.end.address, port: server.end.port });
+    await conn.write(bytes);
+    await new MessageWriter(conn).send(bytes).catch(() => {});
+  }
+  assert.equal((await overUdp(server, [queryFor("echo.default.svc", types.A)])).length, 1);
+  assert.equal((await overTcp(server, [queryFor("echo.default.svc", types.A)])).length, 1);
+});
+
+Deno.test("500 questions at once are all answered, pmz's and the nameserver's", async () => {
+  await using upstream = await fakeUpstream();
+  await using server = await serve({ nameserver: upstream.nameserver });
+  const names = (i: number) => i % 2 ? "echo.default.svc" : `n${i}.example.com`;
+  const queries = Array.from({ length: 500 }, (_, id) => queryFor(names(id), types.A, { id }));
+  const back = await Promise.all(
+    [0, 1, 2, 3, 4].map((i) => overUdp(server, queries.slice(100 * i, 100 * i + 100))),
+  );
+  assert.deepEqual(
+    back.flat().map((bytes) => parseMessage(bytes).id).sort((a, b) => a - b),
+    queries.map((_, id) => id),
+  );
 });
 
 Deno.test("an ExternalName comes with what the laptop's nameserver knows of it, without forbidden addresses", async () => {

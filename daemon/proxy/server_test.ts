@@ -99,7 +99,16 @@ function rawServer() {
   };
 }
 
-async function curl(proxy: ProxyServer, kind: "http" | "socks5h", ...args: string[]) {
+function curl(proxy: ProxyServer, kind: "http" | "socks5h", ...args: string[]) {
+  return curlAs(undefined, proxy, kind, ...args);
+}
+
+async function curlAs(
+  account: number | undefined,
+  proxy: ProxyServer,
+  kind: "http" | "socks5h",
+  ...args: string[]
+) {
   const command = new Deno.Command("curl", {
     args: [
       "-sS",
@@ -112,6 +121,7 @@ async function curl(proxy: ProxyServer, kind: "http" | "socks5h", ...args: strin
       ...args,
     ],
     env: { NO_PROXY: "", no_proxy: "" },
+    ...(account !== undefined && { uid: account, gid: account, cwd: "/" }),
   });
   const { code, stdout, stderr } = await command.output();
   return { code, body: new TextDecoder().decode(stdout), errors: new TextDecoder().decode(stderr) };
@@ -324,6 +334,33 @@ Deno.test("another account gets nothing", async () => {
   await using setting = start({ allow: () => Promise.resolve(false) });
   assert.equal((await curl(setting.proxy, "http", "http://echo.default.svc/")).body, "");
   assert.deepEqual(setting.opened, []);
+});
+
+Deno.test({
+  name: "of two users of the machine, only the one whose proxy it is can use it (needs root)",
+  ignore: uid !== 0,
+  async fn() {
+    const owners = new SocketOwners();
+    const [mine, other] = [65_534, 65_533];
+    const allow = (conn: Deno.TcpConn) => owners.isFrom(arrivalOf(conn), [{ first: mine, last: mine }]);
+    await using setting = start({ allow });
+    for (const kind of ["http", "socks5h"] as const) {
+      assert.equal((await curlAs(mine, setting.proxy, kind, "http://echo.default.svc/")).code, 0);
+      assert.notEqual((await curlAs(other, setting.proxy, kind, "http://echo.default.svc/")).code, 0);
+    }
+    assert.equal(setting.opened.length, 2);
+  },
+});
+
+Deno.test("500 connections at once are relayed", async () => {
+  await using setting = start();
+  const get = async () => {
+    const head =
+      "CONNECT echo.default.svc:80 HTTP/1.1\r\n\r\nGET /bytes?5000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    return (await exchange(setting.proxy, head)).length;
+  };
+  const lengths = await Promise.all(Array.from({ length: 500 }, get));
+  assert.ok(lengths.every((length) => length > 5_000), `${Math.min(...lengths)}`);
 });
 
 Deno.test("a client that is slow to say what it wants is closed, as are those beyond the limit", async () => {
