@@ -57,5 +57,5 @@ export interface AgentInstaller<Client> {
     signal: AbortSignal,
   ): Promise<void>;
   /** YAML for `kubectl apply -f -`. */
-  manifests(components: readonly Component[], options: AgentInstallOptions): string;
+  manifests(components: readonly Component[], options: AgentInstallOptions): Promise<string>;
 }

@@ -15,6 +15,8 @@ export interface ManifestOptions {
   readonly image: string;
   /** The image has the payload inside, in the folder PREBUILT; no ConfigMaps then. */
   readonly prebuilt: boolean;
+  /** In the names of the payload's ConfigMaps, where those without it are taken by something else. */
+  readonly salt?: string;
   /** Ranges in CIDR notation that the gateway may dial besides Services and pods. */
   readonly ranges: readonly string[];
   /** Of the nodes that the node agent's payload has a libbpf for, as Kubernetes calls them: "amd64". */

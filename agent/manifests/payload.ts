@@ -1,19 +1,20 @@
 import type { Manifest } from "../../kube/apply.ts";
 import type { Component } from "../../wire/installer.ts";
 import { PAYLOAD_FOLDER, PREBUILT } from "../payload/loader.ts";
-import { chunksOf, type Payload } from "../payload/payload.ts";
+import { chunksOf } from "../payload/payload.ts";
 import { labelsOf, type ManifestOptions } from "./options.ts";
 
 /** Names of the ConfigMaps of a payload: by its hash, so that what runs never sees another's. */
-function configMapNames(component: Component, payload: Payload): string[] {
+function configMapNames(component: Component, { payload, salt }: ManifestOptions): string[] {
   const hash = payload.digest.slice("sha256:".length).slice(0, 16);
-  return chunksOf(payload).map((_, i) => `payload-${component}-${hash}-${i}`);
+  const name = ["payload", component, hash, ...salt === undefined ? [] : [salt]].join("-");
+  return chunksOf(payload).map((_, i) => `${name}-${i}`);
 }
 
 /** The payload as ConfigMaps that can't be changed, only replaced. */
 export function configMaps(namespace: string, component: Component, options: ManifestOptions): Manifest[] {
   if (options.prebuilt) return [];
-  const names = configMapNames(component, options.payload);
+  const names = configMapNames(component, options);
   return chunksOf(options.payload).map((chunk, i) => ({
     apiVersion: "v1",
     kind: "ConfigMap",
@@ -33,7 +34,7 @@ export interface PayloadPlace {
 /** The ConfigMaps as one folder; or the image's own. */
 export function payloadPlace(component: Component, options: ManifestOptions): PayloadPlace {
   if (options.prebuilt) return { folder: PREBUILT, volumes: [], mounts: [] };
-  const sources = configMapNames(component, options.payload).map((name) => ({ configMap: { name } }));
+  const sources = configMapNames(component, options).map((name) => ({ configMap: { name } }));
   return {
     folder: PAYLOAD_FOLDER,
     volumes: [{ name: "payload", projected: { defaultMode: 0o444, sources } }],

@@ -11,11 +11,18 @@ export function starter(roles: Roles): (role: string, files: Files) => Promise<v
   return async (role, files) => {
     try {
       const run = Object.hasOwn(roles, role) ? roles[role] : undefined;
-      if (!run) throw new TypeError(`this payload has no role "${role}", only ${Object.keys(roles).join(", ")}`);
+      if (!run) {
+        throw new TypeError(`this payload has no role "${role}", only ${Object.keys(roles).join(", ")}`);
+      }
       await run(files);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      const line = JSON.stringify({ time: new Date().toISOString(), level: "error", component: role, message });
+      const line = JSON.stringify({
+        time: new Date().toISOString(),
+        level: "error",
+        component: role,
+        message,
+      });
       Deno.stderr.writeSync(new TextEncoder().encode(line + "\n"));
       Deno.exit(1);
     }
