@@ -1,33 +1,22 @@
-// Takes one user's connections to a cluster's addresses: helper/capture.ts loads it, one copy for each user.
-// What another user does, and what comes from outside, passes as if this were not here, or is dropped.
+// Takes one user's connections to a cluster's addresses (steer, on the laptop's netns), and refuses at once
+// what the cluster wouldn't answer (the hooks, on the laptop's root cgroup). helper/capture.ts loads it, one
+// copy for each user; its bpf_links are the helper's and go with it.
 #include "laptop.h"
 
 #define WORKERS 8
-#define LO 1 // the loopback device's ifindex, in every netns
+#define ADDRESSES 65536
+#define PORTS 262144
 #define POD 1
 #define SERVICE 2
+#define KNOCK bpf_htons(1)	 // of the user's pmz address: see `knocks`
 #define CLOSED_PORT bpf_htons(1) // of loopback: a connect there is refused at once
-
-// 0 -> what holds for all of it; helper writes, once and before anything is attached
-struct settings {
-	__u64 netns; // cookie of the laptop's own netns: other ones (containers) are left alone
-	__u32 uid;
-	__u32 workers;
-	struct address own4; // the user's own pmz addresses: the source of all that is captured
-	struct address own6;
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct settings);
-} settings SEC(".maps");
+#define LO 1			 // the loopback device's ifindex, in every netns
 
 // captured address -> POD (any port) or SERVICE (its served ports); helper writes
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, ADDRESSES);
 	__type(key, struct address);
 	__type(value, __u32);
 } addresses SEC(".maps");
@@ -41,12 +30,13 @@ struct served {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 262144);
+	__uint(max_entries, PORTS);
 	__type(key, struct served);
 	__type(value, __u32);
 } served SEC(".maps");
 
-// worker -> its listening socket, of IPv4 and of IPv6; helper writes
+// worker -> its listening socket, of IPv4 and of IPv6; helper writes, the entry goes with the socket's last
+// copy
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
 	__uint(max_entries, WORKERS);
@@ -54,23 +44,40 @@ struct {
 	__type(value, __u64);
 } listeners4 SEC(".maps"), listeners6 SEC(".maps");
 
-static __always_inline struct settings *config(void) {
-	__u32 zero = 0;
-	return bpf_map_lookup_elem(&settings, &zero);
-}
+// 0: the helper, 1: the daemon -> who it is as the kernel sees it, which no number that it could tell would
+// say where pid namespaces are. Each makes itself known by a connect to KNOCK of the user's pmz address,
+// which fails; the first one counts. Hook writes, helper reads.
+struct knock {
+	__u64 netns; // cookie
+	__u32 process;
+	__u32 known;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct knock);
+} knocks SEC(".maps");
 
-// Who may take a connection between these two: the index of the worker, or less than 0: nobody.
-static __always_inline int worker_for(struct bpf_sk_lookup *ctx, const struct settings *set,
-				      const struct address *from) {
-	// A neighbour's packet with a captured address must reach no server of the laptop, nor a UDP one.
-	if (ctx->protocol != IPPROTO_TCP || ctx->ingress_ifindex != LO)
-		return -1;
-	if (!same(from, &set->own4) && !same(from, &set->own6))
-		return -1;
-	__u32 workers = set->workers;
+// What becomes of a packet for a captured address that starts a connection: a neighbour's must reach no
+// server of the laptop, nor a UDP one, so whatever isn't the user's own connection is dropped, never passed
+// on. 0 or more: the worker to give it to.
+#define PASS -1
+#define DROP -2
+static __always_inline int judge_packet(struct bpf_sk_lookup *ctx, const struct address *from,
+					const struct address *to, int sees_device, int family) {
+	struct settings *set = config();
+	if (!bpf_map_lookup_elem(&addresses, to))
+		return PASS;
+	if (!set || ctx->protocol != IPPROTO_TCP || (sees_device && ctx->ingress_ifindex != LO))
+		return DROP;
+	if (!same(from, family == AF_INET ? &set->own4 : &set->own6))
+		return DROP;
+	__u32 workers = family == AF_INET ? set->workers4 : set->workers6;
 	if (!workers || workers > WORKERS)
-		return -1;
-	return (((__u32)ctx->remote_port * 0x9E3779B1u) >> 16) % workers;
+		return DROP;
+	// The same caller and port give the same worker, so that a retransmitted SYN does too.
+	return (((__u32)ctx->remote_port ^ to->word[3]) * 0x9E3779B1u >> 16) % workers;
 }
 
 static __always_inline int assign(struct bpf_sk_lookup *ctx, struct bpf_sock *listener) {
@@ -83,112 +90,141 @@ static __always_inline int assign(struct bpf_sk_lookup *ctx, struct bpf_sock *li
 
 // One function for each family, not inlined: merged, their loads of the context would be no longer at offsets
 // that the verifier knows.
-static __noinline int steer4(struct bpf_sk_lookup *ctx) {
-	struct settings *set = config();
+static __noinline int steer4(struct bpf_sk_lookup *ctx, int sees_device) {
 	struct address to = mapped(ctx->local_ip4), from = mapped(ctx->remote_ip4);
-	if (!set || !bpf_map_lookup_elem(&addresses, &to))
-		return SK_PASS;
-	int worker = worker_for(ctx, set, &from);
-	return worker < 0 ? SK_DROP : assign(ctx, bpf_map_lookup_elem(&listeners4, &worker));
+	int worker = judge_packet(ctx, &from, &to, sees_device, AF_INET);
+	if (worker < 0)
+		return worker == PASS ? SK_PASS : SK_DROP;
+	return assign(ctx, bpf_map_lookup_elem(&listeners4, &worker));
 }
 
-static __noinline int steer6(struct bpf_sk_lookup *ctx) {
-	struct settings *set = config();
+static __noinline int steer6(struct bpf_sk_lookup *ctx, int sees_device) {
 	struct address to = words(ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2], ctx->local_ip6[3]);
 	struct address from =
 	    words(ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2], ctx->remote_ip6[3]);
-	if (!set || !bpf_map_lookup_elem(&addresses, &to))
-		return SK_PASS;
-	int worker = worker_for(ctx, set, &from);
-	return worker < 0 ? SK_DROP : assign(ctx, bpf_map_lookup_elem(&listeners6, &worker));
+	int worker = judge_packet(ctx, &from, &to, sees_device, AF_INET6);
+	if (worker < 0)
+		return worker == PASS ? SK_PASS : SK_DROP;
+	return assign(ctx, bpf_map_lookup_elem(&listeners6, &worker));
 }
 
 SEC("sk_lookup")
 int steer(struct bpf_sk_lookup *ctx) {
-	return ctx->family == AF_INET ? steer4(ctx) : steer6(ctx);
+	return ctx->family == AF_INET ? steer4(ctx, 1) : steer6(ctx, 1);
 }
 
-#define PASS 0
-#define REFUSE 1 // as a closed port would be
-#define FORBID 2 // EPERM
-
-// What is to happen to a socket of `source` that wants to send to `to`.
-static __always_inline int judge(struct bpf_sock_addr *ctx, const struct address *to,
-				 const struct address *source) {
-	struct settings *set = config();
-	if (!set || bpf_get_netns_cookie(ctx) != set->netns)
-		return PASS;
-	if (current_uid() != set->uid) {
-		// Two users may have the same ClusterIP: the source is all that tells them apart, so nobody
-		// takes another's.
-		int theirs = same(source, &set->own4) || (same(source, &set->own6) && source->word[0]);
-		return theirs ? FORBID : PASS;
-	}
-	__u32 *kind = bpf_map_lookup_elem(&addresses, to);
-	if (!kind)
-		return PASS;
-	if (*kind == POD)
-		return ctx->protocol == IPPROTO_TCP ? PASS : REFUSE;
-	struct served port = {
-	    .protocol = (__u16)ctx->protocol, .port = (__u16)ctx->user_port, .address = *to};
-	if (ctx->protocol != IPPROTO_TCP) // UDP isn't carried yet
-		return REFUSE;
-	return bpf_map_lookup_elem(&served, &port) ? PASS : REFUSE;
+// For kernels before 5.17, which don't show the device.
+SEC("sk_lookup")
+int steer_blind(struct bpf_sk_lookup *ctx) {
+	return ctx->family == AF_INET ? steer4(ctx, 0) : steer6(ctx, 0);
 }
 
-static __always_inline struct address source4(struct bpf_sock_addr *ctx) {
+static __always_inline void knock(struct bpf_sock_addr *ctx, __u32 who) {
+	struct knock *known = bpf_map_lookup_elem(&knocks, &who);
+	if (!known || known->known)
+		return;
+	known->netns = bpf_get_netns_cookie(ctx);
+	known->process = current_process();
+	known->known = 1;
+}
+
+static __always_inline int is_own(const struct settings *set, const struct address *address) {
+	return same(address, &set->own4) || same(address, &set->own6);
+}
+
+// Two users may have captured the same address: the source is all that tells them apart, so nobody takes
+// another's.
+static __always_inline int takes_own(struct bpf_sock_addr *ctx, const struct settings *set, int family) {
 	struct bpf_sock *sk = ctx->sk;
-	return mapped(sk ? sk->src_ip4 : 0);
-}
-
-static __always_inline struct address source6(struct bpf_sock_addr *ctx) {
-	struct bpf_sock *sk = ctx->sk;
+	struct address source;
 	if (!sk)
-		return words(0, 0, 0, 0);
-	return words(sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]);
+		return 0;
+	if (family == AF_INET)
+		source = mapped(sk->src_ip4);
+	else
+		source = words(sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]);
+	return is_own(set, &source);
+}
+
+// Points a connect that must fail at a closed port of loopback: it fails at once, where dropping its packets
+// would have the caller wait.
+static __always_inline int refuse(struct bpf_sock_addr *ctx, int family, const struct address *to) {
+	struct address loopback = is_mapped(to) ? mapped(LOOPBACK4) : words(0, 0, 0, bpf_htonl(1));
+	set_other_end(ctx, family, &loopback, CLOSED_PORT);
+	return 1;
+}
+
+static __always_inline int connect_to(struct bpf_sock_addr *ctx, int family) {
+	struct address to = other_end(ctx, family);
+	struct settings *set = config();
+	if (set && ctx->user_port == KNOCK && same(&to, &set->own4)) {
+		if (!current_uid())
+			knock(ctx, 0);
+		else if (is_user(set))
+			knock(ctx, 1);
+		return 0;
+	}
+	set = config_here(ctx);
+	if (!set)
+		return 1;
+	if (!is_user(set))
+		return !takes_own(ctx, set, family);
+	__u32 *kind = bpf_map_lookup_elem(&addresses, &to);
+	if (!kind)
+		return 1;
+	if (ctx->type == SOCK_STREAM) { // MPTCP as well
+		struct served port = {.protocol = IPPROTO_TCP, .port = (__u16)ctx->user_port, .address = to};
+		if (*kind == POD || bpf_map_lookup_elem(&served, &port))
+			return 1;
+		return refuse(ctx, family, &to);
+	}
+	return ctx->protocol == IPPROTO_UDP ? refuse(ctx, family, &to) : 1; // UDP isn't carried yet
+}
+
+static __always_inline int send_to(struct bpf_sock_addr *ctx, int family) {
+	struct address to = other_end(ctx, family);
+	struct settings *set = config_here(ctx);
+	if (!set)
+		return 1;
+	if (!is_user(set))
+		return !takes_own(ctx, set, family);
+	return !bpf_map_lookup_elem(&addresses, &to);
+}
+
+static __always_inline int bind_to(struct bpf_sock_addr *ctx, int family) {
+	struct address own = other_end(ctx, family); // in a bind, the near one
+	struct settings *set = config_here(ctx);
+	return !set || is_user(set) || !is_own(set, &own);
 }
 
 SEC("cgroup/connect4")
 int connect4(struct bpf_sock_addr *ctx) {
-	struct address to = mapped(ctx->user_ip4), source = source4(ctx);
-	switch (judge(ctx, &to, &source)) {
-	case FORBID:
-		return 0;
-	case REFUSE:
-		ctx->user_ip4 = LOOPBACK4;
-		ctx->user_port = CLOSED_PORT;
-	}
-	return 1;
+	return connect_to(ctx, AF_INET);
 }
 
 SEC("cgroup/connect6")
 int connect6(struct bpf_sock_addr *ctx) {
-	struct address to = words(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]);
-	struct address source = source6(ctx);
-	switch (judge(ctx, &to, &source)) {
-	case FORBID:
-		return 0;
-	case REFUSE:
-		ctx->user_ip6[0] = 0;
-		ctx->user_ip6[1] = 0;
-		ctx->user_ip6[2] = to.word[2] == MAPPED ? MAPPED : 0;
-		ctx->user_ip6[3] = to.word[2] == MAPPED ? LOOPBACK4 : bpf_htonl(1);
-		ctx->user_port = CLOSED_PORT;
-	}
-	return 1;
+	return connect_to(ctx, AF_INET6);
 }
 
 SEC("cgroup/sendmsg4")
 int sendmsg4(struct bpf_sock_addr *ctx) {
-	struct address to = mapped(ctx->user_ip4), source = source4(ctx);
-	return judge(ctx, &to, &source) == PASS;
+	return send_to(ctx, AF_INET);
 }
 
 SEC("cgroup/sendmsg6")
 int sendmsg6(struct bpf_sock_addr *ctx) {
-	struct address to = words(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]);
-	struct address source = source6(ctx);
-	return judge(ctx, &to, &source) == PASS;
+	return send_to(ctx, AF_INET6);
+}
+
+SEC("cgroup/bind4")
+int bind4(struct bpf_sock_addr *ctx) {
+	return bind_to(ctx, AF_INET);
+}
+
+SEC("cgroup/bind6")
+int bind6(struct bpf_sock_addr *ctx) {
+	return bind_to(ctx, AF_INET6);
 }
 
 char _license[] SEC("license") = "GPL";

@@ -28,6 +28,8 @@ Deno.test({ name: "the verifier takes every program of pmz (needs root)", ignore
     using object = libbpf.open(bpfObject(root, name), name);
     object.load();
   }
+  using blind = libbpf.open(bpfObject(root, "capture"), "capture");
+  blind.load(["steer"]);
 });
 
 Deno.test({ name: "a program that is attached where it can't be says so (needs root)", ignore }, () => {
