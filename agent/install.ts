@@ -103,9 +103,6 @@ async function deploy(
   signal: AbortSignal,
 ): Promise<void> {
   if (component === "node") await refuseStrangers(api, signal);
-  for (const manifest of manifests) {
-    if (manifest.kind === "ConfigMap") await removeForged(api, manifest, signal);
-  }
   await apply(api, manifests, {
     signal,
     onProgress: ({ object, outcome, done, total }) => detail(`${object} ${outcome} (${done} of ${total})`),
