@@ -1,5 +1,6 @@
 // Makes dist/pmz, the single file for this machine's architecture: `./dev build [--compile | --pack]`.
 // deno-lint-ignore-file no-console
+import { bpfSources, objectOf } from "./bpf_object.ts";
 import { bundle } from "./bundle.ts";
 import { BuildError, tool } from "./command.ts";
 import { buildLibbpf } from "./libbpf.ts";
@@ -8,6 +9,8 @@ import { architecture, root } from "./versions.ts";
 
 const tree = `${root}/dist/.parts/program`;
 const target = `${root}/dist/pmz`;
+const payloads = ["dist/gateway.payload", "dist/node.payload"];
+const objects = bpfSources().map(objectOf);
 
 /**
  * By `deno compile`, which downloads its runtime part. Bundled beforehand as for the self-extracting file, so that both
@@ -57,7 +60,11 @@ async function build(way: string | undefined): Promise<void> {
     await tool([Deno.execPath(), "run", "--quiet", "--allow-all", ...options]);
   });
   await step("program", async () => {
-    const { modules, workers, assets } = await bundle(root, "main.ts", tree);
+    const { modules, workers, assets } = await bundle(root, "main.ts", tree, [
+      libbpf,
+      ...payloads,
+      ...objects,
+    ]);
     return `${modules.size} modules, ${workers.size} workers, ${assets.size} files`;
   });
   await step("file", () => make(way));

@@ -9,9 +9,15 @@ import { root } from "./versions.ts";
  * @param folder the program's, absolute, without a slash at its end
  * @param entry the name of its main module, in that folder itself, so that all that is made lies in one folder
  * @param target made anew
+ * @param more files that it reads by names made at run time, from the base `new URL("./", import.meta.url)`
  * @throws {BuildError}
  */
-export async function bundle(folder: string, entry: string, target: string): Promise<Sources> {
+export async function bundle(
+  folder: string,
+  entry: string,
+  target: string,
+  more: readonly string[] = [],
+): Promise<Sources> {
   const sources = await sourcesOf(folder, entry);
   const scratch = await Deno.makeTempDir({ prefix: "pmz-build-" });
   try {
@@ -39,6 +45,7 @@ export async function bundle(folder: string, entry: string, target: string): Pro
       ...starts,
     ]);
     for await (const { name } of Deno.readDir(target)) await tidy(`${target}/${name}`);
+    for (const asset of more) sources.assets.add(asset);
     for (const asset of sources.assets) {
       await put(`${target}/assets/${asset}`, await Deno.readFile(`${folder}/${asset}`));
     }

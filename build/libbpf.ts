@@ -2,7 +2,7 @@ import { tool } from "./command.ts";
 import { architecture, root } from "./versions.ts";
 
 /** Where the one libbpf of pmz is built, for this machine's architecture; not checked in. */
-export const libbpfPath = "dist/libpmzbpf.so";
+export const libbpfPath = `ffi/lib/${architecture}/libpmzbpf.so`;
 
 const shim = "build/libpmzbpf.c";
 const archives = ["libbpf.a", "libelf.a", "libz.a"];
@@ -16,7 +16,7 @@ const archives = ["libbpf.a", "libelf.a", "libz.a"];
 export async function buildLibbpf(): Promise<string> {
   const target = libbpfPath;
   if (await current(target)) return target;
-  await Deno.mkdir(`${root}/dist`, { recursive: true });
+  await Deno.mkdir(`${root}/ffi/lib/${architecture}`, { recursive: true });
   const link = [
     "-Bsymbolic",
     "--whole-archive",
@@ -68,3 +68,5 @@ async function changed(path: string): Promise<number | undefined> {
     throw error;
   }
 }
+
+if (import.meta.main) await buildLibbpf();

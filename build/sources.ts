@@ -28,6 +28,7 @@ export async function sourcesOf(folder: string, entry: string): Promise<Sources>
       if (sources.modules.has(module)) continue;
       sources.modules.add(module);
       for (const path of locations(folder, module)) {
+        if (path === "") continue; // the base of files that the build is told of
         if (!/\.tsx?$/.test(path)) {
           for (const file of files(folder, path, module)) sources.assets.add(file);
         } else if (!sources.workers.has(path)) {

@@ -29,6 +29,15 @@ Deno.test("a folder stands for all files in it", async () => {
   assert.deepEqual((await sourcesOf(it.path, "main.ts")).assets, new Set(["files/one", "files/sub/two"]));
 });
 
+Deno.test("the program's own folder is a base for files by name, not a file", async () => {
+  await using it = await project({ "main.ts": `export const base = new URL("./", import.meta.url);` });
+  assert.deepEqual((await sourcesOf(it.path, "main.ts")).assets, new Set());
+  assert.equal(
+    relocated("main.ts", `new URL(".", import.meta.url)`),
+    `new URL("./assets/", import.meta.url)`,
+  );
+});
+
 Deno.test("what would break in the built program is an error of the build", async () => {
   await using it = await project({
     "own_place.ts": `export const here = import.meta.url;`,

@@ -5,10 +5,9 @@ cluster=$root/tests/cluster/cluster
 
 verb_get() {
 	# All at once: each call of apt costs seconds.
-	packages $PACKAGES_GET $PACKAGES_CHECK $PACKAGES_BPF $PACKAGES_BUILD $PACKAGES_TEST
+	packages $PACKAGES_GET $PACKAGES_CHECK $PACKAGES_BPF $PACKAGES_BUILD $PACKAGES_TEST $PACKAGES_CLUSTER
 	get_deno
 	get_go
-	"$cluster" deps
 }
 
 verb_deno() {
@@ -34,12 +33,7 @@ verb_fix() {
 
 verb_cluster() {
 	case ${1:-} in
-	up | build | deps | '')
-		get_deno
-		get_go
-		"$cluster" deps
-		export PMZ_DENO="$deno"
-		;;
+	up | build) "$cluster" deps ;;
 	esac
 	exec "$cluster" "$@"
 }
@@ -66,6 +60,7 @@ verb_demo() {
 
 verb_test() {
 	verb_get
+	"$deno" run -A --frozen build/libbpf.ts
 	export PMZ_DENO="$deno"
 	exec "$deno" run -A --frozen tests/run.ts "$@"
 }

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2164,SC2034 # `cluster` has the settings, and set -e
+# shellcheck shell=bash disable=SC2154,SC2164,SC2034,SC2086 # `cluster` has the settings, and set -e
 # Binaries and images, made in the cache where what they are made of has changed.
 
 # What the images have of Debian, without the packages that matter only while others are installed.
@@ -9,8 +9,7 @@ deno_packages=(libc-bin base-files bash dash coreutils diffutils findutils grep 
 unwanted='^(perl|libperl|debconf|dpkg|adduser|passwd|libpam|libgdbm|libdb5|init-system|usrmerge|.*-perl_|util-linux-extra|libsemanage|libsepol)'
 
 deps() {
-	packages containerd runc containernetworking-plugins iproute2 iptables nftables ipset conntrack bpftool util-linux \
-		procps openssl gcc libc6-dev python3 curl ca-certificates sudo
+	packages $PACKAGES_CLUSTER
 	get_go
 	get_deno
 }
