@@ -8,9 +8,14 @@ import {
 import { agree, type Hello, HelloMismatch, parseHello } from "../wire/hello.ts";
 import { CliFailure, failure, isFailureCode } from "./failure.ts";
 import type { OnProgress } from "./steps.ts";
+import { unixRequest, type UnixResponse } from "./unix_http.ts";
 
 /** Bytes of an answer, or of a line of one: far more than 20,000 Services make. */
 const LONGEST_ANSWER = 64 * 1024 * 1024;
+/** Characters of a hello. */
+const LONGEST_HELLO = 16 * 1024;
+/** How a connect fails when there is no daemon: no socket, that of one which was killed, one that is just ending. */
+const NOBODY: ReadonlySet<unknown> = new Set(["ENOENT", "ENOTDIR", "ECONNREFUSED", "ECONNRESET", "EPIPE"]);
 /** A daemon that says nothing for this long after a connect is stuck. */
 const HELLO_MS = 5000;
 
@@ -25,52 +30,32 @@ export interface ControlClientOptions {
   readonly anyVersion?: boolean;
 }
 
-/** The daemon's control API, as a client: HTTP over the unix socket in the state folder. */
-export class ControlClient implements Disposable {
-  readonly #http: Deno.HttpClient;
+/** The daemon's control API, as a client: HTTP over the unix socket in the state folder, a connection a request. */
+export class ControlClient {
   readonly #options: ControlClientOptions;
   /** What the daemon said of itself. */
   readonly hello: Hello;
 
-  private constructor(http: Deno.HttpClient, options: ControlClientOptions, hello: Hello) {
-    this.#http = http;
+  private constructor(options: ControlClientOptions, hello: Hello) {
     this.#options = options;
     this.hello = hello;
   }
 
   /**
-   * Connects and compares versions.
+   * Finds the daemon and compares versions.
    * @returns undefined when no daemon runs.
    * @throws {CliFailure} `conflict` when the daemon is of a version that has none in common with this pmz, `timeout`
    * when it doesn't answer.
    */
   static async connect(options: ControlClientOptions): Promise<ControlClient | undefined> {
-    const path = `${options.stateFolder}/${controlFiles.socket}`;
-    if (!await exists(path)) return undefined;
-    const http = Deno.createHttpClient({ proxy: { transport: "unix", path } });
-    try {
-      const hello = await greet(http, options);
-      if (hello) return new ControlClient(http, options, hello);
-    } catch (error) {
-      http.close();
-      throw error;
-    }
-    http.close();
-    return undefined;
-  }
-
-  [Symbol.dispose](): void {
-    try {
-      this.#http.close();
-    } catch {
-      // closed already
-    }
+    const hello = await greet(options);
+    return hello ? new ControlClient(options, hello) : undefined;
   }
 
   /** Asks for a short answer. */
   async ask<Answer>(method: Method, path: string, body?: unknown): Promise<Answer> {
     const response = await this.#send(method, path, body);
-    const text = await this.#text(response);
+    const text = await this.#text(path, response);
     if (text === "") return undefined as Answer;
     try {
       return JSON.parse(text) as Answer;
@@ -82,7 +67,7 @@ export class ControlClient implements Disposable {
   /** Asks for long work: shows its progress, settles with its result. An abort of the signal makes the daemon undo. */
   async follow<Result>(method: Method, path: string, body: unknown, show: OnProgress): Promise<Result> {
     const response = await this.#send(method, path, body);
-    for await (const text of this.#lines(response)) {
+    for await (const text of this.#lines(path, response)) {
       const line = this.#progress<Result>(path, text);
       if (line.kind === "result") return line.result;
       if (line.kind === "error") throw new CliFailure(line.error);
@@ -91,36 +76,35 @@ export class ControlClient implements Disposable {
     throw this.#broken(path, undefined);
   }
 
-  async #send(method: Method, path: string, body: unknown): Promise<Response> {
-    let response: Response;
+  async #send(method: Method, path: string, body: unknown): Promise<UnixResponse> {
+    let response: UnixResponse;
     try {
-      response = await fetch(`http://pmz${path}`, {
+      response = await unixRequest({
+        socket: socketOf(this.#options.stateFolder),
         method,
-        client: this.#http,
+        path,
         signal: this.#options.signal,
-        ...(body === undefined
-          ? {}
-          : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
     } catch (error) {
       throw this.#broken(path, error);
     }
-    if (response.ok) return response;
-    throw failureOf(await this.#text(response), response.status, path);
+    if (response.status < 400) return response;
+    throw failureOf(await this.#text(path, response), response.status, path);
   }
 
-  async #text(response: Response): Promise<string> {
+  async #text(path: string, response: UnixResponse): Promise<string> {
     let text = "";
-    for await (const part of this.#decoded(response)) {
+    for await (const part of this.#read(path, response)) {
       text += part;
       if (text.length > LONGEST_ANSWER) throw failure("internal", "the daemon's answer is too long");
     }
     return text;
   }
 
-  async *#lines(response: Response): AsyncGenerator<string> {
+  async *#lines(path: string, response: UnixResponse): AsyncGenerator<string> {
     let rest = "";
-    for await (const part of this.#decoded(response)) {
+    for await (const part of this.#read(path, response)) {
       const lines = (rest + part).split("\n");
       rest = lines.pop() ?? "";
       if (rest.length > LONGEST_ANSWER) {
@@ -131,12 +115,11 @@ export class ControlClient implements Disposable {
     if (rest !== "") yield rest;
   }
 
-  async *#decoded(response: Response): AsyncGenerator<string> {
-    if (!response.body) return;
+  async *#read(path: string, response: UnixResponse): AsyncGenerator<string> {
     try {
-      yield* response.body.pipeThrough(new TextDecoderStream());
+      yield* response.text;
     } catch (error) {
-      throw this.#broken(new URL(response.url).pathname, error);
+      throw this.#broken(path, error);
     }
   }
 
@@ -166,25 +149,38 @@ export class ControlClient implements Disposable {
   }
 }
 
-async function greet(http: Deno.HttpClient, options: ControlClientOptions): Promise<Hello | undefined> {
+async function greet(options: ControlClientOptions): Promise<Hello | undefined> {
   const tooLate = AbortSignal.timeout(HELLO_MS);
-  let raw: unknown;
+  const signal = AbortSignal.any([tooLate, options.signal]);
+  let text = "";
   try {
-    const signal = AbortSignal.any([tooLate, options.signal]);
-    raw = await (await fetch("http://pmz/hello", { client: http, signal })).json();
+    const request = { socket: socketOf(options.stateFolder), method: "GET", path: "/hello", signal };
+    for await (const part of (await unixRequest(request)).text) {
+      text += part;
+      if (text.length > LONGEST_HELLO) break;
+    }
   } catch (error) {
     if (options.signal.aborted) throw new DOMException("interrupted", "AbortError");
     if (tooLate.aborted) throw stuck(options.stateFolder, error);
-    if (error instanceof SyntaxError) throw mismatch(new HelloMismatch("its hello is no JSON"));
-    return undefined; // nobody listens on the socket: it's that of a daemon which was killed
+    if (NOBODY.has((error as { code?: unknown }).code)) return undefined;
+    throw failure(
+      "internal",
+      `the daemon's socket ${socketOf(options.stateFolder)} can't be used`,
+      undefined,
+      error,
+    );
   }
   try {
-    const hello = parseHello(raw);
+    const hello = parseHello(JSON.parse(text));
     if (!options.anyVersion) agree(helloOf(options.release), hello);
     return hello;
   } catch (error) {
-    throw mismatch(error);
+    throw mismatch(error instanceof SyntaxError ? new HelloMismatch("its hello is no JSON") : error);
   }
+}
+
+function socketOf(folder: string): string {
+  return `${folder}/${controlFiles.socket}`;
 }
 
 function helloOf(release: string): Hello {
@@ -225,14 +221,4 @@ function failureOf(body: string, status: number, path: string): CliFailure {
     code,
     `the daemon answered ${path} with ${status}${body === "" ? "" : `: ${body.slice(0, 256)}`}`,
   );
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
-    throw failure("usage", `${path} can't be looked at`, "it's the socket of this user's daemon", error);
-  }
 }

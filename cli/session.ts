@@ -12,7 +12,6 @@ export class Cli implements AsyncDisposable {
   readonly terminal: Terminal;
   /** Aborts with Ctrl-C. */
   readonly signal: AbortSignal;
-  readonly #clients = new Set<ControlClient>();
   #startedDaemon: ControlClient | undefined;
 
   constructor(parts: CliParts, look: Look, signal: AbortSignal) {
@@ -24,9 +23,7 @@ export class Cli implements AsyncDisposable {
   /** The daemon; undefined when none runs. */
   async runningDaemon(options: { anyVersion?: boolean } = {}): Promise<ControlClient | undefined> {
     const { stateFolder, release } = this.parts;
-    const client = await ControlClient.connect({ stateFolder, release, signal: this.signal, ...options });
-    if (client) this.#clients.add(client);
-    return client;
+    return await ControlClient.connect({ stateFolder, release, signal: this.signal, ...options });
   }
 
   /**
@@ -122,12 +119,11 @@ export class Cli implements AsyncDisposable {
 
   /** Stops the daemon if this command started it and it's of no use: it holds no cluster and no intercept. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) client[Symbol.dispose]();
     if (!this.#startedDaemon) return;
     const { stateFolder, release } = this.parts;
     const signal = AbortSignal.timeout(2000); // the command's own may have aborted
     try {
-      using client = await ControlClient.connect({ stateFolder, release, signal });
+      const client = await ControlClient.connect({ stateFolder, release, signal });
       const status = await client?.ask<Status>("GET", "/status");
       if (status && status.clusters.length === 0 && status.intercepts.length === 0) {
         await client?.ask("POST", "/stop");

@@ -62,7 +62,7 @@ async function ended(cli: Cli): Promise<void> {
   const { stateFolder, release } = cli.parts;
   const until = Date.now() + END_MS;
   while (Date.now() < until) {
-    using client = await ControlClient.connect({
+    const client = await ControlClient.connect({
       stateFolder,
       release,
       signal: cli.signal,

@@ -1,0 +1,91 @@
+/**
+ * What people and scripts see, command by command, compared with the files in testing/golden/;
+ * PMZ_WRITE_GOLDEN=1 writes them anew.
+ */
+import assert from "node:assert/strict";
+import { World, type WorldOptions } from "./testing/run.ts";
+
+const folder = new URL("./testing/golden/", import.meta.url);
+const write = Deno.env.get("PMZ_WRITE_GOLDEN") === "1";
+
+const text = [
+  "up",
+  "up --quiet",
+  "up --proxy",
+  "status",
+  "services",
+  "services -A",
+  "services -n nowhere",
+  "dns list",
+  "dns add www.shop.example echo",
+  "dns remove www.shop.example",
+  "dns remove gone.example",
+  "intercept echo 8081",
+  "intercept list",
+  "leave echo",
+  "leave gone",
+  "agent status",
+  "agent deploy -n default",
+  "agent manifests --component gateway --base-image mirror/deno:2",
+  "version",
+  "down",
+];
+const json = [
+  "up",
+  "status",
+  "services",
+  "dns list",
+  "dns remove gone.example",
+  "intercept list",
+  "leave echo",
+  "agent status",
+  "version",
+  "down",
+];
+
+async function compare(name: string, line: string, options: WorldOptions = {}): Promise<void> {
+  await using world = new World(options);
+  const { code, stdout, stderr } = await world.pmz(line);
+  const seen = `$ pmz ${line}\n${stdout}-- stderr\n${stderr}-- exit code ${code}\n`.replaceAll(
+    world.folder,
+    "STATE",
+  );
+  const file = new URL(`${name.replace(/[^a-z]+/g, "-")}.txt`, folder);
+  if (write) await Deno.writeTextFile(file, seen);
+  assert.equal(seen, await Deno.readTextFile(file));
+}
+
+for (const line of text) {
+  Deno.test(`people see of "pmz ${line}" what its golden file says`, () => compare(line, line));
+}
+for (const line of json) {
+  Deno.test(`scripts see of "pmz ${line} -o json" what its golden file says`, () =>
+    compare(`${line} json`, `${line} -o json`));
+}
+for (
+  const line of [
+    "down",
+    "status",
+    "status -o json",
+    "services",
+    "dns list",
+    "intercept list",
+    "leave echo",
+    "version",
+  ]
+) {
+  Deno.test(`without a daemon "pmz ${line}" says what its golden file says`, () =>
+    compare(`no daemon ${line}`, line, { running: false }));
+}
+Deno.test("on a terminal there are colours, symbols and one turning line", () =>
+  compare("terminal up", "up", { terminal: true, env: { LANG: "C.UTF-8" }, answers: quickUp() }));
+
+/** Steps that take no time, so that the turning line shows no seconds. */
+function quickUp() {
+  return {
+    up: [{
+      kind: "error",
+      error: { code: "agent", message: "the gateway doesn't start", hint: "see its pod" },
+    }] as const,
+  };
+}
