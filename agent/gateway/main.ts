@@ -1,17 +1,10 @@
 import { Api } from "../../kube/api.ts";
 import { inClusterAccess } from "../../kube/in_cluster.ts";
 import { RELEASE } from "../../wire/version.ts";
+import { environment } from "./environment.ts";
 import { runGateway } from "./gateway.ts";
 import { jsonLog, type Log } from "./log.ts";
 import { parseRange, type Range } from "./range.ts";
-
-/** What the pod spec gives the gateway, in its environment. */
-export const environment = {
-  /** Ranges that may be dialled besides Services and pods: CIDRs, separated by commas. */
-  ranges: "PMZ_RANGES",
-  /** A file into which the seconds since the epoch are written every 5 s while the gateway is ready: for the probes. */
-  beat: "PMZ_BEAT",
-} as const;
 
 const BEAT_MS = 5_000;
 

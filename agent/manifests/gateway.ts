@@ -1,6 +1,6 @@
 import type { Manifest } from "../../kube/apply.ts";
 import { GATEWAY_NAMESPACE } from "../../wire/places.ts";
-import { environment } from "../gateway/main.ts";
+import { environment } from "../gateway/environment.ts";
 import { BEAT, container, type ContainerParts, scratchVolume } from "./container.ts";
 import { namespace, noIngress } from "./namespace.ts";
 import { annotationsOf, DENO_USER, labelsOf, type ManifestOptions, podLabels } from "./options.ts";

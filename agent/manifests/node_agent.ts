@@ -21,6 +21,8 @@ const run = { name: "run", mountPath: RUN };
 
 const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
 
+// The names are attach's and relay's `environment`: importing those would load the system's libraries into whoever installs.
+
 /** Has the rights (the API server's token, other pods' network namespaces), listens nowhere, sees no traffic. */
 export const attach: ContainerParts = {
   role: "attach",
@@ -32,8 +34,9 @@ export const attach: ContainerParts = {
   capabilities: ["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN"],
   env: [
     field("POD_UID", "metadata.uid"),
-    field("POD_NAME", "metadata.name"),
     field("NODE_NAME", "spec.nodeName"),
+    { name: "PMZ_HOST_PROC", value: "/host/proc" },
+    { name: "PMZ_RELAY_UID", value: String(DENO_USER) },
   ],
   mounts: [
     run,
@@ -59,7 +62,6 @@ export const relay: ContainerParts = {
 /** What attach's token may do in the cluster. */
 const rules: readonly Rule[] = [
   { apiGroups: [""], resources: ["services", "pods", "namespaces"], verbs: ["get", "list", "watch"] },
-  { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["get", "list", "watch"] },
   { apiGroups: [GROUP], resources: [RULE_PLURAL, SESSION_PLURAL], verbs: ["get", "list", "watch"] },
   { apiGroups: [GROUP], resources: [`${RULE_PLURAL}/status`], verbs: ["patch"] },
   { apiGroups: [GROUP], resources: [SESSION_PLURAL], verbs: ["delete"] },

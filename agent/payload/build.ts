@@ -3,10 +3,15 @@
  * FOLDER/gateway.payload and, where it is told of a libbpf, FOLDER/node.payload; the same sources give the same bytes.
  */
 import type { Component } from "../../wire/installer.ts";
-import { AGENT_FILE, type Files, pack, type Payload } from "./payload.ts";
-
-/** As `uname -m` has it. */
-export type Architecture = "x86_64" | "aarch64";
+import {
+  AGENT_FILE,
+  type Architecture,
+  type Files,
+  INTERCEPT_FILE,
+  libbpfFile,
+  pack,
+  type Payload,
+} from "./payload.ts";
 
 /** What a node agent needs beside its code. */
 export interface Inputs {
@@ -15,10 +20,6 @@ export interface Inputs {
   /** Path of the compiled intercept.bpf.c; by default the one that is checked in. */
   readonly intercept?: string;
 }
-
-/** Names in the node agent's payload. */
-export const INTERCEPT_FILE = "intercept.bpf.o";
-export const libbpfFile = (architecture: Architecture): string => `libbpf.${architecture}.so`;
 
 const entries: Readonly<Record<Component, URL>> = {
   gateway: new URL("./gateway_entry.ts", import.meta.url),

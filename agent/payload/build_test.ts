@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { chunksOf } from "./payload.ts";
-import { buildPayload, INTERCEPT_FILE, libbpfFile } from "./build.ts";
+import { buildPayload } from "./build.ts";
+import { chunksOf, INTERCEPT_FILE, libbpfFile } from "./payload.ts";
 import { command } from "./loader.ts";
 
 Deno.test("the gateway's payload is the same each time, and names no place of the machine it was built on", async () => {

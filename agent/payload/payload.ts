@@ -20,6 +20,12 @@ export interface Payload {
 /** The entry of the agents' code in each payload. */
 export const AGENT_FILE = "agent.js";
 
+/** As `uname -m` and Deno.build.arch have it. */
+export type Architecture = "x86_64" | "aarch64";
+/** The BPF object and libbpf in the node agent's payload. */
+export const INTERCEPT_FILE = "intercept.bpf.o";
+export const libbpfFile = (architecture: Architecture): string => `libbpf.${architecture}.so`;
+
 /**
  * Packs files: the same files give the same bytes.
  * @throws RangeError when they are too large.

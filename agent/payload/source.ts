@@ -1,6 +1,6 @@
 import type { Component } from "../../wire/installer.ts";
-import { type Architecture, buildPayload } from "./build.ts";
-import { type Payload, payloadOf } from "./payload.ts";
+import { buildPayload } from "./build.ts";
+import { type Architecture, type Payload, payloadOf } from "./payload.ts";
 
 /** Where payloads come from. */
 export interface PayloadSource {
