@@ -7,6 +7,7 @@ import type { AgentPlace, NodeAgent, TunnelNews } from "../data/protocol.ts";
 import type { Log } from "../log.ts";
 import { AgentPods } from "./agent_pods.ts";
 import { Discovery } from "./discovery.ts";
+import type { Topology } from "./topology.ts";
 
 /** How long the cluster may take to say its version, in milliseconds: a server that is far away, or asleep. */
 const REACH_TIMEOUT_MS = 10_000;
@@ -81,15 +82,20 @@ export class ClusterConnection implements AsyncDisposable {
   }
 
   /** Starts to follow what the cluster has; `changed` is called after changes. Once. */
-  async discover(changed: () => void): Promise<Discovery> {
+  async discover(changed: () => void): Promise<void> {
     this.#discovery ??= this.#parts.use(
       await Discovery.start(this.api, this.name.namespace, this.#log, changed),
     );
-    return this.#discovery;
   }
 
-  get discovery(): Discovery | undefined {
-    return this.#discovery;
+  /** What the cluster has; nothing before it was discovered. */
+  get topology(): Topology {
+    return this.#discovery?.topology ?? { services: new Map(), pods: new Map() };
+  }
+
+  /** What may not be seen with these credentials, in words. */
+  get limits(): readonly string[] {
+    return this.#discovery?.limits ?? [];
   }
 
   /** The gateway's pods, followed from the first call on. */

@@ -11,19 +11,29 @@ export class ClusterData implements AsyncDisposable {
   readonly #main: Channel<Calls, MainCalls>;
   readonly #locals = new LocalTargets();
   readonly #agents = new Map<string, ReversedTunnel>();
-  readonly tunnel: Tunnel;
+  #tunnel: Tunnel | undefined;
 
   constructor(cluster: string, main: Channel<Calls, MainCalls>) {
     this.#cluster = cluster;
     this.#main = main;
+  }
+
+  /** The tunnel to the gateway; undefined as long as only intercepts are asked for. */
+  get tunnel(): Tunnel | undefined {
+    return this.#tunnel;
+  }
+
+  /** Keeps a tunnel to the gateway from now on. */
+  reach(): void {
+    const cluster = this.#cluster;
     let pod = "";
-    this.tunnel = new Tunnel(async (signal) => {
-      const place = await main.call("gateway", cluster);
+    this.#tunnel ??= new Tunnel(async (signal) => {
+      const place = await this.#main.call("gateway", cluster);
       pod = place.pod;
-      return await portForward(place.access, { ...place, signal });
+      return await portForward(place.access, { namespace: place.namespace, pod, port: place.port, signal });
     }, {
-      connected: () => void main.call("tunnel", { cluster, state: "connected", pod }),
-      connecting: (why) => void main.call("tunnel", { cluster, state: "connecting", why }),
+      connected: () => void this.#main.call("tunnel", { cluster, state: "connected", pod }),
+      connecting: (why) => void this.#main.call("tunnel", { cluster, state: "connecting", why }),
     });
   }
 
@@ -49,7 +59,12 @@ export class ClusterData implements AsyncDisposable {
     return new ReversedTunnel({
       dial: async (signal) => {
         const place = await this.#main.call("agent", of);
-        return await portForward(place.access, { ...place, signal });
+        return await portForward(place.access, {
+          namespace: place.namespace,
+          pod: place.pod,
+          port: place.port,
+          signal,
+        });
       },
       local: (rule, port) => this.#locals.dial(rule, port),
       prove: (challenge) => this.#main.call("prove", { ...of, challenge }),
@@ -68,6 +83,6 @@ export class ClusterData implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const reversed = [...this.#agents.values()];
     this.#agents.clear();
-    await Promise.all([this.tunnel, ...reversed].map((one) => one[Symbol.asyncDispose]()));
+    await Promise.all([this.#tunnel, ...reversed].map((one) => one?.[Symbol.asyncDispose]()));
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { ApiServerAccess } from "../../kube/access.ts";
 import type { Challenge, Proof } from "../../wire/key_proof.ts";
+import type { CustomDomain, ZoneData } from "../names/zone_data.ts";
 
 /** Where a connection to a captured address goes. The port stays the one that was dialled. */
 export interface Target {
@@ -51,19 +52,25 @@ export type TunnelNews =
 
 /** The main thread asks the worker. */
 export type DataCalls = {
-  /** Keeps a tunnel to the cluster's gateway from now on. */
+  /** Makes room for a cluster; no tunnel is dialled yet. */
   connect(cluster: string): void;
+  /** Keeps a tunnel to the cluster's gateway from now on. */
+  reach(cluster: string): void;
   disconnect(cluster: string): Promise<void>;
   /** Accepts captured connections on descriptors that the helper has taken. */
   listen(fds: readonly number[]): void;
   /** Closes the listeners: nothing is captured any more. */
   unlisten(argument: null): void;
-  /** Changes the table of captured addresses. */
-  targets(
-    change: { readonly set: readonly (readonly [string, Target])[]; readonly remove: readonly string[] },
-  ): void;
+  /**
+   * Replaces a cluster's addresses: as the laptop's programs dial them, and as the cluster knows them where that is
+   * another. An address that two clusters have is the one's that was connected first.
+   */
+  addresses(of: { readonly cluster: string; readonly addresses: ReadonlyMap<string, string> }): void;
+  /** Replaces a cluster's names: the proxy looks them up. */
+  zone(zone: ZoneData): void;
+  custom(domains: readonly CustomDomain[]): void;
   /** Serves the proxy on loopback; its own address is the answer. */
-  proxy(port: number): Promise<string>;
+  proxy(port: number): string;
   unproxy(argument: null): Promise<void>;
   /** Opens a stream to an authority of the cluster, and closes it: milliseconds. */
   dial(target: { readonly cluster: string; readonly authority: string }): Promise<number>;
@@ -86,8 +93,6 @@ export type MainCalls = {
   gateway(cluster: string): Promise<AgentPlace>;
   /** How to dial an agent's pod of the node. */
   agent(of: { readonly cluster: string; readonly agent: NodeAgent }): Promise<AgentPlace>;
-  /** The cluster's address of a name that a proxy's client gave; undefined when no cluster knows it. */
-  resolve(name: string): Target | undefined;
   /** Answers a node agent's challenge; undefined when it must not be. */
   prove(
     of: { readonly cluster: string; readonly agent: NodeAgent; readonly challenge: Challenge },

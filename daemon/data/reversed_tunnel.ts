@@ -17,6 +17,7 @@ import {
 } from "../../wire/streams.ts";
 import type { AbortableTransport, Transport } from "../../wire/transport.ts";
 import { backoff, sleep } from "../../kube/backoff.ts";
+import { follow } from "../../kube/signals.ts";
 
 const REDIAL = { firstMs: 100, maxMs: 5_000 };
 const PING_EVERY_MS = 3_000;
@@ -79,8 +80,8 @@ export class ReversedTunnel implements AsyncDisposable {
   async #watch(connection: Connection, alive: () => void): Promise<void> {
     const over = new AbortController();
     const ended = connection.closed.then(() => over.abort());
-    const stop = AbortSignal.any([over.signal, this.#ending.signal]);
-    while (!stop.aborted) {
+    using _ending = follow(this.#ending.signal, over);
+    while (!over.signal.aborted) {
       try {
         await connection.ping(PING_TIMEOUT_MS);
         alive();
@@ -88,7 +89,7 @@ export class ReversedTunnel implements AsyncDisposable {
         connection.abort();
         break;
       }
-      await sleep(PING_EVERY_MS, stop);
+      await sleep(PING_EVERY_MS, over.signal);
     }
     if (!this.#ending.signal.aborted) await ended;
   }

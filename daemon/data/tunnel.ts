@@ -1,6 +1,7 @@
 import { Connection, type Header, type Stream } from "../../hbone/mod.ts";
 import type { Transport } from "../../wire/transport.ts";
 import { backoff, sleep } from "../../kube/backoff.ts";
+import { follow } from "../../kube/signals.ts";
 
 /** Of one tunnel: design's "Limits". */
 const MOST_WAITING = 1_000;
@@ -141,10 +142,10 @@ export class Tunnel implements AsyncDisposable {
         ? `the tunnel broke: ${end.error?.message ?? "no reason given"}`
         : "the agent closed the tunnel";
     });
-    const stop = AbortSignal.any([over.signal, this.#ending.signal]);
-    while (!stop.aborted) {
-      await sleep(PING_EVERY_MS, stop);
-      if (stop.aborted) break;
+    using _ending = follow(this.#ending.signal, over);
+    while (!over.signal.aborted) {
+      await sleep(PING_EVERY_MS, over.signal);
+      if (over.signal.aborted) break;
       try {
         this.roundTripMs = await connection.ping(PING_TIMEOUT_MS);
       } catch {

@@ -3,9 +3,11 @@ import { relay } from "../../hbone/mod.ts";
 import { formatEndpoint } from "../../wire/address.ts";
 import { Channel, type MessageSide } from "../worker_channel.ts";
 import { ClusterData } from "./cluster_data.ts";
-import type { DataCalls, MainCalls, Target } from "./protocol.ts";
+import { Directory } from "./directory.ts";
+import type { DataCalls, MainCalls } from "./protocol.ts";
 import { startProxy } from "./proxy.ts";
 import { connectStream } from "./connect_stream.ts";
+import { NoTunnel } from "./tunnel.ts";
 
 /**
  * The data worker: accepts captured connections and the proxy's, and carries their bytes through the tunnels. A
@@ -13,17 +15,19 @@ import { connectStream } from "./connect_stream.ts";
  */
 export function startDataWorker(side: MessageSide): void {
   const clusters = new Map<string, ClusterData>();
-  const targets = new Map<string, Target>();
+  const directory = new Directory();
   const listeners: Disposable[] = [];
-  let proxy: (AsyncDisposable & { address: string }) | undefined;
+  let proxy: (AsyncDisposable & { readonly address: string }) | undefined;
 
   const answers = {
     connect(cluster) {
       if (!clusters.has(cluster)) clusters.set(cluster, new ClusterData(cluster, main));
     },
+    reach: (cluster) => clusters.get(cluster)?.reach(),
     async disconnect(cluster) {
       const data = clusters.get(cluster);
       clusters.delete(cluster);
+      directory.delete(cluster);
       await data?.[Symbol.asyncDispose]();
     },
     listen(fds) {
@@ -32,13 +36,12 @@ export function startDataWorker(side: MessageSide): void {
     unlisten() {
       for (const listener of listeners.splice(0)) listener[Symbol.dispose]();
     },
-    targets({ set, remove }) {
-      for (const address of remove) targets.delete(address);
-      for (const [address, target] of set) targets.set(address, target);
-    },
-    async proxy(port) {
-      proxy ??= await startProxy(port, {
-        resolve: (name) => main.call("resolve", name),
+    addresses: ({ cluster, addresses }) => directory.setAddresses(cluster, addresses),
+    zone: (zone) => directory.setZone(zone),
+    custom: (domains) => directory.setCustom(domains),
+    proxy(port) {
+      proxy ??= startProxy(port, {
+        find: (host) => directory.byHost(host),
         open: (target, port) => connectStream(tunnelOf(target.cluster), formatEndpoint(target.address, port)),
       });
       return proxy.address;
@@ -58,8 +61,8 @@ export function startDataWorker(side: MessageSide): void {
     counts(cluster) {
       const data = clusters.get(cluster);
       return {
-        openStreams: data?.tunnel.openStreams ?? 0,
-        roundTripMs: data?.tunnel.roundTripMs ?? null,
+        openStreams: data?.tunnel?.openStreams ?? 0,
+        roundTripMs: data?.tunnel?.roundTripMs ?? null,
         rules: data?.counts() ?? [],
       };
     },
@@ -67,14 +70,14 @@ export function startDataWorker(side: MessageSide): void {
   const main = new Channel<DataCalls, MainCalls>(side, answers);
 
   function tunnelOf(cluster: string) {
-    const data = clusters.get(cluster);
-    if (!data) throw new Error(`not connected to ${cluster}`);
-    return data.tunnel;
+    const tunnel = clusters.get(cluster)?.tunnel;
+    if (!tunnel) throw new NoTunnel(`not connected to ${cluster}`);
+    return tunnel;
   }
 
   async function captured(socket: SocketTransport): Promise<void> {
     try {
-      const target = targets.get(socket.local.address.text);
+      const target = directory.byAddress(socket.local.address.text);
       if (!target) return socket.abort();
       const stream = await tunnelOf(target.cluster).open(formatEndpoint(target.address, socket.local.port));
       await relay(socket, stream);

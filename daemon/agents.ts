@@ -1,0 +1,95 @@
+import type { AgentComponent, AgentInstallOptions, Component } from "../wire/installer.ts";
+import type { AgentRequest } from "../wire/control.ts";
+import type { Api } from "../kube/api.ts";
+import { ClusterConnection } from "./cluster/connection.ts";
+import type { Reporter } from "./control/progress.ts";
+import type { DaemonParts } from "./daemon.ts";
+import { Failure } from "./failure.ts";
+
+/** Installs the agents where `pmz agent deploy` says. */
+export async function installAgent(
+  request: AgentRequest,
+  parts: DaemonParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<AgentComponent[]> {
+  await using connection = await ClusterConnection.open(request, parts.log);
+  await install(connection.api, request.components, request.options ?? {}, parts, report, signal);
+  return await parts.installer.status(connection.api, ["gateway", "node"]);
+}
+
+/** Removes the agents: what runs, and everything that was installed with them. */
+export async function removeAgent(
+  request: AgentRequest,
+  parts: DaemonParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<AgentComponent[]> {
+  await using connection = await ClusterConnection.open(request, parts.log);
+  await report.step("Remove the agent", async (detail) => {
+    await parts.installer.uninstall(connection.api, request.components, ({ step }) => detail(step), signal);
+  });
+  return await parts.installer.status(connection.api, ["gateway", "node"]);
+}
+
+/**
+ * Makes sure that a component is there and ready: installs it where the user has agreed to that.
+ * @throws {Failure} `agent` when it's missing or doesn't become ready.
+ */
+export async function need(
+  api: Api,
+  component: Component,
+  request: { readonly install: boolean; readonly installOptions?: AgentInstallOptions },
+  parts: DaemonParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<void> {
+  const [found] = await parts.installer.status(api, [component]);
+  // What may not be looked at may be there: its pods will tell.
+  if (found?.state === "ready" || found?.state === "unknown") return;
+  if (found?.state === "incompatible" && !request.installOptions?.force) {
+    throw new Failure(
+      "agent",
+      `the ${names[component]} in the cluster speaks another protocol: ${found.why ?? "no reason given"}`,
+      {
+        hint: "replace it, if nobody else needs it: pmz agent deploy --force",
+      },
+    );
+  }
+  if (found?.state !== "starting" && !request.install) {
+    throw new Failure("agent", `the ${names[component]} isn't installed in this cluster`, {
+      hint: "install it: pmz agent deploy",
+    });
+  }
+  await install(api, [component], request.installOptions ?? {}, parts, report, signal);
+}
+
+const names: Record<Component, string> = { gateway: "gateway", node: "node agent" };
+
+async function install(
+  api: Api,
+  components: readonly Component[],
+  options: AgentInstallOptions,
+  parts: DaemonParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<void> {
+  const what = components.map((component) => names[component]).join(" and ");
+  await report.step(`Install the ${what}`, async (detail) => {
+    try {
+      await parts.installer.install(
+        api,
+        components,
+        options,
+        ({ step, detail: more }) => detail(more ? `${step}: ${more}` : step),
+        signal,
+      );
+    } catch (cause) {
+      if (signal.aborted || !(cause instanceof Error) || cause.name === "ApiError") throw cause;
+      throw new Failure("agent", cause.message, {
+        hint: "pmz agent status shows how it is; kubectl -n pmz get events has more",
+        cause,
+      });
+    }
+  });
+}

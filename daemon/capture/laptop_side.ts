@@ -1,0 +1,123 @@
+import { closeDescriptor, tcpListener } from "../../ffi/socket.ts";
+import type { CapturedPorts } from "../../wire/helper.ts";
+import type { DataCalls, MainCalls } from "../data/protocol.ts";
+import type { Log } from "../log.ts";
+import type { CustomDomain, ZoneData } from "../names/zone_data.ts";
+import type { StartWorker } from "../workers.ts";
+import type { Channel } from "../worker_channel.ts";
+import { Capture } from "./capture.ts";
+import { HelperClient } from "./helper_client.ts";
+import { Names } from "./names.ts";
+
+/** After `down`, the helper has this long to be gone, in milliseconds. */
+const GONE_TIMEOUT_MS = 3_000;
+
+/**
+ * Everything that makes the user's programs reach the clusters: the helper, what it captures, the names. It goes as a
+ * whole, by itself too, when the helper does.
+ */
+export class LaptopSide implements AsyncDisposable {
+  readonly #helper: HelperClient;
+  readonly #data: Channel<MainCalls, DataCalls>;
+  readonly #capture: Capture;
+  #names: Names | undefined;
+  #disposed: Promise<void> | undefined;
+
+  private constructor(helper: HelperClient, data: Channel<MainCalls, DataCalls>) {
+    this.#helper = helper;
+    this.#data = data;
+    this.#capture = new Capture(helper);
+  }
+
+  /**
+   * Hands the helper its listeners. `lost` is called when the helper goes without having been asked to.
+   * @throws {Failure} `helper`
+   */
+  static async start(data: Channel<MainCalls, DataCalls>, lost: () => void): Promise<LaptopSide> {
+    const helper = await HelperClient.connect(Deno.uid() ?? -1);
+    const side = new LaptopSide(helper, data);
+    try {
+      const listener = tcpListener({ address: "127.0.0.1", backlog: 4096 });
+      await helper.listeners(4, [listener]).catch((error) => {
+        closeDescriptor(listener);
+        throw error;
+      });
+      await data.call("listen", [listener]);
+      introduce(helper.facts.address);
+    } catch (error) {
+      await side[Symbol.asyncDispose]();
+      throw error;
+    }
+    void helper.gone.then(() => {
+      if (!side.#disposed) lost();
+    });
+    return side;
+  }
+
+  get address(): string {
+    return this.#helper.facts.address;
+  }
+
+  /** Addresses that are captured. */
+  get routes(): number {
+    return this.#capture.size;
+  }
+
+  /** Addresses that the helper refused, and why. */
+  get refused(): ReadonlyMap<string, string> {
+    return this.#capture.refused;
+  }
+
+  /** Takes the user's DNS queries; once. */
+  async startNames(startWorker: StartWorker, log: Log): Promise<void> {
+    this.#names ??= await Names.start(startWorker, this.#helper, log);
+  }
+
+  capture(cluster: string, addresses: ReadonlyMap<string, CapturedPorts>): Promise<void> {
+    return this.#capture.update(cluster, addresses);
+  }
+
+  async setZone(zone: ZoneData): Promise<void> {
+    await this.#names?.setZone(zone);
+  }
+
+  async setCustom(domains: readonly CustomDomain[]): Promise<void> {
+    await this.#names?.setCustom(domains);
+  }
+
+  async remove(cluster: string): Promise<void> {
+    await this.#names?.removeZone(cluster);
+    await this.#capture.remove(cluster).catch(() => {}); // a helper that is gone has no routes
+  }
+
+  /** Whether the device is still there, some time after the helper was let go. */
+  async left(): Promise<string[]> {
+    const device = `/sys/class/net/${this.#helper.facts.device}`;
+    const end = performance.now() + GONE_TIMEOUT_MS;
+    while (performance.now() < end) {
+      try {
+        await Deno.lstat(device);
+      } catch {
+        return [];
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return [`the network device ${this.#helper.facts.device}`];
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#disposed ??= (async () => {
+      await this.#names?.[Symbol.asyncDispose]();
+      this.#helper[Symbol.dispose]();
+      await this.#data.call("unlisten", null).catch(() => {});
+    })();
+  }
+}
+
+/**
+ * Lets the names program know this process, whose own queries must pass: by a connect to port 1 of the pmz address,
+ * which the program forbids after having taken note (bpf/names.bpf.c).
+ */
+function introduce(address: string): void {
+  Deno.connect({ hostname: address, port: 1 }).then((conn) => conn.close(), () => {});
+}

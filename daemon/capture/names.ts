@@ -1,0 +1,96 @@
+import { closeDescriptor } from "../../ffi/socket.ts";
+import type { NamesCalls, NoCalls } from "../names/protocol.ts";
+import { canStandIn, type ResolvConf, watchResolvConf } from "../names/resolv_conf.ts";
+import type { CustomDomain, ZoneData } from "../names/zone_data.ts";
+import type { Log } from "../log.ts";
+import { openWorker, type StartWorker } from "../workers.ts";
+import type { Channel } from "../worker_channel.ts";
+import type { HelperClient } from "./helper_client.ts";
+
+/**
+ * The user's DNS: the names worker, its stand-ins in the helper's hands, and the nameservers of resolv.conf, followed.
+ * Disposing gives the queries back first, then ends the stand-ins. Should the worker die, its heart stops, and the
+ * queries go where they would without pmz.
+ */
+export class Names implements AsyncDisposable {
+  readonly #worker: Disposable & { channel: Channel<NoCalls, NamesCalls> };
+  readonly #helper: HelperClient;
+  readonly #log: Log;
+  readonly #ending = new AbortController();
+  #following: Promise<void> = Promise.resolve();
+
+  private constructor(startWorker: StartWorker, helper: HelperClient, log: Log) {
+    this.#worker = openWorker<NoCalls, NamesCalls>(
+      startWorker,
+      "names",
+      {},
+      (error) => log("names", { error }),
+    );
+    this.#helper = helper;
+    this.#log = log;
+  }
+
+  /** Opens the stand-ins; settles when the user's queries go to them. */
+  static async start(startWorker: StartWorker, helper: HelperClient, log: Log): Promise<Names> {
+    const names = new Names(startWorker, helper, log);
+    try {
+      const confs = watchResolvConf({ signal: names.#ending.signal });
+      const first = await confs.next();
+      if (!first.done) await names.#use(first.value);
+      names.#following = names.#follow(confs);
+      return names;
+    } catch (error) {
+      await names[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async setZone(zone: ZoneData): Promise<void> {
+    await this.#worker.channel.call("zone", zone);
+  }
+
+  async removeZone(cluster: string): Promise<void> {
+    await this.#worker.channel.call("gone", cluster);
+  }
+
+  async setCustom(domains: readonly CustomDomain[]): Promise<void> {
+    await this.#worker.channel.call("custom", domains);
+  }
+
+  async #follow(confs: AsyncGenerator<ResolvConf>): Promise<void> {
+    for await (const conf of confs) {
+      try {
+        await this.#use(conf);
+      } catch (error) {
+        this.#log("the nameservers have changed, and can't be followed", { error });
+      }
+    }
+  }
+
+  /** Opens stand-ins for these nameservers, and has the helper send the user's queries there. */
+  async #use(conf: ResolvConf): Promise<void> {
+    const { channel } = this.#worker;
+    const uid = Deno.uid() ?? -1;
+    await channel.call("surroundings", { hostname: Deno.hostname(), searchDomains: conf.search });
+    const open = await channel.call("standIns", {
+      uid,
+      accounts: [{ first: uid, last: uid }],
+      nameservers: conf.nameservers.filter(canStandIn),
+    });
+    for (const { nameserver, why } of open.failed) this.#log(`no stand-in for ${nameserver}: ${why}`);
+    const beat = await this.#helper.names(
+      open.standIns.map(({ nameserver, standIn }) => ({ nameserver, standIn })),
+      open.standIns.flatMap(({ udpFd, tcpFd }) => [udpFd, tcpFd]),
+    );
+    if (beat === undefined) return;
+    await channel.call("beat", beat);
+    closeDescriptor(beat);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#following;
+    await this.#helper.names([], []).catch(() => {}); // a helper that is gone has let go already
+    this.#worker[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { Directory } from "./directory.ts";
+
+function directory(): Directory {
+  const made = new Directory();
+  for (const [cluster, address] of [["one", "10.96.0.7"], ["two", "10.96.0.7"]] as const) {
+    made.setAddresses(
+      cluster,
+      new Map([[address, address], [`198.19.0.${cluster.length}`, `10.96.1.${cluster.length}`]]),
+    );
+    made.setZone({
+      cluster,
+      context: cluster,
+      clusterDomain: "cluster.local",
+      namespace: "default",
+      services: [{ namespace: "default", name: "echo", addresses: [address], ports: [] }],
+    });
+  }
+  return made;
+}
+
+Deno.test("an address that two clusters have is the first one's", () => {
+  const made = directory();
+  assert.deepEqual(made.byAddress("10.96.0.7"), { cluster: "one", address: "10.96.0.7" });
+  made.delete("one");
+  assert.deepEqual(made.byAddress("10.96.0.7"), { cluster: "two", address: "10.96.0.7" });
+});
+
+Deno.test("a virtual address leads to the cluster's own", () => {
+  assert.deepEqual(directory().byAddress("198.19.0.3"), { cluster: "one", address: "10.96.1.3" });
+});
+
+Deno.test("a host is a name or an address, and unknown ones are nobody's", () => {
+  const made = directory();
+  assert.equal(made.byHost("echo.default.svc")?.cluster, "one");
+  assert.equal(made.byHost("echo.default.svc.two")?.cluster, "two");
+  assert.equal(made.byHost("10.96.0.7")?.cluster, "one");
+  assert.equal(made.byHost("::ffff:10.96.0.7")?.cluster, "one");
+  assert.equal(made.byHost("internet.test"), undefined);
+  assert.equal(made.byHost("10.0.0.1"), undefined);
+});

@@ -1,0 +1,191 @@
+import type { InterceptEntry } from "../../wire/control.ts";
+import type { Challenge, Proof } from "../../wire/key_proof.ts";
+import type { Hello } from "../../wire/hello.ts";
+import { RELEASE } from "../../wire/version.ts";
+import type { ClusterConnection } from "../cluster/connection.ts";
+import type { LocalTarget, NodeAgent, RuleCounts } from "../data/protocol.ts";
+import type { Log } from "../log.ts";
+import { NamespaceIntercepts, type Wanted } from "./namespace_intercepts.ts";
+import { person } from "./person.ts";
+import type { Person } from "./session.ts";
+import { alsoTaken, type InterceptTarget, podsOf } from "./target.ts";
+
+const hello: Hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: RELEASE };
+
+/** What the data worker is told when intercepts, or the node agents they need, have changed. */
+export interface InterceptData {
+  readonly targets: readonly LocalTarget[];
+  readonly agents: readonly NodeAgent[];
+}
+
+/** Everything that this laptop intercepts in one cluster. */
+export class ClusterIntercepts implements AsyncDisposable {
+  readonly #cluster: ClusterConnection;
+  readonly #log: Log;
+  readonly #tell: (data: InterceptData) => void;
+  readonly #namespaces = new Map<string, Promise<NamespaceIntercepts>>();
+  readonly #open = new Set<NamespaceIntercepts>();
+  readonly #waiting = new Set<() => void>();
+  #person: Promise<Person> | undefined;
+  #watchingAgents: Disposable | undefined;
+  #told = "";
+
+  constructor(cluster: ClusterConnection, log: Log, tell: (data: InterceptData) => void) {
+    this.#cluster = cluster;
+    this.#log = log;
+    this.#tell = tell;
+  }
+
+  get any(): boolean {
+    return [...this.#open].some((namespace) => namespace.wanted.size > 0);
+  }
+
+  /** Takes a Service's port over, or changes where it goes. In force only when `entry` says so. */
+  async add(target: InterceptTarget, local: Wanted["local"]): Promise<Wanted> {
+    const agents = this.#cluster.nodeAgents();
+    await agents.ready;
+    this.#watchingAgents ??= agents.onChange(() => this.changed());
+    return await (await this.#namespace(target.service.namespace)).add(target, local);
+  }
+
+  /** Gives a Service's port back to its pods; the session too, when it was the last of its namespace. */
+  async remove(wanted: Wanted): Promise<void> {
+    const name = wanted.rule.namespace;
+    const namespace = await this.#namespaces.get(name);
+    if (!namespace) return;
+    await namespace.remove(wanted);
+    if (namespace.wanted.size > 0) return;
+    this.#namespaces.delete(name);
+    this.#open.delete(namespace);
+    await namespace[Symbol.asyncDispose]();
+    this.changed();
+  }
+
+  #namespace(name: string): Promise<NamespaceIntercepts> {
+    const there = this.#namespaces.get(name);
+    if (there) return there;
+    const opening = (async () => {
+      this.#person ??= person(this.#cluster.api, this.#cluster.name.user);
+      const opened = await NamespaceIntercepts.open(
+        this.#cluster.api,
+        name,
+        await this.#person,
+        this.#log,
+        () => this.changed(),
+      );
+      this.#open.add(opened);
+      return opened;
+    })();
+    this.#namespaces.set(name, opening);
+    opening.catch(() => this.#namespaces.delete(name));
+    return opening;
+  }
+
+  /** Something of rules, pods or agents has changed: tells the data worker, and whoever waits. */
+  changed(): void {
+    const data = { targets: this.#targets(), agents: this.#agents() };
+    const text = JSON.stringify(data);
+    if (text !== this.#told) this.#tell(data);
+    this.#told = text;
+    for (const wake of [...this.#waiting]) wake();
+  }
+
+  /** Waits for the next change, or so many milliseconds. */
+  async change(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#waiting.add(resolve);
+    await promise;
+    clearTimeout(timer);
+    this.#waiting.delete(resolve);
+  }
+
+  #targets(): LocalTarget[] {
+    return [...this.#open].flatMap((namespace) =>
+      [...namespace.wanted.values()].map(({ rule, local }) => ({
+        rule: rule.uid,
+        port: rule.port,
+        host: local.host,
+        localPort: local.port,
+      }))
+    );
+  }
+
+  /** The agents of the nodes where intercepted pods are, for each session; of all nodes where pods can't be seen. */
+  #agents(): NodeAgent[] {
+    const topology = this.#cluster.topology;
+    const agents = this.#cluster.nodeAgents().usable();
+    return [...this.#open].flatMap((namespace) => {
+      const services = [...namespace.wanted.values()].map((wanted) => wanted.target.service);
+      if (services.length === 0) return [];
+      const nodes = new Set(
+        services.flatMap((service) => podsOf(topology, service).map((pod) => pod.nodeName)),
+      );
+      return agents
+        .filter((agent) => agent.nodeName !== undefined && (nodes.size === 0 || nodes.has(agent.nodeName)))
+        .map((agent) => ({
+          pod: agent.name,
+          uid: agent.uid,
+          node: agent.nodeName ?? "",
+          session: namespace.session.object.uid,
+        }));
+    });
+  }
+
+  /** Answers an agent's challenge, if it's the agent's own and asks for rules of the session that it was dialled for. */
+  async prove(agent: NodeAgent, challenge: Challenge): Promise<Proof | undefined> {
+    const namespace = [...this.#open].find((one) => one.session.object.uid === agent.session);
+    if (!namespace || challenge.pod !== agent.uid || challenge.node !== agent.node) return undefined;
+    const own = new Set([...namespace.wanted.values()].map((wanted) => wanted.rule.uid));
+    if (!challenge.rules.every((rule) => own.has(rule))) return undefined;
+    return await namespace.session.key.prove({
+      challenge,
+      cluster: this.#cluster.caHash,
+      session: agent.session,
+      hello,
+    });
+  }
+
+  /** Every intercept, with the connections that the data worker has counted. */
+  entries(counts: readonly RuleCounts[]): { entry: InterceptEntry; wanted: Wanted }[] {
+    return [...this.#open].flatMap((namespace) =>
+      [...namespace.wanted.values()].map((wanted) => ({
+        wanted,
+        entry: this.#entry(namespace, wanted, counts),
+      }))
+    );
+  }
+
+  #entry(namespace: NamespaceIntercepts, wanted: Wanted, counts: readonly RuleCounts[]): InterceptEntry {
+    const { target, local, since } = wanted;
+    const rule = namespace.seen(wanted);
+    const topology = this.#cluster.topology;
+    const pods = rule.status.pods;
+    const ready = pods.filter((pod) => pod.state === "ready").length;
+    const counted = counts.find((one) => one.rule === rule.uid);
+    return {
+      id: `${target.service.name}.${rule.namespace}:${rule.port}`,
+      cluster: this.#cluster.id,
+      namespace: rule.namespace,
+      service: target.service.name,
+      port: rule.port,
+      ...(target.port.name ? { portName: target.port.name } : {}),
+      local: `${local.host}:${local.port}`,
+      since,
+      pods: { ready, all: Math.max(pods.length, podsOf(topology, target.service).length) },
+      connections: { open: counted?.open ?? 0, total: counted?.total ?? 0 },
+      alsoTaken: alsoTaken(topology, target),
+      problems: pods.filter((pod) => pod.state !== "ready").map((pod) =>
+        `${pod.pod}: ${pod.reason ?? pod.state}`
+      ),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watchingAgents?.[Symbol.dispose]();
+    const open = [...this.#open];
+    this.#open.clear();
+    this.#namespaces.clear();
+    await Promise.allSettled(open.map((namespace) => namespace[Symbol.asyncDispose]()));
+  }
+}

@@ -1,0 +1,104 @@
+import type { Api } from "../../kube/api.ts";
+import { ApiError } from "../../kube/api_error.ts";
+import type { Resource } from "../../kube/resources.ts";
+import {
+  GROUP,
+  type InterceptRule,
+  parseRule,
+  RULE_PLURAL,
+  ruleName,
+  VERSION,
+} from "../../wire/intercept.ts";
+import { Failure } from "../failure.ts";
+import type { Session } from "./session.ts";
+import type { InterceptTarget } from "./target.ts";
+
+export const ruleResource: Resource = {
+  group: GROUP,
+  version: VERSION,
+  plural: RULE_PLURAL,
+  namespaced: true,
+};
+
+/**
+ * Creates the rule of a session for a Service's port. One that is the session's own already is given back.
+ * @throws {Failure} `conflict` when somebody else has it, and who. @throws {ApiError}
+ */
+export async function createRule(
+  api: Api,
+  session: Session,
+  target: InterceptTarget,
+): Promise<InterceptRule> {
+  const { namespace, name: sessionName, uid, user } = session.object;
+  const service = target.service.name;
+  const port = target.port.port;
+  const name = ruleName(service, port);
+  const body = {
+    apiVersion: `${GROUP}/${VERSION}`,
+    kind: "InterceptRule",
+    metadata: {
+      name,
+      namespace,
+      ownerReferences: [{
+        apiVersion: `${GROUP}/${VERSION}`,
+        kind: "InterceptSession",
+        name: sessionName,
+        uid,
+      }],
+    },
+    spec: {
+      service,
+      port,
+      session: { name: sessionName, uid },
+      keyFingerprint: session.key.fingerprint,
+      user,
+    },
+  };
+  for (let attempt = 1;; attempt++) {
+    try {
+      return parseRule(await api.create(ruleResource, body, { namespace }));
+    } catch (error) {
+      if (!ApiError.is(error, "AlreadyExists") || attempt === 3) throw error;
+    }
+    const there = await find(api, namespace, name);
+    if (!there) continue;
+    if (there.session.uid === uid) return there;
+    // Of this user's own session on this machine, by its name; that session is gone, and its rule goes.
+    if (there.session.name === sessionName) await deleteRule(api, there);
+    else throw taken(there);
+  }
+}
+
+/** Deletes a rule; one that is gone, or is another by now, is fine. */
+export async function deleteRule(
+  api: Api,
+  rule: Pick<InterceptRule, "namespace" | "name" | "uid">,
+): Promise<void> {
+  try {
+    await api.delete(ruleResource, { namespace: rule.namespace, name: rule.name }, {
+      preconditions: { uid: rule.uid },
+    });
+  } catch (error) {
+    if (!ApiError.is(error, "NotFound") && !ApiError.is(error, "Conflict")) throw error;
+  }
+}
+
+async function find(api: Api, namespace: string, name: string): Promise<InterceptRule | undefined> {
+  try {
+    return parseRule(await api.get(ruleResource, { namespace, name }));
+  } catch (error) {
+    if (ApiError.is(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+function taken(by: InterceptRule): Failure {
+  return new Failure(
+    "conflict",
+    `${by.service}.${by.namespace}:${by.port} is intercepted by ${by.user} since ${by.created}`,
+    {
+      hint:
+        `ask ${by.user} to leave it; \`kubectl get interceptsessions -n ${by.namespace}\` shows the machine`,
+    },
+  );
+}

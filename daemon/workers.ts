@@ -1,0 +1,34 @@
+import { type Calls, Channel, type MessageSide } from "./worker_channel.ts";
+
+/** The daemon's workers by name. */
+export type WorkerRole = "data" | "names";
+
+/** Starts a worker that takes up a role: main.ts knows how, from source and from the built file. */
+export type StartWorker = (role: WorkerRole) => Worker;
+
+/**
+ * A worker and the channel to it. A worker that dies takes the daemon's reason to live with it: `failed` is called,
+ * once.
+ */
+export function openWorker<Ours extends Calls, Theirs extends Calls>(
+  start: StartWorker,
+  role: WorkerRole,
+  answers: Ours,
+  failed: (error: Error) => void,
+): Disposable & { channel: Channel<Ours, Theirs> } {
+  const worker = start(role);
+  const channel = new Channel<Ours, Theirs>(worker satisfies MessageSide, answers);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    const error = new Error(`the ${role} worker failed: ${event.message}`);
+    channel.close(error);
+    failed(error);
+  };
+  return {
+    channel,
+    [Symbol.dispose]: () => {
+      channel.close(new Error("the daemon is ending"));
+      worker.terminate();
+    },
+  };
+}
