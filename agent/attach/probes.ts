@@ -6,8 +6,8 @@ import { parseEndpoint } from "../../wire/address.ts";
 
 /** What the process is called that runs the kubelet: itself, or one program of a distribution (`comm`, 15 characters). */
 const kubelets = new Set(["kubelet", "kubelite", "k3s-server", "k3s-agent", "k3s"]);
-/** Milliseconds for which the kubelet's process ids are taken as known. */
-const KNOWN_MS = 10_000;
+/** Milliseconds after which the kubelet is looked for again, where the one that is known doesn't have a socket. */
+const AGAIN_MS = 1_000;
 
 /**
  * Tells the kubelet's probes from NodePort traffic. Both come to a pod from addresses of the node's own network
@@ -22,7 +22,7 @@ export class Probes implements Disposable {
   /** Of the node's own network namespace. */
   readonly inode: number;
   #pids: number[] = [];
-  #known = -Infinity;
+  #looked = -Infinity;
 
   /**
    * @param hostPid A process in the node's own network namespace: its first.
@@ -47,19 +47,22 @@ export class Probes implements Disposable {
     const socket = local && remote && this.#diag.connection(local, remote);
     if (!socket) return false;
     if (socket.inode === 0) return true;
-    return this.#kubelets().some((pid) => holdsSocket(this.#hostProc, pid, socket.inode));
+    return this.#hasOne(socket.inode) || (this.#lookAgain() && this.#hasOne(socket.inode));
   }
 
   [Symbol.dispose](): void {
     this.#diag[Symbol.dispose]();
   }
 
-  #kubelets(): number[] {
+  #hasOne(inode: number): boolean {
+    return this.#pids.some((pid) => holdsSocket(this.#hostProc, pid, inode));
+  }
+
+  #lookAgain(): boolean {
     const now = performance.now();
-    if (now - this.#known > KNOWN_MS) {
-      this.#pids = findByName(this.#hostProc, kubelets);
-      this.#known = now;
-    }
-    return this.#pids;
+    if (now - this.#looked < AGAIN_MS) return false;
+    this.#looked = now;
+    this.#pids = findByName(this.#hostProc, kubelets);
+    return true;
   }
 }

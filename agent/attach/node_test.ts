@@ -1,0 +1,280 @@
+/** Attach and relay as they are, on a node made of network namespaces; only the cluster's objects are made up. */
+import assert from "node:assert/strict";
+import { ports } from "../../wire/places.ts";
+import { uid, until } from "../relay/testing.ts";
+import { fingerprint } from "./node.ts";
+import type { State } from "./testing/attach_alone.ts";
+import { addresses, PORT, type Process, World } from "./testing/world.ts";
+
+const here = new URL("./testing/", import.meta.url).pathname;
+const deno = ["deno", "run", "-A", "--quiet"];
+const [session, rule] = [uid(1), uid(10)];
+
+function libbpf(): string | undefined {
+  const built = new URL("../../dist/libpmzbpf.so", import.meta.url).pathname;
+  const places = [built, `/usr/lib/${Deno.build.arch}-linux-gnu/libbpf.so.1`];
+  return places.find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
+
+const library = libbpf();
+const ignore = Deno.uid() !== 0 || library === undefined;
+
+/** The cluster's objects: a Service whose port 80 is the pod's PORT, a session with this key, a rule. */
+function state(
+  world: World,
+  publicKey: string,
+  changes: { deleted?: boolean; rules?: boolean; renewal?: string } = {},
+) {
+  const created = "2026-01-01T00:00:00Z";
+  const meta = (name: string, id: string) => ({
+    namespace: "default",
+    name,
+    uid: id,
+    creationTimestamp: created,
+    resourceVersion: "1",
+  });
+  const { deleted = false, rules = true, renewal = "1" } = changes;
+  return {
+    sessions: [{
+      metadata: meta("alice", session),
+      spec: { publicKey, user: "alice", machine: "laptop", durationSeconds: 3600, renewal },
+    }],
+    rules: rules
+      ? [{
+        metadata: meta("echo-80", rule),
+        spec: {
+          service: "echo",
+          port: 80,
+          session: { name: "alice", uid: session },
+          keyFingerprint: fingerprint(publicKey),
+          user: "alice",
+        },
+      }]
+      : [],
+    services: [{
+      metadata: meta("echo", uid(20)),
+      spec: {
+        type: "ClusterIP",
+        clusterIP: "10.96.0.9",
+        selector: { app: "echo" },
+        ports: [{ port: 80, targetPort: PORT, protocol: "TCP" }],
+      },
+    }],
+    pods: [{
+      metadata: {
+        ...meta("echo-1", world.podUid),
+        labels: { app: "echo" },
+        ...(deleted ? { deletionTimestamp: created } : {}),
+      },
+      spec: { nodeName: "node-1", containers: [{ name: "echo", ports: [{ containerPort: PORT }] }] },
+      status: {
+        phase: "Running",
+        podIP: addresses.pod4,
+        podIPs: [{ ip: addresses.pod4 }, { ip: addresses.pod6 }],
+      },
+    }],
+  } satisfies State;
+}
+
+/** The whole: application, attach, relay and a laptop with its tunnel. */
+async function intercepted(options: { tunnel?: "honest" | "forged" | "none" } = {}) {
+  using owned = new DisposableStack();
+  const stack = new AsyncDisposableStack();
+  owned.defer(() => void stack.disposeAsync());
+  const world = stack.use(await World.make());
+  world.start("pod", [...deno, `${here}application.ts`, String(PORT), "::"]);
+  const laptop = async () => {
+    const process = world.start("agent", [...deno, `${here}laptop_alone.ts`, String(ports.relay), session]);
+    await until(() => process.lines.length > 0, "the laptop has a key");
+    return { process, publicKey: process.lines[0] ?? "" };
+  };
+  const { tunnel = "honest" } = options;
+  const honest = await laptop();
+  if (tunnel !== "honest") await honest.process.kill();
+  if (tunnel === "forged") await laptop();
+  const attach = world.startAttach(library ?? "");
+  let cluster = state(world, honest.publicKey);
+  const tell = async (to: Process, changes: Parameters<typeof state>[2] = {}) => {
+    cluster = state(world, honest.publicKey, changes);
+    await to.write(JSON.stringify(cluster));
+  };
+  await tell(attach);
+  const relay = world.startRelay();
+  /** Asks until one is answered by `who`; says after how many milliseconds. */
+  const answeredBy = async (who: string, ms = 8_000) => {
+    const start = performance.now();
+    for (;;) {
+      const counts = await world.ask("client", addresses.pod4, 1);
+      const took = performance.now() - start;
+      if (counts[who]) return took;
+      if (took > ms) throw new Error(`not answered by ${who} in ${ms} ms, but ${JSON.stringify(counts)}`);
+    }
+  };
+  owned.move();
+  return {
+    world,
+    attach,
+    relay,
+    honest,
+    tell,
+    answeredBy,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** The last status that attach applied to the rule. */
+function status(attach: Process): { pods: { state: string; reason?: string }[] } | undefined {
+  const lines = attach.lines.map((line) => JSON.parse(line)).filter((line) => line.rule === rule);
+  return lines.at(-1)?.status;
+}
+
+Deno.test({
+  name: "an intercepted port: who is taken, who is left alone",
+  ignore,
+  async fn(t) {
+    await using all = await intercepted();
+    const { world, attach } = all;
+    const { pod4, pod6 } = addresses;
+    await all.answeredBy("laptop");
+
+    await t.step("200 connections at once go to the laptop, with a server that speaks first", async () => {
+      assert.deepEqual(await world.ask("client", pod4, 200), { laptop: 200 });
+    });
+    await t.step("by IPv6 too", async () => {
+      assert.deepEqual(await world.ask("client", pod6, 50), { laptop: 50 });
+    });
+    await t.step("the rule's status says so", () => {
+      assert.deepEqual(status(attach)?.pods.map(({ state }) => state), ["ready"]);
+    });
+    await t.step("what comes from inside the pod is the pod's own", async () => {
+      for (const address of ["127.0.0.1", "::1", pod4, pod6]) {
+        assert.deepEqual(await world.ask("pod", address, 5), { pod: 5 }, address);
+      }
+    });
+    await t.step(
+      "whoever dials the listener itself, inside the pod, gets nothing of the laptop",
+      async () => {
+        const listening = await world.run("pod", ["ss", "-Hltn"]);
+        const found = [...listening.matchAll(/127\.0\.0\.1:(\d+)/g)].map((match) => Number(match[1]));
+        assert.equal(found.length, 1);
+        assert.deepEqual(await world.ask("pod", "127.0.0.1", 3, { port: found[0] ?? 0 }), { failed: 3 });
+      },
+    );
+    await t.step("the kubelet's probes go to the pod, other programs of the node to the laptop", async () => {
+      assert.deepEqual(await world.ask("node", pod4, 20, { comm: "kubelet" }), { pod: 20 });
+      await new Promise((resolve) => setTimeout(resolve, 1_100)); // the next "kubelet" is another process
+      assert.deepEqual(await world.ask("node", pod6, 5, { comm: "kubelet" }), { pod: 5 });
+      assert.deepEqual(await world.ask("node", pod4, 20), { laptop: 20 });
+    });
+    await t.step("when the rule goes, the pod answers, and it is taken again with the next", async () => {
+      await all.tell(attach, { rules: false });
+      await all.answeredBy("pod");
+      assert.doesNotMatch(await world.run("pod", ["ss", "-Hltn"]), /127\.0\.0\.1/);
+      await all.tell(attach);
+      await all.answeredBy("laptop");
+    });
+    await t.step("from its deletion on, nothing new of a pod is taken", async () => {
+      await all.tell(attach, { deleted: true });
+      await all.answeredBy("pod");
+    });
+  },
+});
+
+Deno.test({
+  name: "a connection that was open before is closed once, so that its caller comes to the laptop",
+  ignore,
+  async fn() {
+    await using all = await intercepted({ tunnel: "none" });
+    const { world, attach } = all;
+    await until(() => status(attach) !== undefined, "attach has seen the rule");
+    const nc = [
+      "deno",
+      "eval",
+      `
+      const c = await Deno.connect({ hostname: "${addresses.pod4}", port: ${PORT} });
+      const into = new Uint8Array(64);
+      console.log(new TextDecoder().decode(into.subarray(0, await c.read(into))));
+      try { console.log("read", await c.read(into)); } catch (e) { console.log(e.name); }`,
+    ];
+    const caller = world.start("client", nc);
+    await until(() => caller.lines.length === 1, "the pod has answered");
+    assert.equal(caller.lines[0], "pod:");
+    const inside = world.start("pod", nc);
+    await until(() => inside.lines.length === 1, "the pod has answered inside");
+    await using _ = world.start("agent", [...deno, `${here}laptop_alone.ts`, String(ports.relay), session]);
+    await all.tell(attach); // the key is another: what follows is that it doesn't become live
+    assert.equal((await world.ask("client", addresses.pod4, 1)).pod, 1);
+    assert.equal(caller.lines.length, 1);
+    await until(() => _.lines.length === 1, "the new laptop has a key");
+    await attach.write(JSON.stringify(state(world, _.lines[0] ?? "")));
+    await all.answeredBy("laptop");
+    await until(() => caller.lines.length === 2, "the caller's connection was closed");
+    assert.equal(caller.lines[1], "ConnectionReset");
+    assert.equal(inside.lines.length, 1);
+  },
+});
+
+Deno.test({
+  name: "relay or attach killed or hung: the pod answers, and the laptop again when they are back",
+  ignore,
+  async fn(t) {
+    await using all = await intercepted();
+    const { world } = all;
+    let { relay, attach } = all;
+    await all.answeredBy("laptop");
+
+    await t.step("kill -9 of relay", async () => {
+      await relay.kill();
+      assert.deepEqual(await world.ask("client", addresses.pod4, 50), { pod: 50 });
+      relay = world.startRelay();
+      await all.answeredBy("laptop");
+    });
+    await t.step("relay hangs: within two seconds", async () => {
+      relay.signal("SIGSTOP");
+      await new Promise((resolve) => setTimeout(resolve, 2_100));
+      assert.deepEqual(await world.ask("client", addresses.pod4, 50), { pod: 50 });
+      relay.signal("SIGCONT");
+      await all.answeredBy("laptop");
+    });
+    await t.step("kill -9 of attach", async () => {
+      await attach.kill();
+      assert.deepEqual(await world.ask("client", addresses.pod4, 50), { pod: 50 });
+      attach = world.startAttach(library ?? "");
+      await all.tell(attach);
+      await all.answeredBy("laptop");
+    });
+    await t.step("the laptop's tunnel is gone", async () => {
+      await all.honest.process.kill();
+      await all.answeredBy("pod", 1_000);
+      await until(() => status(attach)?.pods[0]?.state === "waiting", "the status says that it waits");
+    });
+    await t.step("relay ends in order", async () => {
+      relay.signal("SIGTERM");
+      await until(() => relay.lines.some((line) => line.includes('"stopped"')), "relay has stopped");
+      assert.deepEqual(await world.ask("client", addresses.pod4, 5), { pod: 5 });
+    });
+  },
+});
+
+for (const tunnel of ["none", "forged"] as const) {
+  Deno.test({
+    name: `nothing is steered without a proof of the session's key (${tunnel})`,
+    ignore,
+    async fn() {
+      await using all = await intercepted({ tunnel });
+      await until(
+        () => status(all.attach)?.pods[0]?.reason?.includes("no tunnel") ?? false,
+        "it is taken over and waits",
+      );
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      assert.deepEqual(await all.world.ask("client", addresses.pod4, 50), { pod: 50 });
+      assert.deepEqual(status(all.attach)?.pods.map(({ state }) => state), ["waiting"]);
+    },
+  });
+}
