@@ -1,116 +1,13 @@
-/** A peer that sends frames by hand, right and wrong ones. */
+/** What a peer may not do, and what follows. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Connection, type ConnectionOptions } from "./connection.ts";
-import { ErrorCode, errorName } from "./errors.ts";
-import {
-  Flag,
-  FRAME_HEADER,
-  FrameType,
-  PREFACE,
-  readUint24,
-  readUint31,
-  readUint32,
-  writeFrameHeader,
-  writeUint32,
-} from "./frame.ts";
-import { Encoder } from "./hpack/encoder.ts";
+import { byHand, type Frame, frame, headers, readFrames, REQUEST, uint32 } from "./by_hand.ts";
+import { Connection } from "./connection.ts";
+import { ErrorCode } from "./errors.ts";
+import { Flag, FrameType, PREFACE } from "./frame.ts";
 import { memoryPair } from "./memory_transport.ts";
 import type { Stream } from "./stream.ts";
 import { pattern, readAll, turn, writeAll } from "./testing.ts";
-
-interface Frame {
-  type: number;
-  flags: number;
-  stream: number;
-  payload: Uint8Array;
-}
-
-const NOTHING = new Uint8Array(0);
-const REQUEST = [[":method", "CONNECT"], [":authority", "a:1"]] as const;
-
-function frame(type: number, flags: number, stream: number, payload: Uint8Array = NOTHING): Uint8Array {
-  const bytes = new Uint8Array(FRAME_HEADER + payload.length);
-  writeFrameHeader(bytes, 0, payload.length, type, flags, stream);
-  bytes.set(payload, FRAME_HEADER);
-  return bytes;
-}
-
-function uint32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  writeUint32(bytes, 0, value);
-  return bytes;
-}
-
-function headers(
-  stream: number,
-  list: readonly (readonly [string, string])[] = REQUEST,
-  flags: number = Flag.END_HEADERS,
-) {
-  return frame(FrameType.HEADERS, flags, stream, new Encoder({ index: "never" }).encode(list));
-}
-
-/** A client by hand at our server. */
-async function byHand(options: Partial<ConnectionOptions> = {}) {
-  const [near, far] = memoryPair();
-  const streams: Stream[] = [];
-  const server = new Connection(far, {
-    role: "server",
-    onStream: (stream) => {
-      streams.push(stream);
-    },
-    ...options,
-  });
-  const frames: Frame[] = [];
-  const reading = readFrames(near, frames);
-  await writeAll(near, PREFACE);
-  await writeAll(near, frame(FrameType.SETTINGS, 0, 0));
-  return {
-    server,
-    streams,
-    frames,
-    async send(...all: Uint8Array[]) {
-      for (const bytes of all) await writeAll(near, bytes);
-      await turn();
-    },
-    /** The code of the GOAWAY, or of the stream's reset. */
-    code: (type: number) => {
-      const found = frames.find((each) => each.type === type);
-      if (found === undefined) return "nothing";
-      return errorName(readUint32(found.payload, type === FrameType.GOAWAY ? 4 : 0));
-    },
-    async [Symbol.asyncDispose]() {
-      near.close();
-      server.abort();
-      await server.closed;
-      await reading;
-    },
-  };
-}
-
-async function readFrames(
-  from: { read(into: Uint8Array): Promise<number | null> },
-  into: Frame[],
-): Promise<void> {
-  let bytes = new Uint8Array(0);
-  const buffer = new Uint8Array(256 * 1024);
-  try {
-    for (let length = await from.read(buffer); length !== null; length = await from.read(buffer)) {
-      const joined = new Uint8Array(bytes.length + length);
-      joined.set(bytes);
-      joined.set(buffer.subarray(0, length), bytes.length);
-      bytes = joined;
-      while (bytes.length >= FRAME_HEADER && bytes.length >= FRAME_HEADER + readUint24(bytes, 0)) {
-        const end = FRAME_HEADER + readUint24(bytes, 0);
-        const payload = bytes.slice(FRAME_HEADER, end);
-        into.push({ type: bytes[3] ?? 0, flags: bytes[4] ?? 0, stream: readUint31(bytes, 5), payload });
-        bytes = bytes.slice(end);
-      }
-    }
-  } catch {
-    // The other end closed.
-  }
-}
 
 const PATIENT = {
   idleFrames: 50,
@@ -142,7 +39,7 @@ for (const [name, make] of Object.entries(floods)) {
     assert.equal(peer.code(FrameType.GOAWAY), "nothing");
     await peer.send(...Array.from({ length: 20 }, (_, i) => make(45 + i)));
     assert.equal(peer.code(FrameType.GOAWAY), "ENHANCE_YOUR_CALM");
-    assert.equal((await peer.server.closed).code, ErrorCode.ENHANCE_YOUR_CALM);
+    assert.equal((await peer.connection.closed).code, ErrorCode.ENHANCE_YOUR_CALM);
   });
 }
 
@@ -259,7 +156,7 @@ Deno.test("frames that were on their way when we reset a stream are ignored", as
   );
   assert.equal(peer.frames.filter((each) => each.type === FrameType.RST_STREAM).length, 1);
   assert.equal(peer.code(FrameType.GOAWAY), "nothing");
-  assert.equal(peer.server.buffered, 0);
+  assert.equal(peer.connection.buffered, 0);
 });
 
 Deno.test("a stream's window that SETTINGS shrink below nothing has to be refilled first", async () => {
@@ -339,34 +236,5 @@ Deno.test("frames are the same however their bytes are cut", async () => {
       },
     ),
     { numRuns: 30 },
-  );
-});
-
-Deno.test("any bytes end their connection at most, with a code", async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(
-        fc.record({
-          type: fc.integer({ min: 0, max: 11 }),
-          flags: fc.integer({ min: 0, max: 255 }),
-          stream: fc.integer({ min: 0, max: 6 }),
-          payload: fc.uint8Array({ maxLength: 40 }),
-        }),
-        { maxLength: 30 },
-      ),
-      async (frames) => {
-        await using peer = await byHand();
-        for (const { type, flags, stream, payload } of frames) {
-          try {
-            await peer.send(frame(type, flags, stream, payload));
-          } catch {
-            // The server closed.
-            break;
-          }
-        }
-        assert.notEqual(peer.code(FrameType.GOAWAY), "INTERNAL_ERROR");
-      },
-    ),
-    { numRuns: 60 },
   );
 });
