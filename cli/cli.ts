@@ -90,7 +90,7 @@ async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<v
 
 function report(error: unknown, terminal: Terminal): number {
   const { code, message, hint, causes } = asFailure(error);
-  if (code === "interrupted") terminal.error("interrupted; what had begun is undone");
+  if (code === "interrupted") terminal.error("interrupted; what had begun is being undone");
   else terminal.error(message, hint, causes);
   return failures[code].exit;
 }

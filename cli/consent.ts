@@ -28,7 +28,8 @@ export async function agreeToInstall(cli: Cli, plan: Plan, yes: boolean): Promis
   if (plan.install.length === 0) return false;
   cli.terminal.note(`to be installed in ${plan.cluster.context}:`);
   for (const component of plan.install) cli.terminal.note(`  ${what[component]}`);
-  await agree(cli, yes, `Install it in ${plan.cluster.context}?`, "nothing was installed");
+  const question = `Install it in ${plan.cluster.context}?`;
+  await agree(cli, yes, question, "nothing was installed", "`pmz agent manifests` prints what would be");
   return true;
 }
 
@@ -36,7 +37,13 @@ export async function agreeToInstall(cli: Cli, plan: Plan, yes: boolean): Promis
  * Asks a question that only "y" or "yes" answers with yes.
  * @throws {CliFailure} `declined` otherwise; its message says what was not done.
  */
-export async function agree(cli: Cli, yes: boolean, question: string, otherwise: string): Promise<void> {
+export async function agree(
+  cli: Cli,
+  yes: boolean,
+  question: string,
+  otherwise: string,
+  hint?: string,
+): Promise<void> {
   if (yes) return;
   const { stdin } = cli.parts;
   if (!stdin.isTerminal) {
@@ -48,7 +55,5 @@ export async function agree(cli: Cli, yes: boolean, question: string, otherwise:
   }
   cli.terminal.question(`${question} [y/N]`);
   const answer = await stdin.readLine(cli.signal);
-  if (!/^\s*y(es)?\s*$/i.test(answer ?? "")) {
-    throw failure("declined", otherwise, "`pmz agent manifests` prints what pmz would install");
-  }
+  if (!/^\s*y(es)?\s*$/i.test(answer ?? "")) throw failure("declined", otherwise, hint);
 }

@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import type { InterceptEntry, Plan } from "../wire/control.ts";
+import { defaultAnswers, echoIntercept } from "./testing/fake_daemon.ts";
+import { World } from "./testing/run.ts";
+
+const { plan, intercept } = defaultAnswers();
+
+/** An intercept like echo's, of another Service port. */
+function like(namespace: string, port: number, cluster = "dev", portName = `p${port}`): InterceptEntry {
+  return { ...echoIntercept, id: `echo.${namespace}:${port}`, namespace, port, portName, cluster };
+}
+
+/** The ids that `line` left, in order. */
+async function leftBy(line: string, intercepts: readonly InterceptEntry[]): Promise<string[]> {
+  await using world = new World({ answers: { intercepts } });
+  const { code, stderr } = await world.pmz(line);
+  assert.equal(code, 0, stderr);
+  const gone = world.daemon.asked.filter(({ request }) => request.startsWith("DELETE /intercepts/"));
+  return gone.map(({ request }) => decodeURIComponent(request.slice("DELETE /intercepts/".length)));
+}
+
+Deno.test("our words and the original's ask the daemon for the same intercept", async () => {
+  const bodies: unknown[] = [];
+  for (
+    const line of [
+      "intercept echo.shop 8081:80",
+      "intercept echo 8081:80 -n shop",
+      "intercept add -s echo -n shop -p 8081:80",
+    ]
+  ) {
+    await using world = new World();
+    assert.equal((await world.pmz(line)).code, 0);
+    assert.deepEqual(world.daemon.asked.map(({ request }) => request), ["POST /plan", "POST /intercepts"]);
+    bodies.push(world.daemon.asked[1]?.body);
+  }
+  const meant = {
+    namespace: "shop",
+    service: "echo",
+    local: { host: "127.0.0.1", port: 8081 },
+    port: "80",
+    install: false,
+  };
+  assert.deepEqual(bodies, [meant, meant, meant]);
+});
+
+Deno.test("an intercept starts the daemon and needs no `pmz up`", async () => {
+  await using world = new World({ running: false });
+  assert.equal((await world.pmz("intercept echo 8081")).code, 0);
+  assert.equal(world.started, 1);
+});
+
+Deno.test("the node agent is only installed after a yes", async () => {
+  const bare: Plan = { ...plan as Plan, install: ["node"] };
+  await using world = new World({ answers: { plan: bare } });
+  assert.equal((await world.pmz("intercept echo 8081")).code, 12);
+  assert.equal((await world.pmz("intercept echo 8081 --yes")).code, 0);
+  assert.equal((world.daemon.asked.at(-1)?.body as { install: boolean }).install, true);
+});
+
+Deno.test("two namespaces for one Service are refused before anything is done", async () => {
+  await using world = new World();
+  const { code, stderr } = await world.pmz("intercept echo.shop 8081 -n default");
+  assert.equal(code, 2);
+  assert.match(stderr, /shop or default/);
+  assert.equal(world.daemon.asked.length, 0);
+});
+
+Deno.test("what is taken along, and where it isn't in force, is warned of", async () => {
+  const result = {
+    ...echoIntercept,
+    pods: { ready: 1, all: 2 },
+    alsoTaken: ["echo-canary.default"],
+    problems: ["pod b: \x1b[1mgVisor"],
+  };
+  await using world = new World({
+    answers: { intercept: [...intercept.slice(0, 2), { kind: "result", result }] },
+  });
+  const { stdout, stderr } = await world.pmz("intercept echo 8081");
+  assert.match(stdout, /in 1 of 2 pods/);
+  assert.match(stderr, /taken too, .*echo-canary\.default/);
+  assert.match(stderr, /warning: pod b: \\u\{1b\}\[1mgVisor/);
+});
+
+Deno.test("leave ends all ports of a Service, or the one that is named by number or name", async () => {
+  const there = [like("default", 80), like("default", 81), { ...like("default", 82), service: "other" }];
+  assert.deepEqual(await leftBy("leave echo", there), ["echo.default:80", "echo.default:81"]);
+  assert.deepEqual(await leftBy("leave echo:81", there), ["echo.default:81"]);
+  assert.deepEqual(await leftBy("leave echo.default:p80", there), ["echo.default:80"]);
+  assert.deepEqual(await leftBy("leave --all", there), there.map(({ id }) => id));
+  assert.deepEqual(await leftBy("intercept delete -s echo -p 80", there), ["echo.default:80"]);
+});
+
+Deno.test("without a namespace the connection's own is meant, else the only one", async () => {
+  assert.deepEqual(await leftBy("leave echo", [like("shop", 80), like("default", 80)]), ["echo.default:80"]);
+  assert.deepEqual(await leftBy("leave echo", [like("shop", 80)]), ["echo.shop:80"]);
+  assert.deepEqual(await leftBy("leave echo.shop", [like("shop", 80), like("default", 80)]), [
+    "echo.shop:80",
+  ]);
+});
+
+Deno.test("an intercept that could be of two namespaces has to be named in full", async () => {
+  await using world = new World({ answers: { intercepts: [like("a", 80), like("b", 80)] } });
+  const { code, stderr } = await world.pmz("leave echo");
+  assert.equal(code, 2);
+  assert.match(stderr, /which echo: echo\.a:80, echo\.b:80\?\n {2}hint: .*pmz leave echo\.a:80/);
+  assert.ok(!world.daemon.asked.some(({ request }) => request.startsWith("DELETE")));
+});
+
+Deno.test("ids with a context are understood as they were printed", async () => {
+  const arn = "arn:aws:eks:eu-west-1:1:cluster/dev";
+  const there = [{ ...like("default", 80, arn), id: `echo.default:80@${arn}` }, {
+    ...like("default", 80, "b"),
+    id: "echo.default:80@b",
+  }];
+  assert.deepEqual(await leftBy(`leave echo.default:80@${arn}`, there), [`echo.default:80@${arn}`]);
+});
+
+Deno.test("down that leaves something behind says what, and is no success", async () => {
+  await using world = new World({ answers: { left: ["ip rule 5210"] } });
+  const { code, stdout } = await world.pmz("down");
+  assert.equal(code, 1);
+  assert.equal(stdout, "down\nleft: ip rule 5210\n");
+});
+
+Deno.test("down without a daemon still looks at what one left behind", async () => {
+  await using world = new World({
+    running: false,
+    parts: { leftovers: () => Promise.resolve(["device pmz0"]) },
+  });
+  const { code, stdout } = await world.pmz("down");
+  assert.equal(code, 1);
+  assert.equal(stdout, "was not up\nleft: device pmz0\n");
+});
+
+Deno.test("a domain goes to the connection's own namespace unless another is named", async () => {
+  for (
+    const [line, namespace] of [["dns add a.example echo", "default"], [
+      "dns add a.example echo.shop",
+      "shop",
+    ], ["dns add --domain a.example --service echo --namespace shop", "shop"]] as const
+  ) {
+    await using world = new World();
+    assert.equal((await world.pmz(line)).code, 0);
+    assert.deepEqual(world.daemon.asked.at(-1)?.body, {
+      domain: "a.example",
+      service: "echo",
+      namespace,
+      context: "dev",
+    });
+  }
+});
+
+Deno.test("agents are only removed after a yes", async () => {
+  await using world = new World();
+  assert.equal((await world.pmz("agent delete")).code, 12);
+  assert.equal((await world.pmz("agent delete --yes --component node")).code, 0);
+  assert.deepEqual(world.daemon.asked.at(-1), { request: "DELETE /agent", body: { components: ["node"] } });
+});
+
+Deno.test("a daemon that was only started for a look at the agents is stopped again", async () => {
+  const { status } = defaultAnswers();
+  await using world = new World({
+    running: false,
+    answers: { status: { ...status, clusters: [], intercepts: [] } },
+  });
+  assert.equal((await world.pmz("agent status --context dev")).code, 0);
+  assert.deepEqual(world.daemon.asked.map(({ request }) => request), [
+    "GET /agent?context=dev",
+    "GET /status",
+    "POST /stop",
+  ]);
+});
+
+Deno.test("run keeps the daemon that it started", async () => {
+  const { status } = defaultAnswers();
+  await using world = new World({
+    running: false,
+    answers: { status: { ...status, clusters: [], intercepts: [] } },
+  });
+  assert.equal((await world.pmz("run --interface eth0")).code, 0);
+  assert.deepEqual(world.daemon.asked, []);
+});

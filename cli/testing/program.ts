@@ -1,0 +1,17 @@
+/** The command line as a process of its own: the state folder, then the arguments. */
+import { runCli } from "../cli.ts";
+import { processConsole } from "../console.ts";
+
+const [stateFolder = "", ...argv] = Deno.args;
+const code = await runCli(argv, {
+  ...processConsole(),
+  release: "0.1.0",
+  stateFolder,
+  env: Deno.env,
+  uid: 1000, // so that sudo is asked for, whoever runs the tests
+  startDaemon: () => Promise.reject(new Error("this program has no daemon")),
+  helperCommand: () => ["true"],
+  manifests: () => "kind: List\n",
+  leftovers: () => Promise.resolve([]),
+});
+Deno.exit(code);

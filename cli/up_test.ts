@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import type { Plan, Status } from "../wire/control.ts";
+import { defaultAnswers } from "./testing/fake_daemon.ts";
+import { World } from "./testing/run.ts";
+
+const { plan, status } = defaultAnswers();
+const bare: Plan = { ...plan as Plan, install: ["gateway"] };
+const grant = { uid: 1000, ranges: [], never: [], cap: 20_000 };
+const empty: Status = { ...status, clusters: [], intercepts: [] };
+
+/** What the daemon was asked, without the questions whether it's of use. */
+function asked(world: World): string[] {
+  return world.daemon.asked.map(({ request }) => request);
+}
+
+Deno.test("up plans first, says which cluster, then connects, and starts the daemon for it", async () => {
+  await using world = new World({ running: false });
+  const { code, stderr } = await world.pmz("up --context dev -n shop --kubeconfig /etc/k");
+  assert.equal(code, 0);
+  assert.equal(world.started, 1);
+  assert.deepEqual(asked(world).slice(0, 2), ["POST /plan", "POST /up"]);
+  const choice = { context: "dev", kubeconfig: "/etc/k", namespace: "shop", mode: "capture" };
+  assert.deepEqual(world.daemon.asked[0]?.body, choice);
+  assert.deepEqual(world.daemon.asked[1]?.body, { ...choice, install: false });
+  assert.ok(
+    stderr.startsWith(
+      "context    dev\nserver     https://127.0.0.1:6443\nnamespace  default\nuser       jo\n",
+    ),
+  );
+});
+
+Deno.test("a daemon that runs is used as it is", async () => {
+  await using world = new World();
+  await world.pmz("up");
+  assert.equal(world.started, 0);
+});
+
+Deno.test("up connects to several contexts, one after the other", async () => {
+  await using world = new World();
+  const { code, stdout } = await world.pmz("up --context a --context b -o json");
+  assert.equal(code, 0);
+  assert.deepEqual(world.daemon.asked.map(({ body }) => (body as { context: string }).context), [
+    "a",
+    "a",
+    "b",
+    "b",
+  ]);
+  assert.equal((JSON.parse(stdout) as { items: unknown[] }).items.length, 2);
+});
+
+Deno.test("KUBECONFIG is that of this shell, with absolute paths", async () => {
+  await using world = new World({ env: { KUBECONFIG: "/a/config::sub/config" } });
+  await world.pmz("up");
+  const { kubeconfig } = world.daemon.asked[0]?.body as { kubeconfig: string };
+  assert.equal(kubeconfig, `/a/config:${Deno.cwd()}/sub/config`);
+});
+
+Deno.test("nothing is installed without a yes: none can be given without a terminal", async () => {
+  await using world = new World({ answers: { plan: bare, status: empty }, running: false });
+  const { code, stderr } = await world.pmz("up");
+  assert.equal(code, 12);
+  assert.match(stderr, /to be installed in dev:\n {2}gateway: /);
+  assert.match(stderr, /error: nothing was installed: .*\n {2}hint: .*--yes/);
+  assert.ok(!asked(world).includes("POST /up"));
+  assert.equal(asked(world).at(-1), "POST /stop", "the daemon that was started for it is of no use");
+});
+
+Deno.test("somebody is asked once, and only yes is yes", async () => {
+  for (
+    const [typed, code] of [["y", 0], ["YES", 0], [" yes ", 0], ["", 12], ["n", 12], ["yesterday", 12], [
+      undefined,
+      12,
+    ]] as const
+  ) {
+    await using world = new World({
+      answers: { plan: bare },
+      typed: typed === undefined ? [] : [typed, "y"],
+    });
+    const ran = await world.pmz("up");
+    assert.equal(ran.code, code, String(typed));
+    assert.equal(ran.stderr.match(/\[y\/N\]/g)?.length, 1);
+    assert.equal(asked(world).includes("POST /up"), code === 0);
+  }
+});
+
+Deno.test("--yes agrees beforehand, and how to install goes along", async () => {
+  await using world = new World({ answers: { plan: bare } });
+  const { code } = await world.pmz("up --yes --base-image mirror/deno:1");
+  assert.equal(code, 0);
+  assert.deepEqual(world.daemon.asked[1]?.body, {
+    mode: "capture",
+    install: true,
+    installOptions: { baseImage: "mirror/deno:1" },
+  });
+});
+
+/** A folder with a `sudo` that notes its arguments and what it reads, then runs the rest, or refuses. */
+async function fakeSudo(folder: string, refuses = false): Promise<{ PATH: string }> {
+  const script = `#!/bin/sh\necho "$@" > ${folder}/sudo.args\n${
+    refuses ? "exit 1" : 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"'
+  }\n`;
+  await Deno.writeTextFile(`${folder}/sudo`, script, { mode: 0o755 });
+  return { PATH: `/nowhere:${folder}` };
+}
+
+Deno.test("the root helper is started by sudo before the connection, from stdin where that is no terminal", async () => {
+  for (const typed of [undefined, []]) {
+    const answers = { plan: { ...plan as Plan, helper: grant } };
+    await using world = new World({ answers, ...(typed ? { typed } : {}) });
+    const { PATH } = await fakeSudo(world.folder);
+    const seen: unknown[] = [];
+    const { code } = await world.pmz("up", {
+      env: { get: (name) => name === "PATH" ? PATH : undefined },
+      helperCommand: (given) => {
+        seen.push(given);
+        return ["/bin/sh", "-c", `echo helper >> ${world.folder}/order`];
+      },
+    });
+    assert.equal(code, 0);
+    assert.deepEqual(seen, [grant]);
+    assert.equal(await Deno.readTextFile(`${world.folder}/order`), "helper\n");
+    const args = await Deno.readTextFile(`${world.folder}/sudo.args`);
+    assert.match(args, typed ? /^-p \[sudo\] password for %p: {2}-- \/bin\/sh/ : /^-S -p {2}-- \/bin\/sh/);
+    assert.deepEqual(asked(world), ["POST /plan", "POST /up"]);
+  }
+});
+
+Deno.test("root needs no sudo", async () => {
+  await using world = new World({ answers: { plan: { ...plan as Plan, helper: grant } }, parts: { uid: 0 } });
+  assert.equal((await world.pmz("up")).code, 0);
+});
+
+Deno.test("a sudo that refuses or isn't there ends it before the connection, and --proxy is named", async () => {
+  for (const there of [true, false]) {
+    await using world = new World({ answers: { plan: { ...plan as Plan, helper: grant } } });
+    const { PATH } = await fakeSudo(world.folder, true);
+    const { code, stderr } = await world.pmz("up", {
+      env: { get: (name) => name === "PATH" && there ? PATH : undefined },
+    });
+    assert.equal(code, 10);
+    assert.match(stderr, /hint: .*pmz up --proxy/);
+    assert.deepEqual(asked(world), ["POST /plan"]);
+  }
+});
+
+Deno.test("with a proxy no helper is asked for, and its port goes along", async () => {
+  await using world = new World();
+  await world.pmz("up --proxy=1090");
+  assert.deepEqual(world.daemon.asked[1]?.body, { mode: "proxy", install: false, proxyPort: 1090 });
+});
+
+Deno.test("up a second time says that it's up already", async () => {
+  await using world = new World({ answers: { plan: { ...plan as Plan, connected: "capture" } } });
+  const { code, stdout } = await world.pmz("up");
+  assert.equal(code, 0);
+  assert.match(stdout, /^up already: 3 Services/);
+});
+
+Deno.test("what the plan warns of is said, with its hint, even with --quiet", async () => {
+  const warnings = [{ message: "namespace dev looks like a domain", hint: "use svc.dev.svc" }];
+  await using world = new World({ answers: { plan: { ...plan as Plan, warnings } } });
+  const { stderr } = await world.pmz("up -q");
+  assert.equal(stderr, "warning: namespace dev looks like a domain\n  hint: use svc.dev.svc\n");
+});
+
+Deno.test("a failure is one line and a hint, its causes only with --verbose, its code the table's", async () => {
+  const error = {
+    code: "unreachable",
+    message: "no way to\nhttps://x",
+    hint: "VPN?",
+    causes: ["TypeError: \x1b[31mdns"],
+  } as const;
+  for (const verbose of ["", " --verbose"]) {
+    await using world = new World({ answers: { plan: error } });
+    const { code, stdout, stderr } = await world.pmz(`up${verbose}`);
+    assert.equal(code, 4);
+    assert.equal(stdout, "");
+    const causes = verbose ? "  cause: TypeError: \\u{1b}[31mdns\n" : "";
+    assert.equal(stderr, `error: no way to https://x\n  hint: VPN?\n${causes}`);
+  }
+});
+
+Deno.test("a daemon that can't be started is told with the code and hint it gives", async () => {
+  const error = Object.assign(new Error("the state folder belongs to uid 0"), {
+    code: "usage",
+    hint: "move it",
+  });
+  await using world = new World({ running: false, parts: { startDaemon: () => Promise.reject(error) } });
+  const { code, stderr } = await world.pmz("up");
+  assert.equal(code, 2);
+  assert.equal(stderr, "error: the state folder belongs to uid 0\n  hint: move it\n");
+});
+
+Deno.test("Ctrl-C ends the request so that the daemon undoes, and the exit code is 130", async () => {
+  const controller = new AbortController();
+  await using world = new World({ answers: { up: [{ kind: "step", name: "a", state: "started" }] } });
+  const running = world.pmz("up", { interrupted: controller.signal });
+  while (!world.daemon.asked.some(({ request }) => request === "POST /up")) {
+    await new Promise((next) => setTimeout(next, 5));
+  }
+  controller.abort(new DOMException("interrupted", "AbortError"));
+  const { code, stderr } = await running;
+  assert.equal(code, 130);
+  assert.match(stderr, /interrupted/);
+  await world.daemon.upAborted.promise;
+});
