@@ -39,11 +39,14 @@ function rightsOf(manifests: readonly Manifest[]): unknown {
 
 Deno.test("rights, security contexts and permissions are those of golden.json, down to the letter", async () => {
   const all = await options();
-  const found = JSON.stringify(rightsOf([...gatewayManifests(all), ...nodeManifests(all)]), undefined, 1) +
-    "\n";
+  const found = rightsOf([...gatewayManifests(all), ...nodeManifests(all)]);
   const file = new URL("./golden.json", import.meta.url);
-  if (Deno.env.get("PMZ_WRITE_GOLDEN") === "1") await Deno.writeTextFile(file, found);
-  assert.equal(found, await Deno.readTextFile(file), "PMZ_WRITE_GOLDEN=1 writes what is meant to change");
+  if (Deno.env.get("PMZ_WRITE_GOLDEN") === "1") {
+    await Deno.writeTextFile(file, JSON.stringify(found));
+    await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", file.pathname] }).output();
+  }
+  const golden: unknown = JSON.parse(await Deno.readTextFile(file));
+  assert.deepEqual(found, golden, "PMZ_WRITE_GOLDEN=1 writes what is meant to change");
 });
 
 function workload(manifests: readonly Manifest[], kind: string): { spec: Json; containers: Json[] } {
