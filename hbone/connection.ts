@@ -84,6 +84,11 @@ export class Connection implements AsyncDisposable {
     return this.#engine.streams.open.size;
   }
 
+  /** A stream can be opened now: the connection neither is over nor drains, and no limit is reached. */
+  get accepting(): boolean {
+    return this.#takesStreams && this.streams < this.#mostStreams;
+  }
+
   /** Streams that the peer admits at once; Infinity until it says. */
   get peerMaxStreams(): number {
     return this.#engine.peer.maxConcurrentStreams;
@@ -114,10 +119,10 @@ export class Connection implements AsyncDisposable {
     const engine = this.#engine;
     if (engine.role === "server") throw new TypeError("only a client opens streams");
     if (this.#end !== undefined) throw closedError(this.#end);
-    if (this.#draining || this.#peerDrains || engine.streams.next > MAX_STREAM_ID) {
+    if (!this.#takesStreams) {
       throw new ConnectionClosed("the connection takes no more streams: open another");
     }
-    const most = Math.min(engine.peer.maxConcurrentStreams, this.#limits.streams);
+    const most = this.#mostStreams;
     if (engine.streams.open.size >= most) {
       throw new TooManyStreams(
         `${most} streams are open, as many as allowed: wait for one to end or open another connection`,
@@ -179,6 +184,15 @@ export class Connection implements AsyncDisposable {
       enableConnectProtocol: role === "server",
       ...settings,
     };
+  }
+
+  get #takesStreams(): boolean {
+    const over = this.#end !== undefined || this.#draining || this.#peerDrains;
+    return !over && this.#engine.role === "client" && this.#engine.streams.next <= MAX_STREAM_ID;
+  }
+
+  get #mostStreams(): number {
+    return Math.min(this.#engine.peer.maxConcurrentStreams, this.#limits.streams);
   }
 
   #accept(stream: Stream): void {

@@ -172,6 +172,7 @@ Deno.test("a connection takes as many streams as its peer admits, and says so", 
   assert.equal(ends.client.peerMaxStreams, 2);
   const first = ends.client.open(CONNECT);
   ends.client.open(CONNECT);
+  assert.equal(ends.client.accepting, false);
   assert.throws(() => ends.client.open(CONNECT), TooManyStreams);
   await first.closeWrite();
   await readAll(first);
@@ -191,6 +192,7 @@ Deno.test("draining lets open streams come to their end, and then closes", async
   await stream.response;
   ends.server.drain();
   await ends.client.ping(1000);
+  assert.equal(ends.client.accepting, false);
   assert.throws(() => ends.client.open(CONNECT), ConnectionClosed);
   await stream.closeWrite();
   assert.deepEqual(await readAll(stream), pattern(100));

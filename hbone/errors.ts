@@ -55,6 +55,17 @@ export class StreamReset extends Error {
   }
 }
 
+/** A CONNECT was answered with another status than 2xx: what comes on the stream is no tunnel's (RFC 9110 §9.3.6). */
+export class ConnectRefused extends Error {
+  override readonly name = "ConnectRefused";
+  constructor(
+    readonly status: number,
+    readonly headers: readonly (readonly [name: string, value: string])[],
+  ) {
+    super(`the peer refused to connect: status ${status}`);
+  }
+}
+
 /** The connection is over, or takes no more streams (it drains): use another. */
 export class ConnectionClosed extends Error {
   override readonly name = "ConnectionClosed";

@@ -25,7 +25,7 @@ interface Direction {
 /**
  * Carries bytes both ways between a socket and a stream (or any two) and closes both in the end. An end of one side's
  * direction is passed on as an end, a break on one side breaks the other off (`abort`, where it can; never a clean end
- * of a stream). Settles when both directions are over; never rejects.
+ * of a stream), and so does an answer to a CONNECT of ours that isn't 2xx (the error is then ConnectRefused). Settles when both directions are over; never rejects.
  */
 export function relay(
   a: AbortableTransport | Transport,

@@ -10,6 +10,7 @@ import type { StreamState } from "./stream_state.ts";
 export class StreamDrain {
   /** Bytes that came out of the stream so far. */
   carried = 0;
+  readonly #stream: StreamState;
   readonly #inbox: Inbox;
   readonly #to: Transport;
   readonly #over: (error?: Error) => void;
@@ -18,6 +19,7 @@ export class StreamDrain {
   #done = false;
 
   constructor(from: StreamState, to: Transport, over: (error?: Error) => void) {
+    this.#stream = from;
     this.#inbox = from.inbox;
     this.#to = to;
     this.#over = over;
@@ -32,6 +34,8 @@ export class StreamDrain {
     if (this.#done) return;
     if (this.#inbox.error !== undefined) return this.#finish(this.#inbox.error);
     if (this.#busy) return;
+    // The answer came before any byte: an application must not take an error's text, or its end, for its service's.
+    if (this.#stream.refused !== undefined) return this.#finish(this.#stream.refused);
     const bytes = this.#inbox.peek();
     if (bytes !== undefined) {
       this.#busy = true;

@@ -14,7 +14,8 @@ import {
   writeAll,
 } from "./testing.ts";
 import { memoryPair } from "./memory_transport.ts";
-import { StreamReset } from "./errors.ts";
+import { ConnectRefused, StreamReset } from "./errors.ts";
+import { headerValue } from "./header.ts";
 
 /** app <-> socket <-> stream <-> (connection) <-> stream <-> socket <-> service, all sockets over TCP. */
 async function tunnel() {
@@ -149,4 +150,19 @@ Deno.test("500 relays at once over one connection, each with its own bytes", asy
   }));
   await Promise.all(over);
   assert.equal(ends.client.buffered + ends.server.buffered, 0);
+});
+
+Deno.test("a CONNECT that was refused breaks the application's socket, and its text is never the service's", async () => {
+  const [app, near] = memoryPair();
+  await using ends = connected((stream) => {
+    stream.respond([[":status", "502"], ["proxy-status", "pmz; error=connection_refused"]]);
+    writeAll(stream, pattern(20)).then(() => stream.closeWrite());
+  });
+  const relayed = relay(near, ends.client.open(CONNECT));
+  await assert.rejects(readAll(app));
+  const { error, bToA } = await relayed;
+  assert.ok(error instanceof ConnectRefused);
+  assert.equal(error.status, 502);
+  assert.equal(headerValue(error.headers, "proxy-status"), "pmz; error=connection_refused");
+  assert.equal(bToA, 0);
 });

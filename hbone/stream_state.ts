@@ -1,8 +1,8 @@
 /** What lies behind a stream: its two halves, its headers, and how it ends. Driven by the engine. */
-import { ErrorCode, StreamError, StreamReset } from "./errors.ts";
+import { ConnectRefused, ErrorCode, StreamError, StreamReset } from "./errors.ts";
 import { StreamWindow } from "./flow.ts";
 import type { FrameWriter } from "./frame_writer.ts";
-import { checkResponse, checkTrailers, type Header } from "./header.ts";
+import { checkResponse, checkTrailers, type Header, headerValue } from "./header.ts";
 import { Inbox, type InboxOwner } from "./inbox.ts";
 import { Outbox } from "./outbox.ts";
 import type { BufferPool, Segment } from "./pool.ts";
@@ -34,6 +34,9 @@ export class StreamState implements InboxOwner {
   readonly host: StreamHost;
   /** The final response was sent, or came. */
   answered = false;
+
+  /** Set when a CONNECT of ours was answered, and not with 2xx. */
+  refused: ConnectRefused | undefined;
 
   #over = false;
   /** Bytes that a content-length promised and that didn't come yet; -1 when there was none. */
@@ -133,6 +136,9 @@ export class StreamState implements InboxOwner {
       const status = checkResponse(headers);
       if (status >= 200) {
         this.answered = true;
+        if (status >= 300 && headerValue(this.request, ":method") === "CONNECT") {
+          this.refused = new ConnectRefused(status, headers);
+        }
         this.#resolveResponse(headers);
       } else if (end) throw new StreamError(ErrorCode.PROTOCOL_ERROR, `END_STREAM with status ${status}`);
     } else {
