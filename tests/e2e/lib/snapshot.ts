@@ -7,10 +7,11 @@ const passing = [
 /** What a laptop's network, processes and files were at one time, as lines under headings. */
 export class Snapshot {
   /**
-   * Prints all of it, as root on the laptop. Process ids, counters and times are left out. BPF programs are the whole
-   * machine's (they know no namespaces), so only the types that pmz loads are listed, and links only of this netns.
+   * Prints all of it, as root on the laptop. Process ids, counters and times are left out. BPF programs know no
+   * namespaces; but one that lasts is held by a link, a cgroup, a pin or a process, and those are the laptop's own.
    */
   static readonly script = `
+    processes=$(find /sys/fs/cgroup/pids /sys/fs/cgroup/unified -name cgroup.procs -exec cat {} + | grep -vx $$ | sort -un | paste -sd,)
     under() { sed "s/^/$1: /" ; }
     ip rule | under 'rules'; ip -6 rule | under 'rules 6'
     ip route show table all | grep -v 'proto kernel.*fe80' | under 'routes'
@@ -21,24 +22,15 @@ export class Snapshot {
     ss -tulnpH | sed 's/pid=[0-9]*,fd=[0-9]*//g' | awk '{ print $1, $2, $5, $6, $7 }' | under 'sockets'
     ss -tanH | awk '$1 != "LISTEN" && $1 != "TIME-WAIT" { print $1, $4, $5 }' | under 'connections'
     ss -xlnH | awk '{ print $5 }' | sed 's/^\\* *$//' | under 'unix'
-    netns=$(readlink /proc/self/ns/net | tr -dc 0-9)
-    bpftool -j link 2>/dev/null | python3 -c '
-import json, sys
-for link in json.load(sys.stdin):
-    if link.get("netns_ino", int(sys.argv[1])) == int(sys.argv[1]):
-        print(link["type"], link.get("attach_type", ""), link.get("cgroup_id", ""))' "$netns" | under 'bpf links'
-    bpftool -j prog 2>/dev/null | python3 -c '
-import json, sys
-for program in json.load(sys.stdin):
-    if program["type"] in ("sk_lookup", "cgroup_sock_addr", "cgroup_sock", "cgroup_skb", "sk_msg", "sock_ops"):
-        print(program["id"], program["type"], program.get("name", ""))' | under 'bpf programs'
+    readlink /proc/self/ns/net | under 'netns'
+    bpftool -j link 2>/dev/null | under 'json links'
+    find /sys/fs/bpf -mindepth 1 | under 'bpf pins'
     bpftool cgroup tree /sys/fs/cgroup/unified 2>/dev/null | under 'bpf on cgroups'
-    sysctl -a --pattern '^net.ipv[46].conf.(all|default|lo)\\.' 2>/dev/null | grep -v stable_secret | under 'sysctl'
+    grep -s . /proc/sys/net/ipv[46]/conf/all/* /proc/sys/net/ipv[46]/conf/default/* /proc/sys/net/ipv[46]/conf/lo/* |
+      grep -v stable_secret | under 'sysctl'
     awk '{ print $2, $3 }' /proc/self/mounts | under 'mounts'
     for file in /etc/resolv.conf /etc/hosts /etc/nsswitch.conf; do sed "s#^#$file: #" "$file"; done 2>/dev/null
-    for process in $(find /sys/fs/cgroup/pids -name cgroup.procs -exec cat {} + 2>/dev/null || cat /sys/fs/cgroup/unified/cgroup.procs); do
-      [ "$process" = $$ ] || [ "$(ps -o ppid= -p "$process" 2>/dev/null | tr -d ' ')" = $$ ] || ps -o user=,args= -p "$process"
-    done | under 'processes'
+    ps -o user=,args= -p "$processes" | grep -v 'under() {' | under 'processes'
     find /home /run /tmp /var/tmp /etc /usr/local/bin /var/lib/pmz -xdev -printf '%M %u:%g %s %p\\n' 2>/dev/null |
       awk '$1 ~ /^d/ { $3 = "-" } { print }' | under 'files'`;
 
@@ -46,7 +38,8 @@ for program in json.load(sys.stdin):
 
   /** Makes a snapshot of what {@linkcode Snapshot.script} printed. */
   static parse(text: string): Snapshot {
-    const lines = text.split("\n").filter((line) =>
+    const netns = Number(/^netns: net:\[(\d+)\]$/m.exec(text)?.[1] ?? 0);
+    const lines = text.split("\n").flatMap((line) => bpfLines(line, netns)).filter((line) =>
       line !== "" && !passing.some((pattern) => pattern.test(line))
     );
     return new Snapshot(lines.sort());
@@ -69,6 +62,16 @@ for program in json.load(sys.stdin):
       line.slice(heading.length + 2)
     );
   }
+}
+
+/** What bpftool printed of links as JSON, as lines for those of one network namespace; other lines as they are. */
+function bpfLines(line: string, netns: number): string[] {
+  const [, json] = /^json links: (.*)$/.exec(line) ?? [];
+  if (json === undefined) return [line];
+  const links = JSON.parse(json) as Record<string, unknown>[];
+  return links.filter((link) => link.netns_ino === netns).map(({ attach_type }) =>
+    `bpf links: ${attach_type}`
+  );
 }
 
 /** Lines of `from`, each as many times as it is there more often than in `than`. */

@@ -26,3 +26,12 @@ Deno.test("caches and sudo's memory are no difference", () => {
   );
   assert.equal(before.diff(after), "");
 });
+
+Deno.test("of BPF's links there are those of this network namespace", () => {
+  const links = [{ type: "netns", attach_type: "sk_lookup", netns_ino: 7 }, { type: "netns", netns_ino: 8 }, {
+    type: "cgroup",
+    cgroup_id: 5,
+  }];
+  const snapshot = Snapshot.parse(`netns: net:[7]\njson links: ${JSON.stringify(links)}\n`);
+  assert.deepEqual(snapshot.under("bpf links"), ["sk_lookup"]);
+});
