@@ -1,7 +1,7 @@
 import type { Manifest } from "../../kube/apply.ts";
 import { HANDOVER_SOCKET } from "../../wire/handover.ts";
 import { GROUP, RULE_PLURAL, SESSION_PLURAL } from "../../wire/intercept.ts";
-import { NODE_NAMESPACE } from "../../wire/places.ts";
+import { NODE_NAMESPACE, ports } from "../../wire/places.ts";
 import { admissionManifests } from "./admission.ts";
 import { BEAT, container, type ContainerParts, scratchVolume } from "./container.ts";
 import { crdManifests } from "./crds.ts";
@@ -27,7 +27,14 @@ const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRe
 export const attach: ContainerParts = {
   role: "attach",
   permissions: {
-    allow: ["ffi", "net", `read=/host/proc,/proc,/sys,${RUN},${TOKEN}`, `write=${RUN},${BEAT}`, "env", "sys"],
+    allow: [
+      "ffi",
+      "net",
+      `read=/host/proc,${RUN},${TOKEN}`,
+      `write=${RUN},${BEAT}`,
+      "env=NODE_NAME,POD_UID,PMZ_HOST_PROC,PMZ_RELAY_UID,PMZ_BEAT,KUBERNETES_SERVICE_HOST," +
+      "KUBERNETES_SERVICE_PORT,KUBERNETES_SERVICE_PORT_HTTPS",
+    ],
     heapMiB: 256,
   },
   // SYS_ADMIN: setns, bpf. SYS_PTRACE: other processes' ns/net. NET_ADMIN: closing connections (SOCK_DESTROY).
@@ -50,7 +57,14 @@ export const attach: ContainerParts = {
 export const relay: ContainerParts = {
   role: "relay",
   permissions: {
-    allow: ["ffi", "net", `read=/proc/self,${RUN}`, `write=${RUN},${BEAT}`, "env", "sys"],
+    // Connections of pods come and go by sockets that attach made: of its own it only listens.
+    allow: [
+      "ffi",
+      `net=127.0.0.1:${ports.relay}`,
+      `read=${RUN}`,
+      `write=${RUN},${BEAT}`,
+      "env=PMZ_ATTACH_UID,PMZ_HANDOVER,PMZ_BEAT",
+    ],
     heapMiB: 512,
   },
   capabilities: [],
