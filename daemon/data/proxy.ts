@@ -14,7 +14,7 @@ const USUAL_PORT = 1080;
 export interface ProxyParts {
   /** The cluster's address of a name or an address; undefined when no connected cluster has it. */
   find(host: string): Target | undefined;
-  open(target: Target, port: number): Promise<AbortableTransport>;
+  open(target: Target, port: number, first: Uint8Array | undefined): Promise<AbortableTransport>;
 }
 
 /** Serves the proxy on loopback, for this user alone. @throws when the port that was asked for is taken. */
@@ -27,7 +27,7 @@ export function startProxy(port: number, parts: ProxyParts): AsyncDisposable & {
       hostname: "127.0.0.1",
       port,
       allow: (conn) => owners.isFrom(arrivalOf(conn), accounts),
-      open: (target) => open(target, parts),
+      open: (target, first) => open(target, first, parts),
       isOurs: (host) => parts.find(host) !== undefined,
       signal: new AbortController().signal, // ended by being disposed
     });
@@ -47,7 +47,11 @@ function usualOrAny<T>(serve: (port: number) => T): T {
   }
 }
 
-async function open({ host, port }: ProxyTarget, parts: ProxyParts): Promise<AbortableTransport> {
+async function open(
+  { host, port }: ProxyTarget,
+  first: Uint8Array | undefined,
+  parts: ProxyParts,
+): Promise<AbortableTransport> {
   const target = parts.find(host);
   if (!target) {
     throw new ProxyTargetError(
@@ -56,7 +60,7 @@ async function open({ host, port }: ProxyTarget, parts: ProxyParts): Promise<Abo
     );
   }
   try {
-    return await parts.open(target, port);
+    return await parts.open(target, port, first);
   } catch (error) {
     if (error instanceof TargetRefused) {
       throw new ProxyTargetError(error.kind, error.message, { cause: error });

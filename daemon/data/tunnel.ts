@@ -49,14 +49,15 @@ export class Tunnel implements AsyncDisposable {
   }
 
   /**
-   * Opens a CONNECT stream, at once where the tunnel is up; or waits for it, at most 15 s.
+   * Opens a CONNECT stream, at once where the tunnel is up; or waits for it, at most 15 s. `first` travels with it.
    * @throws {NoTunnel} when it doesn't come, or a thousand wait already.
    */
-  open(authority: string): Stream | Promise<Stream> {
+  open(authority: string, first?: Uint8Array): Stream | Promise<Stream> {
     const headers: Header[] = [[":method", "CONNECT"], [":authority", authority]];
+    const options = first === undefined ? {} : { first };
     const free = this.#free();
-    if (free) return free.open(headers);
-    return this.#connection().then((connection) => connection.open(headers));
+    if (free) return free.open(headers, options);
+    return this.#connection().then((connection) => connection.open(headers, options));
   }
 
   #free(): Connection | undefined {

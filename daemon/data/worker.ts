@@ -42,7 +42,8 @@ export function startDataWorker(side: MessageSide): void {
     proxy(port) {
       proxy ??= startProxy(port, {
         find: (host) => directory.byHost(host),
-        open: (target, port) => connectStream(tunnelOf(target.cluster), formatEndpoint(target.address, port)),
+        open: (target, port, first) =>
+          connectStream(tunnelOf(target.cluster), formatEndpoint(target.address, port), first),
       });
       return proxy.address;
     },
