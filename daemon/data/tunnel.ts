@@ -61,7 +61,7 @@ export class Tunnel implements AsyncDisposable {
   }
 
   #free(): Connection | undefined {
-    const free = this.#connections.find((connection) => connection.streams < connection.peerMaxStreams);
+    const free = this.#connections.find((connection) => connection.accepting);
     if (!free && this.#connections.length > 0) this.#widen();
     return free;
   }
