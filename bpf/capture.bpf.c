@@ -119,13 +119,17 @@ int steer_blind(struct bpf_sk_lookup *ctx) {
 	return ctx->family == AF_INET ? steer4(ctx, 0) : steer6(ctx, 0);
 }
 
-static __always_inline void knock(struct bpf_sock_addr *ctx, __u32 who) {
+// Whether the slot is the caller's now.
+static __always_inline int knock(struct bpf_sock_addr *ctx, __u32 who) {
 	struct knock *known = bpf_map_lookup_elem(&knocks, &who);
-	if (!known || known->known)
-		return;
-	known->netns = bpf_get_netns_cookie(ctx);
-	known->process = current_process();
-	known->known = 1;
+	if (!known)
+		return 0;
+	if (!known->known) {
+		known->netns = bpf_get_netns_cookie(ctx);
+		known->process = current_process();
+		known->known = 1;
+	}
+	return known->process == current_process();
 }
 
 static __always_inline int is_own(const struct settings *set, const struct address *address) {
@@ -158,9 +162,7 @@ static __always_inline int connect_to(struct bpf_sock_addr *ctx, int family) {
 	struct address to = other_end(ctx, family);
 	struct settings *set = config();
 	if (set && ctx->user_port == KNOCK && same(&to, &set->own4)) {
-		if (!current_uid())
-			knock(ctx, 0);
-		else if (is_user(set))
+		if ((current_uid() || !knock(ctx, 0)) && is_user(set)) // the user may be root
 			knock(ctx, 1);
 		return 0;
 	}

@@ -1,0 +1,22 @@
+import { readProcFile } from "../ffi/proc_file.ts";
+
+/** No cgroup v2: then nothing could be refused, and without that nothing is captured. */
+export class NoCgroup extends Error {
+  override name = "NoCgroup";
+}
+
+/** The root of the machine's cgroup v2 (or of this container's), where every process's sockets can be seen. @throws {NoCgroup} */
+export function rootCgroup(mountinfo: string = readProcFile("/proc/self/mountinfo")): string {
+  const mounts = mountinfo.split("\n").flatMap((line) => {
+    // `man 5 proc`: the fifth field is the place, the one after " - " the kind; spaces in a path are \040.
+    const [left = "", right = ""] = line.split(" - ");
+    const place = left.split(" ")[4];
+    return right.startsWith("cgroup2 ") && place !== undefined ? [place.replaceAll("\\040", " ")] : [];
+  });
+  const root = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].find((place) => mounts.includes(place)) ??
+    mounts[0];
+  if (root === undefined) {
+    throw new NoCgroup("cgroup v2 isn't mounted: mount -t cgroup2 none /sys/fs/cgroup/unified");
+  }
+  return root;
+}

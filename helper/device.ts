@@ -1,0 +1,142 @@
+import { addAddress, allAddresses, linkUp } from "../ffi/link.ts";
+import { Netlink } from "../ffi/netlink.ts";
+import { allRoutes } from "../ffi/route.ts";
+import { isTunMissing, TunDevice } from "../ffi/tun.ts";
+import { type IpAddress, parseAddress } from "../wire/address.ts";
+import { overlap, parseRange, type Range, rangeOf } from "./range.ts";
+
+/** Users at a time: each has a device, an address and a table. */
+const SLOTS = 100;
+const FIRST_TABLE = 726_900;
+/** Where pmz's own addresses may be: the first that the machine has no use for. */
+const PLACES4 = ["198.18.255.0/24", "100.127.255.0/24", "172.31.255.0/24", "10.255.255.0/24"];
+const PLACE6 = "fd70:6d7a::";
+
+/** Whether a routing table is one of pmz's. */
+export const isTableOfPmz = (table: number): boolean => table >= FIRST_TABLE && table < FIRST_TABLE + SLOTS;
+
+/** No device could be made, for a reason that the user can do something about. */
+export class DeviceError extends Error {
+  override name = "DeviceError";
+}
+
+/** A user's device: the routes lead to it, its addresses are what captured connections come from. It goes with the process. */
+export class UserDevice implements Disposable {
+  readonly #tun: TunDevice;
+  readonly own4: IpAddress;
+  /** Undefined on a machine without IPv6. */
+  readonly own6: IpAddress | undefined;
+  readonly table: number;
+
+  private constructor(tun: TunDevice, own4: IpAddress, own6: IpAddress | undefined, table: number) {
+    this.#tun = tun;
+    this.own4 = own4;
+    this.own6 = own6;
+    this.table = table;
+  }
+
+  /** @throws {DeviceError} without TUN, or when nothing is free. @throws {SystemCallError} without root */
+  static create(netlink: Netlink): UserDevice {
+    const place = freePlace(netlink);
+    const { tun, slot } = freeSlot();
+    try {
+      const last = 254 - slot;
+      const own4 = mustParse(`${place.text.replace(/\.0\/24$/, "")}.${last}`);
+      silenceIpv6(tun.name);
+      linkUp(netlink, tun.index);
+      addAddress(netlink, tun.index, own4);
+      return new UserDevice(
+        tun,
+        own4,
+        addIpv6(netlink, tun, mustParse(PLACE6 + last.toString(16))),
+        FIRST_TABLE + slot,
+      );
+    } catch (error) {
+      tun[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  get name(): string {
+    return this.#tun.name;
+  }
+
+  get index(): number {
+    return this.#tun.index;
+  }
+
+  [Symbol.dispose](): void {
+    this.#tun[Symbol.dispose]();
+  }
+}
+
+/** pmz's own devices, this user's and others'. */
+export function devicesOfPmz(): Set<number> {
+  const found = new Set<number>();
+  for (const { name } of Deno.readDirSync("/sys/class/net")) {
+    if (/^pmz[0-9]+$/.test(name)) found.add(Number(Deno.readTextFileSync(`/sys/class/net/${name}/ifindex`)));
+  }
+  return found;
+}
+
+function freeSlot(): { tun: TunDevice; slot: number } {
+  for (let slot = 0; slot < SLOTS; slot++) {
+    const tun = createTun(`pmz${slot}`);
+    if (tun) return { tun, slot };
+  }
+  throw new DeviceError(`${SLOTS} users are connected on this machine already`);
+}
+
+function createTun(name: string): TunDevice | undefined {
+  try {
+    return TunDevice.create(name);
+  } catch (error) {
+    if (!isTunMissing(error)) throw error;
+    throw new DeviceError("this kernel has no TUN device: `modprobe tun`, or restart after a kernel update", {
+      cause: error,
+    });
+  }
+}
+
+/** The first place that nothing on this machine uses or leads to. */
+function freePlace(netlink: Netlink): Range {
+  const ours = devicesOfPmz();
+  const used = [
+    ...allRoutes(netlink).filter(({ device, bits }) => bits > 0 && !ours.has(device))
+      .map(({ destination, bits }) => rangeOf(destination, bits)),
+    ...allAddresses(netlink).filter(({ device }) => !ours.has(device)).map(({ address, bits }) =>
+      rangeOf(address, bits)
+    ),
+  ];
+  for (const text of PLACES4) {
+    const place = parseRange(text);
+    if (place && !used.some((range) => overlap(range, place))) return place;
+  }
+  throw new DeviceError(
+    `this machine uses ${PLACES4.join(", ")}, or has routes there: pmz has no address left`,
+  );
+}
+
+/** A device of pmz's asks nobody for routers, and has no link-local address. No /proc/sys to write: then it does, into a void. */
+function silenceIpv6(name: string): void {
+  for (const [key, value] of [["addr_gen_mode", "1"], ["accept_ra", "0"]] as const) {
+    try {
+      Deno.writeTextFileSync(`/proc/sys/net/ipv6/conf/${name}/${key}`, value, { create: false });
+    } catch { /* no IPv6 */ }
+  }
+}
+
+function addIpv6(netlink: Netlink, tun: TunDevice, address: IpAddress): IpAddress | undefined {
+  try {
+    addAddress(netlink, tun.index, address);
+    return address;
+  } catch {
+    return undefined; // IPv6 is off: its addresses will be refused, with that reason
+  }
+}
+
+function mustParse(text: string): IpAddress {
+  const address = parseAddress(text);
+  if (!address) throw new TypeError(`${text} is no address`);
+  return address;
+}

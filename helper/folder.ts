@@ -1,0 +1,52 @@
+import { helperFolder } from "../wire/helper.ts";
+
+/** A folder that can't be trusted. */
+export class BadFolder extends Error {
+  override name = "BadFolder";
+}
+
+/** The files of a user's helper. */
+export interface HelperFolder {
+  readonly path: string;
+  readonly socket: string;
+  /** Locked for as long as a helper lives. */
+  readonly lock: string;
+  readonly state: string;
+  readonly log: string;
+}
+
+/**
+ * Makes /run/pmz/UID, or takes the one that is there: nobody but root may have made it or write to it, and everybody may
+ * pass through to the socket.
+ * @throws {BadFolder}
+ */
+export function prepareFolder(uid: number): HelperFolder {
+  const path = helperFolder(uid);
+  const parent = path.slice(0, path.lastIndexOf("/"));
+  makeFolder(parent, 0o755);
+  makeFolder(path, 0o711);
+  return filesIn(path);
+}
+
+export function filesIn(path: string): HelperFolder {
+  return {
+    path,
+    socket: `${path}/helper.sock`,
+    lock: `${path}/lock`,
+    state: `${path}/helper.json`,
+    log: `${path}/helper.log`,
+  };
+}
+
+function makeFolder(path: string, mode: number): void {
+  try {
+    Deno.mkdirSync(path, { mode });
+    Deno.chmodSync(path, mode); // whatever the umask
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const { isDirectory, isSymlink, uid, mode: has } = Deno.lstatSync(path);
+  if (!isDirectory || isSymlink || uid !== 0 || ((has ?? 0o777) & 0o022) !== 0) {
+    throw new BadFolder(`${path} isn't a folder of root's that nobody else can write to: remove it`);
+  }
+}

@@ -1,0 +1,66 @@
+import { allAddresses } from "../ffi/link.ts";
+import type { Netlink } from "../ffi/netlink.ts";
+import { allRoutes, type Route } from "../ffi/route.ts";
+import { SockDiag } from "../ffi/sock_diag.ts";
+import { type IpAddress, parseAddress } from "../wire/address.ts";
+import { type Range, rangeOf } from "./range.ts";
+
+/** What the laptop itself uses now: none of it may be captured. */
+export interface Machine {
+  /** Its own addresses, and the networks that they are in. */
+  readonly own: ReadonlySet<string>;
+  readonly onLink: readonly Range[];
+  readonly gateways: ReadonlySet<string>;
+  readonly nameservers: ReadonlySet<string>;
+  /** The far ends of connections that are open. */
+  readonly peers: ReadonlySet<string>;
+}
+
+/** Where resolvers keep the nameservers that they ask. */
+const RESOLV_CONF = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/resolvconf/resolv.conf"];
+
+/**
+ * Reads what the laptop uses.
+ * @param pmz indexes of pmz's own devices, and addresses on them: what leads there doesn't count
+ */
+export function readMachine(
+  netlink: Netlink,
+  pmz: { readonly isDevice: (index: number) => boolean; readonly isSource: (address: string) => boolean },
+): Machine {
+  const addresses = allAddresses(netlink).filter(({ device }) => !pmz.isDevice(device));
+  return {
+    own: new Set(addresses.map(({ address }) => address.text)),
+    onLink: addresses.map(({ address, bits }) => rangeOf(address, bits)),
+    gateways: new Set(allRoutes(netlink).flatMap(gatewaysOf)),
+    nameservers: new Set(RESOLV_CONF.flatMap(nameserversOf)),
+    peers: openPeers(pmz.isSource),
+  };
+}
+
+function gatewaysOf(route: Route): string[] {
+  return route.gateways.map(({ text }) => text);
+}
+
+/** The nameservers of a resolv.conf (`man 5 resolv.conf`); none where there's no such file. */
+export function nameserversOf(path: string): string[] {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch {
+    return []; // nothing there to protect
+  }
+  return text.split("\n").flatMap((line) => {
+    const given = /^\s*nameserver\s+([^\s#;%]+)/.exec(line)?.[1];
+    const address: IpAddress | undefined = given === undefined ? undefined : parseAddress(given);
+    return address ? [address.text] : [];
+  });
+}
+
+/** A connection of the laptop's would lose its way when its far end is captured; those from pmz's own addresses are captured ones. */
+function openPeers(isSource: (address: string) => boolean): Set<string> {
+  using diag = new SockDiag();
+  const peers = diag.connectionsTo(0).filter(({ local, remote }) =>
+    !isSource(local.address.text) && !isSource(remote.address.text)
+  );
+  return new Set(peers.map(({ remote }) => remote.address.text));
+}

@@ -1,0 +1,45 @@
+import { SystemCallError } from "../ffi/libc.ts";
+import type { Netlink } from "../ffi/netlink.ts";
+import { addUserRule, deleteUserRule, type UserRule, userRules } from "../ffi/rule.ts";
+import { isTableOfPmz } from "./device.ts";
+import type { Uids } from "./settings.ts";
+
+/** That connections of one user look into the user's table first. Rules don't go with a process: see Janitor. */
+export class UserRules implements Disposable {
+  /** Before every VPN's rule, after the kernel's own (0). */
+  static readonly PRIORITY = 10;
+
+  readonly #netlink: Netlink;
+  readonly all: readonly UserRule[];
+
+  /**
+   * Adds the rules, and deletes what a killed helper of this user left, or anybody's that lead to this table.
+   * @throws {SystemCallError}
+   */
+  constructor(netlink: Netlink, uids: readonly Uids[], table: number, families: readonly (4 | 6)[]) {
+    this.#netlink = netlink;
+    this.all = families.flatMap((family) =>
+      uids.map((range) => ({ family, priority: UserRules.PRIORITY, table, uids: range }))
+    );
+    for (const rule of userRules(netlink)) {
+      const isOurs = isTableOfPmz(rule.table) && uids.some(({ first }) => first === rule.uids.first);
+      if (rule.table === table || isOurs) deleteUserRule(netlink, rule);
+    }
+    try {
+      for (const rule of this.all) addUserRule(netlink, rule);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const rule of this.all) {
+      try {
+        deleteUserRule(this.#netlink, rule);
+      } catch (error) {
+        if (!(error instanceof SystemCallError)) throw error; // gone already, or the janitor deletes it
+      }
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import type { BpfMap } from "../ffi/libbpf.ts";
+import type { IpAddress } from "../wire/address.ts";
+
+/** struct settings of bpf/laptop.h. */
+export const SETTINGS_BYTES = 88;
+export const UID_RANGES = 4;
+
+/** Users, the first and the last included. */
+export interface Uids {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Whom the programs touch, and what they know of pmz. */
+export interface Settings {
+  /** Cookie of the laptop's netns; 0n: not known yet, nothing is touched. */
+  readonly netns: bigint;
+  readonly own4: IpAddress;
+  readonly own6: IpAddress | undefined;
+  readonly workers4: number;
+  readonly workers6: number;
+  /** The daemon's thread group as the kernel numbers it; 0: not known yet. */
+  readonly daemon: number;
+  /** At most UID_RANGES. */
+  readonly uids: readonly Uids[];
+}
+
+/** The one entry of the maps `settings`, of capture and of names: what is set here, both see. */
+export class SharedSettings {
+  readonly #maps: BpfMap[] = [];
+  #now: Settings;
+
+  constructor(settings: Settings) {
+    this.#now = settings;
+  }
+
+  get now(): Settings {
+    return this.#now;
+  }
+
+  /** Writes all that is set to a map, now and from now on. @throws {BpfError} */
+  writeTo(map: BpfMap): void {
+    this.#maps.push(map);
+    this.set({});
+  }
+
+  /** @throws {BpfError} */
+  set(change: Partial<Settings>): void {
+    this.#now = { ...this.#now, ...change };
+    for (const map of this.#maps) map.update(new Uint8Array(4), encodeSettings(this.#now));
+  }
+}
+
+/** struct settings, in the machine's byte order. */
+export function encodeSettings(settings: Settings): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(SETTINGS_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, settings.netns, true);
+  bytes.set(settings.own4.bytes, 8);
+  // No "::" here: that is what sockets come from that are bound to nothing.
+  bytes.set(settings.own6?.bytes ?? new Uint8Array(16).fill(0xff), 24);
+  view.setUint32(40, settings.workers4, true);
+  view.setUint32(44, settings.workers6, true);
+  view.setUint32(48, settings.daemon, true);
+  for (let i = 0; i < UID_RANGES; i++) {
+    const { first, last } = settings.uids[i] ?? { first: 1, last: 0 };
+    view.setUint32(56 + 8 * i, first, true);
+    view.setUint32(60 + 8 * i, last, true);
+  }
+  return bytes;
+}

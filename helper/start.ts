@@ -1,0 +1,97 @@
+import { deadline } from "@std/async/deadline.js";
+import { delay } from "@std/async/delay.js";
+import { FileLock } from "../ffi/process.ts";
+import type { HelperGrant } from "../wire/helper.ts";
+import { type HelperFolder, prepareFolder } from "./folder.ts";
+import { grantArguments } from "./grant.ts";
+import type { HelperReady } from "./main.ts";
+import { readState } from "./state.ts";
+
+/** How long a helper may take to be ready, and an old one to end, in milliseconds. */
+const READY = 20_000;
+const END = 5_000;
+/** Characters of a helper's first line. */
+const LONGEST_LINE = 64 * 1024;
+
+/** The helper could not be started; the message says why. */
+export class StartFailed extends Error {
+  override name = "StartFailed";
+}
+
+/**
+ * Starts a user's helper in the background, as root: with an empty environment, in a session of its own, away from
+ * this process's terminal. One that is there with a daemon and the same grant is left as it is, any other is replaced.
+ * @param command what runs it: its program and arguments, those of the grant come after them
+ * @throws {StartFailed} {BadFolder}
+ */
+export async function startHelper(
+  grant: HelperGrant,
+  command: readonly string[],
+): Promise<HelperReady & { ready: true }> {
+  if (Deno.uid() !== 0) throw new StartFailed("the helper has to be started as root: sudo pmz up does that");
+  const folder = prepareFolder(grant.uid);
+  const there = await replace(folder, grant);
+  if (there) return there;
+  const [program = "", ...args] = command;
+  const child = new Deno.Command(program, {
+    args: [...args, ...grantArguments(grant)],
+    clearEnv: true,
+    cwd: "/",
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+    detached: true,
+  }).spawn();
+  child.unref();
+  const ready = await deadline(firstLine(child.stdout), READY).catch((cause) => {
+    throw new StartFailed(`the helper said nothing for ${READY / 1000} s: see ${folder.log}`, { cause });
+  });
+  if (!ready.ready) throw new StartFailed(ready.error);
+  return ready;
+}
+
+/** Makes way: undefined when no helper is there any more; else the one that is to stay. */
+async function replace(
+  folder: HelperFolder,
+  grant: HelperGrant,
+): Promise<(HelperReady & { ready: true }) | undefined> {
+  for (const [signal, patience] of [["SIGTERM", END], ["SIGKILL", END]] as const) {
+    if (isFree(folder)) return undefined;
+    const state = readState(folder.state);
+    if (state && state.daemon && JSON.stringify(state.grant) === JSON.stringify(grant)) {
+      return { ready: true, pid: state.pid, socket: folder.socket, address: state.address };
+    }
+    if (state) kill(state.pid, signal); // its pid is nobody else's as long as the lock is taken
+    for (const until = Date.now() + patience; Date.now() < until; await delay(20)) {
+      if (isFree(folder)) return undefined;
+    }
+  }
+  throw new StartFailed(`an older helper doesn't end: its lock is ${folder.lock}`);
+}
+
+function isFree(folder: HelperFolder): boolean {
+  using lock = FileLock.take(folder.lock);
+  return lock !== undefined;
+}
+
+function kill(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // it has just ended
+  }
+}
+
+/** What the helper says first, in one line; then nobody listens any more. */
+async function firstLine(from: ReadableStream<Uint8Array>): Promise<HelperReady> {
+  let text = "";
+  for await (const chunk of from.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    if (text.includes("\n") || text.length > LONGEST_LINE) break;
+  }
+  try {
+    return JSON.parse(text.split("\n")[0] ?? "") as HelperReady; // of this program's own making
+  } catch (cause) {
+    throw new StartFailed("the helper ended before it was ready", { cause });
+  }
+}

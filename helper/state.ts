@@ -1,0 +1,27 @@
+import type { HelperGrant } from "../wire/helper.ts";
+
+/** What a helper tells the next one that is started: in a file of root's, beside its lock. */
+export interface HelperState {
+  readonly pid: number;
+  readonly grant: HelperGrant;
+  /** The user's own pmz address. */
+  readonly address: string;
+  /** Whether a daemon is connected. */
+  readonly daemon: boolean;
+}
+
+/** Never half written. */
+export function writeState(path: string, state: HelperState): void {
+  Deno.writeTextFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
+  Deno.renameSync(`${path}.new`, path);
+}
+
+/** Undefined when there's none, or none that makes sense. */
+export function readState(path: string): HelperState | undefined {
+  try {
+    const state = JSON.parse(Deno.readTextFileSync(path)) as Partial<HelperState>; // root's own
+    return typeof state.pid === "number" && state.grant ? state as HelperState : undefined;
+  } catch {
+    return undefined;
+  }
+}
