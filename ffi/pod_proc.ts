@@ -38,11 +38,21 @@ export function findPods(hostProc: string, wanted: ReadonlySet<string>): Map<str
   return found;
 }
 
-/** The ids of processes with one of these names (`comm`). */
-export function findByName(hostProc: string, names: ReadonlySet<string>): number[] {
+/** What a process is called. */
+export interface ProcessName {
+  /** `comm`: at most 15 characters. */
+  readonly name: string;
+  /** Its command line; empty for the kernel's own. */
+  readonly args: readonly string[];
+}
+
+/** The ids of processes of the node itself, in no pod, that are called so. */
+export function findOutsidePods(hostProc: string, isIt: (process: ProcessName) => boolean): number[] {
   return processIds(hostProc).filter((pid) => {
     try {
-      return names.has(nameOfStat(readProcFile(`${hostProc}/${pid}/stat`)));
+      const name = nameOfStat(readProcFile(`${hostProc}/${pid}/stat`));
+      const args = readProcFile(`${hostProc}/${pid}/cmdline`).split("\0").slice(0, -1);
+      return isIt({ name, args }) && podOfCgroup(readProcFile(`${hostProc}/${pid}/cgroup`)) === undefined;
     } catch {
       return false; // gone meanwhile
     }

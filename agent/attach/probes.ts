@@ -1,11 +1,18 @@
-import { findByName, holdsSocket } from "../../ffi/pod_proc.ts";
+import { findOutsidePods, holdsSocket, type ProcessName } from "../../ffi/pod_proc.ts";
 import { Netns } from "../../ffi/netns.ts";
 import { addressesOf } from "../../ffi/netns_addresses.ts";
 import { SockDiag } from "../../ffi/sock_diag.ts";
 import { parseEndpoint } from "../../wire/address.ts";
 
-/** What the process is called that runs the kubelet: itself, or one program of a distribution (`comm`, 15 characters). */
-const kubelets = new Set(["kubelet", "kubelite", "k3s-server", "k3s-agent", "k3s"]);
+/** What the programs are called that the kubelet is, or is a part of (`comm`, 15 characters). */
+const kubelets = new Set(["kubelet", "kubelite", "k3s", "k3s-server", "k3s-agent"]);
+
+/** Whether a process of the node runs the kubelet: a program of its own, or one of several in one ("kube kubelet ..."). */
+export function isKubelet({ name, args }: ProcessName): boolean {
+  const [program = "", first] = args;
+  return kubelets.has(name) || kubelets.has(program.split("/").at(-1) ?? "") || first === "kubelet";
+}
+
 /** Milliseconds after which the kubelet is looked for again, where the one that is known doesn't have a socket. */
 const AGAIN_MS = 1_000;
 
@@ -62,7 +69,7 @@ export class Probes implements Disposable {
     const now = performance.now();
     if (now - this.#looked < AGAIN_MS) return false;
     this.#looked = now;
-    this.#pids = findByName(this.#hostProc, kubelets);
+    this.#pids = findOutsidePods(this.#hostProc, isKubelet);
     return true;
   }
 }

@@ -38,6 +38,8 @@ export class TakenPod implements Disposable {
   readonly #steered = new Set<number>();
   readonly #owned: Disposable;
   #listeners: MadeListener[] = [];
+  /** The addresses that were checked last. */
+  #checked = "";
 
   /**
    * @param others Inodes of network namespaces that are not this pod's: the host's, ours, other pods'.
@@ -89,7 +91,7 @@ export class TakenPod implements Disposable {
    * @throws when it lacks one.
    */
   check(pod: Pod): void {
-    if (pod.podIPs.length === 0) return;
+    if (pod.podIPs.length === 0 || pod.podIPs.join() === this.#checked) return;
     const found = new Set(this.#sandbox.addresses());
     const missing = pod.podIPs.find((ip) => !found.has(parseAddress(ip)?.text ?? ip));
     if (missing) {

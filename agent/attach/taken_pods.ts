@@ -5,13 +5,23 @@ import { TakenPod, type TakeOver } from "./taken_pod.ts";
 import type { Relay } from "./relay_link.ts";
 import type { Log } from "./view.ts";
 
+/** Why a pod can't be taken over. A pod that is just being made is in trouble for a moment: that isn't logged. */
+interface Trouble {
+  reason: string;
+  readonly since: number;
+  logged: boolean;
+}
+
+/** Milliseconds. */
+const MOMENT_MS = 5_000;
+
 /** The pods of this node that are taken over for the relay that is there, and why others aren't. */
 export class TakenPods implements Disposable {
   readonly #how: TakeOver;
   readonly #others: ReadonlySet<number>;
   readonly #log: Log;
   readonly #taken = new Map<string, TakenPod>();
-  readonly #troubles = new Map<string, string>();
+  readonly #troubles = new Map<string, Trouble>();
   /** What relay was told last of each pod's ports. */
   readonly #told = new Map<string, string>();
 
@@ -28,7 +38,7 @@ export class TakenPods implements Disposable {
 
   /** Why a pod isn't taken over yet. */
   trouble(uid: string): string | undefined {
-    return this.#troubles.get(uid);
+    return this.#troubles.get(uid)?.reason;
   }
 
   /**
@@ -101,18 +111,23 @@ export class TakenPods implements Disposable {
 
   #tryCandidates(pod: Pod, candidates: readonly Candidate[]): TakenPod | undefined {
     const others = new Set([...this.#others, ...[...this.#taken.values()].map(({ inode }) => inode)]);
-    if (candidates.length === 0) this.#troubles.set(pod.uid, "the pod's sandbox isn't there yet");
+    if (candidates.length === 0) this.#trouble(pod, "the pod's sandbox isn't there yet");
     for (const candidate of candidates) {
       try {
         return new TakenPod(pod, candidate, others, this.#how);
       } catch (error) {
-        const trouble = error instanceof Error ? error.message : String(error);
-        if (this.#troubles.get(pod.uid) !== trouble) {
-          this.#log("a pod can't be taken over", { pod: pod.name, namespace: pod.namespace, error: trouble });
-        }
-        this.#troubles.set(pod.uid, trouble);
+        this.#trouble(pod, error instanceof Error ? error.message : String(error));
       }
     }
+  }
+
+  #trouble({ uid, name, namespace }: Pod, reason: string): void {
+    const trouble = this.#troubles.get(uid) ?? { reason, since: performance.now(), logged: false };
+    this.#troubles.set(uid, trouble);
+    trouble.reason = reason;
+    if (trouble.logged || performance.now() - trouble.since < MOMENT_MS) return;
+    trouble.logged = true;
+    this.#log("a pod can't be taken over", { pod: name, namespace, error: reason });
   }
 
   #handOver(taken: TakenPod, { pod, ports }: PlannedPod, relay: Relay): void {

@@ -29,11 +29,11 @@ export interface LaptopOptions {
 
 /** One daemon with a session key of its own. */
 export class Laptop {
-  readonly session: string;
+  session: string;
   readonly challenges: (readonly string[])[] = [];
   readonly #key: CryptoKeyPair;
   readonly #publicKey: string;
-  readonly #options: LaptopOptions;
+  #options: LaptopOptions;
 
   private constructor(key: CryptoKeyPair, publicKey: string, options: LaptopOptions) {
     this.session = options.session ?? uid(1);
@@ -46,6 +46,11 @@ export class Laptop {
     const key = await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]) as CryptoKeyPair;
     const spki = new Uint8Array(await crypto.subtle.exportKey("spki", key.publicKey));
     return new Laptop(key, spki.toBase64(), options);
+  }
+
+  /** For a session whose UID came after its key: the cluster's CA, and what becomes of streams. */
+  answer(cluster: string, onStream: (stream: Stream) => void): void {
+    this.#options = { ...this.#options, cluster, onStream };
   }
 
   get publicKey(): string {
