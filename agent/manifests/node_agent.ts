@@ -50,7 +50,7 @@ export const attach: ContainerParts = {
     { name: "proc", mountPath: "/host/proc", readOnly: true },
     { name: "token", mountPath: TOKEN, readOnly: true },
   ],
-  resources: { cpu: "20m", memory: "80Mi", memoryLimit: "512Mi" },
+  resources: { cpu: "20m", memory: "96Mi", memoryLimit: "512Mi" },
 };
 
 /** Carries the traffic: has no token, no capability, another user, and sees no process but its own. */
@@ -70,7 +70,7 @@ export const relay: ContainerParts = {
   capabilities: [],
   env: [],
   mounts: [run],
-  resources: { cpu: "20m", memory: "80Mi", memoryLimit: "1Gi" },
+  resources: { cpu: "20m", memory: "96Mi", memoryLimit: "1Gi" },
 };
 
 /** What attach's token may do in the cluster. */
