@@ -5,6 +5,7 @@
  * | what is the case | where it goes |
  * | --- | --- |
  * | the kubelet's probe | the pod |
+ * | from one of the node's addresses, and over without a byte: a probe that only connects | nowhere |
  * | no rule for the port (any more), no tunnel for the rule, all tunnels full | the pod |
  * | the laptop says that it doesn't take it (403, 404, 503), or refuses the stream | the pod |
  * | the tunnel breaks before an answer, and nothing of the caller was sent yet | the pod |
@@ -33,8 +34,8 @@ export interface Ways {
   /** The UID of the rule that has the port now. */
   readonly rule: string | undefined;
   readonly tunnels: Pick<Tunnels, "of" | "rule">;
-  /** Whether it's the kubelet's probe. */
-  isProbe(): Promise<boolean>;
+  /** Whose it is, as far as it comes from one of the node's own addresses. */
+  whose(): Promise<Caller>;
   /**
    * Dials the pod's application at the connection's destination.
    * @throws when that can't be done; an application that refuses may also show only in reading.
@@ -42,8 +43,17 @@ export interface Ways {
   dialPod(): Promise<AbortableTransport>;
 }
 
+/** The kubelet; something else that has one of the node's addresses, or had: NodePort traffic, a probe that is over; or neither. */
+export type Caller = "kubelet" | "node" | "other";
+
 /** Where a connection went. */
-export type Way = "laptop" | "pod" | "reset";
+export type Way = "laptop" | "pod" | "reset" | "nowhere";
+
+/**
+ * Milliseconds in which the end of a probe that only connects has to show: its socket on the node was gone before attach
+ * looked, so its end is here or about to be. NodePort traffic with a server that speaks first waits as long.
+ */
+const SILENT_MS = 5;
 
 /** Milliseconds that the laptop has to answer. */
 const ANSWER_MS = 15_000;
@@ -52,10 +62,15 @@ const ANSWER_MS = 15_000;
 export async function carry(connection: Intercepted, ways: Ways): Promise<Way> {
   const { transport } = connection;
   try {
-    if (await ways.isProbe()) return await toPod(transport, ways);
-    const stream = openStream(connection, ways);
-    if (!stream) return await toPod(transport, ways);
     const early = new FirstRead(transport);
+    const whose = await ways.whose();
+    if (whose === "kubelet") return await toPod(early, ways);
+    if (whose === "node" && await early.leavesSilently(SILENT_MS)) {
+      transport.close();
+      return "nowhere";
+    }
+    const stream = openStream(connection, ways);
+    if (!stream) return await toPod(early, ways);
     const answer = await answerTo(stream, early);
     if (answer === "pod") return await toPod(early, ways);
     if (answer === "laptop") {

@@ -27,7 +27,7 @@ function scene(
       rule: (wanted) => wanted === rule.uid ? rule : undefined,
       of: () => tunnels as unknown as ReturnType<Ways["tunnels"]["of"]>,
     },
-    isProbe: () => Promise.resolve(false),
+    whose: () => Promise.resolve("other"),
     dialPod: () => {
       const [pod, dialled] = memoryPair();
       pods.push(echo("pod:", pod));
@@ -114,13 +114,29 @@ Deno.test("the caller's first bytes come with the CONNECT, before the laptop has
 });
 
 Deno.test("the kubelet's probe, a port without rule and a rule without tunnel go to the pod", async () => {
-  const probe = { isProbe: () => Promise.resolve(true) };
+  const probe: Partial<Ways> = { whose: () => Promise.resolve("kubelet") };
   const without = { tunnels: { rule: () => rule, of: () => [] } };
   for (const ways of [probe, { rule: undefined }, { rule: uid(11) }, without]) {
     await using all = scene({ onStream: takes, ways });
     assert.equal(await ask(all.caller, "hello"), "pod:hello");
     assert.equal(await all.way, "pod");
   }
+});
+
+Deno.test("a probe that only connects reaches nobody, NodePort traffic the laptop", async () => {
+  const ways: Partial<Ways> = { whose: () => Promise.resolve("node") };
+  {
+    await using all = scene({ onStream: () => assert.fail("the laptop saw a probe"), ways });
+    await all.caller.closeWrite();
+    assert.equal(await all.way, "nowhere");
+  }
+  {
+    await using all = scene({ onStream: () => assert.fail("the laptop saw a probe"), ways });
+    all.caller.abort(new Error("reset, as the kubelet does it"));
+    assert.equal(await all.way, "nowhere");
+  }
+  await using all = scene({ onStream: takes, ways });
+  assert.equal(await ask(all.caller, "hello"), "laptop:hello");
 });
 
 Deno.test("what the laptop says it never took goes to the pod with every byte", async () => {

@@ -25,6 +25,17 @@ export class FirstRead implements AbortableTransport {
     return this.#first ?? Promise.resolve(this.#rest ?? new Uint8Array());
   }
 
+  /** Whether the caller goes within so many milliseconds without having said anything. */
+  async leavesSilently(ms: number): Promise<boolean> {
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(false), ms);
+    try {
+      return await Promise.race([this.first.then((bytes) => bytes === null, () => true), late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** The first bytes went elsewhere: reading goes on behind them. For an end that came first it changes nothing. */
   async taken(): Promise<void> {
     if (this.#first && await this.#first !== null) this.#first = undefined;

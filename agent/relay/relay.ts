@@ -92,8 +92,8 @@ class Relay implements AsyncDisposable, PodHost {
     this.link.send({ tell: "need", uid, family, count });
   }
 
-  isProbe(...ends: Parameters<Whose["isProbe"]>): Promise<boolean> {
-    return this.#whose.isProbe(...ends);
+  whose(...ends: Parameters<Whose["whose"]>): ReturnType<Whose["whose"]> {
+    return this.#whose.whose(...ends);
   }
 
   enter(): boolean {

@@ -4,7 +4,7 @@ import { closeDescriptor, startConnect } from "../../ffi/socket.ts";
 import type { AttachMessage, SteeredPort } from "../../wire/handover.ts";
 import { type Endpoint, formatEndpoint, parseAddress } from "../../wire/address.ts";
 import type { AbortableTransport } from "../../wire/transport.ts";
-import { carry, type Way } from "./carry.ts";
+import { type Caller, carry, type Way } from "./carry.ts";
 import { Stock } from "./stock.ts";
 import type { Tunnels } from "./tunnels.ts";
 
@@ -13,8 +13,8 @@ export interface PodHost {
   readonly tunnels: Pick<Tunnels, "of" | "rule">;
   /** Asks attach for sockets of a pod. */
   need(uid: string, family: 4 | 6, count: number): void;
-  /** Whether a connection is the kubelet's probe; both ends as "ADDRESS:PORT". */
-  isProbe(caller: Endpoint, destination: Endpoint): Promise<boolean>;
+  /** Whose a connection is. */
+  whose(caller: Endpoint, destination: Endpoint): Promise<Caller>;
   /** Whether another connection may be taken; if so, `left` is called at its end. */
   enter(): boolean;
   left(way: Way): void;
@@ -113,7 +113,7 @@ export class RelayedPod implements Disposable {
       pod: this.#handover.pod,
       rule,
       tunnels: this.#host.tunnels,
-      isProbe: () => this.#host.isProbe(caller, destination),
+      whose: () => this.#host.whose(caller, destination),
       dialPod: () => this.#dial(destination),
     });
     this.#open.delete(socket);

@@ -1,4 +1,5 @@
 import { type Endpoint, formatEndpoint, parseAddress } from "../../wire/address.ts";
+import type { Caller } from "./carry.ts";
 import type { RelayMessage } from "../../wire/handover.ts";
 
 /** Milliseconds that attach has to answer; then the connection goes to the pod. */
@@ -13,7 +14,7 @@ const AMBIENT_PROBES = "169.254.7.127";
  *
  * A probe goes to the pod, so a probe of HTTP or gRPC says how the application is. One that only connects (tcpSocket)
  * succeeds as soon as the listener accepts, also where the application doesn't listen: it says less while its port is
- * intercepted.
+ * intercepted. Its socket is often gone before attach looks; carry.ts keeps those from the laptop.
  */
 export class Whose {
   readonly #send: (message: Extract<RelayMessage, { tell: "whose" }>) => void;
@@ -34,11 +35,11 @@ export class Whose {
     this.#waiting.get(id)?.(kubelet);
   }
 
-  /** Whether the caller is the kubelet, or nobody could say in time. */
-  async isProbe(caller: Endpoint, destination: Endpoint): Promise<boolean> {
+  /** Whose a connection is; "kubelet" too when nobody could say in time: the pod answers then. */
+  async whose(caller: Endpoint, destination: Endpoint): Promise<Caller> {
     const { text } = caller.address;
-    if (text === AMBIENT_PROBES) return true;
-    if (!this.#host.has(text)) return false;
+    if (text === AMBIENT_PROBES) return "kubelet";
+    if (!this.#host.has(text)) return "other";
     const id = this.#next++;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#waiting.set(id, resolve);
@@ -50,7 +51,7 @@ export class Whose {
       destination: formatEndpoint(destination.address.text, destination.port),
     });
     try {
-      return await promise;
+      return await promise ? "kubelet" : "node";
     } finally {
       clearTimeout(timer);
       this.#waiting.delete(id);
