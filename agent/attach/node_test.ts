@@ -249,8 +249,20 @@ Deno.test({
       await all.tell(attach);
       await all.answeredBy("laptop");
     });
-    await t.step("the laptop's tunnel is gone", async () => {
+    await t.step("attach hangs, and then the laptop goes: the pod answers in five seconds", async () => {
+      attach.signal("SIGSTOP");
+      await world.ask("client", addresses.pod4, 20);
       await all.honest.process.kill();
+      const start = performance.now();
+      let counts: Record<string, number> = {};
+      while (counts.pod !== 100 && performance.now() - start < 8_000) {
+        counts = await world.ask("client", addresses.pod4, 100);
+      }
+      const took = performance.now() - start;
+      assert.equal(took < 6_000, true, `${took} ms, ${JSON.stringify(counts)}`);
+      attach.signal("SIGCONT");
+    });
+    await t.step("the laptop's tunnel is gone, and the status says so", async () => {
       await all.answeredBy("pod", 1_000);
       await until(() => status(attach)?.pods[0]?.state === "waiting", "the status says that it waits");
     });

@@ -69,8 +69,14 @@ export class RelayedPod implements Disposable {
     this.beat();
   }
 
-  /** Says that every worker is alive. */
+  /**
+   * Says that every worker is alive. While attach hangs, so that the pod can't be dialled for what isn't the laptop's,
+   * nothing is said: after two seconds the pod is left to answer itself.
+   */
   beat(): void {
+    const starved = [...this.#stocks.values()].filter((stock) => stock.starved);
+    for (const stock of starved) stock.retry();
+    if (starved.length > 0) return;
     for (let worker = 0; worker < this.#handover.workers; worker++) this.#beat.beat(worker);
   }
 

@@ -4,7 +4,7 @@ export interface StockOptions {
   readonly ask: (count: number) => void;
   /** Closes a descriptor. */
   readonly close: (fd: number) => void;
-  /** Milliseconds that a dial waits for a socket; 2,000 without it. */
+  /** Milliseconds that a dial waits for a socket; 1,000 without it. */
   readonly waitMs?: number;
 }
 
@@ -29,6 +29,7 @@ export class Stock implements Disposable {
   readonly #fds: number[] = [];
   readonly #waiting: Waiter[] = [];
   #asked = 0;
+  #starved = false;
   #closed = false;
 
   constructor(options: StockOptions) {
@@ -47,8 +48,20 @@ export class Stock implements Disposable {
     return taken;
   }
 
+  /** Whether a dial had to be given up and nothing has come since: attach hangs, and the pod can't be dialled. */
+  get starved(): boolean {
+    return this.#starved;
+  }
+
+  /** Asks again, for when attach goes on. */
+  retry(): void {
+    this.#asked = 0;
+    this.#refill();
+  }
+
   /** What attach sent. */
   add(fds: readonly number[]): void {
+    this.#starved = false;
     this.#asked = Math.max(0, this.#asked - fds.length);
     for (const fd of fds) {
       const waiter = this.#waiting.shift();
@@ -76,10 +89,11 @@ export class Stock implements Disposable {
       return Promise.reject(new Error(`${MOST_WAITING} dials to the pod wait already`));
     }
     return new Promise((resolve, reject) => {
-      const { waitMs = 2_000 } = this.#options;
+      const { waitMs = 1_000 } = this.#options;
       const timer = setTimeout(() => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-        this.#asked = 0; // the answer is lost, or attach hangs: ask again next time
+        this.#starved = true;
+        this.#asked = 0; // ask again next time
         reject(new Error(`attach gave no socket to dial the pod with in ${waitMs} ms`));
       }, waitMs);
       const waiter: Waiter = { resolve, reject, timer };

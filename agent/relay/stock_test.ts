@@ -43,8 +43,11 @@ Deno.test("a dial that gets no socket in time fails, and the next asks again", a
   const { stock, asked } = makeStock(10);
   using _ = stock;
   await assert.rejects(stock.take(), /no socket .* in 10 ms/);
+  assert.equal(stock.starved, true);
   await assert.rejects(stock.take());
   assert.deepEqual(asked, [32, 32]);
+  stock.add([100]);
+  assert.equal(stock.starved, false);
 });
 
 Deno.test("with the pod gone every socket is closed, those that come late too", async () => {
