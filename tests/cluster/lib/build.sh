@@ -64,6 +64,7 @@ debian_root() { # ROOT PACKAGE...
 	echo root:x:0: >"$root/etc/group"
 	chmod 1777 "$root"/tmp "$root"/var/tmp
 	chroot "$root" ldconfig
+	rm -rf "$root/var/cache/ldconfig" # remembers inodes
 	rm -rf "$debs"
 }
 
