@@ -86,8 +86,13 @@ export function plan(cluster: Cluster): Plan {
   return { pods, refusals };
 }
 
+/** Kubernetes' times are all UTC and of one form, so their order is that of the texts. */
 function older(a: InterceptRule, b: InterceptRule): number {
-  return Date.parse(a.created) - Date.parse(b.created) || (a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0);
+  return compare(a.created, b.created) || compare(a.uid, b.uid);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** A rule counts only with the very session it names: alive, beside it, with the key and the user it says. */

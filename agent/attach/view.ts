@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { ApiError } from "../../kube/api_error.ts";
 import type { Api } from "../../kube/api.ts";
 import { parsePod, parseService, type Pod, type Service } from "../../kube/objects.ts";
@@ -130,7 +131,7 @@ export class ApiView implements ClusterView {
 
   async applyStatus({ rule }: WatchedRule, body: object): Promise<void> {
     const { namespace, name } = rule;
-    const options = { fieldManager: `pmz-node-${this.#node}`, force: true };
+    const options = { fieldManager: fieldManager(this.#node), force: true };
     await this.#api.apply(ruleResource, { namespace, name, subresource: "status" }, body, options);
   }
 
@@ -193,6 +194,13 @@ export class ApiView implements ClusterView {
   #tell(): void {
     for (const listener of this.#changed) listener();
   }
+}
+
+/** Who applies a node's entries; 128 characters at most, and a node's name may have 253. */
+export function fieldManager(node: string): string {
+  const name = `pmz-node-${node}`;
+  if (name.length <= 128) return name;
+  return `pmz-node-${createHash("sha256").update(node).digest("hex")}`;
 }
 
 function parseWatchedSession(raw: unknown): WatchedSession {
