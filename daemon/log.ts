@@ -19,28 +19,36 @@ export type Log = (message: string, fields?: LogFields) => void;
 
 const LONGEST = 4 << 20;
 
+/** What a line may say besides its time and message; a list, since what workers pass on has no types any more. */
+const NAMES = ["cluster", "service", "pod", "node", "intercept", "stream", "ms", "count"] as const;
+
 /**
  * A log in a file of the state folder, 0600. At 4 MiB it starts over, and the file before stays as `.1`.
  * A disk that is full costs lines, never the daemon.
+ * @param longest bytes after which it starts over
  */
-export function fileLog(path: string): Log & Disposable {
+export function fileLog(path: string, longest = LONGEST): Log & Disposable {
   const encoder = new TextEncoder();
   const open = () => Deno.openSync(path, { append: true, create: true, mode: 0o600 });
   let file = open();
   let size = file.statSync().size;
+  const startOver = () => {
+    Deno.renameSync(path, `${path}.1`);
+    const next = open();
+    file.close();
+    file = next;
+    size = 0;
+  };
   const log = (message: string, fields: LogFields = {}) => {
-    const error = fields.error instanceof Error ? chain(fields.error) : fields.error;
-    const line = encoder.encode(
-      `${JSON.stringify({ time: new Date().toISOString(), message, ...fields, error })}\n`,
-    );
+    const line: Record<string, unknown> = { time: new Date().toISOString(), message };
+    for (const name of NAMES) line[name] = fields[name];
+    const { error } = fields;
+    if (error !== undefined) line.error = error instanceof Error ? chain(error) : String(error);
     try {
-      if (size > LONGEST) {
-        file.close();
-        Deno.renameSync(path, `${path}.1`);
-        file = open();
-        size = 0;
-      }
-      size += file.writeSync(line);
+      if (size > longest) startOver();
+    } catch { /* it goes on where it is */ }
+    try {
+      size += file.writeSync(encoder.encode(`${JSON.stringify(line)}\n`));
     } catch { /* a full disk */ }
   };
   return Object.assign(log, { [Symbol.dispose]: () => file.close() });
