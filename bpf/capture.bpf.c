@@ -10,7 +10,6 @@
 #define SERVICE 2
 #define KNOCK bpf_htons(1)	 // of the user's pmz address: see `knocks`
 #define CLOSED_PORT bpf_htons(1) // of loopback: a connect there is refused at once
-#define LO 1			 // the loopback device's ifindex, in every netns
 
 // captured address -> POD (any port) or SERVICE (its served ports); helper writes
 struct {
@@ -69,7 +68,11 @@ static __always_inline int judge_packet(struct bpf_sk_lookup *ctx, const struct 
 	struct settings *set = config();
 	if (!bpf_map_lookup_elem(&addresses, to))
 		return PASS;
-	if (!set || ctx->protocol != IPPROTO_TCP || (sees_device && ctx->ingress_ifindex != LO))
+	if (!set || ctx->protocol != IPPROTO_TCP)
+		return DROP;
+	// What goes over loopback counts as come in by its route's device (rt_iif, and ip6_rcv for IPv6):
+	// another user's route leads to another device, a neighbour's packet has come by a third.
+	if (sees_device && ctx->ingress_ifindex != set->device)
 		return DROP;
 	if (!same(from, family == AF_INET ? &set->own4 : &set->own6))
 		return DROP;

@@ -36,7 +36,7 @@ struct settings {
 	__u32 workers4; // listeners of each family
 	__u32 workers6;
 	__u32 daemon; // the daemon's thread group, whose own queries pass; 0: not known yet, so do all
-	__u32 unused;
+	__u32 device; // index of the user's device
 	struct uids uids[UID_RANGES]; // the user, and the user's subuids
 };
 _Static_assert(sizeof(struct settings) == SETTINGS_BYTES, "helper/settings.ts writes it");

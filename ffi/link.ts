@@ -4,15 +4,28 @@ import { attributesOf, type Netlink, NLM_F_CREATE, NLM_F_EXCL, u32, withAttribut
 import { wireAddress, wireBytes } from "./route.ts";
 
 const RTM_NEWLINK = 16;
+const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_GETADDR = 22;
 const IFF_UP = 1;
+const IFLA_IFNAME = 3;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_F_NODAD = 2; // nobody else is on the device who could have the address
 /** struct ifinfomsg, struct ifaddrmsg. */
 const IFINFOMSG = 16;
 const IFADDRMSG = 8;
+
+/** Names and indexes of all devices. @throws {SystemCallError} */
+export function allLinks(netlink: Netlink): { readonly name: string; readonly index: number }[] {
+  return netlink.dump("reading the devices", RTM_GETLINK, new Uint8Array(IFINFOMSG)).map((body) => {
+    const name = attributesOf(body, IFINFOMSG).get(IFLA_IFNAME) ?? new Uint8Array();
+    return {
+      name: new TextDecoder().decode(name).replace(/\0.*$/s, ""),
+      index: new DataView(body.buffer, body.byteOffset).getInt32(4, true),
+    };
+  });
+}
 
 /** Takes a device up. @throws {SystemCallError} */
 export function linkUp(netlink: Netlink, device: number): void {

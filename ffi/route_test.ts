@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type IpAddress, parseAddress } from "../wire/address.ts";
-import { addAddress, allAddresses, linkUp } from "./link.ts";
+import { addAddress, allAddresses, allLinks, linkUp } from "./link.ts";
 import { SystemCallError } from "./libc.ts";
 import { Netlink } from "./netlink.ts";
 import { addLocalRoutes, allRoutes, deleteLocalRoutes } from "./route.ts";
@@ -102,6 +102,7 @@ Deno.test({ name: "a device has one maker, and goes with it (needs root)", ignor
 
 Deno.test({ name: "gateways, networks and addresses are read as they are (needs root)", ignore }, () => {
   withDevice((netlink, device) => {
+    assert.deepEqual(allLinks(netlink).map(({ name }) => name), ["lo", "pmz7"]);
     const addresses = allAddresses(netlink).filter((one) => one.device === device.index);
     assert.deepEqual(
       [...new Set(addresses.map(({ address, bits }) => `${address.text}/${bits}`))].filter((one) =>

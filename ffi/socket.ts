@@ -66,7 +66,12 @@ export function localEndpoint(fd: number): Endpoint {
   const name = new Uint8Array(28);
   const length = new Uint8Array(new Uint32Array([28]).buffer);
   must("getsockname", libc.getsockname(fd, name, length));
-  const view = new DataView(name.buffer);
+  return endpointOf(name);
+}
+
+/** The endpoint in a struct sockaddr_in or sockaddr_in6. */
+export function endpointOf(name: Uint8Array<ArrayBuffer>): Endpoint {
+  const view = new DataView(name.buffer, name.byteOffset);
   const port = view.getUint16(2);
   if (view.getUint16(0, true) === AF_INET6) return { address: addressOf(name.subarray(8, 24)), port };
   const mapped = new Uint8Array(16);
@@ -95,7 +100,7 @@ export function closeDescriptor(fd: number): void {
 }
 
 /** struct sockaddr_in or sockaddr_in6. */
-function socketAddress({ address, port }: Endpoint): Uint8Array<ArrayBuffer> {
+export function socketAddress({ address, port }: Endpoint): Uint8Array<ArrayBuffer> {
   const name = new Uint8Array(address.family === 4 ? 16 : 28);
   const view = new DataView(name.buffer);
   view.setUint16(0, address.family === 4 ? AF_INET : AF_INET6, true);

@@ -1,5 +1,5 @@
-import { addAddress, allAddresses, linkUp } from "../ffi/link.ts";
-import { Netlink } from "../ffi/netlink.ts";
+import { addAddress, allAddresses, allLinks, linkUp } from "../ffi/link.ts";
+import type { Netlink } from "../ffi/netlink.ts";
 import { allRoutes } from "../ffi/route.ts";
 import { isTunMissing, TunDevice } from "../ffi/tun.ts";
 import { type IpAddress, parseAddress } from "../wire/address.ts";
@@ -70,13 +70,9 @@ export class UserDevice implements Disposable {
   }
 }
 
-/** pmz's own devices, this user's and others'. */
-export function devicesOfPmz(): Set<number> {
-  const found = new Set<number>();
-  for (const { name } of Deno.readDirSync("/sys/class/net")) {
-    if (/^pmz[0-9]+$/.test(name)) found.add(Number(Deno.readTextFileSync(`/sys/class/net/${name}/ifindex`)));
-  }
-  return found;
+/** pmz's own devices, this user's and others'. @throws {SystemCallError} */
+export function devicesOfPmz(netlink: Netlink): Set<number> {
+  return new Set(allLinks(netlink).filter(({ name }) => /^pmz[0-9]+$/.test(name)).map(({ index }) => index));
 }
 
 function freeSlot(): { tun: TunDevice; slot: number } {
@@ -100,7 +96,7 @@ function createTun(name: string): TunDevice | undefined {
 
 /** The first place that nothing on this machine uses or leads to. */
 function freePlace(netlink: Netlink): Range {
-  const ours = devicesOfPmz();
+  const ours = devicesOfPmz(netlink);
   const used = [
     ...allRoutes(netlink).filter(({ device, bits }) => bits > 0 && !ours.has(device))
       .map(({ destination, bits }) => rangeOf(destination, bits)),

@@ -54,6 +54,7 @@ export class Laptop implements AsyncDisposable {
       workers4: 0,
       workers6: 0,
       daemon: 0,
+      device: device.index,
       uids,
     });
     const libbpf = Libbpf.load(assets.libbpf);

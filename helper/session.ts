@@ -184,7 +184,7 @@ export class Session {
         if (why !== undefined) throw new Refusal("refused", `the ${protocol} socket of ${place} ${why}`);
       }
     });
-    this.#meetDaemon();
+    if (standIns.length > 0) this.#meetDaemon();
     this.#laptop.names.set(standIns, fds);
     for (const fd of fds) kept.add(fd);
   }
@@ -214,7 +214,7 @@ export class Session {
 
   #now(): Machine {
     if (!this.#machine || this.#machine.until < performance.now()) {
-      const ours = devicesOfPmz();
+      const ours = devicesOfPmz(this.#laptop.netlink);
       const sources = new Set([this.#laptop.device.own4.text, this.#laptop.device.own6?.text]);
       const facts = readMachine(this.#laptop.netlink, {
         isDevice: (index) => ours.has(index),

@@ -21,6 +21,8 @@ export interface Settings {
   readonly workers6: number;
   /** The daemon's thread group as the kernel numbers it; 0: not known yet. */
   readonly daemon: number;
+  /** Index of the user's device. */
+  readonly device: number;
   /** At most UID_RANGES. */
   readonly uids: readonly Uids[];
 }
@@ -62,6 +64,7 @@ export function encodeSettings(settings: Settings): Uint8Array<ArrayBuffer> {
   view.setUint32(40, settings.workers4, true);
   view.setUint32(44, settings.workers6, true);
   view.setUint32(48, settings.daemon, true);
+  view.setUint32(52, settings.device, true);
   for (let i = 0; i < UID_RANGES; i++) {
     const { first, last } = settings.uids[i] ?? { first: 1, last: 0 };
     view.setUint32(56 + 8 * i, first, true);

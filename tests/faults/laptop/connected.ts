@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import type { HelperGrant } from "../../../wire/helper.ts";
+import { RELEASE } from "../../../wire/version.ts";
+import { grantArguments } from "../../../helper/grant.ts";
+import { type Program, Room } from "./room.ts";
+
+/** Whose daemon it is, and somebody else. Neither has to have an account. */
+export const USER = 20_001;
+export const OTHER = 20_002;
+
+export const HELLO = { protocol: "helper", version: 1, oldest: 1, features: [], release: RELEASE } as const;
+
+/** A laptop with a helper, and a daemon that has said hello and knocked. */
+export interface ConnectedLaptop extends AsyncDisposable {
+  readonly room: Room;
+  readonly helper: Program;
+  readonly daemon: Program;
+  readonly address: string;
+  readonly device: string;
+  readonly table: number;
+}
+
+export function grantFor(uid: number, grant: Partial<HelperGrant> = {}): string[] {
+  return grantArguments({ uid, ranges: [], never: [], cap: 20_000, ...grant });
+}
+
+export async function connected(grant: Partial<HelperGrant> = {}): Promise<ConnectedLaptop> {
+  await using stack = new AsyncDisposableStack();
+  const room = stack.use(await Room.open());
+  const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER, grant));
+  const ready = await helper.line();
+  assert.equal(ready.ready, true, JSON.stringify(ready));
+  const daemon = await daemonOf(room, USER);
+  const { address, device, table } = await greet(daemon);
+  const kept = stack.move();
+  return { room, helper, daemon, address, device, table, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+export async function daemonOf(room: Room, uid: number): Promise<Program> {
+  const daemon = room.start(uid, "fake_daemon.ts");
+  await daemon.line();
+  return daemon;
+}
+
+/** Says hello and knocks, as a daemon has to. */
+export async function greet(daemon: Program): Promise<{ address: string; device: string; table: number }> {
+  const facts = await daemon.do<{ ok: boolean; address: string; device: string; table: number }>({
+    do: "ask",
+    request: { ask: "hello", hello: HELLO },
+  });
+  assert.equal(facts.ok, true, JSON.stringify(facts));
+  assert.notEqual(await daemon.do<unknown>({ do: "knock", address: facts.address }), "connected");
+  return facts;
+}

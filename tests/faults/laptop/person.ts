@@ -1,0 +1,115 @@
+// Somebody's programs on the laptop: connects and queries, by the C library so that each step is exactly what is asked for.
+import {
+  AF_INET,
+  AF_INET6,
+  libc,
+  must,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  SystemCallError,
+} from "../../../ffi/libc.ts";
+import { endpointOf, localEndpoint, socketAddress } from "../../../ffi/socket.ts";
+import { cstring } from "../../../ffi/libc.ts";
+import { formatEndpoint, parseEndpoint } from "../../../wire/address.ts";
+import { serveCommands } from "./commands.ts";
+
+const { getpeername, recvfrom, sendto } = Deno.dlopen("libc.so.6", {
+  getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  recvfrom: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "buffer"], result: "isize" },
+  sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
+}).symbols;
+const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
+const SO_SNDTIMEO = 21;
+const SO_BINDTODEVICE = 25;
+
+/** What a person wants of the network. */
+export interface Attempt {
+  readonly kind: "tcp" | "udp";
+  readonly to: string;
+  readonly from?: string;
+  /** Of UDP: sent without a connect before. */
+  readonly unconnected?: boolean;
+  /** By an IPv6 socket and a v4-mapped address, as Java and .NET do. */
+  readonly mapped?: boolean;
+  readonly device?: string;
+  readonly say?: string;
+}
+
+/** How it went: an errno, or what came back, and between whom. */
+export interface Outcome {
+  readonly failed?: string;
+  readonly at?: string;
+  readonly ms: number;
+  readonly local?: string;
+  readonly peer?: string;
+  readonly sender?: string;
+  readonly said?: string;
+}
+
+function attempt({ kind, to, from, unconnected, mapped, device, say }: Attempt): Outcome {
+  const started = performance.now();
+  const ms = () => Math.round(performance.now() - started);
+  const family = endpoint(to).address.family === 4 && !mapped ? AF_INET : AF_INET6;
+  const fd = must("socket", libc.socket(family, kind === "tcp" ? SOCK_STREAM : SOCK_DGRAM, 0));
+  const patience = new Uint8Array(new BigInt64Array([1n, 0n]).buffer);
+  let at = "";
+  const step = (what: string, result: number | bigint) => (at = what, must(what, result));
+  try {
+    step("timeouts", libc.setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, patience, 16));
+    step("timeouts", libc.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, patience, 16));
+    if (device) {
+      step("device", libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, cstring(device), device.length + 1));
+    }
+    if (from) step("bind", libc.bind(fd, name(from, mapped), mapped ? 28 : name(from).length));
+    const target = name(to, mapped);
+    if (!unconnected) step("connect", libc.connect(fd, target, target.length));
+    const text = new TextEncoder().encode(say ?? "");
+    if (unconnected) step("sendto", sendto(fd, text, BigInt(text.length), 0, target, target.length));
+    else if (say !== undefined) step("send", libc.send(fd, text, BigInt(text.length), 0x4000));
+    const peer = unconnected ? undefined : whoIs(fd);
+    const into = new Uint8Array(4096), sender = new Uint8Array(28);
+    const size = new Uint8Array(new Uint32Array([28]).buffer);
+    const length = step("recv", recvfrom(fd, into, 4096n, 0, sender, size));
+    return {
+      ms: ms(),
+      said: new TextDecoder().decode(into.subarray(0, length)),
+      local: formatted(localEndpoint(fd)),
+      ...(peer ? { peer } : {}),
+      ...(kind === "udp" ? { sender: formatted(endpointOf(sender)) } : {}),
+    };
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+    return { ms: ms(), at, failed: error.message.replace(/^.*: /, "") };
+  } finally {
+    libc.close(fd);
+  }
+}
+
+function whoIs(fd: number): string {
+  const name = new Uint8Array(28);
+  must("getpeername", getpeername(fd, name, new Uint8Array(new Uint32Array([28]).buffer)));
+  return formatted(endpointOf(name));
+}
+
+function name(text: string, mapped = false): Uint8Array<ArrayBuffer> {
+  const to = endpoint(text);
+  if (!mapped) return socketAddress(to);
+  const bytes = new Uint8Array(28);
+  new DataView(bytes.buffer).setUint16(0, AF_INET6, true);
+  new DataView(bytes.buffer).setUint16(2, to.port);
+  bytes.set(to.address.bytes, 8);
+  return bytes;
+}
+
+function endpoint(text: string) {
+  const parsed = parseEndpoint(text);
+  if (!parsed) throw new TypeError(`${text} is no address and port`);
+  return parsed;
+}
+
+function formatted({ address, port }: ReturnType<typeof localEndpoint>): string {
+  return formatEndpoint(address.text, port);
+}
+
+if (import.meta.main) await serveCommands((command) => attempt(command as unknown as Attempt));
