@@ -9,7 +9,6 @@
  * | anything else | the command line |
  */
 import { failures } from "./wire/control.ts";
-import type { HelperGrant } from "./wire/helper.ts";
 import { RELEASE } from "./wire/version.ts";
 
 /** The project's folder; in the built file the folder of its assets. */
@@ -41,20 +40,33 @@ async function daemon(): Promise<number> {
   return 0;
 }
 
-async function helper(args: readonly string[]): Promise<number> {
+/** `helper start GRANT`, behind sudo, starts `helper run GRANT` in the background, and ends as soon as that is ready. */
+async function helper([verb, ...args]: readonly string[]): Promise<number> {
+  const { parseGrant } = await import("./helper/grant.ts");
+  const grant = parseGrant(args);
+  if (verb === "start") {
+    const { startHelper } = await import("./helper/start.ts");
+    // deno-lint-ignore no-console -- for whoever starts it by hand
+    console.log(JSON.stringify(await startHelper(grant, [...self(), "helper", "run"])));
+    return 0;
+  }
+  const { runHelper } = await import("./helper/main.ts");
   const { bpfObject, libbpfBytes } = await import("./ffi/assets.ts");
-  const { helperMain } = await import("./helper/main.ts");
-  return await helperMain(args, {
-    libbpf: () => libbpfBytes(base),
-    bpf: (name) => bpfObject(base, name),
-    self: self(),
-  });
+  const assets = {
+    libbpf: libbpfBytes(base),
+    capture: bpfObject(base, "capture"),
+    names: bpfObject(base, "names"),
+  };
+  // deno-lint-ignore no-console -- the one line that `helper start` waits for
+  await runHelper(grant, assets, { onReady: (ready) => console.log(JSON.stringify(ready)) });
+  return 0;
 }
 
 async function commandLine(args: readonly string[]): Promise<number> {
   const { runCli } = await import("./cli/cli.ts");
   const { processConsole } = await import("./cli/console.ts");
   const { stateFolderPath } = await import("./daemon/state_folder.ts");
+  const { grantArguments } = await import("./helper/grant.ts");
   const stateFolder = stateFolderPath(Deno.env);
   return await runCli(args, {
     ...processConsole(),
@@ -65,7 +77,7 @@ async function commandLine(args: readonly string[]): Promise<number> {
       const { spawnDaemon } = await import("./daemon/spawn.ts");
       await spawnDaemon([...self(), "daemon"], stateFolder);
     },
-    helperCommand: (grant: HelperGrant) => [...self(), "helper", "start", JSON.stringify(grant)],
+    helperCommand: (grant) => [...self(), "helper", "start", ...grantArguments(grant)],
     manifests: async (components, options) => {
       const { agentInstaller } = await import("./agent/install.ts");
       const { builtPayloads } = await import("./agent/payload/source.ts");
