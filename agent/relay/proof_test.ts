@@ -74,7 +74,7 @@ Deno.test("a proof of a session that nothing is known of is neither true nor fal
 Deno.test("what is no proof, or a key that is none, is false and throws nothing", async () => {
   const { sign, claim } = await makeSession();
   for (const header of [undefined, "", "{}", "nonsense", JSON.stringify({ session, nonce, signature: 5 })]) {
-    assert.equal((await judge(header, claim)).kind, "false", header);
+    assert.equal((await judge(header, claim)).kind, "false", String(header));
   }
   const proof = await sign();
   assert.equal((await judge(JSON.stringify({ ...proof, signature: "*" }), claim)).kind, "false");

@@ -88,7 +88,7 @@ Deno.test("whether systemd-resolved is asked is decided from nsswitch.conf and w
   ];
   for (const [nsswitch, resolvedRuns, expected] of table) {
     const plan = nameServicePlan({ nsswitch, resolvedRuns });
-    assert.equal(plan.needsResolvedLink, expected, nsswitch);
+    assert.equal(plan.needsResolvedLink, expected, String(nsswitch));
     assert.equal(plan.trace.length >= 2, true);
   }
   assert.match(nameServicePlan({ nsswitch: table[3]?.[0], resolvedRuns: false }).warnings.join(), /mDNS/);
