@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import {
   type AgentRequest,
@@ -22,7 +22,7 @@ import {
 import type { AgentComponent } from "../../wire/installer.ts";
 import type { Hello } from "../../wire/hello.ts";
 import { RELEASE } from "../../wire/version.ts";
-import { describe } from "../failure.ts";
+import { describe, Failure } from "../failure.ts";
 import * as parse from "./requests.ts";
 import { type Reporter, streamProgress } from "./progress.ts";
 
@@ -55,32 +55,48 @@ export const controlHello: Hello = {
   release: RELEASE,
 };
 
+function failed(error: unknown): Response {
+  const failure = describe(error);
+  return Response.json(failure, { status: failures[failure.code].status });
+}
+
+function tooLong(): Failure {
+  return new Failure("usage", `the request is longer than ${LONGEST_CONTROL_REQUEST >> 10} KiB`);
+}
+
+/** The request's body. @throws {Failure} `usage` when it's no JSON. */
+async function body(c: Context): Promise<unknown> {
+  try {
+    return await c.req.json();
+  } catch (cause) {
+    throw new Failure("usage", "the request is no JSON", { cause });
+  }
+}
+
 /** The control API as a hono application: wire/control.ts has its table. */
 export function controlApp(daemon: Controlled): Hono {
   const app = new Hono();
-  app.use(bodyLimit({ maxSize: LONGEST_CONTROL_REQUEST }));
-  app.onError((error) => {
-    const failure = describe(error);
-    return Response.json(failure, { status: failures[failure.code].status });
-  });
+  app.use(bodyLimit({ maxSize: LONGEST_CONTROL_REQUEST, onError: () => failed(tooLong()) }));
+  app.onError(failed);
+  app.notFound((c) => failed(new Failure("usage", `this daemon knows no ${c.req.method} ${c.req.path}`)));
   app.get("/hello", (c) => c.json(controlHello));
-  app.post("/plan", async (c) => c.json(await daemon.plan(parse.planRequest(await c.req.json()))));
+  app.post("/plan", async (c) => c.json(await daemon.plan(parse.planRequest(await body(c)))));
   app.post("/up", async (c) => {
-    const request = parse.upRequest(await c.req.json());
+    const request = parse.upRequest(await body(c));
     return streamProgress((report, signal) => daemon.up(request, report, signal));
   });
   app.post("/down", async (c) => {
-    const request = parse.downRequest(await c.req.json());
+    const request = parse.downRequest(await body(c));
     return streamProgress((report) => daemon.down(request, report));
   });
   app.get("/status", async (c) => c.json(await daemon.status()));
   app.get("/services", (c) => c.json(daemon.services()));
   app.get("/names", (c) => c.json(daemon.names()));
-  app.post("/names", async (c) => c.json(await daemon.addName(parse.customName(await c.req.json()))));
+  app.post("/names", async (c) => c.json(await daemon.addName(parse.customName(await body(c)))));
   app.delete("/names/:domain", async (c) => c.json(await daemon.removeName(c.req.param("domain"))));
   app.get("/intercepts", async (c) => c.json(await daemon.intercepts()));
   app.post("/intercepts", async (c) => {
-    const request = parse.interceptRequest(await c.req.json());
+    const request = parse.interceptRequest(await body(c));
     return streamProgress((report, signal) => daemon.intercept(request, report, signal));
   });
   app.delete("/intercepts/:id", (c) => {
@@ -89,11 +105,11 @@ export function controlApp(daemon: Controlled): Hono {
   });
   app.get("/agent", async (c) => c.json(await daemon.agent(parse.clusterChoice(c.req.query()))));
   app.post("/agent", async (c) => {
-    const request = parse.agentRequest(await c.req.json());
+    const request = parse.agentRequest(await body(c));
     return streamProgress((report, signal) => daemon.installAgent(request, report, signal));
   });
   app.delete("/agent", async (c) => {
-    const request = parse.agentRequest(await c.req.json());
+    const request = parse.agentRequest(await body(c));
     return streamProgress((report, signal) => daemon.removeAgent(request, report, signal));
   });
   app.post("/stop", (c) => {

@@ -79,13 +79,13 @@ export function interceptRequest(raw: unknown): InterceptRequest {
 
 export function agentRequest(raw: unknown): AgentRequest {
   const from = object(raw, "the request");
-  const components = from.components;
-  if (!Array.isArray(components) || components.some((one) => one !== "gateway" && one !== "node")) {
+  const components = Array.isArray(from.components) ? new Set<unknown>(from.components) : new Set();
+  if (components.size === 0 || !components.isSubsetOf(new Set(["gateway", "node"]))) {
     throw new Failure("usage", 'components is no list of "gateway" and "node"');
   }
   return {
     ...clusterChoice(raw),
-    components: components as Component[],
+    components: [...components] as Component[],
     ...optional("options", installOptions(from.options)),
   };
 }
