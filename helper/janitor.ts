@@ -67,6 +67,6 @@ function cleaning({ rules, addresses }: Leftovers, ip: string, ss: string): stri
     "trap '' HUP INT TERM",
     "while read -r line; do :; done",
     ...selectors.map((selector) => `while ${ip} ${selector}; do :; done`),
-    ...addresses.flatMap((address) => [`${ss} -K src ${address}`, `${ss} -K dst ${address}`]),
+    ...addresses.flatMap((address) => [`${ss} -aK src ${address}`, `${ss} -aK dst ${address}`]),
   ].join("\n");
 }

@@ -34,6 +34,8 @@ export interface Attempt {
   readonly mapped?: boolean;
   readonly device?: string;
   readonly say?: string;
+  /** Of TCP: reads until the connection ends. */
+  readonly linger?: boolean;
 }
 
 /** How it went: an errno, or what came back, and between whom. */
@@ -47,12 +49,12 @@ export interface Outcome {
   readonly said?: string;
 }
 
-function attempt({ kind, to, from, unconnected, mapped, device, say }: Attempt): Outcome {
+function attempt({ kind, to, from, unconnected, mapped, device, say, linger }: Attempt): Outcome {
   const started = performance.now();
   const ms = () => Math.round(performance.now() - started);
   const family = endpoint(to).address.family === 4 && !mapped ? AF_INET : AF_INET6;
   const fd = must("socket", libc.socket(family, kind === "tcp" ? SOCK_STREAM : SOCK_DGRAM, 0));
-  const patience = new Uint8Array(new BigInt64Array([1n, 0n]).buffer);
+  const patience = new Uint8Array(new BigInt64Array([linger ? 5n : 1n, 0n]).buffer);
   let at = "";
   const step = (what: string, result: number | bigint) => (at = what, must(what, result));
   try {
@@ -70,7 +72,8 @@ function attempt({ kind, to, from, unconnected, mapped, device, say }: Attempt):
     const peer = unconnected ? undefined : whoIs(fd);
     const into = new Uint8Array(4096), sender = new Uint8Array(28);
     const size = new Uint8Array(new Uint32Array([28]).buffer);
-    const length = step("recv", recvfrom(fd, into, 4096n, 0, sender, size));
+    let length = step("recv", recvfrom(fd, into, 4096n, 0, sender, size));
+    while (linger && length > 0) length = step("recv", recvfrom(fd, into, 4096n, 0, sender, size));
     return {
       ms: ms(),
       said: new TextDecoder().decode(into.subarray(0, length)),

@@ -48,10 +48,10 @@ export class Room implements AsyncDisposable {
       "mount --bind /run/resolv.conf /etc/resolv.conf",
       "ip link set lo up",
       "ip link add eth0 type veth peer name cable", // nobody is at its other end
-      "ip link set cable up",
+      "ip link set cable addrgenmode none up",
       "ip address add 10.50.0.5/24 dev eth0",
       "ip -6 address add fd50::5/64 dev eth0 nodad",
-      "ip link set eth0 up",
+      "ip link set eth0 addrgenmode none up",
       "ip neighbour add 10.50.0.254 lladdr 02:00:00:00:00:01 dev eth0",
       "ip route add default via 10.50.0.254",
       `echo '{"ready":true}'`,
@@ -75,6 +75,7 @@ export class Room implements AsyncDisposable {
       ...(uid === 0 ? [] : ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"]),
       "env",
       `DENO_DIR=/run/deno/${uid}`,
+      "DENO_NO_UPDATE_CHECK=1", // which asks the nameserver
       Deno.execPath(),
       "run",
       "-A",

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { connected, daemonOf, grantFor, greet, USER } from "./connected.ts";
+import type { Outcome } from "./person.ts";
+import { type Program, Room, whyNot } from "./room.ts";
+
+const why = whyNot();
+const ignore = why !== undefined;
+const reason = why === undefined ? "" : ` (skipped: ${why})`;
+const SERVICE = "10.96.0.10";
+
+/** Captures and names, with a connection that stays open. */
+async function busy(daemon: Program, user: Program): Promise<void> {
+  await daemon.do({ do: "listen", family: 4, workers: 2 });
+  await daemon.do({ do: "listen", family: 6, workers: 2 });
+  const add = Array.from(
+    { length: 300 },
+    (_, i) => ({ address: `10.96.${i >> 8}.${i & 255}`, ports: "any" }),
+  );
+  const request = { ask: "capture", add: [...add, { address: "fd00:10::a", ports: "any" }] };
+  assert.deepEqual(await daemon.do({ do: "ask", request }), { ok: true, refused: [] });
+  await daemon.do({ do: "names", nameservers: ["10.50.0.53", "127.0.0.53"] });
+  assert.match((await user.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80` })).said ?? "", /took/);
+}
+
+/** Waits until the room is as it was, and says after how many milliseconds. */
+async function restored(room: Room, before: Record<string, unknown>, within: number): Promise<number> {
+  const started = performance.now();
+  for (;;) {
+    const at = performance.now() - started;
+    const now = await room.snapshot();
+    try {
+      assert.deepEqual(now, before);
+      return at;
+    } catch (error) {
+      if (at > within) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+for (const victim of ["daemon", "helper"] as const) {
+  Deno.test({
+    name: `after kill -9 of the ${victim} the machine's network is as before, within a second${reason}`,
+    ignore,
+  }, async () => {
+    await using room = await Room.open();
+    const user = await room.person(USER);
+    const before = await room.snapshot();
+    const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+    await helper.line();
+    const daemon = await daemonOf(room, USER);
+    await greet(daemon);
+    await busy(daemon, user);
+    assert.notDeepEqual(await room.snapshot(), before);
+    Deno.kill((victim === "daemon" ? daemon : helper).pid, "SIGKILL");
+    if (victim === "helper") {
+      // Its own sockets are no part of what the helper has to take back.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await daemon.kill("SIGKILL");
+    }
+    await helper.ended;
+    const files = victim === "helper" ? { files: (await room.snapshot()).files } : {}; // a killed one can't delete its socket
+    await restored(room, { ...before, ...files }, 1_000);
+  });
+}
+
+Deno.test(
+  { name: `a janitor that is killed is replaced, and cleans up all the same${reason}`, ignore },
+  async () => {
+    await using room = await Room.open();
+    const user = await room.person(USER);
+    const before = await room.snapshot();
+    const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+    await helper.line();
+    const daemon = await daemonOf(room, USER);
+    await greet(daemon);
+    await busy(daemon, user);
+    for (let i = 0; i < 2; i++) {
+      const [janitor] = await childrenOf(helper.pid);
+      assert.ok(janitor);
+      Deno.kill(janitor, "SIGKILL");
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      assert.notEqual((await childrenOf(helper.pid))[0], janitor);
+    }
+    assert.match((await user.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80` })).said ?? "", /took/);
+    Deno.kill(helper.pid, "SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await daemon.kill("SIGKILL");
+    await restored(room, { ...before, files: (await room.snapshot()).files }, 1_000);
+  },
+);
+
+Deno.test(
+  { name: `connections that programs hold are reset when the helper is killed${reason}`, ignore },
+  async () => {
+    await using laptop = await connected();
+    const { room, daemon, helper, address } = laptop;
+    const user = await room.person(USER);
+    await busy(daemon, user);
+    const open = user.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80`, say: "wait", linger: true });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.match(await room.says("ss", "-Htn", "src", address), /ESTAB/);
+    Deno.kill(helper.pid, "SIGKILL");
+    assert.equal((await open).failed, "ECONNABORTED"); // SOCK_DESTROY says so to its holder
+  },
+);
+
+Deno.test(
+  { name: `what a killed helper and janitor left is taken by the next one${reason}`, ignore },
+  async () => {
+    await using room = await Room.open();
+    const before = await room.snapshot();
+    const first = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+    await first.line();
+    const [janitor] = await childrenOf(first.pid);
+    assert.ok(janitor);
+    Deno.kill(first.pid, "SIGKILL");
+    Deno.kill(janitor, "SIGKILL");
+    await first.ended;
+    assert.match(await room.says("ip", "rule"), /uidrange 20001-20001/, "an empty rule stays");
+    const second = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+    assert.equal((await second.line()).ready, true);
+    assert.equal((await room.says("ip", "rule")).match(/uidrange/g)?.length, 1);
+    await second.kill("SIGTERM");
+    await restored(room, before, 1_000);
+  },
+);
+
+/** Children of a process, of all its threads. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
+    const text = await Deno.readTextFile(`/proc/${pid}/task/${name}/children`);
+    found.push(...text.split(" ").filter(Boolean).map(Number));
+  }
+  return found;
+}
