@@ -41,13 +41,13 @@ const DRAIN_MS = 8_000;
  * Needs SYS_ADMIN (setns, BPF), SYS_PTRACE (other processes' namespaces and open files) and NET_ADMIN (SOCK_DESTROY).
  * Until the signal; should the process be killed, the kernel takes the programs out and the pods answer themselves.
  *
- * @throws when libbpf can't be loaded, or the handover's socket can't be made.
+ * @throws when the node's own namespace can't be looked into, libbpf can't be loaded, or the handover's socket can't be made.
  */
 export async function runAttach(options: AttachOptions): Promise<void> {
   const { view, assets, introduction, hostProc, handoverPath, relayUid, workers = 1, log, signal } = options;
   using owned = new DisposableStack();
-  const probes = hostProbes(options, owned);
-  const others = new Set([inodeOf("/proc/self/ns/net"), ...(probes ? [probes.inode] : [])]);
+  const probes = owned.use(nodeItself(options));
+  const others = new Set([inodeOf("/proc/self/ns/net"), probes.inode]);
   const how = {
     hostProc,
     libbpf: Libbpf.load(assets.libbpf),
@@ -82,16 +82,15 @@ export async function runAttach(options: AttachOptions): Promise<void> {
   await serving;
 }
 
-/** Without it the agent works, but can't tell probes from other traffic of the node. */
-function hostProbes({ hostProc, hostPid, log }: AttachOptions, owned: DisposableStack): Probes | undefined {
+/** Without it nothing may be taken over: the node's own namespace could be mistaken for a pod's that is just being made. */
+function nodeItself({ hostProc, hostPid }: AttachOptions): Probes {
   try {
-    return owned.use(new Probes(hostProc, hostPid));
-  } catch (error) {
-    log(
-      "the node's own network namespace can't be looked into: what comes from its addresses goes to the pods",
-      {
-        error: String(error),
-      },
+    return new Probes(hostProc, hostPid);
+  } catch (cause) {
+    throw new Error(
+      `the node's own network namespace can't be looked into: attach needs the node's /proc at ${hostProc}, ` +
+        "SYS_PTRACE and SYS_ADMIN, and no AppArmor profile that forbids reading other processes",
+      { cause },
     );
   }
 }

@@ -22,8 +22,7 @@ export interface NodeOptions {
   readonly node: string;
   readonly view: ClusterView;
   readonly pods: TakenPods;
-  /** Undefined where the node's own namespace can't be looked into: what comes from its addresses goes to the pods. */
-  readonly probes: Probes | undefined;
+  readonly probes: Probes;
   readonly log: Log;
   readonly clock?: SessionClock;
 }
@@ -191,7 +190,7 @@ export class Node implements Disposable {
     const now = performance.now();
     if (now - this.#hostAt < HOST_ADDRESSES_MS && this.#toldHost !== "") return;
     this.#hostAt = now;
-    const addresses = this.#options.probes?.addresses() ?? [];
+    const addresses = this.#options.probes.addresses();
     const told = addresses.join() || "none";
     if (told !== this.#toldHost && relay.send({ tell: "host", addresses })) this.#toldHost = told;
   }
@@ -199,7 +198,7 @@ export class Node implements Disposable {
   #isKubelet({ caller, destination }: { caller: string; destination: string }): boolean {
     const { probes, log } = this.#options;
     try {
-      return probes?.isKubelet(caller, destination) ?? true;
+      return probes.isKubelet(caller, destination);
     } catch (error) {
       log("a connection from the node couldn't be looked up: it goes to the pod", { error: String(error) });
       return true;

@@ -27,6 +27,7 @@ console.log(laptop.publicKey);
 for (;;) {
   try {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+    connection.setNoDelay(true);
     await laptop.serve(connection).closed;
   } catch {
     // Relay isn't there.

@@ -1,0 +1,10 @@
+import assert from "node:assert/strict";
+import { limits } from "./plan.ts";
+import { steeringLimits } from "./steering.ts";
+
+Deno.test("the program and attach agree on how many workers and ports there may be", () => {
+  const source = Deno.readTextFileSync(new URL("../../bpf/intercept.bpf.c", import.meta.url));
+  const constant = (name: string) => Number(new RegExp(`^#define ${name} ([0-9]+)$`, "m").exec(source)?.[1]);
+  assert.deepEqual({ workers: constant("WORKERS"), ports: constant("PORTS") }, steeringLimits);
+  assert.equal(limits.portsPerPod, steeringLimits.ports);
+});
