@@ -224,7 +224,7 @@ export interface NameEntry {
 
 export interface InterceptRequest extends ClusterChoice {
   readonly service: string;
-  /** Name or number of the Service's port; absent: its only TCP port. */
+  /** Name or number of the Service's port; absent: its only TCP port, or the one named "http", or 80. */
   readonly port?: string;
   /** Where connections go on the laptop. */
   readonly local: { readonly host: string; readonly port: number };

@@ -33,7 +33,7 @@ export const intercept = define({
     "Service's port, name or number, if it has several. Needs no root. A Service that is called like a command " +
     "(list, add, delete, remove) is reached with its namespace: list.default.",
   examples: [
-    ["pmz intercept echo 8081", "the only port of echo, answered on port 8081"],
+    ["pmz intercept echo 8081", "the port of echo for HTTP (or its only one), answered on port 8081"],
     ["pmz intercept echo.shop 8081:80", "port 80 of echo in namespace shop"],
     ["pmz intercept echo 127.0.0.1:8081:http", "the port called http"],
     ["pmz intercept list.default 8081", "a Service called list"],

@@ -47,9 +47,6 @@ export async function intercept(
         (detail) => inForce(connected, wanted as Wanted, detail, signal),
         ({ pods }) => `${pods.ready} of ${pods.all} pods`,
       );
-      for (const other of entry.alsoTaken) {
-        report.warn(`${other} leads to the same port of the same pods: its connections come here too`);
-      }
       for (const problem of entry.problems) report.warn(problem);
       await probeLocal(request.local, report);
       return entry;

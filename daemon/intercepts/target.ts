@@ -10,7 +10,7 @@ export interface InterceptTarget {
 
 /**
  * The Service and port that a request means.
- * @param port name or number; absent: the Service's only TCP port
+ * @param port name or number; absent: the Service's only TCP port, or the one named "http", or 80
  * @throws {Failure} with what there is instead, or why it can't be intercepted.
  */
 export function findTarget(
@@ -38,14 +38,14 @@ export function findTarget(
   const tcp = service.ports.filter((one) => one.protocol === "TCP");
   const names = tcp.map((one) => one.name ? `${one.port} (${one.name})` : String(one.port)).join(", ");
   if (port === undefined) {
-    const [only, ...others] = tcp;
-    if (only && others.length === 0) return { service, port: only };
+    const meant = tcp.length === 1
+      ? tcp[0]
+      : tcp.find((one) => one.name === "http") ?? tcp.find((one) => one.port === 80);
+    if (meant) return { service, port: meant };
     throw new Failure(
       "usage",
-      `${where} has ${only ? "several TCP ports" : "no TCP port"}${only ? `: ${names}` : ""}`,
-      {
-        hint: `say which one: pmz intercept ${where} LOCAL:${only?.name || only?.port || "PORT"}`,
-      },
+      `${where} has ${tcp.length ? "several TCP ports" : "no TCP port"}${names && `: ${names}`}`,
+      tcp[0] ? { hint: `say which one: pmz intercept ${where} LOCAL:${tcp[0].name || tcp[0].port}` } : {},
     );
   }
   const found = tcp.find((one) => one.name === port || String(one.port) === port);

@@ -29,6 +29,10 @@ const topology = {
         selector: { app: "echo" },
         ports: [{ port: 81, targetPort: 8080 }, { port: 53, protocol: "UDP" }],
       }),
+      service("two", {
+        selector: { app: "echo" },
+        ports: [{ name: "a", port: 9000 }, { name: "b", port: 9001 }],
+      }),
       service("bare", { ports: [{ port: 80 }] }),
       service("out", { type: "ExternalName", externalName: "example.com" }),
     ].map((one) => [`default/${one.name}`, one] as const),
@@ -43,14 +47,18 @@ const topology = {
 const fails = (code: string, text: RegExp) => (error: unknown) =>
   error instanceof Failure && error.code === code && text.test(`${error.message} ${error.hint}`);
 
-Deno.test("a port is found by name or number, or because it's the only one of TCP", () => {
+Deno.test("a port is found by name or number, or because it's the only one of TCP, or plainly the one for HTTP", () => {
+  assert.equal(findTarget(topology, "default", "echo").port.port, 80);
   assert.equal(findTarget(topology, "default", "echo", "http").port.port, 80);
   assert.equal(findTarget(topology, "default", "echo", "9000").port.name, "tcp");
   assert.equal(findTarget(topology, "default", "one").port.port, 81);
 });
 
 Deno.test("what can't be intercepted says why, and what there is", () => {
-  assert.throws(() => findTarget(topology, "default", "echo"), fails("usage", /80 \(http\), 9000 \(tcp\)/));
+  assert.throws(
+    () => findTarget(topology, "default", "two"),
+    fails("usage", /9000 \(a\), 9001 \(b\) .*two\.default LOCAL:a/),
+  );
   assert.throws(() => findTarget(topology, "default", "echo", "443"), fails("not-found", /80 \(http\)/));
   assert.throws(() => findTarget(topology, "other", "echo"), fails("not-found", /echo\.default/));
   assert.throws(() => findTarget(topology, "default", "bare"), fails("usage", /no selector/));
@@ -64,5 +72,5 @@ Deno.test("a Service's pods are those that its selector finds in its namespace",
 
 Deno.test("Services that lead to the same port of the same pods are taken too", () => {
   assert.deepEqual(alsoTaken(topology, findTarget(topology, "default", "echo", "http")), ["one:81"]);
-  assert.deepEqual(alsoTaken(topology, findTarget(topology, "default", "echo", "tcp")), []);
+  assert.deepEqual(alsoTaken(topology, findTarget(topology, "default", "echo", "tcp")), ["two:9000"]);
 });
