@@ -16,7 +16,7 @@ export class KubeconfigError extends Error {
  * also for the current context, and a file of $KUBECONFIG that doesn't exist is passed over.
  */
 export async function loadKubeconfig(options: KubeconfigOptions): Promise<KubeConfig> {
-  const { KubeConfig } = await import("@kubernetes/client-node");
+  const { KubeConfig } = await import("./client_node.ts");
   const listed = options.kubeconfig
     ? [options.kubeconfig]
     : Deno.env.get("KUBECONFIG")?.split(":").filter(Boolean);
