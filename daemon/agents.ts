@@ -3,7 +3,7 @@ import type { AgentRequest } from "../wire/control.ts";
 import type { Api } from "../kube/api.ts";
 import { ClusterConnection } from "./cluster/connection.ts";
 import type { Reporter } from "./control/progress.ts";
-import type { DaemonParts } from "./daemon.ts";
+import type { DaemonParts } from "./parts.ts";
 import { Failure } from "./failure.ts";
 
 /** Installs the agents where `pmz agent deploy` says. */

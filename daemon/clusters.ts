@@ -13,7 +13,7 @@ import { nameEntries } from "./cluster/name_entries.ts";
 import { LaptopSide } from "./capture/laptop_side.ts";
 import { Connected } from "./connected.ts";
 import type { Reporter } from "./control/progress.ts";
-import type { DaemonParts } from "./daemon.ts";
+import type { DaemonParts } from "./parts.ts";
 import type { DataCalls, MainCalls } from "./data/protocol.ts";
 import { Failure } from "./failure.ts";
 import { openWorker } from "./workers.ts";

@@ -1,4 +1,3 @@
-import type { Api } from "../kube/api.ts";
 import { controlFiles } from "../wire/control.ts";
 import type {
   AgentRequest,
@@ -16,7 +15,7 @@ import type {
   UpRequest,
   UpResult,
 } from "../wire/control.ts";
-import type { AgentComponent, AgentInstaller } from "../wire/installer.ts";
+import type { AgentComponent } from "../wire/installer.ts";
 import { RELEASE } from "../wire/version.ts";
 import { installAgent, removeAgent } from "./agents.ts";
 import type { Controlled } from "./control/app.ts";
@@ -25,24 +24,13 @@ import { Clusters } from "./clusters.ts";
 import { CustomNames } from "./custom_names.ts";
 import { Failure } from "./failure.ts";
 import { intercept, leave } from "./intercepts/commands.ts";
-import type { Log } from "./log.ts";
 import { plan } from "./plan.ts";
 import { up } from "./up.ts";
-import type { StartWorker } from "./workers.ts";
+import type { DaemonParts } from "./parts.ts";
 import { ClusterConnection } from "./cluster/connection.ts";
 
 /** A daemon with nothing connected ends by itself after this, in milliseconds. */
 const IDLE_MS = 60_000;
-
-/** What main.ts hands to the daemon. */
-export interface DaemonParts {
-  readonly stateFolder: string;
-  readonly installer: AgentInstaller<Api>;
-  readonly startWorker: StartWorker;
-  readonly log: Log;
-  /** Ends the process, once everything has been undone. */
-  readonly ended: () => void;
-}
 
 /** One user's daemon: what the control API can ask for, over the clusters that are connected. */
 export class Daemon implements Controlled, AsyncDisposable {

@@ -1,6 +1,7 @@
 import { controlFiles } from "../wire/control.ts";
 import { serveControl } from "./control/server.ts";
-import { Daemon, type DaemonParts } from "./daemon.ts";
+import { Daemon } from "./daemon.ts";
+import type { DaemonParts } from "./parts.ts";
 import { fileLog } from "./log.ts";
 import { openStateFolder } from "./state_folder.ts";
 

@@ -7,7 +7,7 @@ import type { HelperGrant } from "../wire/helper.ts";
 import type { Component } from "../wire/installer.ts";
 import type { Clusters } from "./clusters.ts";
 import { ClusterConnection } from "./cluster/connection.ts";
-import type { DaemonParts } from "./daemon.ts";
+import type { DaemonParts } from "./parts.ts";
 
 /** Routes of one user; beyond, further addresses are refused. */
 const CAP = 20_000;

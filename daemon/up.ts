@@ -6,7 +6,7 @@ import { readiness } from "./cluster/topology.ts";
 import type { Clusters } from "./clusters.ts";
 import type { Connected } from "./connected.ts";
 import type { Reporter } from "./control/progress.ts";
-import type { DaemonParts } from "./daemon.ts";
+import type { DaemonParts } from "./parts.ts";
 import { Failure } from "./failure.ts";
 
 /** More of a cluster is used with each of these. */

@@ -5,7 +5,7 @@ import { need } from "../agents.ts";
 import type { Clusters } from "../clusters.ts";
 import type { Connected } from "../connected.ts";
 import type { Reporter } from "../control/progress.ts";
-import type { DaemonParts } from "../daemon.ts";
+import type { DaemonParts } from "../parts.ts";
 import { Failure } from "../failure.ts";
 import type { Wanted } from "./namespace_intercepts.ts";
 import { findTarget } from "./target.ts";
