@@ -1,14 +1,30 @@
-import { Connection, type Header, type Stream } from "../../hbone/mod.ts";
-import type { Transport } from "../../wire/transport.ts";
+import type { Connection, Header, Stream } from "../../hbone/mod.ts";
 import { backoff, sleep } from "../../kube/backoff.ts";
 import { follow } from "../../kube/signals.ts";
+import { connectTunnel, type Dial } from "./tunnel_connection.ts";
 
-/** Of one tunnel: design's "Limits". */
-const MOST_WAITING = 1_000;
-const LONGEST_WAIT_MS = 15_000;
-const REDIAL = { firstMs: 100, maxMs: 5_000 };
-const PING_EVERY_MS = 5_000;
-const PING_TIMEOUT_MS = 10_000;
+/** Times are in milliseconds. */
+export interface TunnelLimits {
+  /** Connections that wait for a stream, and for how long: design's "Limits". */
+  readonly waiting: number;
+  readonly longestWaitMs: number;
+  /** HTTP/2 connections side by side: each takes as many streams as the gateway admits. */
+  readonly connections: number;
+  readonly redial: { readonly firstMs: number; readonly maxMs: number };
+  readonly pingEveryMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+const LIMITS: TunnelLimits = {
+  waiting: 1_000,
+  longestWaitMs: 15_000,
+  connections: 16,
+  redial: { firstMs: 100, maxMs: 5_000 },
+  pingEveryMs: 5_000,
+  pingTimeoutMs: 10_000,
+};
+/** For who knows that the network has changed: a tunnel that lives answers sooner. In milliseconds. */
+const CHECK_TIMEOUT_MS = 2_000;
 
 /** There was no tunnel for a connection in time. */
 export class NoTunnel extends Error {
@@ -17,35 +33,46 @@ export class NoTunnel extends Error {
 
 /** What a Tunnel tells of itself. */
 export interface TunnelEvents {
+  /** There's a connection; further ones tell it too. */
   connected(): void;
-  /** It's being dialled, again or for the first time; `why` for people. */
+  /** There's none; it's being dialled, again or for the first time. `why` for people. */
   connecting(why: string): void;
 }
 
+/** Somebody who wants a stream. */
+interface Waiting {
+  take(connection: Connection): void;
+  fail(error: Error): void;
+}
+
 /**
- * The way out to one cluster: an HTTP/2 connection that comes back by itself whenever it's lost, and a further one
+ * The way out to one cluster: an HTTP/2 connection that comes back by itself whenever it's lost, and further ones
  * where the peer's limit of streams is reached. Connections that want a stream meanwhile wait instead of failing.
  */
 export class Tunnel implements AsyncDisposable {
-  readonly #dial: (signal: AbortSignal) => Promise<Transport>;
+  readonly #dial: Dial;
   readonly #events: TunnelEvents;
+  readonly #limits: TunnelLimits;
   readonly #ending = new AbortController();
-  readonly #connections: Connection[] = [];
-  readonly #waiting = new Set<(connection: Connection | Error) => void>();
+  readonly #connections = new Map<Connection, Promise<void>>();
+  readonly #waiting = new Set<Waiting>();
   readonly #loop: Promise<void>;
-  #extra: Promise<void> | undefined;
+  /** Resolves when there may be something to dial for. */
+  #changed = Promise.withResolvers<void>();
+  #why = "first connection";
   /** The last round trip in milliseconds; null before the first. */
   roundTripMs: number | null = null;
 
-  constructor(dial: (signal: AbortSignal) => Promise<Transport>, events: TunnelEvents) {
+  constructor(dial: Dial, events: TunnelEvents, limits: Partial<TunnelLimits> = {}) {
     this.#dial = dial;
     this.#events = events;
+    this.#limits = { ...LIMITS, ...limits };
     this.#loop = this.#keep();
   }
 
   /** Streams that are open now. */
   get openStreams(): number {
-    return this.#connections.reduce((sum, connection) => sum + connection.streams, 0);
+    return [...this.#connections.keys()].reduce((sum, connection) => sum + connection.streams, 0);
   }
 
   /**
@@ -57,110 +84,137 @@ export class Tunnel implements AsyncDisposable {
     const options = first === undefined ? {} : { first };
     const free = this.#free();
     if (free) return free.open(headers, options);
-    return this.#connection().then((connection) => connection.open(headers, options));
+    return this.#wait((connection) => connection.open(headers, options));
+  }
+
+  /** Looks at once whether the tunnel still lives: for who knows that the network has changed, or the laptop slept. */
+  check(): void {
+    for (const connection of this.#connections.keys()) {
+      connection.ping(CHECK_TIMEOUT_MS).catch(() => connection.abort());
+    }
   }
 
   #free(): Connection | undefined {
-    const free = this.#connections.find((connection) => connection.accepting);
-    if (!free && this.#connections.length > 0) this.#widen();
-    return free;
+    for (const connection of this.#connections.keys()) if (connection.accepting) return connection;
+    return undefined;
   }
 
-  /** Waits for a connection that takes a stream. */
-  #connection(): Promise<Connection> {
-    if (this.#ending.signal.aborted) return Promise.reject(new NoTunnel("the cluster is disconnected"));
-    if (this.#waiting.size >= MOST_WAITING) {
-      return Promise.reject(new NoTunnel(`${MOST_WAITING} connections wait for the tunnel already`));
+  #wait(open: (connection: Connection) => Stream): Promise<Stream> {
+    const { waiting, longestWaitMs } = this.#limits;
+    if (this.#ending.signal.aborted) return Promise.reject(disconnected());
+    if (this.#waiting.size >= waiting) {
+      return Promise.reject(new NoTunnel(`${waiting} connections wait for the tunnel already`));
     }
-    const { promise, resolve, reject } = Promise.withResolvers<Connection>();
-    const settle = (outcome: Connection | Error) => {
+    const { promise, resolve, reject } = Promise.withResolvers<Stream>();
+    const over = () => {
       clearTimeout(timer);
-      this.#waiting.delete(settle);
-      if (outcome instanceof Error) reject(outcome);
-      else resolve(outcome);
+      this.#waiting.delete(one);
+    };
+    const one: Waiting = {
+      take(connection) {
+        over();
+        try {
+          resolve(open(connection));
+        } catch (error) {
+          reject(error);
+        }
+      },
+      fail(error) {
+        over();
+        reject(error);
+      },
     };
     const timer = setTimeout(
-      () => settle(new NoTunnel("the tunnel was not there within 15 s")),
-      LONGEST_WAIT_MS,
+      () => one.fail(new NoTunnel(`the tunnel was not there within ${longestWaitMs / 1000} s: ${this.#why}`)),
+      longestWaitMs,
     );
-    this.#waiting.add(settle);
+    this.#waiting.add(one);
+    this.#change();
     return promise;
   }
 
-  /** Dials one more connection beside those that are full. */
-  #widen(): void {
-    this.#extra ??= this.#connect()
-      .then((connection) => void this.#watch(connection), () => {}) // waiting connections have their time-out
-      .finally(() => this.#extra = undefined);
+  /** Who waits gets a stream, the longest waiting first, as long as there's a place. */
+  #serve(): void {
+    for (const one of [...this.#waiting]) {
+      const free = this.#free();
+      if (!free) return;
+      one.take(free);
+    }
   }
 
-  /** Keeps one connection up until the tunnel ends. */
+  #change(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  /** One connection always; one more when somebody waits although there is one. */
+  get #wanting(): boolean {
+    const { size } = this.#connections;
+    return size === 0 || (this.#waiting.size > 0 && size < this.#limits.connections);
+  }
+
+  /** Dials until the tunnel ends, whenever a connection is wanting. */
   async #keep(): Promise<void> {
+    const { signal } = this.#ending;
+    const { redial, pingTimeoutMs: timeoutMs } = this.#limits;
     let failures = 0;
-    const signal = this.#ending.signal;
-    let why = "first connection";
     while (!signal.aborted) {
-      this.#events.connecting(why);
+      this.#serve();
+      if (!this.#wanting) {
+        await this.#changed.promise;
+        continue;
+      }
+      if (this.#connections.size === 0) this.#events.connecting(this.#why);
       try {
-        const connection = await this.#connect();
+        const { connection, roundTripMs } = await connectTunnel(this.#dial, { signal, timeoutMs });
         failures = 0;
+        this.roundTripMs = roundTripMs;
         this.#events.connected();
-        why = await this.#watch(connection);
+        this.#connections.set(connection, this.#watch(connection));
       } catch (error) {
-        why = error instanceof Error ? error.message : String(error);
-        await sleep(backoff(REDIAL, failures++), signal);
+        this.#why = error instanceof Error ? error.message : String(error);
+        await sleep(backoff(redial, failures++), signal);
       }
     }
   }
 
-  async #connect(): Promise<Connection> {
-    const signal = this.#ending.signal;
-    const transport = await this.#dial(signal);
-    if (signal.aborted) {
-      transport.close();
-      throw new NoTunnel("the cluster is disconnected");
-    }
-    const connection = new Connection(transport, { role: "client" });
-    try {
-      // The gateway's half of the port-forward may be dead although the API server's half is not.
-      this.roundTripMs = await connection.ping(PING_TIMEOUT_MS);
-    } catch (error) {
-      connection.abort();
-      throw error;
-    }
-    this.#connections.push(connection);
-    for (const settle of [...this.#waiting]) settle(connection);
-    return connection;
-  }
-
-  /** Until the connection is over: pings it, so that a dead one is noticed; says why it ended. */
-  async #watch(connection: Connection): Promise<string> {
+  /** Until the connection is over: pings it, so that a dead one is noticed. */
+  async #watch(connection: Connection): Promise<void> {
+    const { pingEveryMs, pingTimeoutMs } = this.#limits;
     const over = new AbortController();
+    using _ending = follow(this.#ending.signal, over);
     const ended = connection.closed.then((end) => {
       over.abort();
-      this.#connections.splice(this.#connections.indexOf(connection), 1);
-      return end.kind === "broken"
+      this.#connections.delete(connection);
+      this.#why = end.kind === "broken"
         ? `the tunnel broke: ${end.error?.message ?? "no reason given"}`
         : "the agent closed the tunnel";
+      this.#change();
     });
-    using _ending = follow(this.#ending.signal, over);
-    while (!over.signal.aborted) {
-      await sleep(PING_EVERY_MS, over.signal);
+    for (;;) {
+      await sleep(pingEveryMs, over.signal);
       if (over.signal.aborted) break;
       try {
-        this.roundTripMs = await connection.ping(PING_TIMEOUT_MS);
+        this.roundTripMs = await connection.ping(pingTimeoutMs);
       } catch {
         connection.abort();
       }
     }
-    return await ended;
+    await ended;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ending.abort();
-    for (const settle of [...this.#waiting]) settle(new NoTunnel("the cluster is disconnected"));
-    await Promise.all(this.#connections.map((connection) => connection[Symbol.asyncDispose]()));
-    await this.#extra;
+    this.#ending.abort(disconnected());
+    this.#change();
+    for (const one of [...this.#waiting]) one.fail(disconnected());
     await this.#loop;
+    await Promise.all([...this.#connections].flatMap(([connection, watched]) => [
+      connection[Symbol.asyncDispose](),
+      watched,
+    ]));
   }
+}
+
+function disconnected(): NoTunnel {
+  return new NoTunnel("the cluster is disconnected");
 }
