@@ -15,6 +15,6 @@ export async function serveCommands(act: (command: Record<string, unknown>) => u
   }
 }
 
-function say(what: unknown): void {
+export function say(what: unknown): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${JSON.stringify(what)}\n`));
 }

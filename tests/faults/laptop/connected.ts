@@ -39,9 +39,11 @@ export async function connected(
   return { room, helper, daemon, address, device, table, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-export async function daemonOf(room: Room, uid: number): Promise<Program> {
-  const daemon = room.start(uid, "fake_daemon.ts");
-  await daemon.line();
+/** A daemon of a user; at another's helper, to see what comes of it. */
+export async function daemonOf(room: Room, uid: number, helperOf = uid): Promise<Program> {
+  const daemon = room.start(uid, "fake_daemon.ts", String(helperOf));
+  const { ready, failed } = await daemon.line();
+  assert.equal(ready, true, String(failed));
   return daemon;
 }
 

@@ -2,15 +2,33 @@
 import { adoptListener } from "../../../ffi/adopt.ts";
 import { Beat } from "../../../ffi/mmap.ts";
 import { SeqPacket } from "../../../ffi/seqpacket.ts";
-import { closeDescriptor, tcpListener } from "../../../ffi/socket.ts";
+import {
+  AF_UNIX,
+  cstring,
+  errno,
+  libc,
+  must,
+  SOCK_CLOEXEC,
+  SOCK_SEQPACKET,
+  SystemCallError,
+} from "../../../ffi/libc.ts";
+import { closeDescriptor, socketAddress, tcpListener, tcpSocket } from "../../../ffi/socket.ts";
 import { descriptorOf } from "../../../daemon/names/descriptors.ts";
 import { openStandIn, type StandInSockets } from "../../../daemon/names/stand_in.ts";
-import { formatEndpoint } from "../../../wire/address.ts";
+import { formatEndpoint, parseEndpoint } from "../../../wire/address.ts";
 import { helperSocket } from "../../../wire/helper.ts";
-import { serveCommands } from "./commands.ts";
+import { say, serveCommands } from "./commands.ts";
 
-const helper = SeqPacket.connect(helperSocket(Deno.uid() ?? -1));
+/** Where a stranger hands descriptors over. */
+export const STRANGER = "/run/deno/stranger.sock";
+
+const { sendto } = Deno.dlopen("libc.so.6", {
+  sendto: { parameters: ["i32", "buffer", "usize", "i32", "pointer", "u32"], result: "isize" },
+}).symbols;
 const standIns: StandInSockets[] = [];
+let helper: SeqPacket;
+let socket = -1;
+let listeners: readonly number[] = [];
 let beating: ReturnType<typeof setInterval> | undefined;
 
 async function ask(request: unknown, fds: readonly number[] = []): Promise<unknown> {
@@ -34,6 +52,7 @@ async function listen(family: 4 | 6, workers: number): Promise<unknown> {
     () => tcpListener({ address: family === 4 ? "127.0.0.1" : "::1" }),
   );
   const answer = await ask({ ask: "listeners", family }, fds);
+  listeners = fds;
   fds.forEach((fd, worker) =>
     adoptListener(fd, async (socket) => {
       const { local, remote } = socket;
@@ -78,16 +97,16 @@ async function nameservers(addresses: readonly string[]): Promise<unknown> {
 /** Asks a nameserver as the daemon itself. */
 async function forward(server: string): Promise<string> {
   const [hostname = "", port] = server.split(":");
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 });
-  const timer = setTimeout(() => socket.close(), 1000);
+  const udp = Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 });
+  const timer = setTimeout(() => udp.close(), 1000);
   try {
-    await socket.send(new TextEncoder().encode("own"), { transport: "udp", hostname, port: Number(port) });
-    const [bytes] = await socket.receive();
+    await udp.send(new TextEncoder().encode("own"), { transport: "udp", hostname, port: Number(port) });
+    const [bytes] = await udp.receive();
     return new TextDecoder().decode(bytes);
   } finally {
     clearTimeout(timer);
     try {
-      socket.close();
+      udp.close();
     } catch { /* timed out */ }
   }
 }
@@ -101,16 +120,73 @@ async function knock(address: string): Promise<string> {
   }
 }
 
-await serveCommands(async (command) => {
+/** Listeners that are none, by what they are. */
+async function offered(what: string): Promise<number> {
+  switch (what) {
+    case "a folder":
+      return must("open", libc.open(cstring("/"), 0, 0));
+    case "a pipe":
+      return 0;
+    case "a unix socket":
+      return must("socket", libc.socket(1, 1, 0));
+    case "a UDP socket":
+      return must("socket", libc.socket(2, 2, 0));
+    case "a socket that doesn't listen":
+      return tcpSocket(4);
+    case "a listener of IPv6":
+      return tcpListener({ address: "::1" });
+    case "a listener on all addresses":
+      return tcpListener({ address: "0.0.0.0" });
+    case "a listener on the LAN":
+      return tcpListener({ address: "10.50.0.5" });
+    case "what a stranger hands over": {
+      using stranger = SeqPacket.connect(STRANGER);
+      const fd = (await stranger.receive())?.fds[0];
+      if (fd !== undefined) return fd;
+    }
+  }
+  throw new TypeError(`there's no ${what}`);
+}
+
+/** Tries to make a listener that was taken send from an address that isn't the machine's. */
+function abuse(from: string, to: string): Record<string, string> {
+  const fd = listeners[0];
+  const [near, far] = [parseEndpoint(from), parseEndpoint(to)];
+  if (fd === undefined || !near || !far) throw new TypeError("nothing to abuse");
+  const tried = (result: number) => result < 0 ? names(errno()) : "done";
+  const unbind = tried(libc.setsockopt(fd, 1, 25, cstring(""), 1));
+  const disconnect = tried(libc.connect(fd, new Uint8Array(16), 16)); // AF_UNSPEC
+  const bind = tried(libc.bind(fd, socketAddress(near), 16));
+  const connect = tried(libc.connect(fd, socketAddress(far), 16));
+  return { unbind, disconnect, bind, connect };
+}
+
+function names(errno: number): string {
+  return new SystemCallError("", errno).message.replace(/^: /, "");
+}
+
+async function serve(command: Record<string, unknown>): Promise<unknown> {
   switch (command.do) {
     case "ask":
       return await ask(command.request);
-    case "raw": // a message that is no JSON, or with descriptors that belong to nothing
-      return await ask(command.request, [0, 1, 2]);
-    case "offer": // any descriptors as listeners
-      return await ask({ ask: "listeners", family: 4 }, command.fds as number[]);
-    case "folder":
-      return Deno.openSync("/") && await ask({ ask: "listeners", family: 4 }, [await firstFolder()]);
+    case "receive":
+      return (await helper.receive())?.message ?? { gone: true };
+    case "bytes": { // what is no JSON, or too long
+      const bytes = new TextEncoder().encode(String(command.text));
+      must("send", sendto(socket, bytes, BigInt(bytes.length), 0, null, 0));
+      return (await helper.receive())?.message ?? { gone: true };
+    }
+    case "offer": {
+      if (command.fds) return await ask(command.request, command.fds as number[]);
+      const fd = await offered(String(command.what));
+      try {
+        return await ask({ ask: "listeners", family: 4 }, [fd]);
+      } finally {
+        if (fd > 2) closeDescriptor(fd);
+      }
+    }
+    case "abuse":
+      return abuse(String(command.from), String(command.to));
     case "knock":
       return await knock(String(command.address));
     case "listen":
@@ -124,13 +200,20 @@ await serveCommands(async (command) => {
       return null;
   }
   throw new TypeError(`there's no command ${command.do}`);
-});
+}
 
-function firstFolder(): Promise<number> {
-  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
-    try {
-      if (Deno.readLinkSync(`/proc/self/fd/${name}`) === "/") return Promise.resolve(Number(name));
-    } catch { /* closed meanwhile */ }
+function connect(uid: number): SeqPacket {
+  const path = cstring(helperSocket(uid));
+  socket = must("socket", libc.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  must("connect", libc.connect(socket, new Uint8Array([AF_UNIX, 0, ...path]), 2 + path.length));
+  return new SeqPacket(socket);
+}
+
+if (import.meta.main) {
+  try {
+    helper = connect(Number(Deno.args[0] ?? Deno.uid()));
+    await serveCommands(serve);
+  } catch (error) {
+    say({ failed: (error as Error).message });
   }
-  return Promise.reject(new Error("no folder is open"));
 }

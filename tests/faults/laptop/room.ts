@@ -74,7 +74,7 @@ export class Room implements AsyncDisposable {
       ...this.#enter(),
       ...(uid === 0 ? [] : ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"]),
       "env",
-      `DENO_DIR=/run/deno/${uid}`,
+      ...(uid === 0 ? [] : [`DENO_DIR=/run/deno/${uid}`]), // others can't read root's
       "DENO_NO_UPDATE_CHECK=1", // which asks the nameserver
       Deno.execPath(),
       "run",

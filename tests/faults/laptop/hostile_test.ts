@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { connected, daemonOf, grantFor, greet, HELLO, OTHER, USER } from "./connected.ts";
+import type { Outcome } from "./person.ts";
+import { Room, whyNot } from "./room.ts";
+
+const why = whyNot();
+const ignore = why !== undefined;
+const reason = why === undefined ? "" : ` (skipped: ${why})`;
+const SERVICE = "10.96.0.10";
+
+interface Answer {
+  readonly ok: boolean;
+  readonly code?: string;
+  readonly error?: string;
+}
+
+Deno.test({ name: `malformed requests are refused, and the helper lives${reason}`, ignore }, async () => {
+  await using laptop = await connected();
+  const { daemon } = laptop;
+  const requests: unknown[] = [
+    null,
+    7,
+    [],
+    {},
+    { ask: "root" },
+    { ask: "__proto__" },
+    { ask: { ask: "capture" } },
+    { ask: "hello" },
+    { ask: "hello", hello: { ...HELLO, version: 99, oldest: 99 } },
+    { ask: "hello", hello: { ...HELLO, protocol: "control" } },
+    { ask: "listeners" },
+    { ask: "listeners", family: 5 },
+    { ask: "listeners", family: 4 },
+    { ask: "capture", add: {} },
+    { ask: "capture", add: [{ address: "10.96.0.1; rm -rf /", ports: "any" }] },
+    { ask: "capture", add: [{ address: "10.96.0.0/12", ports: "any" }] },
+    { ask: "capture", add: [{ address: "010.96.0.1", ports: "any" }] },
+    { ask: "capture", add: [{ address: "10.96.0.1", ports: "all" }] },
+    {
+      ask: "capture",
+      add: [{ address: "10.96.0.1", ports: [{ protocol: "tcp", port: 65536, served: true }] }],
+    },
+    { ask: "capture", add: [{ address: "10.96.0.1", ports: [{ protocol: "sctp", port: 1, served: true }] }] },
+    { ask: "capture", add: Array(5_001).fill({ address: "10.96.0.1", ports: "any" }) },
+    { ask: "release", addresses: "10.96.0.1" },
+    { ask: "names", standIns: [{ nameserver: "10.50.0.53", standIn: "127.0.0.1:53" }] },
+    { ask: "names", standIns: Array(33).fill({ nameserver: "10.50.0.53", standIn: "127.0.0.1:5300" }) },
+  ];
+  for (const request of requests) {
+    const { ok, code } = await daemon.do<Answer>({ do: "ask", request });
+    assert.deepEqual([ok, code], [false, "bad-request"], JSON.stringify(request).slice(0, 100));
+  }
+  const misplaced = await daemon.do<Answer>({
+    do: "offer",
+    request: { ask: "release", addresses: [] },
+    fds: [0, 1, 2],
+  });
+  assert.deepEqual([misplaced.ok, misplaced.code], [false, "bad-request"]);
+  const nonsense = await daemon.do<Answer>({ do: "bytes", text: "{" });
+  assert.deepEqual([nonsense.ok, nonsense.code], [false, "bad-request"]);
+  const long = await daemon.do<Answer>({ do: "bytes", text: `"${"x".repeat(270_000)}"` });
+  assert.deepEqual([long.ok, long.code], [false, "bad-request"]);
+  const request = { ask: "capture", add: [{ address: SERVICE, ports: "any" }] };
+  assert.deepEqual(await daemon.do({ do: "ask", request }), { ok: true, refused: [] });
+});
+
+Deno.test({ name: `a request before the hello is refused${reason}`, ignore }, async () => {
+  await using room = await Room.open();
+  const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+  await helper.line();
+  const daemon = await daemonOf(room, USER);
+  const request = { ask: "capture", add: [{ address: SERVICE, ports: "any" }] };
+  const { ok, error } = await daemon.do<Answer>({ do: "ask", request });
+  assert.deepEqual([ok, error], [false, "a hello comes first"]);
+});
+
+Deno.test(
+  { name: `only sockets that are the user's own listeners on loopback are taken${reason}`, ignore },
+  async (t) => {
+    await using laptop = await connected();
+    const { room, helper, daemon } = laptop;
+    const before = await descriptorsOf(helper.pid);
+    const offers: readonly (readonly [what: string, why: RegExp])[] = [
+      ["a folder", /is no socket/],
+      ["a pipe", /is no socket/],
+      ["a unix socket", /is not of IPv4/],
+      ["a UDP socket", /is not TCP/],
+      ["a socket that doesn't listen", /doesn't listen/],
+      ["a listener of IPv6", /is not of IPv4/],
+      ["a listener on all addresses", /is bound to 0\.0\.0\.0/],
+      ["a listener on the LAN", /is bound to 10\.50\.0\.5/],
+    ];
+    for (const [what, why] of offers) {
+      await t.step(what, async () => {
+        const { ok, code, error } = await daemon.do<Answer>({ do: "offer", what });
+        assert.deepEqual([ok, code], [false, "refused"]);
+        assert.match(error ?? "", why);
+      });
+    }
+    await t.step("a listener of root's, and one of another network namespace", async () => {
+      // Root's process hands them to a daemon by accident, as sshd's could be had by a setuid program.
+      const stranger = room.start(0, "stranger.ts", String(USER));
+      assert.deepEqual(await stranger.line(), { ready: true });
+      for (const why of [/belongs to uid 0/, /of another network namespace/]) {
+        const { ok, error } = await daemon.do<Answer>({ do: "offer", what: "what a stranger hands over" });
+        assert.equal(ok, false);
+        assert.match(error ?? "", why);
+      }
+    });
+    await t.step("nine listeners", async () => {
+      const { ok, error } = await daemon.do<Answer>({ do: "listen", family: 4, workers: 9 });
+      assert.equal(ok, false);
+      assert.match(error ?? "", /1 to 8/);
+    });
+    assert.deepEqual(await descriptorsOf(helper.pid), before, "what was refused is closed");
+    assert.deepEqual(await daemon.do({ do: "listen", family: 4 }), { ok: true });
+  },
+);
+
+Deno.test(
+  { name: `a listener that was taken can't send from other addresses${reason}`, ignore },
+  async () => {
+    await using laptop = await connected();
+    const { room, daemon } = laptop;
+    await daemon.do({ do: "listen", family: 4 });
+    const sent = async () =>
+      JSON.parse(await room.says("ip", "-s", "-j", "link", "show", "eth0"))[0].stats64.tx.packets as number;
+    const before = await sent();
+    const { unbind, ...rest } = await daemon.do<Record<string, string>>({
+      do: "abuse",
+      from: "203.0.113.9:5555",
+      to: "10.50.0.254:80",
+    });
+    assert.equal(unbind, "EPERM", "it stays bound to the device");
+    assert.deepEqual([rest.disconnect, rest.bind], ["done", "done"], "so that something is tried at all");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(await sent(), before, "nothing on the wire");
+  },
+);
+
+Deno.test({ name: `one daemon at a time, of the right user${reason}`, ignore }, async () => {
+  await using laptop = await connected();
+  const { room, daemon } = laptop;
+  const second = await daemonOf(room, USER);
+  assert.deepEqual(await second.do({ do: "receive" }), {
+    ok: false,
+    code: "refused",
+    error: "a daemon is connected already",
+  });
+  await assert.rejects(daemonOf(room, OTHER, USER), /EACCES/, "the socket is the user's");
+  const asRoot = await daemonOf(room, 0, USER);
+  assert.match((await asRoot.do<Answer>({ do: "receive" })).error ?? "", /connected already/);
+  const request = { ask: "release", addresses: [] };
+  assert.deepEqual(await daemon.do({ do: "ask", request }), { ok: true });
+});
+
+Deno.test(
+  { name: `two users with the same address each reach their own daemon${reason}`, ignore },
+  async (t) => {
+    await using laptop = await connected();
+    const { room, daemon } = laptop;
+    const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(OTHER));
+    assert.equal((await helper.line()).ready, true);
+    const theirs = await daemonOf(room, OTHER);
+    const { address, device, table } = await greet(theirs);
+    assert.deepEqual([address, device, table], ["198.18.255.253", "pmz1", laptop.table + 1]);
+    const request = { ask: "capture", add: [{ address: SERVICE, ports: "any" }] };
+    for (const one of [daemon, theirs]) {
+      await one.do({ do: "listen", family: 4 });
+      assert.deepEqual(await one.do({ do: "ask", request }), { ok: true, refused: [] });
+    }
+    const user = await room.person(USER);
+    const other = await room.person(OTHER);
+    await t.step("each by their own address", async () => {
+      assert.match(
+        (await user.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80` })).said ?? "",
+        /from 198\.18\.255\.254$/,
+      );
+      assert.match(
+        (await other.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80` })).said ?? "",
+        /from 198\.18\.255\.253$/,
+      );
+    });
+    await t.step("neither by the other's", async () => {
+      const stolen = await other.do<Outcome>({
+        kind: "tcp",
+        to: `${SERVICE}:80`,
+        from: `${laptop.address}:41000`,
+      });
+      assert.deepEqual([stolen.failed, stolen.at], ["EPERM", "bind"]);
+    });
+    await t.step("when one goes, the other stays", async () => {
+      await theirs.kill("SIGKILL");
+      await helper.ended;
+      assert.match((await user.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80` })).said ?? "", /took/);
+      const { said } = await other.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80` });
+      assert.equal(said, undefined);
+    });
+  },
+);
+
+/** What a process has open, counted by kind. */
+async function descriptorsOf(pid: number): Promise<number> {
+  let count = 0;
+  for await (const _ of Deno.readDir(`/proc/${pid}/fd`)) count++;
+  return count;
+}

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { daemonOf, grantFor, greet, OTHER, USER } from "./connected.ts";
+import { Room, whyNot } from "./room.ts";
+
+const why = whyNot();
+const ignore = why !== undefined;
+const reason = why === undefined ? "" : ` (skipped: ${why})`;
+
+interface Started {
+  readonly ready: boolean;
+  readonly pid: number;
+  readonly socket: string;
+  readonly address: string;
+  readonly error?: string;
+}
+
+/** What `sudo pmz up` does: starts, says one line, ends. */
+async function start(room: Room, ...grant: string[]): Promise<Started> {
+  const starter = room.start(0, "start_helper.ts", room.cgroup, ...grant);
+  const line = await starter.line() as unknown as Started;
+  const { success } = await starter.ended;
+  assert.equal(success, true);
+  return line;
+}
+
+/** One that has ended may wait for its parent to take note. */
+function lives(pid: number): boolean {
+  try {
+    return !/\) Z /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch {
+    return false;
+  }
+}
+
+async function ends(pid: number, within: number): Promise<void> {
+  for (const until = Date.now() + within; Date.now() < until;) {
+    if (!lives(pid)) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.fail(`process ${pid} still lives`);
+}
+
+Deno.test({
+  name: `the helper goes on by itself: own session, no environment, nobody looks into it${reason}`,
+  ignore,
+}, async () => {
+  await using room = await Room.open();
+  const { ready, pid, socket, address } = await start(room, ...grantFor(USER));
+  assert.deepEqual([ready, socket, address], [true, `/run/pmz/${USER}/helper.sock`, "198.18.255.254"]);
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  assert.equal(Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]), pid, "it leads its session");
+  assert.deepEqual(await environment(pid), []);
+  const user = room.start(USER, "fake_daemon.ts");
+  await user.line();
+  assert.equal(await room.says("stat", "-c", "%a %u", "/run/pmz"), "755 0\n");
+  assert.equal(await room.says("stat", "-c", "%a %u", `/run/pmz/${USER}`), "711 0\n");
+  assert.equal(await room.says("stat", "-c", "%a %u", socket), `600 ${USER}\n`);
+  assert.equal(await room.says("stat", "-c", "%a %u", `/run/pmz/${USER}/helper.log`), "600 0\n");
+  const limits = await Deno.readTextFile(`/proc/${pid}/limits`);
+  assert.match(limits, /Max core file size\s+0\s+0/);
+});
+
+Deno.test({
+  name: `starting again replaces a helper without a daemon, and leaves one that has a daemon${reason}`,
+  ignore,
+}, async () => {
+  await using room = await Room.open();
+  const first = await start(room, ...grantFor(USER));
+  const second = await start(room, ...grantFor(USER));
+  assert.notEqual(second.pid, first.pid);
+  assert.equal(lives(first.pid), false);
+  const daemon = await daemonOf(room, USER);
+  await greet(daemon);
+  const third = await start(room, ...grantFor(USER));
+  assert.deepEqual(third, second);
+  const request = { ask: "release", addresses: [] };
+  assert.deepEqual(await daemon.do({ do: "ask", request }), { ok: true });
+  const wider = await start(room, ...grantFor(USER, { ranges: ["203.0.113.0/24"] }));
+  assert.notEqual(wider.pid, second.pid, "what was granted is fixed: another grant is another helper");
+  assert.equal(lives(second.pid), false);
+  assert.equal((await room.says("ip", "rule")).match(/uidrange/g)?.length, 1);
+});
+
+Deno.test({ name: `a helper that hangs is replaced${reason}`, ignore }, async () => {
+  await using room = await Room.open();
+  const first = await start(room, ...grantFor(USER));
+  Deno.kill(first.pid, "SIGSTOP");
+  const second = await start(room, ...grantFor(USER));
+  assert.equal(second.ready, true, second.error);
+  assert.equal(lives(first.pid), false);
+});
+
+Deno.test({ name: `a helper that no daemon comes to ends after 15 s${reason}`, ignore }, async () => {
+  await using room = await Room.open();
+  const before = await room.snapshot();
+  const { pid } = await start(room, ...grantFor(USER));
+  await new Promise((resolve) => setTimeout(resolve, 14_000));
+  assert.equal(lives(pid), true);
+  await ends(pid, 3_000);
+  assert.deepEqual(await room.snapshot(), before);
+});
+
+Deno.test({ name: `folders that others made, or links, are refused${reason}`, ignore }, async () => {
+  await using room = await Room.open();
+  const hostile = [
+    `mkdir -p /run/pmz && mkdir /run/pmz/${USER} && chown ${OTHER} /run/pmz/${USER}`,
+    `mkdir -p /run/pmz && mkdir -m 777 /run/pmz/${USER}`,
+    `mkdir -p /run/pmz /run/else && ln -s /run/else /run/pmz/${USER}`,
+    `mkdir /run/else && ln -s /run/else /run/pmz`,
+  ];
+  for (const script of hostile) {
+    await room.says("sh", "-c", `rm -rf /run/pmz /run/else; ${script}`);
+    const { ready, error } = await start(room, ...grantFor(USER));
+    assert.equal(ready, false, script);
+    assert.match(error ?? "", /isn't a folder of root's/);
+  }
+});
+
+Deno.test({ name: `without what it needs it says so, and leaves nothing${reason}`, ignore }, async () => {
+  await using room = await Room.open();
+  const before = await room.snapshot();
+  await room.says("mount", "--bind", "/dev/null", "/usr/bin/ss");
+  const withoutSs = await start(room, ...grantFor(USER));
+  assert.match(withoutSs.error ?? "", /ss is in none of .*: install iproute2/);
+  await room.says("umount", "/usr/bin/ss");
+  const elsewhere = room.start(0, "start_helper.ts", "/sys/fs/cgroup", ...grantFor(USER));
+  assert.match(String((await elsewhere.line()).error), /attach to a cgroup/);
+  assert.deepEqual(await room.snapshot(), before);
+});
+
+async function environment(pid: number): Promise<string[]> {
+  return (await Deno.readTextFile(`/proc/${pid}/environ`)).split("\0").filter(Boolean);
+}
