@@ -1,5 +1,5 @@
 import { ApiError } from "../kube/api_error.ts";
-import { KubeconfigError } from "../kube/kubeconfig.ts";
+import { KubeconfigError, NoSuchContext } from "../kube/kubeconfig.ts";
 import type { ControlError, FailureCode } from "../wire/control.ts";
 
 /** Something that went wrong in a way that its code names: what the control API tells, and the command line's exit code. */
@@ -28,6 +28,7 @@ export function describe(error: unknown): ControlError {
     return { code: error.code, message, ...(error.hint === undefined ? {} : { hint: error.hint }), causes };
   }
   if (error instanceof ApiError) return { code: codeOf(error), message, causes };
+  if (error instanceof NoSuchContext) return { code: "not-found", message, causes };
   if (error instanceof KubeconfigError) return { code: "credentials", message, causes };
   if (error instanceof DOMException && error.name === "AbortError") {
     return { code: "interrupted", message: "interrupted", causes };

@@ -2,14 +2,20 @@ import { deadline } from "@std/async/deadline.js";
 import { type ApiServerAccess, certificatesHash, type Cluster, parseServer } from "./access.ts";
 import { environmentProxy } from "./environment_proxy.ts";
 import { tellPlugin } from "./exec_plugin.ts";
-import { KubeconfigError, type KubeconfigOptions, loadKubeconfig, messageOf } from "./kubeconfig_files.ts";
+import {
+  KubeconfigError,
+  type KubeconfigOptions,
+  loadKubeconfig,
+  messageOf,
+  NoSuchContext,
+} from "./kubeconfig_files.ts";
 import type { Cluster as ClusterEntry, KubeConfig, User } from "@kubernetes/client-node";
 import type { RequestOptions } from "node:https";
 
 /** A plugin may open a browser and wait for a person to log in. */
 const CREDENTIALS_TIMEOUT_MS = 120_000;
 
-export { KubeconfigError, type KubeconfigOptions };
+export { KubeconfigError, type KubeconfigOptions, NoSuchContext };
 
 /** One context of the kubeconfig. */
 export interface Context {
@@ -41,7 +47,7 @@ export async function contexts(options: KubeconfigOptions = {}): Promise<Context
  * @param options.context defaults to the current one.
  * @param options.reuseMs milliseconds for which an access is given again without looking whether it has expired; a refused one is renewed
  * at once all the same.
- * @throws KubeconfigError when the kubeconfig can't be read or has no such context.
+ * @throws KubeconfigError when the kubeconfig can't be read, NoSuchContext when it has no such context.
  */
 export async function clusterAccess(
   options: KubeconfigOptions & { context?: string; reuseMs?: number } = {},
@@ -102,7 +108,7 @@ async function open(options: KubeconfigOptions & { context?: string }): Promise<
   const context = name ? config.contexts.find((each) => each.name === name) : undefined;
   if (!context) {
     const known = config.contexts.map((each) => each.name).join(", ") || "none";
-    throw new KubeconfigError(
+    throw new NoSuchContext(
       name
         ? `The kubeconfig has no context "${name}". It has: ${known}.`
         : `The kubeconfig has no current context. Choose one with --context or \`kubectl config use-context\`. It has: ${known}.`,

@@ -11,6 +11,11 @@ export class KubeconfigError extends Error {
   override name = "KubeconfigError";
 }
 
+/** The kubeconfig has no context of that name, or no current one. */
+export class NoSuchContext extends KubeconfigError {
+  override name = "NoSuchContext";
+}
+
 /**
  * Files are merged by kubectl's rules, which client-node's own merging doesn't follow: the first to say something wins,
  * also for the current context, and a file of $KUBECONFIG that doesn't exist is passed over.
