@@ -1,21 +1,27 @@
-import { portForward } from "../../kube/port_forward.ts";
-import { type LocalTarget, type MainCalls, type NodeAgent, type RuleCounts } from "./protocol.ts";
+import { unlessAborted } from "../../kube/signals.ts";
+import type { Transport } from "../../wire/transport.ts";
+import type { AgentPlace, LocalTarget, MainCalls, NodeAgent, RuleCounts } from "./protocol.ts";
 import type { Calls, Channel } from "../worker_channel.ts";
 import { LocalTargets } from "./local_targets.ts";
 import { ReversedTunnel } from "./reversed_tunnel.ts";
 import { Tunnel } from "./tunnel.ts";
 
+/** Dials an agent's port; the signal ends the dial, and later the transport. */
+export type DialAgent = (place: AgentPlace, signal: AbortSignal) => Promise<Transport>;
+
 /** What the data worker holds of one cluster: the tunnel out, and a reversed tunnel for each node agent. */
 export class ClusterData implements AsyncDisposable {
   readonly #cluster: string;
   readonly #main: Channel<Calls, MainCalls>;
+  readonly #dial: DialAgent;
   readonly #locals = new LocalTargets();
   readonly #agents = new Map<string, ReversedTunnel>();
   #tunnel: Tunnel | undefined;
 
-  constructor(cluster: string, main: Channel<Calls, MainCalls>) {
+  constructor(cluster: string, main: Channel<Calls, MainCalls>, dial: DialAgent) {
     this.#cluster = cluster;
     this.#main = main;
+    this.#dial = dial;
   }
 
   /** The tunnel to the gateway; undefined as long as only intercepts are asked for. */
@@ -28,9 +34,10 @@ export class ClusterData implements AsyncDisposable {
     const cluster = this.#cluster;
     let pod = "";
     this.#tunnel ??= new Tunnel(async (signal) => {
-      const place = await this.#main.call("gateway", cluster);
+      // The main thread answers when there is a gateway, which may be never.
+      const place = await unlessAborted(this.#main.call("gateway", cluster), signal);
       pod = place.pod;
-      return await portForward(place.access, { namespace: place.namespace, pod, port: place.port, signal });
+      return await this.#dial(place, signal);
     }, {
       connected: () => void this.#main.call("tunnel", { cluster, state: "connected", pod }),
       connecting: (why) => void this.#main.call("tunnel", { cluster, state: "connecting", why }),
@@ -58,13 +65,7 @@ export class ClusterData implements AsyncDisposable {
     const of = { cluster: this.#cluster, agent };
     return new ReversedTunnel({
       dial: async (signal) => {
-        const place = await this.#main.call("agent", of);
-        return await portForward(place.access, {
-          namespace: place.namespace,
-          pod: place.pod,
-          port: place.port,
-          signal,
-        });
+        return await this.#dial(await unlessAborted(this.#main.call("agent", of), signal), signal);
       },
       local: (rule, port) => this.#locals.dial(rule, port),
       prove: (challenge) => this.#main.call("prove", { ...of, challenge }),

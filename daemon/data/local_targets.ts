@@ -1,38 +1,39 @@
+import type { SocketTransport } from "../../ffi/adopt.ts";
 import type { LocalTarget, RuleCounts } from "./protocol.ts";
-import { dialLocal, LocalRefusal } from "./reversed_tunnel.ts";
+import { dialLocal, LocalRefusal } from "./local_target.ts";
+
+/** Connections of a rule: one object for as long as the rule is there, whatever else of it changes. */
+interface Count {
+  open: number;
+  total: number;
+}
 
 /** Where a cluster's intercepted connections go on the laptop, and how many there are. The only place that knows. */
 export class LocalTargets {
-  readonly #targets = new Map<string, LocalTarget & { open: number; total: number }>();
+  #targets = new Map<string, { readonly target: LocalTarget; readonly count: Count }>();
 
   /** Replaces all of them; what stays keeps its counts. */
   replace(targets: readonly LocalTarget[]): void {
-    const kept = new Map(this.#targets);
-    this.#targets.clear();
-    for (const target of targets) {
-      const before = kept.get(target.rule);
-      this.#targets.set(target.rule, { ...target, open: before?.open ?? 0, total: before?.total ?? 0 });
-    }
+    this.#targets = new Map(targets.map((target) => {
+      const count = this.#targets.get(target.rule)?.count ?? { open: 0, total: 0 };
+      return [target.rule, { target, count }];
+    }));
   }
 
   /** Dials the rule's own end. `done` has to be called when the connection is over. @throws {LocalRefusal} */
-  async dial(rule: string, port: number): Promise<{ transport: Deno.TcpConn; done(): void }> {
-    const target = this.#targets.get(rule);
-    if (!target || target.port !== port) {
+  async dial(rule: string, port: number): Promise<{ transport: SocketTransport; done(): void }> {
+    const found = this.#targets.get(rule);
+    if (!found || found.target.port !== port) {
       throw new LocalRefusal("destination_ip_prohibited", "no such rule on this laptop");
     }
+    const { target, count } = found;
     const transport = await dialLocal(target.host, target.localPort);
-    target.total++;
-    target.open++;
-    return { transport, done: () => this.#over(rule) };
-  }
-
-  #over(rule: string): void {
-    const target = this.#targets.get(rule);
-    if (target) target.open--;
+    count.total++;
+    count.open++;
+    return { transport, done: () => void count.open-- };
   }
 
   counts(): RuleCounts[] {
-    return [...this.#targets.values()].map(({ rule, open, total }) => ({ rule, open, total }));
+    return [...this.#targets].map(([rule, { count }]) => ({ rule, ...count }));
   }
 }

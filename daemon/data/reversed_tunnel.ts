@@ -17,31 +17,31 @@ import {
 } from "../../wire/streams.ts";
 import type { AbortableTransport, Transport } from "../../wire/transport.ts";
 import { backoff, sleep } from "../../kube/backoff.ts";
-import { follow } from "../../kube/signals.ts";
+import { follow, unlessAborted } from "../../kube/signals.ts";
+import { type Dial, dialUnlessAborted } from "./dial.ts";
+import { LocalRefusal } from "./local_target.ts";
 
-const REDIAL = { firstMs: 100, maxMs: 5_000 };
-const PING_EVERY_MS = 3_000;
-const PING_TIMEOUT_MS = 7_000; // with the interval: an agent that went silent is left within 10 s
-const DIAL_TIMEOUT_MS = 10_000;
+/** In milliseconds. */
+export interface ReversedTunnelTimes {
+  readonly redial: { readonly firstMs: number; readonly maxMs: number };
+  readonly pingEveryMs: number;
+  /** With the interval: an agent that went silent is left within 10 s. */
+  readonly pingTimeoutMs: number;
+}
+
+const TIMES: ReversedTunnelTimes = {
+  redial: { firstMs: 100, maxMs: 5_000 },
+  pingEveryMs: 3_000,
+  pingTimeoutMs: 7_000,
+};
 
 /** What a reversed tunnel leans on. */
 export interface ReversedTunnelParts {
-  dial(signal: AbortSignal): Promise<Transport>;
+  readonly dial: Dial;
   /** Dials the laptop's own end of a rule. @throws {LocalRefusal} */
   local(rule: string, port: number): Promise<{ transport: AbortableTransport | Transport; done(): void }>;
   prove(challenge: Challenge): Promise<Proof | undefined>;
   log(message: string): void;
-}
-
-/** The laptop's own end can't take a connection. */
-export class LocalRefusal extends Error {
-  override name = "LocalRefusal";
-  readonly kind: ProxyError;
-
-  constructor(kind: ProxyError, message: string) {
-    super(message);
-    this.kind = kind;
-  }
 }
 
 /**
@@ -50,48 +50,51 @@ export class LocalRefusal extends Error {
  */
 export class ReversedTunnel implements AsyncDisposable {
   readonly #parts: ReversedTunnelParts;
+  readonly #times: ReversedTunnelTimes;
   readonly #ending = new AbortController();
   readonly #loop: Promise<void>;
 
-  constructor(parts: ReversedTunnelParts) {
+  constructor(parts: ReversedTunnelParts, times: Partial<ReversedTunnelTimes> = {}) {
     this.#parts = parts;
+    this.#times = { ...TIMES, ...times };
     this.#loop = this.#keep();
   }
 
   async #keep(): Promise<void> {
-    let failures = 0;
     const signal = this.#ending.signal;
+    const { redial } = this.#times;
+    // In a row: dials that failed, and connections that went as soon as they had come.
+    let failures = 0;
     while (!signal.aborted) {
       try {
-        const transport = await this.#parts.dial(signal);
-        if (signal.aborted) return transport.close();
-        await using connection = new Connection(transport, {
+        await using connection = new Connection(await dialUnlessAborted(this.#parts.dial, signal), {
           role: "server",
           onStream: (stream) => void this.#serve(stream),
         });
         await this.#watch(connection, () => failures = 0);
       } catch (error) {
-        this.#parts.log(`node agent: ${error instanceof Error ? error.message : error}`);
+        if (!signal.aborted) {
+          this.#parts.log(`node agent: ${error instanceof Error ? error.message : error}`);
+        }
       }
-      await sleep(backoff(REDIAL, failures++), signal);
+      await sleep(backoff(redial, failures++), signal);
     }
   }
 
-  async #watch(connection: Connection, alive: () => void): Promise<void> {
+  /** Pings until the connection is over, or this tunnel; `lived` is called when it has answered for a while. */
+  async #watch(connection: Connection, lived: () => void): Promise<void> {
     const over = new AbortController();
-    const ended = connection.closed.then(() => over.abort());
     using _ending = follow(this.#ending.signal, over);
-    while (!over.signal.aborted) {
+    connection.closed.then(() => over.abort());
+    for (let pings = 0; !over.signal.aborted; pings++) {
       try {
-        await connection.ping(PING_TIMEOUT_MS);
-        alive();
+        await unlessAborted(connection.ping(this.#times.pingTimeoutMs), over.signal);
+        if (pings > 0) lived();
       } catch {
-        connection.abort();
-        break;
+        if (!over.signal.aborted) connection.abort();
       }
-      await sleep(PING_EVERY_MS, over.signal);
+      await sleep(this.#times.pingEveryMs, over.signal);
     }
-    if (!this.#ending.signal.aborted) await ended;
   }
 
   async #serve(stream: Stream): Promise<void> {
@@ -129,27 +132,6 @@ export class ReversedTunnel implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
     await this.#loop;
-  }
-}
-
-/** Dials the laptop's own end of an intercept. @throws {LocalRefusal} */
-export async function dialLocal(host: string, port: number): Promise<Deno.TcpConn> {
-  try {
-    const conn = await Deno.connect({ hostname: host, port, signal: AbortSignal.timeout(DIAL_TIMEOUT_MS) });
-    conn.setNoDelay();
-    return conn;
-  } catch (error) {
-    const where = `${host}:${port} on the laptop`;
-    if (error instanceof Deno.errors.ConnectionRefused) {
-      throw new LocalRefusal("connection_refused", `nothing listens at ${where}`);
-    }
-    if (error instanceof DOMException) {
-      throw new LocalRefusal("connection_timeout", `${where} doesn't answer`);
-    }
-    throw new LocalRefusal(
-      "destination_ip_unroutable",
-      `${where}: ${error instanceof Error ? error.message : error}`,
-    );
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Connection, Header, Stream } from "../../hbone/mod.ts";
 import { backoff, sleep } from "../../kube/backoff.ts";
 import { follow } from "../../kube/signals.ts";
-import { connectTunnel, type Dial } from "./tunnel_connection.ts";
+import type { Dial } from "./dial.ts";
+import { connectTunnel } from "./tunnel_connection.ts";
 
 /** Times are in milliseconds. */
 export interface TunnelLimits {
@@ -60,6 +61,8 @@ export class Tunnel implements AsyncDisposable {
   /** Resolves when there may be something to dial for. */
   #changed = Promise.withResolvers<void>();
   #why = "first connection";
+  /** In a row: dials that failed, and connections that went as soon as they had come. */
+  #failures = 0;
   /** The last round trip in milliseconds; null before the first. */
   roundTripMs: number | null = null;
 
@@ -157,7 +160,6 @@ export class Tunnel implements AsyncDisposable {
   async #keep(): Promise<void> {
     const { signal } = this.#ending;
     const { redial, pingTimeoutMs: timeoutMs } = this.#limits;
-    let failures = 0;
     while (!signal.aborted) {
       this.#serve();
       if (!this.#wanting) {
@@ -165,15 +167,15 @@ export class Tunnel implements AsyncDisposable {
         continue;
       }
       if (this.#connections.size === 0) this.#events.connecting(this.#why);
+      if (this.#failures > 0) await sleep(backoff(redial, this.#failures - 1), signal);
       try {
         const { connection, roundTripMs } = await connectTunnel(this.#dial, { signal, timeoutMs });
-        failures = 0;
         this.roundTripMs = roundTripMs;
         this.#events.connected();
         this.#connections.set(connection, this.#watch(connection));
       } catch (error) {
         this.#why = error instanceof Error ? error.message : String(error);
-        await sleep(backoff(redial, failures++), signal);
+        this.#failures++;
       }
     }
   }
@@ -183,8 +185,10 @@ export class Tunnel implements AsyncDisposable {
     const { pingEveryMs, pingTimeoutMs } = this.#limits;
     const over = new AbortController();
     using _ending = follow(this.#ending.signal, over);
+    let lived = false;
     const ended = connection.closed.then((end) => {
       over.abort();
+      if (!lived) this.#failures++;
       this.#connections.delete(connection);
       this.#why = end.kind === "broken"
         ? `the tunnel broke: ${end.error?.message ?? "no reason given"}`
@@ -196,6 +200,8 @@ export class Tunnel implements AsyncDisposable {
       if (over.signal.aborted) break;
       try {
         this.roundTripMs = await connection.ping(pingTimeoutMs);
+        lived = true;
+        this.#failures = 0;
       } catch {
         connection.abort();
       }

@@ -1,9 +1,9 @@
 import { Connection, headerValue } from "../../hbone/mod.ts";
-import { onAbort, unlessAborted } from "../../kube/signals.ts";
+import { onAbort } from "../../kube/signals.ts";
 import { agree, type Hello, parseHello } from "../../wire/hello.ts";
 import { headers, HELLO_PROTOCOL, parseProxyStatus, tunnelVersions } from "../../wire/streams.ts";
-import type { Transport } from "../../wire/transport.ts";
 import { RELEASE } from "../../wire/version.ts";
+import { type Dial, dialUnlessAborted } from "./dial.ts";
 
 /** The laptop's side of a tunnel's hello. */
 export const tunnelHello: Hello = {
@@ -14,9 +14,6 @@ export const tunnelHello: Hello = {
   release: RELEASE,
 };
 
-/** Makes a transport to the gateway. A dial that pays no heed to the signal is left to itself, and closed when it comes. */
-export type Dial = (signal: AbortSignal) => Promise<Transport>;
-
 /**
  * A connection to the gateway that has answered: it lives, and speaks our protocol. The signal ends it, also later.
  * @throws {HelloMismatch} what can't be spoken with. @throws the dial's error, or ConnectionClosed
@@ -25,12 +22,7 @@ export async function connectTunnel(
   dial: Dial,
   { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<{ readonly connection: Connection; readonly roundTripMs: number }> {
-  const dialled = dial(signal);
-  const transport = await unlessAborted(dialled, signal).catch((error) => {
-    dialled.then((late) => late.close(), () => {});
-    throw error;
-  });
-  const connection = new Connection(transport, { role: "client" });
+  const connection = new Connection(await dialUnlessAborted(dial, signal), { role: "client" });
   const stopping = onAbort(signal, () => connection.abort());
   connection.closed.then(() => stopping[Symbol.dispose]());
   try {

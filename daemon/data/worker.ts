@@ -1,8 +1,9 @@
 import { adoptListener, type SocketTransport } from "../../ffi/adopt.ts";
 import { relay } from "../../hbone/mod.ts";
 import { formatEndpoint } from "../../wire/address.ts";
+import { portForward } from "../../kube/port_forward.ts";
 import { Channel, type MessageSide } from "../worker_channel.ts";
-import { ClusterData } from "./cluster_data.ts";
+import { ClusterData, type DialAgent } from "./cluster_data.ts";
 import { Directory } from "./directory.ts";
 import type { DataCalls, MainCalls } from "./protocol.ts";
 import { startProxy } from "./proxy.ts";
@@ -13,7 +14,7 @@ import { NoTunnel } from "./tunnel.ts";
  * The data worker: accepts captured connections and the proxy's, and carries their bytes through the tunnels. A
  * captured connection's life: accept -> target of its local address -> stream of the cluster's tunnel -> relay.
  */
-export function startDataWorker(side: MessageSide): void {
+export function startDataWorker(side: MessageSide, dial: DialAgent = dialAgent): void {
   const clusters = new Map<string, ClusterData>();
   const directory = new Directory();
   const listeners: Disposable[] = [];
@@ -21,7 +22,7 @@ export function startDataWorker(side: MessageSide): void {
 
   const answers = {
     connect(cluster) {
-      if (!clusters.has(cluster)) clusters.set(cluster, new ClusterData(cluster, main));
+      if (!clusters.has(cluster)) clusters.set(cluster, new ClusterData(cluster, main, dial));
     },
     reach: (cluster) => clusters.get(cluster)?.reach(),
     async disconnect(cluster) {
@@ -87,3 +88,6 @@ export function startDataWorker(side: MessageSide): void {
     }
   }
 }
+
+const dialAgent: DialAgent = ({ access, namespace, pod, port }, signal) =>
+  portForward(access, { namespace, pod, port, signal });
