@@ -1,4 +1,4 @@
-import { libc, SystemCallError } from "./libc.ts";
+import { errno, libc, SystemCallError } from "./libc.ts";
 
 const PAGE = 4096;
 const PROT_READ_WRITE = 3;
@@ -22,7 +22,7 @@ export class Beat implements Disposable {
       page === null || BigInt(Deno.UnsafePointer.value(page)) === 0xffffffffffffffffn ||
       Deno.UnsafePointer.value(page) === -1n
     ) {
-      throw new SystemCallError("mmap of the beat map", 22);
+      throw new SystemCallError("mmap of the beat map", errno());
     }
     this.#page = page;
     this.#beats = new BigUint64Array(new Deno.UnsafePointerView(page).getArrayBuffer(PAGE));

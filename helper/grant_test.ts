@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { BadGrant, grantArguments, parseGrant } from "./grant.ts";
+
+Deno.test("a grant is the same behind sudo's command line", () => {
+  for (
+    const grant of [
+      { uid: 1000, cap: 20_000, ranges: [], never: [] },
+      { uid: 0, cap: 1, ranges: ["203.0.113.0/24", "2001:db8::/32"], never: ["10.0.0.1", "fd00::1"] },
+    ]
+  ) assert.deepEqual(parseGrant(grantArguments(grant)), grant);
+});
+
+Deno.test("what is no grant is refused, and never less strict than it looks", () => {
+  for (
+    const args of [
+      [],
+      ["--uid=1000"],
+      ["--uid=-1", "--cap=1"],
+      ["--uid=1000", "--cap=1000000"],
+      ["--uid=4294967295", "--cap=1"],
+      ["--uid=1000", "--cap=1", "--uid=0"],
+      ["--uid=1000", "--cap=1", "--never=10.0.0.0/40"],
+      ["--uid=1000", "--cap=1", "--never=10.0.0.1,"],
+      ["--uid=1000", "--cap=1", "--cgroup=/"],
+      ["--uid=1000", "--cap=1", "never"],
+    ]
+  ) assert.throws(() => parseGrant(args), BadGrant, args.join(" "));
+});

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { parseAddress } from "../wire/address.ts";
+import { Guard } from "./guard.ts";
+import type { Machine } from "./machine.ts";
+import { parseRange, type Range } from "./range.ts";
+
+const nothing: Machine = {
+  own: new Set(),
+  onLink: [],
+  gateways: new Set(),
+  nameservers: new Set(),
+  peers: new Set(),
+};
+
+function why(
+  text: string,
+  grant: { ranges?: string[]; never?: string[] } = {},
+  machine: Partial<Machine> = {},
+): string | undefined {
+  const guard = new Guard(
+    { uid: 1000, cap: 10, ranges: grant.ranges ?? [], never: grant.never ?? [] },
+    [range("198.18.255.0/24")],
+  );
+  const address = parseAddress(text);
+  assert.ok(address);
+  return guard.why(address, { ...nothing, ...machine });
+}
+
+function range(text: string): Range {
+  const parsed = parseRange(text);
+  assert.ok(parsed);
+  return parsed;
+}
+
+Deno.test("private addresses may be captured", () => {
+  for (const text of ["10.96.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1", "198.19.0.1"]) {
+    assert.equal(why(text), undefined, text);
+  }
+});
+
+Deno.test("public ones only where a range was accepted", () => {
+  for (const text of ["8.8.8.8", "172.32.0.1", "2001:db8::1"]) assert.match(why(text) ?? "", /public/, text);
+  assert.equal(why("203.0.113.7", { ranges: ["203.0.113.0/24"] }), undefined);
+});
+
+Deno.test("some addresses never, even when everything was accepted", () => {
+  const all = { ranges: ["0.0.0.0/0", "::/0"] };
+  for (
+    const text of [
+      "0.0.0.0",
+      "127.0.0.1",
+      "127.255.255.255",
+      "169.254.169.254",
+      "224.0.0.1",
+      "255.255.255.255",
+      "::",
+      "::1",
+      "fe80::1",
+      "ff02::1",
+      "100.100.100.200",
+      "fd00:ec2::254",
+      "198.18.255.254",
+    ]
+  ) assert.ok(why(text, all), text);
+  assert.equal(why("8.8.8.8", all), undefined);
+});
+
+Deno.test("a v4-mapped address is judged as the IPv4 address that it is", () => {
+  assert.match(why("::ffff:127.0.0.1", { ranges: ["::/0"] }) ?? "", /loopback/);
+  assert.match(why("::ffff:8.8.8.8", { ranges: ["::/0"] }) ?? "", /public/);
+});
+
+Deno.test("what the grant names is never captured", () => {
+  assert.match(why("10.10.0.7", { never: ["10.10.0.0/16"] }) ?? "", /by choice/);
+  assert.match(why("10.10.0.7", { never: ["10.10.0.7"], ranges: ["10.10.0.7"] }) ?? "", /by choice/);
+});
+
+Deno.test("what the machine uses is never captured", () => {
+  const used = new Set(["10.1.2.3"]);
+  for (const key of ["own", "gateways", "nameservers", "peers"] as const) {
+    assert.ok(why("10.1.2.3", {}, { [key]: used }), key);
+    assert.equal(why("10.1.2.4", {}, { [key]: used }), undefined, key);
+  }
+  assert.match(why("10.1.2.3", {}, { onLink: [range("10.1.0.0/16")] }) ?? "", /in 10\.1\.0\.0\/16/);
+});
+
+Deno.test("a grant with a range that is none is refused whole", () => {
+  assert.throws(() => why("10.0.0.1", { never: ["10.0.0.0/40"] }), TypeError);
+});

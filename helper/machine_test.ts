@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { inNewNetns, isRoot } from "../ffi/testing.ts";
+import { addAddress, linkUp } from "../ffi/link.ts";
+import { Netlink } from "../ffi/netlink.ts";
+import { TunDevice } from "../ffi/tun.ts";
+import { parseAddress } from "../wire/address.ts";
+import { UserDevice } from "./device.ts";
+import { nameserversOf, readMachine } from "./machine.ts";
+import { UserRules } from "./rule.ts";
+import { userRules } from "../ffi/rule.ts";
+
+const ignore = !isRoot;
+
+Deno.test("the nameservers are those of resolv.conf", async () => {
+  const path = await Deno.makeTempFile();
+  await Deno.writeTextFile(
+    path,
+    "# nameserver 1.1.1.1\nsearch x\nnameserver 10.0.0.53\n  nameserver\tfd00::53 # lan\nnameserver nonsense\nnameserver fe80::1%eth0\n",
+  );
+  assert.deepEqual(nameserversOf(path), ["10.0.0.53", "fd00::53", "fe80::1"]);
+  assert.deepEqual(nameserversOf(`${path}/nothing`), []);
+});
+
+Deno.test({ name: "pmz's own device is no part of what the machine uses (needs root)", ignore }, () => {
+  inNewNetns(() => {
+    using netlink = new Netlink();
+    using device = UserDevice.create(netlink);
+    const { own, onLink } = readMachine(netlink, {
+      isDevice: (index) => index === device.index,
+      isSource: (address) => address === device.own4.text,
+    });
+    assert.equal(own.has(device.own4.text), false);
+    assert.deepEqual(onLink, []);
+  });
+});
+
+Deno.test({ name: "a place that the machine uses isn't taken (needs root)", ignore }, () => {
+  inNewNetns(() => {
+    using netlink = new Netlink();
+    linkUp(netlink, 1);
+    using first = UserDevice.create(netlink);
+    assert.deepEqual([first.name, first.own4.text, first.own6?.text], [
+      "pmz0",
+      "198.18.255.254",
+      "fd70:6d7a::fe",
+    ]);
+    using second = UserDevice.create(netlink);
+    assert.deepEqual([second.name, second.own4.text, second.table], [
+      "pmz1",
+      "198.18.255.253",
+      first.table + 1,
+    ]);
+    using vpn = TunDevice.create("vpn0");
+    const used = parseAddress("198.18.255.7");
+    assert.ok(vpn && used);
+    linkUp(netlink, vpn.index);
+    addAddress(netlink, vpn.index, used);
+    using third = UserDevice.create(netlink);
+    assert.deepEqual([third.name, third.own4.text], ["pmz2", "100.127.255.252"]);
+  });
+});
+
+Deno.test({ name: "a table's earlier rules go, whoever left them (needs root)", ignore }, () => {
+  inNewNetns(() => {
+    using netlink = new Netlink();
+    const left = new UserRules(netlink, [{ first: 1001, last: 1001 }], 726_900, [4, 6]);
+    assert.equal(userRules(netlink).length, 2);
+    const mine = new UserRules(
+      netlink,
+      [{ first: 1002, last: 1002 }, { first: 100_000, last: 165_535 }],
+      726_900,
+      [
+        4,
+        6,
+      ],
+    );
+    assert.deepEqual(
+      userRules(netlink).map(({ family, uids }) => [family, uids.first]),
+      [[4, 1002], [4, 100_000], [6, 1002], [6, 100_000]],
+    );
+    for (const rules of [mine, left]) rules[Symbol.dispose]();
+    assert.deepEqual(userRules(netlink), []);
+  });
+});
