@@ -1,5 +1,11 @@
 import type { CapturedPorts } from "../../wire/helper.ts";
-import type { HelperClient } from "./helper_client.ts";
+
+/** The helper, as far as it captures. */
+export interface Captor {
+  /** Adds or changes addresses; says which were refused, and why. */
+  capture(addresses: ReadonlyMap<string, CapturedPorts>): Promise<ReadonlyMap<string, string>>;
+  release(addresses: readonly string[]): Promise<void>;
+}
 
 /** What each cluster wants captured: address to ports. */
 type Wanted = ReadonlyMap<string, CapturedPorts>;
@@ -9,15 +15,15 @@ type Wanted = ReadonlyMap<string, CapturedPorts>;
  * captured once, with the ports of the one that was connected first.
  */
 export class Capture {
-  readonly #helper: HelperClient;
+  readonly #helper: Captor;
   readonly #wanted = new Map<string, Wanted>();
   /** What the helper was told: address to its ports, as JSON. */
   readonly #captured = new Map<string, string>();
-  /** What the helper refused, and why; not asked for again. */
+  /** What the helper refused, and why; not asked for again as long as it's wanted. */
   readonly refused = new Map<string, string>();
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(helper: HelperClient) {
+  constructor(helper: Captor) {
     this.#helper = helper;
   }
 
@@ -48,10 +54,9 @@ export class Capture {
   async #reconcile(): Promise<void> {
     const wanted = new Map<string, CapturedPorts>();
     for (const addresses of this.#wanted.values()) {
-      for (const [address, ports] of addresses) {
-        if (!wanted.has(address) && !this.refused.has(address)) wanted.set(address, ports);
-      }
+      for (const [address, ports] of addresses) if (!wanted.has(address)) wanted.set(address, ports);
     }
+    for (const address of this.refused.keys()) if (!wanted.delete(address)) this.refused.delete(address);
     const gone = [...this.#captured.keys()].filter((address) => !wanted.has(address));
     const changed = new Map<string, CapturedPorts>();
     for (const [address, ports] of wanted) {

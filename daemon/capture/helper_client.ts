@@ -5,14 +5,17 @@ import {
   HELPER_VERSION,
   type HelperAnswer,
   type HelperRequest,
-  helperSocket,
+  LONGEST_MESSAGE,
   type StandIn,
 } from "../../wire/helper.ts";
 import { RELEASE } from "../../wire/version.ts";
 import { Failure } from "../failure.ts";
 
-/** Addresses a request: far below the limit of 256 KiB, with a Service's ports beside each. */
+/** Bytes of the list in a request, so that what is around it has room too; and its entries, so that each is soon done. */
+const BATCH_BYTES = LONGEST_MESSAGE - 1024;
 const BATCH = 500;
+/** A helper that is silent for longer hangs, in milliseconds: it's given up, and with it everything that it holds. */
+const ANSWER_TIMEOUT_MS = 10_000;
 
 /** What the helper answered to `hello`. */
 export interface HelperFacts {
@@ -34,17 +37,22 @@ export class HelperClient implements Disposable {
   readonly #socket: SeqPacket;
   readonly #waiting: PromiseWithResolvers<Received>[] = [];
   readonly #gone = Promise.withResolvers<void>();
+  readonly #timeoutMs: number;
   #closed = false;
   #facts: HelperFacts | undefined;
 
-  private constructor(socket: SeqPacket) {
+  private constructor(socket: SeqPacket, timeoutMs: number) {
     this.#socket = socket;
+    this.#timeoutMs = timeoutMs;
     void this.#listen();
   }
 
-  /** @throws {Failure} `helper` when there's none, or none that can be talked to. */
-  static async connect(uid: number): Promise<HelperClient> {
-    const client = new HelperClient(connectSocket(uid));
+  /**
+   * @param path the helper's socket
+   * @throws {Failure} `helper` when there's none, or none that can be talked to.
+   */
+  static async connect(path: string, timeoutMs: number = ANSWER_TIMEOUT_MS): Promise<HelperClient> {
+    const client = new HelperClient(connectSocket(path), timeoutMs);
     const hello = {
       protocol: "helper",
       version: HELPER_VERSION,
@@ -82,16 +90,22 @@ export class HelperClient implements Disposable {
   /** Captures addresses; says which the helper refused, and why. */
   async capture(addresses: ReadonlyMap<string, CapturedPorts>): Promise<Map<string, string>> {
     const refused = new Map<string, string>();
-    for (const batch of batches([...addresses], BATCH)) {
-      const add = batch.map(([address, ports]) => ({ address, ports }));
-      const { answer } = await this.#ask({ ask: "capture", add });
+    const entries = [...addresses].map(([address, ports]) => ({ address, ports }));
+    const add = entries.filter((entry) => lengthOf(entry) <= BATCH_BYTES);
+    for (const { address, ports } of entries) {
+      if (lengthOf({ address, ports }) > BATCH_BYTES) {
+        refused.set(address, `it has ${ports.length} ports, which is too many`);
+      }
+    }
+    for (const batch of batches(add)) {
+      const { answer } = await this.#ask({ ask: "capture", add: batch });
       if ("refused" in answer) { for (const { address, why } of answer.refused) refused.set(address, why); }
     }
     return refused;
   }
 
   async release(addresses: readonly string[]): Promise<void> {
-    for (const batch of batches(addresses, BATCH)) await this.#ask({ ask: "release", addresses: batch });
+    for (const batch of batches(addresses)) await this.#ask({ ask: "release", addresses: batch });
   }
 
   /** Sends the user's queries to these stand-ins; the descriptor of the beat map is the answer. */
@@ -99,14 +113,25 @@ export class HelperClient implements Disposable {
     return (await this.#ask({ ask: "names", standIns }, fds)).fds[0];
   }
 
-  #ask(request: HelperRequest, fds: readonly number[] = []): Promise<Received> {
-    const waiting = Promise.withResolvers<Received>();
-    if (this.#closed) waiting.reject(helperGone());
-    else {
+  async #ask(request: HelperRequest, fds: readonly number[] = []): Promise<Received> {
+    if (this.#closed) throw helperGone();
+    try {
       this.#socket.send(request, fds);
-      this.#waiting.push(waiting);
+    } catch (cause) {
+      this[Symbol.dispose]();
+      throw helperGone(cause);
     }
-    return waiting.promise;
+    const waiting = Promise.withResolvers<Received>();
+    this.#waiting.push(waiting);
+    const timer = setTimeout(() => {
+      waiting.reject(new Failure("helper", `the root helper doesn't answer (${request.ask})`));
+      this[Symbol.dispose]();
+    }, this.#timeoutMs);
+    try {
+      return await waiting.promise;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #listen(): Promise<void> {
@@ -130,9 +155,9 @@ export class HelperClient implements Disposable {
   }
 }
 
-function connectSocket(uid: number): SeqPacket {
+function connectSocket(path: string): SeqPacket {
   try {
-    return SeqPacket.connect(helperSocket(uid));
+    return SeqPacket.connect(path);
   } catch (cause) {
     throw new Failure("helper", "pmz's root helper isn't running", {
       hint: "run `pmz up`: it starts it with sudo",
@@ -141,10 +166,28 @@ function connectSocket(uid: number): SeqPacket {
   }
 }
 
-function helperGone(): Failure {
-  return new Failure("helper", "the root helper is gone", { hint: "run `pmz up` again" });
+function helperGone(cause?: unknown): Failure {
+  return new Failure("helper", "the root helper is gone", { hint: "run `pmz up` again", cause });
 }
 
-function* batches<T>(all: readonly T[], size: number): Generator<T[]> {
-  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size);
+/** As many of them together as a request takes. */
+function* batches<T>(all: readonly T[]): Generator<T[]> {
+  let batch: T[] = [];
+  let bytes = 0;
+  for (const one of all) {
+    const length = lengthOf(one);
+    if (batch.length === BATCH || (batch.length > 0 && bytes + length > BATCH_BYTES)) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(one);
+    bytes += length;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** Bytes of it in a list as JSON; all of it is ASCII. */
+function lengthOf(entry: unknown): number {
+  return JSON.stringify(entry).length + 1;
 }

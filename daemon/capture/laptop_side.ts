@@ -1,5 +1,5 @@
 import { closeDescriptor, tcpListener } from "../../ffi/socket.ts";
-import type { CapturedPorts } from "../../wire/helper.ts";
+import { type CapturedPorts, helperSocket } from "../../wire/helper.ts";
 import type { DataCalls, MainCalls } from "../data/protocol.ts";
 import type { Log } from "../log.ts";
 import type { CustomDomain, ZoneData } from "../names/zone_data.ts";
@@ -34,7 +34,7 @@ export class LaptopSide implements AsyncDisposable {
    * @throws {Failure} `helper`
    */
   static async start(data: Channel<MainCalls, DataCalls>, lost: () => void): Promise<LaptopSide> {
-    const helper = await HelperClient.connect(Deno.uid() ?? -1);
+    const helper = await HelperClient.connect(helperSocket(Deno.uid() ?? -1));
     const side = new LaptopSide(helper, data);
     try {
       const listener = tcpListener({ address: "127.0.0.1", backlog: 4096 });
@@ -70,7 +70,12 @@ export class LaptopSide implements AsyncDisposable {
 
   /** Takes the user's DNS queries; once. */
   async startNames(startWorker: StartWorker, log: Log): Promise<void> {
-    this.#names ??= await Names.start(startWorker, this.#helper, log);
+    const failed = () => {
+      const dead = this.#names;
+      this.#names = undefined;
+      dead?.[Symbol.asyncDispose]().catch((error) => log("names can't be ended", { error }));
+    };
+    this.#names ??= await Names.start({ helper: this.#helper, startWorker, log, failed });
   }
 
   capture(cluster: string, addresses: ReadonlyMap<string, CapturedPorts>): Promise<void> {

@@ -1,11 +1,27 @@
 import { closeDescriptor } from "../../ffi/socket.ts";
+import type { StandIn } from "../../wire/helper.ts";
 import type { NamesCalls, NoCalls } from "../names/protocol.ts";
 import { canStandIn, type ResolvConf, watchResolvConf } from "../names/resolv_conf.ts";
 import type { CustomDomain, ZoneData } from "../names/zone_data.ts";
 import type { Log } from "../log.ts";
 import { openWorker, type StartWorker } from "../workers.ts";
 import type { Channel } from "../worker_channel.ts";
-import type { HelperClient } from "./helper_client.ts";
+
+/** The helper, as far as names go: sends the user's queries to these stand-ins; the beat map's descriptor is the answer. */
+export interface NamesHelper {
+  names(standIns: readonly StandIn[], fds: readonly number[]): Promise<number | undefined>;
+}
+
+/** What Names leans on. */
+export interface NamesParts {
+  readonly helper: NamesHelper;
+  readonly startWorker: StartWorker;
+  readonly log: Log;
+  /** The worker died: names don't answer any more, and queries go where they would without pmz. */
+  readonly failed: () => void;
+  /** Where the nameservers are configured; /etc/resolv.conf without it. */
+  readonly resolvConf?: string;
+}
 
 /**
  * The user's DNS: the names worker, its stand-ins in the helper's hands, and the nameservers of resolv.conf, followed.
@@ -14,32 +30,32 @@ import type { HelperClient } from "./helper_client.ts";
  */
 export class Names implements AsyncDisposable {
   readonly #worker: Disposable & { channel: Channel<NoCalls, NamesCalls> };
-  readonly #helper: HelperClient;
+  readonly #helper: NamesHelper;
   readonly #log: Log;
   readonly #ending = new AbortController();
   #following: Promise<void> = Promise.resolve();
 
-  private constructor(startWorker: StartWorker, helper: HelperClient, log: Log) {
-    this.#worker = openWorker<NoCalls, NamesCalls>(
-      startWorker,
-      "names",
-      {},
-      (error) => log("names", { error }),
-    );
+  private constructor({ helper, startWorker, log, failed }: NamesParts) {
+    this.#worker = openWorker<NoCalls, NamesCalls>(startWorker, "names", {}, (error) => {
+      log("names don't answer any more", { error });
+      failed();
+    });
     this.#helper = helper;
     this.#log = log;
   }
 
   /** Opens the stand-ins; settles when the user's queries go to them. */
-  static async start(startWorker: StartWorker, helper: HelperClient, log: Log): Promise<Names> {
-    const names = new Names(startWorker, helper, log);
+  static async start(parts: NamesParts): Promise<Names> {
+    const names = new Names(parts);
+    const { signal } = names.#ending;
+    const confs = watchResolvConf({ signal, ...(parts.resolvConf && { path: parts.resolvConf }) });
     try {
-      const confs = watchResolvConf({ signal: names.#ending.signal });
       const first = await confs.next();
       if (!first.done) await names.#use(first.value);
       names.#following = names.#follow(confs);
       return names;
     } catch (error) {
+      await confs.return(undefined);
       await names[Symbol.asyncDispose]();
       throw error;
     }
@@ -83,8 +99,11 @@ export class Names implements AsyncDisposable {
       open.standIns.flatMap(({ udpFd, tcpFd }) => [udpFd, tcpFd]),
     );
     if (beat === undefined) return;
-    await channel.call("beat", beat);
-    closeDescriptor(beat);
+    try {
+      await channel.call("beat", beat);
+    } finally {
+      closeDescriptor(beat);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
