@@ -22,6 +22,9 @@ const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const MSG_CUT = 0x8 | 0x20; // MSG_CTRUNC | MSG_TRUNC
 const SHUT_RDWR = 2;
+/** An accept that fails is tried again that often, with that pause. */
+const ATTEMPTS = 20;
+const RETRY_MS = 50;
 
 /** A message as it came: JSON, and descriptors that are the receiver's to close. */
 export interface Received {
@@ -165,20 +168,20 @@ export class SeqPacketListener implements Disposable {
     return new SeqPacketListener(fd);
   }
 
-  /** The next peer; undefined when this was closed. */
+  /** The next peer; undefined when this was closed. @throws {SystemCallError} when accept(2) keeps failing. */
   async accept(): Promise<SeqPacket | undefined> {
-    if (this.#closed) return undefined;
-    this.#accepting = true;
-    const fd = await libc.accept4(this.#fd, null, null, SOCK_CLOEXEC);
-    this.#accepting = false;
-    if (this.#closed) {
-      libc.close(this.#fd);
-      if (fd >= 0) libc.close(fd);
-      return undefined;
+    for (let attempt = 0; !this.#closed; attempt++) {
+      this.#accepting = true;
+      const fd = await libc.accept4(this.#fd, null, null, SOCK_CLOEXEC);
+      this.#accepting = false;
+      if (this.#closed) {
+        libc.close(this.#fd);
+        if (fd >= 0) libc.close(fd);
+      } else if (fd >= 0) return new SeqPacket(fd);
+      // errno belongs to the thread that called, which is gone: its reason can't be told, and may pass (EMFILE, EINTR).
+      else if (attempt === ATTEMPTS) throw new SystemCallError("accept4", 0);
+      else await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
-    // errno belongs to the thread that called, which is gone: its reason can't be told.
-    if (fd < 0) throw new SystemCallError("accept4", 0);
-    return new SeqPacket(fd);
   }
 
   close(): void {

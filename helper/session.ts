@@ -13,11 +13,13 @@ import { devicesOfPmz } from "./device.ts";
 import { Guard } from "./guard.ts";
 import type { Laptop } from "./laptop.ts";
 import { type Machine, readMachine } from "./machine.ts";
-import { rangeOf } from "./range.ts";
+import { contains, parseRange, rangeOf } from "./range.ts";
 import { BadRequest, type ParsedRequest, parseRequest } from "./requests.ts";
 
 /** How long what was read of the machine is good for, in milliseconds. */
 const MACHINE_TTL = 1000;
+
+const LINK_LOCAL = ["169.254.0.0/16", "fe80::/10"].flatMap((text) => parseRange(text) ?? []);
 
 /** A request that is understood and not granted. */
 class Refusal extends Error {
@@ -177,6 +179,12 @@ export class Session {
       seen.add(nameserver.text).add(place);
       if (nameserver.family !== standIn.address.family) {
         throw new Refusal("refused", `${place} is of another address family than ${nameserver.text}`);
+      }
+      if (LINK_LOCAL.some((range) => contains(range, nameserver))) {
+        throw new Refusal(
+          "refused",
+          `${nameserver.text} is link-local: which one it is depends on the device`,
+        );
       }
       for (const [j, protocol] of (["udp", "tcp"] as const).entries()) {
         const fd = fds[2 * i + j];

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import type { HelperAnswer } from "../../../wire/helper.ts";
-import { connected, OTHER, USER } from "./connected.ts";
+import { connected, daemonOf, grantFor, greet, OTHER, USER } from "./connected.ts";
 import type { Outcome } from "./person.ts";
-import { whyNot } from "./room.ts";
+import { Room, whyNot } from "./room.ts";
 
 const why = whyNot();
 const ignore = why !== undefined;
 const reason = why === undefined ? "" : ` (skipped: ${why})`;
+const subuids = await Deno.stat("/etc/subuid").then(() => true, () => false);
 const SERVICE = "10.96.0.10";
 const SERVICE6 = "fd00:10::a";
 const POD = "10.244.3.7";
@@ -99,6 +100,24 @@ Deno.test(
         assert.deepEqual([failed, at], ["EINPROGRESS", "connect"], "it goes out, to where nobody answers");
         const refused = await person.do<Outcome>({ kind: "tcp", to: `${SERVICE}:81` });
         assert.equal(refused.failed, "EINPROGRESS");
+      }
+    });
+    await t.step({
+      name: "the user's subordinate uids see it: rootless containers with the host's network",
+      ignore: !subuids,
+      fn: async () => {
+        const contained = await room.person(300_005);
+        assert.match((await contained.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80` })).said ?? "", /took/);
+        assert.equal(
+          (await contained.do<Outcome>({ kind: "tcp", to: `${SERVICE}:81` })).failed,
+          "ECONNREFUSED",
+        );
+      },
+    });
+    await t.step("in another network namespace the user's programs are left alone", async () => {
+      const contained = await room.person(USER, { inContainer: true });
+      for (const to of [`${SERVICE}:80`, `${SERVICE}:81`]) {
+        assert.equal((await contained.do<Outcome>({ kind: "tcp", to })).failed, "ENETUNREACH");
       }
     });
     await t.step("nobody else may take the user's pmz address", async () => {
@@ -199,4 +218,47 @@ Deno.test({ name: `what the laptop uses itself is never captured${reason}`, igno
   for (const { address, why } of refused) {
     assert.match(why, add.find(([one]) => one === address)?.[1] ?? /nothing/);
   }
+});
+
+Deno.test({ name: `a machine without IPv6 captures IPv4${reason}`, ignore }, async () => {
+  await using room = await Room.open();
+  await room.says("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6");
+  await room.says("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6");
+  const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+  assert.equal((await helper.line()).ready, true);
+  const daemon = await daemonOf(room, USER);
+  await greet(daemon);
+  await daemon.do({ do: "listen", family: 4 });
+  assert.deepEqual(await daemon.do({ do: "ask", request: { ask: "capture", add: services } }), {
+    ok: true,
+    refused: [{ address: SERVICE6, why: "this machine has no IPv6" }],
+  });
+  const user = await room.person(USER);
+  assert.match((await user.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80` })).said ?? "", /took/);
+});
+
+Deno.test({ name: `20,000 addresses are captured in seconds, and go at once${reason}`, ignore }, async () => {
+  await using laptop = await connected();
+  const { room, daemon } = laptop;
+  await daemon.do({ do: "listen", family: 4 });
+  const started = performance.now();
+  for (let batch = 0; batch < 40; batch++) {
+    const add = Array.from({ length: 500 }, (_, i) => {
+      const n = 500 * batch + i;
+      return { address: `10.${100 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`, ports: services[0]?.ports };
+    });
+    assert.deepEqual(await daemon.do({ do: "ask", request: { ask: "capture", add } }), {
+      ok: true,
+      refused: [],
+    });
+  }
+  const took = performance.now() - started;
+  assert.ok(took < 10_000, `${took} ms`);
+  const user = await room.person(USER);
+  assert.match((await user.do<Outcome>({ kind: "tcp", to: "10.100.78.31:80" })).said ?? "", /took/);
+  const gone = performance.now();
+  await daemon.kill("SIGKILL");
+  await laptop.helper.ended;
+  assert.ok(performance.now() - gone < 1_500, `${performance.now() - gone} ms`);
+  assert.doesNotMatch(await room.says("ip", "route", "show", "table", "all"), /pmz/);
 });

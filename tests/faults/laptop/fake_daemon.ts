@@ -1,4 +1,5 @@
 // The unprivileged end of the helper, driven line by line: what a daemon asks, and what a hostile one would.
+import dgram from "node:dgram";
 import { adoptListener } from "../../../ffi/adopt.ts";
 import { Beat } from "../../../ffi/mmap.ts";
 import { SeqPacket } from "../../../ffi/seqpacket.ts";
@@ -94,20 +95,20 @@ async function nameservers(addresses: readonly string[]): Promise<unknown> {
   return { answer, standIns: open.map(({ standIn }) => standIn) };
 }
 
-/** Asks a nameserver as the daemon itself. */
+/** Asks a nameserver as the daemon itself; "nothing" when no answer comes. */
 async function forward(server: string): Promise<string> {
   const [hostname = "", port] = server.split(":");
-  const udp = Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 });
-  const timer = setTimeout(() => udp.close(), 1000);
+  const udp = dgram.createSocket("udp4");
+  const answer = Promise.withResolvers<string>();
+  udp.on("message", (message) => answer.resolve(message.toString()));
+  udp.on("error", (error) => answer.reject(error));
+  const timer = setTimeout(() => answer.resolve("nothing"), 1000);
   try {
-    await udp.send(new TextEncoder().encode("own"), { transport: "udp", hostname, port: Number(port) });
-    const [bytes] = await udp.receive();
-    return new TextDecoder().decode(bytes);
+    udp.send("own", Number(port), hostname);
+    return await answer.promise;
   } finally {
     clearTimeout(timer);
-    try {
-      udp.close();
-    } catch { /* timed out */ }
+    udp.close();
   }
 }
 

@@ -199,6 +199,34 @@ Deno.test(
   },
 );
 
+Deno.test({ name: `who waits to bind a dead daemon's stand-in gets no query${reason}`, ignore }, async () => {
+  await using room = await Room.open();
+  const user = await room.person(USER);
+  const other = await room.person(OTHER);
+  for (let round = 0; round < 8; round++) {
+    const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+    await helper.line();
+    const daemon = await daemonOf(room, USER);
+    await greet(daemon);
+    const { standIns } = await daemon.do<{ standIns: string[] }>({
+      do: "names",
+      nameservers: ["10.50.0.53"],
+    });
+    const squatting = other.do<{ bound: boolean; heard: number }>({
+      kind: "squat",
+      to: standIns[0],
+      ms: 800,
+    });
+    const asking = user.do<{ sent: number }>({ kind: "flood", to: "10.50.0.53:53", ms: 600 });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    Deno.kill(daemon.pid, "SIGKILL");
+    const { sent } = await asking;
+    assert.ok(sent > 100, `${sent} queries`);
+    assert.deepEqual(await squatting, { bound: true, heard: 0 });
+    await helper.ended;
+  }
+});
+
 /** What a process has open, counted by kind. */
 async function descriptorsOf(pid: number): Promise<number> {
   let count = 0;

@@ -123,5 +123,6 @@ Deno.test(
     });
     assert.equal(answer.ok, false);
     assert.match(answer.error, /connect to 198\.18\.255\.254:1 first/);
+    assert.equal(await laptop.daemon.do<unknown>({ do: "forward", server: `${LAN}:53` }), "nothing");
   },
 );

@@ -22,6 +22,7 @@ const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
 const SO_BINDTODEVICE = 25;
+const DONTWAIT = 0x40;
 
 /** What a person wants of the network. */
 export interface Attempt {
@@ -115,4 +116,39 @@ function formatted({ address, port }: ReturnType<typeof localEndpoint>): string 
   return formatEndpoint(address.text, port);
 }
 
-if (import.meta.main) await serveCommands((command) => attempt(command as unknown as Attempt));
+/** Asks again and again, and wants no answer. */
+function flood({ to, ms }: { to: string; ms: number }): { sent: number } {
+  let sent = 0;
+  const target = name(to);
+  const fd = must("socket", libc.socket(AF_INET, SOCK_DGRAM, 0));
+  for (const until = performance.now() + ms; performance.now() < until;) {
+    if (sendto(fd, new Uint8Array(4), 4n, DONTWAIT, target, target.length) > 0) sent++;
+  }
+  libc.close(fd);
+  return { sent };
+}
+
+/** Tries to bind an address until it's free, then counts what comes. */
+function squat({ to, ms }: { to: string; ms: number }): { bound: boolean; heard: number } {
+  const fd = must("socket", libc.socket(AF_INET, SOCK_DGRAM, 0));
+  const place = name(to);
+  let bound = false;
+  let heard = 0;
+  for (const until = performance.now() + ms; performance.now() < until;) {
+    bound ||= libc.bind(fd, place, place.length) === 0;
+    if (bound && libc.recv(fd, new Uint8Array(64), 64n, DONTWAIT) > 0) heard++;
+  }
+  libc.close(fd);
+  return { bound, heard };
+}
+
+if (import.meta.main) {
+  await serveCommands((command) => {
+    const { kind } = command;
+    if (kind === "flood" || kind === "squat") {
+      const given = { to: String(command.to), ms: Number(command.ms) };
+      return kind === "flood" ? flood(given) : squat(given);
+    }
+    return attempt(command as unknown as Attempt);
+  });
+}

@@ -46,6 +46,8 @@ export class Room implements AsyncDisposable {
       "mkdir -m 1777 /run/deno",
       `printf 'nameserver 10.50.0.53\\nnameserver 127.0.0.53\\n' >/run/resolv.conf`,
       "mount --bind /run/resolv.conf /etc/resolv.conf",
+      "printf '20001:300000:65536\\n' >/run/subuid",
+      "[ ! -e /etc/subuid ] || mount --bind /run/subuid /etc/subuid",
       "ip link set lo up",
       "ip link add eth0 type veth peer name cable", // nobody is at its other end
       "ip link set cable addrgenmode none up",
@@ -70,8 +72,13 @@ export class Room implements AsyncDisposable {
 
   /** A process of the room's, as that user. */
   start(uid: number, script: string, ...args: string[]): Program {
+    return this.#start([], uid, script, ...args);
+  }
+
+  #start(wrapper: readonly string[], uid: number, script: string, ...args: string[]): Program {
     const program = new Program([
       ...this.#enter(),
+      ...wrapper,
       ...(uid === 0 ? [] : ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"]),
       "env",
       ...(uid === 0 ? [] : [`DENO_DIR=/run/deno/${uid}`]), // others can't read root's
@@ -87,9 +94,9 @@ export class Room implements AsyncDisposable {
     return program;
   }
 
-  /** A person: connects and asks as that user. */
-  async person(uid: number): Promise<Program> {
-    const person = this.start(uid, "person.ts");
+  /** A person: connects and asks as that user; in a network namespace of its own, as in a container, where wanted. */
+  async person(uid: number, { inContainer } = { inContainer: false }): Promise<Program> {
+    const person = this.#start(inContainer ? ["unshare", "--net"] : [], uid, "person.ts");
     await person.line();
     return person;
   }
