@@ -105,6 +105,27 @@ for (const { path, text } of pages) {
   });
 }
 
+Deno.test("the rooms import each other as docs/architecture.md says, and no other way", async () => {
+  const rows = section("docs/architecture.md", "Rooms").split("\n").map((row) => row.split("|"))
+    .filter((cells) => cells.length === 5);
+  const rooms = new Map(rows.flatMap(([, room = "", , imports = ""]) => {
+    const [name] = inline(room);
+    return name === undefined ? [] : [[name, new Set(inline(imports))] as const];
+  }));
+  for (const [room, allowed] of rooms) {
+    if (["bpf/", "build/", "tests/"].includes(room)) continue;
+    const found = new Set<string>();
+    for await (const text of textsIn(new URL(room, root))) {
+      for (
+        const [, other = ""] of text.matchAll(/^\s*(?:import|export)?[^"'\n]*from "(?:\.\.\/)+([a-z]+\/)/gm)
+      ) {
+        if (rooms.has(other) && other !== room) found.add(other);
+      }
+    }
+    assert.deepEqual([...found].sort(), [...allowed].sort(), `${room} imports otherwise`);
+  }
+});
+
 Deno.test("every constant in docs/architecture.md has the value that the code has", () => {
   const rows = section("docs/architecture.md", "Limits").split("\n").filter((line) => line.startsWith("| "));
   const stated = rows.flatMap((row) => {
@@ -155,8 +176,8 @@ async function* sourceTexts(): AsyncGenerator<string> {
 
 async function* textsIn(folder: URL): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (isDirectory) yield* textsIn(new URL(`${name}/`, folder));
-    else if (name.endsWith(".ts") && !name.endsWith("_test.ts")) {
+    if (isDirectory && name !== "testing") yield* textsIn(new URL(`${name}/`, folder));
+    else if (name.endsWith(".ts") && !/(_test|testing\w*)\.ts$/.test(name)) {
       yield await Deno.readTextFile(new URL(name, folder));
     }
   }
