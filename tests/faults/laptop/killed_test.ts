@@ -120,7 +120,7 @@ Deno.test(
     assert.match(await room.says("ip", "rule"), /uidrange 20001-20001/, "an empty rule stays");
     const second = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
     assert.equal((await second.line()).ready, true);
-    assert.equal((await room.says("ip", "rule")).match(/uidrange/g)?.length, 1);
+    assert.equal((await room.says("ip", "rule")).match(/uidrange 20001-20001/g)?.length, 1);
     await second.kill("SIGTERM");
     await restored(room, before, 1_000);
   },
