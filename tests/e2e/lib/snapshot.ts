@@ -2,6 +2,8 @@
 const passing = [
   /^files: .* \/(home\/\w+\/\.kube\/cache|home\/\w+\/\.cache\/pmz|run\/sudo)(\/| |$)/, // caches; sudo's memory of a password
   /^files: .* \/tmp\/(v8-|deno-)/,
+  // pmz's own: log, lock, custom domains, and the socket's name, which the next daemon takes over
+  /^files: .* (\/home\/\w+\/\.local(\/state(\/pmz(\/.*)?)?)?|\/run\/pmz(\/\d+(\/(lock|helper\.log))?)?)$/,
 ];
 
 /** What a laptop's network, processes and files were at one time, as lines under headings. */
