@@ -16,9 +16,10 @@ const base = new URL("./", import.meta.url);
 
 /** What starts this program again: the single file, or Deno with the sources. */
 function self(): string[] {
+  if (Deno.build.standalone) return [Deno.execPath()];
+  // The launcher's word (build/launcher/): it takes away what was there of that name.
   const packed = Deno.env.get("PMZ_SELF");
   if (packed) return [packed];
-  if (Deno.build.standalone) return [Deno.execPath()];
   return [Deno.execPath(), "run", "--quiet", "--allow-all", Deno.mainModule];
 }
 

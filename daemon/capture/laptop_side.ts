@@ -1,3 +1,4 @@
+import { SystemCallError } from "../../ffi/libc.ts";
 import { closeDescriptor, tcpListener } from "../../ffi/socket.ts";
 import { type CapturedPorts, helperSocket } from "../../wire/helper.ts";
 import type { DataCalls, MainCalls } from "../data/protocol.ts";
@@ -20,6 +21,7 @@ export class LaptopSide implements AsyncDisposable {
   readonly #helper: HelperClient;
   readonly #data: Channel<MainCalls, DataCalls>;
   readonly #capture: Capture;
+  readonly #families = new Set<4 | 6>();
   #names: Names | undefined;
   #disposed: Promise<void> | undefined;
 
@@ -37,13 +39,12 @@ export class LaptopSide implements AsyncDisposable {
     const helper = await HelperClient.connect(helperSocket(Deno.uid() ?? -1));
     const side = new LaptopSide(helper, data);
     try {
-      const listener = tcpListener({ address: "127.0.0.1", backlog: 4096 });
-      await helper.listeners(4, [listener]).catch((error) => {
-        closeDescriptor(listener);
-        throw error;
+      await side.#listen(4, "127.0.0.1");
+      // A machine without IPv6 has no ::1, and nobody there dials such addresses.
+      await side.#listen(6, "::1").catch((error) => {
+        if (!(error instanceof SystemCallError)) throw error;
       });
-      await data.call("listen", [listener]);
-      introduce(helper.facts.address);
+      await introduce(helper.facts.address);
     } catch (error) {
       await side[Symbol.asyncDispose]();
       throw error;
@@ -52,6 +53,17 @@ export class LaptopSide implements AsyncDisposable {
       if (!side.#disposed) lost();
     });
     return side;
+  }
+
+  /** Makes a listener, hands it to the helper, and accepts on it. @throws {SystemCallError} where there is no such family. */
+  async #listen(family: 4 | 6, address: string): Promise<void> {
+    const listener = tcpListener({ address, backlog: 4096 });
+    await this.#helper.listeners(family, [listener]).catch((error) => {
+      closeDescriptor(listener);
+      throw error;
+    });
+    await this.#data.call("listen", [listener]);
+    this.#families.add(family);
   }
 
   get address(): string {
@@ -78,8 +90,10 @@ export class LaptopSide implements AsyncDisposable {
     this.#names ??= await Names.start({ helper: this.#helper, startWorker, log, failed });
   }
 
+  /** Captures a cluster's addresses, of the families that are listened for. */
   capture(cluster: string, addresses: ReadonlyMap<string, CapturedPorts>): Promise<void> {
-    return this.#capture.update(cluster, addresses);
+    const answered = [...addresses].filter(([address]) => this.#families.has(address.includes(":") ? 6 : 4));
+    return this.#capture.update(cluster, new Map(answered));
   }
 
   async setZone(zone: ZoneData): Promise<void> {
@@ -121,8 +135,8 @@ export class LaptopSide implements AsyncDisposable {
 
 /**
  * Lets the names program know this process, whose own queries must pass: by a connect to port 1 of the pmz address,
- * which the program forbids after having taken note (bpf/names.bpf.c).
+ * which the program forbids after having taken note (bpf/laptop.h).
  */
-function introduce(address: string): void {
-  Deno.connect({ hostname: address, port: 1 }).then((conn) => conn.close(), () => {});
+async function introduce(address: string): Promise<void> {
+  await Deno.connect({ hostname: address, port: 1 }).then((conn) => conn.close(), () => {});
 }
