@@ -8,10 +8,11 @@ import { logged } from "./discovery.ts";
 /** The pods of one kind of agent, followed: which of them can be dialled now. */
 export class AgentPods implements AsyncDisposable {
   readonly #watched: Watched<Pod>;
-  readonly #namespace: string;
+  readonly #controller: string | undefined;
 
-  constructor(api: Api, of: { namespace: string; selector: string; log: Log }) {
-    this.#namespace = of.namespace;
+  /** @param of.controller kind of what must have made the pods: labels anybody may give who makes pods there. */
+  constructor(api: Api, of: { namespace: string; selector: string; controller?: string; log: Log }) {
+    this.#controller = of.controller;
     this.#watched = watch(api, resources.pods, {
       namespace: of.namespace,
       labelSelector: of.selector,
@@ -28,7 +29,9 @@ export class AgentPods implements AsyncDisposable {
   /** Those that are ready and stay, the longest known first. */
   usable(): Pod[] {
     return [...this.#watched.items.values()].filter((pod) =>
-      pod.ready && pod.deletionTimestamp === undefined
+      pod.ready && pod.deletionTimestamp === undefined &&
+      (this.#controller === undefined ||
+        pod.owners.some(({ controller, kind }) => controller && kind === this.#controller))
     );
   }
 
@@ -53,10 +56,6 @@ export class AgentPods implements AsyncDisposable {
     signal.addEventListener("abort", stop, { once: true });
     await promise;
     signal.removeEventListener("abort", stop);
-  }
-
-  get namespace(): string {
-    return this.#namespace;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -106,7 +106,12 @@ export class ClusterConnection implements AsyncDisposable {
 
   /** The node agents' pods, followed from the first call on. */
   nodeAgents(): AgentPods {
-    const of = { namespace: NODE_NAMESPACE, selector: selectors.node, log: this.#log };
+    const of = {
+      namespace: NODE_NAMESPACE,
+      selector: selectors.node,
+      controller: "DaemonSet",
+      log: this.#log,
+    };
     return this.#nodes ??= this.#parts.use(new AgentPods(this.api, of));
   }
 

@@ -2,6 +2,7 @@ import type { Api } from "../../kube/api.ts";
 import { ApiError } from "../../kube/api_error.ts";
 import { parseEndpointSlice, parsePod, parseService } from "../../kube/objects.ts";
 import { type Resource, resources } from "../../kube/resources.ts";
+import { follow } from "../../kube/signals.ts";
 import { watch, type Watched } from "../../kube/watch.ts";
 import type { Log } from "../log.ts";
 import type { Topology } from "./topology.ts";
@@ -16,6 +17,7 @@ const SETTLE_MS = 30;
 export class Discovery implements AsyncDisposable {
   readonly #watches: Watched<unknown>[] = [];
   readonly #changed: () => void;
+  readonly #ending = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #topology: Topology | undefined;
   /** What may not be seen, in words. */
@@ -27,10 +29,18 @@ export class Discovery implements AsyncDisposable {
 
   /**
    * Lists everything once, and follows it from then on: `changed` is called soon after a change.
-   * @throws {ApiError} when not even the Services of the own namespace may be listed.
+   * @param signal ends the start: a server that doesn't answer is waited for
+   * @throws {ApiError} when not even the Services of the own namespace may be listed. @throws the signal's reason
    */
-  static async start(api: Api, namespace: string, log: Log, changed: () => void): Promise<Discovery> {
+  static async start(
+    api: Api,
+    namespace: string,
+    log: Log,
+    changed: () => void,
+    signal?: AbortSignal,
+  ): Promise<Discovery> {
     const discovery = new Discovery(changed);
+    using _starting = follow(signal, discovery.#ending);
     try {
       const [services, slices, pods] = await Promise.all([
         discovery.#see(api, resources.services, namespace, parseService, log),
@@ -69,11 +79,12 @@ export class Discovery implements AsyncDisposable {
     parse: (raw: unknown) => T,
     log: Log,
   ): Promise<Watched<T>> {
+    const options = { parse, log: logged(log), signal: this.#ending.signal };
     try {
-      return await this.#watch(watch(api, resource, { parse, log: logged(log) }));
+      return await this.#watch(watch(api, resource, options));
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 403)) throw error;
-      const seen = await this.#watch(watch(api, resource, { namespace: own, parse, log: logged(log) }));
+      const seen = await this.#watch(watch(api, resource, { ...options, namespace: own }));
       this.limits.push(`only ${resource.plural} of the namespace ${own} may be listed`);
       return seen;
     }
@@ -100,6 +111,7 @@ export class Discovery implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#timer);
+    this.#ending.abort(new Error("the cluster is disconnected"));
     await Promise.all(this.#watches.map((watched) => watched[Symbol.asyncDispose]()));
   }
 }
