@@ -1,0 +1,67 @@
+import type { Pmz } from "./pmz.ts";
+
+const program = await Deno.readTextFile(new URL("./dial.py", import.meta.url));
+
+/** Where to connect to, and by which way. */
+export interface DialOptions {
+  host: string;
+  port: number;
+  /** "http://127.0.0.1:1080" or "socks5h://127.0.0.1:1080"; none otherwise. */
+  through?: string;
+  /** Whether the address is dialled as an IPv4-mapped IPv6 one, as Java and .NET do. */
+  mapped?: boolean;
+}
+
+/** How many connections that were open at once had an answer, and how often the server's first line was which. */
+export interface Many {
+  readonly answered: number;
+  readonly firsts: Readonly<Record<string, number>>;
+  readonly failed: readonly string[];
+  readonly ms: number;
+}
+
+/** Opens connections to an echo server's TCP port, all at once: each hears its first line, and its own line again. */
+export function dialMany(person: Pmz, to: DialOptions, count: number): Promise<Many> {
+  return dial<Many>(person, { what: "many", count }, to);
+}
+
+/** What came back of random bytes. */
+export interface Bulk {
+  readonly first: string;
+  readonly bytes: number;
+  /** Whether the checksums (SHA-256) of what was sent and what came back are the same. */
+  readonly same: boolean;
+  readonly ms: number;
+}
+
+/** Sends random bytes to an echo server's TCP port, half-closes, and reads all that comes back meanwhile. */
+export function dialBulk(person: Pmz, to: DialOptions, bytes: number): Promise<Bulk> {
+  return dial<Bulk>(person, { what: "bulk", bytes }, to);
+}
+
+/** How one attempt to connect ended. */
+export interface Once {
+  readonly error?: string;
+  /** As Linux counts them: 111 is ECONNREFUSED. */
+  readonly errno?: number | null;
+  /** Address and port of the other side, as the program sees them. */
+  readonly peer?: readonly [string, number];
+  readonly ms: number;
+}
+
+/** Connects and goes away again. */
+export function dialOnce(person: Pmz, to: DialOptions): Promise<Once> {
+  return dial<Once>(person, { what: "once" }, to);
+}
+
+async function dial<Result>(
+  { laptop, person }: Pmz,
+  what: object,
+  { host, port, ...rest }: DialOptions,
+): Promise<Result> {
+  const order = JSON.stringify({ ...what, to: [host, port], ...rest });
+  // What the program prints is its own, above; a test asserts on each field that it uses.
+  return JSON.parse(
+    await laptop.output(person, ["python3", "-c", program, order], { timeout: 60_000 }),
+  ) as Result;
+}
