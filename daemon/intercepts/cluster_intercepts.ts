@@ -1,6 +1,7 @@
 import type { InterceptEntry } from "../../wire/control.ts";
 import type { Challenge, Proof } from "../../wire/key_proof.ts";
 import type { Hello } from "../../wire/hello.ts";
+import { unlessAborted } from "../../kube/signals.ts";
 import { RELEASE } from "../../wire/version.ts";
 import type { ClusterConnection } from "../cluster/connection.ts";
 import type { LocalTarget, NodeAgent, RuleCounts } from "../data/protocol.ts";
@@ -18,19 +19,25 @@ export interface InterceptData {
   readonly agents: readonly NodeAgent[];
 }
 
+/** A cluster, as far as intercepts need it. */
+export type InterceptedCluster = Pick<
+  ClusterConnection,
+  "id" | "api" | "name" | "caHash" | "topology" | "nodeAgents"
+>;
+
 /** Everything that this laptop intercepts in one cluster. */
 export class ClusterIntercepts implements AsyncDisposable {
-  readonly #cluster: ClusterConnection;
+  readonly #cluster: InterceptedCluster;
   readonly #log: Log;
   readonly #tell: (data: InterceptData) => void;
   readonly #namespaces = new Map<string, Promise<NamespaceIntercepts>>();
   readonly #open = new Set<NamespaceIntercepts>();
   readonly #waiting = new Set<() => void>();
-  #person: Promise<Person> | undefined;
+  #person: Person | undefined;
   #watchingAgents: Disposable | undefined;
   #told = "";
 
-  constructor(cluster: ClusterConnection, log: Log, tell: (data: InterceptData) => void) {
+  constructor(cluster: InterceptedCluster, log: Log, tell: (data: InterceptData) => void) {
     this.#cluster = cluster;
     this.#log = log;
     this.#tell = tell;
@@ -41,11 +48,17 @@ export class ClusterIntercepts implements AsyncDisposable {
   }
 
   /** Takes a Service's port over, or changes where it goes. In force only when `entry` says so. */
-  async add(target: InterceptTarget, local: Wanted["local"]): Promise<Wanted> {
+  async add(target: InterceptTarget, local: Wanted["local"], signal?: AbortSignal): Promise<Wanted> {
     const agents = this.#cluster.nodeAgents();
-    await agents.ready;
+    await (signal ? unlessAborted(agents.ready, signal) : agents.ready);
     this.#watchingAgents ??= agents.onChange(() => this.changed());
-    return await (await this.#namespace(target.service.namespace)).add(target, local);
+    const name = target.service.namespace;
+    const namespace = await this.#namespace(name, signal);
+    try {
+      return await namespace.add(target, local, signal);
+    } finally {
+      await this.#endIfEmpty(name, namespace);
+    }
   }
 
   /** Gives a Service's port back to its pods; the session too, when it was the last of its namespace. */
@@ -53,26 +66,32 @@ export class ClusterIntercepts implements AsyncDisposable {
     const name = wanted.rule.namespace;
     const namespace = await this.#namespaces.get(name);
     if (!namespace) return;
-    await namespace.remove(wanted);
+    try {
+      await namespace.remove(wanted);
+    } finally {
+      await this.#endIfEmpty(name, namespace);
+    }
+  }
+
+  async #endIfEmpty(name: string, namespace: NamespaceIntercepts): Promise<void> {
     if (namespace.wanted.size > 0) return;
     this.#namespaces.delete(name);
     this.#open.delete(namespace);
-    await namespace[Symbol.asyncDispose]();
+    await namespace.end();
     this.changed();
   }
 
-  #namespace(name: string): Promise<NamespaceIntercepts> {
+  #namespace(name: string, signal?: AbortSignal): Promise<NamespaceIntercepts> {
     const there = this.#namespaces.get(name);
     if (there) return there;
     const opening = (async () => {
-      this.#person ??= person(this.#cluster.api, this.#cluster.name.user);
-      const opened = await NamespaceIntercepts.open(
-        this.#cluster.api,
-        name,
-        await this.#person,
-        this.#log,
-        () => this.changed(),
-      );
+      const opened = await NamespaceIntercepts.open({
+        api: this.#cluster.api,
+        namespace: name,
+        person: this.#person ??= await person(this.#cluster.api, this.#cluster.name.user),
+        log: this.#log,
+        changed: () => this.changed(),
+      }, signal);
       this.#open.add(opened);
       return opened;
     })();
@@ -175,17 +194,24 @@ export class ClusterIntercepts implements AsyncDisposable {
       pods: { ready, all: Math.max(pods.length, podsOf(topology, target.service).length) },
       connections: { open: counted?.open ?? 0, total: counted?.total ?? 0 },
       alsoTaken: alsoTaken(topology, target),
-      problems: pods.filter((pod) => pod.state !== "ready").map((pod) =>
-        `${pod.pod}: ${pod.reason ?? pod.state}`
-      ),
+      problems: [
+        ...(wanted.problem === undefined ? [] : [wanted.problem]),
+        ...pods.filter((pod) => pod.state !== "ready").map((pod) => `${pod.pod}: ${pod.reason ?? pod.state}`),
+      ],
     };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Gives everything back; what is left in the cluster, in words. */
+  async end(): Promise<string[]> {
     this.#watchingAgents?.[Symbol.dispose]();
+    await Promise.allSettled(this.#namespaces.values()); // one that is being opened has to be ended too
     const open = [...this.#open];
     this.#open.clear();
     this.#namespaces.clear();
-    await Promise.allSettled(open.map((namespace) => namespace[Symbol.asyncDispose]()));
+    return (await Promise.all(open.map((namespace) => namespace.end()))).flat();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
   }
 }

@@ -1,10 +1,12 @@
 import type { Api } from "../../kube/api.ts";
+import { backoff, sleep } from "../../kube/backoff.ts";
+import { unlessAborted } from "../../kube/signals.ts";
 import { watch, type Watched } from "../../kube/watch.ts";
 import { type InterceptRule, parseRule } from "../../wire/intercept.ts";
 import { logged } from "../cluster/discovery.ts";
 import type { Log } from "../log.ts";
 import { createRule, deleteRule, ruleResource } from "./rules.ts";
-import { type Person, Session } from "./session.ts";
+import { type Person, Session, type SessionTimes } from "./session.ts";
 import type { InterceptTarget } from "./target.ts";
 
 /** An intercept that this laptop wants to have. */
@@ -14,6 +16,22 @@ export interface Wanted {
   readonly since: string;
   /** The rule that stands for it in the cluster; another one after its session was lost. */
   rule: InterceptRule;
+  /** Why there's no rule of the present session: somebody else took the port meanwhile, say. */
+  problem?: string;
+}
+
+/** A session, or a rule of it, that can't be had is tried again. */
+const RETRY = { firstMs: 500, maxMs: 10_000 };
+
+/** What NamespaceIntercepts leans on. */
+export interface NamespaceParts {
+  readonly api: Api;
+  readonly namespace: string;
+  readonly person: Person;
+  readonly log: Log;
+  /** Called when rules, their statuses or the session have changed. */
+  readonly changed: () => void;
+  readonly times?: Partial<SessionTimes>;
 }
 
 /** Key of an intercept within its namespace. */
@@ -28,40 +46,34 @@ export class NamespaceIntercepts implements AsyncDisposable {
   readonly #person: Person;
   readonly #log: Log;
   readonly #changed: () => void;
+  readonly #times: Partial<SessionTimes>;
   readonly #wanted = new Map<string, Wanted>();
   readonly #statuses: Watched<InterceptRule>;
+  readonly #ending = new AbortController();
+  readonly #keeping: Promise<void>;
   #session: Session;
-  #ending = false;
 
-  private constructor(api: Api, person: Person, session: Session, log: Log, changed: () => void) {
-    this.#api = api;
-    this.#person = person;
+  private constructor(parts: NamespaceParts, session: Session) {
+    this.#api = parts.api;
+    this.#person = parts.person;
     this.#session = session;
-    this.#log = log;
-    this.#changed = changed;
-    this.#statuses = watch(api, ruleResource, {
-      namespace: session.object.namespace,
+    this.#log = parts.log;
+    this.#changed = parts.changed;
+    this.#times = parts.times ?? {};
+    this.#statuses = watch(parts.api, ruleResource, {
+      namespace: parts.namespace,
       parse: parseRule,
-      log: logged(log),
+      log: logged(parts.log),
     });
-    this.#statuses.onChange(changed);
-    void this.#keepSession();
+    this.#statuses.onChange(parts.changed);
+    this.#keeping = this.#keepSession();
   }
 
-  static async open(
-    api: Api,
-    namespace: string,
-    person: Person,
-    log: Log,
-    changed: () => void,
-  ): Promise<NamespaceIntercepts> {
-    return new NamespaceIntercepts(
-      api,
-      person,
-      await Session.open(api, namespace, person, log),
-      log,
-      changed,
-    );
+  /** @throws as Session.open */
+  static async open(parts: NamespaceParts, signal?: AbortSignal): Promise<NamespaceIntercepts> {
+    const { api, namespace, person, log, times = {} } = parts;
+    const options = { times, ...(signal && { signal }) };
+    return new NamespaceIntercepts(parts, await Session.open(api, namespace, person, log, options));
   }
 
   get session(): Session {
@@ -74,13 +86,15 @@ export class NamespaceIntercepts implements AsyncDisposable {
 
   /** The rule as the node agents have last spoken of it. */
   seen(wanted: Wanted): InterceptRule {
-    const seen = this.#statuses.items.get(`${wanted.rule.namespace}/${wanted.rule.name}`);
-    return seen?.uid === wanted.rule.uid ? seen : wanted.rule;
+    const { rule } = wanted;
+    const seen = this.#statuses.items.get(`${rule.namespace}/${rule.name}`);
+    if (seen?.uid === rule.uid && this.#isCurrent(wanted)) return seen;
+    return { ...rule, status: { pods: [] } };
   }
 
   /** Adds an intercept, or changes where it goes on the laptop. @throws as createRule. */
-  async add(target: InterceptTarget, local: Wanted["local"]): Promise<Wanted> {
-    const rule = await createRule(this.#api, this.#session, target);
+  async add(target: InterceptTarget, local: Wanted["local"], signal?: AbortSignal): Promise<Wanted> {
+    const rule = await createRule(this.#api, this.#session, target, signal ? { signal } : {});
     const since = this.#wanted.get(keyOf(target))?.since ?? new Date().toISOString();
     const wanted = { target, local, since, rule };
     this.#wanted.set(keyOf(target), wanted);
@@ -88,38 +102,80 @@ export class NamespaceIntercepts implements AsyncDisposable {
     return wanted;
   }
 
+  /** Gives a port back: at once on this side, and then in the cluster. @throws {ApiError} */
   async remove(wanted: Wanted): Promise<void> {
     this.#wanted.delete(keyOf(wanted.target));
     this.#changed();
     await deleteRule(this.#api, wanted.rule);
   }
 
+  #isCurrent({ rule }: Wanted): boolean {
+    return rule.session.uid === this.#session.object.uid;
+  }
+
+  /** Waits for the session to be lost, and takes everything up again, for as long as it takes. */
   async #keepSession(): Promise<void> {
-    for (;;) {
-      await this.#session.lost;
-      if (this.#ending) return;
-      this.#log("the session is gone; it's opened anew", { service: this.#session.object.namespace });
-      try {
-        this.#session = await Session.open(
-          this.#api,
-          this.#session.object.namespace,
-          this.#person,
-          this.#log,
-        );
-        for (const wanted of this.#wanted.values()) {
-          wanted.rule = await createRule(this.#api, this.#session, wanted.target);
-        }
-      } catch (error) {
-        this.#log("intercepts can't be taken up again", { error });
+    const { signal } = this.#ending;
+    for (let failures = 0; !signal.aborted;) {
+      if (failures === 0) {
+        await unlessAborted(this.#session.lost, signal).catch(() => {});
+        if (signal.aborted) return;
+        this.#log("the session is gone; it's opened anew", { service: this.#session.object.namespace });
       }
-      this.#changed();
+      try {
+        await this.#takeUp(signal);
+        failures = 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (failures === 0) this.#log("intercepts can't be taken up again yet", { error });
+        this.#changed();
+        await sleep(backoff(RETRY, failures++), signal);
+      }
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#ending = true;
-    this.#wanted.clear();
-    await this.#session[Symbol.asyncDispose]();
-    await this.#statuses[Symbol.asyncDispose]();
+  /** @throws when there's no session, or a rule is missing. */
+  async #takeUp(signal: AbortSignal): Promise<void> {
+    if (await isSettled(this.#session.lost)) {
+      const { namespace } = this.#session.object;
+      const options = { signal, times: this.#times };
+      this.#session = await Session.open(this.#api, namespace, this.#person, this.#log, options);
+    }
+    let missing: unknown;
+    for (const wanted of this.#wanted.values()) {
+      if (this.#isCurrent(wanted)) continue;
+      try {
+        wanted.rule = await createRule(this.#api, this.#session, wanted.target, { signal });
+        delete wanted.problem;
+        // It was given back meanwhile.
+        if (this.#wanted.get(keyOf(wanted.target)) !== wanted) await deleteRule(this.#api, wanted.rule);
+      } catch (error) {
+        wanted.problem = error instanceof Error ? error.message : String(error);
+        missing = error;
+      }
+    }
+    this.#changed();
+    if (missing !== undefined) throw missing;
   }
+
+  /** Ends it all; what is left in the cluster, in words. */
+  async end(): Promise<string[]> {
+    this.#ending.abort(new Error("the intercepts have ended"));
+    this.#wanted.clear();
+    await this.#keeping;
+    const [gone] = await Promise.all([this.#session.end(), this.#statuses[Symbol.asyncDispose]()]);
+    const { namespace, name, durationSeconds } = this.#session.object;
+    return gone
+      ? []
+      : [`the session ${name} in the namespace ${namespace}: agents end it within ${durationSeconds} s`];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
+}
+
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  const not = {};
+  return await Promise.race([promise, Promise.resolve(not)]) !== not;
 }

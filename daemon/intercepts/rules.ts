@@ -1,4 +1,4 @@
-import type { Api } from "../../kube/api.ts";
+import type { Api, Call } from "../../kube/api.ts";
 import { ApiError } from "../../kube/api_error.ts";
 import type { Resource } from "../../kube/resources.ts";
 import {
@@ -28,6 +28,7 @@ export async function createRule(
   api: Api,
   session: Session,
   target: InterceptTarget,
+  call: Call = {},
 ): Promise<InterceptRule> {
   const { namespace, name: sessionName, uid, user } = session.object;
   const service = target.service.name;
@@ -56,15 +57,15 @@ export async function createRule(
   };
   for (let attempt = 1;; attempt++) {
     try {
-      return parseRule(await api.create(ruleResource, body, { namespace }));
+      return parseRule(await api.create(ruleResource, body, { namespace, ...call }));
     } catch (error) {
       if (!ApiError.is(error, "AlreadyExists") || attempt === 3) throw error;
     }
-    const there = await find(api, namespace, name);
+    const there = await find(api, { namespace, name }, call);
     if (!there) continue;
     if (there.session.uid === uid) return there;
     // Of this user's own session on this machine, by its name; that session is gone, and its rule goes.
-    if (there.session.name === sessionName) await deleteRule(api, there);
+    if (there.session.name === sessionName) await deleteRule(api, there, call);
     else throw taken(there);
   }
 }
@@ -73,9 +74,11 @@ export async function createRule(
 export async function deleteRule(
   api: Api,
   rule: Pick<InterceptRule, "namespace" | "name" | "uid">,
+  call: Call = {},
 ): Promise<void> {
   try {
     await api.delete(ruleResource, { namespace: rule.namespace, name: rule.name }, {
+      ...call,
       preconditions: { uid: rule.uid },
     });
   } catch (error) {
@@ -83,9 +86,13 @@ export async function deleteRule(
   }
 }
 
-async function find(api: Api, namespace: string, name: string): Promise<InterceptRule | undefined> {
+async function find(
+  api: Api,
+  of: { namespace: string; name: string },
+  call: Call,
+): Promise<InterceptRule | undefined> {
   try {
-    return parseRule(await api.get(ruleResource, { namespace, name }));
+    return parseRule(await api.get(ruleResource, of, call));
   } catch (error) {
     if (ApiError.is(error, "NotFound")) return undefined;
     throw error;

@@ -1,6 +1,7 @@
 import type { Api } from "../../kube/api.ts";
 import { ApiError } from "../../kube/api_error.ts";
 import { backoff, sleep } from "../../kube/backoff.ts";
+import { TimeLimit } from "../../kube/signals.ts";
 import type { Resource } from "../../kube/resources.ts";
 import { GROUP, type InterceptSession, parseSession, SESSION_PLURAL, VERSION } from "../../wire/intercept.ts";
 import type { Log } from "../log.ts";
@@ -8,8 +9,24 @@ import { SessionKey } from "./session_key.ts";
 
 /** Without a renewal the session is over after this, by the agents' own clocks; in seconds. */
 const DURATION_S = 30;
-/** Three tries fit into a session's life. In milliseconds. */
-const RENEW_EVERY_MS = 9_000;
+
+/** In milliseconds. Three tries fit into a session's life, each with an answer that doesn't come. */
+export interface SessionTimes {
+  readonly renewEveryMs: number;
+  /** Between renewals that fail. */
+  readonly retry: { readonly firstMs: number; readonly maxMs: number };
+  /** A renewal's answer. */
+  readonly renewTimeoutMs: number;
+  /** The answer to the deletion: `down` waits for it, also where the API server can't be reached. */
+  readonly endTimeoutMs: number;
+}
+
+const TIMES: SessionTimes = {
+  renewEveryMs: 6_000,
+  retry: { firstMs: 500, maxMs: 5_000 },
+  renewTimeoutMs: 3_000,
+  endTimeoutMs: 3_000,
+};
 
 export const sessionResource: Resource = {
   group: GROUP,
@@ -34,25 +51,38 @@ export interface Person {
  */
 export class Session implements AsyncDisposable {
   readonly #api: Api;
+  readonly #log: Log;
+  readonly #times: SessionTimes;
   readonly #ending = new AbortController();
   readonly #renewing: Promise<void>;
   readonly #lost = Promise.withResolvers<void>();
+  #ended: Promise<boolean> | undefined;
   readonly key: SessionKey;
   readonly object: InterceptSession;
 
-  private constructor(api: Api, key: SessionKey, object: InterceptSession, log: Log) {
+  private constructor(api: Api, key: SessionKey, object: InterceptSession, log: Log, times: SessionTimes) {
     this.#api = api;
     this.key = key;
     this.object = object;
-    this.#renewing = this.#renew(log);
+    this.#log = log;
+    this.#times = times;
+    this.#renewing = this.#renew();
   }
 
   /**
    * Creates the session. One of the same name is this user's, on this machine, of a daemon that is gone (there's one
    * daemon a user): it's deleted first.
-   * @throws {ApiError}
+   * @throws {ApiError} @throws the signal's reason
    */
-  static async open(api: Api, namespace: string, person: Person, log: Log): Promise<Session> {
+  static async open(
+    api: Api,
+    namespace: string,
+    person: Person,
+    log: Log,
+    options: { signal?: AbortSignal; times?: Partial<SessionTimes> } = {},
+  ): Promise<Session> {
+    const call = options.signal ? { signal: options.signal } : {};
+    const times = { ...TIMES, ...options.times };
     const key = await SessionKey.create();
     const name = `${
       person.user.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 40) || "user"
@@ -69,13 +99,18 @@ export class Session implements AsyncDisposable {
         renewal: crypto.randomUUID(),
       },
     };
-    const create = async () => parseSession(await api.create(sessionResource, body, { namespace }));
+    const create = async () => parseSession(await api.create(sessionResource, body, { namespace, ...call }));
     try {
-      return new Session(api, key, await create(), log);
+      return new Session(api, key, await create(), log, times);
     } catch (error) {
-      if (!ApiError.is(error, "AlreadyExists")) throw error;
-      await remove(api, namespace, name);
-      return new Session(api, key, await create(), log);
+      if (!ApiError.is(error, "AlreadyExists") && !options.signal?.aborted) throw error;
+      // Given up, it may have been created all the same.
+      using limit = new TimeLimit(times.endTimeoutMs);
+      await remove(api, { namespace, name }, { signal: limit.signal }).catch((failure) => {
+        if (!options.signal?.aborted) throw failure;
+      });
+      options.signal?.throwIfAborted();
+      return new Session(api, key, await create(), log, times);
     }
   }
 
@@ -84,39 +119,70 @@ export class Session implements AsyncDisposable {
     return this.#lost.promise;
   }
 
-  async #renew(log: Log): Promise<void> {
+  async #renew(): Promise<void> {
     const signal = this.#ending.signal;
-    const { namespace, name } = this.object;
     let failures = 0;
     while (!signal.aborted) {
-      await sleep(failures ? backoff({ firstMs: 500, maxMs: 5_000 }, failures) : RENEW_EVERY_MS, signal);
+      await sleep(failures ? backoff(this.#times.retry, failures) : this.#times.renewEveryMs, signal);
       if (signal.aborted) return;
       try {
-        await this.#api.patch(sessionResource, { namespace, name }, {
-          spec: { renewal: crypto.randomUUID() },
-        }, { signal });
+        if (!await this.#renewOnce(signal)) return this.#lost.resolve();
         failures = 0;
       } catch (error) {
-        if (ApiError.is(error, "NotFound")) return this.#lost.resolve();
         if (!signal.aborted && failures++ === 0) {
-          log("the session can't be renewed", { service: `${namespace}/${name}`, error });
+          const { namespace, name } = this.object;
+          this.#log("the session can't be renewed", { service: `${namespace}/${name}`, error });
         }
       }
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#ending.signal.aborted) return;
-    this.#ending.abort();
-    await this.#renewing;
+  /** False when the session is gone, or is another one by now. */
+  async #renewOnce(signal: AbortSignal): Promise<boolean> {
     const { namespace, name, uid } = this.object;
-    await remove(this.#api, namespace, name, uid);
+    using limit = new TimeLimit(this.#times.renewTimeoutMs, signal);
+    try {
+      const patch = { spec: { renewal: crypto.randomUUID() } };
+      const { metadata } = await this.#api.patch(sessionResource, { namespace, name }, patch, {
+        signal: limit.signal,
+      });
+      return metadata.uid === uid;
+    } catch (error) {
+      if (ApiError.is(error, "NotFound")) return false;
+      throw error;
+    }
+  }
+
+  /** Ends it: says whether it's gone from the cluster too. If not, the agents delete it when its time is over. */
+  end(): Promise<boolean> {
+    return this.#ended ??= (async () => {
+      this.#ending.abort();
+      await this.#renewing;
+      const { namespace, name, uid } = this.object;
+      using limit = new TimeLimit(this.#times.endTimeoutMs);
+      try {
+        await remove(this.#api, { namespace, name, uid }, { signal: limit.signal });
+        return true;
+      } catch (error) {
+        this.#log("the session can't be deleted", { service: `${namespace}/${name}`, error });
+        return false;
+      }
+    })();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
   }
 }
 
-async function remove(api: Api, namespace: string, name: string, uid?: string): Promise<void> {
+async function remove(
+  api: Api,
+  { namespace, name, uid }: { namespace: string; name: string; uid?: string },
+  call: { signal?: AbortSignal },
+): Promise<void> {
   try {
     await api.delete(sessionResource, { namespace, name }, {
+      ...call,
       ...(uid === undefined ? {} : { preconditions: { uid } }),
       propagationPolicy: "Background",
     });

@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { parseService, type Pod, type Service } from "../../kube/objects.ts";
+import { parsePod } from "../../kube/objects.ts";
+import { until } from "../../kube/testing.ts";
+import type { Challenge } from "../../wire/key_proof.ts";
+import { AgentPods } from "../cluster/agent_pods.ts";
+import { FakeApi, forbidden, uid } from "../cluster/testing.ts";
+import { ClusterIntercepts, type InterceptData } from "./cluster_intercepts.ts";
+import type { InterceptTarget } from "./target.ts";
+
+const local = { host: "127.0.0.1", port: 8081 };
+const hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: "0" } as const;
+
+function service(name: string, namespace = "default"): Service {
+  return parseService({
+    metadata: { namespace, name, uid: uid(`${namespace}/${name}`) },
+    spec: { selector: { app: name }, ports: [{ name: "http", port: 80, targetPort: 8080 }] },
+  });
+}
+
+function pod(name: string, app: string, node: string): Pod {
+  return parsePod({
+    metadata: { namespace: "default", name, uid: uid(name), labels: { app } },
+    spec: { nodeName: node, containers: [] },
+    status: { phase: "Running" },
+  });
+}
+
+const targetOf = (service: Service): InterceptTarget => {
+  const [port] = service.ports;
+  assert.ok(port);
+  return { service, port };
+};
+const echo = targetOf(service("echo"));
+const AGENTS = { a: uid("agent-a"), b: uid("agent-b"), c: uid("agent-c") };
+
+/** Intercepts in a fake cluster with an agent on each of three nodes, and pods of echo on two of them. */
+function intercepting() {
+  const cluster = new FakeApi();
+  const agents = new AgentPods(cluster.api, { namespace: "pmz-node", selector: "x=y", log: () => {} });
+  for (const [node, uid] of Object.entries(AGENTS)) {
+    cluster.put("/api/v1", "pods", {
+      metadata: { name: `agent-${node}`, namespace: "pmz-node", uid },
+      spec: { nodeName: node, containers: [] },
+      status: { phase: "Running", conditions: [{ type: "Ready", status: "True" }] },
+    });
+  }
+  const told: InterceptData[] = [];
+  const pods = new Map([["default/e1", pod("e1", "echo", "a")], ["default/e2", pod("e2", "echo", "b")]]);
+  const topology = { services: new Map([["default/echo", echo.service]]), pods };
+  const intercepts = new ClusterIntercepts(
+    {
+      id: "dev",
+      api: cluster.api,
+      name: { context: "dev", server: cluster.url, namespace: "default", user: "jo" },
+      caHash: "ca".repeat(32),
+      topology,
+      nodeAgents: () => agents,
+    },
+    () => {},
+    (data) => void told.push(data),
+  );
+  return {
+    cluster,
+    intercepts,
+    told,
+    topology,
+    async [Symbol.asyncDispose]() {
+      await intercepts[Symbol.asyncDispose]();
+      await agents[Symbol.asyncDispose]();
+      await cluster[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Waits until agents are known, which are watched since the first intercept. */
+async function added(to: ReturnType<typeof intercepting>) {
+  const wanted = await to.intercepts.add(echo, local);
+  await until("the agents are told", () => (to.told.at(-1)?.agents.length ?? 0) > 0);
+  return wanted;
+}
+
+Deno.test("the data worker is told where a rule goes, and the agents of the nodes where its pods are", async () => {
+  await using to = intercepting();
+  const { rule } = await added(to);
+  const last = to.told.at(-1);
+  assert.deepEqual(last?.targets, [{ rule: rule.uid, port: 80, host: "127.0.0.1", localPort: 8081 }]);
+  assert.deepEqual(
+    last?.agents,
+    ["a", "b"].map((node) => ({
+      pod: `agent-${node}`,
+      uid: AGENTS[node as "a"],
+      node,
+      session: rule.session.uid,
+    })),
+  );
+  to.topology.pods.delete("default/e2");
+  to.intercepts.changed();
+  assert.deepEqual(to.told.at(-1)?.agents.map(({ node }) => node), ["a"]);
+  const { length } = to.told;
+  to.intercepts.changed();
+  assert.equal(to.told.length, length, "what hasn't changed isn't told again");
+});
+
+Deno.test("where pods can't be seen, all agents are needed", async () => {
+  await using to = intercepting();
+  to.topology.pods.clear();
+  await added(to);
+  assert.deepEqual(to.told.at(-1)?.agents.map(({ node }) => node), ["a", "b", "c"]);
+});
+
+Deno.test("an agent that goes or comes is told", async () => {
+  await using to = intercepting();
+  await added(to);
+  to.cluster.delete("/api/v1", "pods", "agent-a", "pmz-node");
+  await until("it's told", () => to.told.at(-1)?.agents.length === 1);
+});
+
+Deno.test("the key proves to the very agent that was dialled, and only this session's rules", async () => {
+  await using to = intercepting();
+  const { rule } = await added(to);
+  const agent = { pod: "agent-a", uid: AGENTS.a, node: "a", session: rule.session.uid };
+  const challenge: Challenge = { hello, pod: AGENTS.a, node: "a", nonce: "ab".repeat(32), rules: [rule.uid] };
+  const proof = await to.intercepts.prove(agent, challenge);
+  assert.equal(proof?.session, rule.session.uid);
+  assert.ok(await to.intercepts.prove(agent, { ...challenge, rules: [] }));
+  const refused: [Partial<typeof agent>, Partial<Challenge>][] = [
+    [{}, { pod: AGENTS.b }], // relayed from another agent
+    [{}, { node: "b" }],
+    [{}, { rules: [rule.uid, uid("a colleague's")] }],
+    [{ session: uid("a colleague's session") }, {}],
+    [{ uid: AGENTS.b }, {}],
+  ];
+  for (const [other, said] of refused) {
+    assert.equal(await to.intercepts.prove({ ...agent, ...other }, { ...challenge, ...said }), undefined);
+  }
+});
+
+Deno.test("an entry says how it stands: pods, connections, and why it isn't in force", async () => {
+  await using to = intercepting();
+  const { rule } = await added(to);
+  to.cluster.ruleStatus("echo-80", [
+    { node: "a", pod: "e1", uid: uid("e1"), state: "ready" },
+    { node: "b", pod: "e2", uid: uid("e2"), state: "refused", reason: "on its node's network" },
+  ]);
+  const entry = () => to.intercepts.entries([{ rule: rule.uid, open: 2, total: 5 }])[0]?.entry;
+  await until("it's seen", () => entry()?.pods.ready === 1);
+  const { since: _, ...rest } = entry() ?? assert.fail();
+  assert.deepEqual(rest, {
+    id: "echo.default:80",
+    cluster: "dev",
+    namespace: "default",
+    service: "echo",
+    port: 80,
+    portName: "http",
+    local: "127.0.0.1:8081",
+    pods: { ready: 1, all: 2 },
+    connections: { open: 2, total: 5 },
+    alsoTaken: [],
+    problems: ["e2: on its node's network"],
+  });
+});
+
+Deno.test("with the last intercept of a namespace its session goes", async () => {
+  await using to = intercepting();
+  const first = await added(to);
+  const second = await to.intercepts.add(targetOf(service("shop")), local);
+  await to.intercepts.remove(first);
+  assert.equal(to.cluster.all("interceptsessions").length, 1);
+  await to.intercepts.remove(second);
+  assert.deepEqual(to.cluster.all("interceptsessions"), []);
+  assert.deepEqual(to.told.at(-1), { targets: [], agents: [] });
+  assert.equal(to.intercepts.any, false);
+});
+
+Deno.test("an intercept that can't be had leaves no session behind", async () => {
+  await using to = intercepting();
+  to.cluster.refuse = (asked) =>
+    asked.includes("rules") && asked.startsWith("POST") ? forbidden(asked) : undefined;
+  await assert.rejects(to.intercepts.add(echo, local), { name: "ApiError", status: 403 });
+  assert.deepEqual(to.cluster.all("interceptsessions"), []);
+});
+
+Deno.test("a failure to ask who this is isn't remembered", async () => {
+  await using to = intercepting();
+  to.cluster.silent = true;
+  const giveUp = new AbortController();
+  const adding = to.intercepts.add(echo, local, giveUp.signal);
+  giveUp.abort(new Error("Ctrl-C"));
+  await assert.rejects(adding, /Ctrl-C/);
+  to.cluster.silent = false;
+  assert.equal((await to.intercepts.add(echo, local)).rule.user, "jo@example.com");
+});
+
+Deno.test("ending says what couldn't be taken back, and doesn't wait for it", async () => {
+  await using to = intercepting();
+  await added(to);
+  to.cluster.silent = true;
+  const [left, ...more] = await to.intercepts.end();
+  assert.match(left ?? "", /^the session jo-example-com-[0-9a-f]{10} in the namespace default/);
+  assert.deepEqual(more, []);
+});

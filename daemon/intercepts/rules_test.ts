@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import type { Api } from "../../kube/api.ts";
+import { parseService } from "../../kube/objects.ts";
+import { FakeApi, uid } from "../cluster/testing.ts";
+import { Failure } from "../failure.ts";
+import { createRule, deleteRule } from "./rules.ts";
+import { Session } from "./session.ts";
+import type { InterceptTarget } from "./target.ts";
+
+const quiet = () => {};
+const jo = { user: "jo", machine: "laptop", mark: "0123456789" };
+const ann = { user: "ann", machine: "desk", mark: "9876543210" };
+
+const service = parseService({
+  metadata: { namespace: "default", name: "echo", uid: uid("echo") },
+  spec: { selector: { app: "echo" }, ports: [{ port: 80 }] },
+});
+const [port] = service.ports;
+assert.ok(port);
+const target: InterceptTarget = { service, port };
+
+const open = (api: Api, person = jo) => Session.open(api, "default", person, quiet);
+const rules = (cluster: FakeApi) => cluster.all("interceptrules").map(([name]) => name);
+
+Deno.test("a rule is its session's: it names it, its key, and goes with it", async () => {
+  await using cluster = new FakeApi();
+  await using session = await open(cluster.api);
+  const rule = await createRule(cluster.api, session, target);
+  const { uid, name } = session.object;
+  assert.deepEqual(rule.session, { name, uid });
+  assert.equal(rule.keyFingerprint, session.key.fingerprint);
+  const [[key, object] = []] = cluster.all("interceptrules");
+  assert.equal(key, "default/echo-80");
+  assert.deepEqual(object?.metadata.ownerReferences, [
+    { apiVersion: "pmz.dev/v1alpha1", kind: "InterceptSession", name, uid },
+  ]);
+});
+
+Deno.test("a session's own rule is given back", async () => {
+  await using cluster = new FakeApi();
+  await using session = await open(cluster.api);
+  const rule = await createRule(cluster.api, session, target);
+  assert.equal((await createRule(cluster.api, session, target)).uid, rule.uid);
+});
+
+Deno.test("a port that somebody else has is a conflict that says who, and theirs stays", async () => {
+  await using cluster = new FakeApi();
+  await using theirs = await open(cluster.api, ann);
+  await createRule(cluster.api, theirs, target);
+  await using session = await open(cluster.api);
+  await assert.rejects(
+    createRule(cluster.api, session, target),
+    (error) =>
+      error instanceof Failure && error.code === "conflict" &&
+      /echo\.default:80 is intercepted by ann since 2026/.test(error.message) &&
+      /ask ann/.test(error.hint ?? ""),
+  );
+  assert.deepEqual(rules(cluster), ["default/echo-80"]);
+});
+
+Deno.test("a rule of this user's own session that is gone is replaced", async () => {
+  await using cluster = new FakeApi();
+  await using before = await open(cluster.api);
+  const stale = await createRule(cluster.api, before, target);
+  await using session = await open(cluster.api); // as a daemon that was started again
+  const rule = await createRule(cluster.api, session, target);
+  assert.notEqual(rule.uid, stale.uid);
+  assert.equal(rule.session.uid, session.object.uid);
+});
+
+Deno.test("deleting a rule that is gone, or is another by now, is fine", async () => {
+  await using cluster = new FakeApi();
+  await using session = await open(cluster.api);
+  const rule = await createRule(cluster.api, session, target);
+  await deleteRule(cluster.api, { ...rule, uid: "another" });
+  assert.deepEqual(rules(cluster), ["default/echo-80"]);
+  await deleteRule(cluster.api, rule);
+  await deleteRule(cluster.api, rule);
+  assert.deepEqual(rules(cluster), []);
+});
