@@ -25,11 +25,13 @@ import { Patience } from "./patience.ts";
 import { Pings } from "./pings.ts";
 import { BufferPool, type Segment } from "./pool.ts";
 import { SendQueue } from "./send_queue.ts";
+import { RoundTrip } from "./round_trip.ts";
 import { decodeSettings, INITIAL_SETTINGS, type Settings } from "./settings.ts";
 import { StallWatch } from "./stall.ts";
 import type { Stream } from "./stream.ts";
 import { type StreamHost, StreamState } from "./stream_state.ts";
 import { StreamTable } from "./stream_table.ts";
+import { WindowGrowth } from "./window_growth.ts";
 
 const NOTHING = new Uint8Array(0);
 /** Bytes that the peer may have on the way over all streams; less where the cap on buffers is less. */
@@ -64,6 +66,9 @@ export class Engine implements FrameSink, StreamHost {
   readonly #blocks: HeaderBlocks;
   readonly #patience: Patience;
   readonly #stall: StallWatch;
+  readonly #roundTrip = new RoundTrip();
+  readonly #growth: WindowGrowth;
+  #settingsSent = 0;
   #settingsCame = false;
 
   constructor(
@@ -83,7 +88,8 @@ export class Engine implements FrameSink, StreamHost {
     const preface = role === "server" ? PREFACE : NOTHING;
     this.reader = new FrameReader(transport, this.pool, this, ours.maxFrameSize, preface);
     this.window = new ConnectionWindow(DEFAULT_WINDOW, CONNECTION_WINDOW, limits.buffered);
-    this.pings = new Pings(limits.pings, (payload) => this.writer.ping(payload, false));
+    this.#growth = new WindowGrowth(this.#roundTrip, this.window, ours.initialWindowSize, limits.window);
+    this.pings = new Pings(limits.pings, this.#roundTrip, (payload) => this.writer.ping(payload, false));
     this.#decoder = new Decoder(ours.headerTableSize, limits);
     this.#blocks = new HeaderBlocks(limits);
     this.#patience = new Patience(limits);
@@ -94,6 +100,7 @@ export class Engine implements FrameSink, StreamHost {
   start(): void {
     if (this.role === "client") this.writer.preface();
     this.writer.settings(this.#ours);
+    this.#settingsSent = performance.now();
     this.#creditConnection();
   }
 
@@ -123,7 +130,7 @@ export class Engine implements FrameSink, StreamHost {
 
   taken(stream: StreamState, bytes: number, increment: number): void {
     this.window.release(bytes);
-    if (increment > 0) this.writer.windowUpdate(stream.id, increment);
+    if (increment > 0) this.#creditStream(stream, increment);
     else if (stream.inbox.buffered === 0 && this.streams.unread.size > 0) this.streams.unread.delete(stream);
     // Only does something where the cap on buffers held it back.
     this.#creditConnection();
@@ -131,6 +138,7 @@ export class Engine implements FrameSink, StreamHost {
 
   over(stream: StreamState, resetByUs: boolean): void {
     this.streams.close(stream, resetByUs);
+    this.#growth.over(stream.inbox.window);
     if (this.streams.open.size === 0) this.#events.quiet();
   }
 
@@ -308,6 +316,8 @@ export class Engine implements FrameSink, StreamHost {
         throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "the first frame is an ACK");
       }
       expectLength("SETTINGS with ACK", payload, 0);
+      const now = performance.now();
+      this.#roundTrip.sample(now - this.#settingsSent, now);
       return this.#events.settingsAcknowledged();
     }
     this.#settingsCame = true;
@@ -386,6 +396,13 @@ export class Engine implements FrameSink, StreamHost {
     if (stream !== undefined) return stream.reset(error.code, error);
     this.writer.reset(id, error.code);
     this.streams.remember(id, true);
+  }
+
+  #creditStream(stream: StreamState, increment: number): void {
+    const now = performance.now();
+    const growth = this.#growth.credited(stream.inbox.window, increment, now);
+    this.writer.windowUpdate(stream.id, increment + growth);
+    this.pings.measure(now);
   }
 
   #creditConnection(): void {

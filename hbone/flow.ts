@@ -1,6 +1,6 @@
 /**
- * What a peer may still send: the windows that this end announces (RFC 9113 §5.2 and §6.9). The one place that
- * decides their sizes, so that they can follow the bandwidth-delay product.
+ * What a peer may still send: the windows that this end announces (RFC 9113 §5.2 and §6.9). How large a stream's is,
+ * window_growth.ts decides.
  *
  * Hot path: whole numbers only, no allocation.
  */
@@ -13,6 +13,11 @@ export class StreamWindow {
   #available: number;
   /** Bytes that the reader took and that the peer wasn't told of yet. */
   #taken = 0;
+  /** Bytes that were announced before the window shrank: what is announced can't be taken back, only not be renewed. */
+  #excess = 0;
+  /** What the reader took since when (milliseconds): how fast it is. */
+  #pace = 0;
+  #paceSince = 0;
 
   constructor(size: number) {
     this.#size = size;
@@ -23,6 +28,11 @@ export class StreamWindow {
     return this.#size;
   }
 
+  /** When the reader was last measured, in milliseconds. */
+  get measured(): number {
+    return this.#paceSince;
+  }
+
   /** Counts bytes that came; false when they are more than was announced. */
   receive(bytes: number): boolean {
     this.#available -= bytes;
@@ -31,19 +41,48 @@ export class StreamWindow {
 
   /** Counts bytes that the reader took; returns the increment to announce now, or 0: a quarter of the window at a time. */
   take(bytes: number): number {
+    if (this.#excess > 0) {
+      const kept = Math.min(this.#excess, bytes);
+      this.#excess -= kept;
+      bytes -= kept;
+    }
     this.#taken += bytes;
-    if (this.#taken < this.#size >>> 2) return 0;
-    const increment = this.#taken;
-    this.#available += increment;
-    this.#taken = 0;
-    return increment;
+    if (this.#taken < this.#size >>> 2 || this.#taken === 0) return 0;
+    return this.#announce(this.#taken);
   }
 
   /** Makes the window larger; returns the increment to announce. */
   grow(size: number): number {
     if (size <= this.#size) return 0;
-    const increment = size - this.#size + this.#taken;
+    const growth = size - this.#size;
     this.#size = size;
+    const known = Math.min(this.#excess, growth);
+    this.#excess -= known;
+    return this.#announce(growth - known + this.#taken);
+  }
+
+  /** Makes the window smaller, as fast as its reader takes what was announced before. */
+  shrink(size: number): void {
+    if (size >= this.#size) return;
+    this.#excess += this.#size - size;
+    this.#size = size;
+  }
+
+  /**
+   * Counts bytes that were announced, as the reader's pace.
+   * @returns the bytes that the reader takes in one round trip, once one has passed since the last answer; else 0.
+   */
+  measure(bytes: number, now: number, roundTripMs: number): number {
+    this.#pace += bytes;
+    const passed = now - this.#paceSince;
+    if (passed < roundTripMs) return 0;
+    const taken = this.#pace * roundTripMs / passed;
+    this.#pace = 0;
+    this.#paceSince = now;
+    return taken;
+  }
+
+  #announce(increment: number): number {
     this.#available += increment;
     this.#taken = 0;
     return increment;

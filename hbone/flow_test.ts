@@ -8,22 +8,34 @@ Deno.test("a stream's window: the peer never has more on the way or unread than 
     send: fc.nat(300_000),
     take: fc.nat(300_000),
     grow: fc.option(fc.nat(2_000_000)),
+    shrink: fc.option(fc.nat(2_000_000)),
   });
   fc.assert(fc.property(fc.integer({ min: 1, max: 1_000_000 }), fc.array(step), (size, steps) => {
     const window = new StreamWindow(size);
     // The peer's count, and what lies unread here.
     let admitted = size;
     let unread = 0;
-    for (const { send, take, grow } of steps) {
+    // Bytes that may come though the window is smaller by now.
+    let excess = 0;
+    for (const { send, take, grow, shrink } of steps) {
       const sent = Math.min(send, admitted);
       admitted -= sent;
       unread += sent;
       assert.equal(window.receive(sent), true);
-      if (grow !== null) admitted += window.grow(grow);
+      if (grow !== null) {
+        const growth = Math.max(0, grow - window.size);
+        admitted += window.grow(grow);
+        excess = Math.max(0, excess - growth);
+      }
+      if (shrink !== null) {
+        excess += Math.max(0, window.size - shrink);
+        window.shrink(shrink);
+      }
       const taken = Math.min(take, unread);
       unread -= taken;
       admitted += window.take(taken);
-      assert.ok(admitted + unread <= window.size, `${admitted} + ${unread} of ${window.size}`);
+      excess = Math.max(0, excess - taken);
+      assert.ok(admitted + unread <= window.size + excess, `${admitted} + ${unread} of ${window.size}`);
       // Once all is read, most of the window is open.
       if (unread === 0) assert.ok(admitted >= window.size * 3 / 4 - 1, `${admitted} of ${window.size}`);
     }

@@ -15,6 +15,8 @@ export interface Limits {
   streams: number;
   /** Bytes received, not read yet, of all streams of the connection together. */
   buffered: number;
+  /** Bytes that one stream's window grows to; all of them together grow by half of `buffered`. */
+  window: number;
   /** Milliseconds that full buffers may hold everything up before the streams that fill them are reset. */
   stallMs: number;
   /** Answers (to SETTINGS and PING) that wait to be sent because the peer doesn't read. */
@@ -41,6 +43,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   continuations: 32,
   streams: 4096,
   buffered: 64 * 1024 * 1024,
+  window: 16 * 1024 * 1024,
   stallMs: 5000,
   unsentAnswers: 1000,
   pings: 16,

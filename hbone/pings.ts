@@ -1,16 +1,26 @@
 import { deadline } from "@std/async/deadline.js";
-import { readUint32, writeUint32 } from "./frame.ts";
 import { TooManyStreams } from "./errors.ts";
+import { readUint32, writeUint32 } from "./frame.ts";
+import type { RoundTrip } from "./round_trip.ts";
+
+/** Milliseconds between PINGs that only measure. */
+const MEASURE_EVERY_MS = 200;
 
 /** PINGs of ours that wait for their answers (RFC 9113 §6.7). */
 export class Pings {
   readonly #limit: number;
+  readonly #roundTrip: RoundTrip;
   readonly #send: (payload: Uint8Array) => void;
   readonly #waiting = new Map<number, { resolve(): void; reject(error: Error): void }>();
   #next = 1;
+  /** The PING that only measures: its number while it's under way (else 0), and when it went. */
+  #measuring = 0;
+  #measured = -Infinity;
 
-  constructor(limit: number, send: (payload: Uint8Array) => void) {
+  /** @param limit PINGs that may wait for an answer. */
+  constructor(limit: number, roundTrip: RoundTrip, send: (payload: Uint8Array) => void) {
     this.#limit = limit;
+    this.#roundTrip = roundTrip;
     this.#send = send;
   }
 
@@ -19,27 +29,47 @@ export class Pings {
     if (this.#waiting.size >= this.#limit) {
       throw new TooManyStreams(`${this.#limit} PINGs wait for an answer already`);
     }
-    const number = this.#next++ >>> 0;
-    const payload = new Uint8Array(8);
-    writeUint32(payload, 4, number);
     const answer = Promise.withResolvers<void>();
-    this.#waiting.set(number, answer);
     const start = performance.now();
+    const number = this.#sendNext();
+    this.#waiting.set(number, answer);
     try {
-      this.#send(payload);
       await deadline(answer.promise, timeoutMs);
-      return performance.now() - start;
+      const end = performance.now();
+      this.#roundTrip.sample(end - start, end);
+      return end - start;
     } finally {
       this.#waiting.delete(number);
     }
   }
 
+  /** Measures the round trip, unless it was measured lately: rides with the WINDOW_UPDATE that is queued at `now`. */
+  measure(now: number): void {
+    if (this.#measuring !== 0 || now - this.#measured < MEASURE_EVERY_MS) return;
+    this.#measured = now;
+    this.#measuring = this.#sendNext();
+  }
+
   answered(payload: Uint8Array): void {
-    this.#waiting.get(readUint32(payload, 4))?.resolve();
+    const number = readUint32(payload, 4);
+    if (number !== 0 && number === this.#measuring) {
+      this.#measuring = 0;
+      const now = performance.now();
+      this.#roundTrip.sample(now - this.#measured, now);
+    } else this.#waiting.get(number)?.resolve();
   }
 
   fail(error: Error): void {
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
+  }
+
+  #sendNext(): number {
+    const number = this.#next;
+    this.#next = number === 0xffffffff ? 1 : number + 1;
+    const payload = new Uint8Array(8);
+    writeUint32(payload, 4, number);
+    this.#send(payload);
+    return number;
   }
 }
