@@ -5,7 +5,7 @@ import { apply, type Manifest, ordered, prune, remove } from "../kube/apply.ts";
 import { resources } from "../kube/resources.ts";
 import { rollout } from "../kube/rollout.ts";
 import type { AgentInstaller, AgentInstallOptions, Component, InstallStep } from "../wire/installer.ts";
-import { parseRange } from "./gateway/range.ts";
+import { parseRange } from "../wire/range.ts";
 import { ADMISSION_SINCE } from "./manifests/admission.ts";
 import { gatewayManifests } from "./manifests/gateway.ts";
 import { nodeManifests } from "./manifests/node_agent.ts";

@@ -3,7 +3,7 @@ import type { Netlink } from "../ffi/netlink.ts";
 import { allRoutes } from "../ffi/route.ts";
 import { isTunMissing, TunDevice } from "../ffi/tun.ts";
 import { type IpAddress, parseAddress } from "../wire/address.ts";
-import { overlap, parseRange, type Range, rangeOf } from "./range.ts";
+import { overlap, parseRange, type Range, rangeOf } from "../wire/range.ts";
 
 /** Users at a time: each has a device, an address and a table. */
 const SLOTS = 100;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { parseAddress } from "../wire/address.ts";
 import { Guard } from "./guard.ts";
 import type { Machine } from "./machine.ts";
-import { parseRange, type Range } from "./range.ts";
+import { parseRange, type Range } from "../wire/range.ts";
 
 const nothing: Machine = {
   own: new Set(),

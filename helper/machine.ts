@@ -3,7 +3,7 @@ import type { Netlink } from "../ffi/netlink.ts";
 import { allRoutes, type Route } from "../ffi/route.ts";
 import { SockDiag } from "../ffi/sock_diag.ts";
 import { type IpAddress, parseAddress } from "../wire/address.ts";
-import { type Range, rangeOf } from "./range.ts";
+import { type Range, rangeOf } from "../wire/range.ts";
 
 /** What the laptop itself uses now: none of it may be captured. */
 export interface Machine {

@@ -13,7 +13,7 @@ import { devicesOfPmz } from "./device.ts";
 import { Guard } from "./guard.ts";
 import type { Laptop } from "./laptop.ts";
 import { type Machine, readMachine } from "./machine.ts";
-import { contains, parseRange, rangeOf } from "./range.ts";
+import { contains, parseRange, rangeOf } from "../wire/range.ts";
 import { BadRequest, type ParsedRequest, parseRequest } from "./requests.ts";
 
 /** How long what was read of the machine is good for, in milliseconds. */

@@ -3,7 +3,7 @@ import { Budget } from "../../hbone/limits.ts";
 import type { Api } from "../../kube/api.ts";
 import { ports } from "../../wire/places.ts";
 import type { Log } from "./log.ts";
-import type { Range } from "./range.ts";
+import type { Range } from "../../wire/range.ts";
 import { type StreamEnd, StreamServer } from "./serve.ts";
 import { dial } from "./socket.ts";
 import { WatchedTargets } from "./targets.ts";

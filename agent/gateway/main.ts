@@ -4,7 +4,7 @@ import { RELEASE } from "../../wire/version.ts";
 import { environment } from "./environment.ts";
 import { runGateway } from "./gateway.ts";
 import { jsonLog, type Log } from "./log.ts";
-import { parseRange, type Range } from "./range.ts";
+import { parseRange, type Range } from "../../wire/range.ts";
 
 const BEAT_MS = 5_000;
 

@@ -16,7 +16,7 @@ import type { AbortableTransport } from "../../wire/transport.ts";
 import { RELEASE } from "../../wire/version.ts";
 import { dialErrorType } from "./dial_error.ts";
 import { decide, type Targets } from "./policy.ts";
-import type { Range } from "./range.ts";
+import type { Range } from "../../wire/range.ts";
 import type { Dial } from "./socket.ts";
 
 /** Milliseconds, and numbers over all tunnels of a gateway. */

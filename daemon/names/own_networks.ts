@@ -1,5 +1,6 @@
 /** Addresses to which no cluster's name may lead: the machine itself, and what is on its own networks. */
-import { type IpAddress, parseAddress } from "../../wire/address.ts";
+import type { IpAddress } from "../../wire/address.ts";
+import { contains, parseRange, type Range } from "../../wire/range.ts";
 
 /** An interface's address as Deno.networkInterfaces gives it. */
 export interface InterfaceAddress {
@@ -13,7 +14,7 @@ const FRESH_MS = 2_000;
 export class OwnNetworks {
   readonly #read: () => readonly InterfaceAddress[];
   readonly #now: () => number;
-  #networks: readonly { readonly bytes: Uint8Array; readonly length: number }[] = [];
+  #networks: readonly Range[] = [];
   #readAt = -Infinity;
 
   constructor(
@@ -26,12 +27,12 @@ export class OwnNetworks {
 
   /** Whether the address is loopback, link-local, multicast, no host's at all, the machine's own, or on a network of its own. */
   forbids(address: IpAddress): boolean {
-    if (never.some((network) => contains(network, address.bytes))) return true;
+    if (never.some((network) => contains(network, address))) return true;
     if (this.#now() - this.#readAt > FRESH_MS) {
       this.#networks = this.#read().flatMap(({ cidr }) => parseNetwork(cidr) ?? []);
       this.#readAt = this.#now();
     }
-    return this.#networks.some((network) => contains(network, address.bytes));
+    return this.#networks.some((network) => contains(network, address));
   }
 }
 
@@ -39,21 +40,10 @@ function interfaceAddresses(): readonly InterfaceAddress[] {
   return Deno.networkInterfaces();
 }
 
-/** A network in 16 bytes, IPv4 as v4-mapped; a default route's length (0) is no network that somebody is on. */
-function parseNetwork(cidr: string): { bytes: Uint8Array; length: number } | undefined {
-  const [text = "", bits = ""] = cidr.split("/");
-  const address = parseAddress(text);
-  if (!address || !/^[0-9]{1,3}$/.test(bits) || Number(bits) === 0) return undefined;
-  const length = Number(bits) + (address.family === 4 ? 96 : 0);
-  return length <= 128 ? { bytes: address.bytes, length } : undefined;
-}
-
-function contains({ bytes, length }: { bytes: Uint8Array; length: number }, address: Uint8Array): boolean {
-  for (let i = 0; i * 8 < length; i++) {
-    const mask = length - i * 8 >= 8 ? 0xff : 0xff << (8 - (length - i * 8)) & 0xff;
-    if (((bytes[i] ?? 0) & mask) !== ((address[i] ?? 0) & mask)) return false;
-  }
-  return true;
+/** A network that somebody is on: a default route's length (0) is none. */
+function parseNetwork(cidr: string): Range | undefined {
+  const range = parseRange(cidr);
+  return range?.text.endsWith("/0") ? undefined : range;
 }
 
 const never = [

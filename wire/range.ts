@@ -1,4 +1,4 @@
-import { addressOf, type IpAddress, parseAddress } from "../wire/address.ts";
+import { addressOf, type IpAddress, parseAddress } from "./address.ts";
 
 /** Addresses that have their first bits in common: "10.0.0.0/8", "fc00::/7", or one address. */
 export interface Range {
@@ -12,9 +12,11 @@ export interface Range {
 
 /** Parses CIDR notation, or an address; undefined when it's neither. Bits beyond the prefix are ignored. */
 export function parseRange(text: string): Range | undefined {
-  const match = /^([0-9a-fA-F.:]{2,45})(?:\/([0-9]{1,3}))?$/.exec(text);
+  const match = /^([0-9a-fA-F.:]{2,45})(?:\/(0|[1-9][0-9]{0,2}))?$/.exec(text);
   const address = match && parseAddress(match[1] ?? "");
   if (!address) return undefined;
+  // "::ffff:10.0.0.0/104" is an IPv4 range in another dress: refused, so that a length has one meaning.
+  if (address.family === 4 && match[1]?.includes(":") && match[2] !== undefined) return undefined;
   const longest = address.family === 4 ? 32 : 128;
   const bits = match[2] === undefined ? longest : Number(match[2]);
   return bits > longest ? undefined : rangeOf(address, bits);
@@ -27,6 +29,7 @@ export function rangeOf(address: IpAddress, bits: number): Range {
   return { family: address.family, first, bits: whole, text: `${addressOf(first).text}/${bits}` };
 }
 
+/** Whether an address lies in a range. One of IPv6 never takes an address of IPv4: "::/0" is about IPv6. */
 export function contains(range: Range, address: IpAddress): boolean {
   return range.family === address.family &&
     range.first.every((byte, i) => byte === ((address.bytes[i] ?? 0) & maskOf(range.bits - 8 * i)));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { addressOf, type IpAddress, parseAddress } from "../wire/address.ts";
+import { addressOf, type IpAddress, parseAddress } from "./address.ts";
 import { contains, overlap, parseRange, type Range, rangeOf } from "./range.ts";
 
 function address(text: string): IpAddress {
@@ -13,6 +13,15 @@ function range(text: string): Range {
   const parsed = parseRange(text);
   assert.ok(parsed, text);
   return parsed;
+}
+
+/** The same question asked of numbers instead of bytes. */
+function containsByNumber(base: IpAddress, length: number, other: IpAddress): boolean {
+  const width = base.family === 4 ? 32n : 128n;
+  const number = (of: IpAddress) =>
+    of.bytes.subarray(base.family === 4 ? 12 : 0).reduce((sum, byte) => sum << 8n | BigInt(byte), 0n);
+  const shift = width - BigInt(length);
+  return base.family === other.family && number(base) >> shift === number(other) >> shift;
 }
 
 Deno.test("a range has its own addresses and no others", () => {
@@ -40,6 +49,8 @@ Deno.test("what is neither an address nor a range isn't taken", () => {
       "10.0.0/8",
       "10.0.0.0/",
       "10.0.0.0/-1",
+      "10.0.0.0/08",
+      "::ffff:10.0.0.0/104",
       "a/8",
       "10.0.0.0/8 ",
     ]
@@ -64,5 +75,26 @@ Deno.test("two ranges overlap where one has the other's first address", () => {
   fc.assert(fc.property(of, of, (a, b) => {
     const expected = contains(a, addressOf(b.first)) || contains(b, addressOf(a.first));
     return overlap(a, b) === expected && overlap(b, a) === expected;
+  }));
+});
+
+Deno.test("a range is written in one way", () => {
+  assert.equal(range("10.1.2.3/8").text, "10.0.0.0/8");
+  assert.equal(range("FD00:0:0::1/16").text, "fd00::/16");
+});
+
+Deno.test("bytes and numbers agree on what any range takes", () => {
+  const any = fc.oneof(bytes.map(addressOf), fc.ipV4().map(address));
+  fc.assert(fc.property(any, any, fc.nat(128), fc.nat(127), (base, random, long, flipped) => {
+    const length = base.family === 4 ? long % 33 : long;
+    const near = new Uint8Array(base.bytes);
+    near[flipped >> 3] = (near[flipped >> 3] ?? 0) ^ (0x80 >> (flipped & 7));
+    for (const other of [random, addressOf(near), base]) {
+      assert.equal(
+        contains(range(`${base.text}/${length}`), other),
+        containsByNumber(base, length, other),
+        `${other.text} in ${base.text}/${length}`,
+      );
+    }
   }));
 });
