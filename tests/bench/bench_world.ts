@@ -1,0 +1,199 @@
+import { CommandError, output, run } from "../e2e/lib/command.ts";
+import type { Person } from "../e2e/lib/laptop.ts";
+import { World } from "../e2e/lib/world.ts";
+import { loadProgram } from "./load.ts";
+import { clusterParts } from "./parts.ts";
+import { PortForward } from "./port_forward.ts";
+import type { Way } from "./way.ts";
+
+const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+const NAMESPACE = "bench";
+const IMAGE = "pmz.test/bench-load:1";
+const SERVICE = `load.${NAMESPACE}.svc`;
+const PROXY_PORT = 1080;
+/** Who has `pmz up` there; sudo asks bob nothing. And who has `pmz up --proxy`, and kubectl. */
+const CAPTURED: Person = "bob";
+const PROXIED: Person = "alice";
+const UIDS = { alice: 1000, bob: 1001 };
+/** As `cluster install` has it on the laptops. */
+const INSTALLED = "/usr/local/bin/pmz-bench-load";
+const SCRIPT = "/usr/local/bin/pmz-bench-proxy.lua";
+
+const manifest = {
+  apiVersion: "v1",
+  kind: "List",
+  items: [
+    { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } },
+    {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "load", namespace: NAMESPACE },
+      spec: {
+        replicas: 1,
+        selector: { matchLabels: { app: "load" } },
+        template: {
+          metadata: { labels: { app: "load" } },
+          spec: {
+            terminationGracePeriodSeconds: 1,
+            containers: [{ name: "load", image: IMAGE, imagePullPolicy: "Never" }],
+          },
+        },
+      },
+    },
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "load", namespace: NAMESPACE },
+      spec: {
+        selector: { app: "load" },
+        ports: [{ name: "http", port: 80, targetPort: 8080 }, { name: "bytes", port: 5201 }],
+      },
+    },
+  ],
+};
+
+/** The test cluster with a pod that answers, and on laptop 1 every way there is to it. */
+export class BenchWorld implements AsyncDisposable {
+  readonly #stack = new AsyncDisposableStack();
+
+  private constructor(readonly world: World) {}
+
+  /**
+   * @param pmz the built file
+   * @throws {CommandError} where something of it doesn't come up
+   */
+  static async up(pmz: string): Promise<BenchWorld> {
+    const made = new BenchWorld(await World.up());
+    made.#stack.use(made.world);
+    try {
+      await made.#prepare(pmz);
+      return made;
+    } catch (error) {
+      await made[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #prepare(pmz: string): Promise<void> {
+    const { world } = this;
+    const image = `${root}/dist/bench/load.tar`;
+    const pack = ["--file", `${loadProgram}:load`, "--entrypoint", "/load", "--cmd", "serve"];
+    await output(["python3", `${root}/tests/cluster/pack.py`, image, IMAGE, ...pack]);
+    await output([`${root}/tests/cluster/cluster`, "--name", world.name, "load", image]);
+    await this.#deleteNamespace();
+    await world.apply(manifest);
+    this.#stack.defer(() => this.#deleteNamespace());
+    await world.kubectl(["rollout", "status", "-n", NAMESPACE, "deployment/load", "--timeout", "60s"], {
+      timeout: 70_000,
+    });
+    await world.laptop.install(pmz);
+    await world.laptop.install(loadProgram);
+    const script = `${root}/dist/bench/pmz-bench-proxy.lua`;
+    await Deno.writeTextFile(script, `wrk.path = "http://${SERVICE}/"\nwrk.headers["Host"] = "${SERVICE}"\n`);
+    await world.laptop.install(script);
+    if ((await run(this.#kubectl(["get", "namespace", "pmz"]))).code !== 0) {
+      this.#stack.defer(async () => {
+        await world.laptop.run(CAPTURED, ["pmz", "agent", "delete", "--yes", "--quiet"], { timeout: 60_000 });
+      });
+    }
+  }
+
+  async #deleteNamespace(): Promise<void> {
+    const { world } = this;
+    await world.kubectl(["delete", "namespace", NAMESPACE, "--ignore-not-found"], { timeout: 60_000 });
+  }
+
+  #kubectl(args: string[]): string[] {
+    return [`${root}/tests/cluster/cluster`, "--name", this.world.name, "kubectl", ...args];
+  }
+
+  /** From the pod's own node, to the pod itself. */
+  async direct(): Promise<Way> {
+    const path = "jsonpath={.items[0].status.podIP}";
+    const ip = await this.world.kubectl(["get", "pods", "-n", NAMESPACE, "-o", path]);
+    return {
+      name: "direct",
+      title: "the pod from its node",
+      http: `${ip}:8080`,
+      bytes: `${ip}:5201`,
+      part: () => undefined,
+      run: async (command, timeout) => {
+        const ended = await this.world.onNode(1, command, { timeout });
+        if (ended.code !== 0) throw new CommandError(ended);
+        return ended.stdout;
+      },
+    };
+  }
+
+  /** What everyone has. */
+  async portForward(): Promise<Way> {
+    const { laptop } = this.world;
+    const to = ["-n", NAMESPACE, "deployment/load"];
+    const forward = this.#stack.use(new PortForward(laptop, PROXIED, to, [8080, 5201]));
+    await forward.ready();
+    const [http, bytes] = forward.addresses;
+    return {
+      name: "port-forward",
+      title: "kubectl port-forward",
+      http: http ?? "",
+      bytes: bytes ?? "",
+      loadProgram: INSTALLED,
+      laptop: ["kubectl"],
+      part: clusterParts(this.world.name),
+      run: (command, timeout) => laptop.output(PROXIED, command, { timeout }),
+      ready: () => forward.ready(),
+    };
+  }
+
+  /** `pmz up`: by name, as any program of the person's. */
+  async ours(): Promise<Way> {
+    await this.#pmzUp(CAPTURED, []);
+    return {
+      name: "ours",
+      title: "pmz up",
+      http: `${SERVICE}:80`,
+      bytes: `${SERVICE}:5201`,
+      loadProgram: INSTALLED,
+      laptop: ["daemon", "helper"],
+      part: clusterParts(this.world.name, { uid: UIDS.bob, gateway: await this.#gateway() }),
+      run: (command, timeout) => this.world.laptop.output(CAPTURED, command, { timeout }),
+    };
+  }
+
+  /** `pmz up --proxy`: as an HTTP proxy where wrk asks, as a SOCKS5 proxy for all else. */
+  async proxy(): Promise<Way> {
+    await this.#pmzUp(PROXIED, [`--proxy=${PROXY_PORT}`]);
+    const address = `127.0.0.1:${PROXY_PORT}`;
+    return {
+      name: "proxy",
+      title: "pmz up --proxy",
+      http: `${SERVICE}:80`,
+      bytes: `${SERVICE}:5201`,
+      proxied: { url: `http://${address}/`, script: SCRIPT },
+      socks: address,
+      loadProgram: INSTALLED,
+      laptop: ["daemon"],
+      part: clusterParts(this.world.name, { uid: UIDS.alice, gateway: await this.#gateway() }),
+      run: (command, timeout) => this.world.laptop.output(PROXIED, command, { timeout }),
+    };
+  }
+
+  async #pmzUp(person: Person, options: readonly string[]): Promise<void> {
+    const { laptop } = this.world;
+    await laptop.output(person, ["pmz", "up", "--yes", "--quiet", ...options], { timeout: 120_000 });
+    this.#stack.defer(async () => {
+      await laptop.run(person, ["pmz", "down", "--quiet"], { timeout: 60_000 });
+    });
+  }
+
+  /** UID of the gateway's pod, as its control group has it. */
+  async #gateway(): Promise<string> {
+    const ready = ["--field-selector", "status.phase=Running"];
+    const pods = ["get", "pods", "-n", "pmz", ...ready, "-o", "jsonpath={.items[0].metadata.uid}"];
+    return await this.world.kubectl(pods);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}

@@ -1,0 +1,63 @@
+import type { Kind } from "./record.ts";
+
+/** What pmz is to reach, in the median of a run's rounds. */
+export interface Goal {
+  readonly kind: Kind;
+  readonly figure: string;
+  /** The way that is to reach it. */
+  readonly row: string;
+  /** The way whose figure of the same run it's a ratio to; the figure itself is the goal where there's none. */
+  readonly over?: string;
+  readonly goal: number;
+  /** What other programs reached, measured on another day in the same way. */
+  readonly others?: Readonly<Record<string, number>>;
+}
+
+/** Figures of two shared cores are noisy: what reaches this much of a goal has not missed it. */
+export const TOLERANCE = 0.8;
+
+const loopback = (figure: string, relay: number, http2: number | undefined): Goal[] => [
+  { kind: "loopback", figure, row: "ours", over: "relay", goal: relay },
+  ...http2 === undefined
+    ? []
+    : [{ kind: "loopback", figure, row: "ours", over: "http2", goal: http2 } as const],
+];
+
+const cluster = (figure: string, goal: number, original?: number, telepresence?: number): Goal => ({
+  kind: "cluster",
+  figure,
+  row: "ours",
+  over: "port-forward",
+  goal,
+  ...original === undefined || telepresence === undefined
+    ? {}
+    : { others: { "the Rust original": original, Telepresence: telepresence } },
+});
+
+const distance = (figure: string, goal: number): Goal => ({ kind: "distance", figure, row: "ours", goal });
+
+export const goals: readonly Goal[] = [
+  ...["up-1", "up-8", "down-1", "down-8"].flatMap((figure) => loopback(figure, 0.75, 2.5)),
+  ...["kept-50", "kept-1"].flatMap((figure) => loopback(figure, 0.85, 1.8)),
+  ...loopback("new-50", 0.85, undefined),
+
+  cluster("kept-50", 3, 1.9, 0.8),
+  cluster("kept-1", 1.1, 0.5, 0.5),
+  cluster("new-50", 6, 4.4, 0.9),
+  cluster("r1000-u50", 3, 2.4, 1.1),
+  cluster("r5000-u100", 2.6, 2.0, 1.05),
+  cluster("r10000-u300", 2.6, 0.3, 0.3),
+  cluster("up-1", 1.0, 0.24, 0.33),
+  cluster("down-1", 1.1, 1.0, 0.8),
+  cluster("up-8", 1.3, 0.3, 0.2),
+  cluster("down-8", 1.3, 1.0, 0.25),
+  cluster("pace-p99", 1.0, 7.4, 1.6),
+  cluster("kept-50-cpu", 0.3, 0.3, 1.26),
+
+  ...["20ms", "80ms"].flatMap((far) => [
+    distance(`${far}/up-share`, 0.9),
+    distance(`${far}/down-share`, 0.9),
+    distance(`${far}/kept-trips`, 1),
+    distance(`${far}/new-trips`, 1),
+  ]),
+];

@@ -1,0 +1,91 @@
+// Measures what pmz costs and carries: `./dev bench`. docs/performance.md says what the figures mean.
+// deno-lint-ignore-file no-console
+import { parseArgs } from "node:util";
+import { chart } from "./chart.ts";
+import { facts } from "./facts.ts";
+import { buildLoad } from "./load.ts";
+import { onCluster } from "./on_cluster.ts";
+import { atDistance } from "./at_distance.ts";
+import { onLoopback } from "./on_loopback.ts";
+import { type Asked, type Kind, kinds, type Run } from "./record.ts";
+import { report } from "./table.ts";
+
+const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+const folder = `${root}/dist/bench`;
+
+const usage = `usage: ./dev bench [loopback|cluster|distance]... [options]
+
+  loopback   a bare relay, node:http2 and the tunnel of pmz, on this machine's loopback
+  cluster    kubectl port-forward, pmz up and pmz up --proxy, on a laptop of the test cluster
+  distance   kubectl port-forward and pmz up, 20 and 80 ms from the test cluster
+             all three where none is named
+
+  --rounds N    how many, 5 otherwise; medians are over these
+  --quick       one short round: that all works, no figures to believe
+  --pmz FILE    another build to measure on the cluster than dist/pmz
+  --chart FILE  draws what cluster found
+  --show FILE   prints the tables of an earlier run's file, and measures nothing; with --chart draws it
+
+Each run's file, with every round in it, is in dist/bench.`;
+
+const measure = { loopback: onLoopback, cluster: onCluster, distance: atDistance };
+
+async function main(): Promise<number> {
+  const { values: options, positionals } = parseArgs({
+    args: Deno.args,
+    allowPositionals: true,
+    options: {
+      rounds: { type: "string" },
+      quick: { type: "boolean", default: false },
+      chart: { type: "string" },
+      pmz: { type: "string", default: `${root}/dist/pmz` },
+      show: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (options.help) {
+    console.log(usage);
+    return 0;
+  }
+  if (options.show !== undefined) {
+    await shown(JSON.parse(await Deno.readTextFile(options.show)), options.chart);
+    return 0;
+  }
+  const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
+  const wanted = kinds.filter((kind) => positionals.length === 0 || positionals.includes(kind));
+  const unknown = positionals.filter((word) => !kinds.some((kind) => kind === word));
+  if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
+    console.error(
+      unknown.length > 0 ? `bench: there is no ${unknown.join(", ")}` : "bench: --rounds wants a number",
+    );
+    console.error(usage);
+    return 2;
+  }
+  await Deno.mkdir(folder, { recursive: true });
+  await buildLoad();
+  for (const kind of wanted) {
+    await shown(await one(kind, { rounds, quick: options.quick, pmz: options.pmz }), options.chart);
+  }
+  return 0;
+}
+
+async function one(kind: Kind, asked: Asked): Promise<Run> {
+  const began = new Date().toISOString();
+  const started = performance.now();
+  const machine = await facts();
+  const found = await measure[kind](asked, (line) => console.error(`${kind}: ${line}`));
+  const seconds = (performance.now() - started) / 1000;
+  const { rounds, quick } = asked;
+  const run: Run = { kind, began, seconds, facts: machine, rounds, quick, ...found };
+  const file = `${folder}/${kind}-${began.slice(0, 19).replaceAll(":", "")}.json`;
+  await Deno.writeTextFile(file, JSON.stringify(run, undefined, 1));
+  console.error(`${kind}: every round is in ${file}`);
+  return run;
+}
+
+async function shown(run: Run, file?: string): Promise<void> {
+  console.log(report(run));
+  if (file !== undefined && run.kind === "cluster") await Deno.writeTextFile(file, chart(run));
+}
+
+Deno.exit(await main());

@@ -1,0 +1,82 @@
+import { output } from "../e2e/lib/command.ts";
+import { Running } from "../e2e/lib/running.ts";
+import { loadProgram, parsePorts } from "./load.ts";
+import { nearProbes } from "./probes.ts";
+import { measureRounds, type Tell } from "./rounds.ts";
+import type { Asked, Sample } from "./record.ts";
+import type { Way } from "./way.ts";
+
+/** Milliseconds until a program of Deno's listens, on a machine that has other work too. */
+const STARTED = 30_000;
+
+/** All that runs for the measurements on loopback, each way's programs beside the others'. */
+class Loopback implements AsyncDisposable {
+  readonly ways: Way[] = [];
+  readonly #running = new AsyncDisposableStack();
+
+  static async start(): Promise<Loopback> {
+    const loopback = new Loopback();
+    try {
+      const target = await loopback.#target();
+      loopback.#add("direct", "direct", target, {});
+      const relay = await loopback.#deno("relay.ts", [...target]);
+      loopback.#add("relay", "bare relay in Deno", relay.ports, { [relay.pid]: "relay" });
+      for (
+        const [name, title, near, far] of [
+          ["http2", "node:http2", "http2_client.ts", "http2_server.ts"],
+          ["ours", "pmz", "our_laptop.ts", "our_gateway.ts"],
+        ] as const
+      ) {
+        const server = await loopback.#deno(far, []);
+        const client = await loopback.#deno(near, [...server.ports, ...target]);
+        loopback.#add(name, title, client.ports, { [client.pid]: "laptop", [server.pid]: "gateway" });
+      }
+      return loopback;
+    } catch (error) {
+      await loopback[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  #add(name: string, title: string, ports: readonly number[], parts: Record<number, string>): void {
+    const [http, bytes] = ports.map((port) => `127.0.0.1:${port}`);
+    if (http === undefined || bytes === undefined) {
+      throw new Error(`${name} listens on too few ports: ${ports}`);
+    }
+    this.ways.push({
+      name,
+      title,
+      http,
+      bytes,
+      part: ({ pid }) => parts[pid],
+      run: (command, timeout) => output(command, { timeout }),
+    });
+  }
+
+  async #target(): Promise<number[]> {
+    const serve = [loadProgram, "serve", "-http", "127.0.0.1:0", "-bytes", "127.0.0.1:0"];
+    const target = this.#running.use(new Running(serve));
+    const { http, bytes } = parsePorts((await target.says(/^\{.*\}$/m)).toString());
+    return [http, bytes];
+  }
+
+  async #deno(file: string, args: readonly number[]): Promise<{ pid: number; ports: number[] }> {
+    const path = new URL(`loopback/${file}`, import.meta.url).pathname;
+    const command = [Deno.execPath(), "run", "-A", "--quiet", path, ...args.map(String)];
+    const running = this.#running.use(new Running(command));
+    const [, ports = ""] = await running.says(/^ready ([\d ]+)$/m, STARTED);
+    return { pid: running.pid, ports: ports.split(" ").map(Number) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#running.disposeAsync();
+  }
+}
+
+/** What a tunnel costs by itself: no Kubernetes, two processes of this machine and loopback between them. */
+export async function onLoopback({ rounds, quick }: Asked, tell: Tell) {
+  await using loopback = await Loopback.start();
+  const { ways } = loopback;
+  const samples: Sample[] = await measureRounds({ ways, probes: nearProbes(quick), rounds }, tell);
+  return { rows: ways.map(({ name, title }) => ({ name, title })), samples, memory: [] };
+}

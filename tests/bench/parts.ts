@@ -1,0 +1,40 @@
+import type { Part } from "./processes.ts";
+
+/** Whose pmz counts: a person's daemon on laptop 1, and the gateway's pod. */
+export interface Pmz {
+  readonly uid: number;
+  readonly gateway: string;
+}
+
+/**
+ * The processes of a test cluster that carry a connection, by the control groups that its machines have: the name of
+ * the state's folder is the first word of each.
+ *
+ * @param state the folder of the test cluster's state; PMZ_STATE or its default where it isn't given
+ */
+export function clusterParts(cluster: string, pmz?: Pmz, state = stateFolder()): Part {
+  const label = state.slice(state.lastIndexOf("/") + 1);
+  const laptop = machine(`${label}-dev-1`);
+  const nodes = machine(`${label}-${cluster}-node-\\d+`);
+  return ({ cgroup, uid, command: [program = "", verb = ""] }) => {
+    const name = program.slice(program.lastIndexOf("/") + 1);
+    if (laptop.test(cgroup)) {
+      if (pmz === undefined) return name === "kubectl" ? "kubectl" : undefined;
+      if (name !== "pmz") return undefined;
+      return uid === pmz.uid ? "daemon" : uid === 0 ? "helper" : undefined;
+    }
+    if (!nodes.test(cgroup)) return undefined;
+    if (pmz !== undefined && cgroup.includes(`pod${pmz.gateway}`)) return "gateway";
+    if (name === "containerd") return "containerd";
+    if (name !== "kube") return undefined;
+    return verb === "kube-apiserver" ? "apiserver" : verb === "kubelet" ? "kubelet" : undefined;
+  };
+}
+
+function machine(label: string): RegExp {
+  return new RegExp(`/${label}(/|$)`);
+}
+
+function stateFolder(): string {
+  return Deno.env.get("PMZ_STATE") ?? "/var/lib/pmz-cluster";
+}

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { clusterParts } from "./parts.ts";
+import type { Process } from "./processes.ts";
+
+const node = "/ci/pmz-world-one-node-1";
+const laptop = "/ci/pmz-world-dev-1";
+
+function process(cgroup: string, uid: number, ...command: string[]): Process {
+  return { pid: 1, cgroup, uid, command };
+}
+
+Deno.test("the processes that carry a connection of pmz are told apart", () => {
+  const part = clusterParts("one", { uid: 1001, gateway: "12-34" }, "/var/lib/pmz-world");
+  for (
+    const [expected, found] of [
+      ["daemon", process(laptop, 1001, "/usr/local/bin/pmz", "run")],
+      ["helper", process(laptop, 0, "pmz", "run")],
+      [undefined, process(laptop, 1000, "pmz", "run")],
+      [undefined, process(laptop, 1001, "wrk", "-t1")],
+      ["gateway", process(`${node}/kubepods/burstable/pod12-34/abc`, 65532, "deno", "run")],
+      [undefined, process(`${node}/kubepods/burstable/pod56-78/abc`, 0, "deno", "run")],
+      ["apiserver", process(node, 0, "kube", "kube-apiserver", "--etcd-servers")],
+      ["kubelet", process(node, 0, "kube", "kubelet")],
+      [undefined, process(node, 0, "kube", "etcd")],
+      ["containerd", process(node, 0, "containerd")],
+    ] as const
+  ) assert.equal(part(found), expected, found.command.join(" "));
+});
+
+Deno.test("another world's processes, and another cluster's, are none of a measurement", () => {
+  const part = clusterParts("one", { uid: 1001, gateway: "12-34" }, "/var/lib/pmz-world");
+  assert.equal(part(process("/ci/pmz-worlds-dev-1", 1001, "pmz")), undefined);
+  assert.equal(part(process("/ci/pmz-world-two-node-1", 0, "containerd")), undefined);
+  assert.equal(part(process("/ci/pmz-world-dev-2", 1001, "pmz")), undefined);
+});
+
+Deno.test("without pmz it's kubectl's connection", () => {
+  const part = clusterParts("one", undefined, "/var/lib/pmz-world");
+  assert.equal(part(process(laptop, 1000, "kubectl", "port-forward")), "kubectl");
+  assert.equal(part(process(laptop, 1000, "pmz", "run")), undefined);
+  assert.equal(part(process(node, 0, "kube", "kubelet")), "kubelet");
+});

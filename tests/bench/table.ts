@@ -1,0 +1,116 @@
+import { describe } from "./facts.ts";
+import { figureOf } from "./figures.ts";
+import type { Run } from "./record.ts";
+import { figure, median } from "./statistics.ts";
+import { cpu, judge, measured, ratio, values } from "./summary.ts";
+
+/** What others are compared with, in each kind of run. */
+export const baselines = { loopback: "relay", cluster: "port-forward", distance: "direct" } as const;
+
+/** All that a run found, as Markdown that is readable on a terminal. */
+export function report(run: Run): string {
+  return [
+    `${run.kind}, ${run.began.slice(0, 16).replace("T", " ")} UTC, median of ${run.rounds} rounds` +
+    `${run.quick ? " (quick: short ones)" : ""}, ${Math.round(run.seconds)} s altogether`,
+    describe(run.facts),
+    "",
+    figuresTable(run),
+    goalsTable(run),
+    cpuTable(run),
+    memoryTable(run),
+    troubles(run),
+  ].filter((part) => part !== undefined).join("\n");
+}
+
+function figuresTable(run: Run): string {
+  const baseline = baselines[run.kind];
+  const rows = measured(run).map((name) => {
+    const { title, unit } = figureOf(name);
+    return [
+      `${title}${unit === "" ? "" : `, ${unit}`}`,
+      ...run.rows.map((row) => cell(run, row.name, name, baseline)),
+    ];
+  });
+  return table(["median (lowest to highest), times baseline", ...run.rows.map(({ title }) => title)], rows);
+}
+
+function cell(run: Run, row: string, name: string, baseline: string): string {
+  const found = values(run, row, name);
+  if (found.length === 0) return "–";
+  const times = ratio(run, name, row, baseline);
+  const spread = found.length === 1
+    ? ""
+    : ` (${figure(Math.min(...found))} to ${figure(Math.max(...found))})`;
+  return `${figure(median(found))}${spread}${
+    times === undefined || row === baseline ? "" : ` ×${figure(times)}`
+  }`;
+}
+
+function goalsTable(run: Run): string | undefined {
+  const judged = judge(run);
+  const titles = new Map(run.rows.map(({ name, title }) => [name, title]));
+  return table(
+    ["goal", "compared with", "wanted", "found", "", "others"],
+    judged.map((goal) => {
+      const { better, title } = figureOf(goal.figure);
+      const times = goal.over === undefined ? "" : "×";
+      return [
+        title,
+        goal.over === undefined ? "itself" : titles.get(goal.over) ?? goal.over,
+        `${better === "more" ? "≥" : "≤"} ${times}${goal.goal}`,
+        goal.reached === undefined ? "–" : `${times}${figure(goal.reached)}`,
+        goal.verdict === "missed" ? "MISSED" : goal.verdict,
+        Object.entries(goal.others ?? {}).map(([name, value]) => `${name} ×${value}`).join(", "),
+      ];
+    }),
+  );
+}
+
+function cpuTable(run: Run): string | undefined {
+  const probes = ["kept-50", "kept-1", "up-1", "down-1"];
+  const rows = probes.flatMap((probe) =>
+    run.rows.flatMap(({ name, title }) => {
+      const parts = Object.entries(cpu(run, name, probe)).filter(([, seconds]) => seconds >= 0.005);
+      if (parts.length === 0) return [];
+      const total = parts.reduce((sum, [, seconds]) => sum + seconds, 0);
+      const { title: what } = figureOf(probe);
+      const per = probe.startsWith("kept") ? "10,000 requests" : "a GiB";
+      const each = parts.toSorted(([, one], [, other]) => other - one)
+        .map(([part, seconds]) => `${part} ${figure(seconds)}`).join(", ");
+      return [[`${what}: s for ${per}`, title, figure(total), each]];
+    })
+  );
+  return rows.length === 0 ? undefined : table(["CPU seconds", "", "all", "of which"], rows);
+}
+
+function memoryTable({ memory }: Run): string | undefined {
+  if (memory.length === 0) return undefined;
+  const parts = [...new Set(memory.flatMap(({ mib }) => Object.keys(mib)))];
+  return table(
+    ["memory in RAM, MiB", "idle streams", ...parts],
+    memory.map(({ when, streams, mib }) => [
+      when,
+      streams.toLocaleString("en-US"),
+      ...parts.map((part) => mib[part] === undefined ? "–" : figure(mib[part])),
+    ]),
+  );
+}
+
+function troubles(run: Run): string | undefined {
+  const lines = run.samples.filter(({ errors, error }) => errors > 0 || error !== undefined)
+    .map(({ round, row, probe, errors, error = "" }) =>
+      `- round ${round}, ${row}, ${probe}: ${errors} errors${
+        error === "" ? "" : `; ${error.trim().split("\n").at(-1)}`
+      }`
+    );
+  return lines.length === 0 ? undefined : `Not answered, or broken:\n${lines.join("\n")}\n`;
+}
+
+/** A table of Markdown with columns of even width. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((cell, i) => Math.max(3, cell.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (cells: readonly string[]) =>
+    `| ${widths.map((width, i) => (cells[i] ?? "").padEnd(width)).join(" | ")} |`;
+  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
+  return [line(head), rule, ...rows.map(line), ""].join("\n");
+}
