@@ -69,14 +69,15 @@ export class Laptop {
    * Waits until the laptop is as it was.
    *
    * @param within in milliseconds
+   * @param apart lines that may differ
    * @returns after how many milliseconds it was, as far as can be seen: a snapshot takes about 200 itself
    * @throws {Error} with what differs
    */
-  async settles(before: Snapshot, within: number): Promise<number> {
+  async settles(before: Snapshot, within: number, apart?: RegExp): Promise<number> {
     const begun = performance.now();
     while (true) {
       const asked = performance.now() - begun;
-      const difference = before.diff(await this.snapshot());
+      const difference = before.diff(await this.snapshot(), apart);
       if (difference === "") return asked;
       if (performance.now() - begun > within) {
         throw new Error(`laptop ${this.number} is not as it was, ${within} ms later:\n${difference}`);

@@ -50,15 +50,19 @@ export class Snapshot {
     return new Snapshot(lines.sort());
   }
 
-  /** What is there in `later` and was not here (+), or the other way round (-); empty where nothing differs. */
-  diff(later: Snapshot): string {
+  /**
+   * What is there in `later` and was not here (+), or the other way round (-); empty where nothing differs.
+   *
+   * @param apart lines that may differ
+   */
+  diff(later: Snapshot, apart?: RegExp): string {
     const marked = [
       ...surplus(this.lines, later.lines).map((line) => ({ mark: "-", line })),
       ...surplus(later.lines, this.lines).map((line) => ({ mark: "+", line })),
     ];
-    return marked.sort((one, other) => one.line < other.line ? -1 : 1).map(({ mark, line }) =>
-      `${mark} ${line}`
-    ).join("\n");
+    return marked.filter(({ line }) => !apart?.test(line)).sort((one, other) =>
+      one.line < other.line ? -1 : 1
+    ).map(({ mark, line }) => `${mark} ${line}`).join("\n");
   }
 
   /** The lines under a heading, without it: `under("rules")`. */
