@@ -1,11 +1,21 @@
-import { helperSocket } from "../wire/helper.ts";
+import { Netlink } from "../ffi/netlink.ts";
+import { userRules } from "../ffi/rule.ts";
+import { isTableOfPmz } from "../wire/helper.ts";
 
-/** What pmz may have left on this machine for this user, in words: devices, rules, a helper. Empty: nothing. */
+/** A helper that has just been let go takes its rules along within this, in milliseconds. */
+const SETTLE_MS = 1_000;
+
+/**
+ * What pmz has left in this user's way to the network though nothing of it runs, in words; empty: nothing. Only
+ * rules can stay (devices and routes go with their process), and only where helper and janitor were both killed.
+ */
 export async function leftovers(uid: number = Deno.uid() ?? -1): Promise<string[]> {
-  const left: string[] = [];
-  try {
-    using _conn = await Deno.connect({ transport: "unix", path: helperSocket(uid) });
-    left.push("the root helper still runs");
-  } catch { /* none listens, as it should be */ }
-  return left;
+  using netlink = new Netlink();
+  const own = () => userRules(netlink).filter(({ table, uids }) => isTableOfPmz(table) && uids.first === uid);
+  for (const end = performance.now() + SETTLE_MS; own().length > 0 && performance.now() < end;) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return own().map(({ family, priority, table }) =>
+    `an empty rule (IPv${family}, priority ${priority}, table ${table}): pmz up takes it away, or root by ip rule`
+  );
 }

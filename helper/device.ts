@@ -3,17 +3,12 @@ import type { Netlink } from "../ffi/netlink.ts";
 import { allRoutes } from "../ffi/route.ts";
 import { isTunMissing, TunDevice } from "../ffi/tun.ts";
 import { type IpAddress, parseAddress } from "../wire/address.ts";
+import { FIRST_TABLE, SLOTS } from "../wire/helper.ts";
 import { overlap, parseRange, type Range, rangeOf } from "../wire/range.ts";
 
-/** Users at a time: each has a device, an address and a table. */
-const SLOTS = 100;
-const FIRST_TABLE = 726_900;
 /** Where pmz's own addresses may be: the first that the machine has no use for. */
 const PLACES4 = ["198.18.255.0/24", "100.127.255.0/24", "172.31.255.0/24", "10.255.255.0/24"];
 const PLACE6 = "fd70:6d7a::";
-
-/** Whether a routing table is one of pmz's. */
-export const isTableOfPmz = (table: number): boolean => table >= FIRST_TABLE && table < FIRST_TABLE + SLOTS;
 
 /** No device could be made, for a reason that the user can do something about. */
 export class DeviceError extends Error {

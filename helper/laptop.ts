@@ -1,3 +1,4 @@
+import { type Uids, uidsOf } from "../ffi/subuids.ts";
 import { factsOf } from "../ffi/descriptor.ts";
 import { Libbpf, openForAttach } from "../ffi/libbpf.ts";
 import { Netlink } from "../ffi/netlink.ts";
@@ -9,8 +10,7 @@ import { UserDevice } from "./device.ts";
 import { Janitor } from "./janitor.ts";
 import { Names } from "./names.ts";
 import { UserRules } from "./rule.ts";
-import { SharedSettings, type Uids } from "./settings.ts";
-import { uidsOf } from "./uids.ts";
+import { SharedSettings } from "./settings.ts";
 
 /** libbpf and the BPF objects, as bytes (ffi/assets.ts). */
 export interface HelperAssets {

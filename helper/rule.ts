@@ -1,8 +1,8 @@
 import { SystemCallError } from "../ffi/libc.ts";
 import type { Netlink } from "../ffi/netlink.ts";
 import { addUserRule, deleteUserRule, type UserRule, userRules } from "../ffi/rule.ts";
-import { isTableOfPmz } from "./device.ts";
-import type { Uids } from "./settings.ts";
+import { isTableOfPmz } from "../wire/helper.ts";
+import type { Uids } from "../ffi/subuids.ts";
 
 /** That connections of one user look into the user's table first. Rules don't go with a process: see Janitor. */
 export class UserRules implements Disposable {

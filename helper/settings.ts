@@ -1,15 +1,9 @@
+import { UID_RANGES, type Uids } from "../ffi/subuids.ts";
 import type { BpfMap } from "../ffi/libbpf.ts";
 import type { IpAddress } from "../wire/address.ts";
 
 /** struct settings of bpf/laptop.h. */
 export const SETTINGS_BYTES = 88;
-export const UID_RANGES = 4;
-
-/** Users, the first and the last included. */
-export interface Uids {
-  readonly first: number;
-  readonly last: number;
-}
 
 /** Whom the programs touch, and what they know of pmz. */
 export interface Settings {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { parseAddress } from "../wire/address.ts";
 import { ADDRESSES, KNOCK_PORT, POD, PORTS, SERVICE, WORKERS } from "./capture.ts";
 import { NAMESERVERS } from "./names.ts";
-import { encodeSettings, SETTINGS_BYTES, UID_RANGES } from "./settings.ts";
+import { UID_RANGES } from "../ffi/subuids.ts";
+import { encodeSettings, SETTINGS_BYTES } from "./settings.ts";
 
 const source = (name: string) => Deno.readTextFileSync(new URL(`../bpf/${name}`, import.meta.url));
 

@@ -10,6 +10,12 @@ export const HELPER_VERSION = 1;
 /** The helper's folder for a user: root's, 0711; the socket in it 0600 and the user's. */
 export const helperFolder = (uid: number): string => `/run/pmz/${uid}`;
 export const helperSocket = (uid: number): string => `${helperFolder(uid)}/helper.sock`;
+/** The routing table of the first user on a machine; each further one has the next. */
+export const FIRST_TABLE = 726_900;
+/** Users at a time: each has a device, an address and a table. */
+export const SLOTS = 100;
+/** Whether a routing table is one of pmz's. */
+export const isTableOfPmz = (table: number): boolean => table >= FIRST_TABLE && table < FIRST_TABLE + SLOTS;
 /** Bytes of a request or answer. */
 export const LONGEST_MESSAGE = 256 * 1024;
 

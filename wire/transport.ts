@@ -15,6 +15,12 @@ export interface Transport {
    * @throws when the transport broke.
    */
   write(bytes: Uint8Array): Promise<number>;
+  /**
+   * Takes all of `parts`, in order, as one message if it isn't too large: of transports whose messages cost more than their bytes.
+   * The caller may reuse the parts once this settles.
+   * @throws when the transport broke.
+   */
+  writeParts?(parts: readonly Uint8Array[]): Promise<void>;
   /** Ends the direction out; the direction in goes on (TCP's FIN, HTTP/2's END_STREAM). */
   closeWrite(): Promise<void>;
   /** Ends both directions at once. What was written and not sent may be lost. Closing twice is fine or throws; callers guard. */

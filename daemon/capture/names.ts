@@ -1,3 +1,4 @@
+import { uidsOf } from "../../ffi/subuids.ts";
 import { closeDescriptor } from "../../ffi/socket.ts";
 import type { StandIn } from "../../wire/helper.ts";
 import type { NamesCalls, NoCalls } from "../names/protocol.ts";
@@ -90,7 +91,7 @@ export class Names implements AsyncDisposable {
     await channel.call("surroundings", { hostname: Deno.hostname(), searchDomains: conf.search });
     const open = await channel.call("standIns", {
       uid,
-      accounts: [{ first: uid, last: uid }],
+      accounts: uidsOf(uid),
       nameservers: conf.nameservers.filter(canStandIn),
     });
     for (const { nameserver, why } of open.failed) this.#log(`no stand-in for ${nameserver}: ${why}`);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseSubuids } from "./uids.ts";
+import { parseSubuids } from "./subuids.ts";
 
 Deno.test("a user's subordinate uids are by name or by number, and nobody else's", () => {
   const text = "ann:100000:65536\nbob:165536:65536\n# x\n1000:231072:65536\nann2:1:1\n";

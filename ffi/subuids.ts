@@ -1,8 +1,15 @@
-import { UID_RANGES, type Uids } from "./settings.ts";
+/** Users by their uids, both ends included. */
+export interface Uids {
+  readonly first: number;
+  readonly last: number;
+}
 
 const SUBUID = "/etc/subuid";
 /** What one line of subuid may give away: beyond this it's no person's any more. */
 const MOST = 1 << 24;
+
+/** Ranges of one user that are heeded: what the BPF programs' settings have room for. */
+export const UID_RANGES = 4;
 
 /** The user, and the user's subordinate uids (subuid(5)), as whom rootless containers with the host's network run. */
 export function uidsOf(uid: number): Uids[] {
