@@ -1,4 +1,6 @@
-import { ClusterConnection } from "./cluster/connection.ts";
+import { TimeLimit, unlessAborted } from "../kube/signals.ts";
+import type { CapturedPorts } from "../wire/helper.ts";
+import type { ClusterConnection } from "./cluster/connection.ts";
 import { capturedAddresses } from "./cluster/topology.ts";
 import { zoneData } from "./cluster/zone_data.ts";
 import type { DataCalls, MainCalls, TunnelNews } from "./data/protocol.ts";
@@ -6,36 +8,41 @@ import { Failure } from "./failure.ts";
 import { ClusterIntercepts } from "./intercepts/cluster_intercepts.ts";
 import type { Log } from "./log.ts";
 import type { ZoneData } from "./names/zone_data.ts";
-import type { CapturedPorts } from "../wire/helper.ts";
 import type { Channel } from "./worker_channel.ts";
 
 /** The tunnel has this long to be there for the first time, in milliseconds. */
 const TUNNEL_TIMEOUT_MS = 30_000;
 
+/** What a connected cluster leans on. */
+export interface ConnectedParts {
+  readonly connection: ClusterConnection;
+  readonly data: Channel<MainCalls, DataCalls>;
+  readonly log: Log;
+  /** Called when what the cluster has, or how much of it is used, has changed. */
+  readonly changed: (cluster: Connected) => void;
+  readonly tunnelTimeoutMs?: number;
+}
+
 /** One connected cluster: its connection, and what this laptop intercepts there. */
-export class Connected implements AsyncDisposable {
+export class Connected {
   readonly connection: ClusterConnection;
   readonly intercepts: ClusterIntercepts;
-  readonly #data: Channel<MainCalls, DataCalls>;
-  readonly #published: (cluster: Connected) => void;
-  #tunnelUp = Promise.withResolvers<void>();
+  readonly #parts: ConnectedParts;
+  #news = Promise.withResolvers<void>();
   #reaching = false;
   zone: ZoneData;
   addresses: ReadonlyMap<string, CapturedPorts> = new Map();
 
-  constructor(
-    connection: ClusterConnection,
-    data: Channel<MainCalls, DataCalls>,
-    log: Log,
-    published: (cluster: Connected) => void,
-  ) {
+  constructor(parts: ConnectedParts) {
+    const { connection, data, log } = parts;
     this.connection = connection;
-    this.#data = data;
-    this.#published = published;
+    this.#parts = parts;
     this.zone = zoneData(connection.name, { services: new Map(), pods: new Map() });
+    const quiet = (error: unknown) =>
+      log("a change of the intercepts could not be passed on", { cluster: this.id, error });
     this.intercepts = new ClusterIntercepts(connection, log, ({ targets, agents }) => {
-      void data.call("intercepts", { cluster: this.id, targets });
-      void data.call("agents", { cluster: this.id, agents });
+      data.call("intercepts", { cluster: this.id, targets }).catch(quiet);
+      data.call("agents", { cluster: this.id, agents }).catch(quiet);
     });
   }
 
@@ -43,63 +50,60 @@ export class Connected implements AsyncDisposable {
     return this.connection.id;
   }
 
-  /** Learns what the cluster has, and follows it. */
-  async discover(): Promise<void> {
-    await this.#data.call("connect", this.id);
-    await this.connection.discover(() => this.#changed());
-    this.#changed();
+  /** Learns what the cluster has, and follows it. @throws {ApiError} @throws the signal's reason */
+  async discover(signal: AbortSignal): Promise<void> {
+    await this.#parts.data.call("connect", this.id);
+    await this.connection.discover(() => this.changed(), signal);
+    this.changed();
   }
 
-  #changed(): void {
+  /** Makes of what the cluster has what the laptop uses of it, and tells it. */
+  changed(): void {
     const { topology } = this.connection;
     this.addresses = capturedAddresses(topology);
     this.zone = zoneData(this.connection.name, topology);
     this.intercepts.changed();
-    this.#published(this);
+    this.#parts.changed(this);
   }
 
-  /** Has the tunnel to the gateway dialled, and waits until it's there. @throws {Failure} `timeout`, with the reason. */
+  /**
+   * Has the tunnel to the gateway dialled, and waits until it's there.
+   * @throws {Failure} `timeout`, with the reason. @throws {ApiError} when the gateway's pods may not be listed.
+   * @throws the signal's reason
+   */
   async reach(detail: (text: string) => void, signal: AbortSignal): Promise<void> {
-    await this.connection.gateways().ready;
-    if (!this.#reaching) await this.#data.call("reach", this.id);
-    this.#reaching = true;
-    const failed = Promise.withResolvers<never>();
-    const stop = () => failed.reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-    const timer = setTimeout(() => {
+    detail("waiting for the gateway");
+    using limit = new TimeLimit(this.#parts.tunnelTimeoutMs ?? TUNNEL_TIMEOUT_MS, signal);
+    try {
+      await unlessAborted(this.connection.gateways().ready, limit.signal);
+      if (!this.#reaching) await this.#parts.data.call("reach", this.id);
+      this.#reaching = true;
+      while (this.connection.tunnel.state !== "connected") {
+        await unlessAborted(this.#news.promise, limit.signal);
+      }
+    } catch (error) {
+      if (signal.aborted || !limit.signal.aborted) throw error;
       const { tunnel } = this.connection;
       const why = tunnel.state === "connecting" ? tunnel.why : "";
-      failed.reject(
-        new Failure("timeout", `the gateway can't be reached through the API server: ${why}`, {
-          hint: "pmz agent status shows how it is; may you port-forward in the namespace pmz?",
-        }),
-      );
-    }, TUNNEL_TIMEOUT_MS);
-    detail("waiting for the gateway");
-    try {
-      await Promise.race([this.#tunnelUp.promise, failed.promise]);
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
+      throw new Failure("timeout", `the gateway can't be reached through the API server: ${why}`, {
+        hint: "pmz agent status shows how it is; may you port-forward in the namespace pmz?",
+        cause: error,
+      });
     }
   }
 
   tunnelNews(news: TunnelNews): void {
     this.connection.tunnelNews(news);
-    if (news.state === "connected") this.#tunnelUp.resolve();
-    else this.#tunnelUp = renewed(this.#tunnelUp);
+    this.#news.resolve();
+    this.#news = Promise.withResolvers();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.intercepts[Symbol.asyncDispose]();
-    await this.#data.call("disconnect", this.id).catch(() => {}); // the worker is gone, and its tunnels with it
+  /** Ends it, in bounded time; what is left in the cluster, in words. */
+  async end(): Promise<string[]> {
+    // The tunnels first: with them the intercepted pods answer again, whether the API server can be reached or not.
+    await this.#parts.data.call("disconnect", this.id).catch(() => {}); // the worker is gone, and its tunnels with it
+    const left = await this.intercepts.end();
     await this.connection[Symbol.asyncDispose]();
+    return left;
   }
-}
-
-/** A promise to wait for anew; who waits for the first one still gets it. */
-function renewed(before: PromiseWithResolvers<void>): PromiseWithResolvers<void> {
-  const next = Promise.withResolvers<void>();
-  void next.promise.then(before.resolve);
-  return next;
 }

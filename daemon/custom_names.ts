@@ -9,6 +9,8 @@ const MOST = 1_000;
 export class CustomNames {
   readonly #path: string;
   readonly #names: Map<string, CustomName>;
+  /** One change after the other: each writes the whole file. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(path: string, names: Map<string, CustomName>) {
     this.#path = path;
@@ -41,7 +43,22 @@ export class CustomNames {
   }
 
   /** Adds or replaces. @throws {Failure} at the limit, or when the file can't be written; then nothing has changed. */
-  async add(name: CustomName): Promise<void> {
+  add(name: CustomName): Promise<void> {
+    return this.#inTurn(() => this.#add(name));
+  }
+
+  /** @throws {Failure} `not-found` when there's no such domain. */
+  remove(domain: string): Promise<CustomName> {
+    return this.#inTurn(() => this.#remove(domain));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  async #add(name: CustomName): Promise<void> {
     if (!this.#names.has(name.domain) && this.#names.size >= MOST) {
       throw new Failure("usage", `there are ${MOST} custom domains already`, {
         hint: "remove some: pmz dns remove DOMAIN",
@@ -50,8 +67,7 @@ export class CustomNames {
     await this.#change((names) => names.set(name.domain, name));
   }
 
-  /** @throws {Failure} `not-found` when there's no such domain. */
-  async remove(domain: string): Promise<CustomName> {
+  async #remove(domain: string): Promise<CustomName> {
     const name = this.#names.get(domain);
     if (!name) {
       throw new Failure("not-found", `${domain} is no custom domain`, { hint: "pmz dns list shows them" });

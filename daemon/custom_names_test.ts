@@ -21,6 +21,15 @@ Deno.test("a domain that isn't there can't be removed", async () => {
   );
 });
 
+Deno.test("changes that come together are all kept", async () => {
+  const path = `${await Deno.makeTempDir()}/names.json`;
+  const names = await CustomNames.open(path);
+  const all = ["a.example", "b.example", "c.example"].map((domain) => ({ ...shop, domain }));
+  await Promise.all([...all.map((one) => names.add(one)), names.remove("b.example")]);
+  const kept = (await CustomNames.open(path)).all();
+  assert.deepEqual(kept.map(({ domain }) => domain), ["a.example", "c.example"]);
+});
+
 Deno.test("a file that makes no sense is not overwritten", async () => {
   const path = `${await Deno.makeTempDir()}/names.json`;
   await Deno.writeTextFile(path, "{");

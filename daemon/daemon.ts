@@ -1,3 +1,4 @@
+import { follow } from "../kube/signals.ts";
 import { controlFiles } from "../wire/control.ts";
 import type {
   AgentRequest,
@@ -24,13 +25,16 @@ import { Clusters } from "./clusters.ts";
 import { CustomNames } from "./custom_names.ts";
 import { Failure } from "./failure.ts";
 import { intercept, leave } from "./intercepts/commands.ts";
+import * as overview from "./overview.ts";
 import { plan } from "./plan.ts";
+import { watchSleep } from "./sleep.ts";
 import { up } from "./up.ts";
 import type { DaemonParts } from "./parts.ts";
 import { ClusterConnection } from "./cluster/connection.ts";
 
-/** A daemon with nothing connected ends by itself after this, in milliseconds. */
 const IDLE_MS = 60_000;
+/** Between an answer after which the daemon is to end, and its end: the answer is still sent. In milliseconds. */
+const SOON_MS = 50;
 
 /** One user's daemon: what the control API can ask for, over the clusters that are connected. */
 export class Daemon implements Controlled, AsyncDisposable {
@@ -38,14 +42,27 @@ export class Daemon implements Controlled, AsyncDisposable {
   readonly #clusters: Clusters;
   readonly #custom: CustomNames;
   readonly #since = new Date().toISOString();
+  readonly #ending = new AbortController();
+  readonly #sleep: Disposable;
   #idle: ReturnType<typeof setTimeout> | undefined;
+  #idleMs: number;
+  #stopping: ReturnType<typeof setTimeout> | undefined;
+  /** Requests that are being worked on. */
+  #working = 0;
   /** One change after the other: two `up`s at once would do everything twice. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** Changes that `down` interrupts: the one whose turn it is, and those that wait. */
+  readonly #interruptible = new Set<AbortController>();
 
   private constructor(parts: DaemonParts, custom: CustomNames) {
     this.#parts = parts;
     this.#custom = custom;
     this.#clusters = new Clusters(parts, () => custom.all());
+    this.#sleep = watchSleep(() => {
+      parts.log("the machine slept");
+      this.#clusters.reconnect();
+    });
+    this.#idleMs = parts.idleMs ?? IDLE_MS;
     this.#rest();
   }
 
@@ -58,17 +75,19 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   up(request: UpRequest, report: Reporter, signal: AbortSignal): Promise<UpResult> {
-    return this.#inTurn(() => up(request, this.#clusters, this.#parts, report, signal));
+    return this.#interruptibly(signal, (signal) => up(request, this.#clusters, this.#parts, report, signal));
   }
 
   down(request: DownRequest, report: Reporter): Promise<DownResult> {
+    const reason = new Failure("interrupted", "`pmz down` came meanwhile: what was begun is undone");
+    for (const one of this.#interruptible) one.abort(reason);
     return this.#inTurn(async () => {
       const { context } = request;
       const wasUp = this.#clusters.all.length > 0;
       const left = context === undefined
         ? await this.#clusters.removeAll(report)
         : await this.#clusters.remove(this.#clusters.get(context).id, report);
-      if (this.#clusters.all.length === 0) this.stop();
+      if (this.#clusters.all.length === 0) this.#idleMs = SOON_MS; // unless somebody comes before that
       return { wasUp, left };
     });
   }
@@ -78,20 +97,20 @@ export class Daemon implements Controlled, AsyncDisposable {
       release: RELEASE,
       pid: Deno.pid,
       since: this.#since,
-      ...await this.#clusters.status(),
+      ...await overview.status(this.#clusters),
     };
   }
 
   services(): ServiceEntry[] {
-    return this.#clusters.services();
+    return overview.services(this.#clusters);
   }
 
   names(): NameEntry[] {
-    return this.#clusters.names();
+    return overview.names(this.#clusters);
   }
 
   async addName(name: CustomName): Promise<NameEntry> {
-    this.#clusters.find(name); // says what there is, when it isn't there
+    overview.clusterOf(this.#clusters, name); // says what there is, when it isn't there
     await this.#custom.add(name);
     await this.#clusters.publishCustom();
     return this.#entry(name);
@@ -113,17 +132,20 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   #entry(name: CustomName): NameEntry {
-    const entry = this.#clusters.names().find((one) => one.custom && one.name === name.domain);
+    const entry = overview.names(this.#clusters).find((one) => one.custom && one.name === name.domain);
     if (!entry) throw new Failure("internal", `${name.domain} was not taken`);
     return entry;
   }
 
   intercepts(): Promise<InterceptEntry[]> {
-    return this.#clusters.intercepts();
+    return overview.intercepts(this.#clusters);
   }
 
   intercept(request: InterceptRequest, report: Reporter, signal: AbortSignal): Promise<InterceptEntry> {
-    return this.#inTurn(() => intercept(request, this.#clusters, this.#parts, report, signal));
+    return this.#interruptibly(
+      signal,
+      (signal) => intercept(request, this.#clusters, this.#parts, report, signal),
+    );
   }
 
   leave(id: string, report: Reporter): Promise<InterceptEntry> {
@@ -131,8 +153,10 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   async agent(choice: ClusterChoice): Promise<AgentComponent[]> {
-    await using connection = await ClusterConnection.open(choice, this.#parts.log);
-    return await this.#parts.installer.status(connection.api, ["gateway", "node"]);
+    return await this.#busy(async () => {
+      await using connection = await ClusterConnection.open(choice, this.#parts.log);
+      return await this.#parts.installer.status(connection.api, ["gateway", "node"]);
+    });
   }
 
   async installAgent(
@@ -149,7 +173,23 @@ export class Daemon implements Controlled, AsyncDisposable {
 
   /** Ends the daemon soon: the answer that goes on is still sent. */
   stop(): void {
-    setTimeout(() => this.#parts.ended(), 50);
+    this.#stopping ??= setTimeout(() => this.#parts.ended(), SOON_MS);
+  }
+
+  /** In its turn, with a signal that aborts when the asker goes away, at `down`, and when the daemon ends. */
+  async #interruptibly<T>(asker: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const interrupt = new AbortController();
+    using _asker = follow(asker, interrupt);
+    using _ending = follow(this.#ending.signal, interrupt);
+    this.#interruptible.add(interrupt);
+    try {
+      return await this.#inTurn(async () => {
+        interrupt.signal.throwIfAborted();
+        return await work(interrupt.signal);
+      });
+    } finally {
+      this.#interruptible.delete(interrupt);
+    }
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -160,20 +200,29 @@ export class Daemon implements Controlled, AsyncDisposable {
 
   async #busy<T>(work: () => Promise<T>): Promise<T> {
     clearTimeout(this.#idle);
+    this.#idleMs = this.#parts.idleMs ?? IDLE_MS;
+    this.#working++;
     try {
       return await work();
     } finally {
+      this.#working--;
       this.#rest();
     }
   }
 
   #rest(): void {
     clearTimeout(this.#idle);
-    if (this.#clusters.all.length === 0) this.#idle = setTimeout(() => this.#parts.ended(), IDLE_MS);
+    if (this.#working > 0 || this.#clusters.all.length > 0 || this.#ending.signal.aborted) return;
+    this.#idle = setTimeout(() => this.#parts.ended(), this.#idleMs);
   }
 
+  /** Interrupts what goes on, waits until it has undone what it had begun, and undoes the rest. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort(new Failure("interrupted", "pmz's daemon ends"));
     clearTimeout(this.#idle);
+    clearTimeout(this.#stopping);
+    this.#sleep[Symbol.dispose]();
+    await this.#turn;
     await this.#clusters[Symbol.asyncDispose]();
   }
 }

@@ -9,6 +9,10 @@ export interface DaemonParts {
   readonly installer: AgentInstaller<Api>;
   readonly startWorker: StartWorker;
   readonly log: Log;
+  /** Where the root helper listens for this user. */
+  readonly helperSocket: string;
+  /** A daemon with nothing connected ends by itself after this, in milliseconds; a minute without it. */
+  readonly idleMs?: number;
   /** Ends the process, once everything has been undone. */
   readonly ended: () => void;
 }

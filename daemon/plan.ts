@@ -16,11 +16,11 @@ const MOST_NODES = 1_000;
 
 /** What `up` is about to do to a cluster and to this machine: nothing of it is done. */
 export async function plan(request: PlanRequest, clusters: Clusters, parts: DaemonParts): Promise<Plan> {
-  const there = clusters.all.find((one) => one.id === request.context) ??
-    (request.context === undefined && clusters.all.length === 1 ? clusters.all[0] : undefined);
-  await using own = there ? undefined : await ClusterConnection.open(request, parts.log);
+  const chosen = clusters.chosen(request);
+  await using own = chosen ? undefined : await ClusterConnection.open(request, parts.log);
+  const there = chosen ?? (own && clusters.sameAs(own));
   const connection = there?.connection ?? own;
-  if (!connection) throw new TypeError("neither connected nor opened"); // the line above opens one
+  if (!connection) throw new TypeError("neither connected nor opened"); // the lines above open one
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
   const needsHelper = request.mode === "capture" && !clusters.laptop;

@@ -2,7 +2,7 @@ import { controlFiles } from "../wire/control.ts";
 import { Failure } from "./failure.ts";
 
 /** The daemon has this long to answer, in milliseconds. */
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 15_000;
 const LOOK_EVERY_MS = 15;
 
 /**
@@ -35,7 +35,8 @@ export async function spawnDaemon(command: readonly string[], stateFolder: strin
   }
 }
 
-async function answers(path: string): Promise<boolean> {
+/** Whether a daemon listens there. */
+export async function answers(path: string): Promise<boolean> {
   try {
     using _conn = await Deno.connect({ transport: "unix", path });
     return true;

@@ -1,6 +1,6 @@
 import { SystemCallError } from "../../ffi/libc.ts";
 import { closeDescriptor, tcpListener } from "../../ffi/socket.ts";
-import { type CapturedPorts, helperSocket } from "../../wire/helper.ts";
+import type { CapturedPorts } from "../../wire/helper.ts";
 import type { DataCalls, MainCalls } from "../data/protocol.ts";
 import type { Log } from "../log.ts";
 import type { CustomDomain, ZoneData } from "../names/zone_data.ts";
@@ -32,11 +32,12 @@ export class LaptopSide implements AsyncDisposable {
   }
 
   /**
-   * Hands the helper its listeners. `lost` is called when the helper goes without having been asked to.
+   * Hands the helper its listeners.
+   * @param path the helper's socket
    * @throws {Failure} `helper`
    */
-  static async start(data: Channel<MainCalls, DataCalls>, lost: () => void): Promise<LaptopSide> {
-    const helper = await HelperClient.connect(helperSocket(Deno.uid() ?? -1));
+  static async start(data: Channel<MainCalls, DataCalls>, path: string): Promise<LaptopSide> {
+    const helper = await HelperClient.connect(path);
     const side = new LaptopSide(helper, data);
     try {
       await side.#listen(4, "127.0.0.1");
@@ -49,10 +50,12 @@ export class LaptopSide implements AsyncDisposable {
       await side[Symbol.asyncDispose]();
       throw error;
     }
-    void helper.gone.then(() => {
-      if (!side.#disposed) lost();
-    });
     return side;
+  }
+
+  /** Resolves when the helper is gone, asked to or not. */
+  get lost(): Promise<void> {
+    return this.#helper.gone;
   }
 
   /** Makes a listener, hands it to the helper, and accepts on it. @throws {SystemCallError} where there is no such family. */

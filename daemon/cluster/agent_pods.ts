@@ -49,6 +49,11 @@ export class AgentPods implements AsyncDisposable {
     }
   }
 
+  /** Begins the watch anew, from where it is. */
+  reconnect(): void {
+    this.#watched.reconnect();
+  }
+
   async #change(signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     using _listening = this.#watched.onChange(() => resolve());

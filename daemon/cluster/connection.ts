@@ -39,14 +39,15 @@ export class ClusterConnection implements AsyncDisposable {
 
   /**
    * Reads the kubeconfig, and makes sure that the API server answers.
-   * @throws {KubeconfigError} @throws {ApiError}
+   * @throws {KubeconfigError} @throws {ApiError} @throws the signal's reason
    */
-  static async open(choice: ClusterChoice, log: Log): Promise<ClusterConnection> {
+  static async open(choice: ClusterChoice, log: Log, signal?: AbortSignal): Promise<ClusterConnection> {
     const { context, kubeconfig } = choice;
     const cluster = await clusterAccess({
       ...(context === undefined ? {} : { context }),
       ...(kubeconfig === undefined ? {} : { kubeconfig }),
     });
+    signal?.throwIfAborted();
     const name = {
       context: cluster.context,
       server: cluster.server,
@@ -58,6 +59,7 @@ export class ClusterConnection implements AsyncDisposable {
       await connection.api.json("GET", "/version", {
         what: "reach the cluster",
         timeoutMs: REACH_TIMEOUT_MS,
+        ...(signal && { signal }),
       });
       return connection;
     } catch (error) {
@@ -76,15 +78,20 @@ export class ClusterConnection implements AsyncDisposable {
     return this.#cluster.caHash;
   }
 
+  /** Whether another connection leads to the same cluster. */
+  isAlike(other: ClusterConnection): boolean {
+    return this.name.server === other.name.server && this.caHash === other.caHash;
+  }
+
   /** Aborts when the connection ends. */
   get signal(): AbortSignal {
     return this.#ending.signal;
   }
 
   /** Starts to follow what the cluster has; `changed` is called after changes. Once. */
-  async discover(changed: () => void): Promise<void> {
+  async discover(changed: () => void, signal?: AbortSignal): Promise<void> {
     this.#discovery ??= this.#parts.use(
-      await Discovery.start(this.api, this.name.namespace, this.#log, changed),
+      await Discovery.start(this.api, this.name.namespace, this.#log, changed, signal),
     );
   }
 
@@ -133,6 +140,12 @@ export class ClusterConnection implements AsyncDisposable {
       pod: agent.pod,
       port: ports.relay,
     };
+  }
+
+  /** Begins anew with everything that may have died unseen: for who knows that the network has changed, or the laptop slept. */
+  reconnect(): void {
+    this.api.forgetConnections();
+    for (const part of [this.#discovery, this.#gateways, this.#nodes]) part?.reconnect();
   }
 
   /** Takes down what the data worker says of the tunnel. */

@@ -72,6 +72,11 @@ export class Discovery implements AsyncDisposable {
     return this.#topology ?? { services: new Map(), pods: new Map() };
   }
 
+  /** Begins all watches anew, from where they are. */
+  reconnect(): void {
+    for (const watched of this.#watches) watched.reconnect();
+  }
+
   async #see<T>(
     api: Api,
     resource: Resource,

@@ -32,6 +32,7 @@ export class FakeApi implements AsyncDisposable {
 
   constructor() {
     this.#server = fakeServer((request, url) => this.#answer(request, url));
+    this.put("/api/v1", "namespaces", { metadata: { name: "default" } });
   }
 
   get asked(): string[] {

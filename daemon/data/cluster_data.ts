@@ -77,6 +77,11 @@ export class ClusterData implements AsyncDisposable {
     });
   }
 
+  /** Looks at once whether the tunnels still live. */
+  check(): void {
+    for (const tunnel of [this.#tunnel, ...this.#agents.values()]) tunnel?.check();
+  }
+
   counts(): RuleCounts[] {
     return this.#locals.counts();
   }

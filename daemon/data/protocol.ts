@@ -72,6 +72,8 @@ export type DataCalls = {
   /** Serves the proxy on loopback; its own address is the answer. */
   proxy(port: number): string;
   unproxy(argument: null): Promise<void>;
+  /** Looks at once whether the tunnels still live: the laptop slept, or its network has changed. */
+  check(argument: null): void;
   /** Opens a stream to an authority of the cluster, and closes it: milliseconds. */
   dial(target: { readonly cluster: string; readonly authority: string }): Promise<number>;
   /** Replaces the intercepts of a cluster. */

@@ -35,6 +35,9 @@ const TIMES: ReversedTunnelTimes = {
   pingTimeoutMs: 7_000,
 };
 
+/** For `check`, in milliseconds: an agent that lives answers sooner. */
+const CHECK_TIMEOUT_MS = 2_000;
+
 /** What a reversed tunnel leans on. */
 export interface ReversedTunnelParts {
   readonly dial: Dial;
@@ -53,11 +56,18 @@ export class ReversedTunnel implements AsyncDisposable {
   readonly #times: ReversedTunnelTimes;
   readonly #ending = new AbortController();
   readonly #loop: Promise<void>;
+  #connection: Connection | undefined;
 
   constructor(parts: ReversedTunnelParts, times: Partial<ReversedTunnelTimes> = {}) {
     this.#parts = parts;
     this.#times = { ...TIMES, ...times };
     this.#loop = this.#keep();
+  }
+
+  /** Looks at once whether the agent still answers: for who knows that the network has changed, or the laptop slept. */
+  check(): void {
+    const connection = this.#connection;
+    connection?.ping(CHECK_TIMEOUT_MS).catch(() => connection.abort());
   }
 
   async #keep(): Promise<void> {
@@ -71,6 +81,7 @@ export class ReversedTunnel implements AsyncDisposable {
           role: "server",
           onStream: (stream) => void this.#serve(stream),
         });
+        this.#connection = connection;
         await this.#watch(connection, () => failures = 0);
       } catch (error) {
         if (!signal.aborted) {

@@ -52,6 +52,9 @@ export function startDataWorker(side: MessageSide, dial: DialAgent = dialAgent):
       await proxy?.[Symbol.asyncDispose]();
       proxy = undefined;
     },
+    check() {
+      for (const data of clusters.values()) data.check();
+    },
     async dial({ cluster, authority }) {
       const started = performance.now();
       const stream = await connectStream(tunnelOf(cluster), authority);

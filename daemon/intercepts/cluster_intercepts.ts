@@ -109,6 +109,11 @@ export class ClusterIntercepts implements AsyncDisposable {
     for (const wake of [...this.#waiting]) wake();
   }
 
+  /** Renews all sessions at once: for who knows that the laptop slept. */
+  renew(): void {
+    for (const namespace of this.#open) namespace.session.renew();
+  }
+
   /** Waits for the next change, or so many milliseconds. */
   async change(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();

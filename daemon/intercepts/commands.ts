@@ -1,6 +1,7 @@
 import type { InterceptEntry, InterceptRequest } from "../../wire/control.ts";
 import { INTERCEPT_LABEL } from "../../wire/places.ts";
 import { resources } from "../../kube/resources.ts";
+import { ApiError } from "../../kube/api_error.ts";
 import { need } from "../agents.ts";
 import type { Clusters } from "../clusters.ts";
 import type { Connected } from "../connected.ts";
@@ -8,6 +9,7 @@ import type { Reporter } from "../control/progress.ts";
 import type { DaemonParts } from "../parts.ts";
 import { Failure } from "../failure.ts";
 import type { Wanted } from "./namespace_intercepts.ts";
+import { interceptsOf } from "../overview.ts";
 import { findTarget } from "./target.ts";
 
 /** A rule has this long to be in force in all pods, in milliseconds. */
@@ -23,65 +25,82 @@ export async function intercept(
 ): Promise<InterceptEntry> {
   const { connected, isNew } = await report.step(
     "Cluster",
-    () => clusters.open(request),
+    () => clusters.open(request, signal),
     ({ connected }) => connected.id,
   );
-  const namespace = request.namespace ?? connected.connection.name.namespace;
-  let wanted: Wanted | undefined;
+  const { connection, intercepts } = connected;
+  const namespace = request.namespace ?? connection.name.namespace;
+  const undo = new AsyncDisposableStack();
   try {
-    const topology = connected.connection.topology;
-    const target = findTarget(topology, namespace, request.service, request.port);
-    await refuseDenied(connected, namespace);
-    await need(connected.connection.api, "node", request, parts, report, signal);
-    const before = connected.intercepts.entries([]).find(({ wanted }) =>
+    if (isNew) undo.defer(async () => void await clusters.remove(connected.id, report));
+    const target = findTarget(connection.topology, namespace, request.service, request.port);
+    await refuseDenied(connected, namespace, signal);
+    await need(connection.api, "node", request, parts, report, signal);
+    const before = intercepts.entries([]).find(({ wanted }) =>
       wanted.target.service.uid === target.service.uid && wanted.target.port.port === target.port.port
-    );
-    wanted = await report.step(
+    )?.wanted;
+    const wanted = await report.step(
       "Rule",
-      () => connected.intercepts.add(target, request.local),
+      () => intercepts.add(target, request.local, signal),
       () => `${target.service.name}:${target.port.port}`,
     );
-    try {
-      const entry = await report.step(
-        "In force",
-        (detail) => inForce(connected, wanted as Wanted, detail, signal),
-        ({ pods }) => `${pods.ready} of ${pods.all} pods`,
-      );
-      for (const problem of entry.problems) report.warn(problem);
-      await probeLocal(request.local, report);
-      return entry;
-    } catch (error) {
-      if (!before) await connected.intercepts.remove(wanted);
-      throw error;
-    }
+    undo.defer(async () =>
+      void await (before ? intercepts.add(before.target, before.local) : intercepts.remove(wanted))
+    );
+    const entry = await report.step(
+      "In force",
+      (detail) => inForce(connected, wanted, detail, signal),
+      ({ pods }) => `${pods.ready} of ${pods.all} pods`,
+    );
+    for (const problem of entry.problems) report.warn(problem);
+    await probeLocal(request.local, report);
+    signal.throwIfAborted();
+    undo.move(); // it stays
+    return entry;
   } catch (error) {
-    if (isNew) await clusters.remove(connected.id, report);
+    await undo.disposeAsync().catch((failure) =>
+      parts.log("what was begun can't be undone", { cluster: connected.id, error: failure })
+    );
     throw error;
   }
 }
 
-/** Gives a Service's port back to its pods. `id` is that of an entry; its port may be left out. */
+/**
+ * Gives a Service's port back to its pods. `id` is that of an entry; its port may be left out, and its cluster.
+ * @throws {Failure} `not-found`; `usage` when it means several.
+ */
 export async function leave(id: string, clusters: Clusters, report: Reporter): Promise<InterceptEntry> {
-  for (const connected of clusters.all) {
-    for (const { entry, wanted } of connected.intercepts.entries([])) {
-      if (entry.id !== id && entry.id.replace(/:\d+$/, "") !== id) continue;
-      await report.step(`Leave ${entry.id}`, () => connected.intercepts.remove(wanted));
-      if (connected.connection.mode === "intercept" && !connected.intercepts.any) {
-        await clusters.remove(connected.id, report);
-      }
-      return entry;
-    }
+  const [found, ...more] = interceptsOf(clusters).filter(
+    ({ entry: { service, namespace, port, cluster } }) => {
+      const name = `${service}.${namespace}`;
+      const names = [name, `${name}:${port}`];
+      return names.includes(id) || names.some((one) => `${one}@${cluster}` === id);
+    },
+  );
+  if (!found) {
+    throw new Failure("not-found", `${id} is not intercepted from here`, {
+      hint: "pmz intercept list shows what is",
+    });
   }
-  throw new Failure("not-found", `${id} is not intercepted from here`, {
-    hint: "pmz intercept list shows what is",
-  });
+  if (more.length > 0) {
+    const all = [found, ...more].map(({ entry }) => entry.id).join(", ");
+    throw new Failure("usage", `${id} means several intercepts: ${all}`, { hint: "say which one" });
+  }
+  const { cluster, wanted, entry } = found;
+  await report.step(`Leave ${entry.id}`, () => cluster.intercepts.remove(wanted));
+  if (cluster.connection.mode === "intercept" && !cluster.intercepts.any) {
+    await clusters.remove(cluster.id, report);
+  }
+  return entry;
 }
 
 /** A namespace may be labelled so that nobody intercepts there. Where it may not be read, attach refuses. */
-async function refuseDenied(connected: Connected, namespace: string): Promise<void> {
-  const { metadata } = await connected.connection.api.get(resources.namespaces, { name: namespace }).catch(
-    () => ({ metadata: {} as Record<string, unknown> }),
-  );
+async function refuseDenied(connected: Connected, namespace: string, signal: AbortSignal): Promise<void> {
+  const { api } = connected.connection;
+  const { metadata } = await api.get(resources.namespaces, { name: namespace }, { signal }).catch((error) => {
+    if (ApiError.is(error, "Forbidden")) return { metadata: {} as Record<string, unknown> };
+    throw error;
+  });
   const labels = metadata.labels;
   if (typeof labels !== "object" || labels === null) return;
   if ((labels as Record<string, unknown>)[INTERCEPT_LABEL] === "denied") {

@@ -1,5 +1,6 @@
 import type { Api, Call } from "../../kube/api.ts";
 import { ApiError } from "../../kube/api_error.ts";
+import { TimeLimit } from "../../kube/signals.ts";
 import type { Resource } from "../../kube/resources.ts";
 import {
   GROUP,
@@ -19,6 +20,8 @@ export const ruleResource: Resource = {
   plural: RULE_PLURAL,
   namespaced: true,
 };
+
+const WITHDRAW_TIMEOUT_MS = 3_000;
 
 /**
  * Creates the rule of a session for a Service's port. One that is the session's own already is given back.
@@ -59,6 +62,7 @@ export async function createRule(
     try {
       return parseRule(await api.create(ruleResource, body, { namespace, ...call }));
     } catch (error) {
+      if (call.signal?.aborted) await withdraw(api, { namespace, name }, uid);
       if (!ApiError.is(error, "AlreadyExists") || attempt === 3) throw error;
     }
     const there = await find(api, { namespace, name }, call);
@@ -68,6 +72,15 @@ export async function createRule(
     if (there.session.name === sessionName) await deleteRule(api, there, call);
     else throw taken(there);
   }
+}
+
+/** A creation that was given up may have happened all the same; as far as that can be known soon, it's undone. */
+async function withdraw(api: Api, of: { namespace: string; name: string }, session: string): Promise<void> {
+  using limit = new TimeLimit(WITHDRAW_TIMEOUT_MS);
+  try {
+    const there = await find(api, of, { signal: limit.signal });
+    if (there?.session.uid === session) await deleteRule(api, there, { signal: limit.signal });
+  } catch { /* it goes with its session */ }
 }
 
 /** Deletes a rule; one that is gone, or is another by now, is fine. */

@@ -78,3 +78,15 @@ Deno.test("deleting a rule that is gone, or is another by now, is fine", async (
   await deleteRule(cluster.api, rule);
   assert.deepEqual(rules(cluster), []);
 });
+
+Deno.test("a rule whose creation was given up too late is deleted again", async () => {
+  await using cluster = new FakeApi();
+  await using session = await open(cluster.api);
+  const giveUp = new AbortController();
+  cluster.refuse = (asked) => {
+    if (asked.startsWith("POST")) giveUp.abort(new Error("Ctrl-C"));
+    return undefined;
+  };
+  await assert.rejects(createRule(cluster.api, session, target, { signal: giveUp.signal }), /Ctrl-C/);
+  assert.deepEqual(rules(cluster), []);
+});

@@ -1,7 +1,7 @@
 import type { Api } from "../../kube/api.ts";
 import { ApiError } from "../../kube/api_error.ts";
 import { backoff, sleep } from "../../kube/backoff.ts";
-import { TimeLimit } from "../../kube/signals.ts";
+import { follow, TimeLimit } from "../../kube/signals.ts";
 import type { Resource } from "../../kube/resources.ts";
 import { GROUP, type InterceptSession, parseSession, SESSION_PLURAL, VERSION } from "../../wire/intercept.ts";
 import type { Log } from "../log.ts";
@@ -57,6 +57,7 @@ export class Session implements AsyncDisposable {
   readonly #renewing: Promise<void>;
   readonly #lost = Promise.withResolvers<void>();
   #ended: Promise<boolean> | undefined;
+  #soon = new AbortController();
   readonly key: SessionKey;
   readonly object: InterceptSession;
 
@@ -119,11 +120,18 @@ export class Session implements AsyncDisposable {
     return this.#lost.promise;
   }
 
+  /** Renews it at once: for who knows that the laptop slept. */
+  renew(): void {
+    this.#soon.abort();
+  }
+
   async #renew(): Promise<void> {
     const signal = this.#ending.signal;
     let failures = 0;
     while (!signal.aborted) {
-      await sleep(failures ? backoff(this.#times.retry, failures) : this.#times.renewEveryMs, signal);
+      const soon = this.#soon = new AbortController();
+      using _ending = follow(signal, soon);
+      await sleep(failures ? backoff(this.#times.retry, failures) : this.#times.renewEveryMs, soon.signal);
       if (signal.aborted) return;
       try {
         if (!await this.#renewOnce(signal)) return this.#lost.resolve();

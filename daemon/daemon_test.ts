@@ -1,0 +1,364 @@
+import assert from "node:assert/strict";
+import { type Header, headerValue } from "../hbone/mod.ts";
+import { until } from "../kube/testing.ts";
+import type { FailureCode, InterceptRequest } from "../wire/control.ts";
+import { FakeApi } from "./cluster/testing.ts";
+import { echo } from "./data/testing.ts";
+import { describe } from "./failure.ts";
+import { fakeDaemon, recorder } from "./testing.ts";
+
+const forever = new AbortController().signal;
+const fails = (code: FailureCode, text = /./) => (error: unknown) => {
+  const failure = describe(error);
+  assert.equal(failure.code, code, `${failure.message}: ${failure.causes}`);
+  assert.match(`${failure.message} ${failure.hint}`, text);
+  return true;
+};
+
+Deno.test("up connects, says what there is, and proves it", async () => {
+  await using at = await fakeDaemon();
+  const report = recorder();
+  const result = await at.daemon.up(at.up, report, forever);
+  assert.deepEqual(report.told, ["Cluster", "Tunnel", "Proxy", "Proof"]);
+  const { proof, proxy, ...rest } = result;
+  assert.ok(proof?.service === "echo.default" && proof.port === 80 && proof.ms > 0);
+  assert.match(proxy ?? "", /^127\.0\.0\.1:\d+$/);
+  assert.deepEqual(rest, {
+    cluster: { context: "dev", server: at.cluster.url, namespace: "default", user: "jo" },
+    mode: "proxy",
+    services: 1,
+    try: [{ name: "echo.default.svc", port: 80, http: true }],
+    warnings: [],
+  });
+  const status = await at.daemon.status();
+  const [dev] = status.clusters;
+  assert.deepEqual([dev?.mode, dev?.tunnel.state, dev?.services], ["proxy", "connected", 1]);
+  assert.equal(status.proxy, proxy);
+  assert.deepEqual(at.daemon.services().map(({ hostname, readyEndpoints }) => [hostname, readyEndpoints]), [
+    ["echo.default.svc", 1],
+  ]);
+});
+
+Deno.test("up again uses what is there, and down leaves nothing", async () => {
+  await using at = await fakeDaemon();
+  await at.daemon.up(at.up, recorder(), forever);
+  await at.daemon.up(at.up, recorder(), forever);
+  assert.equal(at.gateway.dials, 1);
+  const report = recorder();
+  assert.deepEqual(await at.daemon.down({}, report), { wasUp: true, left: [] });
+  assert.deepEqual(report.told, ["Disconnect dev"]);
+  assert.deepEqual((await at.daemon.status()).clusters, []);
+  assert.equal((await at.daemon.status()).proxy, undefined);
+  assert.equal((await at.gateway.connections[0]?.closed) === undefined, false);
+  await until("the daemon ends", () => at.ended() === 1);
+});
+
+Deno.test("two ups at once connect once", async () => {
+  await using at = await fakeDaemon();
+  await Promise.all([1, 2].map(() => at.daemon.up(at.up, recorder(), forever)));
+  assert.equal(at.gateway.dials, 1);
+  assert.equal((await at.daemon.status()).clusters.length, 1);
+});
+
+Deno.test("a Service that refuses connections doesn't stop an up: the way there works", async () => {
+  await using at = await fakeDaemon({
+    onStream(stream) {
+      if (headerValue(stream.request, ":authority") !== "10.96.0.6:80") return echo(stream);
+      const why: Header = ["proxy-status", 'pmz-gateway; error=connection_refused; details="refused"'];
+      stream.respond([[":status", "502"], why], { end: true });
+    },
+  });
+  at.cluster.service("broken", { clusterIP: "10.96.0.6", ports: [{ port: 80 }] });
+  at.cluster.slice("broken", ["10.244.0.9"], [{ port: 8080 }]);
+  const [broken, echoing] = ["broken", "echo"];
+  // Whichever is looked at first.
+  for (const refuses of [broken, echoing]) {
+    const report = recorder();
+    const result = await at.daemon.up(at.up, report, forever);
+    assert.equal(result.proof?.service, "echo.default", refuses);
+  }
+});
+
+Deno.test("an up where every Service refuses says so, and is up", async () => {
+  await using at = await fakeDaemon({
+    onStream: (stream) => stream.respond([[":status", "502"]], { end: true }),
+  });
+  const report = recorder();
+  const result = await at.daemon.up(at.up, report, forever);
+  assert.equal(result.proof, undefined);
+  assert.match(report.told.join(), /! echo\.default:80 takes no connection/);
+  assert.equal((await at.daemon.status()).clusters.length, 1);
+});
+
+Deno.test("without a gateway, and without a yes to installing one, nothing is done", async () => {
+  await using at = await fakeDaemon();
+  at.installer.states.gateway = "absent";
+  await assert.rejects(at.daemon.up(at.up, recorder(), forever), fails("agent", /pmz agent deploy/));
+  assert.deepEqual((await at.daemon.status()).clusters, []);
+  await at.daemon.up({ ...at.up, install: true }, recorder(), forever);
+  assert.deepEqual(at.installer.installed, ["gateway"]);
+});
+
+Deno.test("Ctrl-C at any step undoes what was begun", async () => {
+  for (const step of ["Cluster", "Install the gateway", "Tunnel", "Proxy", "Proof"]) {
+    await using at = await fakeDaemon();
+    at.installer.states.gateway = "absent";
+    const interrupt = new AbortController();
+    const report = recorder();
+    const { step: run } = report;
+    report.step = (name, work, done) =>
+      run(name, (detail) => {
+        if (name === step) interrupt.abort(new DOMException("the command line went away", "AbortError"));
+        return work(detail);
+      }, done);
+    await assert.rejects(
+      at.daemon.up({ ...at.up, install: true }, report, interrupt.signal),
+      fails("interrupted"),
+      step,
+    );
+    const status = await at.daemon.status();
+    assert.deepEqual([status.clusters, status.proxy], [[], undefined], step);
+  }
+});
+
+Deno.test("Ctrl-C ends the waiting: for a server that doesn't answer, for a gateway that isn't there", async () => {
+  for (const where of ["server", "gateway"]) {
+    await using at = await fakeDaemon();
+    if (where === "server") at.cluster.silent = true;
+    else at.cluster.delete("/api/v1", "pods", "gateway-1", "pmz");
+    const interrupt = new AbortController();
+    const up = at.daemon.up(at.up, recorder(), interrupt.signal);
+    await until("it waits", () => at.cluster.asked.length > (where === "server" ? 0 : 8));
+    interrupt.abort(new DOMException("Ctrl-C", "AbortError"));
+    await assert.rejects(up, fails("interrupted"), where);
+    assert.deepEqual((await at.daemon.status()).clusters, []);
+  }
+});
+
+Deno.test("down interrupts an up that goes on, and one that waits for its turn", async () => {
+  await using at = await fakeDaemon();
+  at.cluster.silent = true;
+  const ups = [1, 2].map(() => at.daemon.up(at.up, recorder(), forever));
+  const settled = Promise.allSettled(ups);
+  await until("the first one waits", () => at.cluster.asked.length > 0);
+  assert.deepEqual(await at.daemon.down({}, recorder()), { wasUp: false, left: [] });
+  for (const one of await settled) {
+    assert.ok(one.status === "rejected");
+    fails("interrupted", /pmz down/)(one.reason);
+  }
+});
+
+Deno.test("a failed up of a connected cluster leaves it as it was", async () => {
+  await using at = await fakeDaemon();
+  await at.daemon.up(at.up, recorder(), forever);
+  await assert.rejects(at.daemon.up({ ...at.up, mode: "capture" }, recorder(), forever), fails("helper"));
+  await assert.rejects(
+    at.daemon.up({ ...at.up, proxyPort: 1 }, recorder(), forever),
+    fails("conflict", /already/),
+  );
+  const status = await at.daemon.status();
+  assert.equal(status.clusters[0]?.mode, "proxy");
+  assert.ok(status.proxy);
+  assert.deepEqual(status.helper, { state: "none" });
+});
+
+Deno.test("another cluster by the name of a connected one is refused, and one by another name is connected beside it", async () => {
+  await using at = await fakeDaemon();
+  await using other = new FakeApi();
+  other.pod("gateway-1", { namespace: "pmz" });
+  await at.daemon.up(at.up, recorder(), forever);
+  const same = { ...at.up, kubeconfig: await at.kubeconfig(other.kubeconfig("dev")) };
+  await assert.rejects(
+    at.daemon.up(same, recorder(), forever),
+    fails("conflict", /another cluster .* as dev/),
+  );
+  const beside = { ...at.up, kubeconfig: await at.kubeconfig(other.kubeconfig("prod")) };
+  await at.daemon.up(beside, recorder(), forever);
+  assert.deepEqual((await at.daemon.status()).clusters.map(({ cluster }) => cluster.context), [
+    "dev",
+    "prod",
+  ]);
+  assert.deepEqual(await at.daemon.down({ context: "prod" }, recorder()), { wasUp: true, left: [] });
+  assert.equal((await at.daemon.status()).clusters.length, 1);
+  await assert.rejects(at.daemon.down({ context: "prod" }, recorder()), fails("not-up", /connected: dev/));
+});
+
+Deno.test("a context that isn't there, and a server that refuses, are told as that", async () => {
+  await using at = await fakeDaemon();
+  await assert.rejects(
+    at.daemon.up({ ...at.up, context: "gone" }, recorder(), forever),
+    fails("not-found", /dev/),
+  );
+  const nobody = at.cluster.kubeconfig().replace(/127\.0\.0\.1:\d+/, "127.0.0.1:1");
+  const request = { ...at.up, kubeconfig: await at.kubeconfig(nobody) };
+  await assert.rejects(at.daemon.up(request, recorder(), forever), fails("unreachable"));
+});
+
+Deno.test("a daemon with nothing to do ends by itself, but not in the middle of work", async () => {
+  await using at = await fakeDaemon({ idleMs: 30 });
+  at.installer.states.gateway = "absent";
+  const installing = Promise.withResolvers<void>();
+  at.installer.installing = () => installing.promise;
+  const up = at.daemon.up({ ...at.up, install: true }, recorder(), forever);
+  await at.daemon.plan(at.up); // which is done while the other still goes on
+  await new Promise((resolve) => setTimeout(resolve, 80));
+  assert.equal(at.ended(), 0);
+  installing.resolve();
+  await up;
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.equal(at.ended(), 0);
+  await at.daemon.down({}, recorder());
+  await until("it ends", () => at.ended() > 0);
+});
+
+Deno.test("a plan says what would be done, and does nothing of it", async () => {
+  await using at = await fakeDaemon();
+  at.installer.states.gateway = "absent";
+  const { kubeconfig } = at.up;
+  const plan = await at.daemon.plan({ ...(kubeconfig && { kubeconfig }), mode: "capture" });
+  assert.deepEqual(plan.install, ["gateway"]);
+  assert.equal(plan.cluster.context, "dev");
+  assert.equal(plan.helper?.uid, Deno.uid());
+  assert.deepEqual(plan.helper?.never, ["127.0.0.1"]);
+  assert.equal(plan.connected, undefined);
+  assert.deepEqual((await at.daemon.status()).clusters, []);
+  at.installer.states.gateway = "ready";
+  await at.daemon.up(at.up, recorder(), forever);
+  const again = await at.daemon.plan(at.up);
+  assert.deepEqual([again.connected, again.install, again.helper], ["proxy", [], undefined]);
+});
+
+Deno.test("custom names lead to a Service that is there, and are listed", async () => {
+  await using at = await fakeDaemon();
+  const shop = { domain: "shop.example", service: "echo", namespace: "default" };
+  await assert.rejects(at.daemon.addName(shop), fails("not-up"));
+  await at.daemon.up(at.up, recorder(), forever);
+  await assert.rejects(at.daemon.addName({ ...shop, service: "gone" }), fails("not-found"));
+  assert.deepEqual((await at.daemon.addName(shop)).addresses, ["10.96.0.7"]);
+  assert.ok(at.daemon.names().some(({ name, custom }) => custom && name === "shop.example"));
+  assert.equal((await at.daemon.removeName("shop.example")).target, "echo.default");
+  await assert.rejects(at.daemon.removeName("shop.example"), fails("not-found"));
+});
+
+const asks: InterceptRequest = { service: "echo", local: { host: "127.0.0.1", port: 8081 }, install: false };
+
+/** The node agent: says of each rule that it's in force, as soon as it's there. */
+function attach(cluster: FakeApi, state = "ready"): Disposable {
+  const said = new Set<string>();
+  const timer = setInterval(() => {
+    for (const [name, { metadata }] of cluster.all("interceptrules")) {
+      if (said.has(String(metadata.uid))) continue;
+      said.add(String(metadata.uid));
+      const pod = { node: "a", pod: "echo-1", uid: crypto.randomUUID(), state, reason: "the test says so" };
+      cluster.ruleStatus(name.split("/")[1] ?? "", [pod]);
+    }
+  }, 1);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+Deno.test("intercept takes a port over, list shows it, leave gives it back and disconnects what only it needed", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster);
+  const { kubeconfig = "" } = at.up;
+  const report = recorder();
+  const entry = await at.daemon.intercept({ ...asks, kubeconfig }, report, forever);
+  assert.deepEqual(report.told.slice(0, 3), ["Cluster", "Rule", "In force"]);
+  assert.match(report.told[3] ?? "", /^! nothing listens at 127\.0\.0\.1:8081 yet/);
+  assert.equal(entry.id, "echo.default:80");
+  assert.deepEqual(entry.pods, { ready: 1, all: 1 });
+  assert.deepEqual((await at.daemon.intercepts()).map(({ id }) => id), ["echo.default:80"]);
+  assert.equal(at.daemon.services()[0]?.intercepted, "echo.default:80");
+  await assert.rejects(at.daemon.leave("shop.default", recorder()), fails("not-found"));
+  await at.daemon.leave("echo.default", recorder());
+  assert.deepEqual(at.cluster.all("interceptsessions"), []);
+  assert.deepEqual((await at.daemon.status()).clusters, []);
+});
+
+Deno.test("an intercept that is never in force, or interrupted, is undone", async () => {
+  await using at = await fakeDaemon();
+  const { kubeconfig = "" } = at.up;
+  const interrupt = new AbortController();
+  const intercepting = at.daemon.intercept({ ...asks, kubeconfig }, recorder(), interrupt.signal);
+  await until("the rule is there", () => at.cluster.all("interceptrules").length === 1);
+  interrupt.abort(new DOMException("Ctrl-C", "AbortError"));
+  await assert.rejects(intercepting, fails("interrupted"));
+  assert.deepEqual(at.cluster.all("interceptsessions"), []);
+  assert.deepEqual(at.cluster.all("interceptrules"), []);
+  assert.deepEqual((await at.daemon.status()).clusters, []);
+});
+
+Deno.test("an intercept that is changed, and then interrupted, goes where it went", async () => {
+  await using at = await fakeDaemon();
+  const { kubeconfig = "" } = at.up;
+  {
+    using _attach = attach(at.cluster);
+    await at.daemon.intercept({ ...asks, kubeconfig }, recorder(), forever);
+  }
+  at.cluster.ruleStatus("echo-80", []);
+  while ((await at.daemon.intercepts())[0]?.pods.ready !== 0) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  const interrupt = new AbortController();
+  const report = recorder();
+  const changed = { ...asks, kubeconfig, local: { host: "127.0.0.1", port: 9090 } };
+  const changing = at.daemon.intercept(changed, report, interrupt.signal);
+  await until("it's changed", () => report.told.includes("In force..."));
+  interrupt.abort(new DOMException("Ctrl-C", "AbortError"));
+  await assert.rejects(changing, fails("interrupted"));
+  assert.deepEqual((await at.daemon.intercepts()).map(({ local }) => local), ["127.0.0.1:8081"]);
+});
+
+Deno.test("a namespace that allows no intercepts, and a Service that isn't there, are told as that", async () => {
+  await using at = await fakeDaemon();
+  const { kubeconfig = "" } = at.up;
+  at.cluster.put("/api/v1", "namespaces", {
+    metadata: { name: "default", labels: { "pmz.dev/intercept": "denied" } },
+  });
+  await assert.rejects(
+    at.daemon.intercept({ ...asks, kubeconfig }, recorder(), forever),
+    fails("forbidden", /denied/),
+  );
+  const gone = { ...asks, kubeconfig, service: "gone" };
+  await assert.rejects(at.daemon.intercept(gone, recorder(), forever), fails("not-found"));
+  assert.deepEqual((await at.daemon.status()).clusters, []);
+});
+
+Deno.test("where one name means intercepts of two clusters, it has to be said which", async () => {
+  await using at = await fakeDaemon();
+  await using other = new FakeApi();
+  other.service("echo", { clusterIP: "10.96.0.9", selector: { app: "echo" }, ports: [{ port: 80 }] });
+  other.pod("echo-1", { labels: { app: "echo" }, ip: "10.244.0.5" });
+  using _here = attach(at.cluster);
+  using _there = attach(other);
+  const second = await at.kubeconfig(other.kubeconfig("prod"));
+  await at.daemon.intercept({ ...asks, kubeconfig: at.up.kubeconfig ?? "" }, recorder(), forever);
+  await at.daemon.intercept({ ...asks, kubeconfig: second }, recorder(), forever);
+  const ids = async () => (await at.daemon.intercepts()).map(({ id }) => id);
+  assert.deepEqual(await ids(), ["echo.default:80@dev", "echo.default:80@prod"]);
+  await assert.rejects(at.daemon.leave("echo.default:80", recorder()), fails("usage", /@dev, .*@prod/));
+  await at.daemon.leave("echo.default@prod", recorder());
+  assert.deepEqual(await ids(), ["echo.default:80"]);
+});
+
+Deno.test("down with a server that doesn't answer is over in seconds, and says what the cluster still has", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster);
+  await at.daemon.intercept({ ...asks, kubeconfig: at.up.kubeconfig ?? "" }, recorder(), forever);
+  at.cluster.silent = true;
+  const started = performance.now();
+  const report = recorder();
+  assert.deepEqual(await at.daemon.down({}, report), { wasUp: true, left: [] });
+  assert.ok(performance.now() - started < 5_000);
+  assert.match(report.told.join(), /! still there: the session jo-example-com/);
+});
+
+Deno.test("a daemon that ends interrupts what goes on", async () => {
+  const at = await fakeDaemon();
+  at.cluster.silent = true;
+  const up = at.daemon.up(at.up, recorder(), forever);
+  const rejected = assert.rejects(up, fails("interrupted", /daemon ends/));
+  await until("it waits", () => at.cluster.asked.length > 0);
+  await at[Symbol.asyncDispose]();
+  await rejected;
+  await assert.rejects(at.daemon.up(at.up, recorder(), forever), fails("interrupted"));
+});

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { controlFiles } from "../wire/control.ts";
+import { answers, spawnDaemon } from "./spawn.ts";
+
+const program = new URL("../main.ts", import.meta.url).pathname;
+const command = [Deno.execPath(), "run", "--quiet", "--allow-all", "--no-check", program, "daemon"];
+
+/** A state folder, and the daemons that run on it. */
+async function place() {
+  const home = await Deno.makeTempDir();
+  const folder = `${home}/pmz`;
+  const start = () =>
+    new Deno.Command(command[0] ?? "", {
+      args: command.slice(1),
+      env: { XDG_STATE_HOME: home },
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  return {
+    folder,
+    start,
+    up: async () => {
+      const child = start();
+      while (!await answers(`${folder}/${controlFiles.socket}`)) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      return child;
+    },
+    log: () => Deno.readTextFile(`${folder}/${controlFiles.log}`),
+    [Symbol.asyncDispose]: () => Deno.remove(home, { recursive: true }),
+  };
+}
+
+async function ended(child: Deno.ChildProcess): Promise<number> {
+  child.kill("SIGTERM");
+  return (await child.status).code;
+}
+
+Deno.test("there is one daemon of a user: a second one leaves it at that", async () => {
+  await using at = await place();
+  const first = await at.up();
+  assert.equal((await at.start().status).code, 0);
+  assert.ok(await answers(`${at.folder}/${controlFiles.socket}`));
+  assert.equal(await ended(first), 0);
+  assert.match(await at.log(), /the daemon ends: SIGTERM/);
+  await assert.rejects(Deno.lstat(`${at.folder}/${controlFiles.socket}`), Deno.errors.NotFound);
+});
+
+Deno.test("a daemon that is started while another one ends takes its place", async () => {
+  await using at = await place();
+  const first = await at.up();
+  const over = ended(first);
+  while (await answers(`${at.folder}/${controlFiles.socket}`)) { /* it still takes requests */ }
+  const second = await at.up();
+  await over;
+  assert.ok(await answers(`${at.folder}/${controlFiles.socket}`));
+  assert.equal(await ended(second), 0);
+});
+
+Deno.test("a daemon that can't start says why in its log, and where that is", async () => {
+  await using at = await place();
+  await Deno.mkdir(at.folder, { mode: 0o700 });
+  await Deno.writeTextFile(`${at.folder}/${controlFiles.names}`, "{");
+  const home = at.folder.slice(0, at.folder.lastIndexOf("/"));
+  const failure = await spawnDaemon(["/usr/bin/env", `XDG_STATE_HOME=${home}`, ...command], at.folder).then(
+    () => undefined,
+    (error) => error,
+  );
+  assert.match(`${failure?.message} ${failure?.hint}`, /ended at once .*daemon\.log/);
+  assert.match(await at.log(), /names\.json can't be read/);
+});
