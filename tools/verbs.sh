@@ -58,6 +58,24 @@ verb_demo() {
 	exec "$deno" run -A --frozen tests/e2e/demo.ts "$@"
 }
 
+verb_bench() {
+	verb_get
+	packages wrk
+	"$deno" run -A --frozen build/libbpf.ts
+	export PMZ_DENO="$deno"
+	case " $* " in
+	*" --help "* | *" -h "* | *" --show "*) ;;
+	*" loopback "*) case " $* " in *" cluster "* | *" distance "*) bench_cluster ;; esac ;;
+	*) bench_cluster ;;
+	esac
+	exec "$deno" run -A --frozen tests/bench/main.ts "$@"
+}
+
+bench_cluster() {
+	"$deno" run -A --frozen build/build.ts
+	"$cluster" build
+}
+
 verb_test() {
 	verb_get
 	"$deno" run -A --frozen build/libbpf.ts

@@ -24,20 +24,24 @@ const ROW = 30;
 const LEFT = 230;
 const RIGHT = 160;
 
-/** Colours of both themes: what an image shows in a page follows the reader's own setting. */
+/**
+ * Colours of both themes: an image in a page follows the reader's own setting. The first ones are for what doesn't know
+ * of settings, and can be read on either ground.
+ */
 const style = `
-  text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
+  text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #6e7781 }
   .title { font-size: 16px; font-weight: 600 }
-  .note { font-size: 12px; fill: #59636e }
-  .ours { fill: #0969da }
-  .theirs { fill: #afb8c1 }
-  .once { stroke: #59636e; stroke-dasharray: 3 3 }
+  .note { font-size: 12px }
+  .ours { fill: #2f81f7 }
+  .theirs { fill: #8c959f }
+  .once { stroke: #8c959f; stroke-dasharray: 3 3 }
+  @media (prefers-color-scheme: light) {
+    text { fill: #1f2328 }
+    .note { fill: #59636e }
+  }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
     .note { fill: #9198a1 }
-    .ours { fill: #4493f8 }
-    .theirs { fill: #565e67 }
-    .once { stroke: #9198a1 }
   }`;
 
 /**
@@ -67,7 +71,7 @@ export function chart(run: Run): string {
       escape(`${figure(ours)} ${unit}`)
     }</tspan></text>`;
   });
-  const about = `median of ${run.rounds} interleaved rounds, ${
+  const about = `median of ${run.rounds} interleaved ${run.rounds === 1 ? "round" : "rounds"}, ${
     run.began.slice(0, 10)
   }, ${run.facts.cores} cores`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${

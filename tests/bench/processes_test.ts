@@ -19,9 +19,11 @@ Deno.test("what a part spent is the sum over its processes, those included that 
 Deno.test("this process is found with its CPU time and memory", () => {
   const own = ({ pid }: { pid: number }) => pid === Deno.pid ? "test" : undefined;
   const before = readCpu(own);
-  for (const end = performance.now() + 60; performance.now() < end;);
-  const spent = cpuBetween(before, readCpu(own)).test ?? 0;
-  assert.ok(spent > 0.02 && spent < 30, `${spent} s`);
+  let spent = 0;
+  for (const end = performance.now() + 10_000; spent === 0 && performance.now() < end;) {
+    spent = cpuBetween(before, readCpu(own)).test ?? 0;
+  }
+  assert.ok(spent > 0, "reading /proc again and again took no CPU time");
   const { test: size = 0 } = readRss(own);
   assert.ok(size > 10 && size < 4096, `${size} MiB`);
 });

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { report, table } from "./table.ts";
+import { runOf, sample } from "./testing.ts";
+
+Deno.test("a table's columns are as wide as their widest cell", () => {
+  assert.equal(
+    table(["a", "long head"], [["wide cell", "b"]]),
+    [
+      "| a         | long head |",
+      "| --------- | --------- |",
+      "| wide cell | b         |",
+      "",
+    ].join("\n"),
+  );
+});
+
+Deno.test("a report has medians, ratios, goals, what each part cost, memory, the machine, and what went wrong", () => {
+  const run = runOf([
+    ...[4000, 5000, 6000].map((value) =>
+      sample("port-forward", { "kept-50": value }, { cpu: { kubectl: 0.4 } })
+    ),
+    ...[9000, 10_000, 12_000].map((value) => sample("ours", { "kept-50": value }, { cpu: { daemon: 0.2 } })),
+    sample("port-forward", {}, { round: 2, probe: "up-1", error: "one\nEOF\n" }),
+  ], { memory: [{ when: "held", streams: 10_000, mib: { daemon: 123.4 } }] });
+  const text = report(run);
+  for (
+    const part of [
+      /2026-01-02 03:04 UTC, median of 3 rounds/,
+      /A processor, 2 cores, 24 GiB, Linux 6\.18\.0.*load when it began 0\.5, 1, 2/,
+      /kept alive, 50 clients, req\/s +\| 5,000 \(4,000 to 6,000\) +\| 10,000 \(9,000 to 12,000\) ×2\.00 /,
+      /kept alive, 50 clients +\| kubectl port-forward \| ≥ ×3 +\| ×2\.00 +\| MISSED/,
+      /\| kubectl port-forward +\| 0\.400 \| kubectl 0\.400 +\|/,
+      /\| held +\| 10,000 +\| 123 +\|/,
+      /round 2, port-forward, up-1: 0 errors; EOF/,
+    ]
+  ) assert.match(text, part);
+});
+
+Deno.test("a run in which all went well has no list of troubles, and none of memory it didn't read", () => {
+  const text = report(runOf([sample("ours", { "kept-50": 1 })]));
+  assert.doesNotMatch(text, /Not answered|memory in RAM|undefined|NaN/);
+});
