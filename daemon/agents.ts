@@ -1,10 +1,15 @@
 import type { AgentComponent, AgentInstallOptions, Component } from "../wire/installer.ts";
 import type { AgentRequest } from "../wire/control.ts";
 import type { Api } from "../kube/api.ts";
+import { sleep } from "../kube/backoff.ts";
 import { ClusterConnection } from "./cluster/connection.ts";
 import type { Reporter } from "./control/progress.ts";
 import type { DaemonParts } from "./parts.ts";
 import { Failure } from "./failure.ts";
+
+/** A component that starts has this long to be ready, in milliseconds, unless parts say otherwise. */
+const READY_MS = 60_000;
+const LOOK_EVERY_MS = 250;
 
 /** Installs the agents where `pmz agent deploy` says. */
 export async function installAgent(
@@ -13,7 +18,7 @@ export async function installAgent(
   report: Reporter,
   signal: AbortSignal,
 ): Promise<AgentComponent[]> {
-  await using connection = await ClusterConnection.open(request, parts.log);
+  await using connection = await ClusterConnection.open(request, parts.log, signal);
   await install(connection.api, request.components, request.options ?? {}, parts, report, signal);
   return await parts.installer.status(connection.api, ["gateway", "node"]);
 }
@@ -25,7 +30,7 @@ export async function removeAgent(
   report: Reporter,
   signal: AbortSignal,
 ): Promise<AgentComponent[]> {
-  await using connection = await ClusterConnection.open(request, parts.log);
+  await using connection = await ClusterConnection.open(request, parts.log, signal);
   await report.step("Remove the agent", async (detail) => {
     await parts.installer.uninstall(connection.api, request.components, ({ step }) => detail(step), signal);
   });
@@ -56,12 +61,41 @@ export async function need(
       },
     );
   }
-  if (found?.state !== "starting" && !request.install) {
+  // Somebody installs it, or its pods are moved: to apply it again needs rights, and nobody was asked.
+  if (found?.state === "starting" && !request.installOptions) {
+    return await untilReady(api, component, parts, report, signal);
+  }
+  if (!request.install) {
     throw new Failure("agent", `the ${names[component]} isn't installed in this cluster`, {
       hint: "install it: pmz agent deploy",
     });
   }
   await install(api, [component], request.installOptions ?? {}, parts, report, signal);
+}
+
+async function untilReady(
+  api: Api,
+  component: Component,
+  parts: DaemonParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<void> {
+  await report.step(`Wait for the ${names[component]}`, async (detail) => {
+    const end = performance.now() + (parts.readyMs ?? READY_MS);
+    for (;;) {
+      const [found] = await parts.installer.status(api, [component]);
+      signal.throwIfAborted();
+      if (found?.state === "ready") return;
+      const why = found?.why ?? `it's ${found?.state}`;
+      if (found?.state !== "starting" || performance.now() > end) {
+        throw new Failure("agent", `the ${names[component]} doesn't become ready: ${why}`, {
+          hint: "pmz agent status shows how it is; pmz agent deploy installs it anew",
+        });
+      }
+      detail(why);
+      await sleep(LOOK_EVERY_MS, signal);
+    }
+  });
 }
 
 const names: Record<Component, string> = { gateway: "gateway", node: "node agent" };

@@ -80,9 +80,9 @@ export interface FakeDaemon extends AsyncDisposable {
 
 /** A cluster with a gateway, a Service `echo` of the namespace default, and a daemon that isn't connected to it. */
 export async function fakeDaemon(
-  options: { onStream?: (stream: Stream) => void; idleMs?: number } = {},
+  options: { onStream?: (stream: Stream) => void; idleMs?: number; readyMs?: number } = {},
 ): Promise<FakeDaemon> {
-  const { onStream, idleMs = 60_000 } = options;
+  const { onStream, idleMs = 60_000, readyMs = 60_000 } = options;
   const folder = await Deno.makeTempDir();
   const cluster = new FakeApi();
   cluster.pod("gateway-1", { namespace: "pmz" });
@@ -109,6 +109,7 @@ export async function fakeDaemon(
     installer,
     helperSocket: `${folder}/helper.sock`,
     idleMs,
+    readyMs,
     log: (message) => void log.push(message),
     ended: () => void ended++,
     startWorker: () =>

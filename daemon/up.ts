@@ -2,6 +2,9 @@ import { TimeLimit, unlessAborted } from "../kube/signals.ts";
 import type { Mode, UpRequest, UpResult } from "../wire/control.ts";
 import { formatEndpoint } from "../wire/address.ts";
 import { need } from "./agents.ts";
+import { type NameWarning, nameWarnings } from "./capture/name_warnings.ts";
+import { readNameServiceFacts } from "./names/name_service.ts";
+import { parseResolvConf, RESOLV_CONF } from "./names/resolv_conf.ts";
 import { readiness } from "./cluster/topology.ts";
 import type { Clusters } from "./clusters.ts";
 import type { Connected } from "./connected.ts";
@@ -100,6 +103,7 @@ async function use(
       report.warn(`${address} is not captured: ${why}`);
     }
     await report.step("Names", () => clusters.captureNames());
+    for (const { message, hint } of await warningsOfNames(connected)) report.warn(message, hint);
   }
   await clusters.publishCustom();
   const reachable = reachableOf(connected);
@@ -126,6 +130,15 @@ async function use(
     })),
     warnings: [],
   };
+}
+
+async function warningsOfNames({ zone }: Connected): Promise<NameWarning[]> {
+  const { search } = parseResolvConf(await Deno.readTextFile(RESOLV_CONF).catch(() => ""));
+  return nameWarnings(
+    await readNameServiceFacts(),
+    { hostname: Deno.hostname(), searchDomains: search },
+    zone,
+  );
 }
 
 function tunnelDetail(connected: Connected): string | undefined {
