@@ -1,0 +1,145 @@
+// deno-lint-ignore-file no-console -- how long things took
+import assert from "node:assert/strict";
+import { answer } from "../e2e/lib/answerer.ts";
+import { Caller } from "../e2e/lib/caller.ts";
+import { clusterSnapshot } from "../e2e/lib/cluster_snapshot.ts";
+import { Stage } from "../e2e/lib/stage.ts";
+import type { World } from "../e2e/lib/world.ts";
+
+const local = { as: "on-the-laptop", http: 8081, tcp: 9100 };
+const install = { timeout: 60_000 };
+
+/** Sends a signal to a container's first process, in every pod of the node agent, as nothing in the pod could. */
+async function signal(
+  world: World,
+  container: "attach" | "relay",
+  name: "KILL" | "STOP" | "CONT",
+): Promise<void> {
+  const ids = (await world.kubectl([
+    "get",
+    "pods",
+    "-n",
+    "pmz-node",
+    "-o",
+    `jsonpath={range .items[*].status.containerStatuses[?(@.name=="${container}")]}{.containerID}{"\\n"}{end}`,
+  ])).trim().split("\n").map((id) => id.replace(/^.*:\/\//, ""));
+  assert.equal(ids.length, 2, "one on each node");
+  const script = ids.map((id) =>
+    `kill -${name} $(grep -l ${id} /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3)`
+  );
+  const ended = await Promise.all(
+    [1, 2].map((node) => world.onNode(node, ["bash", "-c", script.join(" 2>/dev/null\n")])),
+  );
+  assert.equal(ended.length, 2);
+}
+
+/** Asks until one answers that `fits`; how many milliseconds that took, and who answered before. */
+async function until(caller: Caller, fits: (pod: string) => boolean, within: number) {
+  const begun = performance.now();
+  const before: string[] = [];
+  for (;;) {
+    const [pod = ""] = await caller.who();
+    const took = Math.round(performance.now() - begun);
+    if (fits(pod)) return { took, before };
+    before.push(pod);
+    assert.ok(took < within, `${took} ms later it's still "${pod}"`);
+  }
+}
+
+const aPod = (pod: string) => pod.startsWith("echo-");
+const theLaptop = (pod: string) => pod === local.as;
+
+for (const container of ["relay", "attach"] as const) {
+  Deno.test(`kill -9 of ${container} on every node loses no Service, and the intercept comes back by itself`, async () => {
+    await using stage = await Stage.set();
+    const { world, alice } = stage;
+    await using _program = await answer(world.laptop, "alice", local);
+    await using caller = await Caller.start(world);
+    await alice.done(["agent", "deploy"], install);
+    const before = await clusterSnapshot(world);
+    await alice.done(["intercept", "echo", "8081", "--yes"], install);
+    assert.deepEqual(await caller.who(), [local.as]);
+
+    await signal(world, container, "KILL");
+    const first = await until(caller, (pod) => aPod(pod) || theLaptop(pod), 3_000);
+    console.log(`answered after ${first.took} ms, ${first.before.length} requests were not`);
+    const again = await until(caller, theLaptop, 60_000);
+    console.log(`intercepted again after ${first.took + again.took} ms`);
+    assert.ok(again.before.every(aPod), `meanwhile: ${[...new Set(again.before)]}`);
+
+    await alice.done(["leave", "--all"]);
+    await until(caller, aPod, 2_000);
+    await alice.done(["down"]);
+    assert.equal(before.diff(await clusterSnapshot(world)), "");
+  });
+}
+
+Deno.test("while relay hangs (SIGSTOP) pods answer within two seconds, and once it goes on the laptop again", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _program = await answer(world.laptop, "alice", local);
+  await using caller = await Caller.start(world);
+  await alice.done(["intercept", "echo", "8081", "--yes"], install);
+  assert.deepEqual(await caller.who(), [local.as]);
+  await signal(world, "relay", "STOP");
+  try {
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const { took } = await until(caller, aPod, 1_500);
+    console.log(`a pod answered ${took} ms after the two seconds`);
+  } finally {
+    await signal(world, "relay", "CONT");
+  }
+  const { took } = await until(caller, theLaptop, 60_000);
+  console.log(`intercepted again ${took} ms after it goes on`);
+});
+
+Deno.test("while attach hangs the laptop goes on answering, and leaving gives the Service back all the same", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _program = await answer(world.laptop, "alice", local);
+  await using caller = await Caller.start(world);
+  await alice.done(["intercept", "echo", "8081", "--yes"], install);
+  await signal(world, "attach", "STOP");
+  try {
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    assert.deepEqual(await caller.who("http://echo/", 10), Array(10).fill(local.as));
+    await alice.run(["leave", "--all"]);
+    const { took } = await until(caller, aPod, 5_000);
+    console.log(`a pod answered ${took} ms after leaving`);
+  } finally {
+    await signal(world, "attach", "CONT");
+  }
+});
+
+Deno.test("no request reaches a new pod past the intercept while the Deployment rolls", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _program = await answer(world.laptop, "alice", local);
+  await using caller = await Caller.start(world);
+  await alice.done(["intercept", "echo", "8081", "--yes"], install);
+  await world.kubectl(["rollout", "restart", "deployment/echo"]);
+  const rolled = world.kubectl(["rollout", "status", "deployment/echo", "--timeout=60s"], {
+    timeout: 70_000,
+  });
+  let over = false;
+  rolled.then(() => over = true, () => over = true);
+  const seen = new Map<string, number>();
+  do {
+    for (const pod of await caller.who("http://echo/", 20)) seen.set(pod, (seen.get(pod) ?? 0) + 1);
+  } while (!over);
+  await rolled;
+  console.log("answered by", Object.fromEntries(seen));
+  assert.deepEqual([...seen.keys()].filter(aPod), []);
+});
+
+Deno.test("a cluster that loses its API server for a moment keeps the intercept", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _program = await answer(world.laptop, "alice", local);
+  await using caller = await Caller.start(world);
+  await alice.done(["intercept", "echo", "8081", "--yes"], install);
+  await world.restart("apiserver");
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const { took } = await until(caller, theLaptop, 30_000);
+  console.log(`intercepted again ${3_000 + took} ms after`);
+});
