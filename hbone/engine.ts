@@ -149,6 +149,10 @@ export class Engine implements FrameSink, StreamHost {
     this.#stall.check();
   }
 
+  get held(): number {
+    return this.window.buffered;
+  }
+
   compact(): void {
     for (const stream of this.streams.byBuffered()) stream.inbox.compact();
   }

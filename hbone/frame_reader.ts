@@ -12,10 +12,12 @@ import { type BufferPool, LARGEST, Segment } from "./pool.ts";
 const QUIET = 16 * 1024;
 /** Bytes that a read should have room for. */
 const ROOM = 8 * 1024;
-/** Bytes of buffers that slow streams may keep from being used again; beyond it, what they hold is copied. */
+/** Bytes that slow streams may keep from being used again, beside what they hold themselves; beyond it, that is copied. */
 const PINNED = 4 * 1024 * 1024;
 
 export interface FrameSink {
+  /** Bytes that streams hold. */
+  readonly held: number;
   /** A frame, whole, but for DATA without padding; the payload is valid during the call. */
   frame(type: number, flags: number, stream: number, payload: Uint8Array): void;
   /**
@@ -136,7 +138,7 @@ export class FrameReader {
     this.#at = 0;
     this.#have = left;
     segment.release();
-    if (this.#pinned > PINNED) this.#sink.compact();
+    if (this.#wasteful) this.#sink.compact();
   }
 
   /** Bytes that have to come before the frame at `at` can be parsed. */
@@ -232,6 +234,11 @@ export class FrameReader {
     first: boolean,
     last: boolean,
   ) {
-    this.#sink.data(stream, flags, this.#segment, start, end, padding, first, last, this.#pinned > PINNED);
+    this.#sink.data(stream, flags, this.#segment, start, end, padding, first, last, this.#wasteful);
+  }
+
+  /** Streams that hold little keep much. (Where they hold much themselves, copying it would free nothing.) */
+  get #wasteful(): boolean {
+    return this.#pinned > PINNED + this.#sink.held;
   }
 }

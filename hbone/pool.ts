@@ -3,7 +3,9 @@
  * connections a second; holding large ones for quiet connections costs memory. So: size classes and free lists.
  */
 
-const CLASSES = [4 * 1024, 16 * 1024, 64 * 1024, 128 * 1024, 256 * 1024] as const;
+/** Bytes of a buffer that has room for a frame of 64 KiB with its header. */
+export const ONE_FRAME = 64 * 1024 + 16;
+const CLASSES = [4 * 1024, 16 * 1024, ONE_FRAME, 128 * 1024, 256 * 1024] as const;
 /** Bytes that a free list of one class keeps at most. */
 const KEEP = 4 * 1024 * 1024;
 

@@ -7,11 +7,13 @@ import type { Transport } from "../wire/transport.ts";
 import { asError, wantsNoMore } from "./errors.ts";
 import { FRAME_HEADER } from "./frame.ts";
 import type { Outbox } from "./outbox.ts";
-import { type BufferPool, SMALLEST } from "./pool.ts";
+import { type BufferPool, ONE_FRAME, SMALLEST } from "./pool.ts";
 import type { Piece } from "./send_queue.ts";
 import type { StreamState } from "./stream_state.ts";
 
-/** Bytes of the largest read buffer: about one frame. */
+/** Bytes of the buffers, from a quiet socket's to a busy one's. */
+const SIZES = [SMALLEST, 16 * 1024, ONE_FRAME] as const;
+/** Bytes that are read at once: one frame, and what node:net brings at a time (a byte less, and its rest were a frame of its own). */
 const LARGEST_READ = 64 * 1024;
 /** Bytes up to which copying them into a common write beats a write of their own. */
 const COPIED = 32 * 1024;
@@ -32,6 +34,8 @@ export class StreamFill implements Piece {
   #view: Uint8Array<ArrayBuffer>;
   /** Where the bytes that were read end. */
   #limit = 0;
+  /** The buffer's place in SIZES. */
+  #size = 0;
   /** What has the buffer. */
   #holder: "socket" | "queue" | "us" | "pool" = "us";
   #done = false;
@@ -115,17 +119,17 @@ export class StreamFill implements Piece {
     this.#read();
   }
 
-  /** A larger buffer after a full read, the smallest after a small one. */
+  /** A larger buffer after a full read, a smaller one after a small one. */
   #fit(): void {
     const length = this.#limit - FRAME_HEADER;
-    const size = this.bytes.length;
-    let next = size;
-    if (length === this.#view.length) next = Math.min(size * 4, LARGEST_READ);
-    else if (length < size / 4) next = SMALLEST;
-    if (next === size) return;
+    let size = this.#size;
+    if (length === this.#view.length) size = Math.min(size + 1, SIZES.length - 1);
+    else if (size > 0 && length < this.#view.length / 4) size--;
+    if (size === this.#size) return;
+    this.#size = size;
     this.#pool.give(this.bytes);
-    this.bytes = this.#pool.take(next);
-    this.#view = this.bytes.subarray(FRAME_HEADER);
+    this.bytes = this.#pool.take(SIZES[size] as number);
+    this.#view = this.bytes.subarray(FRAME_HEADER, FRAME_HEADER + LARGEST_READ);
   }
 
   #finish(error?: Error): void {

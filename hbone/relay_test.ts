@@ -5,6 +5,7 @@ import {
   CONNECT,
   connected,
   copy,
+  counted,
   pattern,
   readAll,
   readExactly,
@@ -165,4 +166,34 @@ Deno.test("a CONNECT that was refused breaks the application's socket, and its t
   assert.equal(error.status, 502);
   assert.equal(headerValue(error.headers, "proxy-status"), "pmz; error=connection_refused");
   assert.equal(bToA, 0);
+});
+
+Deno.test("what a socket brings in parts of 64 KiB goes out in as many frames and writes", async () => {
+  const [a, b] = memoryPair();
+  const transport = counted(a);
+  let got = 0;
+  await using ends = connected(async (stream) => {
+    stream.respond([[":status", "200"]]);
+    got = (await readAll(stream)).length;
+    await stream.closeWrite();
+  }, { over: [transport, b] });
+  await ends.client.ping(1000);
+  const before = transport.writes;
+  // As node:net does: what a read leaves of a part is all that the next one gets.
+  let left = 0;
+  let parts = 160;
+  const socket: Transport = {
+    read(into) {
+      if (left === 0 && parts-- > 0) left = 64 * 1024;
+      const length = Math.min(left, into.length);
+      left -= length;
+      return Promise.resolve(length === 0 ? null : length);
+    },
+    write: (bytes) => Promise.resolve(bytes.length),
+    closeWrite: () => Promise.resolve(),
+    close() {},
+  };
+  assert.equal((await relay(socket, ends.client.open(CONNECT))).aToB, 160 * 64 * 1024);
+  assert.equal(got, 160 * 64 * 1024);
+  assert.ok(transport.writes - before <= 170, `${transport.writes - before} writes`);
 });

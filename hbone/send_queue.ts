@@ -15,6 +15,9 @@ const FULL = 256 * 1024;
 /** Bytes of the largest frame sent, whatever more a peer takes. */
 const LARGEST_FRAME = 64 * 1024;
 
+/** Bytes that go into one message where messages cost more than bytes. More would make what follows wait on slow links. */
+const MESSAGE = 128 * 1024;
+
 /** A part of the queue: `bytes[start, end)`. */
 export interface Piece {
   readonly bytes: Uint8Array;
@@ -42,6 +45,8 @@ export class SendQueue {
   readonly #pool: BufferPool;
   readonly #broken: (error: Error) => void;
   #pieces: Piece[] = [];
+  /** What was taken of them and is being written. */
+  readonly #writing: Piece[] = [];
   #batch: Uint8Array<ArrayBuffer> | undefined;
   #fill = 0;
   #queued = 0;
@@ -167,28 +172,20 @@ export class SendQueue {
   async #run(): Promise<void> {
     // Lets every stream that is ready in this turn queue its frames first.
     await undefined;
-    let piece: Piece | undefined;
+    const writing = this.#writing;
     try {
-      for (;;) {
-        if (this.#pieces.length === 0) this.#seal();
-        piece = this.#pieces.shift();
-        if (piece === undefined) break;
-        const { bytes, end } = piece;
-        for (let at = piece.start; at < end;) {
-          this.writes++;
-          at += await this.#transport.write(
-            at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end),
-          );
+      while (this.#takeNext()) {
+        if (writing.length === 1) await this.#write(writing[0] as Piece);
+        else await this.#writeParts(writing);
+        for (let piece = writing.shift(); piece !== undefined; piece = writing.shift()) {
+          this.#queued -= piece.end - piece.start;
+          piece.sent();
         }
-        this.#queued -= end - piece.start;
-        const written = piece;
-        piece = undefined;
-        written.sent();
         this.#resumeWaiting();
       }
     } catch (thrown) {
       const error = asError(thrown);
-      piece?.sent(error);
+      for (const piece of writing.splice(0)) piece.sent(error);
       this.fail(error);
       this.#broken(error);
     }
@@ -196,6 +193,35 @@ export class SendQueue {
     const idle = this.#idle;
     this.#idle = [];
     for (const resolve of idle) resolve();
+  }
+
+  /** Takes what is written next: one piece, or as many as fit into a message. False when there's nothing. */
+  #takeNext(): boolean {
+    const most = this.#transport.writeParts === undefined ? 0 : MESSAGE;
+    let bytes = 0;
+    for (;;) {
+      // What is being put together comes last.
+      if (this.#pieces.length === 0 && (bytes === 0 || bytes + this.#fill <= most)) this.#seal();
+      const next = this.#pieces[0];
+      if (next === undefined) break;
+      bytes += next.end - next.start;
+      if (this.#writing.length > 0 && bytes > most) break;
+      this.#writing.push(next);
+      this.#pieces.shift();
+    }
+    return this.#writing.length > 0;
+  }
+
+  async #writeParts(pieces: readonly Piece[]): Promise<void> {
+    this.writes++;
+    await this.#transport.writeParts?.(pieces.map(({ bytes, start, end }) => bytes.subarray(start, end)));
+  }
+
+  async #write({ bytes, start, end }: Piece): Promise<void> {
+    for (let at = start; at < end;) {
+      this.writes++;
+      at += await this.#transport.write(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end));
+    }
   }
 
   #resumeWaiting(): void {

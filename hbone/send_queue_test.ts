@@ -4,7 +4,7 @@ import { FRAME_HEADER, FrameType, readUint24, readUint31 } from "./frame.ts";
 import { memoryPair } from "./memory_transport.ts";
 import { BufferPool } from "./pool.ts";
 import { SendQueue } from "./send_queue.ts";
-import { pattern, readAll } from "./testing.ts";
+import { pattern, readAll, writeAll } from "./testing.ts";
 
 Deno.test("copied and lent frames come out in order and whole, however little a write takes", async () => {
   const one = fc.record({
@@ -16,7 +16,8 @@ Deno.test("copied and lent frames come out in order and whole, however little a 
     fc.asyncProperty(
       fc.array(one, { maxLength: 40 }),
       fc.integer({ min: 100, max: 100_000 }),
-      async (frames, most) => {
+      fc.boolean(),
+      async (frames, most, messages) => {
         const [near, far] = memoryPair();
         const transport = {
           ...near,
@@ -24,7 +25,13 @@ Deno.test("copied and lent frames come out in order and whole, however little a 
           closeWrite: near.closeWrite.bind(near),
           close: near.close.bind(near),
           write: (bytes: Uint8Array) => near.write(bytes.subarray(0, most)),
+          ...messages ? { writeParts } : {},
         };
+        async function writeParts(parts: readonly Uint8Array[]) {
+          const size = parts.reduce((sum, part) => sum + part.length, 0);
+          assert.ok(size <= 128 * 1024, `a message of ${size} bytes`);
+          for (const part of parts) await writeAll(near, part);
+        }
         const queue = new SendQueue(transport, new BufferPool(), assert.fail);
         const reading = readAll(far);
         let lent = 0;
@@ -93,4 +100,43 @@ Deno.test("a queue whose transport broke gives back what was lent, and takes not
   assert.deepEqual(back.map((error) => error?.message), ["gone", "gone", "gone"]);
   assert.equal(broken.length, 1);
   assert.equal(queue.room, 0);
+});
+
+Deno.test("what waits while a message is written goes into the next together, where messages cost more than bytes", async () => {
+  const messages: number[] = [];
+  const written = Promise.withResolvers<void>();
+  const transport = {
+    read: () => Promise.resolve(null),
+    async write(bytes: Uint8Array) {
+      messages.push(bytes.length);
+      await written.promise;
+      return bytes.length;
+    },
+    writeParts(parts: readonly Uint8Array[]) {
+      messages.push(parts.reduce((sum, part) => sum + part.length, 0));
+      return Promise.resolve();
+    },
+    closeWrite: () => Promise.resolve(),
+    close() {},
+  };
+  const queue = new SendQueue(transport, new BufferPool(), assert.fail);
+  let lent = 0;
+  const lend = (length: number) => {
+    lent++;
+    queue.lend(1, 0, {
+      bytes: new Uint8Array(FRAME_HEADER + length),
+      start: 0,
+      end: FRAME_HEADER + length,
+      sent: () => lent--,
+    });
+  };
+  lend(16_000);
+  await undefined;
+  await undefined;
+  for (let i = 0; i < 9; i++) lend(16_000);
+  queue.data(3, 0, new Uint8Array(100), 0, 100);
+  written.resolve();
+  await queue.idle();
+  assert.deepEqual(messages, [16_009, 8 * 16_009, 16_009 + 109]);
+  assert.equal(lent, 0);
 });

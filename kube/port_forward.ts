@@ -39,8 +39,8 @@ const MAX_ERROR_BYTES = 4 << 10;
 /** Of one message that comes: runtimes send 32 KiB. It is passed on as it arrives; a limit only tells nonsense early. */
 const MAX_MESSAGE = 64 << 20;
 
-/** Free bytes that {@linkcode PortForward.writeInPlace} wants before the data: a frame's header and the channel. */
-export const HEADROOM = MAX_HEADER + 1;
+/** Free bytes before the data: a frame's header and the channel. */
+const HEADROOM = MAX_HEADER + 1;
 
 export interface PortForwardTarget {
   namespace: string;
@@ -144,22 +144,27 @@ export class PortForward implements AbortableTransport {
   async write(bytes: Uint8Array): Promise<number> {
     const size = Math.min(bytes.length, MAX_WRITE);
     if (size === 0) return 0;
-    while (this.#writing) await this.#writing.catch(() => {});
     this.#out.set(size === bytes.length ? bytes : bytes.subarray(0, size), HEADROOM);
-    return await this.#send(this.#out, HEADROOM, size);
+    await this.#sendInTurn(size);
+    return size;
   }
 
-  /**
-   * Writes `size` bytes from `buffer[from]` on as one message, without copying them: the {@linkcode HEADROOM} bytes before `from` are
-   * overwritten. All or nothing; at most 16 MiB.
-   */
-  async writeInPlace(buffer: Uint8Array, from: number, size: number): Promise<number> {
-    if (from < HEADROOM || size > 16 << 20) {
-      throw new RangeError(`no ${HEADROOM} bytes before the data, or too many of it`);
+  /** Takes all of it, as messages of 256 KiB. */
+  async writeParts(parts: readonly Uint8Array[]): Promise<void> {
+    let size = 0;
+    for (const part of parts) {
+      for (let at = 0; at < part.length;) {
+        if (size === MAX_WRITE) {
+          await this.#sendInTurn(size);
+          size = 0;
+        }
+        const taken = Math.min(part.length - at, MAX_WRITE - size);
+        this.#out.set(part.subarray(at, at + taken), HEADROOM + size);
+        at += taken;
+        size += taken;
+      }
     }
-    if (size === 0) return 0;
-    while (this.#writing) await this.#writing.catch(() => {});
-    return await this.#send(buffer, from, size);
+    if (size > 0) await this.#sendInTurn(size);
   }
 
   /**
@@ -182,14 +187,15 @@ export class PortForward implements AbortableTransport {
     closeQuietly(this.#connection);
   }
 
-  async #send(buffer: Uint8Array, from: number, size: number): Promise<number> {
+  /** Sends what lies in `out` behind the headroom, after control frames that are being written. */
+  async #sendInTurn(size: number): Promise<void> {
+    while (this.#writing) await this.#writing.catch(() => {});
     if (this.#failure) throw this.#failure;
-    buffer[from - 1] = DATA;
-    const start = writeHeader(buffer, from - 1, OPCODE.binary, size + 1);
-    const sent = this.#writing = this.#writeAll(buffer.subarray(start, from + size));
+    this.#out[HEADROOM - 1] = DATA;
+    const start = writeHeader(this.#out, HEADROOM - 1, OPCODE.binary, size + 1);
+    const sent = this.#writing = this.#writeAll(this.#out.subarray(start, HEADROOM + size));
     try {
       await sent;
-      return size;
     } finally {
       this.#writing = undefined;
       if (this.#controls.length > 0) await this.#flushControls();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { ApiServerAccess } from "./access.ts";
 import { ApiError } from "./api_error.ts";
-import { HEADROOM, portForward, PortForwardError } from "./port_forward.ts";
+import { portForward, PortForwardError } from "./port_forward.ts";
 import { FakeKubelet, message, serverFrame } from "./testing_kubelet.ts";
 
 const target = { namespace: "pmz", pod: "gateway-1", port: 8100 };
@@ -124,21 +124,30 @@ Deno.test("a message of 3 MiB comes whole, and large writes go out whole", async
   forward.close();
 });
 
-Deno.test("writeInPlace sends one message from a buffer with room before the data", async () => {
-  const seen = Promise.withResolvers<Uint8Array>();
+Deno.test("parts go out as one message, and as further ones where they are too much for one", async () => {
+  const sizes: number[] = [];
+  const all: Uint8Array[] = [];
   await using kubelet = new FakeKubelet(async (peer) => {
-    seen.resolve(await peer.message());
+    for (let i = 0; i < 4; i++) {
+      const payload = await peer.message();
+      assert.equal(payload[0], 0);
+      sizes.push(payload.length - 1);
+      all.push(payload.slice(1));
+    }
     await peer.untilClosed();
   });
   const forward = await portForward(kubelet.access, target);
-  const buffer = new Uint8Array(HEADROOM + 70_000).fill(7);
-  assert.equal(await forward.writeInPlace(buffer, HEADROOM, 70_000), 70_000);
-  const got = await seen.promise;
-  assert.equal(got.length, 70_001);
-  assert.equal(got[0], 0);
-  assert(got.subarray(1).every((byte) => byte === 7));
-  await assert.rejects(forward.writeInPlace(buffer, HEADROOM - 1, 5), RangeError);
+  await forward.writeParts([]);
+  await forward.writeParts([bytes("one"), bytes(""), bytes("two")]);
+  const large = crypto.getRandomValues(new Uint8Array(60_000));
+  const parts = Array.from({ length: 10 }, (_, i) => large.subarray(i));
+  await forward.writeParts(parts);
   forward.close();
+  await kubelet[Symbol.asyncDispose]();
+  const total = parts.reduce((sum, part) => sum + part.length, 0);
+  assert.deepEqual(sizes, [6, 256 << 10, 256 << 10, total - (512 << 10)]);
+  const sent = new Uint8Array(await new Blob([bytes("onetwo"), ...parts] as BlobPart[]).arrayBuffer());
+  assert.deepEqual(new Uint8Array(await new Blob(all as BlobPart[]).arrayBuffer()), sent);
 });
 
 Deno.test("the pod's error is what read rejects with", async () => {
