@@ -1,35 +1,23 @@
 import type { ClusterChoice, CustomName } from "../wire/control.ts";
-import { LaptopSide } from "./capture/laptop_side.ts";
 import { ClusterConnection } from "./cluster/connection.ts";
 import { Connected } from "./connected.ts";
 import type { Reporter } from "./control/progress.ts";
 import type { DataCalls, MainCalls } from "./data/protocol.ts";
 import { Failure } from "./failure.ts";
+import { Laptop } from "./laptop.ts";
 import type { DaemonParts } from "./parts.ts";
 import type { Channel } from "./worker_channel.ts";
 import { openWorker } from "./workers.ts";
 
-/** What of the laptop's side an `up` has found: what it undoes stays as it was. */
-export interface LaptopBefore {
-  readonly captured: boolean;
-  readonly proxy: boolean;
-}
-
-/**
- * The clusters that are connected, and the laptop's side that they share: the data worker, the helper's captures and
- * names, the proxy.
- */
+/** The clusters that are connected, the data worker that carries their bytes, and the laptop's side that they share. */
 export class Clusters implements AsyncDisposable {
   readonly #parts: DaemonParts;
-  readonly #custom: () => readonly CustomName[];
   readonly #connected = new Map<string, Connected>();
   readonly #worker: Disposable & { channel: Channel<MainCalls, DataCalls> };
-  #laptop: LaptopSide | undefined;
-  #proxy: string | undefined;
+  readonly laptop: Laptop;
 
   constructor(parts: DaemonParts, custom: () => readonly CustomName[]) {
     this.#parts = parts;
-    this.#custom = custom;
     const answers: MainCalls = {
       gateway: (cluster) => this.get(cluster).connection.gatewayPlace(),
       agent: ({ cluster, agent }) => this.get(cluster).connection.agentPlace(agent),
@@ -41,6 +29,7 @@ export class Clusters implements AsyncDisposable {
       parts.log("the data worker failed; the daemon ends, and with it everything that it holds", { error });
       parts.ended();
     });
+    this.laptop = new Laptop(parts, this.#worker.channel, () => this.all, custom);
   }
 
   get all(): Connected[] {
@@ -49,20 +38,6 @@ export class Clusters implements AsyncDisposable {
 
   get data(): Channel<MainCalls, DataCalls> {
     return this.#worker.channel;
-  }
-
-  get laptop(): LaptopSide | undefined {
-    return this.#laptop;
-  }
-
-  /** "127.0.0.1:1080", while it's served. */
-  get proxyAddress(): string | undefined {
-    return this.#proxy;
-  }
-
-  /** The user's own domains. */
-  get custom(): readonly CustomName[] {
-    return this.#custom();
   }
 
   /** @throws {Failure} `not-up` when it isn't connected. */
@@ -117,7 +92,10 @@ export class Clusters implements AsyncDisposable {
       connection,
       data: this.data,
       log: this.#parts.log,
-      changed: (cluster) => this.#publish(cluster),
+      // A change that comes while it's being disconnected must not bring it back.
+      changed: (cluster) => {
+        if (this.#connected.get(cluster.id) === cluster) this.laptop.publish(cluster);
+      },
     });
     this.#connected.set(connected.id, connected);
     try {
@@ -129,75 +107,6 @@ export class Clusters implements AsyncDisposable {
     }
   }
 
-  /** Starts the laptop's side, if it isn't there, and captures what the clusters want. */
-  async capture(): Promise<LaptopSide> {
-    const laptop = this.#laptop ?? await LaptopSide.start(this.data, this.#parts.helperSocket);
-    if (this.#laptop !== laptop) {
-      this.#laptop = laptop;
-      laptop.lost.then(() => this.#lost(laptop));
-    }
-    for (const cluster of this.all) {
-      if (cluster.connection.mode === "capture") await laptop.capture(cluster.id, cluster.addresses);
-    }
-    return laptop;
-  }
-
-  /** The helper is gone: by itself, or because it was let go. */
-  #lost(laptop: LaptopSide): void {
-    if (this.#laptop !== laptop) return;
-    this.#laptop = undefined;
-    this.#parts.log("the root helper is gone: nothing is captured any more");
-    const failed = (error: unknown) => this.#parts.log("the laptop's side can't be ended", { error });
-    laptop[Symbol.asyncDispose]().catch(failed);
-  }
-
-  async captureNames(): Promise<void> {
-    await this.#laptop?.startNames(this.#parts.startWorker, this.#parts.log);
-    await this.#laptop?.setCustom(this.custom);
-    for (const cluster of this.all) {
-      if (cluster.connection.mode === "capture") await this.#laptop?.setZone(cluster.zone);
-    }
-  }
-
-  /** Serves the proxy; its address. @throws {Failure} `conflict` when the port is taken, or it's served elsewhere. */
-  async proxy(port: number): Promise<string> {
-    const there = this.#proxy;
-    if (there && port !== 0 && !there.endsWith(`:${port}`)) {
-      throw new Failure("conflict", `the proxy is served already, on ${there}`, {
-        hint: "to have it elsewhere: pmz down, then pmz up --proxy=PORT",
-      });
-    }
-    try {
-      return this.#proxy ??= await this.data.call("proxy", port);
-    } catch (cause) {
-      throw new Failure("conflict", `the proxy can't listen on port ${port} of 127.0.0.1`, {
-        hint: "choose another: pmz up --proxy=PORT",
-        cause,
-      });
-    }
-  }
-
-  /** What has changed in a cluster goes to whoever answers for it. Failures are the helper's or a worker's end: told there. */
-  #publish(cluster: Connected): void {
-    if (this.#connected.get(cluster.id) !== cluster) return; // one that is being disconnected
-    const quiet = (error: unknown) =>
-      this.#parts.log("a change of the cluster could not be passed on", { cluster: cluster.id, error });
-    // Of a cluster where only intercepts are wanted nothing is reached: it mustn't stand before one that has the same addresses.
-    const reached = cluster.connection.mode !== "intercept";
-    const own = reached ? [...cluster.addresses.keys()] : [];
-    const addresses = new Map(own.map((address) => [address, address]));
-    this.data.call("addresses", { cluster: cluster.id, addresses }).catch(quiet);
-    this.data.call("zone", reached ? cluster.zone : { ...cluster.zone, services: [] }).catch(quiet);
-    if (cluster.connection.mode !== "capture") return;
-    this.#laptop?.capture(cluster.id, cluster.addresses).catch(quiet);
-    this.#laptop?.setZone(cluster.zone).catch(quiet);
-  }
-
-  async publishCustom(): Promise<void> {
-    await this.data.call("custom", this.custom);
-    await this.#laptop?.setCustom(this.custom);
-  }
-
   /** The laptop slept, or its network has changed: everything looks at once whether it still lives. */
   reconnect(): void {
     for (const { connection, intercepts } of this.all) {
@@ -205,20 +114,6 @@ export class Clusters implements AsyncDisposable {
       intercepts.renew();
     }
     this.data.call("check", null).catch(() => {}); // the worker is gone: told there
-  }
-
-  /** What there is of the laptop's side, for `release`. */
-  before(cluster: Connected): LaptopBefore {
-    return { captured: cluster.connection.mode === "capture", proxy: this.#proxy !== undefined };
-  }
-
-  /** Lets go of what wasn't there before, of a cluster that stays. */
-  async release(cluster: Connected, before: LaptopBefore): Promise<void> {
-    if (!before.proxy) await this.#endProxy();
-    if (before.captured) return;
-    await this.#laptop?.remove(cluster.id);
-    if (!this.all.some((one) => one.connection.mode === "capture")) await this.#endLaptop();
-    cluster.changed();
   }
 
   /** Disconnects one cluster; what is left of it on the laptop, in words. */
@@ -234,33 +129,20 @@ export class Clusters implements AsyncDisposable {
     for (const cluster of this.all) {
       await report.step(`Disconnect ${cluster.id}`, () => this.#drop(cluster, report));
     }
-    const left = this.#laptop ? await report.step("Network", () => this.#endLaptop()) : [];
-    await this.#endProxy();
+    const left = this.laptop.side ? await report.step("Network", () => this.laptop.endCapture()) : [];
+    await this.laptop.endProxy();
     return left;
   }
 
   /** Never throws: what can't be undone here must not keep the rest. */
   async #drop(cluster: Connected, report?: Reporter): Promise<void> {
     this.#connected.delete(cluster.id);
-    const ended = await Promise.allSettled([this.#laptop?.remove(cluster.id), cluster.end()]);
+    const ended = await Promise.allSettled([this.laptop.remove(cluster.id), cluster.end()]);
     for (const one of ended) {
       if (one.status === "rejected") {
         this.#parts.log("a cluster can't be left cleanly", { cluster: cluster.id, error: one.reason });
       } else for (const left of one.value ?? []) report?.warn(`still there: ${left}`);
     }
-  }
-
-  async #endLaptop(): Promise<string[]> {
-    const laptop = this.#laptop;
-    this.#laptop = undefined;
-    await laptop?.[Symbol.asyncDispose]();
-    return await laptop?.left() ?? [];
-  }
-
-  async #endProxy(): Promise<void> {
-    const there = this.#proxy;
-    this.#proxy = undefined;
-    if (there) await this.data.call("unproxy", null);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

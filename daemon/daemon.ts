@@ -106,13 +106,13 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   names(): NameEntry[] {
-    return overview.names(this.#clusters);
+    return overview.names(this.#clusters, this.#custom.all());
   }
 
   async addName(name: CustomName): Promise<NameEntry> {
     overview.clusterOf(this.#clusters, name); // says what there is, when it isn't there
     await this.#custom.add(name);
-    await this.#clusters.publishCustom();
+    await this.#clusters.laptop.publishCustom();
     return this.#entry(name);
   }
 
@@ -120,7 +120,7 @@ export class Daemon implements Controlled, AsyncDisposable {
     const name = this.#custom.all().find((one) => one.domain === domain);
     const before = name && this.#entry(name);
     const removed = await this.#custom.remove(domain);
-    await this.#clusters.publishCustom();
+    await this.#clusters.laptop.publishCustom();
     return before ??
       {
         name: removed.domain,
@@ -132,7 +132,9 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   #entry(name: CustomName): NameEntry {
-    const entry = overview.names(this.#clusters).find((one) => one.custom && one.name === name.domain);
+    const entry = overview.names(this.#clusters, this.#custom.all()).find((one) =>
+      one.custom && one.name === name.domain
+    );
     if (!entry) throw new Failure("internal", `${name.domain} was not taken`);
     return entry;
   }

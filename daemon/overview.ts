@@ -44,9 +44,9 @@ export function services(clusters: Clusters): ServiceEntry[] {
   );
 }
 
-/** Every name that answers. */
-export function names(clusters: Clusters): NameEntry[] {
-  return nameEntries(clusters.all.map((cluster) => cluster.zone), clusters.custom);
+/** Every name that answers, the user's own domains too. */
+export function names(clusters: Clusters, custom: readonly CustomName[]): NameEntry[] {
+  return nameEntries(clusters.all.map((cluster) => cluster.zone), custom);
 }
 
 /** All intercepts, without their counts. Where several clusters are connected, their ids say which it is. */
@@ -75,7 +75,7 @@ export async function intercepts(clusters: Clusters): Promise<InterceptEntry[]> 
 export async function status(
   clusters: Clusters,
 ): Promise<Pick<Status, "clusters" | "helper" | "proxy" | "intercepts">> {
-  const { laptop, proxyAddress } = clusters;
+  const { side, proxyAddress } = clusters.laptop;
   return {
     clusters: await Promise.all(clusters.all.map(async ({ id, connection }) => {
       const { openStreams, roundTripMs } = await clusters.data.call("counts", id);
@@ -89,9 +89,7 @@ export async function status(
         limits: connection.limits,
       };
     })),
-    helper: laptop
-      ? { state: "connected", address: laptop.address, routes: laptop.routes }
-      : { state: "none" },
+    helper: side ? { state: "connected", address: side.address, routes: side.routes } : { state: "none" },
     ...(proxyAddress ? { proxy: proxyAddress } : {}),
     intercepts: await intercepts(clusters),
   };

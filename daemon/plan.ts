@@ -23,7 +23,7 @@ export async function plan(request: PlanRequest, clusters: Clusters, parts: Daem
   if (!connection) throw new TypeError("neither connected nor opened"); // the lines above open one
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
-  const needsHelper = request.mode === "capture" && !clusters.laptop;
+  const needsHelper = request.mode === "capture" && !clusters.laptop.side;
   return {
     cluster: connection.name,
     agent,

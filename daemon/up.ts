@@ -48,14 +48,14 @@ export async function up(
   );
   const { connection } = connected;
   const { mode } = connection;
-  const before = clusters.before(connected);
+  const before = clusters.laptop.before(connected);
   try {
     return await use(connected, request, clusters, parts, interruptible(report, signal), signal);
   } catch (error) {
     connection.mode = mode;
     try {
       if (isNew) await clusters.remove(connected.id, report);
-      else await clusters.release(connected, before);
+      else await clusters.laptop.release(connected, before);
     } catch (failure) {
       parts.log("what was begun can't be undone", { cluster: connected.id, error: failure });
     }
@@ -91,21 +91,21 @@ async function use(
   if (order.indexOf(request.mode) > order.indexOf(connection.mode)) connection.mode = request.mode;
   connected.changed();
   const proxy = request.mode === "proxy"
-    ? await report.step("Proxy", () => clusters.proxy(request.proxyPort ?? 0), (address) => address)
+    ? await report.step("Proxy", () => clusters.laptop.proxy(request.proxyPort ?? 0), (address) => address)
     : undefined;
   if (request.mode === "capture") {
     const laptop = await report.step(
       "Routes",
-      () => clusters.capture(),
+      () => clusters.laptop.capture(),
       (side) => `${side.routes} addresses`,
     );
     for (const [address, why] of [...laptop.refused].slice(0, 5)) {
       report.warn(`${address} is not captured: ${why}`);
     }
-    await report.step("Names", () => clusters.captureNames());
+    await report.step("Names", () => clusters.laptop.captureNames());
     for (const { message, hint } of await warningsOfNames(connected)) report.warn(message, hint);
   }
-  await clusters.publishCustom();
+  await clusters.laptop.publishCustom();
   const reachable = reachableOf(connected);
   const own = reachable.filter(({ service }) =>
     service.namespace === connection.name.namespace && service.name !== "kubernetes"

@@ -20,8 +20,8 @@ export interface NamesParts {
   readonly log: Log;
   /** The worker died: names don't answer any more, and queries go where they would without pmz. */
   readonly failed: () => void;
-  /** Where the nameservers are configured; /etc/resolv.conf without it. */
-  readonly resolvConf?: string;
+  /** Where the nameservers are configured, and how often it's looked at besides; /etc/resolv.conf without it. */
+  readonly resolvConf?: { readonly path: string; readonly everyMs: number };
 }
 
 /**
@@ -49,7 +49,7 @@ export class Names implements AsyncDisposable {
   static async start(parts: NamesParts): Promise<Names> {
     const names = new Names(parts);
     const { signal } = names.#ending;
-    const confs = watchResolvConf({ signal, ...(parts.resolvConf && { path: parts.resolvConf }) });
+    const confs = watchResolvConf({ signal, ...parts.resolvConf });
     try {
       const first = await confs.next();
       if (!first.done) await names.#use(first.value);

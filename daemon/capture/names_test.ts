@@ -56,7 +56,7 @@ function surroundings(conf: string) {
     start: () =>
       Names.start({
         helper,
-        resolvConf,
+        resolvConf: { path: resolvConf, everyMs: 100 },
         startWorker: () => thread,
         log: (message) => void log.push(message),
         failed: () => void failed++,
