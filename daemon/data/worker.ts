@@ -1,7 +1,8 @@
 import { adoptListener, type SocketTransport } from "../../ffi/adopt.ts";
 import { relay } from "../../hbone/mod.ts";
 import { formatEndpoint } from "../../wire/address.ts";
-import { portForward } from "../../kube/port_forward.ts";
+import { portForwarder } from "../../kube/forward.ts";
+import { setNoDelay } from "../../ffi/no_delay.ts";
 import { Channel, type MessageSide } from "../worker_channel.ts";
 import { ClusterData, type DialAgent } from "./cluster_data.ts";
 import { Directory } from "./directory.ts";
@@ -14,7 +15,7 @@ import { NoTunnel } from "./tunnel.ts";
  * The data worker: accepts captured connections and the proxy's, and carries their bytes through the tunnels. A
  * captured connection's life: accept -> target of its local address -> stream of the cluster's tunnel -> relay.
  */
-export function startDataWorker(side: MessageSide, dial: DialAgent = dialAgent): void {
+export function startDataWorker(side: MessageSide, dial: DialAgent = agentDialler()): void {
   const clusters = new Map<string, ClusterData>();
   const directory = new Directory();
   const listeners: Disposable[] = [];
@@ -92,5 +93,9 @@ export function startDataWorker(side: MessageSide, dial: DialAgent = dialAgent):
   }
 }
 
-const dialAgent: DialAgent = ({ access, namespace, pod, port }, signal) =>
-  portForward(access, { namespace, pod, port, signal });
+/** Dials agents' pods through the API server. */
+function agentDialler(): DialAgent {
+  const forward = portForwarder();
+  return ({ access, namespace, pod, port }, signal) =>
+    forward(access, { namespace, pod, port, signal, prepare: setNoDelay });
+}
