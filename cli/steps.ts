@@ -54,7 +54,10 @@ export class Steps implements Disposable {
   }
 
   #detail(name: string, detail: string): void {
-    if (this.#running?.name === name) this.#running.detail = detail;
+    if (this.#running?.name === name) {
+      if (this.#running.detail === detail) return; // whoever waits looks again and again
+      this.#running.detail = detail;
+    }
     if (this.#terminal.canRedraw) this.#draw();
     else this.#terminal.note(`    ${name}: ${detail}`);
   }

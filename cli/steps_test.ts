@@ -87,3 +87,15 @@ Deno.test("spans of time are said as people say them", () => {
   ];
   for (const [ms, text] of said) assert.equal(formatDuration(ms), text);
 });
+
+Deno.test("elsewhere a detail is a line, and one that is said again is not", () => {
+  const { terminal, said } = terminalOf({}, false);
+  {
+    using steps = new Steps(terminal);
+    steps.show({ kind: "step", name: "install", state: "started" });
+    for (const detail of ["0 of 2 pods ready", "0 of 2 pods ready", "2 of 2 pods ready"]) {
+      steps.show({ kind: "detail", name: "install", detail });
+    }
+  }
+  assert.equal(said.text, "    install: 0 of 2 pods ready\n    install: 2 of 2 pods ready\n");
+});

@@ -32,7 +32,12 @@ export async function removeAgent(
 ): Promise<AgentComponent[]> {
   await using connection = await ClusterConnection.open(request, parts.log, signal);
   await report.step("Remove the agent", async (detail) => {
-    await parts.installer.uninstall(connection.api, request.components, ({ step }) => detail(step), signal);
+    await parts.installer.uninstall(
+      connection.api,
+      request.components,
+      ({ step, detail: what }) => detail(what ? `${step}: ${what}` : step),
+      signal,
+    );
   });
   return await parts.installer.status(connection.api, ["gateway", "node"]);
 }
