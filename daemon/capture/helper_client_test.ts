@@ -1,51 +1,13 @@
 import assert from "node:assert/strict";
-import { type SeqPacket, SeqPacketListener } from "../../ffi/seqpacket.ts";
 import { closeDescriptor, localEndpoint, tcpListener } from "../../ffi/socket.ts";
 import type { CapturedPorts, HelperAnswer, HelperRequest } from "../../wire/helper.ts";
 import { Failure } from "../failure.ts";
 import { HelperClient } from "./helper_client.ts";
+import { fakeHelper, HELLO } from "./testing.ts";
 
-type Answer = HelperAnswer | undefined;
-const HELLO: HelperAnswer = {
-  ok: true,
-  hello: { protocol: "helper", version: 1, oldest: 1, features: [], release: "0.1.0" },
-  address: "198.18.255.254",
-  device: "pmz0",
-  table: 7000,
-};
-
-/** A helper that answers what the test says; nothing where that is undefined. */
-function fakeHelper(answer: (request: HelperRequest, fds: number[]) => Answer = () => undefined) {
-  const folder = Deno.makeTempDirSync();
-  const path = `${folder}/helper.sock`;
-  const listener = SeqPacketListener.listen(path);
-  const asked: HelperRequest[] = [];
-  let peer: SeqPacket | undefined;
-  const serving = (async () => {
-    peer = await listener.accept();
-    for (let came; (came = await peer?.receive());) {
-      const request = came.message as HelperRequest;
-      asked.push(request);
-      const given = answer(request, came.fds) ?? (request.ask === "hello" ? HELLO : undefined);
-      if (given) peer?.send(given);
-      for (const fd of came.fds) closeDescriptor(fd);
-    }
-    peer?.close();
-  })();
-  return {
-    path,
-    asked,
-    die: () => peer?.close(),
-    async [Symbol.asyncDispose]() {
-      listener.close();
-      peer?.close();
-      await serving;
-      Deno.removeSync(folder, { recursive: true });
-    },
-  };
-}
-
-const answering = (answer: Answer) => (request: HelperRequest) => request.ask === "hello" ? HELLO : answer;
+/** To everything but a hello. */
+const answering = (answer: HelperAnswer | "silent") => (request: HelperRequest) =>
+  request.ask === "hello" ? undefined : answer;
 const isFailure = (text: RegExp) => (error: unknown) =>
   error instanceof Failure && error.code === "helper" && text.test(error.message);
 
@@ -59,7 +21,7 @@ Deno.test("without a helper, the failure says how to get one", async () => {
 Deno.test("the helper says hello, and what it has made for this user", async () => {
   await using helper = fakeHelper();
   using client = await HelperClient.connect(helper.path);
-  assert.deepEqual(client.facts, { address: "198.18.255.254", device: "pmz0", table: 7000 });
+  assert.deepEqual(client.facts, { address: "127.0.0.1", device: "pmz-of-a-test", table: 7000 });
 });
 
 Deno.test("a helper of another version isn't used", async () => {
@@ -126,7 +88,7 @@ Deno.test("answers belong to requests in their order", async () => {
 });
 
 Deno.test("a helper that goes fails what waits and what comes, and tells it", async () => {
-  await using helper = fakeHelper(answering(undefined));
+  await using helper = fakeHelper(answering("silent"));
   using client = await HelperClient.connect(helper.path);
   const waiting = client.release(["10.96.0.1"]);
   helper.die();
@@ -136,14 +98,14 @@ Deno.test("a helper that goes fails what waits and what comes, and tells it", as
 });
 
 Deno.test("a helper that hangs is given up", async () => {
-  await using helper = fakeHelper(answering(undefined));
+  await using helper = fakeHelper(answering("silent"));
   using client = await HelperClient.connect(helper.path, 20);
   await assert.rejects(client.release(["10.96.0.1"]), isFailure(/doesn't answer \(release\)/));
   await client.gone;
 });
 
 Deno.test("closing the client ends what waits, and twice is fine", async () => {
-  await using helper = fakeHelper(answering(undefined));
+  await using helper = fakeHelper(answering("silent"));
   const client = await HelperClient.connect(helper.path);
   const waiting = client.release(["10.96.0.1"]);
   client[Symbol.dispose]();

@@ -1,40 +1,18 @@
 import assert from "node:assert/strict";
-import { type SeqPacket, SeqPacketListener } from "../../ffi/seqpacket.ts";
 import { closeDescriptor, localEndpoint } from "../../ffi/socket.ts";
-import type { CapturedPorts, HelperAnswer, HelperRequest } from "../../wire/helper.ts";
+import type { CapturedPorts } from "../../wire/helper.ts";
 import type { DataCalls, MainCalls } from "../data/protocol.ts";
 import { Failure } from "../failure.ts";
 import { Channel } from "../worker_channel.ts";
 import { LaptopSide } from "./laptop_side.ts";
-
-const HELLO: HelperAnswer = {
-  ok: true,
-  hello: { protocol: "helper", version: 1, oldest: 1, features: [], release: "0.1.0" },
-  address: "127.0.0.1", // nothing listens on its port 1
-  device: "pmz-of-a-test",
-  table: 7000,
-};
+import { fakeHelper } from "./testing.ts";
 
 /** A fake helper, and a fake data worker that takes listeners and closes them. */
-function surroundings(answer: (request: HelperRequest) => HelperAnswer | undefined = () => undefined) {
-  const folder = Deno.makeTempDirSync();
-  const path = `${folder}/helper.sock`;
-  const listener = SeqPacketListener.listen(path);
-  const asked: HelperRequest[] = [];
-  let peer: SeqPacket | undefined;
-  const serving = (async () => {
-    peer = await listener.accept();
-    for (let came; (came = await peer?.receive());) {
-      const request = came.message as HelperRequest;
-      for (const fd of came.fds) closeDescriptor(fd);
-      asked.push(request);
-      peer?.send(answer(request) ?? (request.ask === "hello" ? HELLO : { ok: true }));
-    }
-    peer?.close();
-  })();
+function surroundings(answer?: Parameters<typeof fakeHelper>[0]) {
+  const helper = fakeHelper(answer);
   const { port1, port2 } = new MessageChannel();
   const listening: string[] = [];
-  const worker = new Channel<Pick<DataCalls, "listen" | "unlisten">, Record<string, never>>(port2, {
+  new Channel<Pick<DataCalls, "listen" | "unlisten">, MainCalls>(port2, {
     listen(fds) {
       for (const fd of fds) {
         listening.push(localEndpoint(fd).address.text);
@@ -43,24 +21,16 @@ function surroundings(answer: (request: HelperRequest) => HelperAnswer | undefin
     },
     unlisten: () => void listening.splice(0),
   });
-  void worker;
-  const data = new Channel<Record<string, never>, DataCalls>(port1, {}) as unknown as Channel<
-    MainCalls,
-    DataCalls
-  >;
+  const unasked = () => assert.fail("the worker asks nothing here");
+  const main: MainCalls = { gateway: unasked, agent: unasked, prove: unasked, tunnel: unasked, log: unasked };
   return {
-    path,
-    asked,
-    data,
+    helper,
+    data: new Channel<MainCalls, DataCalls>(port1, main),
     listening,
-    kill: () => peer?.close(),
     async [Symbol.asyncDispose]() {
-      listener.close();
-      peer?.close();
-      await serving;
+      await helper[Symbol.asyncDispose]();
       port1.close();
       port2.close();
-      Deno.removeSync(folder, { recursive: true });
     },
   };
 }
@@ -70,7 +40,7 @@ const wanted = (...addresses: string[]) =>
 
 Deno.test("the helper and the data worker get a listener of each family, and captures of these", async () => {
   await using at = surroundings();
-  await using side = await LaptopSide.start(at.data, at.path);
+  await using side = await LaptopSide.start(at.data, at.helper.path);
   assert.equal(side.address, "127.0.0.1");
   assert.deepEqual(at.listening, ["127.0.0.1", "::1"]);
   await side.capture("dev", wanted("10.96.0.7", "fd00::7"));
@@ -83,14 +53,14 @@ Deno.test("a helper that refuses the listeners leaves none", async () => {
   await using at = surroundings((request) =>
     request.ask === "listeners" ? { ok: false, code: "refused", error: "not yours" } : undefined
   );
-  await assert.rejects(LaptopSide.start(at.data, at.path), /not yours/);
+  await assert.rejects(LaptopSide.start(at.data, at.helper.path), /not yours/);
   assert.deepEqual(at.listening, []);
 });
 
 Deno.test("a helper that is gone is told, and the rest ends all the same", async () => {
   await using at = surroundings();
-  const side = await LaptopSide.start(at.data, at.path);
-  at.kill();
+  const side = await LaptopSide.start(at.data, at.helper.path);
+  at.helper.die();
   await side.lost;
   await assert.rejects(side.capture("dev", wanted("10.96.0.7")), Failure);
   await side[Symbol.asyncDispose]();

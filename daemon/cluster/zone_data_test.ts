@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { parseEndpointSlice, parsePod, parseService } from "../../kube/objects.ts";
-import { nameEntries } from "./name_entries.ts";
-import { serviceEntries } from "./entries.ts";
 import { zoneData } from "./zone_data.ts";
 
 const cluster = { context: "dev", server: "https://127.0.0.1:6443", namespace: "default", user: "jo" };
@@ -91,41 +89,4 @@ Deno.test("a headless Service that publishes what isn't ready has those too", ()
 Deno.test("where slices can't be seen, a headless Service has the ready pods of its selector", () => {
   const pods = keyed(pod("db-0", "10.244.0.5"), pod("on-host", "192.0.2.1", { hostNetwork: true }));
   assert.deepEqual(named(zoneData(cluster, { services, pods }), "db")?.addresses, ["10.244.0.5"]);
-});
-
-Deno.test("people see Services by namespace and name, with their endpoints and who intercepts them", () => {
-  const slices = keyed(slice("db", [endpoint("10.244.0.5"), endpoint("10.244.0.6", false)]));
-  const topology = { services, pods: keyed(pod("db-0", "10.244.0.5")), slices };
-  const zone = zoneData(cluster, topology);
-  const entries = serviceEntries(
-    "dev",
-    topology,
-    zone.services,
-    (_, name) => name === "echo" ? "echo.default:80" : undefined,
-  );
-  assert.deepEqual(entries.map(({ name }) => name), ["db", "echo", "out"]);
-  const [db, echo, out] = entries;
-  assert.deepEqual([db?.type, db?.readyEndpoints, db?.addresses], ["Headless", 1, ["10.244.0.5"]]);
-  assert.deepEqual([echo?.hostname, echo?.intercepted], ["echo.default.svc", "echo.default:80"]);
-  assert.deepEqual([out?.type, out?.addresses, "intercepted" in (out ?? {})], ["ExternalName", [], false]);
-});
-
-Deno.test("every name is listed with what it leads to, custom ones last and marked", () => {
-  const zone = zoneData(cluster, { services, pods: new Map() });
-  const custom = [
-    { domain: "shop.example", service: "echo", namespace: "default" },
-    { domain: "gone.example", service: "gone", namespace: "default" },
-    { domain: "elsewhere.example", service: "echo", namespace: "default", context: "prod" },
-  ];
-  const entries = nameEntries([zone], custom);
-  assert.deepEqual(entries.filter((one) => !one.custom).map(({ name, target }) => [name, target]), [
-    ["db.default.svc", "db.default"],
-    ["echo.default.svc", "echo.default"],
-    ["out.default.svc", "db.example.com"],
-  ]);
-  assert.deepEqual(entries.filter((one) => one.custom), [
-    { name: "elsewhere.example", addresses: [], custom: true, target: "echo.default", cluster: "prod" },
-    { name: "gone.example", addresses: [], custom: true, target: "gone.default", cluster: "" },
-    { name: "shop.example", addresses: ["10.96.0.7"], custom: true, target: "echo.default", cluster: "dev" },
-  ]);
 });
