@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Connection, type Stream } from "../../hbone/mod.ts";
-import { buildH2spec, findGo, runH2spec } from "./h2spec.ts";
+import { findGo } from "./go.ts";
+import { buildH2spec, runH2spec } from "./h2spec.ts";
 
 const go = await findGo();
 
