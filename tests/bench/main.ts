@@ -8,7 +8,8 @@ import { onCluster } from "./on_cluster.ts";
 import { atDistance } from "./at_distance.ts";
 import { onLoopback } from "./on_loopback.ts";
 import { type Asked, type Kind, kinds, type Run } from "./record.ts";
-import { report } from "./table.ts";
+import { hottest } from "./profile.ts";
+import { report, table } from "./table.ts";
 
 const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const folder = `${root}/dist/bench`;
@@ -22,6 +23,7 @@ const usage = `usage: ./dev bench [loopback|cluster|distance]... [options]
 
   --rounds N    how many, 5 otherwise; medians are over these
   --quick       one short round: that all works, no figures to believe
+  --profile     loopback: where each program's CPU time went; slower while it's recorded
   --pmz FILE    another build to measure on the cluster than dist/pmz
   --chart FILE  draws what cluster found
   --show FILE   prints the tables of an earlier run's file, and measures nothing; with --chart draws it
@@ -39,6 +41,7 @@ async function main(): Promise<number> {
       quick: { type: "boolean", default: false },
       chart: { type: "string" },
       pmz: { type: "string", default: `${root}/dist/pmz` },
+      profile: { type: "boolean", default: false },
       show: { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -61,10 +64,13 @@ async function main(): Promise<number> {
     console.error(usage);
     return 2;
   }
-  await Deno.mkdir(folder, { recursive: true });
+  await Deno.mkdir(`${folder}/profiles`, { recursive: true });
   await buildLoad();
   for (const kind of wanted) {
-    await shown(await one(kind, { rounds, quick: options.quick, pmz: options.pmz }), options.chart);
+    const asked = { rounds, quick: options.quick, pmz: options.pmz };
+    const profiles = options.profile && kind === "loopback" ? { profiles: `${folder}/profiles` } : {};
+    await shown(await one(kind, { ...asked, ...profiles }), options.chart);
+    if (profiles.profiles !== undefined) await showProfiles(profiles.profiles);
   }
   return 0;
 }
@@ -81,6 +87,14 @@ async function one(kind: Kind, asked: Asked): Promise<Run> {
   await Deno.writeTextFile(file, JSON.stringify(run, undefined, 1));
   console.error(`${kind}: every round is in ${file}`);
   return run;
+}
+
+async function showProfiles(of: string): Promise<void> {
+  for (const name of ["relay", "http2_client", "http2_server", "our_laptop", "our_gateway"]) {
+    const found = hottest(await Deno.readTextFile(`${of}/${name}.cpuprofile`), 15);
+    const rows = found.map(({ where, share }) => [`${(share * 100).toFixed(1)} %`, where]);
+    console.log(table(["of its time", `${name}.ts`], rows));
+  }
 }
 
 async function shown(run: Run, file?: string): Promise<void> {

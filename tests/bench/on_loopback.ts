@@ -12,10 +12,16 @@ const STARTED = 30_000;
 /** All that runs for the measurements on loopback, each way's programs beside the others'. */
 class Loopback implements AsyncDisposable {
   readonly ways: Way[] = [];
-  readonly #running = new AsyncDisposableStack();
+  readonly #running: Running[] = [];
+  readonly #flags: readonly string[];
 
-  static async start(): Promise<Loopback> {
-    const loopback = new Loopback();
+  private constructor(profiles: string | undefined) {
+    this.#flags = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
+  }
+
+  /** @param profiles the folder for a CPU profile of each program; none are made where it isn't given */
+  static async start(profiles: string | undefined): Promise<Loopback> {
+    const loopback = new Loopback(profiles);
     try {
       const target = await loopback.#target();
       loopback.#add("direct", "direct", target, {});
@@ -54,28 +60,43 @@ class Loopback implements AsyncDisposable {
   }
 
   async #target(): Promise<number[]> {
-    const serve = [loadProgram, "serve", "-http", "127.0.0.1:0", "-bytes", "127.0.0.1:0"];
-    const target = this.#running.use(new Running(serve));
+    const serve = [loadProgram, "serve", "-http", "127.0.0.1:0", "-bytes", "127.0.0.1:0", "-held"];
+    const target = this.#start(serve);
     const { http, bytes } = parsePorts((await target.says(/^\{.*\}$/m)).toString());
     return [http, bytes];
   }
 
   async #deno(file: string, args: readonly number[]): Promise<{ pid: number; ports: number[] }> {
     const path = new URL(`loopback/${file}`, import.meta.url).pathname;
-    const command = [Deno.execPath(), "run", "-A", "--quiet", path, ...args.map(String)];
-    const running = this.#running.use(new Running(command));
+    const name = file.replace(".ts", ".cpuprofile");
+    const flags = this.#flags.length > 0 ? [...this.#flags, `--cpu-prof-name=${name}`] : [];
+    const command = [Deno.execPath(), "run", "-A", "--quiet", ...flags, path, ...args.map(String)];
+    const running = this.#start(command);
     const [, ports = ""] = await running.says(/^ready ([\d ]+)$/m, STARTED);
     return { pid: running.pid, ports: ports.split(" ").map(Number) };
   }
 
+  #start(command: readonly string[]): Running {
+    const running = new Running(command);
+    this.#running.push(running);
+    return running;
+  }
+
+  /** Each ends with its standard input, and writes its profile; what doesn't in time is killed. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#running.disposeAsync();
+    await Promise.all(this.#running.map(async (running) => {
+      const impatience = setTimeout(() => running.kill("SIGKILL"), STARTED);
+      await running.closeStdin().catch(() => {}); // it has ended already
+      await running.status();
+      clearTimeout(impatience);
+      await running[Symbol.asyncDispose]();
+    }));
   }
 }
 
 /** What a tunnel costs by itself: no Kubernetes, two processes of this machine and loopback between them. */
-export async function onLoopback({ rounds, quick }: Asked, tell: Tell) {
-  await using loopback = await Loopback.start();
+export async function onLoopback({ rounds, quick, profiles }: Asked, tell: Tell) {
+  await using loopback = await Loopback.start(profiles);
   const { ways } = loopback;
   const samples: Sample[] = await measureRounds({ ways, probes: nearProbes(quick), rounds }, tell);
   return { rows: ways.map(({ name, title }) => ({ name, title })), samples, memory: [] };

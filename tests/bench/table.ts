@@ -13,6 +13,7 @@ export function report(run: Run): string {
     `${run.kind}, ${run.began.slice(0, 16).replace("T", " ")} UTC, median of ${run.rounds} rounds` +
     `${run.quick ? " (quick: short ones)" : ""}, ${Math.round(run.seconds)} s altogether`,
     describe(run.facts),
+    ...isBusy(run) ? ["The machine was busy: believe CPU seconds rather than rates."] : [],
     "",
     figuresTable(run),
     goalsTable(run),
@@ -20,6 +21,11 @@ export function report(run: Run): string {
     memoryTable(run),
     troubles(run),
   ].filter((part) => part !== undefined).join("\n");
+}
+
+/** More was waiting for a core than there are cores, before anything was measured. */
+function isBusy({ facts: { load: [load = 0], cores } }: Run): boolean {
+  return load > cores;
 }
 
 function figuresTable(run: Run): string {
@@ -50,7 +56,7 @@ function goalsTable(run: Run): string | undefined {
   const judged = judge(run);
   const titles = new Map(run.rows.map(({ name, title }) => [name, title]));
   return table(
-    ["goal", "compared with", "wanted", "found", "", "others"],
+    ["goal", "compared with", "wanted", "found", "verdict", "others"],
     judged.map((goal) => {
       const { better, title } = figureOf(goal.figure);
       const times = goal.over === undefined ? "" : "×";
@@ -80,7 +86,7 @@ function cpuTable(run: Run): string | undefined {
       return [[`${what}: s for ${per}`, title, figure(total), each]];
     })
   );
-  return rows.length === 0 ? undefined : table(["CPU seconds", "", "all", "of which"], rows);
+  return rows.length === 0 ? undefined : table(["CPU seconds", "way", "all", "of which"], rows);
 }
 
 function memoryTable({ memory }: Run): string | undefined {

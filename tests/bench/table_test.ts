@@ -36,6 +36,12 @@ Deno.test("a report has medians, ratios, goals, what each part cost, memory, the
   ) assert.match(text, part);
 });
 
+Deno.test("a report says so where the machine had other work to do", () => {
+  const { facts } = runOf([]);
+  assert.doesNotMatch(report(runOf([])), /was busy/);
+  assert.match(report(runOf([], { facts: { ...facts, load: [2.5, 1, 1] } })), /was busy/);
+});
+
 Deno.test("a run in which all went well has no list of troubles, and none of memory it didn't read", () => {
   const text = report(runOf([sample("ours", { "kept-50": 1 })]));
   assert.doesNotMatch(text, /Not answered|memory in RAM|undefined|NaN/);

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { connect } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "./http2_join.ts";
+import { held } from "./held.ts";
 
 const [server, ...targets] = Deno.args;
 const session = connect(`http://127.0.0.1:${server}`, { settings: { initialWindowSize: 1 << 20 } });
@@ -16,6 +17,7 @@ const ports = await Promise.all(targets.map(async (target) => {
   await once(listener, "listening");
   return (listener.address() as AddressInfo).port;
 }));
+void held();
 Deno.stdout.writeSync(new TextEncoder().encode(`ready ${ports.join(" ")}\n`));
 
 function serve(socket: Socket, target: string): void {

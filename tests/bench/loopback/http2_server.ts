@@ -2,6 +2,7 @@
 import { createServer } from "node:http2";
 import { type AddressInfo, connect } from "node:net";
 import { join } from "./http2_join.ts";
+import { held } from "./held.ts";
 
 const server = createServer({ settings: { initialWindowSize: 1 << 20, maxConcurrentStreams: 16_384 } });
 server.on("session", (session) => {
@@ -14,6 +15,7 @@ server.on("stream", (stream, headers) => {
   stream.respond({ ":status": 200 });
   join(stream, socket);
 });
+void held();
 server.listen(0, "127.0.0.1", () => {
   const { port } = server.address() as AddressInfo;
   Deno.stdout.writeSync(new TextEncoder().encode(`ready ${port}\n`));

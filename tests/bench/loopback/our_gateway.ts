@@ -4,6 +4,7 @@ import { StreamServer } from "../../../agent/gateway/serve.ts";
 import { dial } from "../../../agent/gateway/socket.ts";
 import { Connection } from "../../../hbone/mod.ts";
 import { parseAddress } from "../../../wire/address.ts";
+import { held } from "./held.ts";
 
 const loopback = parseAddress("127.0.0.1");
 if (!loopback) throw new Error("127.0.0.1 is an address");
@@ -19,6 +20,7 @@ const streams = new StreamServer({
 });
 
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+void held();
 await Deno.stdout.write(new TextEncoder().encode(`ready ${listener.addr.port}\n`));
 for await (const transport of listener) {
   transport.setNoDelay();

@@ -5,6 +5,7 @@ import { Tunnel } from "../../../daemon/data/tunnel.ts";
 import { adoptListener, type SocketTransport } from "../../../ffi/adopt.ts";
 import { tcpListener } from "../../../ffi/socket.ts";
 import { relay } from "../../../hbone/mod.ts";
+import { held } from "./held.ts";
 
 /** What the gateway takes for a Service's address; never dialled. */
 const SERVICE = "10.96.0.1";
@@ -20,6 +21,7 @@ const listeners = targets.map((target) =>
   adoptListener(tcpListener({ address: "127.0.0.1" }), (socket) => captured(socket, target))
 );
 const ports = listeners.map(({ address }) => address.port);
+void held();
 await Deno.stdout.write(new TextEncoder().encode(`ready ${ports.join(" ")}\n`));
 
 async function captured(socket: SocketTransport, target: string): Promise<void> {

@@ -1,5 +1,7 @@
 // A bare relay in one process: what a user of Deno writes in ten lines. Its arguments are the ports to relay to; the
 // ports where it listens are what it prints.
+import { held } from "./held.ts";
+
 const BUFFER = 64 * 1024;
 const buffers: Uint8Array[] = [];
 
@@ -8,6 +10,7 @@ const listeners = Deno.args.map((target) => {
   accept(listener, Number(target));
   return listener;
 });
+void held();
 await Deno.stdout.write(
   new TextEncoder().encode(`ready ${listeners.map(({ addr }) => addr.port).join(" ")}\n`),
 );
