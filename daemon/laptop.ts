@@ -1,10 +1,19 @@
-import type { CustomName } from "../wire/control.ts";
+import type { CustomName, Mode } from "../wire/control.ts";
+import type { CapturedPorts } from "../wire/helper.ts";
 import { LaptopSide } from "./capture/laptop_side.ts";
-import type { Connected } from "./connected.ts";
 import type { DataCalls, MainCalls } from "./data/protocol.ts";
 import { Failure } from "./failure.ts";
+import type { ZoneData } from "./names/zone_data.ts";
 import type { DaemonParts } from "./parts.ts";
 import type { Channel } from "./worker_channel.ts";
+
+/** A connected cluster, as far as the laptop's side needs it. */
+export interface LaptopCluster {
+  readonly id: string;
+  readonly connection: { readonly mode: Mode };
+  readonly addresses: ReadonlyMap<string, CapturedPorts>;
+  readonly zone: ZoneData;
+}
 
 /** What an `up` has found of the laptop's side: what it undoes stays as it was. */
 export interface LaptopBefore {
@@ -12,20 +21,22 @@ export interface LaptopBefore {
   readonly proxy: boolean;
 }
 
+type LaptopParts = Pick<DaemonParts, "helperSocket" | "startWorker" | "log">;
+
 /** The laptop's side, which all clusters share: what the helper captures, the names, the proxy. Each is there when it was asked for. */
 export class Laptop {
-  readonly #parts: DaemonParts;
+  readonly #parts: LaptopParts;
   readonly #data: Channel<MainCalls, DataCalls>;
-  readonly #clusters: () => readonly Connected[];
+  readonly #clusters: () => readonly LaptopCluster[];
   readonly #custom: () => readonly CustomName[];
   #side: LaptopSide | undefined;
   #proxy: string | undefined;
 
   /** @param clusters those that are connected @param custom the user's own domains */
   constructor(
-    parts: DaemonParts,
+    parts: LaptopParts,
     data: Channel<MainCalls, DataCalls>,
-    clusters: () => readonly Connected[],
+    clusters: () => readonly LaptopCluster[],
     custom: () => readonly CustomName[],
   ) {
     this.#parts = parts;
@@ -62,7 +73,7 @@ export class Laptop {
     for (const cluster of this.#captured()) await this.#side?.setZone(cluster.zone);
   }
 
-  #captured(): Connected[] {
+  #captured(): LaptopCluster[] {
     return this.#clusters().filter(({ connection }) => connection.mode === "capture");
   }
 
@@ -94,7 +105,7 @@ export class Laptop {
   }
 
   /** What has changed in a cluster goes to whoever answers for it. Failures are the helper's or a worker's end: told there. */
-  publish(cluster: Connected): void {
+  publish(cluster: LaptopCluster): void {
     const quiet = (error: unknown) =>
       this.#parts.log("a change of the cluster could not be passed on", { cluster: cluster.id, error });
     // Of a cluster where only intercepts are wanted nothing is reached: it mustn't stand before one that has the same addresses.
@@ -114,12 +125,12 @@ export class Laptop {
   }
 
   /** What there is for a cluster, to come back to with `release`. */
-  before(cluster: Connected): LaptopBefore {
+  before(cluster: LaptopCluster): LaptopBefore {
     return { captured: cluster.connection.mode === "capture", proxy: this.#proxy !== undefined };
   }
 
   /** Lets go of what wasn't there before, of a cluster that stays. */
-  async release(cluster: Connected, before: LaptopBefore): Promise<void> {
+  async release(cluster: LaptopCluster, before: LaptopBefore): Promise<void> {
     this.publish(cluster);
     if (!before.proxy) await this.endProxy();
     if (before.captured) return;

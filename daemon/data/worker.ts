@@ -14,8 +14,12 @@ import { NoTunnel } from "./tunnel.ts";
 /**
  * The data worker: accepts captured connections and the proxy's, and carries their bytes through the tunnels. A
  * captured connection's life: accept -> target of its local address -> stream of the cluster's tunnel -> relay.
+ * `log` writes a line in the daemon's log.
  */
-export function startDataWorker(side: MessageSide, dial: DialAgent = agentDialler()): void {
+export function startDataWorker(
+  side: MessageSide,
+  dial: DialAgent = agentDialler(),
+): { readonly log: (message: string) => void } {
   const clusters = new Map<string, ClusterData>();
   const directory = new Directory();
   const listeners: Disposable[] = [];
@@ -91,6 +95,8 @@ export function startDataWorker(side: MessageSide, dial: DialAgent = agentDialle
       socket.abort(error instanceof Error ? error : undefined); // a reset: the program must not take it for an end
     }
   }
+
+  return { log: (message) => void main.call("log", { message, fields: {} }) };
 }
 
 /** Dials agents' pods through the API server. */

@@ -246,3 +246,25 @@ Deno.test("an agent's streams go to the laptop's program, and its challenges to 
   await assert.rejects(conn.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
   assert.deepEqual(await rules(), [{ rule: RULE, open: 0, total: 1 }]);
 });
+
+Deno.test("a failure that nobody waits for is a line in the daemon's log, and ends no worker", async () => {
+  const worker = new Worker(new URL("./main.ts", import.meta.url), { type: "module" });
+  const lines: string[] = [];
+  const unasked = () => assert.fail("the worker asks nothing else");
+  const main: MainCalls = {
+    gateway: () => Promise.withResolvers<never>().promise,
+    agent: unasked,
+    prove: unasked,
+    tunnel: () => {
+      throw new Error("no news, please");
+    },
+    log: ({ message }) => void lines.push(message),
+  };
+  const channel = new Channel<MainCalls, DataCalls>(worker, main);
+  await channel.call("connect", "dev");
+  await channel.call("reach", "dev");
+  await until("it's in the log", () => lines.length > 0);
+  assert.match(lines[0] ?? "", /nobody was waiting for.*no news/);
+  assert.equal((await channel.call("counts", "dev")).openStreams, 0);
+  worker.terminate();
+});
