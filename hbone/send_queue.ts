@@ -15,8 +15,11 @@ const FULL = 256 * 1024;
 /** Bytes of the largest frame sent, whatever more a peer takes. */
 const LARGEST_FRAME = 64 * 1024;
 
-/** Bytes that go into one message where messages cost more than bytes. More would make what follows wait on slow links. */
-const MESSAGE = 128 * 1024;
+/**
+ * Bytes that go into one message where messages cost more than bytes: two of the largest frames, or a batch. More would make what
+ * follows wait on slow links.
+ */
+const MESSAGE = 144 * 1024;
 
 /** A part of the queue: `bytes[start, end)`. */
 export interface Piece {

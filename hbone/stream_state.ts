@@ -142,10 +142,19 @@ export class StreamState implements InboxOwner {
         this.#resolveResponse(headers);
       } else if (end) throw new StreamError(ErrorCode.PROTOCOL_ERROR, `END_STREAM with status ${status}`);
     } else {
+      if (this.#tunnels) throw new StreamError(ErrorCode.PROTOCOL_ERROR, "HEADERS within a tunnel");
       if (!end) throw new StreamError(ErrorCode.PROTOCOL_ERROR, "trailers without END_STREAM");
       checkTrailers(headers);
     }
     if (end) this.endCame();
+  }
+
+  /**
+   * Nothing but DATA, RST_STREAM, WINDOW_UPDATE and PRIORITY may come on a stream that a CONNECT connected (RFC 9113 §8.5): a TCP
+   * connection has no trailers, and what isn't surely its end must not be taken for one.
+   */
+  get #tunnels(): boolean {
+    return this.refused === undefined && headerValue(this.request, ":method") === "CONNECT";
   }
 
   /** @throws StreamError when they must not come. */
