@@ -3,7 +3,8 @@ import { Pmz } from "./pmz.ts";
 import { World } from "./world.ts";
 
 /** What `./dev build` made, or another file that is called pmz. */
-const builtFile = Deno.env.get("PMZ_BUILT_FILE") ?? new URL("../../../dist/pmz", import.meta.url).pathname;
+export const builtFile = Deno.env.get("PMZ_BUILT_FILE") ??
+  new URL("../../../dist/pmz", import.meta.url).pathname;
 
 /**
  * A world with the built file on both laptops, and people who use it. When it is disposed of all of them have left the
