@@ -94,7 +94,7 @@ Deno.test(
       await daemon.do({ do: "stop beating" });
       await new Promise((resolve) => setTimeout(resolve, 2_050));
       const { said, local } = await user.do<Outcome>({ kind: "udp", to: `${LAN}:53`, say: "?" });
-      assert.equal(said, undefined, local);
+      assert.equal(said, undefined, String(local));
     });
   },
 );

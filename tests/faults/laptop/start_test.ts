@@ -86,7 +86,7 @@ Deno.test({ name: `a helper that hangs is replaced${reason}`, ignore }, async ()
   const first = await start(room, ...grantFor(USER));
   Deno.kill(first.pid, "SIGSTOP");
   const second = await start(room, ...grantFor(USER));
-  assert.equal(second.ready, true, second.error);
+  assert.equal(second.ready, true, String(second.error));
   assert.equal(lives(first.pid), false);
 });
 
