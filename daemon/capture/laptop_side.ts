@@ -108,8 +108,8 @@ export class LaptopSide implements AsyncDisposable {
   }
 
   async remove(cluster: string): Promise<void> {
-    await this.#names?.removeZone(cluster);
-    await this.#capture.remove(cluster).catch(() => {}); // a helper that is gone has no routes
+    // A helper that is gone has no routes, and a names worker no names.
+    await Promise.allSettled([this.#names?.removeZone(cluster), this.#capture.remove(cluster)]);
   }
 
   /** Whether the device is still there, some time after the helper was let go. */
@@ -129,9 +129,12 @@ export class LaptopSide implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#disposed ??= (async () => {
-      await this.#names?.[Symbol.asyncDispose]();
-      this.#helper[Symbol.dispose]();
-      await this.#data.call("unlisten", null).catch(() => {});
+      try {
+        await this.#names?.[Symbol.asyncDispose]();
+      } finally {
+        this.#helper[Symbol.dispose]();
+        await this.#data.call("unlisten", null).catch(() => {});
+      }
     })();
   }
 }

@@ -63,6 +63,7 @@ Deno.test("a helper that is gone is told, and the rest ends all the same", async
   at.helper.die();
   await side.lost;
   await assert.rejects(side.capture("dev", wanted("10.96.0.7")), Failure);
+  await side.remove("dev");
   await side[Symbol.asyncDispose]();
   await side[Symbol.asyncDispose]();
   assert.deepEqual(at.listening, []);

@@ -53,7 +53,9 @@ export class Names implements AsyncDisposable {
     try {
       const first = await confs.next();
       if (!first.done) await names.#use(first.value);
-      names.#following = names.#follow(confs);
+      names.#following = names.#follow(confs).catch((error) =>
+        parts.log("the nameservers aren't followed any more", { error })
+      );
       return names;
     } catch (error) {
       await confs.return(undefined);
