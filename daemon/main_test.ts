@@ -37,6 +37,13 @@ async function ended(child: Deno.ChildProcess): Promise<number> {
   return (await child.status).code;
 }
 
+/** POST /stop. */
+async function stop(path: string): Promise<void> {
+  using conn = await Deno.connect({ transport: "unix", path });
+  await conn.write(new TextEncoder().encode("POST /stop HTTP/1.1\r\nhost: pmz\r\ncontent-length: 0\r\n\r\n"));
+  await conn.read(new Uint8Array(1024));
+}
+
 Deno.test("there is one daemon of a user: a second one leaves it at that", async () => {
   await using at = await place();
   const first = await at.up();
@@ -56,6 +63,19 @@ Deno.test("a daemon that is started while another one ends takes its place", asy
   await over;
   assert.ok(await answers(`${at.folder}/${controlFiles.socket}`));
   assert.equal(await ended(second), 0);
+});
+
+Deno.test("a daemon is there even when the one it was left to ended meanwhile", async () => {
+  await using at = await place();
+  const home = at.folder.slice(0, at.folder.lastIndexOf("/"));
+  // The first start ends at once, as when another daemon has the lock; the second one is a daemon.
+  const script = `[ -e ${home}/again ] || { : > ${home}/again; exit 0; }; exec "$@"`;
+  const wrapped = ["/bin/sh", "-c", script, "sh", "/usr/bin/env", `XDG_STATE_HOME=${home}`, ...command];
+  await spawnDaemon(wrapped, at.folder);
+  const socket = `${at.folder}/${controlFiles.socket}`;
+  assert.ok(await answers(socket));
+  await stop(socket);
+  while (await answers(socket)) await new Promise((resolve) => setTimeout(resolve, 20));
 });
 
 Deno.test("a daemon that can't start says why in its log, and where that is", async () => {

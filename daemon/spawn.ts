@@ -11,7 +11,24 @@ const LOOK_EVERY_MS = 15;
  * @throws {Failure} when it ends, or doesn't answer in time.
  */
 export async function spawnDaemon(command: readonly string[], stateFolder: string): Promise<void> {
-  const [program = "", ...args] = command;
+  const socket = `${stateFolder}/${controlFiles.socket}`;
+  const end = performance.now() + START_TIMEOUT_MS;
+  let daemon = start(command);
+  while (!await answers(socket)) {
+    // It left it to another one, which has ended since.
+    if (daemon.code === 0) daemon = start(command);
+    const failed = daemon.code !== undefined && daemon.code !== 0;
+    if (failed || performance.now() > end) {
+      const log = `${stateFolder}/${controlFiles.log}`;
+      const what = failed ? `ended at once (exit code ${daemon.code})` : "doesn't answer";
+      throw new Failure("internal", `pmz's daemon ${what}`, { hint: `its log: ${log}` });
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
+
+/** Starts it; `code` is there when it has ended. */
+function start([program = "", ...args]: readonly string[]): { readonly code?: number } {
   const child = new Deno.Command(program, {
     args,
     cwd: "/",
@@ -23,16 +40,7 @@ export async function spawnDaemon(command: readonly string[], stateFolder: strin
   child.unref();
   const ended: { code?: number } = {};
   void child.status.then(({ code }) => ended.code = code);
-  const end = performance.now() + START_TIMEOUT_MS;
-  while (!await answers(`${stateFolder}/${controlFiles.socket}`)) {
-    const failed = ended.code !== undefined && ended.code !== 0;
-    if (failed || performance.now() > end) {
-      const log = `${stateFolder}/${controlFiles.log}`;
-      const what = failed ? `ended at once (exit code ${ended.code})` : "doesn't answer";
-      throw new Failure("internal", `pmz's daemon ${what}`, { hint: `its log: ${log}` });
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-  }
+  return ended;
 }
 
 /** Whether a daemon listens there. */
