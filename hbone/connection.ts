@@ -1,4 +1,5 @@
 import type { Transport } from "../wire/transport.ts";
+import { closeTransport } from "./closing.ts";
 import { Engine } from "./engine.ts";
 import {
   asError,
@@ -11,12 +12,8 @@ import {
 import { MAX_STREAM_ID } from "./frame.ts";
 import type { Header } from "./header.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
-import { INITIAL_SETTINGS, type Settings } from "./settings.ts";
+import { announced, type Settings } from "./settings.ts";
 import { state, type Stream } from "./stream.ts";
-
-/** Milliseconds that the last frames have to be written, and then that the peer has to close its side. */
-const FLUSH_MS = 1000;
-const LINGER_MS = 250;
 
 /**
  * How a connection ended: "clean" (no stream was cut off), "goaway" (the peer gave it up with `code`), "broken" (the
@@ -57,13 +54,19 @@ export class Connection implements AsyncDisposable {
     this.#transport = transport;
     this.#onStream = options.onStream;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.#engine = new Engine(transport, options.role, this.#settings(options), this.#limits, {
-      stream: (stream) => this.#accept(stream),
-      quiet: () => this.#finishIfDrained(),
-      goaway: (code, debug) => this.#peerGoesAway(code, debug),
-      settingsAcknowledged: () => clearTimeout(this.#settingsTimer),
-      broken: (error) => this.#finish({ kind: "broken", error }),
-    });
+    this.#engine = new Engine(
+      transport,
+      options.role,
+      announced(options.role, this.#limits, options.settings),
+      this.#limits,
+      {
+        stream: (stream) => this.#accept(stream),
+        quiet: () => this.#finishIfDrained(),
+        goaway: (code, debug) => this.#peerGoesAway(code, debug),
+        settingsAcknowledged: () => clearTimeout(this.#settingsTimer),
+        broken: (error) => this.#finish({ kind: "broken", error }),
+      },
+    );
     this.#engine.start();
     this.#settingsTimer = setTimeout(() => {
       const seconds = this.#limits.settingsAckMs / 1000;
@@ -173,19 +176,6 @@ export class Connection implements AsyncDisposable {
     await this.closed;
   }
 
-  #settings({ role, settings }: ConnectionOptions): Settings {
-    return {
-      ...INITIAL_SETTINGS,
-      maxFrameSize: 64 * 1024,
-      initialWindowSize: 1024 * 1024,
-      maxHeaderListSize: this.#limits.headerList,
-      enablePush: role === "server",
-      maxConcurrentStreams: role === "server" ? this.#limits.streams : INITIAL_SETTINGS.maxConcurrentStreams,
-      enableConnectProtocol: role === "server",
-      ...settings,
-    };
-  }
-
   get #takesStreams(): boolean {
     const over = this.#end !== undefined || this.#draining || this.#peerDrains;
     return !over && this.#engine.role === "client" && this.#engine.streams.next <= MAX_STREAM_ID;
@@ -262,25 +252,9 @@ export class Connection implements AsyncDisposable {
     }
     const error = closedError(end);
     this.#engine.stop(error);
-    this.#closeTransport(code !== undefined || end.kind === "clean", error).then(() =>
-      this.#closed.resolve(end)
-    );
-  }
-
-  async #closeTransport(flush: boolean, error: Error): Promise<void> {
-    const { queue } = this.#engine;
-    if (flush && await within(queue.idle(), FLUSH_MS)) {
-      // With bytes of the peer unread, closing at once would make a reset of TCP overtake our GOAWAY.
-      const ended = this.#transport.closeWrite().then(() => this.#reading, () => {});
-      await within(ended, LINGER_MS);
-    }
-    queue.fail(error);
-    try {
-      this.#transport.close();
-    } catch {
-      // Closed before, by the other side's break.
-    }
-    await within(Promise.all([this.#reading, queue.idle()]), FLUSH_MS);
+    const flush = code !== undefined || end.kind === "clean";
+    closeTransport(this.#transport, this.#engine.queue, this.#reading, { flush, error })
+      .then(() => this.#closed.resolve(end));
   }
 }
 
@@ -291,15 +265,4 @@ function closedError(end: ConnectionEnd): Error {
     `the connection is over${why}`,
     end.error === undefined ? undefined : { cause: end.error },
   );
-}
-
-/** Waits for `promise`, at most `ms` milliseconds; says whether it came. */
-async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
-  try {
-    return await Promise.race([promise.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,3 +1,4 @@
+import type { Limits } from "./limits.ts";
 import { ConnectionError, ErrorCode } from "./errors.ts";
 import {
   DEFAULT_WINDOW,
@@ -34,6 +35,26 @@ export const INITIAL_SETTINGS: Readonly<Settings> = {
   maxHeaderListSize: Infinity,
   enableConnectProtocol: false,
 };
+
+/** What an end announces of itself, with `changes` over the defaults. */
+export function announced(
+  role: "client" | "server",
+  limits: Limits,
+  changes: Partial<Settings> = {},
+): Settings {
+  const server = role === "server";
+  return {
+    ...INITIAL_SETTINGS,
+    maxFrameSize: 64 * 1024,
+    initialWindowSize: 1024 * 1024,
+    maxHeaderListSize: limits.headerList,
+    // Only a client may be pushed to, and ours isn't.
+    enablePush: server,
+    maxConcurrentStreams: server ? limits.streams : INITIAL_SETTINGS.maxConcurrentStreams,
+    enableConnectProtocol: server,
+    ...changes,
+  };
+}
 
 const Id = {
   HEADER_TABLE_SIZE: 0x1,
