@@ -9,6 +9,8 @@ export interface Verdict {
   readonly output: string;
   readonly tests: number;
   readonly passed: number;
+  /** The names of the cases that failed. */
+  readonly failed: readonly string[];
 }
 
 /**
@@ -26,11 +28,20 @@ export async function buildH2spec(go: string): Promise<string> {
   return path;
 }
 
-/** Runs every case, the strict ones too, against a server on loopback. */
-export async function runH2spec(path: string, port: number): Promise<Verdict> {
-  const args = ["--host", "127.0.0.1", "--port", String(port), "--strict", "--timeout", "5"];
+/**
+ * Runs every case, the strict ones too, against a server on loopback.
+ * @param timeout seconds that a case waits for an answer
+ */
+export async function runH2spec(path: string, port: number, timeout = 5): Promise<Verdict> {
+  const args = ["--host", "127.0.0.1", "--port", `${port}`, "--strict", "--timeout", `${timeout}`];
   const { stdout } = await new Deno.Command(path, { args, stderr: "inherit" }).output();
   const output = new TextDecoder().decode(stdout);
   const counts = /(\d+) tests, (\d+) passed/.exec(output);
-  return { output, tests: Number(counts?.[1] ?? 0), passed: Number(counts?.[2] ?? 0) };
+  const [, failures = ""] = output.split("\nFailures:");
+  return {
+    output,
+    tests: Number(counts?.[1] ?? 0),
+    passed: Number(counts?.[2] ?? 0),
+    failed: [...failures.matchAll(/^ *× \d+: (.*)$/gm)].map(([, name = ""]) => name),
+  };
 }
