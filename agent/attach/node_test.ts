@@ -7,7 +7,7 @@ import type { State } from "./testing/attach_alone.ts";
 import { addresses, PORT, type Process, World } from "./testing/world.ts";
 
 const here = new URL("./testing/", import.meta.url).pathname;
-const deno = ["deno", "run", "-A", "--quiet"];
+const deno = [Deno.execPath(), "run", "-A", "--quiet"];
 const [session, rule] = [uid(1), uid(10)];
 
 function libbpf(): string | undefined {
@@ -194,7 +194,7 @@ Deno.test({
     const { world, attach } = all;
     await until(() => status(attach) !== undefined, "attach has seen the rule");
     const nc = [
-      "deno",
+      Deno.execPath(),
       "eval",
       `
       const c = await Deno.connect({ hostname: "${addresses.pod4}", port: ${PORT} });

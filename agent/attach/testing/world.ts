@@ -77,7 +77,7 @@ export class World implements AsyncDisposable {
   async ask(from: Place, to: string, count: number, options: { port?: number; comm?: string } = {}) {
     const { port = PORT, comm } = options;
     const args = [`${here}ask.ts`, to, String(port), String(count), ...comm ? [comm] : []];
-    return JSON.parse(await this.run(from, ["deno", "run", "-A", "--quiet", ...args])) as Record<
+    return JSON.parse(await this.run(from, [Deno.execPath(), "run", "-A", "--quiet", ...args])) as Record<
       string,
       number
     >;
@@ -102,7 +102,15 @@ export class World implements AsyncDisposable {
       libbpf,
       `${root}bpf/intercept.bpf.o`,
     ];
-    const deno = ["deno", "run", "--quiet", "--no-prompt", ...flags, `${here}attach_alone.ts`, ...args];
+    const deno = [
+      Deno.execPath(),
+      "run",
+      "--quiet",
+      "--no-prompt",
+      ...flags,
+      `${here}attach_alone.ts`,
+      ...args,
+    ];
     const script = `mount --bind /proc ${this.folder}/host && exec "$@"`;
     return this.start("agent", ["unshare", "-m", "sh", "-c", script, "sh", ...deno]);
   }
@@ -118,7 +126,15 @@ export class World implements AsyncDisposable {
       "--allow-sys",
       `--allow-write=${this.folder}/cache`,
     ];
-    const deno = ["deno", "run", "--quiet", "--no-prompt", "--no-config", "--no-lock", ...flags];
+    const deno = [
+      `${this.folder}/deno`,
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--no-config",
+      "--no-lock",
+      ...flags,
+    ];
     return this.start("agent", [...user, ...deno, `${this.folder}/relay.js`], {
       env: { DENO_DIR: `${this.folder}/cache`, PMZ_HANDOVER: this.handover },
     });
@@ -133,6 +149,7 @@ export class World implements AsyncDisposable {
     Deno.chmodSync(this.folder, 0o755);
     Deno.chmodSync(`${this.folder}/run`, 0o777);
     Deno.chownSync(`${this.folder}/cache`, RELAY_UID, RELAY_UID);
+    await Deno.copyFile(Deno.execPath(), `${this.folder}/deno`); // which may be in a folder of root's alone
     await this.#bundleRelay();
     for (const place of ["client", "node", "agent"] as const) {
       this.#places.set(place, this.#keep(["unshare", "-n", "sleep", "600"]));

@@ -4,7 +4,9 @@
  */
 import { deadline } from "@std/async/deadline.js";
 
-const here = new URL(".", import.meta.url).pathname;
+const project = new URL("../../../", import.meta.url).pathname;
+/** Where Deno and the project are in a room: others than root may not enter the folders that they really are in. */
+const [DENO, PROJECT] = ["/run/program", "/run/project"];
 const CGROUPS = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 /** How long a program of a test may take for one step, in milliseconds. */
 const STEP = 20_000;
@@ -44,6 +46,8 @@ export class Room implements AsyncDisposable {
       `echo $$ >${cgroup}/cgroup.procs`,
       "mount -t tmpfs -o mode=755 none /run",
       "mkdir -m 1777 /run/deno",
+      `touch ${DENO} && mount --bind '${Deno.execPath()}' ${DENO}`,
+      `mkdir ${PROJECT} && mount --bind '${project}' ${PROJECT}`,
       `printf 'nameserver 10.50.0.53\\nnameserver 127.0.0.53\\n' >/run/resolv.conf`,
       "mount --bind /run/resolv.conf /etc/resolv.conf",
       "printf '20001:300000:65536\\n' >/run/subuid",
@@ -83,11 +87,11 @@ export class Room implements AsyncDisposable {
       "env",
       ...(uid === 0 ? [] : [`DENO_DIR=/run/deno/${uid}`]), // others can't read root's
       "DENO_NO_UPDATE_CHECK=1", // which asks the nameserver
-      Deno.execPath(),
+      DENO,
       "run",
       "-A",
       "--no-lock",
-      `${here}${script}`,
+      `${PROJECT}/tests/faults/laptop/${script}`,
       ...args,
     ]);
     this.#programs.push(program);
