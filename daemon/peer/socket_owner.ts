@@ -16,6 +16,12 @@ export const isAmong = (uid: number, accounts: Accounts): boolean =>
   accounts.some(({ first, last }) => uid >= first && uid <= last);
 
 /**
+ * How often a socket that isn't found is looked for: the kernel hands a table out a page at a time, and whatever closes
+ * meanwhile moves the rest up, so a read may miss a socket that is there (udp_get_idx in the kernel's net/ipv4/udp.c).
+ */
+const LOOKS = 4;
+
+/**
  * Looks owners up. A table is read once for all that wait while the read before it goes on, so a burst costs two reads; and
  * always after the question came, since a port may have changed hands.
  */
@@ -33,8 +39,10 @@ export class SocketOwners {
    * @throws when /proc can't be read.
    */
   async owner(arrival: Arrival): Promise<number | undefined> {
-    const tables = await this.#tables(arrival.protocol);
-    return ownerIn(tables, arrival);
+    for (let look = 1;; look++) {
+      const uid = ownerIn(await this.#tables(arrival.protocol), arrival);
+      if (uid !== undefined || look === LOOKS) return uid;
+    }
   }
 
   /** Whether the peer is one of `accounts`; not when it can't be told. */

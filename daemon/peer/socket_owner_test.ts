@@ -77,6 +77,17 @@ Deno.test("many questions at once read the table twice, each after it was asked"
   assert.equal(await owners.owner(arrival), 3);
 });
 
+Deno.test("a socket that one read of the table missed is looked for again, and one that's never there is given up", async () => {
+  let reads = 0;
+  const owners = new SocketOwners(() =>
+    Promise.resolve([++reads === 2 ? head + row("0100007F:8B77", "E803607F:AFD2", 5) : head])
+  );
+  assert.equal(await owners.owner(arrival), 5);
+  assert.equal(reads, 2);
+  assert.equal(await owners.owner(arrival), undefined);
+  assert.ok(reads < 10, `${reads} reads`);
+});
+
 Deno.test("the owner of a real connection and of a real datagram is this user", async () => {
   const owners = new SocketOwners();
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
