@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { NameEntry, ServiceEntry, Status } from "../../wire/control.ts";
 import { answer } from "./lib/answerer.ts";
 import { container } from "./lib/container.ts";
-import { dialBulk, dialMany, dialOnce } from "./lib/dial.ts";
+import { dialBulk, dialMany, dialOnce, lookUpMany } from "./lib/dial.ts";
 import { answersOf } from "./lib/dns.ts";
 import type { Pmz } from "./lib/pmz.ts";
 import { Stage } from "./lib/stage.ts";
@@ -176,6 +176,14 @@ Deno.test("500 captured connections are open at once, each with the server's wor
   console.log(`500 connections in ${Math.round(ms)} ms`);
   assert.deepEqual({ answered, failed }, { answered: 500, failed: [] });
   assert.equal(Object.keys(firsts).length, 2, "both pods");
+});
+
+Deno.test("of thousands of lookups each is answered, and none is waited for", async () => {
+  await using stage = await Stage.set();
+  const { addresses, slowest, ms } = await lookUpMany(await stage.up(), "echo.default.svc", 5_000);
+  console.log(`5000 lookups in ${Math.round(ms)} ms, the slowest in ${Math.round(slowest)} ms`);
+  assert.deepEqual(addresses, [await clusterIp(stage)]);
+  assert.ok(slowest < 2_000, `${slowest} ms`); // a resolver asks again after 5 s
 });
 
 Deno.test("domains of one's own lead to Services, in our words and in the original's", async () => {

@@ -77,7 +77,7 @@ Deno.test("kill -9 of the janitor changes nothing, and another one cleans up whe
   await alice.done(["down"]);
 });
 
-Deno.test("what helper and janitor leave, killed together, goes with the next `pmz down`", async () => {
+Deno.test("what helper and janitor leave, killed together, is taken by the next `pmz up` and `pmz down`", async () => {
   await using stage = await Stage.set();
   const { laptop } = stage.world;
   const before = await laptop.snapshot();
@@ -89,6 +89,7 @@ Deno.test("what helper and janitor leave, killed together, goes with the next `p
   // An empty rule may stay: it leads nowhere. So may ends of connections that wait for the other end's last word.
   const apart = `${deadFiles.source}|^rules( 6)?: .*uidrange 1000-1000|^connections: (LAST-ACK|FIN-WAIT)`;
   await laptop.settles(before, WITHIN, new RegExp(apart));
+  assert.match((await alice.run(["down"])).stdout, /^left: an empty rule/m, "it says so");
   await alice.up();
   assert.ok(await podAnswers(alice));
   await alice.done(["down"]);

@@ -2,12 +2,13 @@
 
 what    "many": COUNT connections, all open at once; on each the server's first line is read, then a line is sent and
         has to come back. "bulk": BYTES random bytes to a server that sends back what it gets after its first line.
-        "once": one connection, without a byte.
+        "once": one connection, without a byte. "names": COUNT lookups of the host, a dozen at a time; how long the
+        slowest took.
 to      host and port; "mapped": whether the address is to be dialled as ::ffff:A.B.C.D
 through "http://127.0.0.1:1080" or "socks5h://127.0.0.1:1080", or nothing
 """
 
-import asyncio, collections, hashlib, json, os, socket, sys, time
+import asyncio, collections, concurrent.futures, hashlib, json, os, socket, sys, time
 
 
 async def exactly(reader, count):
@@ -100,10 +101,23 @@ async def once(order):
     return {"peer": peer}
 
 
+async def names(order):
+    host, port = order["to"]
+
+    def lookup(_):
+        begun = time.monotonic()
+        addresses = {found[4][0] for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        return time.monotonic() - begun, addresses
+
+    with concurrent.futures.ThreadPoolExecutor(12) as threads:
+        took, addresses = zip(*threads.map(lookup, range(order["count"])))
+    return {"addresses": sorted(set().union(*addresses)), "slowest": max(took) * 1000}
+
+
 async def main(order):
     begun = time.monotonic()
     try:
-        result = await {"many": many, "bulk": bulk, "once": once}[order["what"]](order)
+        result = await {"many": many, "bulk": bulk, "once": once, "names": names}[order["what"]](order)
     except (OSError, EOFError, asyncio.TimeoutError) as error:
         result = {"error": str(error), "errno": getattr(error, "errno", None)}
     print(json.dumps({**result, "ms": (time.monotonic() - begun) * 1000}))

@@ -54,6 +54,18 @@ export function dialOnce(person: Pmz, to: DialOptions): Promise<Once> {
   return dial<Once>(person, { what: "once" }, to);
 }
 
+/** What many lookups of one name found, and how long the slowest took, in milliseconds. */
+export interface Names {
+  readonly addresses: readonly string[];
+  readonly slowest: number;
+  readonly ms: number;
+}
+
+/** Looks a name up again and again, a dozen times at once. */
+export function lookUpMany(person: Pmz, host: string, count: number): Promise<Names> {
+  return dial<Names>(person, { what: "names", count }, { host, port: 80 });
+}
+
 async function dial<Result>(
   { laptop, person }: Pmz,
   what: object,

@@ -33,7 +33,7 @@ export class Stage implements AsyncDisposable {
       await stage.world.install(builtFile);
       await using answering = await answerer();
       await stage.world.install(answering.file);
-      await stage.#leave();
+      await stage.#leave((person) => person.up()); // what a killed run left goes that way
       return stage;
     } catch (error) {
       await stage.world[Symbol.asyncDispose]();
@@ -55,7 +55,17 @@ export class Stage implements AsyncDisposable {
     }
   }
 
-  async #leave(): Promise<void> {
-    await Promise.all([this.alice, this.bob, this.otherBob].map((person) => person.done(["down"])));
+  /** Has everyone leave who has a daemon or a helper; where something is left by that, `repair` comes before another try. */
+  async #leave(repair?: (person: Pmz) => Promise<unknown>): Promise<void> {
+    await Promise.all([this.alice, this.bob, this.otherBob].map(async (person) => {
+      const there = await person.laptop.run(person.person, [
+        "sh",
+        "-c",
+        'ls ~/.local/state/pmz/control.sock "/run/pmz/$(id -u)/helper.sock"',
+      ]);
+      if (there.stdout === "") return;
+      if (repair && (await person.run(["down"])).code !== 0) await repair(person);
+      await person.done(["down"]);
+    }));
   }
 }
