@@ -44,7 +44,10 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
       helperSocket: helperSocket(Deno.uid() ?? -1),
       ended: () => ending.resolve("asked to"),
     });
-    const server = serveControl(folder, daemon, serving.signal);
+    const server = serveControl(folder, daemon, serving.signal, (error) => {
+      // The stack says where; the message went to whoever asked.
+      log("a request failed unexpectedly", { error: error instanceof Error ? error.stack : error });
+    });
     log("the daemon is up");
     const why = await ending.promise;
     // Whoever comes from now on starts the next one, which waits for the lock.

@@ -55,8 +55,12 @@ export const controlHello: Hello = {
   release: RELEASE,
 };
 
-function failed(error: unknown): Response {
+/** Told of failures that are nobody's but the daemon's own: the answer has one line of them, the log is to have all. */
+export type OnUnexpected = (error: unknown) => void;
+
+function failed(error: unknown, onUnexpected: OnUnexpected = () => {}): Response {
   const failure = describe(error);
+  if (failure.code === "internal") onUnexpected(error);
   return Response.json(failure, { status: failures[failure.code].status });
 }
 
@@ -74,20 +78,20 @@ async function body(c: Context): Promise<unknown> {
 }
 
 /** The control API as a hono application: wire/control.ts has its table. */
-export function controlApp(daemon: Controlled): Hono {
+export function controlApp(daemon: Controlled, onUnexpected: OnUnexpected = () => {}): Hono {
   const app = new Hono();
   app.use(bodyLimit({ maxSize: LONGEST_CONTROL_REQUEST, onError: () => failed(tooLong()) }));
-  app.onError(failed);
+  app.onError((error) => failed(error, onUnexpected));
   app.notFound((c) => failed(new Failure("usage", `this daemon knows no ${c.req.method} ${c.req.path}`)));
   app.get("/hello", (c) => c.json(controlHello));
   app.post("/plan", async (c) => c.json(await daemon.plan(parse.planRequest(await body(c)))));
   app.post("/up", async (c) => {
     const request = parse.upRequest(await body(c));
-    return streamProgress((report, signal) => daemon.up(request, report, signal));
+    return streamProgress((report, signal) => daemon.up(request, report, signal), onUnexpected);
   });
   app.post("/down", async (c) => {
     const request = parse.downRequest(await body(c));
-    return streamProgress((report) => daemon.down(request, report));
+    return streamProgress((report) => daemon.down(request, report), onUnexpected);
   });
   app.get("/status", async (c) => c.json(await daemon.status()));
   app.get("/services", (c) => c.json(daemon.services()));
@@ -97,20 +101,20 @@ export function controlApp(daemon: Controlled): Hono {
   app.get("/intercepts", async (c) => c.json(await daemon.intercepts()));
   app.post("/intercepts", async (c) => {
     const request = parse.interceptRequest(await body(c));
-    return streamProgress((report, signal) => daemon.intercept(request, report, signal));
+    return streamProgress((report, signal) => daemon.intercept(request, report, signal), onUnexpected);
   });
   app.delete("/intercepts/:id", (c) => {
     const id = c.req.param("id");
-    return streamProgress((report) => daemon.leave(id, report));
+    return streamProgress((report) => daemon.leave(id, report), onUnexpected);
   });
   app.get("/agent", async (c) => c.json(await daemon.agent(parse.clusterChoice(c.req.query()))));
   app.post("/agent", async (c) => {
     const request = parse.agentRequest(await body(c));
-    return streamProgress((report, signal) => daemon.installAgent(request, report, signal));
+    return streamProgress((report, signal) => daemon.installAgent(request, report, signal), onUnexpected);
   });
   app.delete("/agent", async (c) => {
     const request = parse.agentRequest(await body(c));
-    return streamProgress((report, signal) => daemon.removeAgent(request, report, signal));
+    return streamProgress((report, signal) => daemon.removeAgent(request, report, signal), onUnexpected);
   });
   app.post("/stop", (c) => {
     daemon.stop();

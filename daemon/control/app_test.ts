@@ -38,10 +38,18 @@ const up = { mode: "proxy", install: false };
 function serving(daemon: Partial<Controlled>) {
   const folder = Deno.makeTempDirSync();
   const ending = new AbortController();
-  const server = serveControl(folder, { ...nothing, ...daemon }, ending.signal);
+  const unexpected: unknown[] = [];
+  const server = serveControl(
+    folder,
+    { ...nothing, ...daemon },
+    ending.signal,
+    (error) => unexpected.push(error),
+  );
   const socket = `${folder}/${controlFiles.socket}`;
   return {
     socket,
+    /** What was told as unexpected. */
+    unexpected,
     ask: async (method: string, path: string, body?: unknown) => {
       const { response } = await sent(socket, method, path, body);
       return { status: response.statusCode, text: await textOf(response) };
@@ -229,4 +237,18 @@ Deno.test("POST /stop ends the daemon, and says nothing", async () => {
   await using at = serving({ stop: () => void stopped++ });
   assert.deepEqual(await at.ask("POST", "/stop"), { status: 204, text: "" });
   assert.equal(stopped, 1);
+});
+
+Deno.test("a failure that nobody foresaw is told apart, for the log: of short requests and of long work", async () => {
+  const bug = new TypeError("undefined is not a function");
+  await using control = serving({
+    plan: () => Promise.reject(bug),
+    up: () => Promise.reject(bug),
+    status: () => Promise.reject(new Failure("not-up", "pmz is not up")),
+  });
+  await control.ask("GET", "/status");
+  assert.deepEqual(control.unexpected, []);
+  assert.match((await control.ask("POST", "/plan", { mode: "proxy" })).text, /"code":"internal"/);
+  assert.match((await control.ask("POST", "/up", up)).text, /"code":"internal"/);
+  assert.deepEqual(control.unexpected, [bug, bug]);
 });

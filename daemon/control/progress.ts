@@ -13,11 +13,13 @@ export interface Reporter {
 }
 
 /**
- * Runs `work`, and streams its Progress as NDJSON; its outcome is the last line. When the reader goes away, the
+ * Runs `work`, and streams its Progress as NDJSON; its outcome is the last line. What is
+ * `internal` is told to `onUnexpected` too. When the reader goes away, the
  * work's signal aborts, and the work undoes what it had begun.
  */
 export function streamProgress<Result>(
   work: (report: Reporter, signal: AbortSignal) => Promise<Result>,
+  onUnexpected: (error: unknown) => void = () => {},
 ): Response {
   const encoder = new TextEncoder();
   const gone = new AbortController();
@@ -29,7 +31,9 @@ export function streamProgress<Result>(
       try {
         say({ kind: "result", result: await work(reporter(say), gone.signal) });
       } catch (error) {
-        say({ kind: "error", error: describe(error) });
+        const told = describe(error);
+        if (told.code === "internal") onUnexpected(error);
+        say({ kind: "error", error: told });
       }
       if (!gone.signal.aborted) controller.close();
     },

@@ -1,5 +1,5 @@
 import { controlFiles } from "../../wire/control.ts";
-import { controlApp, type Controlled } from "./app.ts";
+import { controlApp, type Controlled, type OnUnexpected } from "./app.ts";
 
 /**
  * Serves the control API on the state folder's socket, 0600. The folder is the user's alone, so whoever can connect
@@ -9,6 +9,7 @@ export function serveControl(
   folder: string,
   daemon: Controlled,
   signal: AbortSignal,
+  onUnexpected?: OnUnexpected,
 ): Deno.HttpServer<Deno.UnixAddr> {
   const path = `${folder}/${controlFiles.socket}`;
   try {
@@ -16,7 +17,7 @@ export function serveControl(
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  const server = Deno.serve({ path, signal, onListen() {} }, controlApp(daemon).fetch);
+  const server = Deno.serve({ path, signal, onListen() {} }, controlApp(daemon, onUnexpected).fetch);
   Deno.chmodSync(path, 0o600);
   return server;
 }
