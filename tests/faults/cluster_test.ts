@@ -50,6 +50,23 @@ Deno.test("after its gateway's pod is deleted connections are made through the n
   assert.notEqual(tunnel?.state === "connected" && tunnel.pod, first);
 });
 
+Deno.test("after the laptop's cable was out for a while connections are made again, without another `pmz up`", async () => {
+  await using stage = await Stage.set();
+  const { laptop } = stage.world;
+  const alice = await stage.up();
+  await laptop.cut();
+  try {
+    const { code } = await laptop.run("alice", ["curl", "-s", "-m2", "http://echo.default.svc/"]);
+    assert.notEqual(code, 0);
+    await new Promise((resolve) => setTimeout(resolve, 20_000));
+    assert.equal((await alice.run(["status"])).code, 0);
+  } finally {
+    await laptop.restore();
+  }
+  console.log(`answered ${Math.round(await away(alice, 30_000))} ms after it was plugged in again`);
+  await connected(alice);
+});
+
 Deno.test("a new Service has its name within seconds, and a deleted one loses it", async () => {
   await using stage = await Stage.set();
   const { world } = stage;

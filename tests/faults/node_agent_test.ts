@@ -111,6 +111,31 @@ Deno.test("while attach hangs the laptop goes on answering, and leaving gives th
   }
 });
 
+Deno.test("a laptop that falls silent gives the Service back within ten seconds, and has it again when it's back", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _program = await answer(world.laptop, "alice", local);
+  await using caller = await Caller.start(world);
+  await alice.done(["intercept", "echo", "8081", "--yes"], install);
+  // kubectl runs on the other laptop as long as this one's cable is out.
+  const ask = async () => {
+    const command = ["kubectl", "exec", caller.name, "--", "curl", "-s", "-m2", "http://echo/"];
+    return /"pod":"([^"]*)"/.exec((await world.other.run("alice", command)).stdout)?.[1] ?? "";
+  };
+  const asked = async (fits: (pod: string) => boolean, within: number) => {
+    const begun = performance.now();
+    while (!fits(await ask())) assert.ok(performance.now() - begun < within, "nobody who fits answers");
+    return Math.round(performance.now() - begun);
+  };
+  await world.laptop.cut();
+  try {
+    console.log(`a pod answered ${await asked(aPod, 13_000)} ms after the cable was pulled`); // 10 s, and a request
+  } finally {
+    await world.laptop.restore();
+  }
+  console.log(`intercepted again ${await asked(theLaptop, 60_000)} ms after it was plugged in`);
+});
+
 Deno.test("no request reaches a new pod past the intercept while the Deployment rolls", async () => {
   await using stage = await Stage.set();
   const { world, alice } = stage;
