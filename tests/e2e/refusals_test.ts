@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { failures } from "../../wire/control.ts";
+import type { Pmz } from "./lib/pmz.ts";
+import { Stage } from "./lib/stage.ts";
+
+const install = { timeout: 60_000 };
+
+/** Runs what is to fail: its one line of error, and its hint. */
+async function fails(person: Pmz, args: string[], code: keyof typeof failures): Promise<string> {
+  const ended = await person.run(args, { timeout: 60_000 });
+  assert.equal(ended.code, failures[code].exit, `${args.join(" ")}: ${ended.stderr}`);
+  const lines = ended.stderr.split("\n");
+  const error = lines.findIndex((line) => line.startsWith("error: "));
+  assert.ok(error >= 0, ended.stderr);
+  assert.doesNotMatch(ended.stderr, /\bat \S+:\d+|undefined|\[object|this is a bug/);
+  return lines.slice(error).join("\n");
+}
+
+Deno.test("what needs a connection says so, and how to get one", async () => {
+  await using stage = await Stage.set();
+  for (const args of [["services"], ["dns", "list"], ["dns", "add", "a.example", "echo"]]) {
+    assert.match(await fails(stage.alice, args, "not-up"), /hint: .*pmz up/);
+  }
+  assert.equal((await stage.alice.run(["status"])).code, failures["not-up"].exit);
+  assert.equal((await stage.alice.run(["leave", "echo"])).code, 0, "there was nothing to do");
+});
+
+Deno.test("each thing that doesn't exist is named: context, kubeconfig, namespace's Service, port", async () => {
+  await using stage = await Stage.set();
+  await stage.alice.done(["agent", "deploy"], install);
+  const { alice } = stage;
+  assert.match(await fails(alice, ["up", "--context", "nowhere"], "not-found"), /nowhere/);
+  assert.match(
+    await fails(alice, ["up", "--kubeconfig", "/home/alice/none"], "credentials"),
+    /\/home\/alice\/none/,
+  );
+  assert.match(await fails(alice, ["intercept", "nothing", "8081"], "not-found"), /nothing/);
+  assert.match(await fails(alice, ["intercept", "echo.nowhere", "8081"], "not-found"), /nowhere/);
+  assert.match(await fails(alice, ["intercept", "echo", "8081:81"], "not-found"), /81/);
+  await alice.up("--proxy");
+  await fails(alice, ["dns", "add", "a.example", "nothing"], "not-found");
+  await fails(alice, ["down", "--context", "nowhere"], "not-up");
+});
+
+Deno.test("who may only look at Services is told what is missing", async () => {
+  await using stage = await Stage.set();
+  await stage.alice.done(["agent", "deploy"], install);
+  const carol = ["--kubeconfig", "/home/alice/.kube/carol"];
+  const before = await stage.world.laptop.snapshot();
+  const said = await fails(stage.alice, ["up", "--proxy", ...carol], "forbidden");
+  assert.match(said, /"carol" cannot list resource "pods".*namespace "pmz".*Ask /);
+  await fails(stage.alice, ["agent", "deploy", "--force", ...carol], "forbidden");
+  await fails(stage.alice, ["intercept", "echo", "8081", ...carol], "forbidden");
+  await stage.world.laptop.settles(before, 2_000);
+});
+
+Deno.test("an API server that can't be reached, or takes no such credentials, is no connection", async () => {
+  await using stage = await Stage.set();
+  const { alice, world } = stage;
+  const changed = (what: string, config: string) =>
+    alice.shell(`cp ~/.kube/config ~/${config}; kubectl --kubeconfig ~/${config} config set-${what}`);
+  const before = await world.laptop.snapshot();
+  await changed("cluster one --server=https://10.77.255.254:6443", "elsewhere");
+  await changed("credentials stranger --token=nobody", "stranger");
+  await alice.shell("kubectl --kubeconfig ~/stranger config set-context one --user=stranger");
+  try {
+    const elsewhere = await fails(
+      alice,
+      ["up", "--proxy", "--kubeconfig", "/home/alice/elsewhere"],
+      "unreachable",
+    );
+    assert.match(elsewhere, /10\.77\.255\.254/);
+    await fails(alice, ["up", "--proxy", "--kubeconfig", "/home/alice/stranger"], "credentials");
+  } finally {
+    await alice.shell("rm ~/elsewhere ~/stranger");
+  }
+  await world.laptop.settles(before, 2_000);
+});
+
+Deno.test("a port that is taken is somebody's, and stays theirs", async () => {
+  await using stage = await Stage.set();
+  const { alice, world } = stage;
+  await alice.done(["agent", "deploy", "--component", "gateway"], install);
+  await using taken = world.laptop.spawn("bob", ["python3", "-um", "http.server", "-b", "127.0.0.1", "1090"]);
+  await taken.says(/Serving/);
+  assert.match(await fails(alice, ["up", "--proxy=1090"], "conflict"), /1090/);
+});
