@@ -30,10 +30,10 @@ const UPGRADE_TIMEOUT_MS = 30_000;
 const MAX_ERROR_BYTES = 4 << 10;
 /**
  * Bytes of one data frame. The runtime holds a frame in memory as a whole before it passes any of it on, and up to 50 frames
- * that the pod doesn't take (moby/spdystream, `QUEUE_SIZE`). Half of this costs it a quarter more CPU per byte, the double saves nothing.
+ * that the pod doesn't take (moby/spdystream, `QUEUE_SIZE`). A quarter of this costs it a quarter more CPU per byte, the double saves nothing.
  */
-const FRAME_SIZE = 64 << 10;
-const MAX_FRAMES = 4;
+const FRAME_SIZE = 128 << 10;
+const MAX_FRAMES = 2;
 
 /**
  * Opens a port-forward. That the pod refuses the port is only known later: the first `read` rejects then.

@@ -172,7 +172,7 @@ Deno.test("small frames that have come are handed out in one read", async () => 
   forward.close();
 });
 
-Deno.test("a write is one message of frames of 64 KiB, of 256 KiB at most", async () => {
+Deno.test("a write is one message of frames of 128 KiB, of 256 KiB at most", async () => {
   const all = crypto.getRandomValues(new Uint8Array(60_000));
   const large = concat(Array.from({ length: 10 }, (_, i) => all.subarray(i)));
   const seen = Promise.withResolvers<{ got: Uint8Array; messages: readonly number[] }>();
@@ -189,7 +189,7 @@ Deno.test("a write is one message of frames of 64 KiB, of 256 KiB at most", asyn
   for (let at = 300 << 10; at < large.length;) at += await forward.write(large.subarray(at));
   const { got, messages } = await seen.promise;
   assert.deepEqual(got, concat([large.subarray(0, 300 << 10), bytes("1234567"), large.subarray(300 << 10)]));
-  assert.deepEqual(messages.slice(0, 3), [(256 << 10) + 4 * 8, (44 << 10) + 8, 15]);
+  assert.deepEqual(messages.slice(0, 3), [(256 << 10) + 2 * 8, (44 << 10) + 8, 15]);
   forward.close();
 });
 
@@ -208,8 +208,8 @@ Deno.test("parts go out as one message, and as further ones where they are too m
   await forward.writeParts(parts);
   const { got, messages } = await seen.promise;
   assert.deepEqual(got, concat([bytes("onetwo"), ...parts]));
-  const full = (256 << 10) + 4 * 8, rest = 600_000 - 45 - (512 << 10);
-  assert.deepEqual(messages, [6 + 8, full, full, rest + 8 * Math.ceil(rest / (64 << 10))]);
+  const full = (256 << 10) + 2 * 8, rest = 600_000 - 45 - (512 << 10);
+  assert.deepEqual(messages, [6 + 8, full, full, rest + 8 * Math.ceil(rest / (128 << 10))]);
   forward.close();
 });
 
