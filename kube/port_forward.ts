@@ -24,9 +24,7 @@ import {
 
 /**
  * Every Kubernetes that has WebSocket port-forward speaks it, 1.34 too; kubelet and runtime answer, the API server passes it through.
- * Channel 0 carries data, channel 1 an error's text, each begins with the port in two bytes. (The newer
- * `SPDY/3.1+portforward.k8s.io`, 1.31, puts SPDY/3.1 frames into the messages to have many connections in one WebSocket: the
- * tunnel does that itself. v5.channel.k8s.io is for exec and attach only.)
+ * kube/spdy/ has the newer protocol, which costs a cluster less; forward.ts chooses. (v5.channel.k8s.io is for exec and attach only.)
  */
 const PROTOCOL = "v4.channel.k8s.io";
 const DATA = 0, ERROR = 1;
