@@ -111,10 +111,10 @@ function steps(world: World, caller: Caller, before: Before): Step[] {
       const pid = pidIn(status);
       const begun = performance.now();
       Deno.kill(pid, "SIGKILL");
-      const [network, pods] = await Promise.all([
-        laptop.settles(before.laptop, 5_000, killedCannotDelete).then(() => performance.now() - begun),
-        untilPodsAnswer(fromPod, 15_000).then(() => performance.now() - begun),
-      ]);
+      await laptop.settles(before.laptop, 5_000, killedCannotDelete);
+      const network = performance.now() - begun;
+      await untilPodsAnswer(fromPod, 15_000);
+      const pods = performance.now() - begun;
       return `the laptop within ${seconds(network)}, the pods within ${seconds(pods)}`;
     },
   }, {
