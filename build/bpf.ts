@@ -1,5 +1,5 @@
 // Rebuilds the BPF objects that are checked in: `./dev bpf`.
-// deno-lint-ignore-file no-console
+// deno-lint-ignore-file no-console -- what it prints is what it is for
 import { bpfSources, compileBpf, objectOf } from "./bpf_object.ts";
 import { root } from "./versions.ts";
 

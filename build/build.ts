@@ -1,5 +1,5 @@
 // Makes dist/pmz, the single file for this machine's architecture: `./dev build [--compile | --pack]`.
-// deno-lint-ignore-file no-console
+// deno-lint-ignore-file no-console -- what it prints is what it is for
 import { bpfSources, objectOf } from "./bpf_object.ts";
 import { bundle } from "./bundle.ts";
 import { BuildError, tool } from "./command.ts";

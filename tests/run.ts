@@ -1,5 +1,5 @@
 // Runs the project's tests in order and says how they ended: `./dev test [FILTER]`.
-// deno-lint-ignore-file no-console
+// deno-lint-ignore-file no-console -- what it prints is what it is for
 import { type PhaseName, phases, planned, testFiles } from "./runner/files.ts";
 import { add, closingLine, spoken, type Totals, totalsOf } from "./runner/totals.ts";
 

@@ -1,5 +1,5 @@
 // A program with all that the single file has to carry: a worker that shares code with it, npm packages, a file.
-// deno-lint-ignore-file no-console
+// deno-lint-ignore-file no-console -- what it prints is what it is for
 import { Hono } from "hono";
 import { shared } from "./parts/shared.ts";
 

@@ -1,5 +1,5 @@
 // Measures what pmz costs and carries: `./dev bench`. docs/performance.md says what the figures mean.
-// deno-lint-ignore-file no-console
+// deno-lint-ignore-file no-console -- what it prints is what it is for
 import { parseArgs } from "node:util";
 import { chart } from "./chart.ts";
 import { facts } from "./facts.ts";

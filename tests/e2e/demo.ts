@@ -1,5 +1,5 @@
 // What pmz does, shown on a real cluster, step by step: `./dev demo`. Each step says what it proves, and is checked.
-// deno-lint-ignore-file no-console
+// deno-lint-ignore-file no-console -- what it prints is what it is for
 import { Caller } from "./lib/caller.ts";
 import { clusterSnapshot } from "./lib/cluster_snapshot.ts";
 import type { Laptop } from "./lib/laptop.ts";
