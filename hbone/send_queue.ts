@@ -3,6 +3,7 @@
  * while a write is under way, are copied together into one write (through a port-forward, frames per message are
  * what counts); large ones may be lent instead and are written from where they lie.
  */
+import { setImmediate } from "node:timers";
 import type { Transport } from "../wire/transport.ts";
 import { asError } from "./errors.ts";
 import { DEFAULT_WINDOW, FRAME_HEADER, FrameType, MIN_MAX_FRAME_SIZE, writeFrameHeader } from "./frame.ts";
@@ -10,6 +11,12 @@ import type { BufferPool } from "./pool.ts";
 
 /** Bytes that are coalesced into one write. */
 const BATCH = 128 * 1024;
+/** Turns of the event loop that frames are waited for at most, while more come. */
+const TURNS = 8;
+/** Frames of a message after which the next one isn't held for more. */
+const FEW = 2;
+/** Bytes that are a message by themselves. */
+const ENOUGH = 32 * 1024;
 /** Bytes queued from which on data waits. */
 const FULL = 256 * 1024;
 /** Bytes of the largest frame sent, whatever more a peer takes. */
@@ -36,6 +43,8 @@ export interface Waiting {
   resume(): void;
 }
 
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 export class SendQueue {
   /** Bytes that the peer's connection window still admits (RFC 9113 §6.9). */
   window = DEFAULT_WINDOW;
@@ -54,6 +63,9 @@ export class SendQueue {
   #fill = 0;
   #queued = 0;
   #running = false;
+  /** Frames since the last message, and in the one before. */
+  #frames = 0;
+  #lastFrames = 0;
   #error: Error | undefined;
   readonly #waiting: Waiting[] = [];
   #idle: (() => void)[] = [];
@@ -153,6 +165,7 @@ export class SendQueue {
     }
     const at = this.#fill;
     this.#fill += bytes;
+    this.#frames++;
     this.#queued += bytes;
     this.#schedule();
     return at;
@@ -173,12 +186,12 @@ export class SendQueue {
   }
 
   async #run(): Promise<void> {
-    // Lets every stream that is ready in this turn queue its frames first.
-    await undefined;
     const writing = this.#writing;
     try {
-      while (this.#takeNext()) {
-        if (writing.length === 1) await this.#write(writing[0] as Piece);
+      while (this.#queued > 0) {
+        await this.#settle();
+        if (!this.#takeNext()) break;
+        if (this.#transport.writeParts === undefined) await this.#write(writing[0] as Piece);
         else await this.#writeParts(writing);
         for (let piece = writing.shift(); piece !== undefined; piece = writing.shift()) {
           this.#queued -= piece.end - piece.start;
@@ -196,6 +209,22 @@ export class SendQueue {
     const idle = this.#idle;
     this.#idle = [];
     for (const resolve of idle) resolve();
+  }
+
+  /**
+   * Waits until frames stop to come: each message that is saved costs API server, kubelet and runtime more than the turns here. A
+   * connection that has sent only a frame or two at a time isn't kept waiting, but for what is ready in this turn.
+   */
+  async #settle(): Promise<void> {
+    await undefined;
+    let before = 0;
+    for (let i = 0; i < TURNS && this.#lastFrames > FEW; i++) {
+      if (this.#frames === before || this.#queued >= ENOUGH) break;
+      before = this.#frames;
+      await nextTurn();
+    }
+    this.#lastFrames = this.#frames;
+    this.#frames = 0;
   }
 
   /** Takes what is written next: one piece, or as many as fit into a message. False when there's nothing. */

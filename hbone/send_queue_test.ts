@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import fc from "fast-check";
 import { FRAME_HEADER, FrameType, readUint24, readUint31 } from "./frame.ts";
 import { memoryPair } from "./memory_transport.ts";
@@ -139,4 +140,47 @@ Deno.test("what waits while a message is written goes into the next together, wh
   await queue.idle();
   assert.deepEqual(messages, [16_009, 9 * 16_009, 16_009 + 109]);
   assert.equal(lent, 0);
+});
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Queues a small frame in each of some turns, `streams` in the first of them. */
+async function trickle(queue: SendQueue, streams: number, turns: number): Promise<void> {
+  for (let i = 0; i < streams; i++) queue.data(i, 0, pattern(50), 0, 50);
+  for (let i = 1; i < turns; i++) {
+    await turn();
+    queue.data(i, 0, pattern(50), 0, 50);
+  }
+  await queue.idle();
+}
+
+Deno.test("where many frames went together, the next are waited for as long as more come in each turn", async () => {
+  const [near] = memoryPair();
+  const queue = new SendQueue(near, new BufferPool(), assert.fail);
+  await trickle(queue, 10, 1);
+  assert.equal(queue.writes, 1);
+  await trickle(queue, 1, 5);
+  assert.equal(queue.writes, 2);
+});
+
+Deno.test("a frame that comes alone isn't held for others", async () => {
+  const [near] = memoryPair();
+  const queue = new SendQueue(near, new BufferPool(), assert.fail);
+  await trickle(queue, 1, 5);
+  assert.equal(queue.writes, 5);
+});
+
+Deno.test("frames that never stop to come don't hold the first ones for ever, nor do large ones wait", async () => {
+  const [near] = memoryPair();
+  const queue = new SendQueue(near, new BufferPool(), assert.fail);
+  await trickle(queue, 10, 1);
+  await trickle(queue, 1, 100);
+  assert(queue.writes > 10 && queue.writes < 60, `${queue.writes} writes`);
+  const before = queue.writes;
+  for (let i = 0; i < 5; i++) queue.data(i, 0, pattern(50), 0, 50);
+  await queue.idle();
+  for (let i = 0; i < 3; i++) queue.data(1, 0, pattern(16_000), 0, 16_000);
+  await undefined;
+  await undefined;
+  assert.equal(queue.writes - before, 2);
 });
