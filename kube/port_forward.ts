@@ -9,6 +9,7 @@ import type { AbortableTransport } from "../wire/transport.ts";
 import type { ApiServerAccess } from "./access.ts";
 import { ApiError, errorOfFailure } from "./api_error.ts";
 import { type Connection, dial, type Prepare } from "./dial.ts";
+import { ReadBuffer } from "./read_buffer.ts";
 import { pathOf, resources } from "./resources.ts";
 import { onAbort, TimeLimit } from "./signals.ts";
 import { upgrade } from "./upgrade.ts";
@@ -30,7 +31,6 @@ const PROTOCOL = "v4.channel.k8s.io";
 const DATA = 0, ERROR = 1;
 
 const UPGRADE_TIMEOUT_MS = 30_000;
-const READ_BUFFER = 512 << 10;
 /** The other side holds a message in memory as a whole, and takes 32 MiB at most (golang.org/x/net/websocket). */
 const MAX_WRITE = 256 << 10;
 const MAX_ERROR_BYTES = 4 << 10;
@@ -88,13 +88,13 @@ export async function portForward(access: ApiServerAccess, target: PortForwardTa
 export class PortForward implements AbortableTransport {
   readonly #connection: Connection;
   readonly #what: string;
-  readonly #in = new Uint8Array(READ_BUFFER);
+  readonly #incoming: ReadBuffer;
+  readonly #in: Uint8Array;
   readonly #out = new Uint8Array(HEADROOM + MAX_WRITE);
   readonly #header: FrameHeader = { opcode: 0, final: false, length: 0, size: 0 };
   #forget = () => {};
-  /** What came and wasn't looked at: #in[#at, #have). */
+  /** What came and wasn't looked at begins here in `#in`. */
   #at = 0;
-  #have = 0;
   /** Bytes of the present frame's payload that are still to be handed out or skipped. */
   #left = 0;
   /** The message's channel; its first byte says it, continuation frames don't. -1 between messages. */
@@ -113,8 +113,8 @@ export class PortForward implements AbortableTransport {
   constructor(connection: Connection, what: string, first: Uint8Array, signal?: AbortSignal) {
     this.#connection = connection;
     this.#what = what;
-    this.#in.set(first);
-    this.#have = first.length;
+    this.#incoming = new ReadBuffer(connection, first);
+    this.#in = this.#incoming.bytes;
     const listening = signal &&
       onAbort(signal, (reason) => this.abort(reason instanceof Error ? reason : undefined));
     this.#forget = () => listening?.[Symbol.dispose]();
@@ -226,19 +226,14 @@ export class PortForward implements AbortableTransport {
   }
 
   async #fill(): Promise<void> {
-    if (this.#at > 0) {
-      this.#in.copyWithin(0, this.#at, this.#have);
-      this.#have -= this.#at;
-      this.#at = 0;
-    }
-    let size: number | null;
+    let at: number | null;
     try {
-      size = await this.#connection.read(this.#in.subarray(this.#have));
+      at = await this.#incoming.fill(this.#at);
     } catch (cause) {
       throw this.#broken(cause);
     }
-    if (size === null) throw this.#broken(new Error("the API server closed the connection in the middle"));
-    this.#have += size;
+    if (at === null) throw this.#broken(new Error("the API server closed the connection in the middle"));
+    this.#at = at;
   }
 
   #broken(cause: unknown): Error {
@@ -255,7 +250,7 @@ export class PortForward implements AbortableTransport {
     let out = 0;
     while (!this.#ended && !this.#failure) {
       if (this.#left > 0) {
-        const size = Math.min(this.#left, this.#have - this.#at);
+        const size = Math.min(this.#left, this.#incoming.have - this.#at);
         if (size === 0) break;
         if (this.#channel === -1) {
           this.#channel = this.#in[this.#at++]!;
@@ -301,13 +296,13 @@ export class PortForward implements AbortableTransport {
   #nextFrame(): boolean {
     const header = this.#header;
     try {
-      if (!readHeader(this.#in, this.#at, this.#have, header)) return false;
+      if (!readHeader(this.#in, this.#at, this.#incoming.have, header)) return false;
     } catch (cause) {
       return this.#violates((cause as Error).message);
     }
     if (header.opcode >= 8) {
       const start = this.#at + header.size;
-      if (this.#have - start < header.length) return false;
+      if (this.#incoming.have - start < header.length) return false;
       this.#at = start + header.length;
       this.#control(header.opcode, this.#in.slice(start, this.#at));
       return true;

@@ -5,6 +5,7 @@
  * per frame.
  */
 import type { Connection } from "../dial.ts";
+import { ReadBuffer } from "../read_buffer.ts";
 import {
   type FrameHeader,
   MAX_HEADER,
@@ -15,7 +16,6 @@ import {
   writeHeader,
 } from "../websocket.ts";
 
-const READ_BUFFER = 512 << 10;
 /** Of one frame that comes: API servers send up to 32 KiB. It is passed on as it arrives; a limit only tells nonsense early. */
 const MAX_FRAME = 64 << 20;
 /** Small messages of the protocol within that wait for the way out; the oldest is dropped then. */
@@ -26,12 +26,11 @@ export const HEADROOM = MAX_HEADER;
 
 export class MessageBytes {
   readonly #connection: Connection;
-  readonly buffer = new Uint8Array(READ_BUFFER);
+  readonly #incoming: ReadBuffer;
+  readonly buffer: Uint8Array;
   /** The bytes of messages that lie ready: buffer[at, end). Whoever reads them moves `at`. */
   at = 0;
   end = 0;
-  /** Up to where bytes have come. */
-  #have = 0;
   /** Bytes of the present frame's payload after `end`. */
   #left = 0;
   #final = true;
@@ -43,8 +42,8 @@ export class MessageBytes {
   /** @param first frames that came with the upgrade's answer. */
   constructor(connection: Connection, first: Uint8Array) {
     this.#connection = connection;
-    this.buffer.set(first);
-    this.#have = first.length;
+    this.#incoming = new ReadBuffer(connection, first);
+    this.buffer = this.#incoming.bytes;
   }
 
   /**
@@ -55,7 +54,7 @@ export class MessageBytes {
   next(): boolean {
     while (this.at === this.end) {
       if (this.#left > 0) {
-        const size = Math.min(this.#left, this.#have - this.at);
+        const size = Math.min(this.#left, this.#incoming.have - this.at);
         if (size === 0) return false;
         this.end += size;
         this.#left -= size;
@@ -68,14 +67,9 @@ export class MessageBytes {
 
   /** Reads more from the connection. All that lay ready must have been read. @throws what the connection throws, and at its end */
   async fill(): Promise<void> {
-    if (this.at > 0) {
-      this.buffer.copyWithin(0, this.at, this.#have);
-      this.#have -= this.at;
-      this.at = this.end = 0;
-    }
-    const size = await this.#connection.read(this.buffer.subarray(this.#have));
-    if (size === null) throw new WebSocketError("the API server closed the connection in the middle");
-    this.#have += size;
+    const at = await this.#incoming.fill(this.at);
+    if (at === null) throw new WebSocketError("the API server closed the connection in the middle");
+    this.at = this.end = at;
   }
 
   /** Sends buffer[from, to) as one message, without copying it: the {@linkcode HEADROOM} bytes before are overwritten. */
@@ -123,10 +117,10 @@ export class MessageBytes {
   /** Begins the next frame; control frames are dealt with whole. False when more bytes have to come. */
   #nextFrame(): boolean {
     const header = this.#header;
-    if (!readHeader(this.buffer, this.at, this.#have, header)) return false;
+    if (!readHeader(this.buffer, this.at, this.#incoming.have, header)) return false;
     if (header.opcode >= 8) {
       const start = this.at + header.size;
-      if (this.#have - start < header.length) return false;
+      if (this.#incoming.have - start < header.length) return false;
       this.at = this.end = start + header.length;
       this.#control(header.opcode, this.buffer.slice(start, this.at));
       return true;
