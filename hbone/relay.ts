@@ -15,6 +15,9 @@ export interface RelayEnd {
   readonly error?: Error;
 }
 
+/** A direction is over: it came to its end, or something broke; `by` broke of itself. */
+export type Over = (error?: Error, by?: Transport) => void;
+
 /** One direction; tells once that it is over. */
 interface Direction {
   /** Bytes so far. */
@@ -34,11 +37,14 @@ export function relay(
   return new Promise((resolve) => {
     let left = 2;
     let broken: Error | undefined;
-    const over = (error?: Error) => {
+    const over = (error?: Error, by?: Transport) => {
       if (error !== undefined && broken === undefined) {
         broken = error;
-        breakOff(a, error);
-        breakOff(b, error);
+        // What broke by itself needs no breaking off: of a socket, finding out that it's gone takes longest.
+        for (const each of [a, b]) {
+          if (each === by) close(each);
+          else breakOff(each, error);
+        }
       }
       if (--left > 0) return;
       close(a);
@@ -53,7 +59,7 @@ export function relay(
   });
 }
 
-function direction(from: Transport, to: Transport, over: (error?: Error) => void): Direction {
+function direction(from: Transport, to: Transport, over: Over): Direction {
   if (from instanceof Stream && !(to instanceof Stream)) return new StreamDrain(from[state], to, over);
   if (to instanceof Stream && !(from instanceof Stream)) return new StreamFill(from, to[state], over);
   return new Pump(from, to, over);
@@ -77,9 +83,9 @@ class Pump implements Direction {
   carried = 0;
   readonly #from: Transport;
   readonly #to: Transport;
-  readonly #over: (error?: Error) => void;
+  readonly #over: Over;
 
-  constructor(from: Transport, to: Transport, over: (error?: Error) => void) {
+  constructor(from: Transport, to: Transport, over: Over) {
     this.#from = from;
     this.#to = to;
     this.#over = over;

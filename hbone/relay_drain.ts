@@ -5,6 +5,7 @@
 import type { Transport } from "../wire/transport.ts";
 import { asError } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
+import type { Over } from "./relay.ts";
 import type { StreamState } from "./stream_state.ts";
 
 export class StreamDrain {
@@ -13,12 +14,12 @@ export class StreamDrain {
   readonly #stream: StreamState;
   readonly #inbox: Inbox;
   readonly #to: Transport;
-  readonly #over: (error?: Error) => void;
+  readonly #over: Over;
   /** A write, or the closing, is under way. */
   #busy = false;
   #done = false;
 
-  constructor(from: StreamState, to: Transport, over: (error?: Error) => void) {
+  constructor(from: StreamState, to: Transport, over: Over) {
     this.#stream = from;
     this.#inbox = from.inbox;
     this.#to = to;
@@ -56,13 +57,13 @@ export class StreamDrain {
   readonly #failed = (error: unknown): void => {
     this.#busy = false;
     this.#inbox.advance(0);
-    this.#finish(asError(error));
+    this.#finish(asError(error), this.#to);
   };
 
-  #finish(error?: Error): void {
+  #finish(error?: Error, by?: Transport): void {
     if (this.#done) return;
     this.#done = true;
     this.#inbox.watch(undefined);
-    this.#over(error);
+    this.#over(error, by);
   }
 }

@@ -8,6 +8,7 @@ import { asError, wantsNoMore } from "./errors.ts";
 import { FRAME_HEADER } from "./frame.ts";
 import type { Outbox } from "./outbox.ts";
 import { type BufferPool, ONE_FRAME, SMALLEST } from "./pool.ts";
+import type { Over } from "./relay.ts";
 import type { Piece } from "./send_queue.ts";
 import type { StreamState } from "./stream_state.ts";
 
@@ -29,7 +30,7 @@ export class StreamFill implements Piece {
   readonly #from: Transport;
   readonly #outbox: Outbox;
   readonly #pool: BufferPool;
-  readonly #over: (error?: Error) => void;
+  readonly #over: Over;
   /** `bytes` behind the header's room. */
   #view: Uint8Array<ArrayBuffer>;
   /** Where the bytes that were read end. */
@@ -41,7 +42,7 @@ export class StreamFill implements Piece {
   #done = false;
 
   /** @throws TypeError when the stream was not responded to yet. */
-  constructor(from: Transport, to: StreamState, over: (error?: Error) => void) {
+  constructor(from: Transport, to: StreamState, over: Over) {
     if (!to.mayWrite) throw new TypeError("respond to the stream before you relay it");
     this.#from = from;
     this.#outbox = to.outbox;
@@ -95,7 +96,7 @@ export class StreamFill implements Piece {
   readonly #failed = (error: unknown): void => {
     this.#holder = "us";
     if (this.#done) return this.#giveBack();
-    this.#finish(asError(error));
+    this.#finish(asError(error), this.#from);
   };
 
   /** Sends what lies in the buffer, as far as it goes now; reads on when all is gone. */
@@ -132,12 +133,12 @@ export class StreamFill implements Piece {
     this.#view = this.bytes.subarray(FRAME_HEADER, FRAME_HEADER + LARGEST_READ);
   }
 
-  #finish(error?: Error): void {
+  #finish(error?: Error, by?: Transport): void {
     if (this.#done) return;
     this.#done = true;
     this.#outbox.watch(undefined);
     if (this.#holder === "us") this.#giveBack();
-    this.#over(error);
+    this.#over(error, by);
   }
 
   /** Only once nobody else may write to it or read from it. */
