@@ -31,6 +31,9 @@ export class ControlFrames {
         return this.#priority(stream, payload);
       case FrameType.PUSH_PROMISE:
         throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, which was never allowed");
+      case FrameType.LANE:
+        this.#engine.transport.peerTurned?.();
+        return this.#engine.patience.idleFrame("LANE");
       default:
         return this.#engine.patience.idleFrame("frames of unknown types");
     }

@@ -38,6 +38,7 @@ export interface EngineEvents {
 }
 
 export class Engine implements StreamHost {
+  readonly transport: Transport;
   readonly role: "client" | "server";
   /** What this end said of itself. */
   readonly ours: Settings;
@@ -67,6 +68,7 @@ export class Engine implements StreamHost {
     limits: Limits,
     events: EngineEvents,
   ) {
+    this.transport = transport;
     this.role = role;
     this.ours = ours;
     this.limits = limits;

@@ -30,6 +30,8 @@ export const FrameType = {
   GOAWAY: 0x7,
   WINDOW_UPDATE: 0x8,
   CONTINUATION: 0x9,
+  /** An extension of ours: the sender goes on on its other lane (lanes.ts). Without payload, on stream 0; others ignore it. */
+  LANE: 0xb0,
 } as const;
 
 export const Flag = {

@@ -9,6 +9,7 @@ export {
   TooManyStreams,
 } from "./errors.ts";
 export { type Header, headerValue } from "./header.ts";
+export { LaneReceiver, LaneSender } from "./lanes.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export { memoryPair } from "./memory_transport.ts";
 export { relay, type RelayEnd } from "./relay.ts";

@@ -21,6 +21,10 @@ export interface Transport {
    * @throws when the transport broke.
    */
   writeParts?(parts: readonly Uint8Array[]): Promise<void>;
+  /**
+   * The peer goes on somewhere else, by its own word: of transports that are made of several. What is read next comes from there.
+   */
+  peerTurned?(): void;
   /** Ends the direction out; the direction in goes on (TCP's FIN, HTTP/2's END_STREAM). */
   closeWrite(): Promise<void>;
   /** Ends both directions at once. What was written and not sent may be lost. Closing twice is fine or throws; callers guard. */
