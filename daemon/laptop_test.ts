@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { closeDescriptor } from "../ffi/socket.ts";
 import { until } from "../kube/testing.ts";
 import type { Mode } from "../wire/control.ts";
 import type { CapturedPorts } from "../wire/helper.ts";
-import { fakeHelper } from "./capture/testing.ts";
+import { fakeHelper, fakeListeners } from "./capture/testing.ts";
 import type { DataCalls, MainCalls } from "./data/protocol.ts";
 import { Failure } from "./failure.ts";
 import { Laptop, type LaptopCluster } from "./laptop.ts";
@@ -30,18 +29,15 @@ function clusterOf(id: string, mode: Mode, ...addresses: string[]) {
 function laptopOf(...clusters: LaptopCluster[]) {
   const helper = fakeHelper();
   const { port1, port2 } = new MessageChannel();
+  const listeners = fakeListeners();
   const told = {
     addresses: new Map<string, string[]>(),
     services: new Map<string, number>(),
-    listening: 0,
     proxy: 0,
   };
   new Channel<Told, MainCalls>(port2, {
-    listen(fds) {
-      for (const fd of fds) closeDescriptor(fd);
-      told.listening += fds.length;
-    },
-    unlisten: () => void (told.listening = 0),
+    listen: (address) => listeners.listen(address),
+    unlisten: () => listeners.unlisten(),
     addresses: ({ cluster, addresses }) => void told.addresses.set(cluster, [...addresses.keys()]),
     zone: ({ cluster, services }) => void told.services.set(cluster, services.length),
     custom() {},
@@ -65,6 +61,7 @@ function laptopOf(...clusters: LaptopCluster[]) {
   return {
     laptop,
     helper,
+    listeners,
     told,
     log,
     captured: () =>
@@ -110,7 +107,7 @@ Deno.test("a helper that goes takes its captures along; the next up connects to 
   const side = await to.laptop.capture();
   to.helper.die();
   await until("it's noticed", () => to.laptop.side === undefined);
-  await until("nothing is listened for", () => to.told.listening === 0);
+  await until("nothing is listened for", () => to.listeners.addresses.length === 0);
   assert.deepEqual(to.log, ["the root helper is gone: nothing is captured any more"]);
   assert.notEqual(await to.laptop.capture(), side);
   assert.deepEqual(to.captured(), ["10.96.0.7", "10.96.0.7"]);

@@ -19,7 +19,7 @@ function optionOf(connection: Deno.TcpConn): number {
 }
 
 for (const hostname of ["127.0.0.1", "::1"]) {
-  Deno.test(`a connection's socket is found by its local end, on ${hostname}`, async () => {
+  Deno.test(`it's set on that connection and on no other, its peer neither, on ${hostname}`, async () => {
     using listener = Deno.listen({ hostname, port: 0 });
     using client = await Deno.connect({ hostname, port: listener.addr.port });
     using server = await listener.accept();
@@ -33,8 +33,9 @@ Deno.test("of a connection that is closed, and of none of TCP, it says that noth
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const client = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
   (await listener.accept()).close();
-  const { localAddr } = client;
+  const { localAddr, remoteAddr } = client;
   client.close();
-  assert.equal(setNoDelay({ localAddr }), false);
-  assert.equal(setNoDelay({ localAddr: { transport: "unix", path: "/run/none" } }), false);
+  assert.equal(setNoDelay({ localAddr, remoteAddr }), false);
+  const unix = { transport: "unix", path: "/run/none" } as const;
+  assert.equal(setNoDelay({ localAddr: unix, remoteAddr: unix }), false);
 });

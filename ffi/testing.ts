@@ -1,10 +1,13 @@
 import { Netns } from "./netns.ts";
+import { getOption } from "./socket.ts";
 
 const { setns, unshare } = Deno.dlopen("libc.so.6", {
   setns: { parameters: ["i32", "i32"], result: "i32" },
   unshare: { parameters: ["i32"], result: "i32" },
 }).symbols;
 const CLONE_NEWNET = 0x40000000;
+const IPPROTO_TCP = 6;
+const TCP_MAXSEG = 2;
 
 /** What tests that touch the kernel's network need. */
 export const isRoot = Deno.uid() === 0;
@@ -19,4 +22,15 @@ export function inNewNetns<T>(body: () => T): T {
     // The tests after this one would run in a stranger's network.
     if (setns(home.fd, CLONE_NEWNET) !== 0) Deno.exit(71);
   }
+}
+
+/** The descriptors of this process's TCP sockets, whatever state they are in. */
+export function tcpDescriptors(): number[] {
+  return [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => Number(name)).filter((fd) => {
+    try {
+      return getOption(fd, IPPROTO_TCP, TCP_MAXSEG) >= 0;
+    } catch {
+      return false; // No socket, or none of TCP.
+    }
+  });
 }

@@ -9,6 +9,8 @@ export const NODE_NAMESPACE = "pmz-node";
 export const ports = {
   /** gateway: the tunnel; the laptop is the HTTP/2 client. */
   gateway: 8100,
+  /** gateway: the tunnel too, by two port-forwards that it joins (lanes.ts). */
+  gatewayLanes: 8101,
   /** relay (node agent): the reversed tunnel; relay is the HTTP/2 client of a connection that the laptop made. */
   relay: 8200,
 } as const;

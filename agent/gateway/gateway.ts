@@ -2,10 +2,12 @@ import { Connection } from "../../hbone/connection.ts";
 import { Budget } from "../../hbone/limits.ts";
 import type { Api } from "../../kube/api.ts";
 import { ports } from "../../wire/places.ts";
+import type { Transport } from "../../wire/transport.ts";
+import { dial, SilenceProbes } from "./dial.ts";
+import { Lanes } from "./lanes.ts";
 import type { Log } from "./log.ts";
 import type { Range } from "../../wire/range.ts";
 import { type StreamEnd, StreamServer } from "./serve.ts";
-import { dial } from "./socket.ts";
 import { WatchedTargets } from "./targets.ts";
 
 /** Tunnels at once. Each laptop has one or a few. */
@@ -16,15 +18,25 @@ const PING_TIMEOUT_MS = 20_000;
 /** Milliseconds that open streams have to end when the gateway is told to stop. */
 const DRAIN_MS = 20_000;
 
+/** On loopback: the API server's port-forward is the only way in. */
+export interface GatewayPorts {
+  /** A port-forward that is a whole tunnel. */
+  readonly tunnel: number;
+  /** Lanes, of which two are a tunnel. */
+  readonly lanes: number;
+}
+
+const PORTS: GatewayPorts = { tunnel: ports.gateway, lanes: ports.gatewayLanes };
+
 export interface GatewayOptions {
   readonly api: Api;
-  /** On loopback: the API server's port-forward is the only way in. 0: any free one. */
-  readonly port?: number;
+  /** Its own are what laptops dial. 0: any free one. */
+  readonly ports?: GatewayPorts;
   /** Ranges allowed at deployment. */
   readonly ranges: readonly Range[];
   readonly log: Log;
-  /** Told the port, once the cluster is known and the gateway listens. */
-  readonly onReady?: (port: number) => void;
+  /** Told where it listens, once the cluster is known. */
+  readonly onReady?: (ports: GatewayPorts) => void;
   /** Stops it: open streams get 20 s, new ones are refused at once. */
   readonly signal: AbortSignal;
 }
@@ -37,21 +49,39 @@ export async function runGateway(options: GatewayOptions): Promise<void> {
   const { api, log, signal } = options;
   // Streams that are carried on while draining still dial nothing new, but the watches outlive the signal anyway.
   await using targets = new WatchedTargets(api, { log: (message, fields) => log("warn", message, fields) });
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: options.port ?? ports.gateway });
+  const { tunnel, lanes } = options.ports ?? PORTS;
+  using tunnelListener = Deno.listen({ hostname: "127.0.0.1", port: tunnel });
+  using laneListener = Deno.listen({ hostname: "127.0.0.1", port: lanes });
+  using _probes = new SilenceProbes();
   const server = new StreamServer({ targets, dial, ranges: options.ranges });
   await using tunnels = new Tunnels(server, log);
-  const stop = () => listener.close();
+  using joining = new Lanes((transport) => tunnels.serve(transport));
+  const stop = () => {
+    tunnelListener.close();
+    laneListener.close();
+  };
   signal.addEventListener("abort", stop, { once: true });
   try {
     if (signal.aborted) return;
-    const accepting = tunnels.accept(listener);
+    const accepting = Promise.all([
+      accept(tunnelListener, (connection) => tunnels.serve(connection)),
+      accept(laneListener, (connection) => void joining.take(connection)),
+    ]);
     const lists = targets.ready.then(() => {
       log("info", "ready", { ...targets.counts, ranges: options.ranges.map((range) => range.text) });
-      options.onReady?.(listener.addr.port);
+      options.onReady?.({ tunnel: tunnelListener.addr.port, lanes: laneListener.addr.port });
     });
     await Promise.race([accepting, lists.then(() => accepting)]);
   } finally {
     signal.removeEventListener("abort", stop);
+  }
+}
+
+/** Accepts until the listener is closed. */
+async function accept(listener: Deno.TcpListener, taken: (connection: Deno.TcpConn) => void): Promise<void> {
+  for await (const connection of listener) {
+    connection.setNoDelay();
+    taken(connection);
   }
 }
 
@@ -70,17 +100,11 @@ class Tunnels implements AsyncDisposable {
     this.#log = log;
   }
 
-  /** Takes tunnels until the listener is closed. */
-  async accept(listener: Deno.TcpListener): Promise<void> {
-    for await (const connection of listener) this.#serve(connection);
-  }
-
-  #serve(transport: Deno.TcpConn): void {
+  serve(transport: Transport): void {
     if (this.#open.size >= TUNNELS) {
       this.#log("warn", "refused a tunnel: too many are open", { open: this.#open.size });
       return transport.close();
     }
-    transport.setNoDelay();
     const tunnel = ++this.#last;
     const connection = new Connection(transport, {
       role: "server",

@@ -5,7 +5,7 @@ import { Api } from "../../kube/api.ts";
 import type { Header } from "../../hbone/header.ts";
 import { parseServer } from "../../kube/access.ts";
 import { parseProxyStatus } from "../../wire/streams.ts";
-import { runGateway } from "./gateway.ts";
+import { type GatewayPorts, runGateway } from "./gateway.ts";
 import { parseRanges } from "./main.ts";
 
 type Kind = "services" | "pods" | "nodes";
@@ -55,20 +55,24 @@ function apiServer(objects: Record<Kind, unknown[]>, forbidden?: Kind) {
 async function gateway(cluster: ReturnType<typeof apiServer>, ranges = "") {
   const api = new Api(cluster);
   const stop = new AbortController();
-  const ready = Promise.withResolvers<number>();
+  const ready = Promise.withResolvers<GatewayPorts>();
   const lines: string[] = [];
   const running = runGateway({
     api,
-    port: 0,
+    ports: { tunnel: 0, lanes: 0 },
     ranges: parseRanges(ranges),
     log: (_level, message) => void lines.push(message),
     onReady: ready.resolve,
     signal: stop.signal,
   });
-  const port = await Promise.race([ready.promise, running.then(() => Promise.reject(new Error("it ended")))]);
-  const transport = await Deno.connect({ hostname: "127.0.0.1", port });
+  const ports = await Promise.race([
+    ready.promise,
+    running.then(() => Promise.reject(new Error("it ended"))),
+  ]);
+  const transport = await Deno.connect({ hostname: "127.0.0.1", port: ports.tunnel });
   const laptop = new Connection(transport, { role: "client" });
   return {
+    ports,
     laptop,
     lines,
     stop,

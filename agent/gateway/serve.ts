@@ -17,7 +17,7 @@ import { RELEASE } from "../../wire/version.ts";
 import { dialErrorType } from "./dial_error.ts";
 import { decide, type Targets } from "./policy.ts";
 import type { Range } from "../../wire/range.ts";
-import type { Dial } from "./socket.ts";
+import type { Dial } from "./dial.ts";
 
 /** Milliseconds, and numbers over all tunnels of a gateway. */
 export const limits = {
@@ -96,9 +96,8 @@ export class StreamServer {
       );
     }
     this.#streams++;
-    using stop = new StreamStop(stream);
     try {
-      return await this.#answer(stream, target, stop.signal);
+      return await this.#answer(stream, target);
     } catch (error) {
       stream.abort(error instanceof Error ? error : undefined);
       return { target, error: "broken", details: String(error), out: 0, in: 0 };
@@ -107,7 +106,7 @@ export class StreamServer {
     }
   }
 
-  async #answer(stream: Stream, target: string, signal: AbortSignal): Promise<StreamEnd> {
+  async #answer(stream: Stream, target: string): Promise<StreamEnd> {
     const greeting = greet(stream);
     if (greeting.mismatch !== undefined) {
       return refuse(stream, target, "http_request_error", greeting.mismatch, greeting.answer);
@@ -128,16 +127,21 @@ export class StreamServer {
         greeting.answer,
       );
     }
-    const reached = await this.#reach(target, signal);
+    const reached = await this.#reachFor(stream, target);
     if ("error" in reached) return refuse(stream, target, reached.error, reached.details, greeting.answer);
-    if (signal.aborted) {
-      reached.connection.abort();
-      return { target, error: "broken", details: "the laptop gave it up", out: 0, in: 0 };
-    }
     stream.respond([[":status", "200"], ...greeting.answer]);
     const { aToB, bToA, error } = await relay(stream, reached.connection);
     const end = { target, out: aToB, in: bToA };
     return error === undefined ? end : { ...end, error: "broken", details: error.message };
+  }
+
+  /** Reaches a target for as long as the stream wants it. */
+  async #reachFor(stream: Stream, target: string): Promise<Reached> {
+    using wanted = new Wanted(stream);
+    const reached = await this.#reach(target, wanted.signal);
+    if (!wanted.signal.aborted || "error" in reached) return reached;
+    reached.connection.abort();
+    throw GIVEN_UP;
   }
 
   async #reach(authority: string, signal: AbortSignal): Promise<Reached> {
@@ -188,12 +192,16 @@ function failed(error: ProxyError, details: string): Reached {
   return { error, details };
 }
 
-/** Aborted when a stream is over, for whatever is still being done for it. */
-class StreamStop implements Disposable {
+/** One for all: making an error costs more than the rest of a short stream's life here. */
+const GIVEN_UP = new Error("the laptop gave it up");
+
+/** Its signal is aborted when the stream ends while something is being done for it: until this is disposed of. */
+class Wanted implements Disposable {
   readonly #controller = new AbortController();
+  #over = false;
 
   constructor(stream: Stream) {
-    stream.closed.then(() => this.#controller.abort());
+    stream.closed.then(() => this.#over || this.#controller.abort(GIVEN_UP));
   }
 
   get signal(): AbortSignal {
@@ -201,7 +209,7 @@ class StreamStop implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#controller.abort();
+    this.#over = true;
   }
 }
 

@@ -7,8 +7,8 @@ import { memoryPair } from "../../hbone/memory_transport.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../../wire/address.ts";
 import { type Hello, parseHello } from "../../wire/hello.ts";
 import { headers, HELLO_PROTOCOL, parseProxyStatus } from "../../wire/streams.ts";
+import { dial } from "./dial.ts";
 import { hello, type Parts, type StreamEnd, StreamServer } from "./serve.ts";
-import { dial } from "./socket.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -16,6 +16,7 @@ function parts(options: ManifestOptions): ContainerParts {
     role: "gateway",
     permissions: {
       allow: [
+        "ffi",
         "net",
         "read=/var/run/secrets/kubernetes.io/serviceaccount",
         `write=${BEAT}`,

@@ -11,7 +11,6 @@ Deno.test("the gateway's payload is the same each time, and names no place of th
   for (const place of [new URL("../../", import.meta.url).pathname, Deno.env.get("HOME") ?? "/root"]) {
     assert(!text.includes(place), place);
   }
-  assert(!text.includes("dlopen"), "the gateway has no code to call into the system with");
   assert.equal(chunksOf(one).length, 1);
 });
 
@@ -21,7 +20,7 @@ Deno.test("the gateway's real payload starts by a pod's command, and says what i
     const payload = await buildPayload("gateway");
     const chunks = chunksOf(payload);
     for (const [i, chunk] of chunks.entries()) await Deno.writeFile(`${folder}/${i}`, chunk);
-    const permissions = { allow: ["net", "env"], heapMiB: 128 };
+    const permissions = { allow: ["ffi", "net", "env"], heapMiB: 128 };
     const [sh = "", ...args] = command(
       "gateway",
       { digest: payload.digest, chunks: chunks.length },

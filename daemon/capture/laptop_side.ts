@@ -1,5 +1,3 @@
-import { SystemCallError } from "../../ffi/libc.ts";
-import { closeDescriptor, tcpListener } from "../../ffi/socket.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
 import type { DataCalls, MainCalls } from "../data/protocol.ts";
 import type { Log } from "../log.ts";
@@ -41,10 +39,7 @@ export class LaptopSide implements AsyncDisposable {
     const side = new LaptopSide(helper, data);
     try {
       await side.#listen(4, "127.0.0.1");
-      // A machine without IPv6 has no ::1, and nobody there dials such addresses.
-      await side.#listen(6, "::1").catch((error) => {
-        if (!(error instanceof SystemCallError)) throw error;
-      });
+      await side.#listen(6, "::1");
       await introduce(helper.facts.address);
     } catch (error) {
       await side[Symbol.asyncDispose]();
@@ -58,14 +53,12 @@ export class LaptopSide implements AsyncDisposable {
     return this.#helper.gone;
   }
 
-  /** Makes a listener, hands it to the helper, and accepts on it. @throws {SystemCallError} where there is no such family. */
+  /** Has the data worker listen, and hands its listener to the helper. */
   async #listen(family: 4 | 6, address: string): Promise<void> {
-    const listener = tcpListener({ address, backlog: 4096 });
-    await this.#helper.listeners(family, [listener]).catch((error) => {
-      closeDescriptor(listener);
-      throw error;
-    });
-    await this.#data.call("listen", [listener]);
+    const listener = await this.#data.call("listen", address);
+    // A machine without IPv6 has no ::1, and nobody there dials such addresses.
+    if (listener === undefined) return;
+    await this.#helper.listeners(family, [listener]);
     this.#families.add(family);
   }
 

@@ -1,32 +1,27 @@
 import assert from "node:assert/strict";
-import { closeDescriptor, localEndpoint } from "../../ffi/socket.ts";
+import { localEndpoint } from "../../ffi/socket.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
 import type { DataCalls, MainCalls } from "../data/protocol.ts";
 import { Failure } from "../failure.ts";
 import { Channel } from "../worker_channel.ts";
 import { LaptopSide } from "./laptop_side.ts";
-import { fakeHelper } from "./testing.ts";
+import { fakeHelper, fakeListeners } from "./testing.ts";
 
-/** A fake helper, and a fake data worker that takes listeners and closes them. */
-function surroundings(answer?: Parameters<typeof fakeHelper>[0]) {
+/** A fake helper, and a fake data worker on a machine that has these addresses. */
+function surroundings(answer?: Parameters<typeof fakeHelper>[0], own = ["127.0.0.1", "::1"]) {
   const helper = fakeHelper(answer);
   const { port1, port2 } = new MessageChannel();
-  const listening: string[] = [];
+  const listeners = fakeListeners();
   new Channel<Pick<DataCalls, "listen" | "unlisten">, MainCalls>(port2, {
-    listen(fds) {
-      for (const fd of fds) {
-        listening.push(localEndpoint(fd).address.text);
-        closeDescriptor(fd);
-      }
-    },
-    unlisten: () => void listening.splice(0),
+    listen: (address) => own.includes(address) ? listeners.listen(address) : undefined,
+    unlisten: () => listeners.unlisten(),
   });
   const unasked = () => assert.fail("the worker asks nothing here");
   const main: MainCalls = { gateway: unasked, agent: unasked, prove: unasked, tunnel: unasked, log: unasked };
   return {
     helper,
     data: new Channel<MainCalls, DataCalls>(port1, main),
-    listening,
+    listeners,
     async [Symbol.asyncDispose]() {
       await helper[Symbol.asyncDispose]();
       port1.close();
@@ -38,15 +33,28 @@ function surroundings(answer?: Parameters<typeof fakeHelper>[0]) {
 const wanted = (...addresses: string[]) =>
   new Map<string, CapturedPorts>(addresses.map((one) => [one, "any"]));
 
-Deno.test("the helper and the data worker get a listener of each family, and captures of these", async () => {
-  await using at = surroundings();
+Deno.test("the helper gets the data worker's listener of each family, and captures of these", async () => {
+  const given: [unknown, string[]][] = [];
+  await using at = surroundings((request, fds) => {
+    if (request.ask !== "listeners") return undefined;
+    given.push([request.family, fds.map((fd) => localEndpoint(fd).address.text)]);
+    return { ok: true };
+  });
   await using side = await LaptopSide.start(at.data, at.helper.path);
   assert.equal(side.address, "127.0.0.1");
-  assert.deepEqual(at.listening, ["127.0.0.1", "::1"]);
+  assert.deepEqual(at.listeners.addresses, ["127.0.0.1", "::1"]);
+  assert.deepEqual(given, [[4, ["127.0.0.1"]], [6, ["::1"]]]);
   await side.capture("dev", wanted("10.96.0.7", "fd00::7"));
   assert.equal(side.routes, 2);
   await side.remove("dev");
   assert.equal(side.routes, 0);
+});
+
+Deno.test("on a machine without IPv6 its addresses are not captured, and the others are", async () => {
+  await using at = surroundings(undefined, ["127.0.0.1"]);
+  await using side = await LaptopSide.start(at.data, at.helper.path);
+  await side.capture("dev", wanted("10.96.0.7", "fd00::7"));
+  assert.equal(side.routes, 1);
 });
 
 Deno.test("a helper that refuses the listeners leaves none", async () => {
@@ -54,7 +62,7 @@ Deno.test("a helper that refuses the listeners leaves none", async () => {
     request.ask === "listeners" ? { ok: false, code: "refused", error: "not yours" } : undefined
   );
   await assert.rejects(LaptopSide.start(at.data, at.helper.path), /not yours/);
-  assert.deepEqual(at.listening, []);
+  assert.deepEqual(at.listeners.addresses, []);
 });
 
 Deno.test("a helper that is gone is told, and the rest ends all the same", async () => {
@@ -66,6 +74,6 @@ Deno.test("a helper that is gone is told, and the rest ends all the same", async
   await side.remove("dev");
   await side[Symbol.asyncDispose]();
   await side[Symbol.asyncDispose]();
-  assert.deepEqual(at.listening, []);
+  assert.deepEqual(at.listeners.addresses, []);
   assert.deepEqual(await side.left(), [], "the device isn't there");
 });

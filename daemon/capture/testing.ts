@@ -1,6 +1,6 @@
 /** What the tests of this room share. */
 import { type SeqPacket, SeqPacketListener } from "../../ffi/seqpacket.ts";
-import { closeDescriptor } from "../../ffi/socket.ts";
+import { closeDescriptor, tcpListener } from "../../ffi/socket.ts";
 import type { HelperAnswer, HelperRequest } from "../../wire/helper.ts";
 
 export const HELLO: HelperAnswer = {
@@ -55,6 +55,24 @@ export function fakeHelper(
       peer?.close();
       await serving;
       Deno.removeSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** The listeners of a fake data worker, which accepts on none of them. */
+export function fakeListeners() {
+  const open: { readonly address: string; readonly descriptor: number }[] = [];
+  return {
+    get addresses() {
+      return open.map(({ address }) => address);
+    },
+    listen(address: string): number {
+      const descriptor = tcpListener({ address });
+      open.push({ address, descriptor });
+      return descriptor;
+    },
+    unlisten() {
+      for (const { descriptor } of open.splice(0)) closeDescriptor(descriptor);
     },
   };
 }

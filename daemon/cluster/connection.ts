@@ -130,6 +130,7 @@ export class ClusterConnection implements AsyncDisposable {
       namespace: pod.namespace,
       pod: pod.name,
       port: ports.gateway,
+      lanes: ports.gatewayLanes,
     };
   }
 

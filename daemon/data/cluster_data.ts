@@ -1,13 +1,10 @@
 import { unlessAborted } from "../../kube/signals.ts";
-import type { Transport } from "../../wire/transport.ts";
-import type { AgentPlace, LocalTarget, MainCalls, NodeAgent, RuleCounts } from "./protocol.ts";
+import type { DialAgent } from "./dial_agent.ts";
+import type { LocalTarget, MainCalls, NodeAgent, RuleCounts } from "./protocol.ts";
 import type { Calls, Channel } from "../worker_channel.ts";
 import { LocalTargets } from "./local_targets.ts";
 import { ReversedTunnel } from "./reversed_tunnel.ts";
 import { Tunnel } from "./tunnel.ts";
-
-/** Dials an agent's port; the signal ends the dial, and later the transport. */
-export type DialAgent = (place: AgentPlace, signal: AbortSignal) => Promise<Transport>;
 
 /** What the data worker holds of one cluster: the tunnel out, and a reversed tunnel for each node agent. */
 export class ClusterData implements AsyncDisposable {

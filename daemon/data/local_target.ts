@@ -1,5 +1,5 @@
-import net from "node:net";
-import { SocketTransport } from "../../ffi/adopt.ts";
+import { dialTcp, type TcpConnection } from "../../ffi/tcp_connection.ts";
+import { formatEndpoint } from "../../wire/address.ts";
 import type { ProxyError } from "../../wire/streams.ts";
 
 const DIAL_TIMEOUT_MS = 10_000;
@@ -17,8 +17,7 @@ export class LocalRefusal extends Error {
 
 /**
  * Dials the laptop's own end of an intercept. "localhost" is either loopback address (RFC 6761 §6.3), whatever
- * /etc/hosts says: some servers listen on one of them only. By node:net, whose sockets can be reset: the program is
- * to see a caller's break as a break.
+ * /etc/hosts says: some servers listen on one of them only.
  * @param timeoutMs milliseconds
  * @throws {LocalRefusal}
  */
@@ -26,7 +25,7 @@ export async function dialLocal(
   host: string,
   port: number,
   timeoutMs: number = DIAL_TIMEOUT_MS,
-): Promise<SocketTransport> {
+): Promise<TcpConnection> {
   if (host !== "localhost") return await dial(host, port, timeoutMs);
   try {
     return await dial("127.0.0.1", port, timeoutMs);
@@ -37,28 +36,17 @@ export async function dialLocal(
   }
 }
 
-async function dial(host: string, port: number, timeoutMs: number): Promise<SocketTransport> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true });
-  const timer = setTimeout(() => reject(new DOMException("no answer", "TimeoutError")), timeoutMs);
-  socket.once("connect", resolve);
-  socket.once("error", reject);
+async function dial(hostname: string, port: number, timeoutMs: number): Promise<TcpConnection> {
   try {
-    await promise;
-    return new SocketTransport(socket);
+    return await dialTcp(hostname, port, { timeoutMs });
   } catch (error) {
-    socket.destroy();
-    throw refusal(`${host}:${port} on the laptop`, error);
-  } finally {
-    clearTimeout(timer);
-    socket.off("connect", resolve);
-    socket.off("error", reject);
+    throw refusal(`${formatEndpoint(hostname, port)} on the laptop`, error);
   }
 }
 
 function refusal(where: string, error: unknown): LocalRefusal {
-  if (error instanceof DOMException) return new LocalRefusal("connection_timeout", `${where} doesn't answer`);
   const { code, message } = error as Error & { code?: string };
+  if (code === "ETIMEDOUT") return new LocalRefusal("connection_timeout", `${where} doesn't answer`);
   if (code === "ECONNREFUSED") {
     return new LocalRefusal("connection_refused", `nothing listens at ${where}`);
   }

@@ -1,4 +1,4 @@
-import type { SocketTransport } from "../../ffi/adopt.ts";
+import type { TcpConnection } from "../../ffi/tcp_connection.ts";
 import type { LocalTarget, RuleCounts } from "./protocol.ts";
 import { dialLocal, LocalRefusal } from "./local_target.ts";
 
@@ -21,7 +21,7 @@ export class LocalTargets {
   }
 
   /** Dials the rule's own end. `done` has to be called when the connection is over. @throws {LocalRefusal} */
-  async dial(rule: string, port: number): Promise<{ transport: SocketTransport; done(): void }> {
+  async dial(rule: string, port: number): Promise<{ transport: TcpConnection; done(): void }> {
     const found = this.#targets.get(rule);
     if (!found || found.target.port !== port) {
       throw new LocalRefusal("destination_ip_prohibited", "no such rule on this laptop");

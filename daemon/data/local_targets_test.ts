@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { closeDescriptor, localEndpoint, tcpListener } from "../../ffi/socket.ts";
 import { dialLocal, LocalRefusal } from "./local_target.ts";
 import { LocalTargets } from "./local_targets.ts";
 
@@ -76,6 +77,15 @@ Deno.test("localhost is whichever loopback address the program listens on", asyn
     targets.replace([{ ...local.at("rule"), host: "localhost" }]);
     (await targets.dial("rule", 80)).transport.close();
   }
+});
+
+Deno.test("a program that takes no connection is given up in time", async () => {
+  const fd = tcpListener({ address: "127.0.0.1", backlog: 0 });
+  const { port } = localEndpoint(fd);
+  const waiting = await dialLocal("127.0.0.1", port); // all that fits
+  await assert.rejects(dialLocal("127.0.0.1", port, 50), refusal("connection_timeout"));
+  waiting.close();
+  closeDescriptor(fd);
 });
 
 Deno.test("a host that is no name leads nowhere", async () => {

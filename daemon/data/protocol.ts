@@ -19,6 +19,8 @@ export interface AgentPlace {
   readonly namespace: string;
   readonly pod: string;
   readonly port: number;
+  /** The port where the agent joins lanes (wire/lanes.ts), if it does. */
+  readonly lanes?: number;
 }
 
 /** An agent of a node, to which a session keeps a reversed tunnel: one for each session and agent. */
@@ -57,8 +59,11 @@ export type DataCalls = {
   /** Keeps a tunnel to the cluster's gateway from now on. */
   reach(cluster: string): void;
   disconnect(cluster: string): Promise<void>;
-  /** Accepts captured connections on descriptors that the helper has taken. */
-  listen(fds: readonly number[]): void;
+  /**
+   * Accepts captured connections on a loopback address; answers the listener's descriptor, for the helper to steer them to.
+   * Undefined where the machine has no such address.
+   */
+  listen(address: string): number | undefined;
   /** Closes the listeners: nothing is captured any more. */
   unlisten(argument: null): void;
   /**

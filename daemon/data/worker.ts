@@ -1,10 +1,10 @@
-import { adoptListener, type SocketTransport } from "../../ffi/adopt.ts";
 import { relay } from "../../hbone/mod.ts";
 import { formatEndpoint } from "../../wire/address.ts";
-import { portForwarder } from "../../kube/forward.ts";
-import { setNoDelay } from "../../ffi/no_delay.ts";
+import type { TcpConnection } from "../../ffi/tcp_connection.ts";
+import { TcpListener } from "../../ffi/tcp_listener.ts";
 import { Channel, type MessageSide } from "../worker_channel.ts";
-import { ClusterData, type DialAgent } from "./cluster_data.ts";
+import { ClusterData } from "./cluster_data.ts";
+import { agentDialler, type DialAgent } from "./dial_agent.ts";
 import { Directory } from "./directory.ts";
 import type { DataCalls, MainCalls } from "./protocol.ts";
 import { startProxy } from "./proxy.ts";
@@ -36,8 +36,11 @@ export function startDataWorker(
       directory.delete(cluster);
       await data?.[Symbol.asyncDispose]();
     },
-    listen(fds) {
-      for (const fd of fds) listeners.push(adoptListener(fd, captured));
+    listen(address) {
+      const listener = openListener(address);
+      if (listener === undefined) return undefined;
+      listeners.push(listener);
+      return listener.descriptor;
     },
     unlisten() {
       for (const listener of listeners.splice(0)) listener[Symbol.dispose]();
@@ -79,29 +82,33 @@ export function startDataWorker(
   } satisfies DataCalls;
   const main = new Channel<DataCalls, MainCalls>(side, answers);
 
+  function openListener(address: string): TcpListener | undefined {
+    try {
+      return new TcpListener(address, captured);
+    } catch (error) {
+      if (error instanceof Deno.errors.AddrNotAvailable) return undefined;
+      throw error;
+    }
+  }
+
   function tunnelOf(cluster: string) {
     const tunnel = clusters.get(cluster)?.tunnel;
     if (!tunnel) throw new NoTunnel(`not connected to ${cluster}`);
     return tunnel;
   }
 
-  async function captured(socket: SocketTransport): Promise<void> {
+  async function captured(connection: TcpConnection): Promise<void> {
     try {
-      const target = directory.byAddress(socket.local.address.text);
-      if (!target) return socket.abort();
-      const stream = await tunnelOf(target.cluster).open(formatEndpoint(target.address, socket.local.port));
-      await relay(socket, stream);
-    } catch (error) {
-      socket.abort(error instanceof Error ? error : undefined); // a reset: the program must not take it for an end
+      const target = directory.byAddress(connection.local.address.text);
+      if (!target) return connection.abort();
+      const stream = await tunnelOf(target.cluster).open(
+        formatEndpoint(target.address, connection.local.port),
+      );
+      await relay(connection, stream);
+    } catch {
+      connection.abort(); // a reset: the program must not take it for an end
     }
   }
 
   return { log: (message) => void main.call("log", { message, fields: {} }) };
-}
-
-/** Dials agents' pods through the API server. */
-function agentDialler(): DialAgent {
-  const forward = portForwarder();
-  return ({ access, namespace, pod, port }, signal) =>
-    forward(access, { namespace, pod, port, signal, prepare: setNoDelay });
 }

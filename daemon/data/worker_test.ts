@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { localEndpoint, tcpListener } from "../../ffi/socket.ts";
+import { localEndpoint } from "../../ffi/socket.ts";
 import { Connection, type Header, headerValue, memoryPair, type Stream } from "../../hbone/mod.ts";
 import { until } from "../../kube/testing.ts";
 import { CHALLENGE_HEADER, type Proof, PROOF_HEADER } from "../../wire/key_proof.ts";
@@ -52,6 +52,13 @@ function started(
     gateway,
     agents,
     news,
+    /** Listens for captured connections; what is dialled counts as steered there by the helper. */
+    async listen(address = "127.0.0.1") {
+      const descriptor = await channel.call("listen", address);
+      assert.ok(descriptor !== undefined);
+      const { port } = localEndpoint(descriptor);
+      return { port, dial: () => Deno.connect({ hostname: address, port }) };
+    },
     /** Connected, with the tunnel up. */
     async reach(cluster = "dev") {
       await channel.call("connect", cluster);
@@ -68,13 +75,6 @@ function started(
       await Promise.all(agents.map((one) => one[Symbol.asyncDispose]()));
     },
   };
-}
-
-/** A listener such as the helper would steer captured connections to: what is dialled on it counts as captured. */
-function listener() {
-  const fd = tcpListener({ address: "127.0.0.1" });
-  const { port } = localEndpoint(fd);
-  return { fd, dial: () => Deno.connect({ hostname: "127.0.0.1", port }), port };
 }
 
 /** Dials, and sees a reset and no end. */
@@ -97,8 +97,7 @@ Deno.test("a captured connection goes through the tunnel, to the cluster's own a
   });
   await worker.reach();
   await worker.call("addresses", { cluster: "dev", addresses: captured("10.96.0.7") });
-  const { fd, dial, port } = listener();
-  await worker.call("listen", [fd]);
+  const { dial, port } = await worker.listen();
   using conn = await dial();
   await say(conn, "hello");
   assert.equal(await hear(conn, 5), "hello");
@@ -109,12 +108,33 @@ Deno.test("a captured connection goes through the tunnel, to the cluster's own a
   assert.equal((await worker.call("counts", "dev")).openStreams, 0);
 });
 
+Deno.test("a captured connection of IPv6 goes its way too", async () => {
+  const asked: (string | undefined)[] = [];
+  await using worker = started({
+    onStream(stream) {
+      asked.push(headerValue(stream.request, ":authority"));
+      echo(stream);
+    },
+  });
+  await worker.reach();
+  await worker.call("addresses", { cluster: "dev", addresses: new Map([["::1", "fd00::7"]]) });
+  const { dial, port } = await worker.listen("::1");
+  using conn = await dial();
+  await say(conn, "hello");
+  assert.equal(await hear(conn, 5), "hello");
+  assert.deepEqual(asked, [`[fd00::7]:${port}`]);
+});
+
+Deno.test("a machine that has not the address to listen on is no failure", async () => {
+  await using worker = started();
+  assert.equal(await worker.call("listen", "192.0.2.1"), undefined); // nobody's (RFC 5737)
+});
+
 Deno.test("500 captured connections at once each get their own answer", async () => {
   await using worker = started();
   await worker.reach();
   await worker.call("addresses", { cluster: "dev", addresses: captured("10.96.0.7") });
-  const { fd, dial } = listener();
-  await worker.call("listen", [fd]);
+  const { dial } = await worker.listen();
   await Promise.all(Array.from({ length: 500 }, async (_, i) => {
     using conn = await dial();
     const text = String(i).padStart(4, "0");
@@ -126,8 +146,7 @@ Deno.test("500 captured connections at once each get their own answer", async ()
 Deno.test("a captured connection to what no cluster has (any more) is reset", async () => {
   await using worker = started();
   await worker.reach();
-  const { fd, dial } = listener();
-  await worker.call("listen", [fd]);
+  const { dial } = await worker.listen();
   await isReset(dial);
 });
 
@@ -135,15 +154,13 @@ Deno.test("a captured connection that the gateway refuses is reset", async () =>
   await using worker = started({ onStream: (stream) => stream.respond([[":status", "502"]], { end: true }) });
   await worker.reach();
   await worker.call("addresses", { cluster: "dev", addresses: captured("10.96.0.7") });
-  const { fd, dial } = listener();
-  await worker.call("listen", [fd]);
+  const { dial } = await worker.listen();
   await isReset(dial);
 });
 
 Deno.test("nothing is accepted any more after unlisten", async () => {
   await using worker = started();
-  const { fd, dial } = listener();
-  await worker.call("listen", [fd]);
+  const { dial } = await worker.listen();
   await worker.call("unlisten", null);
   await assert.rejects(dial(), Deno.errors.ConnectionRefused);
 });
@@ -161,8 +178,7 @@ Deno.test("disconnecting breaks the cluster's connections and forgets its addres
   await using worker = started();
   await worker.reach();
   await worker.call("addresses", { cluster: "dev", addresses: captured("10.96.0.7") });
-  const { fd, dial } = listener();
-  await worker.call("listen", [fd]);
+  const { dial } = await worker.listen();
   using conn = await dial();
   await say(conn, "x");
   await hear(conn, 1);

@@ -1,7 +1,7 @@
 /** All stand-ins of a user: one NameServer for each nameserver of the laptop, and one for systemd-resolved where it asks. */
+import { boundDescriptorOf } from "../../ffi/own_socket.ts";
 import { formatEndpoint, parseAddress } from "../../wire/address.ts";
 import { type Accounts, SocketOwners } from "../peer/socket_owner.ts";
-import { descriptorOf } from "./descriptors.ts";
 import { UdpForwarder } from "./forward.ts";
 import { OwnNetworks } from "./own_networks.ts";
 import type { OpenStandIn, OpenStandIns, WantedStandIns } from "./protocol.ts";
@@ -43,7 +43,7 @@ export class StandIns implements AsyncDisposable {
       await server[Symbol.asyncDispose]();
     }
     const failed: { nameserver: string; why: string }[] = [];
-    const attempt = async (nameserver: string, open: () => Promise<void>) => {
+    const attempt = async (nameserver: string, open: () => Promise<void> | void) => {
       try {
         await open();
       } catch (error) {
@@ -64,7 +64,7 @@ export class StandIns implements AsyncDisposable {
     for (const nameserver of wanted.nameservers) {
       const server = this.#servers.get(nameserver)?.server;
       if (server) {
-        await attempt(nameserver, async () => void standIns.push(await described(nameserver, server)));
+        await attempt(nameserver, () => void standIns.push(described(nameserver, server)));
       }
     }
     const end = this.#link?.server.end;
@@ -112,7 +112,7 @@ export class StandIns implements AsyncDisposable {
   }
 }
 
-async function described(nameserver: string, { end }: NameServer): Promise<OpenStandIn> {
-  const [udpFd, tcpFd] = await Promise.all([descriptorOf("udp", end), descriptorOf("tcp", end)]);
-  return { nameserver, standIn: formatEndpoint(end.address, end.port), udpFd, tcpFd };
+function described(nameserver: string, { end: { address, port } }: NameServer): OpenStandIn {
+  const [udpFd, tcpFd] = [boundDescriptorOf("udp", address, port), boundDescriptorOf("tcp", address, port)];
+  return { nameserver, standIn: formatEndpoint(address, port), udpFd, tcpFd };
 }

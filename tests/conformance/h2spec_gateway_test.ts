@@ -1,6 +1,6 @@
 /** h2spec against the gateway itself, as it listens in its pod: what a server for CONNECT alone can pass of it. */
 import assert from "node:assert/strict";
-import { runGateway } from "../../agent/gateway/gateway.ts";
+import { type GatewayPorts, runGateway } from "../../agent/gateway/gateway.ts";
 import { parseServer } from "../../kube/access.ts";
 import { Api } from "../../kube/api.ts";
 import { findGo } from "./go.ts";
@@ -62,11 +62,12 @@ Deno.test({
     await using cluster = emptyCluster();
     using api = new Api(cluster);
     const stop = new AbortController();
-    const ready = Promise.withResolvers<number>();
+    const ready = Promise.withResolvers<GatewayPorts>();
     const { signal } = stop;
-    const running = runGateway({ api, port: 0, ranges: [], log: () => {}, onReady: ready.resolve, signal });
+    const ports = { tunnel: 0, lanes: 0 };
+    const running = runGateway({ api, ports, ranges: [], log: () => {}, onReady: ready.resolve, signal });
     try {
-      const verdict = await runH2spec(h2spec, await ready.promise, 2);
+      const verdict = await runH2spec(h2spec, (await ready.promise).tunnel, 2);
       assert.ok(verdict.tests >= 146, verdict.output);
       assert.deepEqual(verdict.failed.filter((name) => !NEED_A_WEB_SERVER.includes(name)), []);
       // Four more are skipped by h2spec itself: they wait for content, too.

@@ -1,7 +1,7 @@
 // The far end of our tunnel, as the gateway has it: its own server of streams and its own way to dial. Only where it
 // dials differs: loopback, which a gateway never would. Prints where it listens.
 import { StreamServer } from "../../../agent/gateway/serve.ts";
-import { dial } from "../../../agent/gateway/socket.ts";
+import { dial } from "../../../agent/gateway/dial.ts";
 import { Connection } from "../../../hbone/mod.ts";
 import { parseAddress } from "../../../wire/address.ts";
 import { held } from "./held.ts";

@@ -46,6 +46,17 @@ Deno.test(
       const { said } = await user.do<Outcome>({ kind: "tcp", to: `[${SERVICE6}]:80` });
       assert.match(said ?? "", /^worker 0 took \[fd00:10::a\]:80 from fd70:6d7a::fe$/);
     });
+    await t.step("a break is a reset, of IPv6 too and v4-mapped", async () => {
+      for (
+        const attempt of [{ to: `${SERVICE}:80` }, { to: `[${SERVICE6}]:80` }, {
+          to: `${SERVICE}:80`,
+          mapped: true,
+        }]
+      ) {
+        const broken = await user.do<Outcome>({ kind: "tcp", ...attempt, say: "break off", linger: true });
+        assert.deepEqual([broken.failed, broken.at], ["ECONNRESET", "recv"]);
+      }
+    });
     await t.step("v4-mapped, as Java and .NET dial", async () => {
       const { said } = await user.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80`, mapped: true });
       assert.match(said ?? "", /^worker [01] took/);

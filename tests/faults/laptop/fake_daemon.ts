@@ -1,6 +1,5 @@
 // The unprivileged end of the helper, driven line by line: what a daemon asks, and what a hostile one would.
 import dgram from "node:dgram";
-import { adoptListener } from "../../../ffi/adopt.ts";
 import { Beat } from "../../../ffi/mmap.ts";
 import { SeqPacket } from "../../../ffi/seqpacket.ts";
 import {
@@ -14,7 +13,9 @@ import {
   SystemCallError,
 } from "../../../ffi/libc.ts";
 import { closeDescriptor, socketAddress, tcpListener, tcpSocket } from "../../../ffi/socket.ts";
-import { descriptorOf } from "../../../daemon/names/descriptors.ts";
+import { boundDescriptorOf } from "../../../ffi/own_socket.ts";
+import type { TcpConnection } from "../../../ffi/tcp_connection.ts";
+import { TcpListener } from "../../../ffi/tcp_listener.ts";
 import { openStandIn, type StandInSockets } from "../../../daemon/names/stand_in.ts";
 import { formatEndpoint, parseEndpoint } from "../../../wire/address.ts";
 import { helperSocket } from "../../../wire/helper.ts";
@@ -46,24 +47,25 @@ async function ask(request: unknown, fds: readonly number[] = []): Promise<unkno
   return received.message;
 }
 
-/** Listeners for `workers`, each of which tells whom it took from whom, and stays. */
+/** Listeners for `workers`, each of which tells whom it took from whom, and stays until it's told to break off. */
 async function listen(family: 4 | 6, workers: number): Promise<unknown> {
-  const fds = Array.from(
+  const address = family === 4 ? "127.0.0.1" : "::1";
+  listeners = Array.from(
     { length: workers },
-    () => tcpListener({ address: family === 4 ? "127.0.0.1" : "::1" }),
+    (_, worker) =>
+      new TcpListener(address, (connection) => void took(worker, connection).catch(() => {})).descriptor,
   );
-  const answer = await ask({ ask: "listeners", family }, fds);
-  listeners = fds;
-  fds.forEach((fd, worker) =>
-    adoptListener(fd, async (socket) => {
-      const { local, remote } = socket;
-      const text = `worker ${worker} took ${
-        formatEndpoint(local.address.text, local.port)
-      } from ${remote.address.text}`;
-      await socket.write(new TextEncoder().encode(text)).catch(() => {});
-    })
-  );
-  return answer;
+  return await ask({ ask: "listeners", family }, listeners);
+}
+
+async function took(worker: number, connection: TcpConnection): Promise<void> {
+  const { local, remote } = connection;
+  const own = formatEndpoint(local.address.text, local.port);
+  const text = `worker ${worker} took ${own} from ${remote.address.text}`;
+  await connection.write(new TextEncoder().encode(text));
+  const said = new Uint8Array(64);
+  const length = await connection.read(said) ?? 0;
+  if (new TextDecoder().decode(said.subarray(0, length)) === "break off") connection.abort();
 }
 
 /** A stand-in for each nameserver, which says what it was asked. */
@@ -85,7 +87,9 @@ async function nameservers(addresses: readonly string[]): Promise<unknown> {
     open.push({
       nameserver,
       standIn,
-      fds: [await descriptorOf("udp", sockets.end), await descriptorOf("tcp", sockets.end)],
+      fds: (["udp", "tcp"] as const).map((type) =>
+        boundDescriptorOf(type, sockets.end.address, sockets.end.port)
+      ),
     });
   }
   const answer = await ask(

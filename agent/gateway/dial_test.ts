@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { getOption } from "../../ffi/socket.ts";
+import { tcpDescriptors } from "../../ffi/testing.ts";
+import { until } from "../../kube/testing.ts";
+import { parseEndpoint } from "../../wire/address.ts";
+import { dial, SilenceProbes } from "./dial.ts";
+
+const SOL_SOCKET = 1;
+const SO_KEEPALIVE = 9;
+const IPPROTO_TCP = 6;
+const TCP_KEEPIDLE = 4;
+
+Deno.test("what is dialled, before and later, is probed after a minute of silence", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const endpoint = parseEndpoint(`127.0.0.1:${listener.addr.port}`);
+  assert.ok(endpoint);
+  /** Dials once; the socket's descriptor beside the connection. */
+  const dialled = async () => {
+    const before = tcpDescriptors();
+    const connection = await dial(endpoint, { timeoutMs: 5_000 });
+    const [fd] = tcpDescriptors().filter((fd) => !before.includes(fd));
+    assert.ok(fd !== undefined);
+    return { connection, fd };
+  };
+  const probed = (fd: number) =>
+    getOption(fd, SOL_SOCKET, SO_KEEPALIVE) === 1 && getOption(fd, IPPROTO_TCP, TCP_KEEPIDLE) === 60;
+  const first = await dialled();
+  assert.equal(probed(first.fd), false);
+  {
+    using _probes = new SilenceProbes(5);
+    await until("the first is probed", () => probed(first.fd));
+    const second = await dialled();
+    await until("the second is probed", () => probed(second.fd));
+    second.connection.close();
+  }
+  first.connection.close();
+});
