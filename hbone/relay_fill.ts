@@ -15,7 +15,7 @@ import type { StreamState } from "./stream_state.ts";
 /** Bytes of the buffers, from a quiet socket's to a busy one's. */
 const SIZES = [SMALLEST, 16 * 1024, ONE_FRAME] as const;
 /** Bytes that are read at once: one frame, and what node:net brings at a time (a byte less, and its rest were a frame of its own). */
-const LARGEST_READ = 64 * 1024;
+const LARGEST_READ = 64 * 1024 - 25;
 /** Bytes up to which copying them into a common write beats a write of their own. */
 const COPIED = 32 * 1024;
 
