@@ -14,8 +14,11 @@ import type { StreamState } from "./stream_state.ts";
 
 /** Bytes of the buffers, from a quiet socket's to a busy one's. */
 const SIZES = [SMALLEST, 16 * 1024, ONE_FRAME] as const;
-/** Bytes that are read at once: one frame, and what node:net brings at a time (a byte less, and its rest were a frame of its own). */
-const LARGEST_READ = 64 * 1024 - 25;
+/**
+ * Bytes that are read at once: one frame. With its header, and 16 bytes for those of a port-forward, it makes four whole TLS records
+ * (RFC 8446 §5.1); a byte more makes a fifth, which each hop on the way reads and writes by itself.
+ */
+const LARGEST_READ = 64 * 1024 - FRAME_HEADER - 16;
 /** Bytes up to which copying them into a common write beats a write of their own. */
 const COPIED = 32 * 1024;
 

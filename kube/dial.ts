@@ -10,13 +10,15 @@ export interface Connection {
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
   close(): void;
+  /** Has a read that waits wake up when so many bytes are there, 1 being as usual; only of a connection that is open. */
+  wakeAt?(bytes: number): void;
 }
 
 /**
  * What is done to a connection of Deno's TLS before it's used. It has no setNoDelay, without which a small write that follows another
- * waits up to 40 ms: who may call the system sets the option in here.
+ * waits up to 40 ms: who may call the system sets the option in here, and may give back a `wakeAt`.
  */
-export type Prepare = (connection: Deno.TlsConn) => unknown;
+export type Prepare = (connection: Deno.TlsConn) => Connection["wakeAt"] | void;
 
 const TIMEOUT_MS = 20_000;
 
@@ -43,7 +45,7 @@ export async function dial(
   signal?.throwIfAborted();
   if (needsNode(access)) return new NodeConnection(await dialSocket(access, signal));
   const opened = access.tls ? connectDenoTls(access, prepare) : connectDeno(access);
-  return await settle<Deno.Conn>(opened, (late) => late.close(), signal);
+  return await settle<Connection>(opened, (late) => late.close(), signal);
 }
 
 async function connectDeno({ hostname, port }: ApiServerAccess): Promise<Deno.TcpConn> {
@@ -52,7 +54,7 @@ async function connectDeno({ hostname, port }: ApiServerAccess): Promise<Deno.Tc
   return conn;
 }
 
-async function connectDenoTls(access: ApiServerAccess, prepare?: Prepare): Promise<Deno.TlsConn> {
+async function connectDenoTls(access: ApiServerAccess, prepare?: Prepare): Promise<Connection> {
   const { hostname, port, cert, key } = access;
   const options = { hostname, caCerts: [...access.caCerts], alpnProtocols: ["http/1.1"] };
   // Deno.startTls sends no client certificate, Deno.connectTls lets nobody set TCP_NODELAY before. (node:tls could do both, at three
@@ -61,9 +63,15 @@ async function connectDenoTls(access: ApiServerAccess, prepare?: Prepare): Promi
     ? await Deno.connectTls({ ...options, port, cert, key })
     : await Deno.startTls(await connectDeno(access), options);
   try {
-    if (cert && key) await prepare?.(conn);
+    const wakeAt = prepare?.(conn);
     await conn.handshake(); // here, so that a bad certificate is told as such and not by the first read
-    return conn;
+    if (!wakeAt) return conn;
+    return {
+      read: (into) => conn.read(into),
+      write: (bytes) => conn.write(bytes),
+      close: () => conn.close(),
+      wakeAt,
+    };
   } catch (error) {
     conn.close();
     throw error;

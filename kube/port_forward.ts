@@ -182,6 +182,7 @@ export class PortForward implements AbortableTransport {
   abort(reason?: Error): void {
     this.#failure ??= reason ?? new PortForwardError(`The port-forward was broken off here (${this.#what})`);
     this.#forget();
+    this.#incoming.stop();
     closeQuietly(this.#connection);
   }
 
@@ -241,6 +242,7 @@ export class PortForward implements AbortableTransport {
     const message = (cause instanceof Error ? cause.message : String(cause)).replace(/: https:\/\/\S+$/, "");
     this.#failure ??= new PortForwardError(`The port-forward broke (${this.#what}): ${message}`, { cause });
     this.#forget();
+    this.#incoming.stop();
     closeQuietly(this.#connection);
     return this.#failure;
   }

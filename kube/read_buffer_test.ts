@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import fc from "fast-check";
 import type { Connection } from "./dial.ts";
 import { ReadBuffer } from "./read_buffer.ts";
@@ -101,4 +102,54 @@ Deno.test("the buffer is used from its start again, however much comes", async (
     total += buffer.have - at;
   }
   assert.equal(total, 200 * 16_384);
+});
+
+/** A connection of which so many bytes come in each read, and what was asked of the kernel. */
+function flow(sizes: Iterator<number>) {
+  const levels: number[] = [];
+  const of: Connection = {
+    async read(into) {
+      // As one that wasn't there yet: each read waits a turn.
+      await new Promise((resolve) => setImmediate(resolve));
+      const { value, done } = sizes.next();
+      if (done) return await new Promise<never>(() => {});
+      return Math.min(into.length, value);
+    },
+    write: () => Promise.reject(new Error("nothing is written here")),
+    close() {},
+    wakeAt: (bytes) => void levels.push(bytes),
+  };
+  return { buffer: new ReadBuffer(of, nothing), levels };
+}
+
+/** Takes all that comes, until it's so much. */
+async function taken(buffer: ReadBuffer, bytes: number): Promise<void> {
+  for (let left = bytes; left > 0;) {
+    const at = await buffer.fill(buffer.have);
+    left -= buffer.have - (at ?? assert.fail("an end"));
+  }
+}
+
+Deno.test("while much comes the kernel waits for more, and no longer once what comes stops", async () => {
+  const { buffer, levels } = flow(Array(200).fill(16_384).values());
+  await taken(buffer, 200 * 16_384);
+  assert.deepEqual(levels, [65_536]);
+  void buffer.fill(buffer.have);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(levels, [65_536, 1]);
+});
+
+Deno.test("little at a time, however often, has the kernel wait for nothing", async () => {
+  const { buffer, levels } = flow(Array(2_000).fill(300).values());
+  await taken(buffer, 2_000 * 300);
+  assert.deepEqual(levels, []);
+});
+
+Deno.test("nothing is asked of the kernel for a connection that is closed here", async () => {
+  const { buffer, levels } = flow(Array(200).fill(16_384).values());
+  await taken(buffer, 200 * 16_384);
+  void buffer.fill(buffer.have);
+  buffer.stop();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(levels, [65_536]);
 });

@@ -1,4 +1,5 @@
 import { setNoDelay } from "../../ffi/no_delay.ts";
+import { wakeLevelOf } from "../../ffi/wake_level.ts";
 import { hostOf } from "../../kube/access.ts";
 import { type Forward, portForwarder } from "../../kube/forward.ts";
 import { portForward, PortForwardError } from "../../kube/port_forward.ts";
@@ -35,7 +36,7 @@ export function agentDialler(
   const without = new Map<string, number>();
   return async ({ access, namespace, pod, port, lanes }, signal) => {
     const place = `${hostOf(access)}${access.pathPrefix} ${namespace} ${pod}`;
-    const target = { namespace, pod, prepare: setNoDelay };
+    const target = { namespace, pod, prepare };
     if (lanes !== undefined && now() >= (without.get(place) ?? 0)) {
       try {
         return await dialLanes(
@@ -50,6 +51,11 @@ export function agentDialler(
     }
     return await forwards.single(access, { ...target, port, signal });
   };
+}
+
+function prepare(connection: Deno.TlsConn): ((bytes: number) => void) | undefined {
+  setNoDelay(connection);
+  return wakeLevelOf(connection);
 }
 
 /** Whether one port-forward may do where lanes don't. */

@@ -72,6 +72,11 @@ export class MessageBytes {
     this.at = this.end = at;
   }
 
+  /** The connection is about to be closed here. */
+  stop(): void {
+    this.#incoming.stop();
+  }
+
   /** Sends buffer[from, to) as one message, without copying it: the {@linkcode HEADROOM} bytes before are overwritten. */
   async send(buffer: Uint8Array, from: number, to: number): Promise<void> {
     while (this.#writing) await this.#writing.catch(() => {});

@@ -190,6 +190,7 @@ export class SpdyPortForward implements AbortableTransport {
   abort(reason?: Error): void {
     this.#failure ??= reason ?? new PortForwardError(`The port-forward was broken off here (${this.#what})`);
     this.#forget();
+    this.#messages.stop();
     closeQuietly(this.#connection);
   }
 

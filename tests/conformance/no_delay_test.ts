@@ -59,6 +59,6 @@ Deno.test("small writes to the API server never wait for an acknowledgement, how
   await test.step("with a client certificate", async () => {
     // What makes it necessary, and what it does.
     assert.deepEqual(await dialled(made, { cert, key }), [0]);
-    assert.deepEqual(await dialled(made, { cert, key }, setNoDelay), [1]);
+    assert.deepEqual(await dialled(made, { cert, key }, (connection) => void setNoDelay(connection)), [1]);
   });
 });
