@@ -35,6 +35,8 @@ export function adoptSocket(fd: number): SocketTransport {
 
 /** A TCP connection of node:net as a transport: an end and a break are told apart, and it can be reset. */
 export class SocketTransport implements AbortableTransport {
+  /** What node:net reads at a time. */
+  readonly part: number = 64 * 1024;
   readonly #socket: net.Socket;
   #chunk: Uint8Array | undefined;
   #at = 0;

@@ -18,7 +18,7 @@ const SIZES = [SMALLEST, 16 * 1024, ONE_FRAME] as const;
  * Bytes that are read at once: one frame. With its header, and 16 bytes for those of a port-forward, it makes four whole TLS records
  * (RFC 8446 §5.1); a byte more makes a fifth, which each hop on the way reads and writes by itself.
  */
-const LARGEST_READ = 64 * 1024 - FRAME_HEADER - 16;
+const WHOLE_RECORDS = 64 * 1024 - FRAME_HEADER - 16;
 /** Bytes up to which copying them into a common write beats a write of their own. */
 const COPIED = 32 * 1024;
 
@@ -133,7 +133,7 @@ export class StreamFill implements Piece {
     this.#size = size;
     this.#pool.give(this.bytes);
     this.bytes = this.#pool.take(SIZES[size] as number);
-    this.#view = this.bytes.subarray(FRAME_HEADER, FRAME_HEADER + LARGEST_READ);
+    this.#view = this.bytes.subarray(FRAME_HEADER, FRAME_HEADER + (this.#from.part ?? WHOLE_RECORDS));
   }
 
   #finish(error?: Error, by?: Transport): void {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { FRAME_HEADER } from "./frame.ts";
 import type { Transport } from "../wire/transport.ts";
 import { relay } from "./relay.ts";
 import {
@@ -6,6 +7,7 @@ import {
   connected,
   copy,
   counted,
+  echo,
   pattern,
   readAll,
   readExactly,
@@ -168,6 +170,30 @@ Deno.test("a CONNECT that was refused breaks the application's socket, and its t
   assert.equal(bToA, 0);
 });
 
+Deno.test("what a socket brings as it's read goes out in frames that are, with all headers before them, whole TLS records", async () => {
+  const [a, b] = memoryPair();
+  await using ends = connected(echo, { over: [a, b] });
+  await ends.client.ping(1000);
+  const reads: number[] = [];
+  let left = 4 << 20;
+  const socket: Transport = {
+    read(into) {
+      const length = Math.min(left, into.length);
+      left -= length;
+      reads.push(length);
+      return Promise.resolve(length === 0 ? null : length);
+    },
+    write: (bytes) => Promise.resolve(bytes.length),
+    closeWrite: () => Promise.resolve(),
+    close() {},
+  };
+  await relay(socket, ends.client.open(CONNECT));
+  // A WebSocket's header and SPDY's take 8 bytes each where the payload is less than 64 KiB.
+  const most = Math.max(...reads);
+  assert.equal((most + FRAME_HEADER + 8 + 8) % (16 * 1024), 0);
+  assert(reads.filter((length) => length === most).length > 50);
+});
+
 Deno.test("what a socket brings in parts of 64 KiB goes out in as many frames and writes", async () => {
   const [a, b] = memoryPair();
   const transport = counted(a);
@@ -183,6 +209,7 @@ Deno.test("what a socket brings in parts of 64 KiB goes out in as many frames an
   let left = 0;
   let parts = 160;
   const socket: Transport = {
+    part: 64 * 1024,
     read(into) {
       if (left === 0 && parts-- > 0) left = 64 * 1024;
       const length = Math.min(left, into.length);

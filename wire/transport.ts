@@ -5,6 +5,8 @@
  * The shape is `Deno.Conn`'s on purpose, so that a `Deno.TcpConn` or `Deno.TlsConn` is a Transport as it is.
  */
 export interface Transport {
+  /** Bytes that come together, where it has parts of its own: whoever reads should have room for one, or its rest comes alone. */
+  readonly part?: number;
   /**
    * Reads at least one byte into `into`, and says how many; null at the peer's end of the stream.
    * @throws when the transport broke (a reset, a lost connection): a break is never an end.

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { buildPayload } from "./build.ts";
 import { chunksOf, INTERCEPT_FILE, libbpfFile } from "./payload.ts";
 import { command } from "./loader.ts";
@@ -27,7 +28,8 @@ Deno.test("the gateway's real payload starts by a pod's command, and says what i
       permissions,
       folder,
     );
-    const env = { DENO_DIR: `${folder}/deno`, KUBERNETES_SERVICE_HOST: "" };
+    const PATH = `${dirname(Deno.execPath())}:${Deno.env.get("PATH") ?? ""}`;
+    const env = { PATH, DENO_DIR: `${folder}/deno`, KUBERNETES_SERVICE_HOST: "" };
     const { code, stderr } = await new Deno.Command(sh, { args, env }).output();
     assert.equal(code, 1);
     const said: unknown = JSON.parse(new TextDecoder().decode(stderr).trim());
