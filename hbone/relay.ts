@@ -1,5 +1,6 @@
 import type { AbortableTransport, Transport } from "../wire/transport.ts";
 import { asError } from "./errors.ts";
+import type { Direction, Over } from "./relay_direction.ts";
 import { StreamDrain } from "./relay_drain.ts";
 import { StreamFill } from "./relay_fill.ts";
 import { state, Stream } from "./stream.ts";
@@ -13,16 +14,6 @@ export interface RelayEnd {
   readonly bToA: number;
   /** What broke first; undefined when both directions came to their end. */
   readonly error?: Error;
-}
-
-/** A direction is over: it came to its end, or something broke; `by` broke of itself. */
-export type Over = (error?: Error, by?: Transport) => void;
-
-/** One direction; tells once that it is over. */
-interface Direction {
-  /** Bytes so far. */
-  readonly carried: number;
-  begin(): void;
 }
 
 /**

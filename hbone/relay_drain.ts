@@ -5,10 +5,10 @@
 import type { Transport } from "../wire/transport.ts";
 import { asError } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
-import type { Over } from "./relay.ts";
+import type { Direction, Over } from "./relay_direction.ts";
 import type { StreamState } from "./stream_state.ts";
 
-export class StreamDrain {
+export class StreamDrain implements Direction {
   /** Bytes that came out of the stream so far. */
   carried = 0;
   readonly #stream: StreamState;

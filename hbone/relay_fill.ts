@@ -8,7 +8,7 @@ import { asError, wantsNoMore } from "./errors.ts";
 import { FRAME_HEADER } from "./frame.ts";
 import type { Outbox } from "./outbox.ts";
 import { type BufferPool, ONE_FRAME, SMALLEST } from "./pool.ts";
-import type { Over } from "./relay.ts";
+import type { Direction, Over } from "./relay_direction.ts";
 import type { Piece } from "./send_queue.ts";
 import type { StreamState } from "./stream_state.ts";
 
@@ -22,7 +22,7 @@ const WHOLE_RECORDS = 64 * 1024 - FRAME_HEADER - 16;
 /** Bytes up to which copying them into a common write beats a write of their own. */
 const COPIED = 32 * 1024;
 
-export class StreamFill implements Piece {
+export class StreamFill implements Direction, Piece {
   /** Bytes that went into the stream so far. */
   carried = 0;
   /** As a Piece: the buffer, and what of it is lent now, from the frame's header on. */
