@@ -118,6 +118,20 @@ function endsWithTurn(into: Uint8Array, length: number, want: Uint8Array, at: nu
   return isFrame && !into.subarray(end, length).every((byte, i) => byte === want[at + end + i]);
 }
 
+Deno.test("a sender may turn as often as it likes", async () => {
+  const { sender, receiver, lanes } = twoLanes();
+  await using _server = new Connection(receiver, { role: "server", onStream: echo });
+  const client = new Connection(sender, { role: "client" });
+  await client.ping(1_000);
+  const turn = Uint8Array.of(0, 0, 0, FrameType.LANE, 0, 0, 0, 0, 0);
+  for (let i = 0; i < 2_500; i++) {
+    await lanes.mainNear.write(turn);
+    await lanes.bulkNear.write(turn);
+  }
+  await client.ping(5_000);
+  await client[Symbol.asyncDispose]();
+});
+
 Deno.test("where one lane breaks, or ends, the connection does", async () => {
   for (const lane of ["mainNear", "mainFar", "bulkNear"] as const) {
     for (const how of ["abort", "close"] as const) {
