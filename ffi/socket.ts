@@ -17,8 +17,8 @@ const SO_REUSEADDR = 2;
 const EINPROGRESS = 115;
 
 /**
- * A listening TCP socket, non-blocking: for adoptListener, or to hand over. Deno's own sockets don't tell their
- * descriptor, so sockets that have to be known by it are made here.
+ * A listening TCP socket, non-blocking: for adoptListener, or to hand over. Where Deno is to accept in the netns it's in, TcpListener
+ * is the faster one; this one can be made in another netns.
  * @param options.port 0: any
  * @throws {SystemCallError} @throws {TypeError} for an address that is none.
  */

@@ -11,8 +11,8 @@ export type Forward = (access: ApiServerAccess, target: PortForwardTarget) => Pr
 const REMEMBERED = 10 * 60_000;
 
 /**
- * Port-forwards by the protocol that costs a cluster least: SPDY within a WebSocket where the server has it, WebSocket channels where it
- * doesn't. What each server has is remembered, for a while.
+ * Port-forwards that are a whole tunnel, uploads among it, by the protocol that suits this: SPDY within a WebSocket where the server
+ * has it, WebSocket channels where it doesn't. What each server has is remembered, for a while.
  *
  * @returns a function that throws as {@linkcode portForward} does.
  */

@@ -25,7 +25,7 @@ import {
 
 /**
  * Every Kubernetes that has WebSocket port-forward speaks it, 1.34 too; kubelet and runtime answer, the API server passes it through.
- * kube/spdy/ has the newer protocol, which costs a cluster less; forward.ts chooses. (v5.channel.k8s.io is for exec and attach only.)
+ * kube/spdy/ has the newer protocol, which costs a cluster less for uploads and more for small messages. (v5.channel.k8s.io is for exec and attach only.)
  */
 const PROTOCOL = "v4.channel.k8s.io";
 const DATA = 0, ERROR = 1;
