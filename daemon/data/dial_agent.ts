@@ -37,6 +37,7 @@ export function agentDialler(
   return async ({ access, namespace, pod, port, lanes }, signal) => {
     const place = `${hostOf(access)}${access.pathPrefix} ${namespace} ${pod}`;
     const target = { namespace, pod, prepare };
+    const single = () => forwards.single(access, { ...target, port, signal });
     if (lanes !== undefined && now() >= (without.get(place) ?? 0)) {
       try {
         return await dialLanes(
@@ -46,10 +47,13 @@ export function agentDialler(
         );
       } catch (error) {
         if (!isWithoutLanes(error)) throw error;
-        without.set(place, now() + REMEMBERED_MS);
       }
+      // Where it wasn't for want of lanes (the API server restarts), this fails too, and they're tried again.
+      const forwarded = await single();
+      without.set(place, now() + REMEMBERED_MS);
+      return forwarded;
     }
-    return await forwards.single(access, { ...target, port, signal });
+    return await single();
   };
 }
 

@@ -16,7 +16,12 @@ const never = new AbortController().signal;
 
 /** An agent that joins lanes, unless it's made to do otherwise, and how it was dialled. */
 function agent(
-  makes: { main?: () => Error | undefined; bulk?: () => Error | undefined; joins?: () => boolean } = {},
+  makes: {
+    main?: () => Error | undefined;
+    bulk?: () => Error | undefined;
+    joins?: () => boolean;
+    single?: () => Error | undefined;
+  } = {},
 ) {
   const dialled: string[] = [];
   const ends: AbortableTransport[] = [];
@@ -39,7 +44,8 @@ function agent(
   };
   const single: Forward = (_access, { port }) => {
     dialled.push(`single ${port}`);
-    return Promise.resolve(memoryPair()[0]);
+    const failure = makes.single?.();
+    return failure ? Promise.reject(failure) : Promise.resolve(memoryPair()[0]);
   };
   let minutes = 0;
   const dial = agentDialler({ main: lane("main"), bulk: lane("bulk"), single }, () => minutes * 60_000);
@@ -89,6 +95,18 @@ Deno.test("where lanes can't be had, one port-forward is opened, and lanes are t
     (await to.dial(place, never)).close();
     assert.deepEqual(to.dialled.slice(-2), ["main 2", "bulk 2"], name);
   }
+});
+
+Deno.test("lanes that broke with all else are tried again with the next dial", async () => {
+  let broken = true;
+  const to = agent({
+    joins: () => !broken,
+    single: () => broken ? new ApiError("restarting", { status: 0, reason: "Unreachable" }) : undefined,
+  });
+  await assert.rejects(to.dial(place, never), /restarting/);
+  broken = false;
+  (await to.dial(place, never)).close();
+  assert.deepEqual(to.dialled, ["main 2", "bulk 2", "single 1", "main 2", "bulk 2"]);
 });
 
 Deno.test("a server that refuses isn't asked in another way", async () => {
