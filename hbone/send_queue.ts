@@ -3,20 +3,14 @@
  * while a write is under way, are copied together into one write (through a port-forward, frames per message are
  * what counts); large ones may be lent instead and are written from where they lie.
  */
-import { setImmediate } from "node:timers";
 import type { Transport } from "../wire/transport.ts";
 import { asError } from "./errors.ts";
 import { DEFAULT_WINDOW, FRAME_HEADER, FrameType, MIN_MAX_FRAME_SIZE, writeFrameHeader } from "./frame.ts";
+import { Gathering } from "./gathering.ts";
 import type { BufferPool } from "./pool.ts";
 
 /** Bytes that are coalesced into one write. */
 const BATCH = 128 * 1024;
-/** Turns of the event loop that frames are waited for at most, while more come. */
-const TURNS = 8;
-/** Frames of a message after which the next one isn't held for more. */
-const FEW = 2;
-/** Bytes that are a message by themselves. */
-const ENOUGH = 32 * 1024;
 /** Bytes queued from which on data waits. */
 const FULL = 256 * 1024;
 /** Bytes of the largest frame sent, whatever more a peer takes. */
@@ -43,8 +37,6 @@ export interface Waiting {
   resume(): void;
 }
 
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
 export class SendQueue {
   /** Bytes that the peer's connection window still admits (RFC 9113 §6.9). */
   window = DEFAULT_WINDOW;
@@ -56,6 +48,7 @@ export class SendQueue {
   readonly #transport: Transport;
   readonly #pool: BufferPool;
   readonly #broken: (error: Error) => void;
+  readonly #gathering = new Gathering();
   #pieces: Piece[] = [];
   /** What was taken of them and is being written. */
   readonly #writing: Piece[] = [];
@@ -63,9 +56,6 @@ export class SendQueue {
   #fill = 0;
   #queued = 0;
   #running = false;
-  /** Frames since the last message, and in the one before. */
-  #frames = 0;
-  #lastFrames = 0;
   #error: Error | undefined;
   readonly #waiting: Waiting[] = [];
   #idle: (() => void)[] = [];
@@ -90,7 +80,7 @@ export class SendQueue {
   /** A frame that flow control doesn't count; its payload is copied. */
   frame(type: number, flags: number, stream: number, payload: Uint8Array): void {
     if (this.#error !== undefined) return;
-    const at = this.#reserve(FRAME_HEADER + payload.length);
+    const at = this.#reserve(FRAME_HEADER + payload.length, type === FrameType.HEADERS);
     const batch = this.#batch as Uint8Array;
     writeFrameHeader(batch, at, payload.length, type, flags, stream);
     batch.set(payload, at + FRAME_HEADER);
@@ -99,7 +89,7 @@ export class SendQueue {
   /** Bytes that are no frame: the client's preface. */
   raw(bytes: Uint8Array): void {
     if (this.#error !== undefined) return;
-    const at = this.#reserve(bytes.length);
+    const at = this.#reserve(bytes.length, false);
     (this.#batch as Uint8Array).set(bytes, at);
   }
 
@@ -108,7 +98,7 @@ export class SendQueue {
     if (this.#error !== undefined) return;
     const length = end - start;
     this.window -= length;
-    const at = this.#reserve(FRAME_HEADER + length);
+    const at = this.#reserve(FRAME_HEADER + length, true);
     const batch = this.#batch as Uint8Array;
     writeFrameHeader(batch, at, length, FrameType.DATA, flags, stream);
     batch.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), at + FRAME_HEADER);
@@ -126,6 +116,7 @@ export class SendQueue {
     this.#seal();
     this.#pieces.push(piece);
     this.#queued += FRAME_HEADER + length;
+    this.#gathering.frame(FRAME_HEADER + length);
     this.#schedule();
   }
 
@@ -157,7 +148,8 @@ export class SendQueue {
     this.#waiting.length = 0;
   }
 
-  #reserve(bytes: number): number {
+  /** Room in the batch, for a stream's frame or for the connection's own. */
+  #reserve(bytes: number, ofStream: boolean): number {
     if (this.#batch === undefined || this.#fill + bytes > this.#batch.length) {
       this.#seal();
       this.#batch = this.#pool.take(Math.max(BATCH, bytes));
@@ -165,8 +157,9 @@ export class SendQueue {
     }
     const at = this.#fill;
     this.#fill += bytes;
-    this.#frames++;
     this.#queued += bytes;
+    if (ofStream) this.#gathering.frame(bytes);
+    else this.#gathering.other(bytes);
     this.#schedule();
     return at;
   }
@@ -189,7 +182,7 @@ export class SendQueue {
     const writing = this.#writing;
     try {
       while (this.#queued > 0) {
-        await this.#settle();
+        await this.#gathering.ready(this.#queued);
         if (!this.#takeNext()) break;
         if (this.#transport.writeParts === undefined) await this.#write(writing[0] as Piece);
         else await this.#writeParts(writing);
@@ -209,22 +202,6 @@ export class SendQueue {
     const idle = this.#idle;
     this.#idle = [];
     for (const resolve of idle) resolve();
-  }
-
-  /**
-   * Waits until frames stop to come: each message that is saved costs API server, kubelet and runtime more than the turns here. A
-   * connection that has sent only a frame or two at a time isn't kept waiting, but for what is ready in this turn.
-   */
-  async #settle(): Promise<void> {
-    await undefined;
-    let before = 0;
-    for (let i = 0; i < TURNS && this.#lastFrames > FEW; i++) {
-      if (this.#frames === before || this.#queued >= ENOUGH) break;
-      before = this.#frames;
-      await nextTurn();
-    }
-    this.#lastFrames = this.#frames;
-    this.#frames = 0;
   }
 
   /** Takes what is written next: one piece, or as many as fit into a message. False when there's nothing. */
