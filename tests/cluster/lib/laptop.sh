@@ -109,7 +109,8 @@ dev() {
 			USER="$user" LOGNAME="$user" PATH="$path" XDG_RUNTIME_DIR="/run/user/$id" "$@"
 	fi
 	[ -z "${named:-}" ] || config=$state/clusters/$name/admin.conf
-	enter "$state/dev-$laptop" env -C "$PWD" KUBECONFIG="$config" "$@"
+	# A laptop that another checkout has made may not see this one's folder.
+	enter "$state/dev-$laptop" env KUBECONFIG="$config" bash -c 'cd "$0" 2>/dev/null || cd /; exec "$@"' "$PWD" "$@"
 }
 
 # Puts a program where everyone on a laptop can run it. One that is running there goes on with its old file.
