@@ -1,7 +1,7 @@
 /**
- * Everything that goes out on a connection, in order. Hot path: frames queued in one turn of the event loop, or
- * while a write is under way, are copied together into one write (through a port-forward, frames per message are
- * what counts); large ones may be lent instead and are written from where they lie.
+ * Everything that goes out on a connection, in order. Hot path: frames queued in one turn of the event loop, while a write is under
+ * way, or while more of them are waited for (gathering.ts), are copied together into one write (through a port-forward, frames per
+ * message are what counts); large ones may be lent instead and are written from where they lie.
  */
 import type { Transport } from "../wire/transport.ts";
 import { asError } from "./errors.ts";

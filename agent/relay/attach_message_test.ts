@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { AttachMessage } from "../../wire/handover.ts";
+import { HelloMismatch } from "../../wire/hello.ts";
+import { parseAttachMessage } from "./attach_message.ts";
+
+const uid = "6f1d";
+const ports = [{ port: 8080, rule: "a" }];
+const messages: AttachMessage[] = [
+  {
+    tell: "hello",
+    hello: { protocol: "handover", version: 1, oldest: 1, features: [], release: "0.1.0" },
+    cluster: "ca",
+    pod: "p",
+    node: "node-1",
+  },
+  { tell: "rules", rules: [{ uid, port: 8080, session: "s", publicKey: "k" }] },
+  { tell: "pod", uid, pod: "p", addresses: ["10.244.0.7"], workers: 2, families: [4, 6], ports },
+  { tell: "ports", uid, ports },
+  { tell: "gone", uid },
+  { tell: "sockets", uid, family: 6 },
+  { tell: "host", addresses: ["10.77.1.1"] },
+  { tell: "caller", id: 7, kubelet: true },
+];
+
+Deno.test("each message of attach is read as it was sent, and nothing that it isn't made of", () => {
+  for (const message of messages) {
+    const sent = { ...JSON.parse(JSON.stringify(message)), more: 1 };
+    assert.deepEqual(parseAttachMessage(sent), message);
+  }
+});
+
+Deno.test("a message of which any one part is something else is none", () => {
+  const wrong = fc.constantFrom(undefined, null, true, -1, 1.5, 2 ** 60, {}, [[]]);
+  fc.assert(
+    fc.property(fc.constantFrom(...messages), fc.nat(), wrong, (message, at, value) => {
+      // Anything but true is no kubelet: the one part that takes all values.
+      const parts = Object.keys(message).filter((part) => part !== "kubelet");
+      const part = parts[at % parts.length] as string;
+      assert.throws(() => parseAttachMessage({ ...message, [part]: value }), isRefusal);
+    }),
+  );
+});
+
+Deno.test("whatever JSON comes, it's a message or refused by a TypeError or HelloMismatch", () => {
+  const tells = fc.constantFrom(...messages.map(({ tell }) => tell));
+  const any = fc.oneof(
+    fc.jsonValue(),
+    fc.tuple(tells, fc.dictionary(fc.string(), fc.jsonValue())).map(([tell, rest]) => ({ ...rest, tell })),
+  );
+  fc.assert(fc.property(any, (raw) => {
+    try {
+      parseAttachMessage(raw);
+    } catch (error) {
+      assert(isRefusal(error), String(error));
+    }
+  }));
+});
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof HelloMismatch;
+}
