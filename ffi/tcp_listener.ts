@@ -1,9 +1,8 @@
+import { acceptAll } from "./accept.ts";
 import { boundDescriptorOf } from "./own_socket.ts";
 import { setOption } from "./socket.ts";
 import { TcpConnection } from "./tcp_connection.ts";
 
-/** Milliseconds until accepting is tried again, where it failed: the process may be out of descriptors, which passes. */
-const PAUSE_MS = 50;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 /** Connections that wait to be accepted. */
@@ -26,20 +25,7 @@ export class TcpListener implements Disposable {
     this.descriptor = boundDescriptorOf("tcp", hostname, this.port);
     // What is accepted inherits it: a call less for each connection.
     setOption(this.descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
-    void this.#accept(onConnection);
-  }
-
-  async #accept(onConnection: (connection: TcpConnection) => void): Promise<void> {
-    while (this.#open) {
-      let conn: Deno.TcpConn;
-      try {
-        conn = await this.#listener.accept();
-      } catch {
-        if (this.#open) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-        continue;
-      }
-      onConnection(new TcpConnection(conn));
-    }
+    void acceptAll(this.#listener, (conn) => onConnection(new TcpConnection(conn)));
   }
 
   [Symbol.dispose](): void {

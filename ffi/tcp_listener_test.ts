@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { libc, must } from "./libc.ts";
 import { boundDescriptorOf } from "./own_socket.ts";
 import { getOption, localEndpoint } from "./socket.ts";
 import type { TcpConnection } from "./tcp_connection.ts";
@@ -8,7 +7,6 @@ import { inNewNetns, isRoot, tcpDescriptors } from "./testing.ts";
 
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
-const RLIMIT_NOFILE = 7;
 
 /** A listener, and what it has accepted. */
 function listening(hostname = "127.0.0.1") {
@@ -112,53 +110,3 @@ Deno.test("each of many connections at once is accepted once", async () => {
   );
   for (const each of [...clients, ...connections]) each.close();
 });
-
-Deno.test("a process that was out of descriptors accepts again once it has some", async () => {
-  using at = listening();
-  const limit = openFiles();
-  // Room for one more at least: that of the listing itself.
-  const open = [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => Number(name));
-  limitOpenFiles({ ...limit, soft: 1 + Math.max(...open) });
-  const files = filesUpToTheLimit();
-  let client: Deno.TcpConn;
-  try {
-    files.pop()?.close();
-    client = await at.dial(); // which takes the last one
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.equal(at.accepted.length, 0);
-  } finally {
-    limitOpenFiles(limit);
-    for (const file of files) file.close();
-  }
-  const connection = await at.next();
-  assert.equal(connection.remote.port, client.localAddr.port);
-  connection.close();
-  client.close();
-});
-
-function filesUpToTheLimit(): Deno.FsFile[] {
-  const files: Deno.FsFile[] = [];
-  try {
-    for (;;) files.push(Deno.openSync("/dev/null"));
-  } catch (error) {
-    assert.equal((error as { code?: string }).code, "EMFILE");
-    return files;
-  }
-}
-
-interface Limit {
-  readonly soft: number;
-  readonly hard: number;
-}
-
-function openFiles(): Limit {
-  const [, soft, hard] = /^Max open files +(\d+) +(\d+)/m.exec(Deno.readTextFileSync("/proc/self/limits")) ??
-    [];
-  assert.ok(soft && hard);
-  return { soft: Number(soft), hard: Number(hard) };
-}
-
-function limitOpenFiles({ soft, hard }: Limit): void {
-  const limits = new Uint8Array(new BigUint64Array([BigInt(soft), BigInt(hard)]).buffer);
-  must("setrlimit", libc.setrlimit(RLIMIT_NOFILE, limits));
-}

@@ -1,3 +1,4 @@
+import { acceptAll } from "../../ffi/accept.ts";
 import { Connection } from "../../hbone/connection.ts";
 import { Budget } from "../../hbone/limits.ts";
 import type { Api } from "../../kube/api.ts";
@@ -64,8 +65,8 @@ export async function runGateway(options: GatewayOptions): Promise<void> {
   try {
     if (signal.aborted) return;
     const accepting = Promise.all([
-      accept(tunnelListener, (connection) => tunnels.serve(connection)),
-      accept(laneListener, (connection) => void joining.take(connection)),
+      accept(tunnelListener, (connection) => tunnels.serve(connection), log),
+      accept(laneListener, (connection) => void joining.take(connection), log),
     ]);
     const lists = targets.ready.then(() => {
       log("info", "ready", { ...targets.counts, ranges: options.ranges.map((range) => range.text) });
@@ -78,11 +79,15 @@ export async function runGateway(options: GatewayOptions): Promise<void> {
 }
 
 /** Accepts until the listener is closed. */
-async function accept(listener: Deno.TcpListener, taken: (connection: Deno.TcpConn) => void): Promise<void> {
-  for await (const connection of listener) {
+function accept(
+  listener: Deno.TcpListener,
+  taken: (connection: Deno.TcpConn) => void,
+  log: Log,
+): Promise<void> {
+  return acceptAll(listener, (connection) => {
     connection.setNoDelay();
     taken(connection);
-  }
+  }, { failed: (error) => log("warn", "no tunnel can be accepted", { error: String(error) }) });
 }
 
 /** The tunnels that are open. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { NoOpenFiles } from "../../ffi/testing_open_files.ts";
 import { Connection } from "../../hbone/connection.ts";
 import { headerValue } from "../../hbone/header.ts";
 import { Api } from "../../kube/api.ts";
@@ -121,6 +122,25 @@ Deno.test("an address that becomes known while a stream waits for it is decided 
   assert.equal(await answer, "403 destination_ip_prohibited");
   const ms = performance.now() - asked;
   assert(ms > 90 && ms < 900, `answered as soon as the address became known, after ${ms} ms`);
+});
+
+Deno.test("out of descriptors for a while, it goes on: tunnels that are open, and those that come", async () => {
+  await using cluster = apiServer({ services: [], pods: [], nodes: [node("node-1", "10.77.1.1")] });
+  await using to = await gateway(cluster);
+  let waiting: Deno.TcpConn;
+  {
+    using none = new NoOpenFiles();
+    none.giveBack();
+    waiting = await Deno.connect({ hostname: "127.0.0.1", port: to.ports.tunnel }); // which takes it
+    const deadline = performance.now() + 10_000;
+    while (!to.lines.includes("no tunnel can be accepted")) {
+      assert.ok(performance.now() < deadline, "it doesn't say that it can't accept");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+  await using tunnel = new Connection(waiting, { role: "client" });
+  await tunnel.ping(10_000);
+  await to.laptop.ping(10_000);
 });
 
 Deno.test("without the rights to list it doesn't start, and says which are missing", async () => {

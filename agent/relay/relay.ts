@@ -1,3 +1,4 @@
+import { acceptAll } from "../../ffi/accept.ts";
 import { closeDescriptor } from "../../ffi/socket.ts";
 import { sleep } from "../../kube/backoff.ts";
 import type { AttachMessage } from "../../wire/handover.ts";
@@ -190,13 +191,9 @@ class Relay implements AsyncDisposable, PodHost {
   async #listen(tunnels: Tunnels): Promise<void> {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: this.#options.listenPort });
     this.#listener = listener;
-    try {
-      for await (const connection of listener) {
-        connection.setNoDelay(true);
-        tunnels.add(connection);
-      }
-    } catch (error) {
-      if (!this.#draining) this.#options.log("no more tunnels are accepted", { error: String(error) });
-    }
+    await acceptAll(listener, (connection) => {
+      connection.setNoDelay(true);
+      tunnels.add(connection);
+    }, { failed: (error) => this.#options.log("no tunnel can be accepted", { error: String(error) }) });
   }
 }

@@ -4,6 +4,7 @@
  * (forward.ts, tcp_upstream.ts). Nothing is cached.
  */
 import type { RemoteInfo } from "node:dgram";
+import { acceptAll } from "../../ffi/accept.ts";
 import type { IpAddress } from "../../wire/address.ts";
 import type { Arrival } from "../peer/socket_owner.ts";
 import type { SocketEnd } from "../peer/socket_table.ts";
@@ -20,8 +21,6 @@ import type { Zone } from "./zone.ts";
 /** UDP queries that are being worked on, waiting for the nameserver not counted (UdpForwarder limits these). */
 const MOST_QUERIES = 1_024;
 const MOST_CONNECTIONS = 64;
-/** Between two tries to accept when the process is out of descriptors. */
-const PAUSE_MS = 200;
 
 export interface NameServerOptions {
   readonly zone: Pick<Zone, "answer">;
@@ -71,7 +70,7 @@ export class NameServer implements AsyncDisposable {
     sockets.udp.on("message", (query, from) => this.#arrive(query, from));
     // A datagram that could not be sent: its asker asks again.
     sockets.udp.on("error", () => {});
-    this.#accepting = this.#accept();
+    this.#accepting = acceptAll(sockets.tcp, (conn) => this.#take(conn));
   }
 
   /** Where it listens, UDP and TCP alike. */
@@ -147,31 +146,21 @@ export class NameServer implements AsyncDisposable {
     }
   }
 
-  async #accept(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      let conn: Deno.TcpConn;
-      try {
-        conn = await this.#sockets.tcp.accept();
-      } catch {
-        if (!this.#stop.signal.aborted) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-        continue;
-      }
-      if (this.#sessions.size >= MOST_CONNECTIONS || this.#stop.signal.aborted) {
-        this.stats.dropped++;
-        closeQuietly(conn);
-        continue;
-      }
-      const { zone, nameserver, isAllowed } = this.#options;
-      const session = new TcpSession(conn, {
-        zone,
-        nameserver,
-        isAllowed,
-        own: (verdict) => this.own(verdict),
-        stats: this.stats,
-      });
-      this.#sessions.add(session);
-      session.done.finally(() => this.#sessions.delete(session));
+  #take(conn: Deno.TcpConn): void {
+    if (this.#sessions.size >= MOST_CONNECTIONS || this.#stop.signal.aborted) {
+      this.stats.dropped++;
+      return closeQuietly(conn);
     }
+    const { zone, nameserver, isAllowed } = this.#options;
+    const session = new TcpSession(conn, {
+      zone,
+      nameserver,
+      isAllowed,
+      own: (verdict) => this.own(verdict),
+      stats: this.stats,
+    });
+    this.#sessions.add(session);
+    session.done.finally(() => this.#sessions.delete(session));
   }
 }
 

@@ -3,6 +3,7 @@
  * Only the cluster's names and addresses are reached through it. A connection's life: accept -> whose is it -> opening (socks5.ts,
  * http.ts) -> stream -> relay.
  */
+import { acceptAll } from "../../ffi/accept.ts";
 import { relay } from "../../hbone/mod.ts";
 import { parseAddress } from "../../wire/address.ts";
 import type { AbortableTransport } from "../../wire/transport.ts";
@@ -18,7 +19,6 @@ const MOST_CONNECTIONS = 1_024;
 const OPENING_MS = 10_000;
 /** A kept connection without a request. */
 const IDLE_MS = 60_000;
-const PAUSE_MS = 200;
 const LETTER = /^[A-Z]$/;
 
 export interface ProxyOptions {
@@ -68,7 +68,7 @@ class Proxy implements ProxyServer {
     this.#options = options;
     this.#listener = listener;
     options.signal.addEventListener("abort", this.#end);
-    this.#accepting = this.#accept();
+    this.#accepting = acceptAll(listener, (conn) => this.#take(conn));
     if (options.signal.aborted) this.#end();
   }
 
@@ -98,29 +98,16 @@ class Proxy implements ProxyServer {
     for (const conn of this.#open.keys()) closeQuietly(conn);
   };
 
-  async #accept(): Promise<void> {
+  #take(conn: Deno.TcpConn): void {
     const most = this.#options.limits?.connections ?? MOST_CONNECTIONS;
-    while (!this.#stop.signal.aborted) {
-      let conn: Deno.TcpConn;
-      try {
-        conn = await this.#listener.accept();
-      } catch {
-        // Closed; or out of descriptors, which passes.
-        if (!this.#stop.signal.aborted) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-        continue;
-      }
-      if (this.#open.size >= most || this.#stop.signal.aborted) {
-        closeQuietly(conn);
-        continue;
-      }
-      const done = this.#serve(conn).catch(() => {
-        // The client is gone, or broke off: nobody is left to be told.
-      }).finally(() => {
-        closeQuietly(conn);
-        this.#open.delete(conn);
-      });
-      this.#open.set(conn, done);
-    }
+    if (this.#open.size >= most || this.#stop.signal.aborted) return closeQuietly(conn);
+    const done = this.#serve(conn).catch(() => {
+      // The client is gone, or broke off: nobody is left to be told.
+    }).finally(() => {
+      closeQuietly(conn);
+      this.#open.delete(conn);
+    });
+    this.#open.set(conn, done);
   }
 
   async #serve(conn: Deno.TcpConn): Promise<void> {
