@@ -27,6 +27,13 @@ class Loopback implements AsyncDisposable {
       loopback.#add("direct", "direct", target, {});
       const relay = await loopback.#deno("relay.ts", [...target]);
       loopback.#add("relay", "bare relay in Deno", relay.ports, { [relay.pid]: "relay" });
+      // What two ends of any tunnel can reach: as many processes on the way as a tunnel has, and nothing for them to do.
+      const second = await loopback.#deno("relay.ts", target, "relay_far");
+      const first = await loopback.#deno("relay.ts", second.ports, "relay_near");
+      loopback.#add("relays", "two of them in a row", first.ports, {
+        [first.pid]: "laptop",
+        [second.pid]: "gateway",
+      });
       for (
         const [name, title, near, far] of [
           ["http2", "node:http2", "http2_client.ts", "http2_server.ts"],
@@ -66,10 +73,14 @@ class Loopback implements AsyncDisposable {
     return [http, bytes];
   }
 
-  async #deno(file: string, args: readonly number[]): Promise<{ pid: number; ports: number[] }> {
+  /** @param name of its profile */
+  async #deno(
+    file: string,
+    args: readonly number[],
+    name: string = file.replace(".ts", ""),
+  ): Promise<{ pid: number; ports: number[] }> {
     const path = new URL(`loopback/${file}`, import.meta.url).pathname;
-    const name = file.replace(".ts", ".cpuprofile");
-    const flags = this.#flags.length > 0 ? [...this.#flags, `--cpu-prof-name=${name}`] : [];
+    const flags = this.#flags.length > 0 ? [...this.#flags, `--cpu-prof-name=${name}.cpuprofile`] : [];
     const command = [Deno.execPath(), "run", "-A", "--quiet", ...flags, path, ...args.map(String)];
     const running = this.#start(command);
     const [, ports = ""] = await running.says(/^ready ([\d ]+)$/m, STARTED);
