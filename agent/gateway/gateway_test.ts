@@ -45,6 +45,10 @@ function apiServer(objects: Record<Kind, unknown[]>, forbidden?: Kind) {
   return {
     access: () =>
       Promise.resolve({ ...parseServer(`http://127.0.0.1:${server.addr.port}`), caCerts: [], headers: {} }),
+    /** Once all kinds are watched: their connections are there then. */
+    async watched(): Promise<void> {
+      while (Object.keys(watches).length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
     tell(kind: Kind, type: "ADDED" | "MODIFIED" | "DELETED", object: unknown) {
       watches[kind]?.enqueue(new TextEncoder().encode(JSON.stringify({ type, object }) + "\n"));
     },
@@ -127,6 +131,7 @@ Deno.test("an address that becomes known while a stream waits for it is decided 
 Deno.test("out of descriptors for a while, it goes on: tunnels that are open, and those that come", async () => {
   await using cluster = apiServer({ services: [], pods: [], nodes: [node("node-1", "10.77.1.1")] });
   await using to = await gateway(cluster);
+  await cluster.watched();
   let waiting: Deno.TcpConn;
   {
     using none = new NoOpenFiles();
