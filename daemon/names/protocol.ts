@@ -1,6 +1,6 @@
 /** What the daemon's main thread asks of the names worker, over a channel (worker_channel.ts). */
 import type { Accounts } from "../peer/socket_owner.ts";
-import type { NameServerStats } from "./server.ts";
+import type { NameServerStats } from "./stats.ts";
 import type { CustomDomain, Surroundings, ZoneChange, ZoneData } from "./zone_data.ts";
 
 /** Whom to stand in for, and whom to answer. */

@@ -13,6 +13,7 @@ import type { Message } from "./message.ts";
 import { writeMessage } from "./message_writer.ts";
 import { completed } from "./outside.ts";
 import { consider, failure, nobodyKnows } from "./respond.ts";
+import { type NameServerStats, noneYet } from "./stats.ts";
 import { openStandIn, type StandInSockets } from "./stand_in.ts";
 import { TcpSession } from "./tcp_session.ts";
 import { closeQuietly } from "./tcp_upstream.ts";
@@ -35,20 +36,8 @@ export interface NameServerOptions {
   readonly forwarder?: UdpForwarder;
 }
 
-/** Counts since the start. */
-export interface NameServerStats {
-  answered: number;
-  forwarded: number;
-  /** The nameserver that was asked didn't answer. */
-  unanswered: number;
-  /** Not one of the accounts. */
-  refused: number;
-  /** Beyond a limit. */
-  dropped: number;
-}
-
 export class NameServer implements AsyncDisposable {
-  readonly stats: NameServerStats = { answered: 0, forwarded: 0, unanswered: 0, refused: 0, dropped: 0 };
+  readonly stats: NameServerStats = noneYet();
   readonly #options: NameServerOptions;
   readonly #sockets: StandInSockets;
   readonly #forwarder: UdpForwarder;

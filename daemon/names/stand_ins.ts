@@ -5,7 +5,8 @@ import { type Accounts, SocketOwners } from "../peer/socket_owner.ts";
 import { UdpForwarder } from "./forward.ts";
 import { OwnNetworks } from "./own_networks.ts";
 import type { OpenStandIn, OpenStandIns, WantedStandIns } from "./protocol.ts";
-import { NameServer, type NameServerStats } from "./server.ts";
+import { NameServer } from "./server.ts";
+import { type NameServerStats, noneYet } from "./stats.ts";
 import { standInAddress } from "./stand_in.ts";
 import type { Zone } from "./zone.ts";
 
@@ -72,7 +73,7 @@ export class StandIns implements AsyncDisposable {
   }
 
   get stats(): NameServerStats {
-    const sum: NameServerStats = { answered: 0, forwarded: 0, unanswered: 0, refused: 0, dropped: 0 };
+    const sum = noneYet();
     const servers = [...this.#servers.values(), ...(this.#link ? [this.#link] : [])];
     for (const { server: { stats } } of servers) {
       for (const key of Object.keys(sum) as (keyof NameServerStats)[]) sum[key] += stats[key];

@@ -4,7 +4,7 @@ import type { Nameserver } from "./forward.ts";
 import type { Message } from "./message.ts";
 import { writeMessage } from "./message_writer.ts";
 import { consider, nobodyKnows, type Verdict } from "./respond.ts";
-import type { NameServerStats } from "./server.ts";
+import type { NameServerStats } from "./stats.ts";
 import { MessageWriter, readMessages } from "./tcp_frames.ts";
 import { closeQuietly, TcpUpstream } from "./tcp_upstream.ts";
 import type { Zone } from "./zone.ts";
