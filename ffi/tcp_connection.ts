@@ -1,5 +1,6 @@
 import { type Endpoint, formatEndpoint } from "../wire/address.ts";
 import type { AbortableTransport } from "../wire/transport.ts";
+import { Deadlines } from "./deadlines.ts";
 import { libc, must } from "./libc.ts";
 import { descriptorOf, endOf, endsOf } from "./own_socket.ts";
 import { getOption } from "./socket.ts";
@@ -84,6 +85,8 @@ export class TcpConnection implements AbortableTransport {
   }
 }
 
+const deadlines = new Deadlines();
+
 export interface DialOptions {
   /** Milliseconds until the attempt is given up. */
   readonly timeoutMs: number;
@@ -92,7 +95,7 @@ export interface DialOptions {
 
 /**
  * Connects.
- * @throws the kernel's error, whose `code` says why ("ECONNREFUSED"); one with the code ETIMEDOUT after `timeoutMs`; the
+ * @throws the kernel's error, whose `code` says why ("ECONNREFUSED"); one with the code ETIMEDOUT after `timeoutMs`, or up to 100 ms more; the
  * signal's reason.
  */
 export async function dialTcp(
@@ -102,7 +105,7 @@ export async function dialTcp(
 ): Promise<TcpConnection> {
   signal?.throwIfAborted();
   const giveUp = new AbortController();
-  const timer = setTimeout(() => giveUp.abort(timedOut(hostname, port, timeoutMs)), timeoutMs);
+  const inTime = deadlines.add(timeoutMs, () => giveUp.abort(timedOut(hostname, port, timeoutMs)));
   const aborted = () => giveUp.abort(signal?.reason);
   signal?.addEventListener("abort", aborted, { once: true });
   try {
@@ -110,7 +113,7 @@ export async function dialTcp(
     conn.setNoDelay();
     return new TcpConnection(conn);
   } finally {
-    clearTimeout(timer);
+    inTime();
     signal?.removeEventListener("abort", aborted);
   }
 }
