@@ -95,8 +95,8 @@ export interface DialOptions {
 
 /**
  * Connects.
- * @throws the kernel's error, whose `code` says why ("ECONNREFUSED"); one with the code ETIMEDOUT after `timeoutMs`, or up to 100 ms more; the
- * signal's reason.
+ * @throws the kernel's error, whose `code` says why ("ECONNREFUSED"); one with the code ETIMEDOUT after `timeoutMs`, or up to 100 ms
+ * more; the signal's reason.
  */
 export async function dialTcp(
   hostname: string,

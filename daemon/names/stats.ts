@@ -10,6 +10,7 @@ export interface NameServerStats {
   dropped: number;
 }
 
+/** What a server begins with. */
 export function noneYet(): NameServerStats {
   return { answered: 0, forwarded: 0, unanswered: 0, refused: 0, dropped: 0 };
 }
