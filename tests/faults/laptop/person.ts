@@ -67,10 +67,11 @@ function attempt({ kind, to, from, unconnected, mapped, device, say, linger }: A
     if (from) step("bind", libc.bind(fd, name(from, mapped), mapped ? 28 : name(from).length));
     const target = name(to, mapped);
     if (!unconnected) step("connect", libc.connect(fd, target, target.length));
+    // Before anything is sent: one that was reset meanwhile has no peer any more.
+    const peer = unconnected ? undefined : whoIs(fd);
     const text = new TextEncoder().encode(say ?? "");
     if (unconnected) step("sendto", sendto(fd, text, BigInt(text.length), 0, target, target.length));
     else if (say !== undefined) step("send", libc.send(fd, text, BigInt(text.length), 0x4000));
-    const peer = unconnected ? undefined : whoIs(fd);
     const into = new Uint8Array(4096), sender = new Uint8Array(28);
     const size = new Uint8Array(new Uint32Array([28]).buffer);
     let length = step("recv", recvfrom(fd, into, 4096n, 0, sender, size));
