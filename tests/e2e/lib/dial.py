@@ -119,7 +119,7 @@ async def main(order):
     try:
         result = await {"many": many, "bulk": bulk, "once": once, "names": names}[order["what"]](order)
     except (OSError, EOFError, asyncio.TimeoutError) as error:
-        result = {"error": str(error), "errno": getattr(error, "errno", None)}
+        result = {"error": str(error) or repr(error), "errno": getattr(error, "errno", None)}
     print(json.dumps({**result, "ms": (time.monotonic() - begun) * 1000}))
 
 

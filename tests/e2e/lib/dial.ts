@@ -22,7 +22,7 @@ export interface Many {
 
 /** Opens connections to an echo server's TCP port, all at once: each hears its first line, and its own line again. */
 export function dialMany(person: Pmz, to: DialOptions, count: number): Promise<Many> {
-  return dial<Many>(person, { what: "many", count }, to);
+  return done<Many>(person, { what: "many", count }, to);
 }
 
 /** What came back of random bytes. */
@@ -36,7 +36,7 @@ export interface Bulk {
 
 /** Sends random bytes to an echo server's TCP port, half-closes, and reads all that comes back meanwhile. */
 export function dialBulk(person: Pmz, to: DialOptions, bytes: number): Promise<Bulk> {
-  return dial<Bulk>(person, { what: "bulk", bytes }, to);
+  return done<Bulk>(person, { what: "bulk", bytes }, to);
 }
 
 /** How one attempt to connect ended. */
@@ -49,7 +49,7 @@ export interface Once {
   readonly ms: number;
 }
 
-/** Connects and goes away again. */
+/** Connects and goes away again; that it fails is a result, too. */
 export function dialOnce(person: Pmz, to: DialOptions): Promise<Once> {
   return dial<Once>(person, { what: "once" }, to);
 }
@@ -63,7 +63,16 @@ export interface Names {
 
 /** Looks a name up again and again, a dozen times at once. */
 export function lookUpMany(person: Pmz, host: string, count: number): Promise<Names> {
-  return dial<Names>(person, { what: "names", count }, { host, port: 80 });
+  return done<Names>(person, { what: "names", count }, { host, port: 80 });
+}
+
+/** As `dial`, of what must not fail as a whole. @throws what the program says went wrong, and after how many milliseconds. */
+async function done<Result>(person: Pmz, what: object, to: DialOptions): Promise<Result> {
+  const result = await dial<Result & { error?: string; ms: number }>(person, what, to);
+  if (result.error !== undefined) {
+    throw new Error(`${to.host}:${to.port}, after ${Math.round(result.ms)} ms: ${result.error}`);
+  }
+  return result;
 }
 
 async function dial<Result>(
