@@ -32,6 +32,11 @@ export function startOfStat(text: string): bigint {
   return BigInt(start);
 }
 
+/** Whether a process is a zombie, or dead, by its /proc/PID/stat. */
+export function hasEnded(text: string): boolean {
+  return /^[ZX]/.test(text.slice(text.lastIndexOf(")") + 2));
+}
+
 /** The name of a process (`comm`), from its /proc/PID/stat. */
 export function nameOfStat(text: string): string {
   return text.slice(text.indexOf("(") + 1, text.lastIndexOf(")"));

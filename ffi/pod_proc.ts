@@ -7,7 +7,7 @@ import { readProcFile } from "./proc_file.ts";
 import { Netns } from "./netns.ts";
 import { cstring, libc, must, O_CLOEXEC } from "./libc.ts";
 import { addressesOf } from "./netns_addresses.ts";
-import { nameOfStat, podOfCgroup, startOfStat } from "./pod_cgroup.ts";
+import { hasEnded, nameOfStat, podOfCgroup, startOfStat } from "./pod_cgroup.ts";
 
 const O_DIRECTORY = 0x10000;
 const O_PATH = 0x200000;
@@ -17,6 +17,8 @@ export interface Candidate {
   readonly pid: number;
   /** Clock ticks since boot. */
   readonly start: bigint;
+  /** `comm`: at most 15 characters, which the process itself can change. */
+  readonly name: string;
 }
 
 /** The processes of some pods, by the pod's UID, the oldest first: that is the sandbox's own, where it has one. */
@@ -26,16 +28,27 @@ export function findPods(hostProc: string, wanted: ReadonlySet<string>): Map<str
     try {
       const uid = podOfCgroup(readProcFile(`${hostProc}/${pid}/cgroup`));
       if (uid === undefined || !wanted.has(uid)) continue;
-      const start = startOfStat(readProcFile(`${hostProc}/${pid}/stat`));
+      const stat = readProcFile(`${hostProc}/${pid}/stat`);
+      const candidate = { pid, start: startOfStat(stat), name: nameOfStat(stat) };
       const list = found.get(uid);
-      if (list) list.push({ pid, start });
-      else found.set(uid, [{ pid, start }]);
+      if (list) list.push(candidate);
+      else found.set(uid, [candidate]);
     } catch {
       // Gone meanwhile.
     }
   }
   for (const list of found.values()) list.sort((a, b) => a.start < b.start ? -1 : a.start > b.start ? 1 : 0);
   return found;
+}
+
+/** Whether a process is still there, and no zombie. */
+export function isRunning(hostProc: string, { pid, start }: Candidate): boolean {
+  try {
+    const stat = readProcFile(`${hostProc}/${pid}/stat`);
+    return startOfStat(stat) === start && !hasEnded(stat);
+  } catch {
+    return false;
+  }
 }
 
 /** What a process is called. */
@@ -103,8 +116,7 @@ export class Sandbox implements Disposable {
   /** Whether the process is still there; a zombie isn't. */
   get alive(): boolean {
     try {
-      const stat = readProcFile(`${this.#folder}/stat`);
-      return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+      return !hasEnded(readProcFile(`${this.#folder}/stat`));
     } catch {
       return false;
     }

@@ -146,8 +146,7 @@ export class Node implements Disposable {
     if (this.#relay) {
       this.#tellRules(planned, this.#relay);
       this.#tellHost(this.#relay);
-      const all = new Map(view.pods().map((pod) => [pod.uid, pod]));
-      waits = pods.reconcile(planned.pods, all, this.#relay, (rule) => this.#proven.has(rule));
+      waits = pods.reconcile(planned.pods, this.#relay, (rule) => this.#proven.has(rule));
     }
     this.#writeStatus(entries(planned, node, (uid, port) => this.#standing(uid, port)));
     this.#deleteSessions();

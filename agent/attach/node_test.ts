@@ -179,9 +179,17 @@ Deno.test({
       await all.tell(attach);
       await all.answeredBy("laptop");
     });
-    await t.step("from its deletion on, nothing new of a pod is taken", async () => {
+    await t.step("a pod that is being deleted stays with the laptop", async () => {
       await all.tell(attach, { deleted: true });
+      await new Promise((resolve) => setTimeout(resolve, 1_500)); // more than a round
+      assert.deepEqual(await world.ask("client", pod4, 20), { laptop: 20 });
+    });
+    await t.step("it isn't taken anew", async () => {
+      await all.tell(attach, { deleted: true, rules: false });
       await all.answeredBy("pod");
+      await all.tell(attach, { deleted: true });
+      await new Promise((resolve) => setTimeout(resolve, 1_500)); // more than a round
+      assert.deepEqual(await world.ask("client", pod4, 5), { pod: 5 });
     });
   },
 });

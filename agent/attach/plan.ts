@@ -79,7 +79,7 @@ export function plan(cluster: Cluster): Plan {
     for (const pod of selected) {
       const found = limit ?? cannot(rule, pod, cluster.denied) ?? targetOf(rule, service, pod);
       const taken = typeof found === "string" ? found : take(pods, pod, { port: found.port, rule });
-      if (taken) refusals.push({ rule, pod, reason: taken });
+      if (taken && !isLeaving(pod)) refusals.push({ rule, pod, reason: taken });
     }
   }
   for (const { ports } of pods.values()) ports.sort((a, b) => a.port - b.port);
@@ -103,9 +103,17 @@ function isOfLiveSession(rule: InterceptRule, cluster: Cluster): boolean {
     session.user === rule.user && cluster.fingerprint(session.publicKey) === rule.keyFingerprint;
 }
 
-/** From its deletionTimestamp on nothing new is steered. */
+/**
+ * A pod that is being deleted counts until it has ended: what still comes to it would be answered past the rule, for as long as
+ * kube-proxies haven't heard of it, or for good where a Service has no other pods (KEP-1669).
+ */
 function runs(pod: Pod): boolean {
-  return pod.deletionTimestamp === undefined && pod.phase !== "Succeeded" && pod.phase !== "Failed";
+  return pod.phase !== "Succeeded" && pod.phase !== "Failed";
+}
+
+/** Whether a pod is being deleted: it's kept as it is, not taken over any more, and people aren't told of it. */
+export function isLeaving(pod: Pod): boolean {
+  return pod.deletionTimestamp !== undefined;
 }
 
 /** Whether a Service's selector finds a pod. */

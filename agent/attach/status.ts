@@ -3,7 +3,7 @@
  * what is there and what the API server shows, so that a restart needs no memory.
  */
 import { GROUP, type InterceptedPod, type InterceptRule, parseRule, VERSION } from "../../wire/intercept.ts";
-import type { Plan, PlannedPort } from "./plan.ts";
+import { isLeaving, type Plan, type PlannedPort } from "./plan.ts";
 
 /** A rule with the part of its status that only people read. */
 export interface WatchedRule {
@@ -27,7 +27,7 @@ export type Standing = { readonly state: "ready" } | {
   readonly reason: string;
 };
 
-/** What this node has to say of each rule, by the rule's UID; rules without pods here are left out. */
+/** What this node has to say of each rule, by the rule's UID; rules without pods here, or only with some that are being deleted, are left out. */
 export function entries(
   plan: Plan,
   node: string,
@@ -40,6 +40,7 @@ export function entries(
     else all.set(rule.uid, [entry]);
   };
   for (const { pod, ports } of plan.pods.values()) {
+    if (isLeaving(pod)) continue;
     for (const port of ports) {
       add(port.rule, { node, pod: pod.name, uid: pod.uid, ...standing(pod.uid, port) });
     }

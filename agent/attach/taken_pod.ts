@@ -97,6 +97,7 @@ export class TakenPod implements Disposable {
     if (missing) {
       throw new Error(`the network namespace of pod ${pod.name} hasn't the pod's address ${missing}`);
     }
+    this.#checked = pod.podIPs.join();
   }
 
   /** Closes our copies of the listeners: when relay's copy goes too, nothing is steered any more. */

@@ -1,6 +1,7 @@
 import { type Candidate, findPods } from "../../ffi/pod_proc.ts";
 import type { Pod } from "../../kube/objects.ts";
-import type { PlannedPod } from "./plan.ts";
+import { isLeaving, type PlannedPod } from "./plan.ts";
+import { LeavingPods } from "./leaving_pods.ts";
 import { TakenPod, type TakeOver } from "./taken_pod.ts";
 import type { Relay } from "./relay_link.ts";
 import type { Log } from "./view.ts";
@@ -21,6 +22,7 @@ export class TakenPods implements Disposable {
   readonly #others: ReadonlySet<number>;
   readonly #log: Log;
   readonly #taken = new Map<string, TakenPod>();
+  readonly #leaving: LeavingPods;
   readonly #troubles = new Map<string, Trouble>();
   /** What relay was told last of each pod's ports. */
   readonly #told = new Map<string, string>();
@@ -30,6 +32,7 @@ export class TakenPods implements Disposable {
     this.#how = how;
     this.#others = others;
     this.#log = log;
+    this.#leaving = new LeavingPods(how.hostProc);
   }
 
   get(uid: string): TakenPod | undefined {
@@ -43,24 +46,26 @@ export class TakenPods implements Disposable {
 
   /**
    * Brings what is taken to what is planned, and tells relay.
-   * @param all This node's pods: one that is being deleted is kept, without ports, until its sandbox is gone.
    * @param mayGo Whether a rule's connections may go to relay now.
    * @returns Whether pods are missing whose sandbox isn't there yet: to be tried again soon.
    */
   reconcile(
     planned: ReadonlyMap<string, PlannedPod>,
-    all: ReadonlyMap<string, Pod>,
     relay: Relay,
     mayGo: (rule: string) => boolean,
   ): boolean {
     for (const [uid, taken] of this.#taken) {
-      const pod = all.get(uid);
-      const stays = pod !== undefined && taken.alive &&
-        (planned.has(uid) || pod.deletionTimestamp !== undefined);
-      if (!stays || !this.#isStillRight(taken, pod)) this.#release(uid, relay);
+      const plan = planned.get(uid);
+      const stays = plan !== undefined && taken.alive && this.#isStillRight(taken, plan.pod);
+      if (!stays) this.#release(uid, relay);
     }
-    const missing = new Set([...planned.keys()].filter((uid) => !this.#taken.has(uid)));
+    const pods = [...planned.values()].map(({ pod }) => pod);
+    const missing = new Set(
+      pods.filter((pod) => !isLeaving(pod) && !this.#taken.has(pod.uid)).map(({ uid }) => uid),
+    );
     if (missing.size > 0) this.#take(missing, planned, relay);
+    const leaving = pods.filter((pod) => isLeaving(pod) && this.#taken.has(pod.uid)).map(({ uid }) => uid);
+    this.#leaving.follow(new Set(leaving), (uid) => this.#release(uid, relay));
     for (const [uid, taken] of this.#taken) this.#steer(uid, taken, planned.get(uid), relay, mayGo);
     for (const uid of this.#troubles.keys()) if (!planned.has(uid)) this.#troubles.delete(uid);
     return [...missing].some((uid) => !this.#taken.has(uid));
@@ -73,6 +78,7 @@ export class TakenPods implements Disposable {
 
   /** Leaves all pods alone; relay, if it is there, isn't told: it's gone, or will be. */
   [Symbol.dispose](): void {
+    this.#leaving[Symbol.dispose]();
     for (const taken of this.#taken.values()) taken[Symbol.dispose]();
     this.#taken.clear();
     this.#told.clear();

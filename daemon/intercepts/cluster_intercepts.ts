@@ -9,7 +9,7 @@ import type { Log } from "../log.ts";
 import { NamespaceIntercepts, type Wanted } from "./namespace_intercepts.ts";
 import { person } from "./person.ts";
 import type { Person } from "./session.ts";
-import { alsoTaken, type InterceptTarget, podsOf } from "./target.ts";
+import { alsoTaken, type InterceptTarget, podsOf, runningPodsOf } from "./target.ts";
 
 const hello: Hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: RELEASE };
 
@@ -135,7 +135,10 @@ export class ClusterIntercepts implements AsyncDisposable {
     );
   }
 
-  /** The agents of the nodes where intercepted pods are, for each session; of all nodes where pods can't be seen. */
+  /**
+   * The agents of the nodes where intercepted pods are, for each session, those that are being deleted among them: their
+   * connections go on. Of all nodes where pods can't be seen.
+   */
   #agents(): NodeAgent[] {
     const topology = this.#cluster.topology;
     const agents = this.#cluster.nodeAgents().usable();
@@ -143,7 +146,7 @@ export class ClusterIntercepts implements AsyncDisposable {
       const services = [...namespace.wanted.values()].map((wanted) => wanted.target.service);
       if (services.length === 0) return [];
       const nodes = new Set(
-        services.flatMap((service) => podsOf(topology, service).map((pod) => pod.nodeName)),
+        services.flatMap((service) => runningPodsOf(topology, service).map((pod) => pod.nodeName)),
       );
       return agents
         .filter((agent) => agent.nodeName !== undefined && (nodes.size === 0 || nodes.has(agent.nodeName)))

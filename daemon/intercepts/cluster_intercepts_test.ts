@@ -94,6 +94,12 @@ Deno.test("the data worker is told where a rule goes, and the agents of the node
       session: rule.session.uid,
     })),
   );
+  to.topology.pods.set("default/e2", {
+    ...pod("e2", "echo", "b"),
+    deletionTimestamp: "2026-01-01T00:00:00Z",
+  });
+  to.intercepts.changed();
+  assert.equal(to.told.at(-1)?.agents.length, 2, "its connections go on until it's gone");
   to.topology.pods.delete("default/e2");
   to.intercepts.changed();
   assert.deepEqual(to.told.at(-1)?.agents.map(({ node }) => node), ["a"]);

@@ -55,13 +55,18 @@ export function findTarget(
   return { service, port: found };
 }
 
-/** The pods behind a Service, as its selector finds them; empty without one. */
+/** The pods behind a Service that are to stay, as its selector finds them; empty without one. */
 export function podsOf(topology: Topology, service: Service): Pod[] {
+  return runningPodsOf(topology, service).filter((pod) => pod.deletionTimestamp === undefined);
+}
+
+/** As `podsOf`, with those that are being deleted. */
+export function runningPodsOf(topology: Topology, service: Service): Pod[] {
   const selector = Object.entries(service.selector ?? {});
   if (selector.length === 0) return [];
   return [...topology.pods.values()].filter((pod) =>
-    pod.namespace === service.namespace && pod.deletionTimestamp === undefined && pod.phase !== "Succeeded" &&
-    pod.phase !== "Failed" && selector.every(([label, value]) => pod.labels[label] === value)
+    pod.namespace === service.namespace && pod.phase !== "Succeeded" && pod.phase !== "Failed" &&
+    selector.every(([label, value]) => pod.labels[label] === value)
   );
 }
 

@@ -136,7 +136,24 @@ Deno.test("a laptop that falls silent gives the Service back within ten seconds,
   console.log(`intercepted again ${await asked(theLaptop, 60_000)} ms after it was plugged in`);
 });
 
-Deno.test("no request reaches a new pod past the intercept while the Deployment rolls", async () => {
+Deno.test("connections that are open when their pods are deleted are reset: no caller is left waiting", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _program = await answer(world.laptop, "alice", local);
+  await using caller = await Caller.start(world);
+  await alice.done(["intercept", "echo", "9100:tcp", "--yes"], install);
+  // Each says who answered, and how the wait for another line ended: 1 is a reset, more than 128 that nothing came in 20 s.
+  const one = `exec {f}<>/dev/tcp/echo/9000; read -r -u $f who; read -t 20 -r -u $f more; echo "$who $?"`;
+  for (let round = 0; round < 3; round++) {
+    const held = caller.run(`for i in {1..12}; do (${one}) & done; wait`, { timeout: 40_000 });
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await world.kubectl(["delete", "pod", "-l", "app=echo", "-n", "default"], { timeout: 40_000 });
+    assert.deepEqual((await held).stdout.trim().split("\n"), Array(12).fill(`${local.as} 1`));
+    await world.kubectl(["rollout", "status", "deployment/echo", "--timeout=60s"], { timeout: 70_000 });
+  }
+});
+
+Deno.test("no request reaches a pod past the intercept while the Deployment rolls", async () => {
   await using stage = await Stage.set();
   const { world, alice } = stage;
   await using _program = await answer(world.laptop, "alice", local);
@@ -153,7 +170,7 @@ Deno.test("no request reaches a new pod past the intercept while the Deployment 
     for (const pod of await caller.who("http://echo/", 20)) seen.set(pod, (seen.get(pod) ?? 0) + 1);
   } while (!over);
   await rolled;
-  // "" is a request that the rollout lost: it loses as many without pmz, to pods whose address has just gone.
+  // "" is a request that the rollout lost: it does so without pmz, too, to pods whose address has just gone.
   console.log("answered by", Object.fromEntries(seen));
   assert.deepEqual([...seen.keys()].filter(aPod), []);
 });

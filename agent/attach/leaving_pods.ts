@@ -1,0 +1,64 @@
+import { type Candidate, findPods, isRunning } from "../../ffi/pod_proc.ts";
+
+/** Milliseconds between looks: less than a runtime takes from the end of the last container to taking the network down. */
+const LOOK_MS = 20;
+/** What a pod's sandbox is called: it does nothing but hold the namespaces ("pod": OpenShift before 4). */
+const sandboxes: ReadonlySet<string> = new Set(["pause", "pod"]);
+
+/**
+ * Notices when the application of a pod that is being deleted has ended. Its own connections are closed by that; those that relay has
+ * would stay with their callers for good, as soon as the pod's network is down and a reset can't reach them any more.
+ */
+export class LeavingPods implements Disposable {
+  readonly #hostProc: string;
+  /** What runs in each, as far as it was looked for. */
+  readonly #running = new Map<string, readonly Candidate[]>();
+  readonly #ended = new Set<string>();
+  #onEnded: (uid: string) => void = () => {};
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(hostProc: string) {
+    this.#hostProc = hostProc;
+  }
+
+  /**
+   * Follows exactly these from now on.
+   * @param onEnded is told once of each whose application has ended
+   */
+  follow(uids: ReadonlySet<string>, onEnded: (uid: string) => void): void {
+    this.#onEnded = onEnded;
+    for (const known of [this.#running, this.#ended]) {
+      for (const uid of known.keys()) if (!uids.has(uid)) known.delete(uid);
+    }
+    for (const uid of uids) if (!this.#ended.has(uid) && !this.#running.has(uid)) this.#running.set(uid, []);
+    if (this.#running.size === 0) this[Symbol.dispose]();
+    else this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Mostly reads one file for each pod: all processes are gone through only when those known have ended. */
+  #look(): void {
+    const quiet = [...this.#running].filter(([, processes]) => !processes.some((each) => this.#runs(each)));
+    if (quiet.length === 0) return;
+    const found = findPods(this.#hostProc, new Set(quiet.map(([uid]) => uid)));
+    for (const [uid] of quiet) {
+      const running = (found.get(uid) ?? []).filter(({ name }) => !sandboxes.has(name)).filter((each) =>
+        this.#runs(each)
+      );
+      this.#running.set(uid, running);
+      if (running.length > 0) continue;
+      this.#running.delete(uid);
+      this.#ended.add(uid);
+      this.#onEnded(uid);
+    }
+    if (this.#running.size === 0) this[Symbol.dispose]();
+  }
+
+  #runs(process: Candidate): boolean {
+    return isRunning(this.#hostProc, process);
+  }
+}

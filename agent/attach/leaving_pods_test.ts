@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { until } from "../../kube/testing.ts";
+import { LeavingPods } from "./leaving_pods.ts";
+
+const [A, B] = ["aaaaaaaa-0000-0000-0000-000000000000", "bbbbbbbb-0000-0000-0000-000000000000"];
+
+/** A /proc of the test's own. */
+function makeProc() {
+  const folder = Deno.makeTempDirSync();
+  return {
+    folder,
+    has(pid: number, uid: string, name: string, { state = "S", start = pid } = {}) {
+      Deno.mkdirSync(`${folder}/${pid}`, { recursive: true });
+      Deno.writeTextFileSync(`${folder}/${pid}/cgroup`, `0::/kubepods/pod${uid}/c${pid}\n`);
+      const fields = [state, ...Array(18).fill("0"), start];
+      Deno.writeTextFileSync(`${folder}/${pid}/stat`, `${pid} (${name}) ${fields.join(" ")} 0\n`);
+    },
+    gone: (pid: number) => Deno.removeSync(`${folder}/${pid}`, { recursive: true }),
+    [Symbol.dispose]: () => Deno.removeSync(folder, { recursive: true }),
+  };
+}
+
+/** Long enough for a few looks. */
+const looks = () => new Promise((resolve) => setTimeout(resolve, 150));
+
+Deno.test("a pod's application has ended when nothing but its sandbox is left", async () => {
+  using proc = makeProc();
+  proc.has(1, A, "pause");
+  proc.has(2, A, "server");
+  proc.has(3, A, "sidecar");
+  proc.has(4, B, "pause");
+  proc.has(5, B, "server");
+  const ended: string[] = [];
+  using leaving = new LeavingPods(proc.folder);
+  leaving.follow(new Set([A, B]), (uid) => void ended.push(uid));
+  await looks();
+  proc.gone(2);
+  await looks();
+  assert.equal(ended.length, 0);
+  proc.has(6, A, "preStop"); // begun since
+  proc.gone(3);
+  await looks();
+  assert.equal(ended.length, 0);
+  proc.has(6, A, "preStop", { state: "Z" });
+  await until("it's told", () => ended.length > 0);
+  leaving.follow(new Set([A, B]), (uid) => void ended.push(uid));
+  await looks();
+  assert.deepEqual(ended, [A], "told once");
+});
+
+Deno.test("a process id that is another's by now doesn't count", async () => {
+  using proc = makeProc();
+  proc.has(2, A, "server");
+  const ended: string[] = [];
+  using leaving = new LeavingPods(proc.folder);
+  leaving.follow(new Set([A]), (uid) => void ended.push(uid));
+  await looks();
+  assert.equal(ended.length, 0);
+  proc.has(2, B, "another", { start: 3 });
+  await until("it's told", () => ended.length > 0);
+});
+
+Deno.test("what isn't followed any more isn't told of, and nothing runs on", async () => {
+  using proc = makeProc();
+  proc.has(2, A, "server");
+  const leaving = new LeavingPods(proc.folder);
+  leaving.follow(new Set([A]), () => assert.fail("told"));
+  leaving.follow(new Set(), () => assert.fail("told"));
+  proc.gone(2);
+  await looks(); // the test fails where a timer is left
+});
