@@ -66,7 +66,10 @@ export class TakenPods implements Disposable {
     if (missing.size > 0) this.#take(missing, planned, relay);
     const leaving = pods.filter((pod) => isLeaving(pod) && this.#taken.has(pod.uid)).map(({ uid }) => uid);
     this.#leaving.follow(new Set(leaving), (uid) => this.#release(uid, relay));
-    for (const [uid, taken] of this.#taken) this.#steer(uid, taken, planned.get(uid), relay, mayGo);
+    for (const [uid, plan] of planned) {
+      const taken = this.#taken.get(uid);
+      if (taken) this.#steer(taken, plan, relay, mayGo);
+    }
     for (const uid of this.#troubles.keys()) if (!planned.has(uid)) this.#troubles.delete(uid);
     return [...missing].some((uid) => !this.#taken.has(uid));
   }
@@ -151,14 +154,9 @@ export class TakenPods implements Disposable {
     this.#told.set(pod.uid, JSON.stringify(steered));
   }
 
-  #steer(
-    uid: string,
-    taken: TakenPod,
-    plan: PlannedPod | undefined,
-    relay: Relay,
-    mayGo: (rule: string) => boolean,
-  ): void {
-    const ports = (plan?.ports ?? []).map(({ port, rule }) => ({ port, rule: rule.uid }));
+  #steer(taken: TakenPod, plan: PlannedPod, relay: Relay, mayGo: (rule: string) => boolean): void {
+    const { uid } = plan.pod;
+    const ports = plan.ports.map(({ port, rule }) => ({ port, rule: rule.uid }));
     const told = JSON.stringify(ports);
     // Relay first: a connection that comes at once has its rule.
     if (this.#told.get(uid) !== told) {
