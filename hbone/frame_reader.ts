@@ -54,6 +54,8 @@ export class FrameReader {
   /** `segment.bytes[at, have)` came and wasn't parsed yet. */
   #at = 0;
   #have = 0;
+  /** Of the lane that isn't read now (lanes.ts): the same. */
+  #aside: { readonly segment: Segment; readonly at: number; readonly have: number } | undefined;
   #prefaceLeft: number;
   /** The DATA frame (or one of no known type, to skip) whose payload is coming. */
   #partial: { stream: number; flags: number; left: number; first: boolean; skip: boolean } | undefined;
@@ -109,6 +111,7 @@ export class FrameReader {
       }
     } finally {
       this.#segment.release();
+      this.#aside?.segment.release();
     }
   }
 
@@ -153,7 +156,7 @@ export class FrameReader {
 
   #parse(): void {
     if (this.#prefaceLeft > 0 && !this.#parsePreface()) return;
-    const { bytes } = this.#segment;
+    let { bytes } = this.#segment;
     while (!this.discarding) {
       if (this.#partial !== undefined) {
         if (this.#at === this.#have || !this.#parsePart()) return;
@@ -174,6 +177,11 @@ export class FrameReader {
       if (skip || (type === FrameType.DATA && (flags & Flag.PADDED) === 0)) {
         this.#at += FRAME_HEADER;
         if (skip) this.#sink.frame(type, flags, stream, bytes.subarray(0, 0));
+        if (type === FrameType.LANE && this.#transport.peerTurned) {
+          if (length > 0) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a turn with a payload");
+          bytes = this.#turn().bytes;
+          continue;
+        }
         this.#partial = { stream, flags, left: length, first: true, skip };
         if (length === 0) this.#parsePart();
         continue;
@@ -185,6 +193,25 @@ export class FrameReader {
       if (type === FrameType.DATA) this.#padded(stream, flags, start, end);
       else this.#sink.frame(type, flags, stream, bytes.subarray(start, end));
     }
+  }
+
+  /**
+   * The peer has gone on to its other lane (lanes.ts). What came behind that word is from when it was back, and has to wait: where this
+   * lane lags behind, all of that may come in one read.
+   * @returns the segment that holds what is next
+   */
+  #turn(): Segment {
+    const aside = this.#aside;
+    const rest = this.#at < this.#have;
+    this.#aside = rest ? { segment: this.#segment, at: this.#at, have: this.#have } : undefined;
+    if (aside !== undefined) {
+      if (!rest) this.#segment.release();
+      ({ segment: this.#segment, at: this.#at, have: this.#have } = aside);
+    } else if (rest) {
+      this.#segment = this.#newSegment(QUIET);
+      this.#at = this.#have = 0;
+    }
+    return this.#segment;
   }
 
   #parsePreface(): boolean {

@@ -1,7 +1,8 @@
 /**
  * Two transports as one: a main lane that carries both directions, and a bulk lane that carries one of them while much is sent. Which
- * lane comes next the sender says in the lane that it leaves, by an extension frame (RFC 9113 §5.5) after which nothing comes there;
- * so the receiver reads frames in the order that they were sent in, and either lane is a plain one to whoever passes it on.
+ * lane comes next the sender says in the lane that it leaves, by an extension frame (RFC 9113 §5.5); what comes behind that there is
+ * from when it was back (frame_reader.ts). So the receiver takes frames in the order that they were sent in, and either lane is a plain
+ * one to whoever passes it on.
  *
  * Hot path: no promise and no copy of its own.
  */
@@ -116,7 +117,7 @@ export class LaneReceiver extends Lanes implements AbortableTransport {
     return this.main.write(bytes);
   }
 
-  /** The sender has gone on to its other lane. */
+  /** The sender has gone on to its other lane. What was read beyond that word is the caller's to keep until it's back. */
   peerTurned(): void {
     this.#receiving = this.#receiving === this.main ? this.bulk : this.main;
   }

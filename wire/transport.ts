@@ -24,7 +24,8 @@ export interface Transport {
    */
   writeParts?(parts: readonly Uint8Array[]): Promise<void>;
   /**
-   * The peer goes on somewhere else, by its own word: of transports that are made of several. What is read next comes from there.
+   * The peer goes on somewhere else, by its own word: of transports that are made of several. What is read next comes from there;
+   * what was read beyond that word belongs behind what comes until the peer is back.
    */
   peerTurned?(): void;
   /** Ends the direction out; the direction in goes on (TCP's FIN, HTTP/2's END_STREAM). */
