@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { NameEntry, ServiceEntry, Status } from "../../wire/control.ts";
 import { answer } from "./lib/answerer.ts";
 import { container } from "./lib/container.ts";
-import { dialBulk, dialMany, dialOnce, lookUpMany } from "./lib/dial.ts";
+import { dialBulk, dialMany, dialMix, dialOnce, lookUpMany } from "./lib/dial.ts";
 import { answersOf } from "./lib/dns.ts";
 import type { Pmz } from "./lib/pmz.ts";
 import { Stage } from "./lib/stage.ts";
@@ -168,6 +168,13 @@ Deno.test("100 MiB come back through a captured connection as they were sent", a
   assert.match(first, /^echo-/);
   assert.equal(bytes, 100 * MIB);
   assert.ok(same, "another checksum");
+});
+
+Deno.test("connections of all sizes side by side come back as they were sent", async () => {
+  await using stage = await Stage.set();
+  const { connections, bytes, bad } = await dialMix(await stage.up(), to, 8, 20);
+  console.log(`${connections} connections, ${Math.round(bytes / MIB)} MiB each way`);
+  assert.deepEqual(bad, []);
 });
 
 Deno.test("500 captured connections are open at once, each with the server's word first", async () => {

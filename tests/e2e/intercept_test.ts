@@ -5,7 +5,7 @@ import { answer } from "./lib/answerer.ts";
 import { Caller } from "./lib/caller.ts";
 import { clusterSnapshot } from "./lib/cluster_snapshot.ts";
 import { container } from "./lib/container.ts";
-import { dialBulk, dialMany } from "./lib/dial.ts";
+import { dialBulk, dialMany, dialMix } from "./lib/dial.ts";
 import type { Pmz } from "./lib/pmz.ts";
 import { Stage } from "./lib/stage.ts";
 
@@ -146,6 +146,16 @@ Deno.test("100 MiB come back from the laptop as a pod sent them, and as the lapt
   const own = await dialBulk(alice, { host: "echo.default.svc", port: 9000 }, 100 * MIB);
   console.log(`100 MiB from the laptop, by the cluster, and back in ${Math.round(own.ms)} ms`);
   assert.deepEqual([own.first, own.bytes, own.same], [local.as, 100 * MIB, true]);
+});
+
+Deno.test("connections of all sizes side by side come back from the laptop as they were sent", async () => {
+  await using stage = await Stage.set();
+  await using _program = await answer(stage.world.laptop, "alice", local);
+  const alice = await stage.up();
+  await intercept(alice, "echo", "9100:tcp");
+  const { connections, bytes, bad } = await dialMix(alice, { host: "echo.default.svc", port: 9000 }, 8, 20);
+  console.log(`${connections} connections, ${Math.round(bytes / MIB)} MiB each way`);
+  assert.deepEqual(bad, []);
 });
 
 Deno.test("500 connections are open at once to an intercepted Service, from a pod and from the laptop", async () => {

@@ -2,13 +2,14 @@
 
 what    "many": COUNT connections, all open at once; on each the server's first line is read, then a line is sent and
         has to come back. "bulk": BYTES random bytes to a server that sends back what it gets after its first line.
+        "mix": COUNT at a time, for SECONDS: each sends up to 32 MiB in blocks of any size, with pauses, and half-closes.
         "once": one connection, without a byte. "names": COUNT lookups of the host, a dozen at a time; how long the
         slowest took.
 to      host and port; "mapped": whether the address is to be dialled as ::ffff:A.B.C.D
 through "http://127.0.0.1:1080" or "socks5h://127.0.0.1:1080", or nothing
 """
 
-import asyncio, collections, concurrent.futures, hashlib, json, os, socket, sys, time
+import asyncio, collections, concurrent.futures, hashlib, json, os, random, socket, sys, time
 
 
 async def exactly(reader, count):
@@ -70,28 +71,61 @@ async def many(order):
     return {"answered": sum(firsts.values()), "firsts": firsts, "failed": sorted(set(failed))[:5]}
 
 
-async def bulk(order):
+async def echoed(order, left, block_size, pause):
+    """Sends so many random bytes, half-closes, and reads all that comes back meanwhile."""
     reader, writer = await connect(order)
     first = await asyncio.wait_for(reader.readline(), 30)
-    sent, received, left, got = hashlib.sha256(), hashlib.sha256(), order["bytes"], 0
+    sent, received, got = hashlib.sha256(), hashlib.sha256(), 0
 
     async def send():
         nonlocal left
         while left:
-            block = os.urandom(min(left, 1 << 18))
+            block = os.urandom(min(left, block_size()))
             sent.update(block)
             writer.write(block)
             left -= len(block)
             await writer.drain()
+            await pause()
         writer.write_eof()
 
     sending = asyncio.create_task(send())
-    while block := await reader.read(1 << 18):
+    while block := await asyncio.wait_for(reader.read(1 << 18), 30):
         received.update(block)
         got += len(block)
     await sending
     writer.close()
     return {"first": first.decode().strip(), "bytes": got, "same": sent.digest() == received.digest()}
+
+
+async def no_pause():
+    pass
+
+
+async def bulk(order):
+    return await echoed(order, order["bytes"], lambda: 1 << 18, no_pause)
+
+
+async def mix(order):
+    end, bad, count, total = time.monotonic() + order["seconds"], [], 0, 0
+
+    async def pause():
+        if random.random() < 0.02:
+            await asyncio.sleep(random.random() / 20)
+
+    async def one_by_one():
+        nonlocal count, total
+        while time.monotonic() < end:
+            size = int(2 ** random.uniform(0, 25))
+            try:
+                back = await echoed(order, size, lambda: random.choice([100, 5000, 1 << 14, 1 << 18]), pause)
+                if back["bytes"] != size or not back["same"]:
+                    bad.append(f"{back['bytes']} of {size} bytes, the same: {back['same']}")
+            except (OSError, EOFError, asyncio.TimeoutError) as error:
+                bad.append(f"{size} bytes: {error!r}")
+            count, total = count + 1, total + size
+
+    await asyncio.gather(*(one_by_one() for _ in range(order["count"])))
+    return {"connections": count, "bytes": total, "bad": bad}
 
 
 async def once(order):
@@ -117,7 +151,7 @@ async def names(order):
 async def main(order):
     begun = time.monotonic()
     try:
-        result = await {"many": many, "bulk": bulk, "once": once, "names": names}[order["what"]](order)
+        result = await {"many": many, "bulk": bulk, "mix": mix, "once": once, "names": names}[order["what"]](order)
     except (OSError, EOFError, asyncio.TimeoutError) as error:
         result = {"error": str(error) or repr(error), "errno": getattr(error, "errno", None)}
     print(json.dumps({**result, "ms": (time.monotonic() - begun) * 1000}))

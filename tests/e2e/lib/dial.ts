@@ -39,6 +39,22 @@ export function dialBulk(person: Pmz, to: DialOptions, bytes: number): Promise<B
   return done<Bulk>(person, { what: "bulk", bytes }, to);
 }
 
+/** What became of connections of all sizes. */
+export interface Mix {
+  readonly connections: number;
+  readonly bytes: number;
+  /** Of those that broke, or whose bytes didn't come back as they were sent: what was wrong. */
+  readonly bad: readonly string[];
+}
+
+/**
+ * As `dialBulk`, `count` at a time for so many seconds, each of up to 32 MiB in blocks of any size: long messages and short ones follow
+ * each other in the tunnel in every way.
+ */
+export function dialMix(person: Pmz, to: DialOptions, count: number, seconds: number): Promise<Mix> {
+  return done<Mix & { ms: number }>(person, { what: "mix", count, seconds }, to);
+}
+
 /** How one attempt to connect ended. */
 export interface Once {
   readonly error?: string;
