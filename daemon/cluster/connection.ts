@@ -151,8 +151,13 @@ export class ClusterConnection implements AsyncDisposable {
 
   /** Takes down what the data worker says of the tunnel. */
   tunnelNews(news: TunnelNews): void {
+    const cluster = this.id;
+    // Another connection may be there: the state is what is said next.
+    if (news.state === "ended") {
+      return this.#log(`a connection of the tunnel is over: ${news.why}`, { cluster });
+    }
     this.#log(news.state === "connected" ? "tunnel is up" : `tunnel is being dialled: ${news.why}`, {
-      cluster: this.id,
+      cluster,
     });
     this.tunnel = news.state === "connected"
       ? { state: "connected", since: new Date().toISOString(), pod: news.pod }

@@ -38,6 +38,7 @@ export class ClusterData implements AsyncDisposable {
     }, {
       connected: () => void this.#main.call("tunnel", { cluster, state: "connected", pod }),
       connecting: (why) => void this.#main.call("tunnel", { cluster, state: "connecting", why }),
+      ended: (why) => void this.#main.call("tunnel", { cluster, state: "ended", why }),
     });
   }
 

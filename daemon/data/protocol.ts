@@ -50,7 +50,7 @@ export interface RuleCounts {
 
 export type TunnelNews =
   | { readonly cluster: string; readonly state: "connected"; readonly pod: string }
-  | { readonly cluster: string; readonly state: "connecting"; readonly why: string };
+  | { readonly cluster: string; readonly state: "connecting" | "ended"; readonly why: string };
 
 /** The main thread asks the worker. */
 export type DataCalls = {

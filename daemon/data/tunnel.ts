@@ -38,6 +38,8 @@ export interface TunnelEvents {
   connected(): void;
   /** There's none; it's being dialled, again or for the first time. `why` for people. */
   connecting(why: string): void;
+  /** A connection is over, with all its streams; others may be there. `why` for people. */
+  ended(why: string): void;
 }
 
 /** Somebody who wants a stream. */
@@ -190,9 +192,8 @@ export class Tunnel implements AsyncDisposable {
       over.abort();
       if (!lived) this.#failures++;
       this.#connections.delete(connection);
-      this.#why = end.kind === "broken"
-        ? `the tunnel broke: ${end.error?.message ?? "no reason given"}`
-        : "the agent closed the tunnel";
+      this.#why = end.error ? `the tunnel broke: ${end.error.message}` : "the agent closed the tunnel";
+      if (!this.#ending.signal.aborted) this.#events.ended(this.#why);
       this.#change();
     });
     for (;;) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Connection, memoryPair, type Stream } from "../../hbone/mod.ts";
 import { until } from "../../kube/testing.ts";
+import type { Transport } from "../../wire/transport.ts";
 import { connectStream, TargetRefused } from "./connect_stream.ts";
 import { fakeGateway, hear, say } from "./testing.ts";
 import { NoTunnel, Tunnel, type TunnelLimits } from "./tunnel.ts";
@@ -16,6 +17,7 @@ function listener() {
     told,
     connected: () => void told.push("connected"),
     connecting: (why: string) => void told.push(why),
+    ended: (why: string) => void told.push(`ended: ${why}`),
   };
 }
 
@@ -62,7 +64,29 @@ Deno.test("a tunnel that is lost says why, until it's back", async () => {
   gateway.failures.push(new Error("no route"));
   await gateway.connections[0]?.[Symbol.asyncDispose]();
   await until("it's back", () => events.told.at(-1) === "connected" && events.told.length > 2);
-  assert.deepEqual(events.told.slice(2), ["the agent closed the tunnel", "no route", "connected"]);
+  assert.deepEqual(events.told.slice(2), [
+    "ended: the agent closed the tunnel",
+    "the agent closed the tunnel",
+    "no route",
+    "connected",
+  ]);
+});
+
+Deno.test("why a gateway gave a connection up is told, though there's another by then", async () => {
+  const ends: Transport[] = [];
+  await using gateway = fakeGateway();
+  const events = listener();
+  const dial = async (signal: AbortSignal) => {
+    const near = await gateway.dial(signal);
+    ends.push(near);
+    return near;
+  };
+  await using tunnel = new Tunnel(dial, events, QUICK);
+  await echoes(tunnel.open(ECHO));
+  // What the gateway takes for a frame of 5 MB.
+  await ends[0]?.write(Uint8Array.of(0x50, 0, 0, 0, 0, 0, 0, 0, 1));
+  await until("it's told", () => events.told.some((told) => /^ended: .*FRAME_SIZE_ERROR/.test(told)));
+  await echoes(tunnel.open(ECHO));
 });
 
 Deno.test("a gateway that says goodbye keeps its streams, and the next go to another", async () => {

@@ -15,7 +15,7 @@ const tunnel = new Tunnel(async (signal) => {
   const socket = await Deno.connect({ hostname: "127.0.0.1", port: Number(gateway), signal });
   socket.setNoDelay();
   return socket;
-}, { connected() {}, connecting() {} });
+}, { connected() {}, connecting() {}, ended() {} });
 
 const ports = targets.map((target) =>
   new TcpListener("127.0.0.1", (connection) => captured(connection, target)).port
