@@ -1,4 +1,5 @@
 import { type Candidate, findPods, isRunning } from "../../ffi/pod_proc.ts";
+import type { Log } from "./view.ts";
 
 /** Milliseconds between looks: less than a runtime takes from the end of the last container to taking the network down. */
 const LOOK_MS = 20;
@@ -11,14 +12,17 @@ const sandboxes: ReadonlySet<string> = new Set(["pause", "pod"]);
  */
 export class LeavingPods implements Disposable {
   readonly #hostProc: string;
+  readonly #log: Log;
   /** What runs in each, as far as it was looked for. */
   readonly #running = new Map<string, readonly Candidate[]>();
   readonly #ended = new Set<string>();
   #onEnded: (uid: string) => void = () => {};
+  #failing = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(hostProc: string) {
+  constructor(hostProc: string, log: Log) {
     this.#hostProc = hostProc;
+    this.#log = log;
   }
 
   /**
@@ -32,12 +36,25 @@ export class LeavingPods implements Disposable {
     }
     for (const uid of uids) if (!this.#ended.has(uid) && !this.#running.has(uid)) this.#running.set(uid, []);
     if (this.#running.size === 0) this[Symbol.dispose]();
-    else this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
+    else this.#timer ??= setInterval(() => this.#tryLook(), LOOK_MS);
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  /** Nobody above would catch what it throws; a process that is out of descriptors may not be a moment later. */
+  #tryLook(): void {
+    try {
+      this.#look();
+      this.#failing = false;
+    } catch (error) {
+      if (!this.#failing) {
+        this.#log("pods that are being deleted can't be looked at", { error: String(error) });
+      }
+      this.#failing = true;
+    }
   }
 
   /** Mostly reads one file for each pod: all processes are gone through only when those known have ended. */

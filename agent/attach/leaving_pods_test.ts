@@ -20,6 +20,8 @@ function makeProc() {
   };
 }
 
+const log = (message: string, fields: object = {}) => assert.fail(`${message}: ${JSON.stringify(fields)}`);
+
 /** Long enough for a few looks. */
 const looks = () => new Promise((resolve) => setTimeout(resolve, 150));
 
@@ -31,7 +33,7 @@ Deno.test("a pod's application has ended when nothing but its sandbox is left", 
   proc.has(4, B, "pause");
   proc.has(5, B, "server");
   const ended: string[] = [];
-  using leaving = new LeavingPods(proc.folder);
+  using leaving = new LeavingPods(proc.folder, log);
   leaving.follow(new Set([A, B]), (uid) => void ended.push(uid));
   await looks();
   proc.gone(2);
@@ -52,7 +54,7 @@ Deno.test("a process id that is another's by now doesn't count", async () => {
   using proc = makeProc();
   proc.has(2, A, "server");
   const ended: string[] = [];
-  using leaving = new LeavingPods(proc.folder);
+  using leaving = new LeavingPods(proc.folder, log);
   leaving.follow(new Set([A]), (uid) => void ended.push(uid));
   await looks();
   assert.equal(ended.length, 0);
@@ -63,9 +65,21 @@ Deno.test("a process id that is another's by now doesn't count", async () => {
 Deno.test("what isn't followed any more isn't told of, and nothing runs on", async () => {
   using proc = makeProc();
   proc.has(2, A, "server");
-  const leaving = new LeavingPods(proc.folder);
+  const leaving = new LeavingPods(proc.folder, log);
   leaving.follow(new Set([A]), () => assert.fail("told"));
   leaving.follow(new Set(), () => assert.fail("told"));
   proc.gone(2);
   await looks(); // the test fails where a timer is left
+});
+
+Deno.test("a /proc that can't be read for a moment is said once, and looked at again", async () => {
+  using proc = makeProc();
+  proc.has(2, A, "server");
+  const said: string[] = [], ended: string[] = [];
+  using leaving = new LeavingPods(`${proc.folder}/later`, (message) => void said.push(message));
+  leaving.follow(new Set([A]), (uid) => void ended.push(uid));
+  await looks();
+  assert.equal(said.length, 1);
+  Deno.mkdirSync(`${proc.folder}/later`);
+  await until("it's told", () => ended.length > 0);
 });

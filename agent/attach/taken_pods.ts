@@ -32,7 +32,7 @@ export class TakenPods implements Disposable {
     this.#how = how;
     this.#others = others;
     this.#log = log;
-    this.#leaving = new LeavingPods(how.hostProc);
+    this.#leaving = new LeavingPods(how.hostProc, log);
   }
 
   get(uid: string): TakenPod | undefined {
