@@ -13,6 +13,7 @@ import {
 const LONGEST = 256 * 1024;
 /** Descriptors of a message: SCM_MAX_FD (unix(7)). */
 const MOST_FDS = 253;
+const EAGAIN = 11;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const SO_SNDBUF = 7;
@@ -79,7 +80,7 @@ export class SeqPacket implements Disposable {
 
   /**
    * Sends one message, at once or not at all.
-   * @throws {SystemCallError} EAGAIN when the peer doesn't read, EPIPE when it's gone. @throws {RangeError} too long
+   * @throws {SystemCallError} EAGAIN when the peer doesn't read ({@linkcode isFull}), EPIPE when it's gone. @throws {RangeError} too long
    */
   send(message: unknown, fds: readonly number[] = []): void {
     const data = new TextEncoder().encode(JSON.stringify(message));
@@ -136,6 +137,11 @@ export class SeqPacket implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Whether a message couldn't be sent since the peer hasn't read those before. */
+export function isFull(error: unknown): boolean {
+  return error instanceof SystemCallError && error.errno === EAGAIN;
 }
 
 /** A unix socket on which SeqPackets are accepted; only for the main thread, as these. */

@@ -1,4 +1,4 @@
-import { SeqPacket } from "../../ffi/seqpacket.ts";
+import { isFull, SeqPacket } from "../../ffi/seqpacket.ts";
 import { closeDescriptor } from "../../ffi/socket.ts";
 import { sleep } from "../../kube/backoff.ts";
 import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
@@ -40,11 +40,15 @@ export class AttachLink {
     this.#options = options;
   }
 
-  /** Sends at once or not at all; without attach it does nothing. */
+  /**
+   * Sends at once or not at all; without attach it does nothing. Where attach doesn't read, questions are lost, whose askers wait
+   * only so long; what it has to know ends the link, so that it's told all anew.
+   */
   send(message: RelayMessage): void {
     try {
       this.#socket?.send(message);
     } catch (error) {
+      if (isFull(error) && (message.tell === "whose" || message.tell === "need")) return;
       this.#options.log("attach takes no message", { tell: message.tell, error: String(error) });
       this.#socket?.close();
     }

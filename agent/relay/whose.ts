@@ -4,8 +4,12 @@ import type { RelayMessage } from "../../wire/handover.ts";
 
 /** Milliseconds that attach has to answer; then the connection goes to the pod. */
 const ANSWER_MS = 1_000;
+/** Questions that attach has at a time: with more unread than its socket holds nothing else would reach it either. */
+const MOST_ASKED = 128;
 /** Istio's ambient mode makes the kubelet's probes come from here, wherever they come from. */
 const AMBIENT_PROBES = "169.254.7.127";
+
+type Question = Extract<RelayMessage, { tell: "whose" }>;
 
 /**
  * Tells the kubelet's probes from other connections. They come from the node's own addresses; but so does NodePort
@@ -17,12 +21,16 @@ const AMBIENT_PROBES = "169.254.7.127";
  * intercepted. Its socket is often gone before attach looks; carry.ts keeps those from the laptop.
  */
 export class Whose {
-  readonly #send: (message: Extract<RelayMessage, { tell: "whose" }>) => void;
+  readonly #send: (message: Question) => void;
   readonly #waiting = new Map<number, (kubelet: boolean) => void>();
+  /** Not sent yet, in order. */
+  readonly #queue = new Map<number, Question>();
+  /** Sent, and neither answered nor given up. */
+  readonly #asked = new Set<number>();
   #host: ReadonlySet<string> = new Set();
   #next = 0;
 
-  constructor(send: (message: Extract<RelayMessage, { tell: "whose" }>) => void) {
+  constructor(send: (message: Question) => void) {
     this.#send = send;
   }
 
@@ -44,17 +52,28 @@ export class Whose {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#waiting.set(id, resolve);
     const timer = setTimeout(() => resolve(true), ANSWER_MS);
-    this.#send({
+    this.#queue.set(id, {
       tell: "whose",
       id,
       caller: formatEndpoint(text, caller.port),
       destination: formatEndpoint(destination.address.text, destination.port),
     });
+    this.#ask();
     try {
       return await promise ? "kubelet" : "node";
     } finally {
       clearTimeout(timer);
-      this.#waiting.delete(id);
+      for (const known of [this.#waiting, this.#queue, this.#asked]) known.delete(id);
+      this.#ask();
+    }
+  }
+
+  #ask(): void {
+    for (const [id, question] of this.#queue) {
+      if (this.#asked.size >= MOST_ASKED) return;
+      this.#queue.delete(id);
+      this.#asked.add(id);
+      this.#send(question);
     }
   }
 }

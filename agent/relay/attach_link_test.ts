@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { SeqPacketListener } from "../../ffi/seqpacket.ts";
+import { parseAddress } from "../../wire/address.ts";
+import { HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
+import { AttachLink } from "./attach_link.ts";
+import { until } from "./testing.ts";
+import { Whose } from "./whose.ts";
+
+/** A link to an attach that has said hello and reads only when it's told to. */
+async function linked() {
+  const folder = Deno.makeTempDirSync();
+  const path = `${folder}/handover.sock`;
+  const listener = SeqPacketListener.listen(path);
+  const seen = { hellos: 0, gone: 0, logged: [] as string[] };
+  const link = new AttachLink({
+    path,
+    attachUid: Deno.uid() ?? 0,
+    onHello: () => void seen.hellos++,
+    onMessage: () => {},
+    onGone: () => void seen.gone++,
+    log: (message, fields) => void seen.logged.push(`${message} ${JSON.stringify(fields)}`),
+  });
+  const ending = new AbortController();
+  const running = link.run(ending.signal);
+  const attach = await listener.accept();
+  assert.ok(attach);
+  const [version, oldest] = [HANDOVER_VERSION, HANDOVER_VERSION];
+  const hello = { protocol: "handover", version, oldest, features: [], release: "test" };
+  attach.send({ tell: "hello", hello, cluster: "c", pod: "p", node: "n" });
+  await until(() => seen.hellos === 1, "attach's hello has come");
+  return {
+    link,
+    seen,
+    attach,
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      attach.close();
+      listener.close();
+      await running;
+      Deno.removeSync(folder, { recursive: true });
+    },
+  };
+}
+
+Deno.test("however many connections come from the node's addresses, an attach that is busy for a moment can be told more", async () => {
+  await using to = await linked();
+  const whose = new Whose((message) => to.link.send(message));
+  whose.setHost(["10.0.0.1"]);
+  const [caller, pod] = [parseAddress("10.0.0.1"), parseAddress("10.244.0.5")];
+  assert.ok(caller && pod);
+  const ask = (port: number) => whose.whose({ address: caller, port }, { address: pod, port: 8080 });
+  const all = Array.from({ length: 4_096 }, (_, i) => ask(1_024 + i));
+  to.link.send({ tell: "live", rules: ["r"] });
+  let message: RelayMessage | undefined;
+  while (message?.tell !== "live") {
+    message = (await to.attach.receive())?.message as RelayMessage | undefined;
+    assert.ok(message, "the link has ended");
+  }
+  for (let id = 0; id < all.length; id++) whose.answered(id, true);
+  await Promise.all(all);
+  assert.deepEqual(to.seen, { hellos: 1, gone: 0, logged: [] });
+});
+
+Deno.test("questions are lost where attach doesn't read, and the link stays; what it has to know ends it", async () => {
+  await using to = await linked();
+  for (let id = 0; id < 10_000 && to.seen.logged.length === 0; id++) {
+    to.link.send({ tell: "whose", id, caller: "10.0.0.1:1", destination: "10.244.0.5:8080" });
+    to.link.send({ tell: "need", uid: "u", family: 4, count: 32 });
+  }
+  assert.deepEqual(to.seen, { hellos: 1, gone: 0, logged: [] });
+  to.link.send({ tell: "live", rules: [] });
+  await until(() => to.seen.gone === 1, "the link has ended");
+  assert.match(to.seen.logged.join(), /attach takes no message.*live.*EAGAIN/);
+});
