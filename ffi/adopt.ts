@@ -2,7 +2,8 @@ import net from "node:net";
 import { Buffer } from "node:buffer";
 import { type Endpoint, parseAddress } from "../wire/address.ts";
 import type { AbortableTransport } from "../wire/transport.ts";
-import { localEndpoint } from "./socket.ts";
+import { libc, must } from "./libc.ts";
+import { closeDescriptor, localEndpoint } from "./socket.ts";
 
 /**
  * Sockets that were made by descriptor (ffi/socket.ts) or handed over become Deno's here, by node:net: Deno's own
@@ -11,19 +12,76 @@ import { localEndpoint } from "./socket.ts";
  * Hot path: one event and one copy a read; no allocation here.
  */
 
-/** Accepts on a listening socket, which becomes this listener's own. Disposing closes it. */
+const F_DUPFD_CLOEXEC = 1030;
+const IPPROTO_TCP = 6;
+const TCP_INFO = 11;
+
+/** A listening socket that is accepted on. */
+export interface AdoptedListener extends Disposable {
+  readonly address: Endpoint;
+  /**
+   * Looks whether connections wait without being accepted, and begins anew then: to be called now and then, since once accept(2) has
+   * failed (EMFILE, ENFILE, ENOMEM) node:net never accepts again, and tells nobody (Deno 2.9.6).
+   * @returns false while connections wait in vain
+   */
+  look(): boolean;
+}
+
+/**
+ * Accepts on a listening socket, which becomes this listener's own. Disposing closes it.
+ * @throws {SystemCallError} when the process is out of descriptors; the socket stays the caller's then.
+ */
 export function adoptListener(
   fd: number,
   onConnection: (socket: SocketTransport) => void,
-): Disposable & { readonly address: Endpoint } {
+): AdoptedListener {
   const address = localEndpoint(fd);
+  let accepted = 0;
   // Half-open: a peer that has said all may still want to hear the answer.
-  const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
-    onConnection(new SocketTransport(socket));
-  });
-  server.on("error", () => {}); // accept(2) failed for one connection (EMFILE, ECONNABORTED): the next may do
-  server.listen({ fd });
-  return { address, [Symbol.dispose]: () => void server.close() };
+  const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
+  const serve = (fd: number) => {
+    const server = net.createServer(options, (socket) => {
+      accepted++;
+      onConnection(new SocketTransport(socket));
+    });
+    server.on("error", () => {}); // look() sees that nothing is accepted
+    server.listen({ fd });
+    return server;
+  };
+  // The socket by a descriptor of our own: to look at, and to begin anew with.
+  let own = must("duplicating a listener", libc.fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  let server = serve(fd);
+  /** How many had been accepted when connections were seen waiting by the last look. */
+  let before: number | undefined;
+  return {
+    address,
+    look() {
+      if (own < 0) return true;
+      const waits = connectionsWaiting(own) > 0;
+      const inVain = waits && accepted === before;
+      before = waits ? accepted : undefined;
+      if (!inVain) return true;
+      const next = libc.fcntl(own, F_DUPFD_CLOEXEC, 0);
+      if (next < 0) return false;
+      server.close();
+      server = serve(own);
+      own = next;
+      return false;
+    },
+    [Symbol.dispose]() {
+      server.close();
+      if (own >= 0) closeDescriptor(own);
+      own = -1;
+    },
+  };
+}
+
+/** Connections that wait to be accepted: tcpi_unacked of a listener (struct tcp_info). */
+function connectionsWaiting(listener: number): number {
+  const info = new Uint32Array(64);
+  const length = new Uint8Array(new Uint32Array([info.byteLength]).buffer);
+  const got = libc.getsockopt(listener, IPPROTO_TCP, TCP_INFO, new Uint8Array(info.buffer), length);
+  return got < 0 ? 0 : info[6] ?? 0;
 }
 
 /** Makes a connected socket, or one that still connects, a transport; the descriptor becomes its own. */

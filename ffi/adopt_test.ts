@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { parseAddress } from "../wire/address.ts";
 import { adoptListener, adoptSocket, type SocketTransport } from "./adopt.ts";
 import { closeDescriptor, localEndpoint, startConnect, tcpListener, tcpSocket } from "./socket.ts";
+import { NoOpenFiles } from "./testing_open_files.ts";
 
 /** A listener made by descriptor, and what has connected to it. */
 function listening() {
@@ -15,7 +16,8 @@ function listening() {
     while (accepted.length === 0) await new Promise<void>((resolve) => wake = resolve);
     return accepted.shift() as SocketTransport;
   };
-  return { port: listener.address.port, next, [Symbol.dispose]: () => listener[Symbol.dispose]() };
+  const look = () => listener.look();
+  return { port: listener.address.port, next, look, [Symbol.dispose]: () => listener[Symbol.dispose]() };
 }
 
 async function readAll(from: { read(into: Uint8Array): Promise<number | null> }): Promise<Uint8Array> {
@@ -99,4 +101,48 @@ Deno.test("a socket that could not connect says so at the first read", async () 
   const client = adoptSocket(fd);
   await assert.rejects(client.read(new Uint8Array(1)), /ECONNREFUSED/);
   client.close();
+});
+
+Deno.test("a listener that looks accepts again after the process was out of descriptors", async () => {
+  using listener = listening();
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
+  const connect = () => Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+  const clients: Deno.TcpConn[] = [];
+  {
+    using none = new NoOpenFiles();
+    none.giveBack(); // to the client: none is left to accept it with
+    clients.push(await connect());
+    await pause();
+    assert.equal(listener.look(), true, "it may yet be accepted");
+    await pause();
+    assert.equal(listener.look(), false, "it waits in vain");
+  }
+  assert.equal(listener.look(), false);
+  const first = await listener.next();
+  assert.equal(listener.look(), true);
+  clients.push(await connect());
+  const second = await listener.next();
+  for (let i = 0; i < 3; i++) assert.equal(listener.look(), true);
+  for (const each of [...clients, first, second]) each.close();
+});
+
+Deno.test("a listener that looks while all are accepted goes on as it was", async () => {
+  using listener = listening();
+  for (let i = 0; i < 20; i++) {
+    using _client = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+    listener.look();
+    const socket = await listener.next();
+    assert.equal(listener.look(), true);
+    socket.close();
+  }
+});
+
+Deno.test("a listener that is disposed of has closed its socket, and looks at nothing", async () => {
+  const fd = tcpListener({ address: "127.0.0.1" });
+  const { port } = localEndpoint(fd);
+  const listener = adoptListener(fd, () => assert.fail("accepted"));
+  listener[Symbol.dispose]();
+  assert.equal(listener.look(), true);
+  listener[Symbol.dispose]();
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port }), Deno.errors.ConnectionRefused);
 });

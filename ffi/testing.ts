@@ -1,3 +1,4 @@
+import { cstring, libc, must } from "./libc.ts";
 import { Netns } from "./netns.ts";
 import { getOption } from "./socket.ts";
 
@@ -6,6 +7,7 @@ const { setns, unshare } = Deno.dlopen("libc.so.6", {
   unshare: { parameters: ["i32"], result: "i32" },
 }).symbols;
 const CLONE_NEWNET = 0x40000000;
+const O_RDWR = 2;
 const IPPROTO_TCP = 6;
 const TCP_MAXSEG = 2;
 
@@ -33,4 +35,9 @@ export function tcpDescriptors(): number[] {
       return false; // No socket, or none of TCP.
     }
   });
+}
+
+/** A file, opened to read and write: a descriptor that is the caller's to close, or to give away. */
+export function openDescriptor(path: string): number {
+  return must(`open ${path}`, libc.open(cstring(path), O_RDWR, 0));
 }

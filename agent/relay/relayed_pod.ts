@@ -1,4 +1,4 @@
-import { adoptListener, adoptSocket, type SocketTransport } from "../../ffi/adopt.ts";
+import { type AdoptedListener, adoptListener, adoptSocket, type SocketTransport } from "../../ffi/adopt.ts";
 import { Beat } from "../../ffi/mmap.ts";
 import { closeDescriptor, startConnect } from "../../ffi/socket.ts";
 import type { AttachMessage, SteeredPort } from "../../wire/handover.ts";
@@ -33,6 +33,7 @@ export class RelayedPod implements Disposable {
   readonly #owned = new DisposableStack();
   readonly #beat: Beat;
   readonly #stocks = new Map<4 | 6, Stock>();
+  readonly #listeners: AdoptedListener[] = [];
   readonly #listening = new Set<string>();
   readonly #addresses: ReadonlySet<string>;
   readonly #open = new Set<SocketTransport>();
@@ -58,6 +59,7 @@ export class RelayedPod implements Disposable {
       for (const fd of listeners) {
         const listener = this.#owned.use(adoptListener(fd, (socket) => this.#accepted(socket)));
         left.delete(fd);
+        this.#listeners.push(listener);
         this.#listening.add(endpointText(listener.address));
       }
     } catch (error) {
@@ -70,13 +72,14 @@ export class RelayedPod implements Disposable {
   }
 
   /**
-   * Says that every worker is alive. While attach hangs, so that the pod can't be dialled for what isn't the laptop's,
-   * nothing is said: after two seconds the pod is left to answer itself.
+   * Says that every worker is alive. While attach hangs, so that the pod can't be dialled for what isn't the laptop's, or connections
+   * can't be accepted, nothing is said: after two seconds the pod is left to answer itself.
    */
   beat(): void {
     const starved = [...this.#stocks.values()].filter((stock) => stock.starved);
     for (const stock of starved) stock.retry();
-    if (starved.length > 0) return;
+    const deaf = this.#listeners.filter((listener) => !listener.look());
+    if (starved.length > 0 || deaf.length > 0) return;
     for (let worker = 0; worker < this.#handover.workers; worker++) this.#beat.beat(worker);
   }
 

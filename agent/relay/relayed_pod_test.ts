@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { localEndpoint, tcpListener } from "../../ffi/socket.ts";
+import { openDescriptor } from "../../ffi/testing.ts";
+import { NoOpenFiles } from "../../ffi/testing_open_files.ts";
+import { type PodHost, RelayedPod } from "./relayed_pod.ts";
+
+const handover = {
+  tell: "pod",
+  uid: "u",
+  pod: "default/echo",
+  addresses: [],
+  workers: 1,
+  families: [4],
+  ports: [],
+} as const;
+
+/** A pod with one listener, and a file instead of its beat map. */
+function taken() {
+  const path = Deno.makeTempFileSync();
+  Deno.truncateSync(path, 4096);
+  const beats = Deno.openSync(path);
+  const fd = tcpListener({ address: "127.0.0.1" });
+  const { port } = localEndpoint(fd);
+  const host: PodHost = {
+    tunnels: { of: () => [], rule: () => undefined },
+    need: () => {},
+    whose: () => Promise.resolve("other"),
+    enter: () => false,
+    left: () => {},
+  };
+  const pod = new RelayedPod(handover, [openDescriptor(path), fd], host);
+  return {
+    pod,
+    port,
+    /** When it has said last that it's alive, in nanoseconds. */
+    beaten() {
+      const bytes = new Uint8Array(8);
+      beats.seekSync(0, Deno.SeekMode.Start);
+      beats.readSync(bytes);
+      return new DataView(bytes.buffer).getBigUint64(0, true);
+    },
+    [Symbol.dispose]() {
+      pod[Symbol.dispose]();
+      beats.close();
+      Deno.removeSync(path);
+    },
+  };
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
+
+Deno.test("a pod whose connections can't be accepted isn't said to be alive, until they can", async () => {
+  using one = taken();
+  const { pod, port } = one;
+  const first = one.beaten();
+  assert.ok(first > 0n, "alive from the start");
+  let client: Deno.TcpConn, last: bigint;
+  {
+    using none = new NoOpenFiles();
+    none.giveBack(); // to the client
+    client = await Deno.connect({ hostname: "127.0.0.1", port });
+    await pause();
+    pod.beat();
+    last = one.beaten();
+    assert.ok(last > first, "it may yet be accepted");
+    for (let i = 0; i < 3; i++) {
+      await pause();
+      pod.beat();
+    }
+    assert.equal(one.beaten(), last);
+  }
+  pod.beat();
+  assert.equal(one.beaten(), last);
+  // Accepted, and reset: it came to the listener itself, not by an address of the pod's.
+  await assert.rejects(client.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
+  pod.beat();
+  assert.ok(one.beaten() > last, "alive again");
+  client.close();
+});
