@@ -20,6 +20,7 @@ import { getOption } from "./socket.ts";
 const SOL_SOCKET = 1;
 const SO_TYPE = 3;
 const SO_ACCEPTCONN = 30;
+const RLIMIT_NOFILE = 7;
 
 /** An own socket that could not be found. */
 export class NoDescriptor extends Error {
@@ -117,11 +118,13 @@ function matches(call: typeof libc.getsockname, fd: number, { address, port }: E
 
 /**
  * Descriptors that this process's table has room for: FDSize in /proc/self/status (proc(5)), which grows with them and never
- * shrinks. Not by Deno, which lets only programs with all permissions read there.
+ * shrinks. Not by Deno, which lets only programs with all permissions read there. Out of descriptors (EMFILE, ENFILE) that can't be
+ * opened: it's the limit then, below which all are.
  */
 export function descriptorTableSize(): number {
   const status = new Uint8Array(4096);
-  const fd = must("open /proc/self/status", libc.open(cstring("/proc/self/status"), O_CLOEXEC, 0));
+  const fd = libc.open(cstring("/proc/self/status"), O_CLOEXEC, 0);
+  if (fd < 0) return mostDescriptors();
   try {
     const read = must("read /proc/self/status", libc.read(fd, status, BigInt(status.length)));
     const found = /^FDSize:\s+(\d+)$/m.exec(new TextDecoder().decode(status.subarray(0, read)))?.[1];
@@ -132,4 +135,11 @@ export function descriptorTableSize(): number {
   } finally {
     libc.close(fd);
   }
+}
+
+/** The soft limit of descriptors: one more than the highest that can be. */
+function mostDescriptors(): number {
+  const limits = new BigUint64Array(2);
+  must("getrlimit", libc.getrlimit(RLIMIT_NOFILE, new Uint8Array(limits.buffer)));
+  return Number(limits[0]);
 }

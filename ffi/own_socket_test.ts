@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { parseAddress } from "../wire/address.ts";
 import { boundDescriptorOf, descriptorOf, endOf, endsOf, NoDescriptor } from "./own_socket.ts";
 import { closeDescriptor, getOption, localEndpoint, tcpSocket } from "./socket.ts";
+import { NoOpenFiles } from "./testing_open_files.ts";
 
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
@@ -131,4 +132,17 @@ Deno.test("thousands of other descriptors don't hide a socket, below them or abo
   for (const file of files) file.close();
   for (const conn of [...above, ...below]) foundOf(conn);
   for (const conn of [...below, ...above]) conn.close();
+});
+
+Deno.test("a process that is out of descriptors finds its sockets, and that one isn't there", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const [first, server] = await connected(listener);
+  const files = Array.from({ length: 200 }, () => Deno.openSync("/dev/null")); // so that it isn't near
+  const [last, other] = await connected(listener);
+  {
+    using _none = new NoOpenFiles();
+    for (const conn of [last, first, other, server]) foundOf(conn);
+    notFound("tcp", "127.0.0.1", 1);
+  }
+  for (const each of [...files, first, server, last, other]) each.close();
 });

@@ -12,6 +12,7 @@ import {
 } from "./socket.ts";
 import { dialTcp, TcpConnection } from "./tcp_connection.ts";
 import { tcpDescriptors } from "./testing.ts";
+import { NoOpenFiles } from "./testing_open_files.ts";
 
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
@@ -294,6 +295,19 @@ Deno.test("a dial ends with its signal, before it began and midway, and leaves n
     reason,
   );
   assert.equal(tcpDescriptors().length, before);
+});
+
+Deno.test("a process that is out of descriptors can reset a connection", async () => {
+  using listener = listen();
+  const [first, one] = await connected(listener);
+  const [last, two] = await connected(listener);
+  last.abort(); // what is sought next isn't found from there on: all descriptors are gone through
+  {
+    using _none = new NoOpenFiles();
+    first.abort();
+  }
+  await assert.rejects(one.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
+  for (const conn of [one, two]) conn.close();
 });
 
 Deno.test("a dial that nobody answers is given up in time, and leaves no descriptor", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { getOption } from "../../ffi/socket.ts";
 import { tcpDescriptors } from "../../ffi/testing.ts";
+import { NoOpenFiles } from "../../ffi/testing_open_files.ts";
 import { until } from "../../kube/testing.ts";
 import { parseEndpoint } from "../../wire/address.ts";
 import { dial, SilenceProbes } from "./dial.ts";
@@ -34,4 +35,10 @@ Deno.test("what is dialled, before and later, is probed after a minute of silenc
     second.connection.close();
   }
   first.connection.close();
+});
+
+Deno.test("a gateway that is out of descriptors goes on looking for what is silent", async () => {
+  using _none = new NoOpenFiles();
+  using _probes = new SilenceProbes(5);
+  await new Promise((resolve) => setTimeout(resolve, 50)); // what its timer throws would end the process
 });
