@@ -3,6 +3,7 @@ import { connect as connectTls } from "node:tls";
 import type { Buffer } from "node:buffer";
 import type { ApiServerAccess } from "./access.ts";
 import { connected, isAddress, throughProxy } from "./proxy.ts";
+import { onAbort } from "./signals.ts";
 
 /** The part of `Deno.Conn` that is used here. */
 export interface Connection {
@@ -14,11 +15,18 @@ export interface Connection {
   wakeAt?(bytes: number): void;
 }
 
-/**
- * What is done to a connection of Deno's TLS before it's used. It has no setNoDelay, without which a small write that follows another
- * waits up to 40 ms: who may call the system sets the option in here, and may give back a `wakeAt`.
- */
-export type Prepare = (connection: Deno.TlsConn) => Connection["wakeAt"] | void;
+/** What is done to a connection of Deno's TLS before it's used, by whom may call the system. */
+export type Prepare = (connection: Deno.TlsConn) => Prepared | undefined;
+
+/** What Deno's TLS has no call for. It has no setNoDelay either, without which a small write that follows another waits up to 40 ms. */
+export interface Prepared {
+  readonly wakeAt?: Connection["wakeAt"];
+  /**
+   * Ends the TCP connection below. Deno's TLS goes on by itself after its close, until the handshake is over: with a peer that takes
+   * connections and says nothing, for good. Not for later: what was written may still be on its way out.
+   */
+  readonly shutDown?: () => void;
+}
 
 const TIMEOUT_MS = 20_000;
 
@@ -44,51 +52,70 @@ export async function dial(
 ): Promise<Connection> {
   signal?.throwIfAborted();
   if (needsNode(access)) return new NodeConnection(await dialSocket(access, signal));
-  const opened = access.tls ? connectDenoTls(access, prepare) : connectDeno(access);
-  return await settle<Connection>(opened, (late) => late.close(), signal);
+  return await settle<Connection>(
+    (ending) => access.tls ? connectDenoTls(access, ending, prepare) : connectDeno(access, ending),
+    (late) => late.close(),
+    signal,
+  );
 }
 
-async function connectDeno({ hostname, port }: ApiServerAccess): Promise<Deno.TcpConn> {
-  const conn = await Deno.connect({ hostname, port });
+async function connectDeno({ hostname, port }: ApiServerAccess, signal: AbortSignal): Promise<Deno.TcpConn> {
+  const conn = await Deno.connect({ hostname, port, signal });
   conn.setNoDelay();
   return conn;
 }
 
-async function connectDenoTls(access: ApiServerAccess, prepare?: Prepare): Promise<Connection> {
+async function connectDenoTls(
+  access: ApiServerAccess,
+  signal: AbortSignal,
+  prepare?: Prepare,
+): Promise<Connection> {
   const { hostname, port, cert, key } = access;
   const options = { hostname, caCerts: [...access.caCerts], alpnProtocols: ["http/1.1"] };
   // Deno.startTls sends no client certificate, Deno.connectTls lets nobody set TCP_NODELAY before. (node:tls could do both, at three
   // times the CPU for what comes in.)
   const conn = cert && key
     ? await Deno.connectTls({ ...options, port, cert, key })
-    : await Deno.startTls(await connectDeno(access), options);
-  try {
-    const wakeAt = prepare?.(conn);
-    await conn.handshake(); // here, so that a bad certificate is told as such and not by the first read
-    if (!wakeAt) return conn;
-    return {
-      read: (into) => conn.read(into),
-      write: (bytes) => conn.write(bytes),
-      close: () => conn.close(),
-      wakeAt,
-    };
-  } catch (error) {
+    : await Deno.startTls(await connectDeno(access, signal), options);
+  let prepared: Prepared | undefined;
+  let open = true;
+  const giveUp = () => {
+    if (!open) return;
+    open = false;
+    prepared?.shutDown?.();
     conn.close();
+  };
+  try {
+    prepared = prepare?.(conn);
+    using _ending = onAbort(signal, giveUp);
+    signal.throwIfAborted();
+    await conn.handshake(); // here, so that a bad certificate is told as such and not by the first read
+    signal.throwIfAborted();
+  } catch (error) {
+    giveUp();
     throw error;
   }
+  const wakeAt = prepared?.wakeAt;
+  if (!wakeAt) return conn;
+  return {
+    read: (into) => conn.read(into),
+    write: (bytes) => conn.write(bytes),
+    close: () => conn.close(),
+    wakeAt,
+  };
 }
 
 /** The same by node's sockets; see {@linkcode needsNode}. */
 export async function dialSocket(access: ApiServerAccess, signal?: AbortSignal): Promise<Socket> {
-  const socket = await settle(openSocket(access), (late) => late.destroy(), signal);
+  const socket = await settle((ending) => openSocket(access, ending), (late) => late.destroy(), signal);
   socket.setNoDelay(true);
   return socket;
 }
 
-async function openSocket(access: ApiServerAccess): Promise<Socket> {
+async function openSocket(access: ApiServerAccess, signal: AbortSignal): Promise<Socket> {
   const plain = access.proxyUrl
-    ? await throughProxy(new URL(access.proxyUrl), access)
-    : await connected(connectNet({ host: access.hostname, port: access.port }), "connect");
+    ? await throughProxy(new URL(access.proxyUrl), access, signal)
+    : await connected(connectNet({ host: access.hostname, port: access.port }), "connect", signal);
   if (!access.tls) return plain;
   const name = access.servername ?? access.hostname;
   const { insecure, caCerts, cert, key } = access;
@@ -103,11 +130,18 @@ async function openSocket(access: ApiServerAccess): Promise<Socket> {
       ALPNProtocols: ["http/1.1"],
     }),
     "secureConnect",
+    signal,
   );
 }
 
-/** Waits for a connection, no longer than allowed; one that comes later is closed. */
-async function settle<T>(opened: Promise<T>, close: (late: T) => void, signal?: AbortSignal): Promise<T> {
+/** Waits for a connection, no longer than allowed; then it's given up by `ending`, and closed if it comes after all. */
+async function settle<T>(
+  open: (ending: AbortSignal) => Promise<T>,
+  close: (late: T) => void,
+  signal?: AbortSignal,
+): Promise<T> {
+  const ending = new AbortController();
+  const opened = open(ending.signal);
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => reject(new DOMException(`no connection within ${TIMEOUT_MS / 1000} s`, "TimeoutError")),
@@ -119,6 +153,7 @@ async function settle<T>(opened: Promise<T>, close: (late: T) => void, signal?: 
     return await Promise.race([opened, promise]);
   } catch (error) {
     opened.then(close, () => {});
+    ending.abort(error);
     throw error;
   } finally {
     clearTimeout(timer);

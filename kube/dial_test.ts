@@ -164,10 +164,45 @@ Deno.test("dialling ends with the signal's reason", async () => {
   setTimeout(() => stop.abort(new Error("enough")), 10);
   const access = { tls: true, hostname: "127.0.0.1", port, pathPrefix: "", caCerts: [], headers: {} };
   await assert.rejects(dial(access, stop.signal), /enough/);
-  // What was being dialled is closed when its handshake fails.
+  // Without a `prepare` Deno has it until its handshake fails.
   (await listener.accept()).close();
   await new Promise((resolve) => setTimeout(resolve, 20));
 });
+
+for (
+  const [what, changes] of Object.entries({
+    "server": { servername: "kube.example" },
+    "http proxy": { proxyUrl: "http" },
+    "socks5 proxy": { proxyUrl: "socks5" },
+  })
+) {
+  Deno.test(`a dial that is given up leaves no connection to a ${what} that says nothing`, async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    const proxy = "proxyUrl" in changes ? { proxyUrl: `${changes.proxyUrl}://127.0.0.1:${port}` } : {};
+    const access = {
+      tls: true,
+      hostname: "127.0.0.1",
+      port,
+      pathPrefix: "",
+      caCerts: [],
+      headers: {},
+      ...changes,
+      ...proxy,
+    };
+    const giveUp = new AbortController();
+    const rejected = assert.rejects(dial(access, giveUp.signal), /enough/);
+    const theirs = await listener.accept();
+    const late = setTimeout(() => theirs.close(), 3_000); // the read rejects then
+    const into = new Uint8Array(65_536);
+    await theirs.read(into); // the ClientHello, or what is said to the proxy
+    giveUp.abort(new Error("enough"));
+    await rejected;
+    assert.equal(await theirs.read(into), null);
+    clearTimeout(late);
+    theirs.close();
+  });
+}
 
 Deno.test("a connection by node's sockets ends and breaks as one of Deno's", async () => {
   await using server = await TlsServer.start();

@@ -2,9 +2,14 @@ import { connect as connectNet, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { Buffer } from "node:buffer";
 import { type ApiServerAccess, hostOf } from "./access.ts";
+import { onAbort } from "./signals.ts";
 
 /** An HTTP proxy's CONNECT (RFC 9110 §9.3.6), or SOCKS5 (RFC 1928, RFC 1929); names are resolved by the proxy. */
-export async function throughProxy(proxy: URL, access: ApiServerAccess): Promise<Socket> {
+export async function throughProxy(
+  proxy: URL,
+  access: ApiServerAccess,
+  signal: AbortSignal,
+): Promise<Socket> {
   const host = proxy.hostname.replace(/^\[|\]$/g, "");
   const socks = proxy.protocol === "socks5:" || proxy.protocol === "socks5h:";
   if (!socks && proxy.protocol !== "http:" && proxy.protocol !== "https:") {
@@ -17,9 +22,11 @@ export async function throughProxy(proxy: URL, access: ApiServerAccess): Promise
     ? await connected(
       connectTls({ host, port, ...(isAddress(host) ? {} : { servername: host }) }),
       "secureConnect",
+      signal,
     )
-    : await connected(connectNet({ host, port }), "connect");
+    : await connected(connectNet({ host, port }), "connect", signal);
   const user = decodeURIComponent(proxy.username), password = decodeURIComponent(proxy.password);
+  using _ending = onAbort(signal, () => socket.destroy());
   try {
     if (socks) await socks5(socket, access, user, password);
     else await httpConnect(socket, access, user, password);
@@ -95,12 +102,19 @@ async function readExactly(socket: Socket, size: number): Promise<Buffer> {
 }
 
 /** Waits until a socket is connected. @throws why it can't be. */
-export function connected<S extends Socket>(socket: S, event: "connect" | "secureConnect"): Promise<S> {
+export function connected<S extends Socket>(
+  socket: S,
+  event: "connect" | "secureConnect",
+  signal: AbortSignal,
+): Promise<S> {
   return new Promise((resolve, reject) => {
+    const ending = onAbort(signal, () => socket.destroy());
+    socket.once("close", () => ending[Symbol.dispose]());
     const failed = (error?: Error) => reject(error ?? new Error("the connection was closed"));
     socket.once("error", failed);
     socket.once("close", failed);
     socket.once(event, () => {
+      ending[Symbol.dispose]();
       socket.off("error", failed);
       socket.off("close", failed);
       socket.on("error", () => {}); // whoever reads or writes is told; an unheard event would end the process

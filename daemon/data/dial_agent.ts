@@ -1,6 +1,8 @@
 import { setNoDelay } from "../../ffi/no_delay.ts";
+import { shutDown } from "../../ffi/shut_down.ts";
 import { wakeLevelOf } from "../../ffi/wake_level.ts";
 import { hostOf } from "../../kube/access.ts";
+import type { Prepared } from "../../kube/dial.ts";
 import { type Forward, portForwarder } from "../../kube/forward.ts";
 import { portForward, PortForwardError } from "../../kube/port_forward.ts";
 import { NotOffered } from "../../kube/spdy/not_offered.ts";
@@ -57,9 +59,9 @@ export function agentDialler(
   };
 }
 
-function prepare(connection: Deno.TlsConn): ((bytes: number) => void) | undefined {
+function prepare(connection: Deno.TlsConn): Prepared {
   setNoDelay(connection);
-  return wakeLevelOf(connection);
+  return { wakeAt: wakeLevelOf(connection), shutDown: () => shutDown(connection) };
 }
 
 /** Whether one port-forward may do where lanes don't. */

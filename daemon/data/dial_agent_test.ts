@@ -142,3 +142,21 @@ Deno.test("a gateway that says nothing isn't waited for longer than allowed", as
   const silent = () => Promise.resolve(memoryPair()[0]);
   await assert.rejects(dialLanes(silent, never, 30), NotJoined);
 });
+
+Deno.test("a dial that is given up leaves no connection to an API server that says nothing", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const silent = { ...access, tls: true, hostname: "127.0.0.1", port };
+  const giveUp = new AbortController();
+  const { lanes: _, ...without } = place;
+  const rejected = assert.rejects(agentDialler()({ ...without, access: silent }, giveUp.signal), /enough/);
+  const theirs = await listener.accept();
+  const late = setTimeout(() => theirs.close(), 3_000); // the read rejects then
+  const into = new Uint8Array(65_536);
+  await theirs.read(into); // the ClientHello
+  giveUp.abort(new Error("enough"));
+  await rejected;
+  assert.equal(await theirs.read(into), null);
+  clearTimeout(late);
+  theirs.close();
+});
