@@ -256,10 +256,18 @@ export class Node implements Disposable {
   }
 }
 
-/** SHA-256 of a session's public key (the SubjectPublicKeyInfo's bytes), hex. */
+/** Characters of base64, and bytes, of an Ed25519 key's SubjectPublicKeyInfo (RFC 8410). */
+const KEY = { characters: 60, bytes: 44 };
+
+/**
+ * SHA-256 of a session's public key (the SubjectPublicKeyInfo's bytes), hex. Whatever is no such key has none, and so no rule: with
+ * keys as long as a session may name, the rules of a node would be too long for a message to relay.
+ */
 export function fingerprint(publicKey: string): string | undefined {
+  if (publicKey.length !== KEY.characters) return undefined; // base64 may hold any number of spaces
   try {
-    return createHash("sha256").update(Uint8Array.fromBase64(publicKey)).digest("hex");
+    const bytes = Uint8Array.fromBase64(publicKey);
+    return bytes.length === KEY.bytes ? createHash("sha256").update(bytes).digest("hex") : undefined;
   } catch {
     return undefined; // no base64
   }

@@ -1,8 +1,11 @@
 /** Attach and relay as they are, on a node made of network namespaces; only the cluster's objects are made up. */
 import assert from "node:assert/strict";
+import { SeqPacket, SeqPacketListener } from "../../ffi/seqpacket.ts";
+import type { RelayedRule } from "../../wire/handover.ts";
 import { ports } from "../../wire/places.ts";
-import { uid, until } from "../relay/testing.ts";
+import { Laptop, uid, until } from "../relay/testing.ts";
 import { fingerprint } from "./node.ts";
+import { limits } from "./plan.ts";
 import type { State } from "./testing/attach_alone.ts";
 import { addresses, PORT, type Process, World } from "./testing/world.ts";
 
@@ -133,6 +136,37 @@ function status(attach: Process): { pods: { state: string; reason?: string }[] }
   const lines = attach.lines.map((line) => JSON.parse(line)).filter((line) => line.rule === rule);
   return lines.at(-1)?.status;
 }
+
+Deno.test("only what may be an Ed25519 key has a fingerprint", async () => {
+  const { publicKey } = await Laptop.make();
+  assert.match(fingerprint(publicKey) ?? "", /^[0-9a-f]{64}$/);
+  const longest = "A".repeat(512);
+  for (
+    const other of [
+      "",
+      publicKey.slice(0, 56),
+      `${publicKey}\n`,
+      publicKey.padStart(512),
+      publicKey.replace("=", "A"),
+      `*${publicKey.slice(1)}`,
+      longest,
+      new Uint8Array(91).toBase64(), // of P-256
+    ]
+  ) assert.equal(fingerprint(other), undefined, other);
+});
+
+Deno.test("the rules of a node, as many as may be, fit in a message to relay", async () => {
+  const folder = Deno.makeTempDirSync();
+  using listener = SeqPacketListener.listen(`${folder}/s`);
+  const accepted = listener.accept();
+  using attach = SeqPacket.connect(`${folder}/s`);
+  using relay = await accepted;
+  const rule: RelayedRule = { uid: uid(1), port: 65_535, session: uid(2), publicKey: "A".repeat(60) };
+  const message = { tell: "rules", rules: Array(limits.rulesPerNode).fill(rule) };
+  attach.send(message);
+  assert.deepEqual((await relay?.receive())?.message, message);
+  Deno.removeSync(folder, { recursive: true });
+});
 
 Deno.test({
   name: "an intercepted port: who is taken, who is left alone",
