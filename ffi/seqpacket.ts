@@ -21,7 +21,8 @@ const SO_PEERCRED = 17;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
-const MSG_CUT = 0x8 | 0x20; // MSG_CTRUNC | MSG_TRUNC
+const MSG_CTRUNC = 0x8;
+const MSG_TRUNC = 0x20;
 const SHUT_RDWR = 2;
 /** An accept that fails is tried again that often, with that pause. */
 const ATTEMPTS = 20;
@@ -99,7 +100,8 @@ export class SeqPacket implements Disposable {
 
   /**
    * Waits for the next message; undefined when the peer is gone, or this was closed. One wait at a time.
-   * @throws {TypeError} for a message that is no JSON, or was cut: what came with it is closed.
+   * A message whose descriptors didn't all come, since this process is out of them or there were too many, comes with none.
+   * @throws {TypeError} for a message that is no JSON, or too long: what came with it is closed.
    */
   async receive(): Promise<Received | undefined> {
     if (this.#closed) return undefined;
@@ -112,8 +114,9 @@ export class SeqPacket implements Disposable {
     if (length <= 0) return undefined;
     const fds = descriptors(header);
     const flags = new DataView(header.bytes.buffer).getInt32(48, true);
+    if (flags & MSG_CTRUNC) { for (const fd of fds.splice(0)) libc.close(fd); }
     try {
-      if (flags & MSG_CUT) throw new TypeError("a message was too long, or had too many descriptors");
+      if (flags & MSG_TRUNC) throw new TypeError("a message was too long");
       return { message: JSON.parse(new TextDecoder().decode(header.data.subarray(0, length))), fds };
     } catch (error) {
       for (const fd of fds) libc.close(fd);

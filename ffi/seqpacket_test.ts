@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { closeDescriptor, localEndpoint, tcpListener } from "./socket.ts";
 import { SeqPacket, SeqPacketListener } from "./seqpacket.ts";
+import { NoOpenFiles } from "./testing_open_files.ts";
 
 async function pair(): Promise<{ near: SeqPacket; far: SeqPacket; listener: SeqPacketListener }> {
   const path = `${await Deno.makeTempDir()}/s`;
@@ -10,6 +11,11 @@ async function pair(): Promise<{ near: SeqPacket; far: SeqPacket; listener: SeqP
   const far = await accepted;
   assert.ok(far);
   return { near, far, listener };
+}
+
+/** How many descriptors this process has. */
+function open(): number {
+  return [...Deno.readDirSync("/proc/self/fd")].length;
 }
 
 Deno.test("a message comes with its descriptors, which are the same sockets", async () => {
@@ -26,6 +32,25 @@ Deno.test("a message comes with its descriptors, which are the same sockets", as
   assert.equal(await far.receive(), undefined);
   far.close();
   listener.close();
+});
+
+Deno.test("a message comes without descriptors where not all of them could, and the next one with its own", async () => {
+  const { near, far, listener } = await pair();
+  const before = open();
+  let receiving = far.receive();
+  {
+    using none = new NoOpenFiles();
+    none.giveBack(); // for one of them: it's closed again
+    near.send({ hello: "world" }, [0, 1, 2]);
+    assert.deepEqual(await receiving, { message: { hello: "world" }, fds: [] });
+  }
+  assert.equal(open(), before);
+  receiving = far.receive();
+  near.send(1, [0]);
+  const received = await receiving;
+  assert.equal(received?.fds.length, 1);
+  for (const fd of received?.fds ?? []) closeDescriptor(fd);
+  for (const each of [near, far, listener]) each.close();
 });
 
 Deno.test("the peer's uid is the kernel's word", async () => {

@@ -64,6 +64,8 @@ export type RelayMessage =
   | { readonly tell: "hello"; readonly hello: Hello }
   /** Which rules have a proven tunnel now; attach steers only those, each time anything changes. */
   | { readonly tell: "live"; readonly rules: readonly string[] }
+  /** A pod couldn't be taken with what came of its descriptors, if anything: attach takes it over anew later. */
+  | { readonly tell: "refused"; readonly uid: string }
   /** Asks for sockets to dial a pod's application with, at most 64. */
   | { readonly tell: "need"; readonly uid: string; readonly family: 4 | 6; readonly count: number }
   /** Asks whether a connection from one of the node's addresses is the kubelet's; both are "ADDRESS:PORT". */

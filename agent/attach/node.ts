@@ -78,6 +78,8 @@ export class Node implements Disposable {
       case "live":
         this.#proven = new Set(message.rules);
         return this.#wake.abort();
+      case "refused":
+        return this.#options.pods.refused(message.uid, relay);
       case "need":
         return this.#giveSockets(message.uid, message.family, message.count, relay);
       case "whose":

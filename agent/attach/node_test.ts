@@ -7,7 +7,7 @@ import { Laptop, uid, until } from "../relay/testing.ts";
 import { fingerprint } from "./node.ts";
 import { limits } from "./plan.ts";
 import type { State } from "./testing/attach_alone.ts";
-import { addresses, PORT, type Process, World } from "./testing/world.ts";
+import { addresses, PORT, type Process, RELAY_UID, World } from "./testing/world.ts";
 
 const here = new URL("./testing/", import.meta.url).pathname;
 const deno = [Deno.execPath(), "run", "-A", "--quiet"];
@@ -313,6 +313,33 @@ Deno.test({
       await until(() => relay.lines.some((line) => line.includes('"stopped"')), "relay has stopped");
       assert.deepEqual(await world.ask("client", addresses.pod4, 5), { pod: 5 });
     });
+  },
+});
+
+Deno.test({
+  name: "relay out of descriptors: a pod that it can't take answers itself, and is taken later",
+  ignore,
+  async fn() {
+    await using all = await intercepted();
+    await all.answeredBy("laptop");
+    const limit = async (files: number) => {
+      const args = ["--pid", `${all.relay.pid}`, `--nofile=${files}:`];
+      const user = { uid: RELAY_UID, gid: RELAY_UID, cwd: "/" }; // root would need CAP_SYS_RESOURCE
+      assert.ok((await new Deno.Command("prlimit", { args, ...user }).output()).success);
+    };
+    await all.tell(all.attach, { rules: false });
+    await all.answeredBy("pod");
+    await limit(8);
+    await all.tell(all.attach);
+    await until(
+      () => status(all.attach)?.pods[0]?.reason?.includes("relay couldn't take it") ?? false,
+      "the status says why",
+    );
+    assert.deepEqual(await all.world.ask("client", addresses.pod4, 20), { pod: 20 });
+    await limit(1024);
+    await all.answeredBy("laptop", 15_000);
+    assert.equal(all.relay.lines.filter((line) => line.includes("link to attach")).length, 0);
+    assert.deepEqual(await all.world.ask("client", addresses.pod4, 200), { laptop: 200 });
   },
 });
 

@@ -22,6 +22,11 @@ export function parseRelayMessage(raw: unknown): RelayMessage {
       if (!Array.isArray(rules) || rules.length > MOST_RULES || !rules.every(isUid)) break;
       return { tell: "live", rules };
     }
+    case "refused": {
+      const { uid } = message;
+      if (!isUid(uid)) break;
+      return { tell: "refused", uid };
+    }
     case "need": {
       const { uid, family, count } = message;
       if (!isUid(uid) || (family !== 4 && family !== 6) || !isWhole(count, 1, MOST_SOCKETS)) break;

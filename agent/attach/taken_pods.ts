@@ -15,6 +15,8 @@ interface Trouble {
 
 /** Milliseconds. */
 const MOMENT_MS = 5_000;
+/** Until a pod that relay refused is handed over again: each time its open connections are closed. */
+const REFUSED_MS = 10_000;
 
 /** The pods of this node that are taken over for the relay that is there, and why others aren't. */
 export class TakenPods implements Disposable {
@@ -24,6 +26,8 @@ export class TakenPods implements Disposable {
   readonly #taken = new Map<string, TakenPod>();
   readonly #leaving: LeavingPods;
   readonly #troubles = new Map<string, Trouble>();
+  /** Pods that relay refused, and when. */
+  readonly #refused = new Map<string, number>();
   /** What relay was told last of each pod's ports. */
   readonly #told = new Map<string, string>();
 
@@ -60,8 +64,12 @@ export class TakenPods implements Disposable {
       if (!stays) this.#release(uid, relay);
     }
     const pods = [...planned.values()].map(({ pod }) => pod);
+    for (const [uid, at] of this.#refused) {
+      if (!planned.has(uid) || performance.now() - at > REFUSED_MS) this.#refused.delete(uid);
+    }
     const missing = new Set(
-      pods.filter((pod) => !isLeaving(pod) && !this.#taken.has(pod.uid)).map(({ uid }) => uid),
+      pods.filter((pod) => !isLeaving(pod) && !this.#taken.has(pod.uid) && !this.#refused.has(pod.uid))
+        .map(({ uid }) => uid),
     );
     if (missing.size > 0) this.#take(missing, planned, relay);
     const leaving = pods.filter((pod) => isLeaving(pod) && this.#taken.has(pod.uid)).map(({ uid }) => uid);
@@ -72,6 +80,15 @@ export class TakenPods implements Disposable {
     }
     for (const uid of this.#troubles.keys()) if (!planned.has(uid)) this.#troubles.delete(uid);
     return [...missing].some((uid) => !this.#taken.has(uid));
+  }
+
+  /** Relay couldn't take a pod: it's left alone, for a while. */
+  refused(uid: string, relay: Relay): void {
+    const taken = this.#taken.get(uid);
+    if (!taken) return;
+    this.#release(uid, relay);
+    this.#refused.set(uid, performance.now());
+    this.#trouble(taken.pod, "the node agent's relay couldn't take it");
   }
 
   /** Steers nothing new; what is open goes on. */
@@ -86,6 +103,7 @@ export class TakenPods implements Disposable {
     this.#taken.clear();
     this.#told.clear();
     this.#troubles.clear();
+    this.#refused.clear();
   }
 
   #isStillRight(taken: TakenPod, pod: Pod): boolean {

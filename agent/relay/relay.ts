@@ -5,7 +5,7 @@ import type { AttachMessage } from "../../wire/handover.ts";
 import type { Hello } from "../../wire/hello.ts";
 import { RELEASE } from "../../wire/version.ts";
 import { type AttachHello, AttachLink } from "./attach_link.ts";
-import { type PodHost, RelayedPod } from "./relayed_pod.ts";
+import { type Handover, type PodHost, RelayedPod } from "./relayed_pod.ts";
 import type { Identity } from "./tunnel.ts";
 import { type Log, Tunnels } from "./tunnels.ts";
 import { Whose } from "./whose.ts";
@@ -152,8 +152,7 @@ class Relay implements AsyncDisposable, PodHost {
       case "rules":
         return this.#tunnels?.setRules(message.rules);
       case "pod":
-        this.#pods.get(message.uid)?.[Symbol.dispose]();
-        return void this.#pods.set(message.uid, new RelayedPod(message, fds, this));
+        return this.#take(message, fds);
       case "ports":
         return this.#pods.get(message.uid)?.setPorts(message.ports);
       case "gone":
@@ -169,6 +168,19 @@ class Relay implements AsyncDisposable, PodHost {
         return this.#whose.setHost(message.addresses);
       case "caller":
         return this.#whose.answered(message.id, message.kubelet);
+    }
+  }
+
+  /** A pod that can't be taken, since this process is out of descriptors, isn't the end of the others. */
+  #take(handover: Handover, fds: readonly number[]): void {
+    const { uid, pod } = handover;
+    this.#pods.get(uid)?.[Symbol.dispose]();
+    this.#pods.delete(uid);
+    try {
+      this.#pods.set(uid, new RelayedPod(handover, fds, this));
+    } catch (error) {
+      this.#options.log("a pod can't be taken", { pod, error: String(error) });
+      this.link.send({ tell: "refused", uid });
     }
   }
 

@@ -59,8 +59,9 @@ export class Stock implements Disposable {
     this.#refill();
   }
 
-  /** What attach sent. */
+  /** What attach sent. Nothing changes where nothing came with it: this process is out of descriptors. */
   add(fds: readonly number[]): void {
+    if (fds.length === 0) return;
     this.#starved = false;
     this.#asked = Math.max(0, this.#asked - fds.length);
     for (const fd of fds) {

@@ -46,6 +46,8 @@ Deno.test("a dial that gets no socket in time fails, and the next asks again", a
   assert.equal(stock.starved, true);
   await assert.rejects(stock.take());
   assert.deepEqual(asked, [32, 32]);
+  stock.add([]); // a message whose sockets didn't come
+  assert.equal(stock.starved, true);
   stock.add([100]);
   assert.equal(stock.starved, false);
 });

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { SeqPacketListener } from "../../ffi/seqpacket.ts";
+import { closeDescriptor, localEndpoint, tcpListener } from "../../ffi/socket.ts";
+import { openDescriptor } from "../../ffi/testing.ts";
+import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
+import type { Hello } from "../../wire/hello.ts";
+import { runRelay } from "./relay.ts";
+import { uid } from "./testing.ts";
+
+Deno.test("a pod that came without its descriptors is refused, sockets change nothing, and the link stays", async () => {
+  const folder = Deno.makeTempDirSync();
+  const handoverPath = `${folder}/handover.sock`;
+  using listener = SeqPacketListener.listen(handoverPath);
+  const ending = new AbortController();
+  const logged: string[] = [];
+  const log = (message: string) => void logged.push(message);
+  const attachUid = Deno.uid() ?? 0;
+  const running = runRelay({ handoverPath, attachUid, listenPort: 0, log, signal: ending.signal });
+  const attach = await listener.accept();
+  assert.ok(attach);
+  const tell = (message: AttachMessage, fds: readonly number[] = []) => attach.send(message, fds);
+  const heard = async () => (await attach.receive())?.message as RelayMessage | undefined;
+  const [version, oldest] = [HANDOVER_VERSION, HANDOVER_VERSION];
+  const hello: Hello = { protocol: "handover", version, oldest, features: [], release: "test" };
+  tell({ tell: "hello", hello, cluster: "c", pod: "p", node: "n" });
+  assert.equal((await heard())?.tell, "hello");
+  assert.equal((await heard())?.tell, "live");
+  const pod = {
+    tell: "pod",
+    pod: "default/echo",
+    addresses: [],
+    workers: 1,
+    families: [4],
+    ports: [],
+  } as const;
+
+  tell({ ...pod, uid: uid(1) });
+  assert.deepEqual(await heard(), { tell: "refused", uid: uid(1) });
+  tell({ tell: "sockets", uid: uid(1), family: 4 });
+
+  // Another one is taken over the same link: what comes to its listener is accepted, and reset.
+  const beats = `${folder}/beats`;
+  Deno.writeFileSync(beats, new Uint8Array(4096));
+  const fds = [openDescriptor(beats), tcpListener({ address: "127.0.0.1" })];
+  const { port } = localEndpoint(fds[1] ?? -1);
+  tell({ ...pod, uid: uid(2) }, fds);
+  tell({ tell: "sockets", uid: uid(2), family: 4 });
+  for (const fd of fds) closeDescriptor(fd);
+  const client = await Deno.connect({ hostname: "127.0.0.1", port });
+  await assert.rejects(client.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
+  client.close();
+
+  // Handed over anew without descriptors, the pod is left alone: nobody listens for it any more.
+  tell({ ...pod, uid: uid(2) });
+  assert.deepEqual(await heard(), { tell: "refused", uid: uid(2) });
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port }), Deno.errors.ConnectionRefused);
+  assert.deepEqual(logged, ["a pod can't be taken", "a pod can't be taken"]);
+  ending.abort();
+  await running;
+  attach.close();
+  Deno.removeSync(folder, { recursive: true });
+});
