@@ -111,10 +111,12 @@ export class SeqPacket implements Disposable {
     const length = Number(await waiting);
     this.#receiving = undefined;
     if (this.#closed) this.#release();
-    if (length <= 0) return undefined;
+    if (length < 0) return undefined;
     const fds = descriptors(header);
     const flags = new DataView(header.bytes.buffer).getInt32(48, true);
-    if (flags & MSG_CTRUNC) { for (const fd of fds.splice(0)) libc.close(fd); }
+    // Without a byte it's the end, or a message that passes for it; descriptors may come with that too.
+    if (length === 0 || flags & MSG_CTRUNC) { for (const fd of fds.splice(0)) libc.close(fd); }
+    if (length === 0) return undefined;
     try {
       if (flags & MSG_TRUNC) throw new TypeError("a message was too long");
       return { message: JSON.parse(new TextDecoder().decode(header.data.subarray(0, length))), fds };

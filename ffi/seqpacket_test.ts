@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { addressOfBuffer, AF_UNIX, cstring, libc, must, SOCK_SEQPACKET } from "./libc.ts";
 import { closeDescriptor, localEndpoint, tcpListener } from "./socket.ts";
 import { SeqPacket, SeqPacketListener } from "./seqpacket.ts";
 import { NoOpenFiles } from "./testing_open_files.ts";
@@ -51,6 +52,25 @@ Deno.test("a message comes without descriptors where not all of them could, and 
   assert.equal(received?.fds.length, 1);
   for (const fd of received?.fds ?? []) closeDescriptor(fd);
   for (const each of [near, far, listener]) each.close();
+});
+
+Deno.test("descriptors beside a message without a byte are closed", async () => {
+  const path = `${await Deno.makeTempDir()}/s`;
+  using listener = SeqPacketListener.listen(path);
+  const accepted = listener.accept();
+  const near = must("socket", libc.socket(AF_UNIX, SOCK_SEQPACKET, 0));
+  const address = new Uint8Array([AF_UNIX, 0, ...cstring(path)]);
+  must("connect", libc.connect(near, address, address.length));
+  using far = await accepted;
+  const before = open();
+  // struct msghdr with no data, and a control message of SCM_RIGHTS.
+  const control = new Uint8Array(new Int32Array([16 + 4 * 2, 0, 1, 1, near, near]).buffer);
+  const header = new BigUint64Array([0n, 0n, 0n, 0n, addressOfBuffer(control), BigInt(control.length), 0n]);
+  must("sendmsg", libc.sendmsg(near, new Uint8Array(header.buffer), 0));
+  assert.equal(await far?.receive(), undefined);
+  assert.equal(open(), before);
+  assert.equal(control[16], near); // reachable until here
+  closeDescriptor(near);
 });
 
 Deno.test("the peer's uid is the kernel's word", async () => {
