@@ -32,9 +32,13 @@ export function startOfStat(text: string): bigint {
   return BigInt(start);
 }
 
-/** Whether a process is a zombie, or dead, by its /proc/PID/stat. */
+/**
+ * Whether a process is a zombie, or dead, by its /proc/PID/stat. One whose first thread has ended is shown as a zombie while others
+ * of its threads run: field 20 says how many there are.
+ */
 export function hasEnded(text: string): boolean {
-  return /^[ZX]/.test(text.slice(text.lastIndexOf(")") + 2));
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "X" || (fields[0] === "Z" && Number(fields[17]) <= 1);
 }
 
 /** The name of a process (`comm`), from its /proc/PID/stat. */

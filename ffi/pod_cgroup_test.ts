@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { nameOfStat, podOfCgroup, startOfStat } from "./pod_cgroup.ts";
+import { hasEnded, nameOfStat, podOfCgroup, startOfStat } from "./pod_cgroup.ts";
 
 const uid = "8a4e5a5d-7a53-4a3a-9a55-1f0d3c1b2a39";
 const other = "11111111-2222-3333-4444-555555555555";
@@ -43,4 +43,14 @@ Deno.test("a process's name can't hide when it started", () => {
   assert.equal(nameOfStat(`7 (a) R 1 (b) 2) ${rest}\n`), "a) R 1 (b) 2");
   assert.throws(() => startOfStat("nonsense"), TypeError);
   assert.equal(startOfStat(Deno.readTextFileSync("/proc/self/stat")) > 0n, true);
+});
+
+Deno.test("a process has ended when it's dead, or a zombie without threads that go on", () => {
+  const stat = (state: string, threads: number) =>
+    `7 (a) Z 1 (b) 2) ${[state, ...Array(16).fill("0"), threads, "0", "22"].join(" ")} 0\n`;
+  for (const state of ["R", "S", "D", "T"]) assert.equal(hasEnded(stat(state, 1)), false, state);
+  for (const threads of [0, 1]) assert.equal(hasEnded(stat("Z", threads)), true);
+  assert.equal(hasEnded(stat("Z", 2)), false);
+  assert.equal(hasEnded(stat("X", 0)), true);
+  assert.equal(hasEnded(Deno.readTextFileSync("/proc/self/stat")), false);
 });

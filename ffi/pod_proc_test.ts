@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { parseAddress } from "../wire/address.ts";
 import { closeDescriptor } from "./socket.ts";
 import { inodeOf } from "./netns.ts";
-import { findOutsidePods, findPods, holdsSocket, Sandbox } from "./pod_proc.ts";
+import { findOutsidePods, findPods, holdsSocket, isRunning, Sandbox } from "./pod_proc.ts";
+import { startOfStat } from "./pod_cgroup.ts";
 import { listenOnLoopback, unconnectedSockets } from "./pod_sockets.ts";
 import { SockDiag } from "./sock_diag.ts";
 
@@ -141,3 +142,18 @@ Deno.test("the owner of a socket is found among processes of a name", async () =
 function listening(port: number): RegExp {
   return new RegExp(`0100007F:${port.toString(16).toUpperCase().padStart(4, "0")} 00000000:0000 0A`);
 }
+
+Deno.test("a process whose first thread has ended runs as long as others of its threads do", async () => {
+  // exit(2) ends the thread that calls it, and of this process that alone.
+  const exit = Deno.build.arch === "x86_64" ? 60 : 93;
+  const code = `Deno.dlopen("libc.so.6", { syscall: { parameters: ["i64", "i64"], result: "i64" } })
+    .symbols.syscall(${exit}n, 0n);`;
+  const child = new Deno.Command(Deno.execPath(), { args: ["eval", code] }).spawn();
+  const stat = () => Deno.readTextFileSync(`/proc/${child.pid}/stat`);
+  const process = { pid: child.pid, start: startOfStat(stat()), name: "deno" };
+  while (!stat().includes(") Z ")) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(isRunning("/proc", process), true);
+  child.kill("SIGKILL");
+  await child.status;
+  assert.equal(isRunning("/proc", process), false);
+});
