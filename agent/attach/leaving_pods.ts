@@ -59,7 +59,11 @@ export class LeavingPods implements Disposable {
 
   /** Mostly reads one file for each pod: all processes are gone through only when those known have ended. */
   #look(): void {
-    const quiet = [...this.#running].filter(([, processes]) => !processes.some((each) => this.#runs(each)));
+    const quiet = [...this.#running].filter(([uid, processes]) => {
+      const first = processes.findIndex((each) => this.#runs(each));
+      if (first > 0) this.#running.set(uid, processes.slice(first)); // what has ended isn't looked at again
+      return first < 0;
+    });
     if (quiet.length === 0) return;
     const found = findPods(this.#hostProc, new Set(quiet.map(([uid]) => uid)));
     for (const [uid] of quiet) {

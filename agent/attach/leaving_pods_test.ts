@@ -62,6 +62,21 @@ Deno.test("a process id that is another's by now doesn't count", async () => {
   await until("it's told", () => ended.length > 0);
 });
 
+Deno.test("a process that has ended isn't looked at again", async () => {
+  using proc = makeProc();
+  proc.has(2, A, "worker");
+  proc.has(3, A, "server");
+  const ended: string[] = [];
+  using leaving = new LeavingPods(proc.folder, log);
+  leaving.follow(new Set([A]), (uid) => void ended.push(uid));
+  await looks();
+  proc.gone(2);
+  await looks();
+  proc.has(2, B, "worker"); // who looked would take it for the one that has ended
+  proc.gone(3);
+  await until("it's told", () => ended.length > 0);
+});
+
 Deno.test("what isn't followed any more isn't told of, and nothing runs on", async () => {
   using proc = makeProc();
   proc.has(2, A, "server");
