@@ -204,6 +204,19 @@ for (
   });
 }
 
+Deno.test("the connection below is shut down where the dial fails, and not when what it gave is closed", async () => {
+  await using server = await TlsServer.start();
+  let times = 0;
+  const prepare = () => ({ wakeAt: () => {}, shutDown: () => void times++ });
+  const connection = await dial(server.access(), undefined, prepare);
+  await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+  await connection.read(new Uint8Array(1));
+  connection.close();
+  assert.equal(times, 0);
+  await assert.rejects(dial(server.access({ caCerts: [] }), undefined, prepare), /UnknownIssuer/);
+  assert.equal(times, 1);
+});
+
 Deno.test("a connection by node's sockets ends and breaks as one of Deno's", async () => {
   await using server = await TlsServer.start();
   const connection = await dial(server.access({ insecure: true }));
