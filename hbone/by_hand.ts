@@ -77,6 +77,8 @@ export async function byHand(options: Partial<ConnectionOptions> = {}) {
     streams,
     /** What our side sent. */
     frames,
+    /** Sends nothing more. */
+    hangUp: () => near.closeWrite(),
     async send(...all: Uint8Array[]) {
       for (const bytes of all) await writeAll(near, bytes);
       await turn();

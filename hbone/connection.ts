@@ -48,6 +48,8 @@ export class Connection implements AsyncDisposable {
   #end: ConnectionEnd | undefined;
   #draining = false;
   #peerDrains = false;
+  /** Nobody waits any more for what a drain has left on its way. */
+  readonly #hurry = Promise.withResolvers<void>();
   #goaway: { code: number; debug: string } | undefined;
 
   constructor(transport: Transport, options: ConnectionOptions) {
@@ -144,7 +146,8 @@ export class Connection implements AsyncDisposable {
 
   /**
    * Asks the peer for a sign of life; the round trip in milliseconds.
-   * @throws DOMException "TimeoutError" after `timeoutMs` milliseconds; ConnectionClosed when the connection is over.
+   * @throws DOMException "TimeoutError" when nothing at all has come for `timeoutMs` milliseconds: on a slow link an answer may have to
+   * wait behind much else. ConnectionClosed when the connection is over.
    */
   ping(timeoutMs: number): Promise<number> {
     if (this.#end !== undefined) return Promise.reject(closedError(this.#end));
@@ -162,6 +165,7 @@ export class Connection implements AsyncDisposable {
 
   /** Ends at once: streams that are open break, on both ends. */
   abort(code: ErrorCode = ErrorCode.CANCEL, reason?: Error): void {
+    this.#hurry.resolve();
     this.#finish({
       kind: "broken",
       code,
@@ -171,6 +175,7 @@ export class Connection implements AsyncDisposable {
 
   /** Closes: cleanly when no stream is open, else as abort(). */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#hurry.resolve();
     if (this.streams === 0) this.drain();
     else this.abort(ErrorCode.NO_ERROR);
     await this.closed;
@@ -253,7 +258,9 @@ export class Connection implements AsyncDisposable {
     const error = closedError(end);
     this.#engine.stop(error);
     const flush = code !== undefined || end.kind === "clean";
-    closeTransport(this.#transport, this.#engine.queue, this.#reading, { flush, error })
+    const drained = end.kind === "clean" && (this.#draining || this.#peerDrains);
+    const closing = { flush, drained, hurry: this.#hurry.promise, error };
+    closeTransport(this.#transport, this.#engine.queue, this.#reading, closing)
       .then(() => this.#closed.resolve(end));
   }
 }

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { ConnectionClosed, ErrorCode, StreamReset, TooManyStreams } from "./errors.ts";
+import { byHand, frame, headers } from "./by_hand.ts";
+import { Flag, FrameType } from "./frame.ts";
 import { memoryPair } from "./memory_transport.ts";
+import { relay } from "./relay.ts";
 import type { Stream } from "./stream.ts";
 import {
   CONNECT,
@@ -11,6 +14,7 @@ import {
   readAll,
   readExactly,
   sha256,
+  tcpPair,
   turn,
   writeAll,
 } from "./testing.ts";
@@ -244,4 +248,119 @@ Deno.test("a ping that isn't answered in time rejects", async () => {
   });
   await assert.rejects(ends.client.ping(20), { name: "TimeoutError" });
   ends.client.abort();
+});
+
+Deno.test("a ping waits on as long as anything comes: on a busy link its answer may be late", async () => {
+  const [a, b] = memoryPair();
+  const read = b.read.bind(b);
+  b.read = async (into) => {
+    await turn(10);
+    return await read(into.subarray(0, 10_000)); // 1 MB/s: credit comes four times a second, and half a MB waits on the way
+  };
+  await using ends = connected((stream) => {
+    stream.respond(OK);
+    readAll(stream).catch(() => {});
+  }, { over: [a, b] });
+  await ends.client.ping(1_000);
+  const stream = ends.client.open(CONNECT);
+  const writing = writeAll(stream, pattern(8 << 20)).catch(() => {});
+  await turn(100);
+  const pings = await Promise.all([ends.client.ping(400), ends.client.ping(400)]);
+  assert.ok(Math.max(...pings) > 400, `${pings} ms: the link wasn't busy`);
+  stream.abort();
+  await writing;
+});
+
+Deno.test("answered PINGs don't add up on a connection whose way out is never idle", async () => {
+  const block = new Uint8Array(64 * 1024);
+  await using ends = connected((stream) => {
+    stream.respond(OK);
+    void relay({
+      read: (into) =>
+        Promise.resolve(into.set(block.subarray(0, into.length)) ?? Math.min(into.length, block.length)),
+      write: (bytes) => Promise.resolve(bytes.length),
+      closeWrite: () => Promise.resolve(),
+      close() {},
+    }, stream);
+  }, { server: { limits: { unsentAnswers: 20 } } });
+  const streams = Array.from({ length: 4 }, () => ends.client.open(CONNECT));
+  for (const stream of streams) {
+    const into = new Uint8Array(256 * 1024);
+    void (async () => {
+      while (await stream.read(into) !== null);
+    })().catch(() => {});
+  }
+  for (let i = 0; i < 60; i++) await ends.client.ping(5_000);
+  for (const stream of streams) stream.abort();
+});
+
+Deno.test("streams given up all at once, with bytes on their way or not answered yet, leave the others alone", async () => {
+  const served: Stream[] = [];
+  await using ends = connected((stream) => {
+    served.push(stream);
+    if (served.length <= 3_000) stream.respond(OK);
+  });
+  await ends.client.ping(1_000);
+  const answered = Array.from({ length: 3_000 }, () => ends.client.open(CONNECT));
+  await Promise.all(answered.map((stream) => stream.response));
+  for (const stream of served) stream.write(new Uint8Array(100)).catch(() => {});
+  for (const stream of answered) stream.abort();
+  await ends.client.ping(1_000);
+  const hanging = Array.from({ length: 4_000 }, () => ends.client.open(CONNECT));
+  await ends.client.ping(1_000);
+  for (const stream of hanging) stream.abort();
+  await ends.client.ping(1_000);
+});
+
+Deno.test("a connection that drains sends all of its last stream, over a slow link too", async () => {
+  const [a, b] = memoryPair();
+  const write = b.write.bind(b);
+  b.write = async (bytes) => {
+    await turn(80);
+    return await write(bytes.subarray(0, 10_000)); // 125 KB/s
+  };
+  await using ends = connected((stream) => {
+    stream.respond(OK);
+    void writeAll(stream, pattern(200_000)).then(() => stream.closeWrite());
+  }, { over: [a, b] });
+  await ends.client.ping(1_000);
+  const stream = ends.client.open(CONNECT, { end: true });
+  const reading = readAll(stream);
+  await stream.response;
+  ends.server.drain();
+  assert.equal((await reading).length, 200_000);
+});
+
+Deno.test("what a draining connection has written isn't cut off by its closing, while the peer still reads", async () => {
+  const [near, far] = await tcpPair();
+  await using ends = connected((stream) => {
+    stream.respond(OK);
+    void writeAll(stream, pattern(1_000_000)).then(() => stream.closeWrite()).catch(() => {});
+  }, {
+    over: [{
+      read: async (into) => {
+        await turn(25);
+        return await near.read(into.subarray(0, 20_000)); // 800 KB/s; the kernel's buffers have the rest
+      },
+      write: (bytes) => near.write(bytes),
+      closeWrite: () => near.closeWrite(),
+      close: () => near.close(),
+    }, far],
+  });
+  await ends.client.ping(5_000);
+  const stream = ends.client.open(CONNECT, { end: true });
+  await stream.response;
+  const reading = readAll(stream);
+  ends.server.drain();
+  assert.equal((await reading).length, 1_000_000);
+});
+
+Deno.test("who doesn't want to wait for that needn't", async () => {
+  await using peer = await byHand(); // which never ends
+  await peer.send(headers(1));
+  peer.streams[0]?.respond(OK, { end: true });
+  peer.connection.drain();
+  await peer.send(frame(FrameType.DATA, Flag.END_STREAM, 1));
+  const closed = peer.connection[Symbol.asyncDispose]().then(() => "closed");
+  assert.equal(await Promise.race([closed, turn(5_000)]), "closed");
 });

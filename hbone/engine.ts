@@ -77,7 +77,10 @@ export class Engine implements StreamHost {
     this.writer = new FrameWriter(this.queue);
     this.streams = new StreamTable(role);
     this.window = new ConnectionWindow(DEFAULT_WINDOW, CONNECTION_WINDOW, limits.buffered);
-    this.pings = new Pings(limits.pings, this.roundTrip, (payload) => this.writer.ping(payload, false));
+    this.pings = new Pings(limits.pings, this.roundTrip, {
+      send: (payload) => this.writer.ping(payload, false),
+      heard: () => this.reader.reads,
+    });
     this.patience = new Patience(limits);
     this.faults = new StreamFaults(role, this.streams, this.writer, this.patience);
     this.#growth = new WindowGrowth(this.roundTrip, this.window, ours.initialWindowSize, limits.window);

@@ -44,6 +44,8 @@ export interface FrameSink {
 export class FrameReader {
   /** From now on everything is thrown away: the connection is over. */
   discarding = false;
+  /** Reads that brought something. */
+  reads = 0;
 
   readonly #transport: Transport;
   readonly #pool: BufferPool;
@@ -97,6 +99,7 @@ export class FrameReader {
         const room = bytes.length - this.#have;
         const length = await this.#transport.read(bytes.subarray(this.#have));
         if (length === null) return;
+        this.reads++;
         busy = length === room || length >= QUIET;
         if (this.discarding) continue;
         this.#have += length;
@@ -107,7 +110,8 @@ export class FrameReader {
           this.discarding = true;
           violated(error);
         }
-        if (this.discarding) this.#at = this.#have = 0;
+        // Streams may hold what lies before.
+        if (this.discarding) this.#at = this.#have;
       }
     } finally {
       this.#segment.release();

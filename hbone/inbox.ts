@@ -7,6 +7,10 @@
 import type { StreamWindow } from "./flow.ts";
 import type { Segment } from "./pool.ts";
 
+/** Bytes up to which what comes while more waits is copied together: a chunk of its own would cost some hundred bytes. */
+const SMALL = 512;
+const TOGETHER = 4 * 1024;
+
 interface Chunk {
   bytes: Uint8Array;
   /** Undefined when the bytes are a copy of our own. */
@@ -68,6 +72,20 @@ export class Inbox {
       this.#take(length);
       reader.resolve(length);
       if (start === end) return;
+    }
+    const size = end - start;
+    const tail = this.#tail;
+    if (tail !== undefined && size <= SMALL) {
+      if (tail.segment === undefined && tail.end + size <= tail.bytes.length) {
+        tail.bytes.set(segment.bytes.subarray(start, end), tail.end);
+        tail.end += size;
+      } else {
+        const bytes = new Uint8Array(TOGETHER);
+        bytes.set(segment.bytes.subarray(start, end));
+        this.#tail = tail.next = { bytes, segment: undefined, start: 0, end: size, next: undefined };
+      }
+      this.#watcher?.();
+      return;
     }
     const chunk: Chunk = copy
       ? {

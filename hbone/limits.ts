@@ -48,7 +48,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   unsentAnswers: 1000,
   pings: 16,
   settingsAckMs: 30_000,
-  earlyResets: 2000,
+  earlyResets: 5000, // all streams may be given up at once
   earlyResetsPerSecond: 200,
   idleFrames: 2000,
   idleFramesPerSecond: 200,

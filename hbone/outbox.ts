@@ -141,6 +141,7 @@ export class Outbox implements Waiting {
   fail(error: Error): void {
     if (this.#error !== undefined) return;
     this.#error = error;
+    if (this.#waiting) this.#queue.leave(this);
     const jobs = this.#jobs;
     const waiters = this.#endWaiters;
     this.#jobs = [];
@@ -169,6 +170,7 @@ export class Outbox implements Waiting {
     // What is left takes its turn behind the other streams.
     if (this.#jobs.length > 0) this.#wait();
     else if (this.#state === "ending") this.#sendEnd();
+    else this.#watcher?.();
   }
 
   #room(): number {

@@ -6,11 +6,18 @@ import type { RoundTrip } from "./round_trip.ts";
 /** Milliseconds between PINGs that only measure. */
 const MEASURE_EVERY_MS = 200;
 
+/** Who is asked. */
+export interface PingedPeer {
+  send(payload: Uint8Array): void;
+  /** Grows whenever anything comes from there. */
+  heard(): number;
+}
+
 /** PINGs of ours that wait for their answers (RFC 9113 §6.7). */
 export class Pings {
   readonly #limit: number;
   readonly #roundTrip: RoundTrip;
-  readonly #send: (payload: Uint8Array) => void;
+  readonly #peer: PingedPeer;
   readonly #waiting = new Map<number, { resolve(): void; reject(error: Error): void }>();
   #next = 1;
   /** The PING that only measures: its number while it's under way (else 0), and when it went. */
@@ -18,13 +25,13 @@ export class Pings {
   #measured = -Infinity;
 
   /** @param limit PINGs that may wait for an answer. */
-  constructor(limit: number, roundTrip: RoundTrip, send: (payload: Uint8Array) => void) {
+  constructor(limit: number, roundTrip: RoundTrip, peer: PingedPeer) {
     this.#limit = limit;
     this.#roundTrip = roundTrip;
-    this.#send = send;
+    this.#peer = peer;
   }
 
-  /** Resolves with the round trip in milliseconds. */
+  /** Resolves with the round trip in milliseconds; rejects when nothing at all has come for `timeoutMs`. */
   async ping(timeoutMs: number): Promise<number> {
     if (this.#waiting.size >= this.#limit) {
       throw new TooManyStreams(`${this.#limit} PINGs wait for an answer already`);
@@ -34,12 +41,24 @@ export class Pings {
     const number = this.#sendNext();
     this.#waiting.set(number, answer);
     try {
-      await deadline(answer.promise, timeoutMs);
+      await this.#unlessSilent(answer.promise, timeoutMs);
       const end = performance.now();
       this.#roundTrip.sample(end - start, end);
       return end - start;
     } finally {
       this.#waiting.delete(number);
+    }
+  }
+
+  async #unlessSilent(answer: Promise<void>, timeoutMs: number): Promise<void> {
+    for (;;) {
+      const heard = this.#peer.heard();
+      try {
+        return await deadline(answer, timeoutMs);
+      } catch (error) {
+        const late = error instanceof DOMException && error.name === "TimeoutError";
+        if (!late || this.#peer.heard() === heard) throw error;
+      }
     }
   }
 
@@ -69,7 +88,7 @@ export class Pings {
     this.#next = number === 0xffffffff ? 1 : number + 1;
     const payload = new Uint8Array(8);
     writeUint32(payload, 4, number);
-    this.#send(payload);
+    this.#peer.send(payload);
     return number;
   }
 }

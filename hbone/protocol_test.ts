@@ -238,3 +238,90 @@ Deno.test("frames are the same however their bytes are cut", async () => {
     { numRuns: 30 },
   );
 });
+
+Deno.test("what a stream got before its end stays as it came, whatever comes when the connection is over", async () => {
+  await using peer = await byHand();
+  await peer.send(headers(1));
+  const stream = peer.streams[0] ?? assert.fail();
+  stream.respond([[":status", "200"]], { end: true });
+  peer.connection.drain();
+  const bytes = pattern(2000);
+  await peer.send(frame(FrameType.DATA, Flag.END_STREAM, 1, bytes));
+  assert.deepEqual(await stream.closed, { kind: "clean" });
+  for (let i = 0; i < 20; i++) await peer.send(frame(FrameType.PING, 0, 0, new Uint8Array(8)));
+  assert.deepEqual(await readAll(stream), bytes);
+});
+
+Deno.test("the same where it's over because the peer broke a rule", async () => {
+  await using peer = await byHand();
+  await peer.send(headers(1));
+  const stream = peer.streams[0] ?? assert.fail();
+  stream.respond([[":status", "200"]], { end: true });
+  const bytes = pattern(2000);
+  await peer.send(frame(FrameType.DATA, Flag.END_STREAM, 1, bytes));
+  await peer.send(frame(FrameType.DATA, 0, 99, bytes)); // which was never opened
+  await peer.send(new Uint8Array(4000));
+  assert.deepEqual(await readAll(stream), bytes);
+});
+
+Deno.test("a stream stays readable when the connection ends in the read that fills its buffers", async () => {
+  await using peer = await byHand({ limits: { buffered: 65_535, stallMs: 100 } });
+  await peer.send(headers(1));
+  const stream = peer.streams[0] ?? assert.fail();
+  stream.respond([[":status", "200"]], { end: true });
+  peer.connection.drain();
+  const bytes = pattern(65_535);
+  const parts = [0, 16_384, 32_768, 49_152].map((at) =>
+    frame(FrameType.DATA, at === 49_152 ? Flag.END_STREAM : 0, 1, bytes.slice(at, at + 16_384))
+  );
+  await peer.send(await new Blob(parts as BlobPart[]).bytes());
+  await peer.hangUp();
+  await peer.connection.closed;
+  await turn(200);
+  assert.deepEqual(await readAll(stream), bytes);
+});
+
+Deno.test("DATA beyond a content-length doesn't use up what may be buffered", async () => {
+  await using peer = await byHand();
+  const post = [[":method", "POST"], [":scheme", "https"], [":authority", "a"], [":path", "/"], [
+    "content-length",
+    "0",
+  ]] as const;
+  for (let id = 1; id < 20; id += 2) {
+    await peer.send(headers(id, post), frame(FrameType.DATA, 0, id, new Uint8Array(1000)));
+  }
+  assert.equal(peer.connection.buffered, 0);
+});
+
+Deno.test("a peer that reads no answers can't make them pile up", async () => {
+  const [near, far] = memoryPair();
+  const release = Promise.withResolvers<void>();
+  let written = 0;
+  far.write = async (bytes) => {
+    await release.promise;
+    written += bytes.length;
+    return bytes.length;
+  };
+  const server = new Connection(far, {
+    role: "server",
+    onStream: (stream) => {
+      stream.respond([[":status", "403"], ["proxy-status", `${"why ".repeat(30)}${stream.id}`]], {
+        end: true,
+      });
+      stream.close();
+    },
+  });
+  await writeAll(near, PREFACE);
+  await writeAll(near, frame(FrameType.SETTINGS, 0, 0));
+  const flags = Flag.END_HEADERS | Flag.END_STREAM;
+  for (let round = 0; round < 400; round++) {
+    const many = Array.from({ length: 200 }, (_, i) => headers(2 * (200 * round + i) + 1, REQUEST, flags));
+    await writeAll(near, await new Blob(many as BlobPart[]).bytes()).catch(() => {});
+    await turn();
+  }
+  release.resolve();
+  await turn(200);
+  server.abort();
+  assert.equal((await server.closed).kind, "broken");
+  assert.ok(written < 5 << 20, `${written} bytes were queued`);
+});

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { FRAME_HEADER } from "./frame.ts";
+import { byHand, frame, REQUEST, uint32 } from "./by_hand.ts";
+import { FRAME_HEADER, FrameType } from "./frame.ts";
 import type { Transport } from "../wire/transport.ts";
 import { relay } from "./relay.ts";
 import {
@@ -223,4 +224,22 @@ Deno.test("what a socket brings in parts of 64 KiB goes out in as many frames an
   assert.equal((await relay(socket, ends.client.open(CONNECT))).aToB, 160 * 64 * 1024);
   assert.equal(got, 160 * 64 * 1024);
   assert.ok(transport.writes - before <= 170, `${transport.writes - before} writes`);
+});
+
+Deno.test("a relay goes on after a stream's first bytes had to wait", async () => {
+  await using peer = await byHand({ role: "client" });
+  // Another stream has used up the connection's window.
+  await writeAll(peer.connection.open(REQUEST), new Uint8Array(65_535));
+  const stream = peer.connection.open(REQUEST, { first: pattern(100) });
+  const [app, socket] = memoryPair();
+  const relayed = relay(socket, stream);
+  await app.write(pattern(200));
+  await turn(10);
+  await peer.send(frame(FrameType.WINDOW_UPDATE, 0, 0, uint32(1 << 20)));
+  await turn(50);
+  const came = peer.frames.filter((each) => each.type === FrameType.DATA && each.stream === stream.id)
+    .reduce((sum, each) => sum + each.payload.length, 0);
+  assert.equal(came, 300);
+  stream.abort();
+  await relayed;
 });

@@ -22,6 +22,9 @@ const LARGEST_FRAME = 64 * 1024;
  */
 const MESSAGE = 144 * 1024;
 
+/** Bytes queued that no peer which reads lets come together: data waits from FULL on, so that these are answers. */
+const UNREAD = 4 * 1024 * 1024;
+
 /** A part of the queue: `bytes[start, end)`. */
 export interface Piece {
   readonly bytes: Uint8Array;
@@ -57,8 +60,10 @@ export class SendQueue {
   #queued = 0;
   #running = false;
   #error: Error | undefined;
-  readonly #waiting: Waiting[] = [];
-  #idle: (() => void)[] = [];
+  readonly #waiting = new Set<Waiting>();
+  /** Bytes that were written. */
+  #gone = 0;
+  #idle: { after: number; resolve: () => void }[] = [];
 
   constructor(transport: Transport, pool: BufferPool, broken: (error: Error) => void) {
     this.#transport = transport;
@@ -80,6 +85,9 @@ export class SendQueue {
   /** A frame that flow control doesn't count; its payload is copied. */
   frame(type: number, flags: number, stream: number, payload: Uint8Array): void {
     if (this.#error !== undefined) return;
+    if (this.#queued > UNREAD) {
+      return this.#giveUp(new Error("the peer doesn't read what it asks for"));
+    }
     const at = this.#reserve(FRAME_HEADER + payload.length, type === FrameType.HEADERS);
     const batch = this.#batch as Uint8Array;
     writeFrameHeader(batch, at, payload.length, type, flags, stream);
@@ -122,7 +130,12 @@ export class SendQueue {
 
   /** Puts a sender at the end of the row; it is resumed when the queue and the connection's window have room. */
   wait(sender: Waiting): void {
-    this.#waiting.push(sender);
+    this.#waiting.add(sender);
+  }
+
+  /** The sender waits no more. */
+  leave(sender: Waiting): void {
+    this.#waiting.delete(sender);
   }
 
   /** The peer's connection window grew by so many bytes. */
@@ -134,7 +147,7 @@ export class SendQueue {
   /** Resolves when all that is queued now was written, or the queue failed. Never rejects. */
   idle(): Promise<void> {
     if (!this.#running) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    return new Promise((resolve) => this.#idle.push({ after: this.#gone + this.#queued, resolve }));
   }
 
   /** Gives everything up: nothing more is written. */
@@ -145,7 +158,12 @@ export class SendQueue {
     const pieces = this.#pieces;
     this.#pieces = [];
     for (const piece of pieces) piece.sent(error);
-    this.#waiting.length = 0;
+    this.#waiting.clear();
+  }
+
+  #giveUp(error: Error): void {
+    this.fail(error);
+    queueMicrotask(() => this.#broken(error));
   }
 
   /** Room in the batch, for a stream's frame or for the connection's own. */
@@ -188,7 +206,11 @@ export class SendQueue {
         else await this.#writeParts(writing);
         for (let piece = writing.shift(); piece !== undefined; piece = writing.shift()) {
           this.#queued -= piece.end - piece.start;
+          this.#gone += piece.end - piece.start;
           piece.sent();
+        }
+        while (this.#idle.length > 0 && this.#gone >= (this.#idle[0]?.after ?? 0)) {
+          this.#idle.shift()?.resolve();
         }
         this.#resumeWaiting();
       }
@@ -201,7 +223,7 @@ export class SendQueue {
     this.#running = false;
     const idle = this.#idle;
     this.#idle = [];
-    for (const resolve of idle) resolve();
+    for (const { resolve } of idle) resolve();
   }
 
   /** Takes what is written next: one piece, or as many as fit into a message. False when there's nothing. */
@@ -234,6 +256,11 @@ export class SendQueue {
   }
 
   #resumeWaiting(): void {
-    while (this.#waiting.length > 0 && this.room > 0) this.#waiting.shift()?.resume();
+    while (this.room > 0) {
+      const [first] = this.#waiting;
+      if (first === undefined) return;
+      this.#waiting.delete(first);
+      first.resume();
+    }
   }
 }

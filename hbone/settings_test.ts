@@ -141,6 +141,7 @@ Deno.test("a client that is told GOAWAY ends the streams that were too late, and
   await first?.closeWrite();
   await peer.send(frame(FrameType.DATA, Flag.END_STREAM, 1, pattern(10)));
   assert.deepEqual(await readAll(first ?? assert.fail()), pattern(10));
+  await peer.hangUp();
   assert.deepEqual(await connection.closed, { kind: "clean" });
 });
 
@@ -154,6 +155,7 @@ Deno.test("a client that drains opens nothing more, and closes when its streams 
   assert.equal(peer.code(FrameType.GOAWAY), "NO_ERROR");
   assert.deepEqual(await readAll(stream), pattern(10));
   await stream.closeWrite();
+  await peer.hangUp();
   assert.deepEqual(await connection.closed, { kind: "clean" });
 });
 
@@ -168,6 +170,7 @@ Deno.test("a server that drains refuses new streams, and says so in a way that t
   const [stream] = peer.streams;
   stream?.respond(OK, { end: true });
   await peer.send(frame(FrameType.DATA, Flag.END_STREAM, 1));
+  await peer.hangUp();
   assert.deepEqual(await peer.connection.closed, { kind: "clean" });
 });
 
@@ -181,6 +184,7 @@ Deno.test("a server whose client says GOAWAY serves its streams to their end, an
   await stream.closeWrite();
   await peer.send(frame(FrameType.DATA, Flag.END_STREAM, 1));
   assert.equal(sent(peer.frames, 1), 10);
+  await peer.hangUp();
   assert.deepEqual(await peer.connection.closed, { kind: "clean" });
 });
 

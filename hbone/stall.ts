@@ -10,6 +10,7 @@ export class StallWatch {
   readonly #window: ConnectionWindow;
   readonly #streams: StreamTable;
   readonly #afterMs: number;
+  #stopped = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(window: ConnectionWindow, streams: StreamTable, afterMs: number) {
@@ -20,10 +21,11 @@ export class StallWatch {
 
   /** Bytes came. */
   check(): void {
-    if (this.#window.held) this.#timer ??= setTimeout(() => this.#relieve(), this.#afterMs);
+    if (this.#window.held && !this.#stopped) this.#timer ??= setTimeout(() => this.#relieve(), this.#afterMs);
   }
 
   stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
   }
 

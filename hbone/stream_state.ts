@@ -162,6 +162,7 @@ export class StreamState implements InboxOwner {
     if (this.#promised >= 0) {
       this.#promised -= end - start;
       if (this.#promised < 0) {
+        this.host.taken(this, end - start, 0);
         throw new StreamError(ErrorCode.PROTOCOL_ERROR, "more DATA than content-length said");
       }
     }

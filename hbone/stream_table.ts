@@ -2,8 +2,10 @@ import { ConnectionError, ErrorCode } from "./errors.ts";
 import { MAX_STREAM_ID } from "./frame.ts";
 import type { StreamState } from "./stream_state.ts";
 
-/** Closed streams that are remembered, to tell what was on its way from what must not come. */
-const REMEMBERED = 1024;
+/** Closed streams that are remembered, to tell what was on its way from what must not come: those that ended, and those that we reset. */
+const ENDED = 1024;
+/** Some times as many as may be open: all can be reset at once, with bytes on their way. */
+const RESET = 16_384;
 
 /** The streams of a connection: those that are open, and what is known of those that were (RFC 9113 §5.1). */
 export class StreamTable {
@@ -17,8 +19,9 @@ export class StreamTable {
   /** The stream that this end opens next. */
   next = 1;
   readonly #role: "client" | "server";
-  /** Oldest first, and whether we reset them: then frames may still be on their way. */
-  readonly #closed = new Map<number, boolean>();
+  /** Oldest first. */
+  readonly #ended = new Set<number>();
+  readonly #reset = new Set<number>();
 
   constructor(role: "client" | "server") {
     this.#role = role;
@@ -36,10 +39,11 @@ export class StreamTable {
   }
 
   remember(id: number, resetByUs: boolean): void {
-    this.#closed.set(id, resetByUs);
-    if (this.#closed.size <= REMEMBERED) return;
-    const oldest = this.#closed.keys().next();
-    if (!oldest.done) this.#closed.delete(oldest.value);
+    const [closed, most] = resetByUs ? [this.#reset, RESET] : [this.#ended, ENDED];
+    closed.add(id);
+    if (closed.size <= most) return;
+    const oldest = closed.keys().next();
+    if (!oldest.done) closed.delete(oldest.value);
   }
 
   /**
@@ -53,12 +57,12 @@ export class StreamTable {
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `a frame for stream ${id}, which was never opened`);
     }
     // It was on its way when we reset the stream.
-    return this.#closed.get(id) === true;
+    return this.#reset.has(id);
   }
 
   /** The stream was open lately. */
   remembers(id: number): boolean {
-    return this.#closed.has(id);
+    return this.#ended.has(id) || this.#reset.has(id);
   }
 
   /** Streams that hold bytes which nobody took, the most first. */

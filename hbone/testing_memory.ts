@@ -1,6 +1,8 @@
 /** Measures what streams cost in memory, as JSON. Run with --v8-flags=--expose-gc. */
+import { byHand, frame, headers, uint32 } from "./by_hand.ts";
+import { FrameType } from "./frame.ts";
 import { relay } from "./relay.ts";
-import { CONNECT, connected, echo, readAll, turn } from "./testing.ts";
+import { CONNECT, connected, echo, readAll, turn, writeAll } from "./testing.ts";
 
 /** Bytes. */
 export interface MemoryOfStreams {
@@ -8,6 +10,10 @@ export interface MemoryOfStreams {
   left: number;
   /** What an open stream with a relay costs an end while nothing comes, its socket not counted. */
   idle: number;
+  /** What a byte costs that came in a frame of its own and that nobody has read. */
+  unread: number;
+  /** Of 100 streams that waited for the connection's window and were reset, how many are still there. */
+  kept: number;
 }
 
 async function used(): Promise<number> {
@@ -53,8 +59,45 @@ async function idle(): Promise<number> {
   return (await used() - before) / COUNT / 2;
 }
 
+async function unread(): Promise<number> {
+  await using peer = await byHand();
+  await peer.send(headers(1));
+  const one = frame(FrameType.DATA, 0, 1, new Uint8Array(1));
+  const thousand = await new Blob(Array(1000).fill(one) as BlobPart[]).bytes();
+  const before = await used();
+  for (let i = 0; i < 300; i++) await peer.send(thousand);
+  return (await used() - before) / peer.connection.buffered;
+}
+
+async function kept(): Promise<number> {
+  await using peer = await byHand();
+  await peer.send(headers(1));
+  const [first] = peer.streams;
+  if (!first) throw new Error("no stream came");
+  first.respond([[":status", "200"]]);
+  await writeAll(first, new Uint8Array(65_535)); // all that the connection's window admits
+  let collected = 0;
+  const registry = new FinalizationRegistry(() => collected++);
+  for (let id = 3; id < 203; id += 2) {
+    await peer.send(headers(id));
+    const stream = peer.streams.pop();
+    if (!stream) throw new Error("no stream came");
+    registry.register(stream, id);
+    stream.respond([[":status", "200"]]);
+    stream.write(new Uint8Array(10)).catch(() => {});
+    await peer.send(frame(FrameType.RST_STREAM, 0, id, uint32(8)));
+  }
+  await used();
+  return 100 - collected;
+}
+
 if (import.meta.main) {
-  const found: MemoryOfStreams = { left: await left(), idle: await idle() };
+  const found: MemoryOfStreams = {
+    left: await left(),
+    idle: await idle(),
+    unread: await unread(),
+    kept: await kept(),
+  };
   await Deno.stdout.write(new TextEncoder().encode(JSON.stringify(found)));
   Deno.exit(0);
 }
