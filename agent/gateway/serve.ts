@@ -115,6 +115,7 @@ export class StreamServer {
     const protocol = headerValue(stream.request, ":protocol");
     if (method === "CONNECT" && protocol === HELLO_PROTOCOL) {
       stream.respond([[":status", "200"], ...greeting.answer], { end: true });
+      stream.close();
       return { target, out: 0, in: 0 };
     }
     if (method !== "CONNECT" || protocol !== undefined) {

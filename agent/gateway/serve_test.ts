@@ -46,6 +46,7 @@ function tunnel(parts: Parts) {
   const laptop = new Connection(ours, { role: "client" });
   return {
     laptop,
+    far,
     server,
     ends,
     connect: (authority: string, first?: Uint8Array, more: Header[] = []) =>
@@ -288,4 +289,21 @@ Deno.test("a hello that doesn't agree is 400, with the gateway's own to say what
     assert.deepEqual(parseHello(JSON.parse(headerValue(response, headers.hello) ?? "")), hello);
   }
   assert.deepEqual(dialled, []);
+});
+
+Deno.test("bytes that come with a hello alone aren't kept", async () => {
+  await using to = tunnel(cluster(1).parts);
+  await to.laptop.ping(1_000);
+  const alone: Header[] = [
+    [":method", "CONNECT"],
+    [":protocol", HELLO_PROTOCOL],
+    [":scheme", "https"],
+    [":authority", "pmz"],
+    [":path", "/"],
+  ];
+  for (let i = 0; i < 10; i++) {
+    await to.laptop.open(alone, { first: new Uint8Array(100), end: true }).closed;
+  }
+  await to.laptop.ping(1_000);
+  assert.equal(to.far.buffered, 0);
 });

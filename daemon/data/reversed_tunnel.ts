@@ -138,6 +138,7 @@ export class ReversedTunnel implements AsyncDisposable {
     const proof = challenge && await this.#parts.prove({ ...challenge, hello: parseHello(challenge.hello) });
     if (!proof) return refuse(stream, "destination_ip_prohibited", "not this daemon's to prove");
     stream.respond([[":status", "200"], [PROOF_HEADER, JSON.stringify(proof)]], { end: true });
+    stream.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -153,6 +154,7 @@ function refuse(stream: Stream, error: ProxyError, details: string): void {
   ];
   try {
     stream.respond(answer, { end: true });
+    stream.close();
   } catch {
     stream.abort();
   }

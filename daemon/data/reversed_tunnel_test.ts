@@ -268,3 +268,29 @@ Deno.test("ending it breaks its streams, at once and while it's being dialled", 
   await never[Symbol.asyncDispose]();
   assert.deepEqual(never.seen.log, []);
 });
+
+Deno.test("what came with connections that were refused isn't kept: it would use up what others may send", async () => {
+  await using to = reversed();
+  await until("it's dialled", () => to.agent.connections.length > 0);
+  const [agent] = to.agent.connections;
+  assert.ok(agent);
+  await agent.ping(1_000);
+  const first = new Uint8Array(16_000);
+  // More than may be buffered.
+  for (let i = 0; i < 45; i++) {
+    await Promise.all(Array.from({ length: 100 }, async () => {
+      const stream = agent.open([[":method", "CONNECT"], [":authority", `${RULE}:81`]], { first });
+      await stream.response;
+      stream.close(); // as the agent does
+      await stream.closed;
+    }));
+  }
+  const stream = agent.open([[":method", "CONNECT"], [":authority", `${RULE}:80`]]);
+  const text = "ping".repeat(20_000);
+  const saying = say(stream, text);
+  // Streams that hold everything up would be reset after five seconds.
+  const late = new Promise((resolve) => setTimeout(resolve, 2_000));
+  assert.equal(await Promise.race([hear(stream, text.length), late]), text);
+  await Promise.all([saying, late]);
+  stream.abort();
+});
