@@ -87,6 +87,17 @@ export function labelsOf(name: string): Uint8Array[] {
   return labels;
 }
 
+/** Whether a name can be written into a message. */
+export function isName(name: string): boolean {
+  try {
+    labelsOf(name);
+    return true;
+  } catch (error) {
+    if (error instanceof FormatError) return false;
+    throw error;
+  }
+}
+
 /** The name on the wire, uncompressed. @throws {FormatError} as {@linkcode labelsOf}. */
 export function nameBytes(name: string): Uint8Array<ArrayBuffer> {
   const labels = labelsOf(name);

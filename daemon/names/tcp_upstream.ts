@@ -3,6 +3,8 @@ import { type Nameserver, NoAnswer } from "./forward.ts";
 import { MessageWriter, readMessages } from "./tcp_frames.ts";
 
 const CONNECT_MS = 5_000;
+/** From the question to its answer, on a connection of their own. */
+const ANSWER_MS = 10_000;
 
 /** The far side of a client's connection: queries go out as they came, answers come back as they are, in their own order. */
 export class TcpUpstream implements AsyncDisposable {
@@ -99,10 +101,13 @@ export async function askOverTcp(
   query: Uint8Array,
   nameserver: Nameserver,
   signal: AbortSignal,
+  answerMs = ANSWER_MS,
 ): Promise<Uint8Array> {
   const conn = await connectTo(nameserver, signal);
   const stopped = () => closeQuietly(conn);
   signal.addEventListener("abort", stopped);
+  if (signal.aborted) stopped();
+  const timer = setTimeout(stopped, answerMs);
   try {
     await new MessageWriter(conn).send(query);
     for await (const message of readMessages(conn)) return message;
@@ -111,6 +116,7 @@ export async function askOverTcp(
     if (cause instanceof NoAnswer) throw cause;
     throw new NoAnswer("silent", `the connection to ${nameserver.address} broke`, { cause });
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener("abort", stopped);
     closeQuietly(conn);
   }

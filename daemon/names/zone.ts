@@ -4,7 +4,7 @@
  */
 import type { IpAddress } from "../../wire/address.ts";
 import { addressesOf, ClusterNames, podAddresses, podName } from "./cluster_names.ts";
-import { canonical, parseDomain } from "./domain_name.ts";
+import { canonical, isName, parseDomain } from "./domain_name.ts";
 import { IN, type Question, type Resource, types } from "./message.ts";
 import { isPublicTld } from "./public_tlds.ts";
 import {
@@ -236,6 +236,7 @@ export class Zone {
     const weight = Math.max(1, Math.floor(100 / Math.max(1, targets.size * ports.length)));
     for (const [target, addresses] of targets) {
       if (answers.length + ports.length > MOST_ANSWERS) break;
+      if (!isName(target)) continue;
       for (const { port } of ports) answers.push(serviceResource(name, port, weight, target));
       if (ports.length > 0) additionals.push(...this.#addresses(target, types.ANY, addresses));
     }
@@ -253,7 +254,7 @@ export class Zone {
       }
     }
     if (targets.length === 0) return "not-ours";
-    const wanted = question.type === types.PTR || question.type === types.ANY ? targets : [];
+    const wanted = question.type === types.PTR || question.type === types.ANY ? targets.filter(isName) : [];
     return found(question.name, wanted.slice(0, 16).map((target) => pointerResource(question.name, target)));
   }
 

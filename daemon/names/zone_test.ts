@@ -314,3 +314,19 @@ Deno.test("one change among 5,000 Services costs one Service", () => {
   assert.deepEqual(ask(zone, "echo-4999"), [`10.96.9.${4999 & 255}`]);
   assert.ok(each < 0.2, `${each} ms a change`);
 });
+
+Deno.test("a name that can't be written down is none, and the question is answered all the same", () => {
+  const [s, n, domain] = ["s", "n", "d"].map((letter) => letter.repeat(63)) as [string, string, string];
+  const zone = new Zone();
+  zone.set({
+    cluster: "one",
+    context: "one",
+    clusterDomain: `${domain}.${domain}`,
+    namespace: "default",
+    services: [{ namespace: n, name: s, addresses: ["10.96.0.9"], ports: http }],
+  });
+  for (const [name, type] of [["9.0.96.10.in-addr.arpa", types.PTR], [`${s}.${n}.svc`, types.SRV]] as const) {
+    const answer = zone.answer({ name, type, class: IN });
+    assert.ok(answer === "not-ours" || answer.answers.length === 0);
+  }
+});
