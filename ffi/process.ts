@@ -27,9 +27,13 @@ export class FileLock implements Disposable {
     this.#fd = fd;
   }
 
-  /** Takes the lock; undefined when somebody has it. @throws {SystemCallError} ELOOP (40) for a symbolic link */
-  static take(path: string): FileLock | undefined {
-    const flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+  /**
+   * Takes the lock; undefined when somebody has it.
+   * @param options.inherited processes that are started from here on hold it too, and as long as they live
+   * @throws {SystemCallError} ELOOP (40) for a symbolic link
+   */
+  static take(path: string, { inherited = false } = {}): FileLock | undefined {
+    const flags = O_RDWR | O_CREAT | O_NOFOLLOW | (inherited ? 0 : O_CLOEXEC);
     const fd = must(`open ${path}`, libc.open(cstring(path), flags, 0o600));
     try {
       must(`flock ${path}`, libc.flock(fd, LOCK_EX_NB));

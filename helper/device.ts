@@ -89,11 +89,14 @@ function createTun(name: string): TunDevice | undefined {
   }
 }
 
+/** Routes that are shorter are ways out, whole or in pieces (a VPN's 0.0.0.0/1 and 128.0.0.0/1), and no networks. */
+const SHORTEST = 8;
+
 /** The first place that nothing on this machine uses or leads to. */
 function freePlace(netlink: Netlink): Range {
   const ours = devicesOfPmz(netlink);
   const used = [
-    ...allRoutes(netlink).filter(({ device, bits }) => bits > 0 && !ours.has(device))
+    ...allRoutes(netlink).filter(({ device, bits }) => bits >= SHORTEST && !ours.has(device))
       .map(({ destination, bits }) => rangeOf(destination, bits)),
     ...allAddresses(netlink).filter(({ device }) => !ours.has(device)).map(({ address, bits }) =>
       rangeOf(address, bits)

@@ -11,6 +11,8 @@ export interface HelperFolder {
   readonly socket: string;
   /** Locked for as long as a helper lives. */
   readonly lock: string;
+  /** Locked for as long as a helper lives, or its janitor cleans up. */
+  readonly cleaning: string;
   readonly state: string;
   readonly log: string;
 }
@@ -33,6 +35,7 @@ export function filesIn(path: string): HelperFolder {
     path,
     socket: `${path}/helper.sock`,
     lock: `${path}/lock`,
+    cleaning: `${path}/cleaning`,
     state: `${path}/helper.json`,
     log: `${path}/helper.log`,
   };

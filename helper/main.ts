@@ -11,6 +11,8 @@ export type { HelperAssets } from "./laptop.ts";
 
 /** How long a helper waits for its daemon, in milliseconds. */
 const PATIENCE = 15_000;
+/** How long the janitor of a killed helper may take. */
+const JANITOR = 10_000;
 
 export interface HelperOptions {
   /** Whose processes are touched: a folder of cgroup v2; by default the machine's root. */
@@ -56,6 +58,9 @@ async function serve(
   const folder = prepareFolder(grant.uid);
   using lock = FileLock.take(folder.lock);
   if (!lock) throw new Error(`another helper of uid ${grant.uid} is running`);
+  removeIfThere(folder.state); // of one that was killed: its process id may be anybody's by now
+  // Held by the janitor too: what one takes back must not be what the next helper has made.
+  using _cleaning = await lockOfJanitors(folder.cleaning);
   using log = new HelperLog(folder.log);
   await using laptop = await Laptop.create(grant, assets, options.cgroup);
   log.say("started", { pid: Deno.pid, address: laptop.device.own4.text, device: laptop.device.name });
@@ -71,6 +76,17 @@ async function serve(
   } finally {
     for (const path of [folder.socket, folder.state]) removeIfThere(path);
     log.say("ended");
+  }
+}
+
+/** Waits until no janitor of this user's is at work. */
+async function lockOfJanitors(path: string): Promise<FileLock> {
+  for (const until = Date.now() + JANITOR;; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    const lock = FileLock.take(path, { inherited: true });
+    if (lock) return lock;
+    if (Date.now() > until) {
+      throw new Error(`what cleans up after an older helper doesn't end: its lock is ${path}`);
+    }
   }
 }
 

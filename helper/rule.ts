@@ -4,6 +4,8 @@ import { addUserRule, deleteUserRule, type UserRule, userRules } from "../ffi/ru
 import { isTableOfPmz } from "../wire/helper.ts";
 import type { Uids } from "../ffi/subuids.ts";
 
+const ENOENT = 2;
+
 /** That connections of one user look into the user's table first. Rules don't go with a process: see Janitor. */
 export class UserRules implements Disposable {
   /** Before every VPN's rule, after the kernel's own (0). */
@@ -23,7 +25,7 @@ export class UserRules implements Disposable {
     );
     for (const rule of userRules(netlink)) {
       const isOurs = isTableOfPmz(rule.table) && uids.some(({ first }) => first === rule.uids.first);
-      if (rule.table === table || isOurs) deleteUserRule(netlink, rule);
+      if (rule.table === table || isOurs) deleteIfThere(netlink, rule);
     }
     try {
       for (const rule of this.all) addUserRule(netlink, rule);
@@ -41,5 +43,14 @@ export class UserRules implements Disposable {
         if (!(error instanceof SystemCallError)) throw error; // gone already, or the janitor deletes it
       }
     }
+  }
+}
+
+/** Somebody else's janitor may be deleting it too. */
+function deleteIfThere(netlink: Netlink, rule: UserRule): void {
+  try {
+    deleteUserRule(netlink, rule);
+  } catch (error) {
+    if (!(error instanceof SystemCallError && error.errno === ENOENT)) throw error;
   }
 }

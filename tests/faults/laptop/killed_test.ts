@@ -126,6 +126,30 @@ Deno.test(
   },
 );
 
+Deno.test(
+  { name: `a janitor that is late takes nothing of the next helper's${reason}`, ignore },
+  async () => {
+    await using room = await Room.open();
+    const before = await room.snapshot();
+    const first = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+    await first.line();
+    const [janitor] = await childrenOf(first.pid);
+    assert.ok(janitor);
+    Deno.kill(janitor, "SIGSTOP"); // as on a machine that is busy
+    Deno.kill(first.pid, "SIGKILL");
+    await first.ended;
+    const second = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+    const ready = second.line();
+    await Promise.race([ready, new Promise((resolve) => setTimeout(resolve, 2_000))]);
+    Deno.kill(janitor, "SIGCONT");
+    assert.equal((await ready).ready, true);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal((await room.says("ip", "rule")).match(/uidrange 20001-20001/g)?.length, 1);
+    await second.kill("SIGTERM");
+    await restored(room, before, 1_000);
+  },
+);
+
 /** Children of a process, of all its threads. */
 async function childrenOf(pid: number): Promise<number[]> {
   const found: number[] = [];

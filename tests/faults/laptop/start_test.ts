@@ -131,3 +131,28 @@ Deno.test({ name: `without what it needs it says so, and leaves nothing${reason}
 async function environment(pid: number): Promise<string[]> {
   return (await Deno.readTextFile(`/proc/${pid}/environ`)).split("\0").filter(Boolean);
 }
+
+Deno.test({
+  name: `a VPN that takes everything by two halves leaves pmz an address${reason}`,
+  ignore,
+}, async () => {
+  await using room = await Room.open();
+  for (const half of ["0.0.0.0/1", "128.0.0.0/1"]) { // OpenVPN's redirect-gateway def1
+    await room.says("ip", "route", "add", half, "via", "10.50.0.254");
+  }
+  const { ready, error, address } = await start(room, ...grantFor(USER));
+  assert.deepEqual([ready, error, address], [true, undefined, "198.18.255.254"]);
+});
+
+Deno.test({
+  name: `a helper that begins leaves no state of the one before to be believed${reason}`,
+  ignore,
+}, async () => {
+  await using room = await Room.open();
+  const first = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+  await first.line();
+  await first.kill("SIGKILL");
+  const second = room.start(0, "run_helper.ts", "/nonexistent", ...grantFor(USER));
+  assert.equal((await second.line()).ready, false);
+  assert.equal(await room.says("find", `/run/pmz/${USER}`, "-name", "helper.json"), "");
+});
