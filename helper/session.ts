@@ -1,4 +1,5 @@
 import { SystemCallError } from "../ffi/libc.ts";
+import { allAddresses } from "../ffi/link.ts";
 import { addLocalRoutes, deleteLocalRoutes } from "../ffi/route.ts";
 import { SockDiag } from "../ffi/sock_diag.ts";
 import { closeDescriptor } from "../ffi/socket.ts";
@@ -117,10 +118,39 @@ export class Session {
   }
 
   #capture(add: (ParsedRequest & { ask: "capture" })["add"]): { address: string; why: string }[] {
-    const { capture, device, netlink } = this.#laptop;
+    const { capture, netlink } = this.#laptop;
     const cap = Math.min(this.#grant.cap, ADDRESSES);
     const refused: { address: string; why: string }[] = [];
     const fresh = new Map<string, IpAddress>();
+    try {
+      this.#begin(add, cap, fresh, refused);
+      const routes = [...fresh.values()];
+      addLocalRoutes(netlink, this.#routes, routes).forEach((errno, i) => {
+        const address = routes[i];
+        if (errno === 0 || !address) return;
+        capture.remove(address);
+        const { message } = new SystemCallError("the kernel refuses a route", errno);
+        refused.push({ address: address.text, why: message });
+      });
+    } catch (error) {
+      // What is known is never given a route again: nothing of it may stay half done.
+      try {
+        deleteLocalRoutes(netlink, this.#routes, [...fresh.values()]);
+      } finally {
+        for (const address of fresh.values()) capture.remove(address);
+      }
+      throw error;
+    }
+    return refused;
+  }
+
+  #begin(
+    add: (ParsedRequest & { ask: "capture" })["add"],
+    cap: number,
+    fresh: Map<string, IpAddress>,
+    refused: { address: string; why: string }[],
+  ): void {
+    const { capture, device } = this.#laptop;
     for (const { address, ports } of add) {
       const known = capture.has(address);
       const why = known
@@ -134,15 +164,6 @@ export class Session {
         if (!known) fresh.set(address.text, address);
       } else refused.push({ address: address.text, why: why ?? "too many ports of Services: the limit" });
     }
-    const routes = [...fresh.values()];
-    addLocalRoutes(netlink, this.#routes, routes).forEach((errno, i) => {
-      const address = routes[i];
-      if (errno === 0 || !address) return;
-      capture.remove(address);
-      const { message } = new SystemCallError("the kernel refuses a route", errno);
-      refused.push({ address: address.text, why: message });
-    });
-    return refused;
   }
 
   #release(addresses: readonly IpAddress[]): void {
@@ -192,6 +213,8 @@ export class Session {
         if (why !== undefined) throw new Refusal("refused", `the ${protocol} socket of ${place} ${why}`);
       }
     });
+    // The machine has come to use what a cluster has too (another Wi-Fi, a VPN): whom it asks is never captured.
+    this.#release(standIns.map(({ nameserver }) => nameserver));
     if (standIns.length > 0) this.#meetDaemon();
     this.#laptop.names.set(standIns, fds);
     for (const fd of fds) kept.add(fd);
@@ -223,7 +246,12 @@ export class Session {
   #now(): Machine {
     if (!this.#machine || this.#machine.until < performance.now()) {
       const ours = devicesOfPmz(this.#laptop.netlink);
-      const sources = new Set([this.#laptop.device.own4.text, this.#laptop.device.own6?.text]);
+      // Other users' captured connections are no more the machine's own than this user's.
+      const sources = new Set(
+        allAddresses(this.#laptop.netlink).filter(({ device }) => ours.has(device)).map(({ address }) =>
+          address.text
+        ),
+      );
       const facts = readMachine(this.#laptop.netlink, {
         isDevice: (index) => ours.has(index),
         isSource: (address) => sources.has(address),

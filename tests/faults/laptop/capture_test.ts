@@ -273,3 +273,41 @@ Deno.test({ name: `20,000 addresses are captured in seconds, and go at once${rea
   assert.ok(performance.now() - gone < 1_500, `${performance.now() - gone} ms`);
   assert.doesNotMatch(await room.says("ip", "route", "show", "table", "all"), /pmz/);
 });
+
+Deno.test({
+  name: `what another user has a connection to can be captured too${reason}`,
+  ignore,
+}, async () => {
+  await using laptop = await connected();
+  const { room, daemon } = laptop;
+  await daemon.do({ do: "listen", family: 4, workers: 1 });
+  const request = { ask: "capture", add: [{ address: "10.96.0.10", ports: "any" }] };
+  assert.deepEqual(await daemon.do({ do: "ask", request }), { ok: true, refused: [] });
+  const user = await room.person(USER);
+  const open = user.do<Outcome>({ kind: "tcp", to: "10.96.0.10:80", say: "wait", linger: true })
+    .catch(() => {}); // ends with the room
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const second = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(OTHER));
+  await second.line();
+  const other = await daemonOf(room, OTHER);
+  await greet(other);
+  assert.deepEqual(await other.do({ do: "ask", request }), { ok: true, refused: [] });
+  await laptop.helper.kill("SIGTERM");
+  await open;
+});
+
+Deno.test({
+  name: `a nameserver that the machine comes to use is captured no more${reason}`,
+  ignore,
+}, async () => {
+  await using laptop = await connected();
+  const { room, daemon, table } = laptop;
+  const request = {
+    ask: "capture",
+    add: ["10.77.0.53", "10.77.0.54"].map((address) => ({ address, ports: "any" })),
+  };
+  assert.deepEqual(await daemon.do({ do: "ask", request }), { ok: true, refused: [] });
+  await daemon.do({ do: "names", nameservers: ["10.77.0.53"] });
+  const routes = await room.says("ip", "route", "show", "table", String(table));
+  assert.deepEqual([routes.includes("10.77.0.53"), routes.includes("10.77.0.54")], [false, true]);
+});
