@@ -4,6 +4,7 @@ import {
   type CapturedPorts,
   HELPER_VERSION,
   type HelperAnswer,
+  type HelperErrorCode,
   type HelperRequest,
   LONGEST_MESSAGE,
   type StandIn,
@@ -27,6 +28,16 @@ export interface HelperFacts {
 interface Received {
   readonly answer: HelperAnswer & { readonly ok: true };
   readonly fds: number[];
+}
+
+/** What the helper said no to. */
+class Refused extends Failure {
+  readonly refusal: HelperErrorCode;
+
+  constructor(refusal: HelperErrorCode, why: string) {
+    super("helper", `the root helper: ${why}`);
+    this.refusal = refusal;
+  }
 }
 
 /**
@@ -82,9 +93,15 @@ export class HelperClient implements Disposable {
     return this.#gone.promise;
   }
 
-  /** Hands listeners over; they become IP_TRANSPARENT and bound to the device. */
-  async listeners(family: 4 | 6, fds: readonly number[]): Promise<void> {
-    await this.#ask({ ask: "listeners", family }, fds);
+  /** Hands listeners over; they become IP_TRANSPARENT and bound to the device. False where the device has no such addresses. */
+  async listeners(family: 4 | 6, fds: readonly number[]): Promise<boolean> {
+    try {
+      await this.#ask({ ask: "listeners", family }, fds);
+      return true;
+    } catch (error) {
+      if (error instanceof Refused && error.refusal === "unsupported") return false;
+      throw error;
+    }
   }
 
   /** Captures addresses; says which the helper refused, and why. */
@@ -140,7 +157,7 @@ export class HelperClient implements Disposable {
         const answer = received.message as HelperAnswer; // root's own
         const waiting = this.#waiting.shift();
         if (answer.ok) waiting?.resolve({ answer, fds: received.fds });
-        else waiting?.reject(new Failure("helper", `the root helper: ${answer.error}`));
+        else waiting?.reject(new Refused(answer.code, answer.error));
       }
     } catch { /* gone */ }
     this[Symbol.dispose]();

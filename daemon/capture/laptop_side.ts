@@ -56,10 +56,9 @@ export class LaptopSide implements AsyncDisposable {
   /** Has the data worker listen, and hands its listener to the helper. */
   async #listen(family: 4 | 6, address: string): Promise<void> {
     const listener = await this.#data.call("listen", address);
-    // A machine without IPv6 has no ::1, and nobody there dials such addresses.
+    // A machine without IPv6 has no ::1, or no other address of it, and nobody there dials such addresses.
     if (listener === undefined) return;
-    await this.#helper.listeners(family, [listener]);
-    this.#families.add(family);
+    if (await this.#helper.listeners(family, [listener])) this.#families.add(family);
   }
 
   get address(): string {

@@ -77,3 +77,14 @@ Deno.test("a helper that is gone is told, and the rest ends all the same", async
   assert.deepEqual(at.listeners.addresses, []);
   assert.deepEqual(await side.left(), [], "the device isn't there");
 });
+
+Deno.test("a helper that has no IPv6 is no hindrance, though the machine has ::1", async () => {
+  await using at = surroundings((request) =>
+    request.ask === "listeners" && request.family === 6
+      ? { ok: false, code: "unsupported", error: "this machine has no IPv6" }
+      : undefined
+  );
+  await using side = await LaptopSide.start(at.data, at.helper.path);
+  await side.capture("dev", wanted("10.96.0.7", "fd00::7"));
+  assert.equal(side.routes, 1);
+});
