@@ -154,7 +154,10 @@ Deno.test("agents are only removed after a yes", async () => {
   await using world = new World();
   assert.equal((await world.pmz("agent delete")).code, 12);
   assert.equal((await world.pmz("agent delete --yes --component node")).code, 0);
-  assert.deepEqual(world.daemon.asked.at(-1), { request: "DELETE /agent", body: { components: ["node"] } });
+  assert.deepEqual(world.daemon.asked.at(-1), {
+    request: "DELETE /agent",
+    body: { context: "dev", components: ["node"] },
+  });
 });
 
 Deno.test("a daemon that was only started for a look at the agents is stopped again", async () => {

@@ -2,7 +2,7 @@ import type { AgentComponent, AgentInstallOptions, Component } from "../wire/ins
 import type { AgentRequest } from "../wire/control.ts";
 import type { Api } from "../kube/api.ts";
 import { sleep } from "../kube/backoff.ts";
-import { ClusterConnection } from "./cluster/connection.ts";
+import type { Clusters } from "./clusters.ts";
 import type { Reporter } from "./control/progress.ts";
 import type { DaemonParts } from "./parts.ts";
 import { Failure } from "./failure.ts";
@@ -11,14 +11,19 @@ import { Failure } from "./failure.ts";
 const READY_MS = 60_000;
 const LOOK_EVERY_MS = 250;
 
+/** What this leans on. */
+type AgentParts = Pick<DaemonParts, "installer" | "readyMs">;
+
 /** Installs the agents where `pmz agent deploy` says. */
 export async function installAgent(
   request: AgentRequest,
-  parts: DaemonParts,
+  clusters: Clusters,
+  parts: AgentParts,
   report: Reporter,
   signal: AbortSignal,
 ): Promise<AgentComponent[]> {
-  await using connection = await ClusterConnection.open(request, parts.log, signal);
+  await using looked = await clusters.look(request, signal);
+  const { connection } = looked;
   await install(connection.api, request.components, request.options ?? {}, parts, report, signal);
   return await parts.installer.status(connection.api, ["gateway", "node"]);
 }
@@ -26,11 +31,13 @@ export async function installAgent(
 /** Removes the agents: what runs, and everything that was installed with them. */
 export async function removeAgent(
   request: AgentRequest,
-  parts: DaemonParts,
+  clusters: Clusters,
+  parts: AgentParts,
   report: Reporter,
   signal: AbortSignal,
 ): Promise<AgentComponent[]> {
-  await using connection = await ClusterConnection.open(request, parts.log, signal);
+  await using looked = await clusters.look(request, signal);
+  const { connection } = looked;
   await report.step("Remove the agent", async (detail) => {
     await parts.installer.uninstall(
       connection.api,
@@ -50,7 +57,7 @@ export async function need(
   api: Api,
   component: Component,
   request: { readonly install: boolean; readonly installOptions?: AgentInstallOptions },
-  parts: DaemonParts,
+  parts: AgentParts,
   report: Reporter,
   signal: AbortSignal,
 ): Promise<void> {
@@ -81,7 +88,7 @@ export async function need(
 async function untilReady(
   api: Api,
   component: Component,
-  parts: DaemonParts,
+  parts: AgentParts,
   report: Reporter,
   signal: AbortSignal,
 ): Promise<void> {
@@ -109,7 +116,7 @@ async function install(
   api: Api,
   components: readonly Component[],
   options: AgentInstallOptions,
-  parts: DaemonParts,
+  parts: AgentParts,
   report: Reporter,
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { FailureCode } from "../wire/control.ts";
+import { FakeApi } from "./cluster/testing.ts";
 import { describe } from "./failure.ts";
 import { fakeDaemon, recorder } from "./testing.ts";
 
@@ -95,4 +96,26 @@ Deno.test("an installation that fails says why, and where to look", async () => 
     at.daemon.installAgent(request, recorder(), forever),
     fails("agent", /can't be pulled .*pmz agent status/),
   );
+});
+
+Deno.test("agents of the connected cluster are meant, whatever the kubeconfig's current context is by now", async () => {
+  await using at = await fakeDaemon();
+  await using prod = new FakeApi();
+  const config = JSON.parse(at.cluster.kubeconfig("staging"));
+  config["current-context"] = "prod";
+  config.clusters.push({ name: "p", cluster: { server: prod.url } });
+  config.contexts.push({ name: "prod", context: { cluster: "p", user: "jo" } });
+  const before = Deno.env.get("KUBECONFIG");
+  Deno.env.set("KUBECONFIG", await at.kubeconfig(JSON.stringify(config)));
+  try {
+    await at.daemon.up({ mode: "proxy", install: false, context: "staging" }, recorder(), forever);
+    assert.equal((await at.daemon.plan({ mode: "proxy" })).cluster.context, "staging");
+    await at.daemon.agent({});
+    await at.daemon.installAgent({ components: ["gateway"] }, recorder(), forever);
+    await at.daemon.removeAgent({ components: ["gateway"] }, recorder(), forever);
+    assert.deepEqual(prod.asked, []);
+  } finally {
+    if (before === undefined) Deno.env.delete("KUBECONFIG");
+    else Deno.env.set("KUBECONFIG", before);
+  }
 });

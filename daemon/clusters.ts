@@ -9,6 +9,12 @@ import type { DaemonParts } from "./parts.ts";
 import type { Channel } from "./worker_channel.ts";
 import { openWorker } from "./workers.ts";
 
+/** A look at a cluster; `there` when it's connected. */
+export interface Looked extends AsyncDisposable {
+  readonly connection: ClusterConnection;
+  readonly there: Connected | undefined;
+}
+
 /** The clusters that are connected, the data worker that carries their bytes, and the laptop's side that they share. */
 export class Clusters implements AsyncDisposable {
   readonly #parts: DaemonParts;
@@ -68,6 +74,18 @@ export class Clusters implements AsyncDisposable {
     throw new Failure("conflict", `another cluster is connected as ${there.id}: ${server}`, {
       hint: `disconnect it: pmz down --context ${there.id}`,
     });
+  }
+
+  /**
+   * The connection that a choice means: that of the cluster that's connected already, or one of its own, until this is
+   * disposed. Plans and what is done about agents go by it, so that both are of the same cluster.
+   * @throws {KubeconfigError} @throws {ApiError} @throws the signal's reason
+   */
+  async look(choice: ClusterChoice, signal?: AbortSignal): Promise<Looked> {
+    const there = this.chosen(choice);
+    if (there) return { connection: there.connection, there, async [Symbol.asyncDispose]() {} };
+    const connection = await ClusterConnection.open(choice, this.#parts.log, signal);
+    return { connection, there, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
   }
 
   /**

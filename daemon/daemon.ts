@@ -30,7 +30,6 @@ import { plan } from "./plan.ts";
 import { watchSleep } from "./sleep.ts";
 import { up } from "./up.ts";
 import type { DaemonParts } from "./parts.ts";
-import { ClusterConnection } from "./cluster/connection.ts";
 
 const IDLE_MS = 60_000;
 /** Between an answer after which the daemon is to end, and its end: the answer is still sent. In milliseconds. */
@@ -156,8 +155,8 @@ export class Daemon implements Controlled, AsyncDisposable {
 
   async agent(choice: ClusterChoice): Promise<AgentComponent[]> {
     return await this.#busy(async () => {
-      await using connection = await ClusterConnection.open(choice, this.#parts.log);
-      return await this.#parts.installer.status(connection.api, ["gateway", "node"]);
+      await using looked = await this.#clusters.look(choice);
+      return await this.#parts.installer.status(looked.connection.api, ["gateway", "node"]);
     });
   }
 
@@ -166,11 +165,11 @@ export class Daemon implements Controlled, AsyncDisposable {
     report: Reporter,
     signal: AbortSignal,
   ): Promise<AgentComponent[]> {
-    return await this.#busy(() => installAgent(request, this.#parts, report, signal));
+    return await this.#busy(() => installAgent(request, this.#clusters, this.#parts, report, signal));
   }
 
   async removeAgent(request: AgentRequest, report: Reporter, signal: AbortSignal): Promise<AgentComponent[]> {
-    return await this.#busy(() => removeAgent(request, this.#parts, report, signal));
+    return await this.#busy(() => removeAgent(request, this.#clusters, this.#parts, report, signal));
   }
 
   /** Ends the daemon soon: the answer that goes on is still sent. */

@@ -6,7 +6,6 @@ import type { Plan, PlanRequest } from "../wire/control.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import type { Component } from "../wire/installer.ts";
 import type { Clusters } from "./clusters.ts";
-import { ClusterConnection } from "./cluster/connection.ts";
 import type { DaemonParts } from "./parts.ts";
 
 /** Routes of one user; beyond, further addresses are refused. */
@@ -16,11 +15,9 @@ const MOST_NODES = 1_000;
 
 /** What `up` is about to do to a cluster and to this machine: nothing of it is done. */
 export async function plan(request: PlanRequest, clusters: Clusters, parts: DaemonParts): Promise<Plan> {
-  const chosen = clusters.chosen(request);
-  await using own = chosen ? undefined : await ClusterConnection.open(request, parts.log);
-  const there = chosen ?? (own && clusters.sameAs(own));
-  const connection = there?.connection ?? own;
-  if (!connection) throw new TypeError("neither connected nor opened"); // the lines above open one
+  await using looked = await clusters.look(request);
+  const there = looked.there ?? clusters.sameAs(looked.connection);
+  const connection = there?.connection ?? looked.connection;
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
   const needsHelper = request.mode === "capture" && !clusters.laptop.side;

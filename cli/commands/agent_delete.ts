@@ -35,7 +35,8 @@ export const agentDelete = define({
     sayCluster(cli, plan.cluster);
     const question = `Remove ${components.join(" and ")} from ${plan.cluster.context}, for everybody?`;
     await agree(cli, options.yes, question, "nothing was removed");
-    const request: AgentRequest = { ...choice, components };
+    // The very cluster that was agreed on, whatever was connected or left meanwhile.
+    const request: AgentRequest = { ...choice, context: plan.cluster.context, components };
     printComponents(cli, await cli.follow<AgentComponent[]>(daemon, "DELETE", "/agent", request));
   },
 });

@@ -50,6 +50,7 @@ export const agentDeploy = define({
     const installOptions = installOptionsOf(options);
     const request: AgentRequest = {
       ...choice,
+      context: plan.cluster.context, // the very cluster that was named, whatever was connected or left meanwhile
       components,
       ...(installOptions === undefined ? {} : { options: installOptions }),
     };
