@@ -1,8 +1,9 @@
 import type { KubeConfig } from "@kubernetes/client-node";
+import { parseAll } from "@std/yaml/parse.js";
 import { dirname, resolve } from "node:path";
 
 export interface KubeconfigOptions {
-  /** A kubeconfig file; else those that $KUBECONFIG lists, else ~/.kube/config. */
+  /** A kubeconfig file, or several with colons between; else those that $KUBECONFIG lists, else ~/.kube/config. */
   kubeconfig?: string;
 }
 
@@ -18,22 +19,22 @@ export class NoSuchContext extends KubeconfigError {
 
 /**
  * Files are merged by kubectl's rules, which client-node's own merging doesn't follow: the first to say something wins,
- * also for the current context, and a file of $KUBECONFIG that doesn't exist is passed over.
+ * also for the current context, and a file of a list that doesn't exist is passed over.
  */
 export async function loadKubeconfig(options: KubeconfigOptions): Promise<KubeConfig> {
   const { KubeConfig } = await import("./client_node.ts");
-  const listed = options.kubeconfig
-    ? [options.kubeconfig]
-    : Deno.env.get("KUBECONFIG")?.split(":").filter(Boolean);
+  const listed = (options.kubeconfig || Deno.env.get("KUBECONFIG"))?.split(":").filter(Boolean);
   const files = listed?.length ? listed : [`${Deno.env.get("HOME") ?? ""}/.kube/config`];
+  const mayMiss = !options.kubeconfig || files.length > 1;
   const merged = new KubeConfig();
   let found = false;
   for (const file of files) {
     const config = new KubeConfig();
     try {
       config.loadFromFile(file);
+      takeTokenFiles(config, file);
     } catch (cause) {
-      if (isMissing(cause) && !options.kubeconfig) continue;
+      if (isMissing(cause) && mayMiss) continue;
       throw new KubeconfigError(`Can't read the kubeconfig ${file}: ${messageOf(cause)}`, { cause });
     }
     found = true;
@@ -43,7 +44,7 @@ export async function loadKubeconfig(options: KubeconfigOptions): Promise<KubeCo
     config.clusters.filter(isNew(merged.clusters)).forEach((each) => merged.addCluster(each));
     config.users.filter(isNew(merged.users)).forEach((each) => merged.addUser(each));
     config.contexts.filter(isNew(merged.contexts)).forEach((each) => merged.addContext(each));
-    merged.currentContext ??= config.currentContext;
+    merged.currentContext ||= config.currentContext;
   }
   if (!found) {
     throw new KubeconfigError(
@@ -58,6 +59,26 @@ function placePlugin(exec: unknown, file: string): void {
   if (typeof exec !== "object" || exec === null || !("command" in exec)) return;
   const { command } = exec;
   if (typeof command === "string" && command.includes("/")) exec.command = resolve(dirname(file), command);
+}
+
+/**
+ * client-node knows no `tokenFile` of a kubeconfig, but reads one, each minute anew, where an auth provider has it. It goes
+ * before a token (client-go), and is meant from the kubeconfig's folder.
+ */
+function takeTokenFiles(config: KubeConfig, file: string): void {
+  const text = Deno.readTextFileSync(file);
+  if (!text.includes("tokenFile")) return;
+  const [read] = parseAll(text) as { users?: { name?: string; user?: { tokenFile?: unknown } }[] }[];
+  for (const { name, user } of read?.users ?? []) {
+    const tokenFile = user?.tokenFile;
+    if (typeof tokenFile !== "string" || tokenFile === "") continue;
+    config.users = config.users.map((each) => {
+      if (each.name !== name) return each;
+      const { token: _, ...rest } = each;
+      const path = resolve(dirname(file), tokenFile);
+      return { ...rest, authProvider: { name: "tokenFile", config: { tokenFile: path } } };
+    });
+  }
 }
 
 function isMissing(error: unknown): boolean {

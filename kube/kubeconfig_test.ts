@@ -177,6 +177,31 @@ Deno.test("files of KUBECONFIG are merged by kubectl's rules: the first wins, mi
   }
 });
 
+Deno.test("a kubeconfig that was handed over may be a list, as KUBECONFIG is; an empty current context says nothing", async () => {
+  using home = folder();
+  const one = home.write(
+    "one",
+    config("a", { server: "https://a:1" }, {}).replace('"current-context":"a"', '"current-context":""'),
+  );
+  const two = home.write("two", config("b", { server: "https://b:1" }, {}));
+  const kubeconfig = `${one}:${home.path}/none:${two}`;
+  assert.equal((await clusterAccess({ kubeconfig, context: "a" })).server, "https://a:1");
+  assert.equal((await clusterAccess({ kubeconfig })).server, "https://b:1");
+  await assert.rejects(clusterAccess({ kubeconfig: `${home.path}/none` }), KubeconfigError);
+});
+
+Deno.test("a tokenFile is read, beside its kubeconfig, before a token, and again after a refusal", async () => {
+  using home = folder();
+  home.write("token", "first\n");
+  const user = { tokenFile: "token", token: "other" };
+  const cluster = await clusterAccess({
+    kubeconfig: home.write("c", config("c", { server: "https://a:1" }, user)),
+  });
+  assert.equal((await cluster.access()).headers.authorization, "Bearer first");
+  home.write("token", "second\n");
+  assert.equal((await cluster.access({ renew: true })).headers.authorization, "Bearer second");
+});
+
 Deno.test("what is wrong with a kubeconfig is told with its name", async () => {
   using home = folder();
   const good = home.write(
