@@ -1,4 +1,4 @@
-import type { Api } from "../../kube/api.ts";
+import type { Api, Call } from "../../kube/api.ts";
 import { backoff, sleep } from "../../kube/backoff.ts";
 import { unlessAborted } from "../../kube/signals.ts";
 import { watch, type Watched } from "../../kube/watch.ts";
@@ -50,7 +50,13 @@ export class NamespaceIntercepts implements AsyncDisposable {
   readonly #wanted = new Map<string, Wanted>();
   readonly #statuses: Watched<InterceptRule>;
   readonly #ending = new AbortController();
-  readonly #keeping: Promise<void>;
+  readonly #keeping: Promise<unknown>;
+  /** Creations under way: until they are over nobody knows which rules are strays. */
+  #creating = 0;
+  /** The deletion of a stray that is under way: a creation mustn't be given that rule. */
+  #deleting: Promise<void> = Promise.resolve();
+  /** Resolves when there may be strays. */
+  #stirred = Promise.withResolvers<void>();
   #session: Session;
 
   private constructor(parts: NamespaceParts, session: Session) {
@@ -65,8 +71,11 @@ export class NamespaceIntercepts implements AsyncDisposable {
       parse: parseRule,
       log: logged(parts.log),
     });
-    this.#statuses.onChange(parts.changed);
-    this.#keeping = this.#keepSession();
+    this.#statuses.onChange(() => {
+      this.#stir();
+      parts.changed();
+    });
+    this.#keeping = Promise.all([this.#keepSession(), this.#sweep()]);
   }
 
   /** @throws as Session.open */
@@ -94,19 +103,74 @@ export class NamespaceIntercepts implements AsyncDisposable {
 
   /** Adds an intercept, or changes where it goes on the laptop. @throws as createRule. */
   async add(target: InterceptTarget, local: Wanted["local"], signal?: AbortSignal): Promise<Wanted> {
-    const rule = await createRule(this.#api, this.#session, target, signal ? { signal } : {});
-    const since = this.#wanted.get(keyOf(target))?.since ?? new Date().toISOString();
-    const wanted = { target, local, since, rule };
-    this.#wanted.set(keyOf(target), wanted);
-    this.#changed();
-    return wanted;
+    return await this.#create(signal, async (call) => {
+      const rule = await createRule(this.#api, this.#session, target, call);
+      const since = this.#wanted.get(keyOf(target))?.since ?? new Date().toISOString();
+      const wanted = { target, local, since, rule };
+      this.#wanted.set(keyOf(target), wanted);
+      this.#changed();
+      return wanted;
+    });
+  }
+
+  /** Does what creates a rule and takes it down as wanted, while nothing is swept away. @throws the signal's reason */
+  async #create<T>(signal: AbortSignal | undefined, work: (call: Call) => Promise<T>): Promise<T> {
+    this.#creating++;
+    try {
+      await (signal ? unlessAborted(this.#deleting, signal) : this.#deleting);
+      return await work(signal ? { signal } : {});
+    } finally {
+      this.#creating--;
+      this.#stir();
+    }
   }
 
   /** Gives a port back: at once on this side, and then in the cluster. @throws {ApiError} */
   async remove(wanted: Wanted): Promise<void> {
     this.#wanted.delete(keyOf(wanted.target));
+    this.#stir();
     this.#changed();
     await deleteRule(this.#api, wanted.rule);
+  }
+
+  #stir(): void {
+    this.#stirred.resolve();
+    this.#stirred = Promise.withResolvers();
+  }
+
+  /** Rules of this session that nobody wants any more: their deletion, or the withdrawal of their creation, failed. */
+  #strays(): InterceptRule[] {
+    if (this.#creating > 0) return [];
+    const wanted = new Set([...this.#wanted.values()].map(({ rule }) => rule.uid));
+    const { uid } = this.#session.object;
+    return [...this.#statuses.items.values()].filter((rule) =>
+      rule.session.uid === uid && !wanted.has(rule.uid)
+    );
+  }
+
+  /** Deletes strays: an agent asks for a proof of all rules of the session at once, and for a stray there is none. */
+  async #sweep(): Promise<void> {
+    const { signal } = this.#ending;
+    for (let failures = 0; !signal.aborted;) {
+      const stirred = this.#stirred.promise;
+      const strays = this.#strays();
+      if (strays.length === 0) {
+        failures = 0;
+        await unlessAborted(stirred, signal).catch(() => {});
+        continue;
+      }
+      // Most are being deleted by whoever gave them back, or are gone and still seen.
+      await sleep(backoff(RETRY, failures++), signal);
+      if (signal.aborted) return;
+      const [stray] = this.#strays();
+      if (!stray) continue;
+      this.#deleting = deleteRule(this.#api, stray, { signal }).catch((error) => {
+        if (failures === 1 && !signal.aborted) {
+          this.#log("a rule that nobody wants can't be deleted", { error });
+        }
+      });
+      await this.#deleting;
+    }
   }
 
   #isCurrent({ rule }: Wanted): boolean {
@@ -145,10 +209,12 @@ export class NamespaceIntercepts implements AsyncDisposable {
     for (const wanted of this.#wanted.values()) {
       if (this.#isCurrent(wanted)) continue;
       try {
-        wanted.rule = await createRule(this.#api, this.#session, wanted.target, { signal });
-        delete wanted.problem;
-        // It was given back meanwhile.
-        if (this.#wanted.get(keyOf(wanted.target)) !== wanted) await deleteRule(this.#api, wanted.rule);
+        await this.#create(signal, async (call) => {
+          wanted.rule = await createRule(this.#api, this.#session, wanted.target, call);
+          delete wanted.problem;
+          // It was given back meanwhile.
+          if (this.#wanted.get(keyOf(wanted.target)) !== wanted) await deleteRule(this.#api, wanted.rule);
+        });
       } catch (error) {
         wanted.problem = error instanceof Error ? error.message : String(error);
         missing = error;

@@ -146,3 +146,31 @@ Deno.test("ending with a server that doesn't answer is soon over, and says what 
     "the session jo-0123456789 in the namespace default: agents end it within 30 s",
   ]);
 });
+
+Deno.test("a rule that couldn't be deleted is deleted as soon as it can be, and the others of the session stay", async () => {
+  await using to = await intercepting();
+  const echo = await to.namespace.add(target("echo"), local);
+  await to.namespace.add(target("shop"), local);
+  to.cluster.refuse = (asked) =>
+    asked.startsWith("DELETE") ? json(500, status(500, "InternalError", "etcd")) : undefined;
+  await assert.rejects(to.namespace.remove(echo));
+  to.cluster.refuse = () => undefined;
+  await until("it's gone", () => to.rules().join() === "shop-80");
+});
+
+Deno.test("a rule whose creation is under way is no stray, though the watch shows it already", async () => {
+  await using to = await intercepting();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { create } = to.cluster.api;
+  to.cluster.api.create = async (...of) => {
+    const created = await create.apply(to.cluster.api, of);
+    await promise;
+    return created;
+  };
+  const adding = to.namespace.add(target("echo"), local);
+  await until("it's there", () => to.rules().length === 1);
+  await new Promise((resolve) => setTimeout(resolve, 700)); // for longer than a stray is left
+  resolve();
+  await adding;
+  assert.deepEqual(to.rules(), ["echo-80"]);
+});
