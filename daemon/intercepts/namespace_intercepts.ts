@@ -104,7 +104,8 @@ export class NamespaceIntercepts implements AsyncDisposable {
   /** Adds an intercept, or changes where it goes on the laptop. @throws as createRule. */
   async add(target: InterceptTarget, local: Wanted["local"], signal?: AbortSignal): Promise<Wanted> {
     return await this.#create(signal, async (call) => {
-      const rule = await createRule(this.#api, this.#session, target, call);
+      const had = this.#wanted.get(keyOf(target))?.rule.uid;
+      const rule = await createRule(this.#api, this.#session, target, call, had);
       const since = this.#wanted.get(keyOf(target))?.since ?? new Date().toISOString();
       const wanted = { target, local, since, rule };
       this.#wanted.set(keyOf(target), wanted);
@@ -212,8 +213,9 @@ export class NamespaceIntercepts implements AsyncDisposable {
         await this.#create(signal, async (call) => {
           wanted.rule = await createRule(this.#api, this.#session, wanted.target, call);
           delete wanted.problem;
-          // It was given back meanwhile.
-          if (this.#wanted.get(keyOf(wanted.target)) !== wanted) await deleteRule(this.#api, wanted.rule);
+          // It was given back meanwhile, unless it's the same rule that only goes elsewhere on the laptop now.
+          const now = this.#wanted.get(keyOf(wanted.target));
+          if (now?.rule.uid !== wanted.rule.uid) await deleteRule(this.#api, wanted.rule);
         });
       } catch (error) {
         wanted.problem = error instanceof Error ? error.message : String(error);

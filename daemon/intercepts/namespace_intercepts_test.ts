@@ -147,6 +147,20 @@ Deno.test("ending with a server that doesn't answer is soon over, and says what 
   ]);
 });
 
+Deno.test("a change of where it goes that is given up leaves the intercept that stood", async () => {
+  await using to = await intercepting();
+  await to.namespace.add(target("echo"), local);
+  const giveUp = new AbortController();
+  to.cluster.refuse = (asked) => {
+    if (asked.startsWith("POST")) giveUp.abort(new Error("Ctrl-C"));
+    return undefined;
+  };
+  const change = to.namespace.add(target("echo"), { ...local, port: 9 }, giveUp.signal);
+  await assert.rejects(change, /Ctrl-C/);
+  assert.deepEqual([...to.namespace.wanted.values()].map(({ local }) => local), [local]);
+  assert.deepEqual(to.rules(), ["echo-80"]);
+});
+
 Deno.test("a rule that couldn't be deleted is deleted as soon as it can be, and the others of the session stay", async () => {
   await using to = await intercepting();
   const echo = await to.namespace.add(target("echo"), local);

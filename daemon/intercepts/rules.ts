@@ -25,6 +25,7 @@ const WITHDRAW_TIMEOUT_MS = 3_000;
 
 /**
  * Creates the rule of a session for a Service's port. One that is the session's own already is given back.
+ * @param had UID of the rule that stands already, if one does: it stays when this is given up
  * @throws {Failure} `conflict` when somebody else has it, and who. @throws {ApiError}
  */
 export async function createRule(
@@ -32,6 +33,7 @@ export async function createRule(
   session: Session,
   target: InterceptTarget,
   call: Call = {},
+  had?: string,
 ): Promise<InterceptRule> {
   const { namespace, name: sessionName, uid, user } = session.object;
   const service = target.service.name;
@@ -62,7 +64,7 @@ export async function createRule(
     try {
       return parseRule(await api.create(ruleResource, body, { namespace, ...call }));
     } catch (error) {
-      if (call.signal?.aborted) await withdraw(api, { namespace, name }, uid);
+      if (call.signal?.aborted) await withdraw(api, { namespace, name }, uid, had);
       if (!ApiError.is(error, "AlreadyExists") || attempt === 3) throw error;
     }
     const there = await find(api, { namespace, name }, call);
@@ -75,12 +77,19 @@ export async function createRule(
 }
 
 /** A creation that was given up may have happened all the same; as far as that can be known soon, it's undone. */
-async function withdraw(api: Api, of: { namespace: string; name: string }, session: string): Promise<void> {
+async function withdraw(
+  api: Api,
+  of: { namespace: string; name: string },
+  session: string,
+  had: string | undefined,
+): Promise<void> {
   using limit = new TimeLimit(WITHDRAW_TIMEOUT_MS);
   try {
     const there = await find(api, of, { signal: limit.signal });
-    if (there?.session.uid === session) await deleteRule(api, there, { signal: limit.signal });
-  } catch { /* it goes with its session */ }
+    if (there?.session.uid === session && there.uid !== had) {
+      await deleteRule(api, there, { signal: limit.signal });
+    }
+  } catch { /* it's swept away, or goes with its session */ }
 }
 
 /** Deletes a rule; one that is gone, or is another by now, is fine. */
