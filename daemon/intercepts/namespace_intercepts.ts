@@ -204,7 +204,12 @@ export class NamespaceIntercepts implements AsyncDisposable {
     if (await isSettled(this.#session.lost)) {
       const { namespace } = this.#session.object;
       const options = { signal, times: this.#times };
-      this.#session = await Session.open(this.#api, namespace, this.#person, this.#log, options);
+      try {
+        this.#session = await Session.open(this.#api, namespace, this.#person, this.#log, options);
+      } catch (error) {
+        for (const wanted of this.#wanted.values()) wanted.problem = said(error);
+        throw error;
+      }
     }
     let missing: unknown;
     for (const wanted of this.#wanted.values()) {
@@ -218,7 +223,7 @@ export class NamespaceIntercepts implements AsyncDisposable {
           if (now?.rule.uid !== wanted.rule.uid) await deleteRule(this.#api, wanted.rule);
         });
       } catch (error) {
-        wanted.problem = error instanceof Error ? error.message : String(error);
+        wanted.problem = said(error);
         missing = error;
       }
     }
@@ -241,6 +246,10 @@ export class NamespaceIntercepts implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
   }
+}
+
+function said(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {

@@ -188,3 +188,14 @@ Deno.test("a rule whose creation is under way is no stray, though the watch show
   await adding;
   assert.deepEqual(to.rules(), ["echo-80"]);
 });
+
+Deno.test("intercepts whose session can't be opened anew say why", async () => {
+  await using to = await intercepting();
+  const wanted = await to.namespace.add(target("echo"), local);
+  to.cluster.refuse = (asked) =>
+    asked.startsWith("POST") ? json(403, status(403, "Forbidden", "no sessions")) : undefined;
+  to.cluster.delete(PREFIX, "interceptsessions", SESSION);
+  await until("it's said", () => /no sessions/.test(wanted.problem ?? ""));
+  to.cluster.refuse = () => undefined;
+  await until("it's over", () => wanted.problem === undefined);
+});
