@@ -88,7 +88,7 @@ export class ClusterIntercepts implements AsyncDisposable {
       const opened = await NamespaceIntercepts.open({
         api: this.#cluster.api,
         namespace: name,
-        person: this.#person ??= await person(this.#cluster.api, this.#cluster.name.user),
+        person: this.#person ??= await person(this.#cluster.api, this.#cluster.name),
         log: this.#log,
         changed: () => this.changed(),
       }, signal);

@@ -1,16 +1,17 @@
 import type { Api } from "../../kube/api.ts";
 import { ApiError } from "../../kube/api_error.ts";
+import type { ClusterName } from "../../wire/control.ts";
 import type { Person } from "./session.ts";
 
 /**
  * Who this is: the user as the cluster names it (SelfSubjectReview, 1.28; before it the kubeconfig's name), and the
- * laptop.
+ * laptop. Two contexts may lead to one cluster: the mark tells them apart too, so that each has a session of its own.
  */
-export async function person(api: Api, kubeconfigUser: string): Promise<Person> {
+export async function person(api: Api, cluster: Pick<ClusterName, "context" | "user">): Promise<Person> {
   const machine = Deno.hostname();
-  const user = await clusterUser(api) ?? kubeconfigUser;
-  const identity = new TextEncoder().encode(`${machineId()}\n${machine}\n${Deno.uid()}\n${user}`);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", identity));
+  const user = await clusterUser(api) ?? cluster.user;
+  const identity = [machineId(), machine, Deno.uid(), user, cluster.context].join("\n");
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(identity)));
   return { user, machine, mark: digest.toHex().slice(0, 10) };
 }
 

@@ -41,7 +41,7 @@ export interface Person {
   readonly user: string;
   /** The laptop's name. */
   readonly machine: string;
-  /** Tells laptops and users of one name apart: the end of the session's name. */
+  /** Tells laptops and users of one name apart, and contexts: the end of the session's name. */
   readonly mark: string;
 }
 
@@ -71,8 +71,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Creates the session. One of the same name is this user's, on this machine, of a daemon that is gone (there's one
-   * daemon a user): it's deleted first.
+   * Creates the session. One of the same name is this user's, on this machine, by this context, of a daemon that is gone
+   * (there's one daemon a user): it's deleted first.
    * @throws {ApiError} @throws the signal's reason
    */
   static async open(
