@@ -52,7 +52,8 @@ export function errorOfAnswer(
   retryAfter?: string | null,
 ): ApiError {
   const given = statusOf(text);
-  const reason = given.reason || (REASONS[status] ?? "BadAnswer");
+  // Some say "Gone" instead (client-go takes both for the same).
+  const reason = status === 410 ? "Expired" : given.reason || (REASONS[status] ?? "BadAnswer");
   const said = given.message || printable(text) || "no explanation";
   const message = `Can't ${what}: ${said} (${status} ${reason}).${hintOf(status)}`;
   const seconds = Number(retryAfter ?? NaN);

@@ -89,6 +89,8 @@ class Watcher<T> implements Watched<T> {
   readonly #backoff: Backoff;
   #attempt = new AbortController();
   #failures = 0;
+  /** How often in a row the version brought nothing. */
+  #barren = 0;
   #state: WatchState = "connecting";
   #error: Error | undefined;
 
@@ -155,6 +157,12 @@ class Watcher<T> implements Watched<T> {
       if (this.#signal.aborted) break;
       if (signal.aborted) continue;
       if (ApiError.is(error, "Expired")) version = undefined;
+      // A server that went back in time (restored from a backup) doesn't say that it doesn't know a version: it's silent, or
+      // refuses it for another reason.
+      if (isBarren(error) && ++this.#barren >= MOST_BARREN) {
+        version = undefined;
+        this.#barren = 0;
+      }
       // An end without an error is the server's time limit: go on at once, but not round and round.
       if (error !== undefined) this.#failed(error);
       await this.#pause(error, signal);
@@ -195,7 +203,7 @@ class Watcher<T> implements Watched<T> {
     });
     this.#enter("live", undefined);
     for await (const { type, object } of watchEvents(body, idleMs)) {
-      this.#failures = 0;
+      this.#failures = this.#barren = 0;
       const metadata = metadataOf(object);
       if (type === "DELETED") this.#remove(keyOf(metadata));
       else if (type !== "BOOKMARK") this.#put(object);
@@ -293,6 +301,15 @@ class Watcher<T> implements Watched<T> {
       }
     }
   }
+}
+
+/** So often in a row a version may bring nothing until everything is listed anew. */
+const MOST_BARREN = 2;
+
+/** Silence (servers send bookmarks), or a refusal that may be of the version. */
+function isBarren(error: unknown): boolean {
+  return error instanceof SilenceError ||
+    error instanceof ApiError && [400, 500, 504].includes(error.status);
 }
 
 function metadataOf(raw: unknown): Record<string, unknown> {
