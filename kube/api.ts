@@ -22,6 +22,14 @@ export interface Ref {
   subresource?: string;
 }
 
+/** A part of a list. */
+export interface Page {
+  readonly items: readonly unknown[];
+  /** Of the whole list. */
+  readonly resourceVersion: string;
+  readonly isLast: boolean;
+}
+
 export interface Selection {
   /** All namespaces without it. */
   namespace?: string;
@@ -59,32 +67,46 @@ export class Api implements Disposable {
     selection: Selection = {},
     call: Call & { maxObjects?: number } = {},
   ): Promise<{ items: unknown[]; resourceVersion: string }> {
-    const { namespace, labelSelector, fieldSelector } = selection;
-    const what = say("list", resource, selection);
     const maxObjects = call.maxObjects ?? MAX_OBJECTS;
     const items: unknown[] = [];
-    let next: string | undefined;
-    for (;;) {
-      const page = object(
-        await this.json("GET", pathOf(resource, { namespace }), {
-          ...call,
-          query: { labelSelector, fieldSelector, limit: String(PAGE), continue: next },
-          what,
-        }),
-      );
-      if (Array.isArray(page.items)) { for (const item of page.items) items.push(item); }
-      const { resourceVersion } = page.metadata;
-      const more = page.metadata.continue;
-      next = typeof more === "string" && more !== "" ? more : undefined;
-      if (next === undefined) {
-        return { items, resourceVersion: typeof resourceVersion === "string" ? resourceVersion : "" };
-      }
-      if (items.length >= maxObjects) {
+    let resourceVersion = "";
+    for await (const page of this.pages(resource, selection, call)) {
+      for (const item of page.items) items.push(item);
+      resourceVersion = page.resourceVersion;
+      if (!page.isLast && items.length >= maxObjects) {
+        const what = say("list", resource, selection);
         throw new ApiError(
           `Can't ${what}: there are more than ${maxObjects}, which is the limit here. Narrow it to a namespace.`,
           { status: 0, reason: "TooLarge" },
         );
       }
+    }
+    return { items, resourceVersion };
+  }
+
+  /** The same, one page after the other and as many as there are: for who needn't have all at once. @throws as list */
+  async *pages(resource: Resource, selection: Selection = {}, call: Call = {}): AsyncGenerator<Page> {
+    const { namespace, labelSelector, fieldSelector } = selection;
+    const { signal } = call;
+    const what = say("list", resource, selection);
+    let next: string | undefined;
+    for (;;) {
+      const page = object(
+        await this.json("GET", pathOf(resource, { namespace }), {
+          ...(signal ? { signal } : {}),
+          query: { labelSelector, fieldSelector, limit: String(PAGE), continue: next },
+          what,
+        }),
+      );
+      const { resourceVersion } = page.metadata;
+      const more = page.metadata.continue;
+      next = typeof more === "string" && more !== "" ? more : undefined;
+      yield {
+        items: Array.isArray(page.items) ? page.items : [],
+        resourceVersion: typeof resourceVersion === "string" ? resourceVersion : "",
+        isLast: next === undefined,
+      };
+      if (next === undefined) return;
     }
   }
 

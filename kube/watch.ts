@@ -78,7 +78,7 @@ class Watcher<T> implements Watched<T> {
   readonly #items = new Map<string, T>();
   /** The resourceVersion of each item, to tell what a new list doesn't change. */
   readonly #versions = new Map<string, unknown>();
-  readonly #left = new Set<string>();
+  #left: Set<string> = new Set();
   readonly #changed = new Set<(change: Change<T>) => void>();
   readonly #stated = new Set<(state: WatchState, error: Error | undefined) => void>();
   readonly #closing = new AbortController();
@@ -173,16 +173,31 @@ class Watcher<T> implements Watched<T> {
   }
 
   async #list(signal: AbortSignal): Promise<string> {
-    const { items, resourceVersion } = await this.#api.list(this.#resource, this.#options, { signal });
     const gone = new Set(this.#items.keys());
-    this.#left.clear();
-    for (const raw of items) {
-      const key = this.#isKnown(raw) ? keyOf(metadataOf(raw)) : this.#put(raw);
-      if (key !== undefined) gone.delete(key);
+    const fresh: Read<T>[] = [];
+    const left = new Set<string>();
+    let version = "";
+    // Page by page: of a large cluster, the objects as they came don't fit into memory.
+    for await (const page of this.#api.pages(this.#resource, this.#options, { signal })) {
+      for (const raw of page.items) {
+        const key = keyOf(metadataOf(raw));
+        if (this.#isKnown(raw)) gone.delete(key);
+        else if (fresh.length >= this.#most && !this.#items.has(key)) this.#leave(left, key);
+        else {
+          const read = this.#read(raw, key);
+          if (!read) continue;
+          fresh.push(read);
+          gone.delete(key);
+        }
+      }
+      version = page.resourceVersion;
     }
+    // What is gone first: it makes room.
     for (const key of gone) this.#remove(key);
+    this.#left = left;
+    for (const read of fresh) this.#keep(read);
     this.#ready.resolve();
-    return resourceVersion;
+    return version;
   }
 
   /** Yields the versions seen; ends when the server ends the watch in its own time. */
@@ -217,36 +232,48 @@ class Watcher<T> implements Watched<T> {
     return resourceVersion !== undefined && this.#versions.get(keyOf(metadata)) === resourceVersion;
   }
 
-  #put(raw: unknown): string | undefined {
+  get #most(): number {
+    return this.#options.maxItems ?? 20_000;
+  }
+
+  #put(raw: unknown): void {
     const key = keyOf(metadataOf(raw));
-    let item: T;
+    const read = this.#read(raw, key);
+    if (read) this.#keep(read);
+    else this.#remove(key); // what it was before isn't what it is now
+  }
+
+  #read(raw: unknown, key: string): Read<T> | undefined {
     try {
-      item = this.#options.parse(raw);
+      return { key, item: this.#options.parse(raw), version: metadataOf(raw).resourceVersion };
     } catch (error) {
       this.#options.log?.("left out an object that can't be read", {
         kind: this.#resource.plural,
         key,
         error,
       });
-      this.#remove(key); // what it was before isn't what it is now
       return undefined;
     }
+  }
+
+  #keep({ key, item, version }: Read<T>): void {
     const known = this.#items.has(key);
-    if (!known && this.#items.size >= (this.#options.maxItems ?? 20_000)) {
-      if (this.#left.size === 0) {
-        this.#options.log?.("there are more objects than are kept", {
-          kind: this.#resource.plural,
-          limit: this.#items.size,
-        });
-      }
-      if (this.#left.size < 100_000) this.#left.add(key);
-      return undefined;
-    }
+    if (!known && this.#items.size >= this.#most) return this.#leave(this.#left, key);
     this.#left.delete(key);
     this.#items.set(key, item);
-    this.#versions.set(key, metadataOf(raw).resourceVersion);
+    this.#versions.set(key, version);
     this.#tell(this.#changed, { kind: known ? "modified" : "added", key, item });
-    return key;
+  }
+
+  /** Notes one that is too many. */
+  #leave(left: Set<string>, key: string): void {
+    if (left.size === 0) {
+      this.#options.log?.("there are more objects than are kept", {
+        kind: this.#resource.plural,
+        limit: this.#most,
+      });
+    }
+    if (left.size < 100_000) left.add(key);
   }
 
   #remove(key: string): void {
@@ -301,6 +328,13 @@ class Watcher<T> implements Watched<T> {
       }
     }
   }
+}
+
+/** An object that has been read. */
+interface Read<T> {
+  readonly key: string;
+  readonly item: T;
+  readonly version: unknown;
 }
 
 /** So often in a row a version may bring nothing until everything is listed anew. */

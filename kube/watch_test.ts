@@ -98,7 +98,7 @@ for (const how of ["as an event", "as an answer"]) {
     const told: string[] = [];
     things.onChange(({ kind, key }) => told.push(`${kind} ${key}`));
     await until("listed again", () => lists === 2 && things.state === "live");
-    assert.deepEqual(told, ["modified ns/b", "added ns/c", "deleted ns/a"]);
+    assert.deepEqual(told, ["deleted ns/a", "modified ns/b", "added ns/c"]);
     assert.match(server.asked.at(-1) ?? "", /resourceVersion=50/);
   });
 }
@@ -239,6 +239,39 @@ Deno.test("objects beyond the limit are left out and counted", async () => {
   await until("live", () => things.state === "live");
   events.send("DELETED", thing("d", 1));
   await until("nothing left out", () => things.overflow === 0);
+});
+
+Deno.test("objects that took the place of others while nobody looked are not beyond the limit", async () => {
+  let lists = 0;
+  const last = new Events();
+  await using server = fakeServer((_, url) => {
+    if (!url.searchParams.has("watch")) {
+      return ++lists === 1
+        ? listOf("1", thing("a", 1), thing("b", 1))
+        : listOf("9", thing("c", 1), thing("d", 1));
+    }
+    return lists === 1 ? json(410, status(410, "Expired", "too old")) : new Response(last.body);
+  });
+  using api = new Api(server.source);
+  await using things = watch(api, resources.services, { ...quick, maxItems: 2 });
+  await until("listed again", () => lists === 2 && things.state === "live");
+  assert.deepEqual([[...things.items.keys()], things.overflow], [["ns/c", "ns/d"], 0]);
+});
+
+Deno.test("more objects than a list may have don't keep a watch from being ready", async () => {
+  const last = new Events();
+  await using server = fakeServer((_, url) => {
+    if (url.searchParams.has("watch")) return new Response(last.body);
+    const isFirst = !url.searchParams.has("continue");
+    const items = Array.from({ length: isFirst ? 50_000 : 1_000 }, (_, i) => thing(`${isFirst}-${i}`, 1));
+    return json(200, { metadata: { resourceVersion: "1", ...(isFirst ? { continue: "more" } : {}) }, items });
+  });
+  using api = new Api(server.source);
+  const logged: string[] = [];
+  await using things = watch(api, resources.services, { ...quick, log: (text) => void logged.push(text) });
+  await things.ready;
+  assert.deepEqual([things.items.size, things.overflow], [20_000, 31_000]);
+  assert.deepEqual(logged, ["there are more objects than are kept"]);
 });
 
 Deno.test("a line that is no event ends that connection only", async () => {
