@@ -75,6 +75,14 @@ export async function need(
   }
   // Somebody installs it, or its pods are moved: to apply it again needs rights, and nobody was asked.
   if (found?.state === "starting" && !request.installOptions) {
+    const { ready = 0, all = 0 } = found.pods ?? {};
+    // Of many nodes one is always down. Whether that matters to an intercept, its rule's status says.
+    if (component === "node" && ready > 0) {
+      return report.warn(
+        `the node agent is ready on ${ready} of ${all} nodes: ${found.why ?? "no reason given"}`,
+        "pods on the other nodes are not intercepted",
+      );
+    }
     return await untilReady(api, component, parts, report, signal);
   }
   if (!request.install) {

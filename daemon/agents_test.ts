@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { FailureCode } from "../wire/control.ts";
+import { need } from "./agents.ts";
 import { FakeApi } from "./cluster/testing.ts";
 import { describe } from "./failure.ts";
 import { fakeDaemon, recorder } from "./testing.ts";
@@ -118,4 +119,19 @@ Deno.test("agents of the connected cluster are meant, whatever the kubeconfig's 
     if (before === undefined) Deno.env.delete("KUBECONFIG");
     else Deno.env.set("KUBECONFIG", before);
   }
+});
+
+Deno.test("one node of many without its agent keeps nobody from intercepting on the others", async () => {
+  await using at = await fakeDaemon();
+  at.installer.states.node = "starting";
+  at.installer.pods = { ready: 9, all: 10 };
+  const parts = { installer: at.installer, readyMs: 20 };
+  const report = recorder();
+  await need(at.cluster.api, "node", { install: false }, parts, report, forever);
+  assert.match(report.told.join(), /^! the node agent is ready on 9 of 10 nodes/);
+  at.installer.pods = { ready: 0, all: 10 };
+  await assert.rejects(
+    need(at.cluster.api, "node", { install: false }, parts, recorder(), forever),
+    fails("agent"),
+  );
 });

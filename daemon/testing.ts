@@ -14,12 +14,17 @@ import type { WorkerThread } from "./workers.ts";
 /** An installer whose components are in the states that the test says; installing makes them ready. */
 export class FakeInstaller implements AgentInstaller<Api> {
   readonly states: Record<Component, AgentComponent["state"]> = { gateway: "ready", node: "ready" };
+  /** Counted of each component, where the test says so. */
+  pods: AgentComponent["pods"];
   readonly installed: Component[] = [];
   /** Done while installing; may fail, or take its time. */
   installing: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
 
   status(_: Api, components: readonly Component[]): Promise<AgentComponent[]> {
-    return Promise.resolve(components.map((component) => ({ component, state: this.states[component] })));
+    const pods = this.pods && { pods: this.pods };
+    return Promise.resolve(
+      components.map((component) => ({ component, state: this.states[component], ...pods })),
+    );
   }
 
   async install(
