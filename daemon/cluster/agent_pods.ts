@@ -21,9 +21,24 @@ export class AgentPods implements AsyncDisposable {
     });
   }
 
-  /** The first list is there. @throws {ApiError} when the pods may not be listed. */
+  /** The first list is there. @throws {ApiError} when the pods may not be listed; looks anew each time. */
   get ready(): Promise<void> {
-    return this.#watched.ready;
+    return this.#watched.ready.catch(() => this.#readyNow());
+  }
+
+  /** As ready, after it wasn't at first: rights are given, and people log in again. */
+  async #readyNow(): Promise<void> {
+    const watched = this.#watched;
+    if (watched.state === "live") return;
+    if (watched.state === "closed") return await watched.ready;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    using _listening = watched.onState((state, error) => {
+      if (state === "live") resolve();
+      else if (state === "forbidden" || state === "missing") reject(error);
+      else if (state === "closed") resolve(watched.ready);
+    });
+    watched.reconnect();
+    await promise;
   }
 
   /** Those that are ready and stay, the longest known first. */

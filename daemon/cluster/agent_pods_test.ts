@@ -75,3 +75,13 @@ Deno.test("changes are told, until nobody listens", async () => {
   await until("it's there", () => pods.usable().length === 2);
   assert.equal(changes, 1);
 });
+
+Deno.test("pods that may be listed by now are ready, though they might not be before", async () => {
+  await using cluster = new FakeApi();
+  cluster.refuse = forbidden;
+  await using pods = new AgentPods(cluster.api, of);
+  await assert.rejects(pods.ready, { status: 403 });
+  await assert.rejects(pods.ready, { status: 403 }, "it was looked anew");
+  cluster.refuse = () => undefined;
+  await pods.ready;
+});
