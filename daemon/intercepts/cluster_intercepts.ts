@@ -9,7 +9,7 @@ import type { Log } from "../log.ts";
 import { NamespaceIntercepts, type Wanted } from "./namespace_intercepts.ts";
 import { person } from "./person.ts";
 import type { Person } from "./session.ts";
-import { alsoTaken, type InterceptTarget, podsOf, runningPodsOf } from "./target.ts";
+import { alsoTaken, type InterceptTarget, podsOf, runningPodsOf, seesPods } from "./target.ts";
 
 const hello: Hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: RELEASE };
 
@@ -148,8 +148,9 @@ export class ClusterIntercepts implements AsyncDisposable {
       const nodes = new Set(
         services.flatMap((service) => runningPodsOf(topology, service).map((pod) => pod.nodeName)),
       );
+      const all = nodes.size === 0 && !seesPods(topology, namespace.session.object.namespace);
       return agents
-        .filter((agent) => agent.nodeName !== undefined && (nodes.size === 0 || nodes.has(agent.nodeName)))
+        .filter(({ nodeName }) => nodeName !== undefined && (all || nodes.has(nodeName)))
         .map((agent) => ({
           pod: agent.name,
           uid: agent.uid,

@@ -206,3 +206,15 @@ Deno.test("ending says what couldn't be taken back, and doesn't wait for it", as
   assert.match(left ?? "", /^the session jo-example-com-[0-9a-f]{10} in the namespace default/);
   assert.deepEqual(more, []);
 });
+
+Deno.test("a Service without pods needs no agents, where pods of its namespace can be seen", async () => {
+  await using to = intercepting();
+  await added(to);
+  to.topology.pods.clear();
+  to.topology.pods.set("default/other", pod("other", "other", "a"));
+  to.intercepts.changed();
+  assert.deepEqual(to.told.at(-1)?.agents, []);
+  to.topology.pods.clear();
+  to.intercepts.changed();
+  assert.equal(to.told.at(-1)?.agents.length, 3);
+});

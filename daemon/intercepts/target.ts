@@ -70,6 +70,11 @@ export function runningPodsOf(topology: Topology, service: Service): Pod[] {
   );
 }
 
+/** Whether pods of a namespace can be seen; as far as is known, where it has none. */
+export function seesPods(topology: Topology, namespace: string): boolean {
+  return [...topology.pods.values()].some((pod) => pod.namespace === namespace);
+}
+
 /**
  * Other Services whose traffic is taken too: steering is by pod port, so whatever else leads to the same port of the
  * same pods goes the same way. As "name:port".
