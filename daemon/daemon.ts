@@ -172,9 +172,12 @@ export class Daemon implements Controlled, AsyncDisposable {
     return await this.#busy(() => removeAgent(request, this.#clusters, this.#parts, report, signal));
   }
 
-  /** Ends the daemon soon: the answer that goes on is still sent. */
+  /** Ends the daemon soon, the answer that goes on is still sent; unless it's of use to somebody else by then. */
   stop(): void {
-    this.#stopping ??= setTimeout(() => this.#parts.ended(), SOON_MS);
+    this.#stopping ??= setTimeout(() => {
+      this.#stopping = undefined;
+      if (this.#working === 0 && this.#clusters.all.length === 0) this.#parts.ended();
+    }, SOON_MS);
   }
 
   /** In its turn, with a signal that aborts when the asker goes away, at `down`, and when the daemon ends. */

@@ -362,3 +362,18 @@ Deno.test("a daemon that ends interrupts what goes on", async () => {
   await rejected;
   await assert.rejects(at.daemon.up(at.up, recorder(), forever), fails("interrupted"));
 });
+
+Deno.test("a command that has no more use for the daemon doesn't end it under another one", async () => {
+  await using at = await fakeDaemon();
+  at.cluster.silent = true;
+  const giveUp = new AbortController();
+  const up = at.daemon.up(at.up, recorder(), giveUp.signal);
+  await until("it connects", () => at.cluster.asked.length > 0);
+  at.daemon.stop();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(at.ended(), 0);
+  giveUp.abort(new DOMException("Ctrl-C", "AbortError"));
+  await assert.rejects(up);
+  at.daemon.stop();
+  await until("it ends when nobody needs it", () => at.ended() === 1);
+});
