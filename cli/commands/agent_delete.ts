@@ -37,6 +37,7 @@ export const agentDelete = define({
     await agree(cli, options.yes, question, "nothing was removed");
     // The very cluster that was agreed on, whatever was connected or left meanwhile.
     const request: AgentRequest = { ...choice, context: plan.cluster.context, components };
-    printComponents(cli, await cli.follow<AgentComponent[]>(daemon, "DELETE", "/agent", request));
+    const still = await cli.startedDaemon(); // it may have ended while the question stood
+    printComponents(cli, await cli.follow<AgentComponent[]>(still, "DELETE", "/agent", request));
   },
 });

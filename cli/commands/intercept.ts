@@ -92,7 +92,7 @@ async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void
   const install = await agreeToInstall(cli, plan, options.yes);
   const installOptions = installOptionsOf(options);
   const entry = await cli.follow<InterceptEntry>(
-    daemon,
+    await cli.startedDaemon(), // it may have ended while the question stood
     "POST",
     "/intercepts",
     {

@@ -89,7 +89,7 @@ async function upCluster(
   if (plan.helper) await startHelper(cli, plan.helper);
   const installOptions = installOptionsOf(options);
   const result = await cli.follow<UpResult>(
-    daemon,
+    await cli.startedDaemon(), // it may have ended while the question stood
     "POST",
     "/up",
     {

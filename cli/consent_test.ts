@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import type { Plan } from "../wire/control.ts";
+import { defaultAnswers } from "./testing/fake_daemon.ts";
+import { World } from "./testing/run.ts";
+
+const plan: Plan = { ...defaultAnswers().plan as Plan, install: ["gateway"] };
+
+for (const line of ["up", "intercept echo 8081", "agent delete"]) {
+  Deno.test(`pmz ${line}: a question may be thought about for longer than an idle daemon stays`, async () => {
+    await using world = new World({ running: false, answers: { plan } });
+    const { code, stderr } = await world.pmz(line, {
+      stdin: {
+        isTerminal: true,
+        async readLine() {
+          await world.daemon[Symbol.asyncDispose]();
+          return "y";
+        },
+      },
+    });
+    assert.equal(code, 0, stderr);
+    assert.equal(world.started, 2);
+  });
+}
