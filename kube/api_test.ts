@@ -219,3 +219,14 @@ Deno.test("a stream goes on past the time limit of its beginning, and ends with 
   setTimeout(() => stop.abort(new Error("enough")), 10);
   await assert.rejects(reader.read(), /enough/);
 });
+
+Deno.test("credentials that take longer than an answer may are waited for", async () => {
+  await using server = fakeServer(() => json(200, { ok: true }));
+  using api = new Api({
+    async access() {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return server.access;
+    },
+  });
+  assert.deepEqual(await api.json("GET", "/version", { timeoutMs: 150 }), { ok: true });
+});

@@ -58,7 +58,7 @@ export class Exchange implements Disposable {
   async text(method: string, path: string, options: RequestOptions = {}): Promise<string> {
     const what = options.what ?? `${method} ${path}`;
     using limit = new TimeLimit(options.timeoutMs ?? TIMEOUT_MS, options.signal);
-    const { response, server } = await this.#send(method, path, options, limit.signal, what);
+    const { response, server } = await this.#send(method, path, options, limit, what);
     try {
       return await readText(response, MAX_ANSWER_BYTES, what, limit.signal);
     } catch (cause) {
@@ -76,7 +76,7 @@ export class Exchange implements Disposable {
     const what = options.what ?? `GET ${path}`;
     const limit = new TimeLimit(options.timeoutMs ?? TIMEOUT_MS, options.signal);
     try {
-      const { response } = await this.#send("GET", path, options, limit.signal, what);
+      const { response } = await this.#send("GET", path, options, limit, what);
       limit.stop();
       return untilAborted(response.body, limit);
     } catch (error) {
@@ -99,12 +99,16 @@ export class Exchange implements Disposable {
     method: string,
     path: string,
     options: RequestOptions,
-    signal: AbortSignal,
+    limit: TimeLimit,
     what: string,
   ): Promise<{ response: HttpResponse; server: string }> {
+    const { signal } = limit;
     let renew = false;
     for (let attempt = 1;; attempt++) {
+      // Not the server's time: a plugin may wait for a person to log in. The source has a limit of its own for that.
+      limit.stop();
       const access = await unlessAborted(this.#source.access({ renew }), signal);
+      limit.resume();
       const server = urlOf(access, "");
       let error: ApiError;
       try {

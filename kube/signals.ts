@@ -28,24 +28,36 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal)
 /** A controller that is aborted with `outer`, and by the clock unless it is stopped before. */
 export class TimeLimit implements Disposable {
   readonly #controller = new AbortController();
-  readonly #timer: ReturnType<typeof setTimeout>;
   readonly #following: Disposable;
+  readonly #ms: number;
+  #left: number;
+  #since = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(ms: number, outer?: AbortSignal) {
-    this.#timer = setTimeout(
-      () => this.#controller.abort(new DOMException(`no answer within ${ms / 1000} s`, "TimeoutError")),
-      ms,
-    );
+    this.#ms = this.#left = ms;
+    this.resume();
     this.#following = follow(outer, this.#controller);
+  }
+
+  /** The clock goes on, after `stop`. */
+  resume(): void {
+    this.#since = performance.now();
+    const said = `no answer within ${this.#ms / 1000} s`;
+    this.#timer = setTimeout(
+      () => this.#controller.abort(new DOMException(said, "TimeoutError")),
+      this.#left,
+    );
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** The time was kept; `outer` still counts. */
+  /** The time was kept, or the clock stands still for a while; `outer` still counts. */
   stop(): void {
     clearTimeout(this.#timer);
+    this.#left -= performance.now() - this.#since;
   }
 
   [Symbol.dispose](): void {
