@@ -63,11 +63,16 @@ export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
       for (const component of components.toSorted().toReversed()) {
         await step(onStep, `remove the ${titles[component]}`, async (detail) => {
           const manifests = await made(source, component, {}, true);
+          let staysThere = false;
           await remove(api, manifests, {
             signal,
-            onProgress: ({ object, outcome, done, total }) =>
-              detail(`${object} ${outcome} (${done} of ${total})`),
+            onProgress: ({ object, outcome, done, total }) => {
+              if (object.startsWith("Namespace ") && outcome === "kept") staysThere = true;
+              detail(`${object} ${outcome} (${done} of ${total})`);
+            },
           });
+          // With the namespace payloads of other releases would go too.
+          if (staysThere) await forgetOldPayloads(api, component, [], signal);
         });
       }
     },

@@ -262,3 +262,15 @@ Deno.test("who may not look at the agents learns that it's unknown, not that it'
   assert.equal(gateway?.state, "unknown");
   assert.equal(node?.state, "absent");
 });
+
+Deno.test("a namespace that was there before, and what else is in it, is not deleted", async () => {
+  await using to = await cluster();
+  to.objects.set("/api/v1/namespaces/pmz", {
+    metadata: { name: "pmz", uid: "u", labels: { team: "infra" } },
+  });
+  const { install, uninstall } = await installer();
+  await install(to.api, ["gateway"], {}, quiet, never);
+  await install(to.api, ["gateway"], { force: true }, quiet, never);
+  await uninstall(to.api, ["gateway"], quiet, never);
+  assert.deepEqual([...to.objects.keys()], ["/api/v1/namespaces/pmz"]);
+});

@@ -72,7 +72,14 @@ export async function apply(
     const resource = await discovery.resourceOf(manifest, { ...call, waitMs: dryRun ? 0 : ESTABLISHED_MS });
     const ref = refOf(manifest, resource);
     const before = await found(api, resource, ref, call);
-    const after = await api.apply(resource, ref, manifest, { ...call, fieldManager, force: true, dryRun });
+    // A namespace that was there before is somebody's, with whatever else is in it: it's not marked as pmz's to delete.
+    const isTaken = manifest.kind === "Namespace" && before !== undefined && !isOurs(before);
+    const after = await api.apply(resource, ref, isTaken ? withoutOurs(manifest) : manifest, {
+      ...call,
+      fieldManager,
+      force: true,
+      dryRun,
+    });
     if (manifest.kind === "CustomResourceDefinition" && !dryRun) await established(api, ref, call);
     const same = before?.metadata.resourceVersion === after.metadata.resourceVersion;
     const outcome = before === undefined ? "created" : same ? "unchanged" : "changed";
@@ -210,6 +217,11 @@ async function gone(
     signal?.throwIfAborted();
     await sleep(pause, signal);
   }
+}
+
+function withoutOurs(manifest: Manifest): Manifest {
+  const { [OURS.label]: _, ...labels } = manifest.metadata.labels ?? {};
+  return { ...manifest, metadata: { ...manifest.metadata, labels } };
 }
 
 function isOurs(object: KubeObject): boolean {
