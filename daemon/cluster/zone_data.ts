@@ -13,19 +13,28 @@ export function zoneData(cluster: ClusterName, topology: Topology): ZoneData {
     topology.slices?.values() ?? [],
     (slice) => `${slice.namespace}/${slice.service ?? ""}`,
   );
+  // Once for all Services: a cluster may have many of both, and this is made anew at each change.
+  const known = new Set(
+    [...topology.pods.values()].flatMap((pod) => pod.hostNetwork ? [] : pod.podIPs),
+  );
   return {
     cluster: cluster.context,
     context: cluster.context,
     clusterDomain: CLUSTER_DOMAIN,
     namespace: cluster.namespace,
     services: [...topology.services.values()].map((service) =>
-      serviceNames(topology, service, slices.get(`${service.namespace}/${service.name}`) ?? [])
+      serviceNames(topology, known, service, slices.get(`${service.namespace}/${service.name}`) ?? [])
     ),
   };
 }
 
-function serviceNames(topology: Topology, service: Service, slices: readonly EndpointSlice[]): ServiceNames {
-  const pods = service.headless ? headlessPods(topology, service, slices) : undefined;
+function serviceNames(
+  topology: Topology,
+  known: ReadonlySet<string>,
+  service: Service,
+  slices: readonly EndpointSlice[],
+): ServiceNames {
+  const pods = service.headless ? headlessPods(topology, known, service, slices) : undefined;
   return {
     namespace: service.namespace,
     name: service.name,
@@ -40,17 +49,17 @@ function serviceNames(topology: Topology, service: Service, slices: readonly End
  * A headless Service's pods: its endpoints, as far as they are addresses of pods that are captured; nothing else that
  * a slice says leads anywhere. Where slices can't be seen, the ready pods of its selector.
  */
-function headlessPods(topology: Topology, service: Service, slices: readonly EndpointSlice[]) {
+function headlessPods(
+  topology: Topology,
+  known: ReadonlySet<string>,
+  service: Service,
+  slices: readonly EndpointSlice[],
+) {
   if (!topology.slices) {
     return podsOf(topology, service).filter((pod) => pod.ready && !pod.hostNetwork).map((pod) => ({
       addresses: pod.podIPs,
     }));
   }
-  const known = new Map(
-    [...topology.pods.values()].flatMap((pod) =>
-      pod.hostNetwork ? [] : pod.podIPs.map((ip) => [ip, pod] as const)
-    ),
-  );
   return slices.flatMap((slice) => slice.endpoints).flatMap((endpoint) => {
     if (!endpoint.ready && !service.publishNotReadyAddresses) return [];
     const addresses = endpoint.addresses.filter((address) => known.has(address));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseEndpointSlice, parsePod, parseService } from "../../kube/objects.ts";
+import { parseEndpointSlice, parsePod, parseService, type Pod } from "../../kube/objects.ts";
 import { zoneData } from "./zone_data.ts";
 
 const cluster = { context: "dev", server: "https://127.0.0.1:6443", namespace: "default", user: "jo" };
@@ -89,4 +89,20 @@ Deno.test("a headless Service that publishes what isn't ready has those too", ()
 Deno.test("where slices can't be seen, a headless Service has the ready pods of its selector", () => {
   const pods = keyed(pod("db-0", "10.244.0.5"), pod("on-host", "192.0.2.1", { hostNetwork: true }));
   assert.deepEqual(named(zoneData(cluster, { services, pods }), "db")?.addresses, ["10.244.0.5"]);
+});
+
+Deno.test("the pods of a large cluster are gone through once, not for each headless Service", () => {
+  let looks = 0;
+  const pods = new (class extends Map<string, Pod> {
+    override values() {
+      looks++;
+      return super.values();
+    }
+  })(keyed(pod("db-0", "10.244.0.5")));
+  const names = Array.from({ length: 20 }, (_, i) => `db-${i}`);
+  const services = keyed(...names.map((name) => service(name, { clusterIP: "None", ports: [{ port: 1 }] })));
+  const slices = keyed(...names.map((name) => slice(name, [endpoint("10.244.0.5")])));
+  const zone = zoneData(cluster, { services, slices, pods });
+  assert.deepEqual(named(zone, "db-19")?.addresses, ["10.244.0.5"]);
+  assert.equal(looks, 1);
 });
