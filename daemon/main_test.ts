@@ -90,3 +90,18 @@ Deno.test("a daemon that can't start says why in its log, and where that is", as
   assert.match(`${failure?.message} ${failure?.hint}`, /ended at once .*daemon\.log/);
   assert.match(await at.log(), /names\.json can't be read/);
 });
+
+Deno.test("a daemon has nothing of the KUBECONFIG of the shell that happened to start it", async () => {
+  await using at = await place();
+  await Deno.mkdir(at.folder);
+  const script = `printf %s "$KUBECONFIG" >${at.folder}/got; exit 1`;
+  const before = Deno.env.get("KUBECONFIG");
+  Deno.env.set("KUBECONFIG", "/prod");
+  try {
+    await assert.rejects(spawnDaemon(["/bin/sh", "-c", script], at.folder));
+  } finally {
+    if (before === undefined) Deno.env.delete("KUBECONFIG");
+    else Deno.env.set("KUBECONFIG", before);
+  }
+  assert.equal(await Deno.readTextFile(`${at.folder}/got`), "");
+});

@@ -32,6 +32,8 @@ function start([program = "", ...args]: readonly string[]): { readonly code?: nu
   const child = new Deno.Command(program, {
     args,
     cwd: "/",
+    // Each command hands over that of its own shell: where that has none, ~/.kube/config is meant.
+    env: { KUBECONFIG: "" },
     stdin: "null",
     stdout: "null",
     stderr: "null",

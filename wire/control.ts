@@ -98,7 +98,7 @@ export type Progress<Result> =
 /** Which cluster: a context of a kubeconfig, by default the current one. */
 export interface ClusterChoice {
   readonly context?: string;
-  /** Paths as in KUBECONFIG (colon-separated, absolute); by default the daemon's own environment or ~/.kube/config. */
+  /** Paths as in KUBECONFIG (colon-separated, absolute); by default ~/.kube/config. */
   readonly kubeconfig?: string;
   /** The connection's own namespace: single-label names, default of commands; by default the context's. */
   readonly namespace?: string;
