@@ -256,11 +256,13 @@ export class SendQueue {
   }
 
   #resumeWaiting(): void {
-    while (this.room > 0) {
-      const [first] = this.#waiting;
-      if (first === undefined) return;
-      this.#waiting.delete(first);
-      first.resume();
+    // Hot path: after each write, and mostly nobody waits.
+    if (this.#waiting.size === 0) return;
+    // Who waits again while this goes on is at the end, and comes up too.
+    for (const sender of this.#waiting) {
+      if (this.room <= 0) return;
+      this.#waiting.delete(sender);
+      sender.resume();
     }
   }
 }

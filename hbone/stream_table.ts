@@ -39,9 +39,9 @@ export class StreamTable {
   }
 
   remember(id: number, resetByUs: boolean): void {
-    const [closed, most] = resetByUs ? [this.#reset, RESET] : [this.#ended, ENDED];
+    const closed = resetByUs ? this.#reset : this.#ended;
     closed.add(id);
-    if (closed.size <= most) return;
+    if (closed.size <= (resetByUs ? RESET : ENDED)) return;
     const oldest = closed.keys().next();
     if (!oldest.done) closed.delete(oldest.value);
   }
