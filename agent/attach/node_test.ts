@@ -334,10 +334,11 @@ Deno.test({
     await until(
       () => status(all.attach)?.pods[0]?.reason?.includes("relay couldn't take it") ?? false,
       "the status says why",
+      15_000,
     );
     assert.deepEqual(await all.world.ask("client", addresses.pod4, 20), { pod: 20 });
     await limit(1024);
-    await all.answeredBy("laptop", 15_000);
+    await all.answeredBy("laptop", 30_000); // attach tries every 10 s
     assert.equal(all.relay.lines.filter((line) => line.includes("link to attach")).length, 0);
     assert.deepEqual(await all.world.ask("client", addresses.pod4, 200), { laptop: 200 });
   },
