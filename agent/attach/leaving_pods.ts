@@ -15,7 +15,6 @@ export class LeavingPods implements Disposable {
   readonly #log: Log;
   /** What runs in each, as far as it was looked for. */
   readonly #running = new Map<string, readonly Candidate[]>();
-  readonly #ended = new Set<string>();
   #onEnded: (uid: string) => void = () => {};
   #failing = false;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -27,14 +26,12 @@ export class LeavingPods implements Disposable {
 
   /**
    * Follows exactly these from now on.
-   * @param onEnded is told once of each whose application has ended
+   * @param onEnded is told of each whose application has ended; then it isn't followed any more, until it's named here again
    */
   follow(uids: ReadonlySet<string>, onEnded: (uid: string) => void): void {
     this.#onEnded = onEnded;
-    for (const known of [this.#running, this.#ended]) {
-      for (const uid of known.keys()) if (!uids.has(uid)) known.delete(uid);
-    }
-    for (const uid of uids) if (!this.#ended.has(uid) && !this.#running.has(uid)) this.#running.set(uid, []);
+    for (const uid of this.#running.keys()) if (!uids.has(uid)) this.#running.delete(uid);
+    for (const uid of uids) if (!this.#running.has(uid)) this.#running.set(uid, []);
     if (this.#running.size === 0) this[Symbol.dispose]();
     else this.#timer ??= setInterval(() => this.#tryLook(), LOOK_MS);
   }
@@ -73,7 +70,6 @@ export class LeavingPods implements Disposable {
       this.#running.set(uid, running);
       if (running.length > 0) continue;
       this.#running.delete(uid);
-      this.#ended.add(uid);
       this.#onEnded(uid);
     }
     if (this.#running.size === 0) this[Symbol.dispose]();

@@ -45,9 +45,24 @@ Deno.test("a pod's application has ended when nothing but its sandbox is left", 
   assert.equal(ended.length, 0);
   proc.has(6, A, "preStop", { state: "Z" });
   await until("it's told", () => ended.length > 0);
-  leaving.follow(new Set([A, B]), (uid) => void ended.push(uid));
   await looks();
   assert.deepEqual(ended, [A], "told once");
+});
+
+Deno.test("one that couldn't be let go is told of again where it's still followed", async () => {
+  using proc = makeProc();
+  proc.has(1, A, "pause");
+  const said: string[] = [], ended: string[] = [];
+  using leaving = new LeavingPods(proc.folder, (message) => void said.push(message));
+  const onEnded = (uid: string) => {
+    ended.push(uid);
+    if (ended.length === 1) throw new Error("not now");
+  };
+  leaving.follow(new Set([A]), onEnded);
+  await until("it's told", () => ended.length === 1);
+  leaving.follow(new Set([A]), onEnded);
+  await until("it's told again", () => ended.length === 2);
+  assert.equal(said.length, 1);
 });
 
 Deno.test("a process id that is another's by now doesn't count", async () => {

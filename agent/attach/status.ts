@@ -27,7 +27,7 @@ export type Standing = { readonly state: "ready" } | {
   readonly reason: string;
 };
 
-/** What this node has to say of each rule, by the rule's UID; rules without pods here, or only with some that are being deleted, are left out. */
+/** What this node has to say of each rule, by the rule's UID; rules without pods here that are to stay are left out. */
 export function entries(
   plan: Plan,
   node: string,
