@@ -31,18 +31,11 @@ export class ControlFrames {
         return this.#priority(stream, payload);
       case FrameType.PUSH_PROMISE:
         throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, which was never allowed");
-      case FrameType.LANE:
-        return this.#lane();
       default:
+        // A turn is the reader's (frame_reader.ts). It has no budget: each takes the peer a message, and us a read somewhere else.
+        if (type === FrameType.LANE && this.#engine.transport.peerTurned) return;
         return this.#engine.patience.idleFrame("frames of unknown types");
     }
-  }
-
-  #lane(): void {
-    const { transport, patience } = this.#engine;
-    // Where there are lanes it has no budget: each takes the peer a message, and us no more than a read somewhere else.
-    if (transport.peerTurned) transport.peerTurned();
-    else patience.idleFrame("frames of unknown types");
   }
 
   #windowUpdate(id: number, payload: Uint8Array): void {

@@ -183,6 +183,7 @@ export class FrameReader {
         if (skip) this.#sink.frame(type, flags, stream, bytes.subarray(0, 0));
         if (type === FrameType.LANE && this.#transport.peerTurned) {
           if (length > 0) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a turn with a payload");
+          this.#transport.peerTurned();
           bytes = this.#turn().bytes;
           continue;
         }
