@@ -5,7 +5,7 @@ import { openDescriptor } from "../../ffi/testing.ts";
 import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
 import type { Hello } from "../../wire/hello.ts";
 import { runRelay } from "./relay.ts";
-import { uid } from "./testing.ts";
+import { aPod, uid } from "./testing.ts";
 
 Deno.test("a pod that came without its descriptors is refused, sockets change nothing, and the link stays", async () => {
   const folder = Deno.makeTempDirSync();
@@ -25,16 +25,8 @@ Deno.test("a pod that came without its descriptors is refused, sockets change no
   tell({ tell: "hello", hello, cluster: "c", pod: "p", node: "n" });
   assert.equal((await heard())?.tell, "hello");
   assert.equal((await heard())?.tell, "live");
-  const pod = {
-    tell: "pod",
-    pod: "default/echo",
-    addresses: [],
-    workers: 1,
-    families: [4],
-    ports: [],
-  } as const;
 
-  tell({ ...pod, uid: uid(1) });
+  tell({ ...aPod, uid: uid(1) });
   assert.deepEqual(await heard(), { tell: "refused", uid: uid(1) });
   tell({ tell: "sockets", uid: uid(1), family: 4 });
 
@@ -43,7 +35,7 @@ Deno.test("a pod that came without its descriptors is refused, sockets change no
   Deno.writeFileSync(beats, new Uint8Array(4096));
   const fds = [openDescriptor(beats), tcpListener({ address: "127.0.0.1" })];
   const { port } = localEndpoint(fds[1] ?? -1);
-  tell({ ...pod, uid: uid(2) }, fds);
+  tell({ ...aPod, uid: uid(2) }, fds);
   tell({ tell: "sockets", uid: uid(2), family: 4 });
   for (const fd of fds) closeDescriptor(fd);
   const client = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -51,7 +43,7 @@ Deno.test("a pod that came without its descriptors is refused, sockets change no
   client.close();
 
   // Handed over anew without descriptors, the pod is left alone: nobody listens for it any more.
-  tell({ ...pod, uid: uid(2) });
+  tell({ ...aPod, uid: uid(2) });
   assert.deepEqual(await heard(), { tell: "refused", uid: uid(2) });
   await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port }), Deno.errors.ConnectionRefused);
   assert.deepEqual(logged, ["a pod can't be taken", "a pod can't be taken"]);

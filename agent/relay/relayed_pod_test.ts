@@ -3,16 +3,9 @@ import { localEndpoint, tcpListener } from "../../ffi/socket.ts";
 import { openDescriptor } from "../../ffi/testing.ts";
 import { NoOpenFiles } from "../../ffi/testing_open_files.ts";
 import { type PodHost, RelayedPod } from "./relayed_pod.ts";
+import { aPod } from "./testing.ts";
 
-const handover = {
-  tell: "pod",
-  uid: "u",
-  pod: "default/echo",
-  addresses: [],
-  workers: 1,
-  families: [4],
-  ports: [],
-} as const;
+const handover = { ...aPod, uid: "u" };
 
 /** A pod with one listener, and a file instead of its beat map. */
 function taken() {

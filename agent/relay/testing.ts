@@ -16,6 +16,16 @@ export const hello: Hello = {
 };
 export const identity = { hello, cluster: "c".repeat(64), pod: uid(100), node: "node-1" } as const;
 
+/** That a pod is taken over, by one worker and for IPv4; without a UID. */
+export const aPod = {
+  tell: "pod",
+  pod: "default/echo",
+  addresses: [],
+  workers: 1,
+  families: [4],
+  ports: [],
+} as const;
+
 export interface LaptopOptions {
   session?: string;
   cluster?: string;
