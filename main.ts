@@ -25,16 +25,16 @@ function self(): string[] {
 
 async function daemon(): Promise<number> {
   const { runDaemon } = await import("./daemon/main.ts");
-  const { stateFolderPath } = await import("./daemon/state_folder.ts");
-  const { agentInstaller } = await import("./agent/install.ts");
-  const { builtPayloads } = await import("./agent/payload/source.ts");
+  const { stateFolderPath } = await import("./daemon/process/state_folder.ts");
+  const { agentInstaller } = await import("./install/installer.ts");
+  const { builtPayloads } = await import("./install/payload/source.ts");
   await runDaemon({
     stateFolder: stateFolderPath(Deno.env),
     installer: agentInstaller(builtPayloads(new URL("dist/", base))),
     startWorker: (role) => {
       const module = role === "data"
-        ? new URL("./daemon/data/main.ts", import.meta.url)
-        : new URL("./daemon/names/main.ts", import.meta.url);
+        ? new URL("./dataplane/main.ts", import.meta.url)
+        : new URL("./names/main.ts", import.meta.url);
       return new Worker(module, { type: "module", name: role });
     },
   });
@@ -66,7 +66,7 @@ async function helper([verb, ...args]: readonly string[]): Promise<number> {
 async function commandLine(args: readonly string[]): Promise<number> {
   const { runCli } = await import("./cli/cli.ts");
   const { processConsole } = await import("./cli/console.ts");
-  const { stateFolderPath } = await import("./daemon/state_folder.ts");
+  const { stateFolderPath } = await import("./daemon/process/state_folder.ts");
   const { grantArguments } = await import("./helper/grant.ts");
   const stateFolder = stateFolderPath(Deno.env);
   return await runCli(args, {
@@ -75,17 +75,17 @@ async function commandLine(args: readonly string[]): Promise<number> {
     stateFolder,
     env: Deno.env,
     startDaemon: async () => {
-      const { spawnDaemon } = await import("./daemon/spawn.ts");
+      const { spawnDaemon } = await import("./daemon/process/spawn.ts");
       await spawnDaemon([...self(), "daemon"], stateFolder);
     },
     helperCommand: (grant) => [...self(), "helper", "start", ...grantArguments(grant)],
     manifests: async (components, options) => {
-      const { agentInstaller } = await import("./agent/install.ts");
-      const { builtPayloads } = await import("./agent/payload/source.ts");
+      const { agentInstaller } = await import("./install/installer.ts");
+      const { builtPayloads } = await import("./install/payload/source.ts");
       return await agentInstaller(builtPayloads(new URL("dist/", base))).manifests(components, options);
     },
     leftovers: async () => {
-      const { leftovers } = await import("./daemon/leftovers.ts");
+      const { leftovers } = await import("./daemon/process/leftovers.ts");
       return await leftovers();
     },
   });

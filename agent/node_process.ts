@@ -1,4 +1,4 @@
-import { jsonLog } from "./gateway/log.ts";
+import { jsonLog } from "./log.ts";
 import { RELEASE } from "../wire/version.ts";
 
 /** What the pod spec gives each container of the node agent, in its environment. */

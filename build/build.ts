@@ -56,7 +56,7 @@ async function build(way: string | undefined): Promise<void> {
   await Deno.mkdir(`${root}/dist/.parts`, { recursive: true });
   const libbpf = await step("libbpf", buildLibbpf);
   await step("payloads", async () => {
-    const options = ["--frozen", "agent/payload/build.ts", "--libbpf", `${architecture}=${libbpf}`, "dist"];
+    const options = ["--frozen", "install/payload/build.ts", "--libbpf", `${architecture}=${libbpf}`, "dist"];
     await tool([Deno.execPath(), "run", "--quiet", "--allow-all", ...options]);
   });
   await step("program", async () => {

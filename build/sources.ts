@@ -62,7 +62,7 @@ function locations(folder: string, module: string): string[] {
   );
   if (text.replace(location, "").includes("import.meta.url")) {
     throw new BuildError(
-      `${module} uses import.meta.url otherwise than in new URL("./...", import.meta.url): ` +
+      `${module} uses import.meta.url otherwise than in new URL("...", import.meta.url): ` +
         "the built program has it in another place, so write the path there in full",
     );
   }

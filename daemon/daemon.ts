@@ -1,4 +1,4 @@
-import { follow } from "../kube/signals.ts";
+import { follow } from "../async/abort.ts";
 import { controlFiles } from "../wire/control.ts";
 import type {
   AgentRequest,
@@ -18,17 +18,17 @@ import type {
 } from "../wire/control.ts";
 import type { AgentComponent } from "../wire/installer.ts";
 import { RELEASE } from "../wire/version.ts";
-import { installAgent, removeAgent } from "./agents.ts";
+import { installAgent, removeAgent } from "./commands/agents.ts";
 import type { Controlled } from "./control/app.ts";
-import type { Reporter } from "./control/progress.ts";
-import { Clusters } from "./clusters.ts";
+import type { Reporter } from "../wire/progress.ts";
+import { Clusters } from "./clusters/registry.ts";
 import { CustomNames } from "./custom_names.ts";
 import { Failure } from "./failure.ts";
-import { intercept, leave } from "./intercepts/commands.ts";
-import * as overview from "./overview.ts";
-import { plan } from "./plan.ts";
-import { watchSleep } from "./sleep.ts";
-import { up } from "./up.ts";
+import { intercept, leave } from "./commands/intercept.ts";
+import * as overview from "./commands/status.ts";
+import { plan } from "./commands/plan.ts";
+import { watchSleep } from "./process/sleep.ts";
+import { up } from "./commands/up.ts";
 import type { DaemonParts } from "./parts.ts";
 
 const IDLE_MS = 60_000;
@@ -58,7 +58,7 @@ export class Daemon implements Controlled, AsyncDisposable {
     this.#custom = custom;
     this.#clusters = new Clusters(parts, () => custom.all());
     this.#sleep = watchSleep(() => {
-      parts.log("the machine slept");
+      parts.log("info", "the machine slept");
       this.#clusters.reconnect();
     });
     this.#idleMs = parts.idleMs ?? IDLE_MS;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { type Header, headerValue } from "../hbone/mod.ts";
-import { until } from "../kube/testing.ts";
+import { until } from "../kube/testing/api_server.ts";
 import type { FailureCode, InterceptRequest } from "../wire/control.ts";
-import { FakeApi } from "./cluster/testing.ts";
-import { echo } from "./data/testing.ts";
+import { FakeApi } from "./testing/cluster.ts";
+import { echo } from "../dataplane/testing/gateway.ts";
 import { describe } from "./failure.ts";
-import { fakeDaemon, recorder } from "./testing.ts";
+import { fakeDaemon, recorder } from "./testing/daemon.ts";
 
 const forever = new AbortController().signal;
 const fails = (code: FailureCode, text = /./) => (error: unknown) => {

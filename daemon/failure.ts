@@ -1,5 +1,5 @@
-import { ApiError } from "../kube/api_error.ts";
-import { KubeconfigError, NoSuchContext } from "../kube/kubeconfig.ts";
+import { ApiError } from "../kube/client/api_error.ts";
+import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig.ts";
 import type { ControlError, FailureCode } from "../wire/control.ts";
 
 /** Something that went wrong in a way that its code names: what the control API tells, and the command line's exit code. */

@@ -3,9 +3,9 @@ import { helperSocket } from "../wire/helper.ts";
 import { serveControl } from "./control/server.ts";
 import { Daemon } from "./daemon.ts";
 import type { DaemonParts } from "./parts.ts";
-import { fileLog } from "./log.ts";
-import { answers } from "./spawn.ts";
-import { openStateFolder } from "./state_folder.ts";
+import { fileLog } from "./process/log.ts";
+import { answers } from "./process/spawn.ts";
+import { openStateFolder } from "./process/state_folder.ts";
 
 /** Undoing everything may take so long at a signal, in milliseconds: then the rest is the kernel's and the agents' to undo. */
 const END_TIMEOUT_MS = 10_000;
@@ -33,7 +33,7 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
   }
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault(); // one connection's mishap doesn't end the others
-    log("a failure that nobody was waiting for", { error: event.reason });
+    log("error", "a failure that nobody was waiting for", { error: event.reason });
   });
   const serving = new AbortController();
   try {
@@ -46,23 +46,23 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
     });
     const server = serveControl(folder, daemon, serving.signal, (error) => {
       // The stack says where; the message went to whoever asked.
-      log("a request failed unexpectedly", { error: error instanceof Error ? error.stack : error });
+      log("error", "a request failed unexpectedly", { error: error instanceof Error ? error.stack : error });
     });
-    log("the daemon is up");
+    log("info", "the daemon is up");
     const why = await ending.promise;
     // Whoever comes from now on starts the next one, which waits for the lock.
     await Deno.remove(socket).catch(() => {});
     const timer = setTimeout(() => {
-      log("ending took too long");
+      log("warn", "ending took too long");
       Deno.exit(1);
     }, END_TIMEOUT_MS);
     await daemon[Symbol.asyncDispose]();
     serving.abort();
     await server.finished.catch(() => {});
     clearTimeout(timer);
-    log(`the daemon ends: ${why}`);
+    log("info", `the daemon ends: ${why}`);
   } catch (error) {
-    log("the daemon fails", { error }); // nobody reads what it writes elsewhere
+    log("error", "the daemon fails", { error }); // nobody reads what it writes elsewhere
     throw error;
   }
 }

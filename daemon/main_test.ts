@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { controlFiles } from "../wire/control.ts";
-import { answers, spawnDaemon } from "./spawn.ts";
+import { answers, spawnDaemon } from "./process/spawn.ts";
 
 const program = new URL("../main.ts", import.meta.url).pathname;
 const command = [Deno.execPath(), "run", "--quiet", "--allow-all", "--no-check", program, "daemon"];

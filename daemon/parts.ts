@@ -1,7 +1,7 @@
-import type { Api } from "../kube/api.ts";
+import type { Api } from "../kube/client/api.ts";
 import type { AgentInstaller } from "../wire/installer.ts";
-import type { Log } from "./log.ts";
-import type { StartWorker } from "./workers.ts";
+import type { Log } from "./process/log.ts";
+import type { StartWorker } from "../threads/worker.ts";
 
 /** What main.ts hands to the daemon. */
 export interface DaemonParts {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { factsOf, netnsOf, socketFactsOf } from "./descriptor.ts";
 import { AF_INET, AF_INET6, cstring, libc, must, SOCK_STREAM, SystemCallError } from "./libc.ts";
-import { closeDescriptor, tcpListener, tcpSocket } from "./socket.ts";
-import { inNewNetns, isRoot } from "./testing.ts";
+import { closeDescriptor, tcpListener, tcpSocket } from "./sockets/socket.ts";
+import { inNewNetns, isRoot } from "./testing/netns.ts";
 
 Deno.test("a descriptor's facts are the kernel's", () => {
   const folder = must("open", libc.open(cstring("/"), 0, 0));

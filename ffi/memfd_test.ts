@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { sealedFile } from "./memfd.ts";
-import { closeDescriptor } from "./socket.ts";
+import { closeDescriptor } from "./sockets/socket.ts";
 
 Deno.test("nobody changes a sealed file's bytes any more", async () => {
   const bytes = crypto.getRandomValues(new Uint8Array(60_000));

@@ -1,5 +1,5 @@
-import { type BpfLink, type BpfObject, openForAttach } from "../ffi/libbpf.ts";
-import { closeDescriptor } from "../ffi/socket.ts";
+import { type BpfLink, type BpfObject, openForAttach } from "../ffi/bpf/libbpf.ts";
+import { closeDescriptor } from "../ffi/sockets/socket.ts";
 
 /** Attaches programs of an object to a cgroup; the links go all together. @throws {BpfError} and then none is attached */
 export function attachToCgroup(object: BpfObject, names: readonly string[], cgroup: string): DisposableStack {

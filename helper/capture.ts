@@ -1,5 +1,5 @@
-import { BpfError, type BpfMap, type BpfObject, type Libbpf } from "../ffi/libbpf.ts";
-import type { IpAddress } from "../wire/address.ts";
+import { BpfError, type BpfMap, type BpfObject, type Libbpf } from "../ffi/bpf/libbpf.ts";
+import type { IpAddress } from "../net/address.ts";
 import type { CapturedPorts } from "../wire/helper.ts";
 import { attachToCgroup, attachToNetns } from "./attachments.ts";
 import type { SharedSettings } from "./settings.ts";

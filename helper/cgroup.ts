@@ -1,4 +1,4 @@
-import { readProcFile } from "../ffi/proc_file.ts";
+import { readProcFile } from "../ffi/proc/proc_file.ts";
 
 /** No cgroup v2: then nothing could be refused, and without that nothing is captured. */
 export class NoCgroup extends Error {

@@ -1,7 +1,7 @@
 import { factsOf, netnsOf, socketFactsOf } from "../ffi/descriptor.ts";
 import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM } from "../ffi/libc.ts";
-import { localEndpoint } from "../ffi/socket.ts";
-import type { Endpoint } from "../wire/address.ts";
+import { localEndpoint } from "../ffi/sockets/socket.ts";
+import type { Endpoint } from "../net/address.ts";
 
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;

@@ -1,10 +1,10 @@
-import { addAddress, allAddresses, allLinks, linkUp } from "../ffi/link.ts";
-import type { Netlink } from "../ffi/netlink.ts";
-import { allRoutes } from "../ffi/route.ts";
-import { isTunMissing, TunDevice } from "../ffi/tun.ts";
-import { type IpAddress, parseAddress } from "../wire/address.ts";
+import { addAddress, allAddresses, allLinks, linkUp } from "../ffi/netlink/link.ts";
+import type { Netlink } from "../ffi/netlink/netlink.ts";
+import { allRoutes } from "../ffi/netlink/route.ts";
+import { isTunMissing, TunDevice } from "../ffi/netlink/tun.ts";
+import { type IpAddress, parseAddress } from "../net/address.ts";
 import { FIRST_TABLE, SLOTS } from "../wire/helper.ts";
-import { overlap, parseRange, type Range, rangeOf } from "../wire/range.ts";
+import { overlap, parseRange, type Range, rangeOf } from "../net/range.ts";
 
 /** Where pmz's own addresses may be: the first that the machine has no use for. */
 const PLACES4 = ["198.18.255.0/24", "100.127.255.0/24", "172.31.255.0/24", "10.255.255.0/24"];

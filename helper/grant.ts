@@ -1,6 +1,6 @@
 import type { HelperGrant } from "../wire/helper.ts";
 import { ADDRESSES } from "./capture.ts";
-import { parseRange } from "../wire/range.ts";
+import { parseRange } from "../net/range.ts";
 
 /** A command line that is none of the helper's. */
 export class BadGrant extends Error {

@@ -1,7 +1,7 @@
-import type { IpAddress } from "../wire/address.ts";
+import type { IpAddress } from "../net/address.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import type { Machine } from "./machine.ts";
-import { contains, parseRange, type Range } from "../wire/range.ts";
+import { contains, parseRange, type Range } from "../net/range.ts";
 
 const PRIVATE = [
   "10.0.0.0/8",

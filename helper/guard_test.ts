@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { parseAddress } from "../wire/address.ts";
+import { parseAddress } from "../net/address.ts";
 import { Guard } from "./guard.ts";
 import type { Machine } from "./machine.ts";
-import { parseRange, type Range } from "../wire/range.ts";
+import { parseRange, type Range } from "../net/range.ts";
 
 const nothing: Machine = {
   own: new Set(),

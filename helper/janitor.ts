@@ -1,4 +1,4 @@
-import type { UserRule } from "../ffi/rule.ts";
+import type { UserRule } from "../ffi/netlink/rule.ts";
 import { programPath } from "./programs.ts";
 
 /** What outlives a helper that is killed. */

@@ -1,8 +1,8 @@
-import { type Uids, uidsOf } from "../ffi/subuids.ts";
+import { type Uids, uidsOf } from "../ffi/proc/subuids.ts";
 import { factsOf } from "../ffi/descriptor.ts";
-import { Libbpf, openForAttach } from "../ffi/libbpf.ts";
-import { Netlink } from "../ffi/netlink.ts";
-import { closeDescriptor, startConnect, tcpSocket } from "../ffi/socket.ts";
+import { Libbpf, openForAttach } from "../ffi/bpf/libbpf.ts";
+import { Netlink } from "../ffi/netlink/netlink.ts";
+import { closeDescriptor, startConnect, tcpSocket } from "../ffi/sockets/socket.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import { Capture, KNOCK_PORT } from "./capture.ts";
 import { rootCgroup } from "./cgroup.ts";

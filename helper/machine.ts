@@ -1,9 +1,9 @@
-import { allAddresses } from "../ffi/link.ts";
-import type { Netlink } from "../ffi/netlink.ts";
-import { allRoutes, type Route } from "../ffi/route.ts";
-import { SockDiag } from "../ffi/sock_diag.ts";
-import { type IpAddress, parseAddress } from "../wire/address.ts";
-import { type Range, rangeOf } from "../wire/range.ts";
+import { allAddresses } from "../ffi/netlink/link.ts";
+import type { Netlink } from "../ffi/netlink/netlink.ts";
+import { allRoutes, type Route } from "../ffi/netlink/route.ts";
+import { SockDiag } from "../ffi/netlink/sock_diag.ts";
+import { type IpAddress, parseAddress } from "../net/address.ts";
+import { type Range, rangeOf } from "../net/range.ts";
 
 /** What the laptop itself uses now: none of it may be captured. */
 export interface Machine {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { inNewNetns, isRoot } from "../ffi/testing.ts";
-import { addAddress, linkUp } from "../ffi/link.ts";
-import { Netlink } from "../ffi/netlink.ts";
-import { TunDevice } from "../ffi/tun.ts";
-import { parseAddress } from "../wire/address.ts";
+import { inNewNetns, isRoot } from "../ffi/testing/netns.ts";
+import { addAddress, linkUp } from "../ffi/netlink/link.ts";
+import { Netlink } from "../ffi/netlink/netlink.ts";
+import { TunDevice } from "../ffi/netlink/tun.ts";
+import { parseAddress } from "../net/address.ts";
 import { UserDevice } from "./device.ts";
 import { nameserversOf, readMachine } from "./machine.ts";
 import { UserRules } from "./rule.ts";
-import { userRules } from "../ffi/rule.ts";
+import { userRules } from "../ffi/netlink/rule.ts";
 
 const ignore = !isRoot;
 

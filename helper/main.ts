@@ -1,5 +1,5 @@
-import { FileLock, keepSecrets, leaveSession } from "../ffi/process.ts";
-import { type Received, SeqPacket, SeqPacketListener } from "../ffi/seqpacket.ts";
+import { FileLock, keepSecrets, leaveSession } from "../ffi/proc/process.ts";
+import { type Received, SeqPacket, SeqPacketListener } from "../ffi/sockets/seqpacket.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import { prepareFolder } from "./folder.ts";
 import { type HelperAssets, Laptop } from "./laptop.ts";

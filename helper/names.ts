@@ -1,6 +1,6 @@
-import type { BpfMap, Libbpf } from "../ffi/libbpf.ts";
-import { closeDescriptor } from "../ffi/socket.ts";
-import type { Endpoint, IpAddress } from "../wire/address.ts";
+import type { BpfMap, Libbpf } from "../ffi/bpf/libbpf.ts";
+import { closeDescriptor } from "../ffi/sockets/socket.ts";
+import type { Endpoint, IpAddress } from "../net/address.ts";
 import { attachToCgroup } from "./attachments.ts";
 import type { SharedSettings } from "./settings.ts";
 

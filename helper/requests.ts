@@ -1,4 +1,4 @@
-import { type Endpoint, type IpAddress, parseAddress, parseEndpoint } from "../wire/address.ts";
+import { type Endpoint, type IpAddress, parseAddress, parseEndpoint } from "../net/address.ts";
 import { type Hello, parseHello } from "../wire/hello.ts";
 import type { CapturedPorts, ServedPort } from "../wire/helper.ts";
 

@@ -1,8 +1,8 @@
 import { SystemCallError } from "../ffi/libc.ts";
-import type { Netlink } from "../ffi/netlink.ts";
-import { addUserRule, deleteUserRule, type UserRule, userRules } from "../ffi/rule.ts";
+import type { Netlink } from "../ffi/netlink/netlink.ts";
+import { addUserRule, deleteUserRule, type UserRule, userRules } from "../ffi/netlink/rule.ts";
 import { isTableOfPmz } from "../wire/helper.ts";
-import type { Uids } from "../ffi/subuids.ts";
+import type { Uids } from "../ffi/proc/subuids.ts";
 
 const ENOENT = 2;
 

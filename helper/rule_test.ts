@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { cstring, SystemCallError } from "../ffi/libc.ts";
-import { type Netlink, type NetlinkRequest, u32, withAttributes } from "../ffi/netlink.ts";
+import { type Netlink, type NetlinkRequest, u32, withAttributes } from "../ffi/netlink/netlink.ts";
 import { UserRules } from "./rule.ts";
 
 Deno.test("a rule that a janitor deletes meanwhile doesn't keep the next helper from starting", () => {

@@ -1,10 +1,10 @@
 import { SystemCallError } from "../ffi/libc.ts";
-import { allAddresses } from "../ffi/link.ts";
-import { addLocalRoutes, deleteLocalRoutes } from "../ffi/route.ts";
-import { SockDiag } from "../ffi/sock_diag.ts";
-import { closeDescriptor } from "../ffi/socket.ts";
-import { makeTransparent } from "../ffi/transparent.ts";
-import { formatEndpoint, type IpAddress } from "../wire/address.ts";
+import { allAddresses } from "../ffi/netlink/link.ts";
+import { addLocalRoutes, deleteLocalRoutes } from "../ffi/netlink/route.ts";
+import { SockDiag } from "../ffi/netlink/sock_diag.ts";
+import { closeDescriptor } from "../ffi/sockets/socket.ts";
+import { makeTransparent } from "../ffi/sockets/transparent.ts";
+import { formatEndpoint, type IpAddress } from "../net/address.ts";
 import { agree, type Hello, HelloMismatch } from "../wire/hello.ts";
 import { HELPER_VERSION, type HelperAnswer, type HelperErrorCode, type HelperGrant } from "../wire/helper.ts";
 import { RELEASE } from "../wire/version.ts";
@@ -14,7 +14,7 @@ import { devicesOfPmz } from "./device.ts";
 import { Guard } from "./guard.ts";
 import type { Laptop } from "./laptop.ts";
 import { type Machine, readMachine } from "./machine.ts";
-import { contains, parseRange, rangeOf } from "../wire/range.ts";
+import { contains, parseRange, rangeOf } from "../net/range.ts";
 import { BadRequest, type ParsedRequest, parseRequest } from "./requests.ts";
 
 /** How long what was read of the machine is good for, in milliseconds. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { BpfError } from "../ffi/libbpf.ts";
-import { Netlink } from "../ffi/netlink.ts";
-import { type IpAddress, parseAddress } from "../wire/address.ts";
+import { BpfError } from "../ffi/bpf/libbpf.ts";
+import { Netlink } from "../ffi/netlink/netlink.ts";
+import { type IpAddress, parseAddress } from "../net/address.ts";
 import type { Laptop } from "./laptop.ts";
 import { Session } from "./session.ts";
 

@@ -1,6 +1,6 @@
-import { UID_RANGES, type Uids } from "../ffi/subuids.ts";
-import type { BpfMap } from "../ffi/libbpf.ts";
-import type { IpAddress } from "../wire/address.ts";
+import { UID_RANGES, type Uids } from "../ffi/proc/subuids.ts";
+import type { BpfMap } from "../ffi/bpf/libbpf.ts";
+import type { IpAddress } from "../net/address.ts";
 
 /** struct settings of bpf/laptop.h. */
 export const SETTINGS_BYTES = 88;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { parseAddress } from "../wire/address.ts";
+import { parseAddress } from "../net/address.ts";
 import { ADDRESSES, KNOCK_PORT, POD, PORTS, SERVICE, WORKERS } from "./capture.ts";
 import { NAMESERVERS } from "./names.ts";
-import { UID_RANGES } from "../ffi/subuids.ts";
+import { UID_RANGES } from "../ffi/proc/subuids.ts";
 import { encodeSettings, SETTINGS_BYTES } from "./settings.ts";
 
 const source = (name: string) => Deno.readTextFileSync(new URL(`../bpf/${name}`, import.meta.url));

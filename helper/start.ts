@@ -1,6 +1,6 @@
 import { deadline } from "@std/async/deadline.js";
 import { delay } from "@std/async/delay.js";
-import { FileLock } from "../ffi/process.ts";
+import { FileLock } from "../ffi/proc/process.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import { type HelperFolder, prepareFolder } from "./folder.ts";
 import { grantArguments } from "./grant.ts";

@@ -1,7 +1,7 @@
 /**
  * The two objects by which intercepts are agreed on in the cluster: `InterceptSession` (one daemon's presence in a
  * namespace) and `InterceptRule` (which Service port goes to that session). The laptop writes them with the
- * developer's own rights; attach reads them, and writes a rule's status. Schemas: agent/manifests/.
+ * developer's own rights; attach reads them, and writes a rule's status. Schemas: install/manifests/.
  */
 
 export const GROUP = "pmz.dev";

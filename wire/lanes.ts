@@ -4,7 +4,7 @@
  * tunnel's bytes from then on. When the gateway has both it says so by one byte, on the main lane.
  */
 
-/** "main" carries both directions, "bulk" the one from the laptop to the gateway while much is sent (hbone/lanes.ts). */
+/** "main" carries both directions, "bulk" the one from the laptop to the gateway while much is sent (hbone/lanes/lanes.ts). */
 export type Lane = "main" | "bulk";
 
 export interface LaneOpening {

@@ -30,6 +30,8 @@ export const headers = {
   pod: "pmz-pod",
   /** In: the pod's own address and port that the caller dialled, "10.244.1.9:8080". */
   destination: "pmz-destination",
+  /** Both ways: the flow's id (flow.ts), as laptop, gateway and relay log it. */
+  flow: "pmz-flow",
   /** What went wrong on the way to the target (RFC 9209). */
   proxyStatus: "proxy-status",
 } as const;

@@ -1,5 +1,5 @@
-import { inodeOf } from "../../ffi/netns.ts";
-import { Libbpf } from "../../ffi/libbpf.ts";
+import { inodeOf } from "../../ffi/proc/netns.ts";
+import { Libbpf } from "../../ffi/bpf/libbpf.ts";
 import { Node } from "./node.ts";
 import { Probes } from "./probes.ts";
 import { type Introduction, RelayLink } from "./relay_link.ts";

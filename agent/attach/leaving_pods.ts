@@ -1,4 +1,4 @@
-import { type Candidate, findPods, isRunning } from "../../ffi/pod_proc.ts";
+import { type Candidate, findPods, isRunning } from "../../ffi/proc/pod_proc.ts";
 import type { Log } from "./view.ts";
 
 /** Milliseconds between looks: less than a runtime takes from the end of the last container to taking the network down. */

@@ -1,5 +1,5 @@
-import { Api } from "../../kube/api.ts";
-import { inClusterAccess } from "../../kube/in_cluster.ts";
+import { Api } from "../../kube/client/api.ts";
+import { inClusterAccess } from "../../kube/config/in_cluster.ts";
 import { HANDOVER_SOCKET } from "../../wire/handover.ts";
 import { RELEASE } from "../../wire/version.ts";
 import { asNodeProcess, given, givenId } from "../node_process.ts";

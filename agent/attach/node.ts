@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { RelayedRule, RelayMessage } from "../../wire/handover.ts";
-import { sleep } from "../../kube/backoff.ts";
+import { sleep } from "../../async/backoff.ts";
 import { type Plan, plan, type PlannedPort } from "./plan.ts";
 import type { Probes } from "./probes.ts";
 import type { Relay } from "./relay_link.ts";
@@ -8,7 +8,7 @@ import { SessionClock } from "./sessions.ts";
 import { entries, type Standing, statusToApply } from "./status.ts";
 import type { TakenPods } from "./taken_pods.ts";
 import type { ClusterView, Log } from "./view.ts";
-import { closeDescriptor } from "../../ffi/socket.ts";
+import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 
 /** Milliseconds: changes that come together are taken together; looking for a sandbox that isn't there yet; looking after all. */
 const SOON_MS = 10;

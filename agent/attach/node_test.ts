@@ -1,9 +1,9 @@
 /** Attach and relay as they are, on a node made of network namespaces; only the cluster's objects are made up. */
 import assert from "node:assert/strict";
-import { SeqPacket, SeqPacketListener } from "../../ffi/seqpacket.ts";
+import { SeqPacket, SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
 import type { RelayedRule } from "../../wire/handover.ts";
 import { ports } from "../../wire/places.ts";
-import { Laptop, uid, until } from "../relay/testing.ts";
+import { Laptop, uid, until } from "../testing/laptop.ts";
 import { fingerprint } from "./node.ts";
 import { limits } from "./plan.ts";
 import type { State } from "./testing/attach_alone.ts";

@@ -6,7 +6,8 @@
  * could write by hand (EndpointSlices, Endpoints) adds a pod.
  */
 import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
-import type { Pod, Service } from "../../kube/objects.ts";
+import type { Pod, Service } from "../../kube/objects/objects.ts";
+import { isTerminating, mayRun, podPort, selects } from "../../kube/objects/selectors.ts";
 
 export interface Cluster {
   readonly rules: readonly InterceptRule[];
@@ -60,7 +61,7 @@ export function plan(cluster: Cluster): Plan {
     cluster.services.map((service) => [`${service.namespace}/${service.name}`, service]),
   );
   const podsOf = Map.groupBy(
-    cluster.pods.filter(runs),
+    cluster.pods.filter(mayRun),
     (pod) => pod.namespace,
   );
   const counts = new Map<string, number>();
@@ -79,7 +80,7 @@ export function plan(cluster: Cluster): Plan {
     for (const pod of selected) {
       const found = limit ?? cannot(rule, pod, cluster.denied) ?? targetOf(rule, service, pod);
       const taken = typeof found === "string" ? found : take(pods, pod, { port: found.port, rule });
-      if (taken && !isLeaving(pod)) refusals.push({ rule, pod, reason: taken });
+      if (taken && !isTerminating(pod)) refusals.push({ rule, pod, reason: taken });
     }
   }
   for (const { ports } of pods.values()) ports.sort((a, b) => a.port - b.port);
@@ -107,22 +108,6 @@ function isOfLiveSession(rule: InterceptRule, cluster: Cluster): boolean {
  * A pod that is being deleted counts until it has ended: what still comes to it would be answered past the rule, for as long as
  * kube-proxies haven't heard of it, or for good where a Service has no other pods (KEP-1669).
  */
-function runs(pod: Pod): boolean {
-  return pod.phase !== "Succeeded" && pod.phase !== "Failed";
-}
-
-/** Whether a pod is being deleted: it's kept as it is, not taken over any more, and people aren't told of it. */
-export function isLeaving(pod: Pod): boolean {
-  return pod.deletionTimestamp !== undefined;
-}
-
-/** Whether a Service's selector finds a pod. */
-function selects(selector: Readonly<Record<string, string>>, pod: Pod): boolean {
-  return Object.entries(selector).every(([key, value]) =>
-    Object.hasOwn(pod.labels, key) && pod.labels[key] === value
-  );
-}
-
 function overLimit(rule: InterceptRule, inNamespace: number, onNode: number): string | undefined {
   if (inNamespace > limits.rulesPerNamespace) {
     return `namespace ${rule.namespace} has ${limits.rulesPerNamespace} older rules already`;
@@ -147,9 +132,10 @@ function targetOf(rule: InterceptRule, service: Service, pod: Pod): { port: numb
       ? `port ${rule.port} of Service ${service.name} isn't TCP`
       : `Service ${service.name} has no port ${rule.port}`;
   }
-  if (typeof port.targetPort === "number") return { port: port.targetPort };
-  const named = pod.containerPorts.find((its) => its.name === port.targetPort && its.protocol === "TCP");
-  return named ? { port: named.port } : `the pod has no TCP containerPort named "${port.targetPort}"`;
+  const number = podPort(pod, port);
+  return number === undefined
+    ? `the pod has no TCP containerPort named "${port.targetPort}"`
+    : { port: number };
 }
 
 /** Gives the port to the rule; says why when it can't have it. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
-import type { Pod, Service } from "../../kube/objects.ts";
+import type { Pod, Service } from "../../kube/objects/objects.ts";
 import { type Cluster, limits, plan } from "./plan.ts";
 
 const session: InterceptSession = {

@@ -1,8 +1,8 @@
-import { findOutsidePods, holdsSocket, type ProcessName } from "../../ffi/pod_proc.ts";
-import { Netns } from "../../ffi/netns.ts";
-import { addressesOf } from "../../ffi/netns_addresses.ts";
-import { SockDiag } from "../../ffi/sock_diag.ts";
-import { parseEndpoint } from "../../wire/address.ts";
+import { findOutsidePods, holdsSocket, type ProcessName } from "../../ffi/proc/pod_proc.ts";
+import { Netns } from "../../ffi/proc/netns.ts";
+import { addressesOf } from "../../ffi/proc/netns_addresses.ts";
+import { SockDiag } from "../../ffi/netlink/sock_diag.ts";
+import { parseEndpoint } from "../../net/address.ts";
 
 /** What the programs are called that the kubelet is, or is a part of (`comm`, 15 characters). */
 const kubelets = new Set(["kubelet", "kubelite", "k3s", "k3s-server", "k3s-agent"]);

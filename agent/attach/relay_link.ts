@@ -1,5 +1,5 @@
-import { type SeqPacket, SeqPacketListener } from "../../ffi/seqpacket.ts";
-import { closeDescriptor } from "../../ffi/socket.ts";
+import { type SeqPacket, SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
+import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
 import { agree, type Hello } from "../../wire/hello.ts";
 import { RELEASE } from "../../wire/version.ts";

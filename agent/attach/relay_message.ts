@@ -1,5 +1,5 @@
 import type { RelayMessage } from "../../wire/handover.ts";
-import { parseEndpoint } from "../../wire/address.ts";
+import { parseEndpoint } from "../../net/address.ts";
 import { parseHello } from "../../wire/hello.ts";
 
 /** Sockets that relay may ask for at once. */

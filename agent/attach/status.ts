@@ -3,7 +3,8 @@
  * what is there and what the API server shows, so that a restart needs no memory.
  */
 import { GROUP, type InterceptedPod, type InterceptRule, parseRule, VERSION } from "../../wire/intercept.ts";
-import { isLeaving, type Plan, type PlannedPort } from "./plan.ts";
+import { isTerminating } from "../../kube/objects/selectors.ts";
+import { type Plan, type PlannedPort } from "./plan.ts";
 
 /** A rule with the part of its status that only people read. */
 export interface WatchedRule {
@@ -40,7 +41,7 @@ export function entries(
     else all.set(rule.uid, [entry]);
   };
   for (const { pod, ports } of plan.pods.values()) {
-    if (isLeaving(pod)) continue;
+    if (isTerminating(pod)) continue;
     for (const port of ports) {
       add(port.rule, { node, pod: pod.name, uid: pod.uid, ...standing(pod.uid, port) });
     }

@@ -1,4 +1,4 @@
-import type { BpfMap, Libbpf } from "../../ffi/libbpf.ts";
+import type { BpfMap, Libbpf } from "../../ffi/bpf/libbpf.ts";
 
 /** As in bpf/intercept.bpf.c. */
 export const steeringLimits = { workers: 8, ports: 256 } as const;

@@ -1,10 +1,10 @@
-import { listenOnLoopback, unconnectedSockets } from "../../ffi/pod_sockets.ts";
-import { type Candidate, Sandbox } from "../../ffi/pod_proc.ts";
-import type { Libbpf } from "../../ffi/libbpf.ts";
-import { closeDescriptor } from "../../ffi/socket.ts";
-import { type DiagSocket, SockDiag } from "../../ffi/sock_diag.ts";
-import type { Pod } from "../../kube/objects.ts";
-import { parseAddress } from "../../wire/address.ts";
+import { listenOnLoopback, unconnectedSockets } from "../../ffi/proc/pod_sockets.ts";
+import { type Candidate, Sandbox } from "../../ffi/proc/pod_proc.ts";
+import type { Libbpf } from "../../ffi/bpf/libbpf.ts";
+import { closeDescriptor } from "../../ffi/sockets/socket.ts";
+import { type DiagSocket, SockDiag } from "../../ffi/netlink/sock_diag.ts";
+import type { Pod } from "../../kube/objects/objects.ts";
+import { parseAddress } from "../../net/address.ts";
 import { Steering } from "./steering.ts";
 
 /** What taking pods over needs, the same for all of a node. */

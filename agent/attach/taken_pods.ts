@@ -1,6 +1,7 @@
-import { type Candidate, findPods } from "../../ffi/pod_proc.ts";
-import type { Pod } from "../../kube/objects.ts";
-import { isLeaving, type PlannedPod } from "./plan.ts";
+import { type Candidate, findPods } from "../../ffi/proc/pod_proc.ts";
+import type { Pod } from "../../kube/objects/objects.ts";
+import { isTerminating } from "../../kube/objects/selectors.ts";
+import type { PlannedPod } from "./plan.ts";
 import { LeavingPods } from "./leaving_pods.ts";
 import { TakenPod, type TakeOver } from "./taken_pod.ts";
 import type { Relay } from "./relay_link.ts";
@@ -68,11 +69,13 @@ export class TakenPods implements Disposable {
       if (!planned.has(uid) || performance.now() - at > REFUSED_MS) this.#refused.delete(uid);
     }
     const missing = new Set(
-      pods.filter((pod) => !isLeaving(pod) && !this.#taken.has(pod.uid) && !this.#refused.has(pod.uid))
+      pods.filter((pod) => !isTerminating(pod) && !this.#taken.has(pod.uid) && !this.#refused.has(pod.uid))
         .map(({ uid }) => uid),
     );
     if (missing.size > 0) this.#take(missing, planned, relay);
-    const leaving = pods.filter((pod) => isLeaving(pod) && this.#taken.has(pod.uid)).map(({ uid }) => uid);
+    const leaving = pods.filter((pod) => isTerminating(pod) && this.#taken.has(pod.uid)).map(({ uid }) =>
+      uid
+    );
     this.#leaving.follow(new Set(leaving), (uid) => this.#release(uid, relay));
     for (const [uid, plan] of planned) {
       const taken = this.#taken.get(uid);

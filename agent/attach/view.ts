@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { ApiError } from "../../kube/api_error.ts";
-import type { Api } from "../../kube/api.ts";
-import { parsePod, parseService, type Pod, type Service } from "../../kube/objects.ts";
-import { type Resource, resources } from "../../kube/resources.ts";
-import { watch, type Watched } from "../../kube/watch.ts";
+import { ApiError } from "../../kube/client/api_error.ts";
+import type { Api } from "../../kube/client/api.ts";
+import { parsePod, parseService, type Pod, type Service } from "../../kube/objects/objects.ts";
+import { type Resource, resources } from "../../kube/client/resources.ts";
+import { watch, type Watched } from "../../kube/watch/watch.ts";
 import {
   GROUP,
   type InterceptSession,

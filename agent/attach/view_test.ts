@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { Api } from "../../kube/api.ts";
-import { Events, fakeServer, json, status, until } from "../../kube/testing.ts";
-import { uid } from "../relay/testing.ts";
+import { Api } from "../../kube/client/api.ts";
+import { Events, fakeServer, json, status, until } from "../../kube/testing/api_server.ts";
+import { uid } from "../testing/laptop.ts";
 import { ApiView, fieldManager } from "./view.ts";
 
 const RULES = "/apis/pmz.dev/v1alpha1/interceptrules";

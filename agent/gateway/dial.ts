@@ -1,7 +1,7 @@
-import { probeSilentConnections } from "../../ffi/keep_alive.ts";
-import { type DialOptions, dialTcp } from "../../ffi/tcp_connection.ts";
-import type { Endpoint } from "../../wire/address.ts";
-import type { AbortableTransport } from "../../wire/transport.ts";
+import { probeSilentConnections } from "../../ffi/sockets/keep_alive.ts";
+import { type DialOptions, dialTcp } from "../../ffi/sockets/tcp_connection.ts";
+import type { Endpoint } from "../../net/address.ts";
+import type { AbortableTransport } from "../../net/transport.ts";
 
 /** Seconds of silence after which a target is probed: one whose node is gone must not hold a stream for hours. */
 const SILENCE_S = 60;

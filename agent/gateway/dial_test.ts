@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { getOption } from "../../ffi/socket.ts";
-import { tcpDescriptors } from "../../ffi/testing.ts";
-import { NoOpenFiles } from "../../ffi/testing_open_files.ts";
-import { until } from "../../kube/testing.ts";
-import { parseEndpoint } from "../../wire/address.ts";
+import { getOption } from "../../ffi/sockets/socket.ts";
+import { tcpDescriptors } from "../../ffi/testing/netns.ts";
+import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
+import { until } from "../../kube/testing/api_server.ts";
+import { parseEndpoint } from "../../net/address.ts";
 import { dial, SilenceProbes } from "./dial.ts";
 
 const SOL_SOCKET = 1;

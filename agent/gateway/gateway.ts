@@ -1,13 +1,13 @@
-import { acceptAll } from "../../ffi/accept.ts";
-import { Connection } from "../../hbone/connection.ts";
-import { Budget } from "../../hbone/limits.ts";
-import type { Api } from "../../kube/api.ts";
+import { acceptAll } from "../../ffi/sockets/accept.ts";
+import { Connection } from "../../hbone/connection/connection.ts";
+import { Budget } from "../../hbone/frames/limits.ts";
+import type { Api } from "../../kube/client/api.ts";
 import { ports } from "../../wire/places.ts";
-import type { Transport } from "../../wire/transport.ts";
+import type { Transport } from "../../net/transport.ts";
 import { dial, SilenceProbes } from "./dial.ts";
 import { Lanes } from "./lanes.ts";
-import type { Log } from "./log.ts";
-import type { Range } from "../../wire/range.ts";
+import type { Log } from "../log.ts";
+import type { Range } from "../../net/range.ts";
 import { type StreamEnd, StreamServer } from "./serve.ts";
 import { WatchedTargets } from "./targets.ts";
 

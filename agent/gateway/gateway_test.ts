@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { NoOpenFiles } from "../../ffi/testing_open_files.ts";
-import { Connection } from "../../hbone/connection.ts";
-import { headerValue } from "../../hbone/header.ts";
-import { Api } from "../../kube/api.ts";
-import type { Header } from "../../hbone/header.ts";
-import { parseServer } from "../../kube/access.ts";
+import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
+import { Connection } from "../../hbone/connection/connection.ts";
+import { headerValue } from "../../hbone/frames/header.ts";
+import { Api } from "../../kube/client/api.ts";
+import type { Header } from "../../hbone/frames/header.ts";
+import { parseServer } from "../../kube/client/access.ts";
 import { parseProxyStatus } from "../../wire/streams.ts";
 import { type GatewayPorts, runGateway } from "./gateway.ts";
 import { parseRanges } from "./main.ts";

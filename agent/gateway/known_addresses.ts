@@ -1,4 +1,4 @@
-import { parseAddress } from "../../wire/address.ts";
+import { parseAddress } from "../../net/address.ts";
 
 /** Which addresses a set of objects has: two objects may have the same one (a pod that ended, and its successor). */
 export class KnownAddresses {

@@ -1,6 +1,6 @@
-import { LaneReceiver } from "../../hbone/lanes.ts";
+import { LaneReceiver } from "../../hbone/lanes/lanes.ts";
 import { JOINED, type Lane, LANE_OPENING, parseLaneOpening } from "../../wire/lanes.ts";
-import type { Transport } from "../../wire/transport.ts";
+import type { Transport } from "../../net/transport.ts";
 
 /** Lanes that wait for their other one, or haven't said yet what they are. */
 const WAITING = 256;

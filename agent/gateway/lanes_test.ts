@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { memoryPair } from "../../hbone/memory_transport.ts";
+import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import { formatLaneOpening, JOINED, type Lane, newTunnelName } from "../../wire/lanes.ts";
-import type { AbortableTransport, Transport } from "../../wire/transport.ts";
+import type { AbortableTransport, Transport } from "../../net/transport.ts";
 import { Lanes } from "./lanes.ts";
 
 /** What joins lanes, and how a laptop dials one. */

@@ -1,10 +1,10 @@
-import { Api } from "../../kube/api.ts";
-import { inClusterAccess } from "../../kube/in_cluster.ts";
+import { Api } from "../../kube/client/api.ts";
+import { inClusterAccess } from "../../kube/config/in_cluster.ts";
 import { RELEASE } from "../../wire/version.ts";
-import { environment } from "./environment.ts";
+import { environment } from "../../wire/gateway_environment.ts";
 import { runGateway } from "./gateway.ts";
-import { jsonLog, type Log } from "./log.ts";
-import { parseRange, type Range } from "../../wire/range.ts";
+import { jsonLog, type Log } from "../log.ts";
+import { parseRange, type Range } from "../../net/range.ts";
 
 const BEAT_MS = 5_000;
 

@@ -1,6 +1,6 @@
-import { type Endpoint, type IpAddress, parseEndpoint } from "../../wire/address.ts";
+import { type Endpoint, type IpAddress, parseEndpoint } from "../../net/address.ts";
 import type { ProxyError } from "../../wire/streams.ts";
-import { contains, parseRange, type Range } from "../../wire/range.ts";
+import { contains, parseRange, type Range } from "../../net/range.ts";
 
 /** What the gateway knows of the cluster; looked up for each stream. Addresses in their canonical text. */
 export interface Targets {

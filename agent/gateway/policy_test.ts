@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { addressOf, formatEndpoint, parseAddress } from "../../wire/address.ts";
+import { addressOf, formatEndpoint, parseAddress } from "../../net/address.ts";
 import { decide, type Targets, whyNever } from "./policy.ts";
-import { contains, parseRange, type Range } from "../../wire/range.ts";
+import { contains, parseRange, type Range } from "../../net/range.ts";
 
 function targets(target: readonly string[] = [], node: readonly string[] = []): Targets {
   return { isTarget: (address) => target.includes(address), isNode: (address) => node.includes(address) };

@@ -1,8 +1,8 @@
-import { headerValue } from "../../hbone/header.ts";
-import { relay } from "../../hbone/relay.ts";
-import type { Header } from "../../hbone/header.ts";
-import type { Stream } from "../../hbone/stream.ts";
-import { type Endpoint, formatEndpoint } from "../../wire/address.ts";
+import { headerValue } from "../../hbone/frames/header.ts";
+import { relay } from "../../hbone/relay/relay.ts";
+import type { Header } from "../../hbone/frames/header.ts";
+import type { Stream } from "../../hbone/streams/stream.ts";
+import { type Endpoint, formatEndpoint } from "../../net/address.ts";
 import { agree, type Hello, HelloMismatch, parseHello } from "../../wire/hello.ts";
 import {
   formatProxyStatus,
@@ -12,11 +12,11 @@ import {
   proxyErrors,
   tunnelVersions,
 } from "../../wire/streams.ts";
-import type { AbortableTransport } from "../../wire/transport.ts";
+import type { AbortableTransport } from "../../net/transport.ts";
 import { RELEASE } from "../../wire/version.ts";
 import { dialErrorType } from "./dial_error.ts";
 import { decide, type Targets } from "./policy.ts";
-import type { Range } from "../../wire/range.ts";
+import type { Range } from "../../net/range.ts";
 import type { Dial } from "./dial.ts";
 
 /** Milliseconds, and numbers over all tunnels of a gateway. */

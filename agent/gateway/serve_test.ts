@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { Connection } from "../../hbone/connection.ts";
-import { type Header, headerValue } from "../../hbone/header.ts";
-import { memoryPair } from "../../hbone/memory_transport.ts";
-import { type Endpoint, formatEndpoint, parseEndpoint } from "../../wire/address.ts";
+import { Connection } from "../../hbone/connection/connection.ts";
+import { type Header, headerValue } from "../../hbone/frames/header.ts";
+import { memoryPair } from "../../hbone/testing/memory_transport.ts";
+import { type Endpoint, formatEndpoint, parseEndpoint } from "../../net/address.ts";
 import { type Hello, parseHello } from "../../wire/hello.ts";
 import { headers, HELLO_PROTOCOL, parseProxyStatus } from "../../wire/streams.ts";
 import { dial } from "./dial.ts";

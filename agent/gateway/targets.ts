@@ -1,8 +1,8 @@
-import { parseAddress } from "../../wire/address.ts";
-import type { Api } from "../../kube/api.ts";
-import { parseNode, parsePod, parseService } from "../../kube/objects.ts";
-import { resources } from "../../kube/resources.ts";
-import { watch, type Watched, type WatchOptions } from "../../kube/watch.ts";
+import { parseAddress } from "../../net/address.ts";
+import type { Api } from "../../kube/client/api.ts";
+import { parseNode, parsePod, parseService } from "../../kube/objects/objects.ts";
+import { resources } from "../../kube/client/resources.ts";
+import { watch, type Watched, type WatchOptions } from "../../kube/watch/watch.ts";
 import { KnownAddresses } from "./known_addresses.ts";
 import type { LearningTargets } from "./serve.ts";
 

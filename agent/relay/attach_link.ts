@@ -1,6 +1,6 @@
-import { isFull, SeqPacket } from "../../ffi/seqpacket.ts";
-import { closeDescriptor } from "../../ffi/socket.ts";
-import { sleep } from "../../kube/backoff.ts";
+import { isFull, SeqPacket } from "../../ffi/sockets/seqpacket.ts";
+import { closeDescriptor } from "../../ffi/sockets/socket.ts";
+import { sleep } from "../../async/backoff.ts";
 import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
 import { agree, type Hello } from "../../wire/hello.ts";
 import { RELEASE } from "../../wire/version.ts";

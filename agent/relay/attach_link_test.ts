@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { SeqPacketListener } from "../../ffi/seqpacket.ts";
-import { parseAddress } from "../../wire/address.ts";
+import { SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
+import { parseAddress } from "../../net/address.ts";
 import { HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
 import { AttachLink } from "./attach_link.ts";
-import { until } from "./testing.ts";
-import { Whose } from "./whose.ts";
+import { until } from "../testing/laptop.ts";
+import { Whose } from "./source_classifier.ts";
 
 /** A link to an attach that has said hello and reads only when it's told to. */
 async function linked() {

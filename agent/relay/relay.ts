@@ -1,6 +1,6 @@
-import { acceptAll } from "../../ffi/accept.ts";
-import { closeDescriptor } from "../../ffi/socket.ts";
-import { sleep } from "../../kube/backoff.ts";
+import { acceptAll } from "../../ffi/sockets/accept.ts";
+import { closeDescriptor } from "../../ffi/sockets/socket.ts";
+import { sleep } from "../../async/backoff.ts";
 import type { AttachMessage } from "../../wire/handover.ts";
 import type { Hello } from "../../wire/hello.ts";
 import { RELEASE } from "../../wire/version.ts";
@@ -8,7 +8,7 @@ import { type AttachHello, AttachLink } from "./attach_link.ts";
 import { type Handover, type PodHost, RelayedPod } from "./relayed_pod.ts";
 import type { Identity } from "./tunnel.ts";
 import { type Log, Tunnels } from "./tunnels.ts";
-import { Whose } from "./whose.ts";
+import { Whose } from "./source_classifier.ts";
 
 export interface RelayOptions {
   /** Of attach's socket. */

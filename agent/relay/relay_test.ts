@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { SeqPacketListener } from "../../ffi/seqpacket.ts";
-import { closeDescriptor, localEndpoint, tcpListener } from "../../ffi/socket.ts";
-import { openDescriptor } from "../../ffi/testing.ts";
+import { SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
+import { closeDescriptor, localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
+import { openDescriptor } from "../../ffi/testing/netns.ts";
 import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
 import type { Hello } from "../../wire/hello.ts";
 import { runRelay } from "./relay.ts";
-import { aPod, uid } from "./testing.ts";
+import { aPod, uid } from "../testing/laptop.ts";
 
 Deno.test("a pod that came without its descriptors is refused, sockets change nothing, and the link stays", async () => {
   const folder = Deno.makeTempDirSync();

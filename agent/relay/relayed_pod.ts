@@ -1,11 +1,16 @@
-import { type AdoptedListener, adoptListener, adoptSocket, type SocketTransport } from "../../ffi/adopt.ts";
-import { Beat } from "../../ffi/mmap.ts";
-import { closeDescriptor, startConnect } from "../../ffi/socket.ts";
+import {
+  type AdoptedListener,
+  adoptListener,
+  adoptSocket,
+  type SocketTransport,
+} from "../../ffi/sockets/adopt.ts";
+import { Beat } from "../../ffi/bpf/mmap.ts";
+import { closeDescriptor, startConnect } from "../../ffi/sockets/socket.ts";
 import type { AttachMessage, SteeredPort } from "../../wire/handover.ts";
-import { type Endpoint, formatEndpoint, parseAddress } from "../../wire/address.ts";
-import type { AbortableTransport } from "../../wire/transport.ts";
-import { type Caller, carry, type Way } from "./carry.ts";
-import { Stock } from "./stock.ts";
+import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
+import type { AbortableTransport } from "../../net/transport.ts";
+import { type Caller, carry, type Way } from "./proxied_connection.ts";
+import { Stock } from "./socket_pool.ts";
 import type { Tunnels } from "./tunnels.ts";
 
 /** What a pod needs of the relay that it's part of. */

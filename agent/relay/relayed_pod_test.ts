@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { localEndpoint, tcpListener } from "../../ffi/socket.ts";
-import { openDescriptor } from "../../ffi/testing.ts";
-import { NoOpenFiles } from "../../ffi/testing_open_files.ts";
+import { localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
+import { openDescriptor } from "../../ffi/testing/netns.ts";
+import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
 import { type PodHost, RelayedPod } from "./relayed_pod.ts";
-import { aPod } from "./testing.ts";
+import { aPod } from "../testing/laptop.ts";
 
 const handover = { ...aPod, uid: "u" };
 

@@ -1,12 +1,12 @@
-import { Connection } from "../../hbone/connection.ts";
-import { ErrorCode } from "../../hbone/errors.ts";
-import { headerValue } from "../../hbone/header.ts";
-import type { Stream } from "../../hbone/stream.ts";
+import { Connection } from "../../hbone/connection/connection.ts";
+import { ErrorCode } from "../../hbone/frames/errors.ts";
+import { headerValue } from "../../hbone/frames/header.ts";
+import type { Stream } from "../../hbone/streams/stream.ts";
 import { agree, type Hello, parseHello } from "../../wire/hello.ts";
 import { type Challenge, CHALLENGE_HEADER, parseProof, PROOF_HEADER } from "../../wire/key_proof.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
-import type { Transport } from "../../wire/transport.ts";
-import { sleep } from "../../kube/backoff.ts";
+import type { Transport } from "../../net/transport.ts";
+import { sleep } from "../../async/backoff.ts";
 import { judge, type Verdict } from "./proof.ts";
 
 /** What relay is, as it says in its challenges; attach told it. */

@@ -1,6 +1,6 @@
 import type { RelayedRule } from "../../wire/handover.ts";
-import { sleep } from "../../kube/backoff.ts";
-import type { Transport } from "../../wire/transport.ts";
+import { sleep } from "../../async/backoff.ts";
+import type { Transport } from "../../net/transport.ts";
 import { type Identity, Tunnel } from "./tunnel.ts";
 
 export type Log = (message: string, fields?: Record<string, unknown>) => void;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { memoryPair } from "../../hbone/mod.ts";
-import { identity, Laptop, uid, until } from "./testing.ts";
+import { identity, Laptop, uid, until } from "../testing/laptop.ts";
 import { Tunnels } from "./tunnels.ts";
 
 function makeTunnels(unprovenMs?: number) {

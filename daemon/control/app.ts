@@ -24,7 +24,8 @@ import type { Hello } from "../../wire/hello.ts";
 import { RELEASE } from "../../wire/version.ts";
 import { describe, Failure } from "../failure.ts";
 import * as parse from "./requests.ts";
-import { type Reporter, streamProgress } from "./progress.ts";
+import type { Reporter } from "../../wire/progress.ts";
+import { streamProgress } from "./progress.ts";
 
 /** What the control API does: the daemon, as this room sees it. */
 export interface Controlled {

@@ -1,16 +1,6 @@
 import type { Progress } from "../../wire/control.ts";
+import type { Reporter } from "../../wire/progress.ts";
 import { describe } from "../failure.ts";
-
-/** Tells of long work while it goes on. */
-export interface Reporter {
-  /** Runs one step of the work; says when it starts, and how long it took. A step that throws ends the work. */
-  step<T>(
-    name: string,
-    work: (detail: (text: string) => void) => Promise<T>,
-    done?: (result: T) => string | undefined,
-  ): Promise<T>;
-  warn(message: string, hint?: string): void;
-}
 
 /**
  * Runs `work`, and streams its Progress as NDJSON; its outcome is the last line. What is

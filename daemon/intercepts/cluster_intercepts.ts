@@ -1,15 +1,16 @@
 import type { InterceptEntry } from "../../wire/control.ts";
 import type { Challenge, Proof } from "../../wire/key_proof.ts";
 import type { Hello } from "../../wire/hello.ts";
-import { unlessAborted } from "../../kube/signals.ts";
+import { unlessAborted } from "../../async/abort.ts";
 import { RELEASE } from "../../wire/version.ts";
-import type { ClusterConnection } from "../cluster/connection.ts";
-import type { LocalTarget, NodeAgent, RuleCounts } from "../data/protocol.ts";
-import type { Log } from "../log.ts";
+import type { ClusterConnection } from "../discovery/cluster_api.ts";
+import type { LocalTarget, NodeAgent, RuleCounts } from "../../dataplane/protocol.ts";
+import type { Log } from "../process/log.ts";
 import { NamespaceIntercepts, type Wanted } from "./namespace_intercepts.ts";
 import { person } from "./person.ts";
 import type { Person } from "./session.ts";
-import { alsoTaken, type InterceptTarget, podsOf, runningPodsOf, seesPods } from "./target.ts";
+import { podsOf, runningPodsOf, seesPods } from "../discovery/topology.ts";
+import { alsoTaken, type InterceptTarget } from "./target.ts";
 
 const hello: Hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: RELEASE };
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { parseService, type Pod, type Service } from "../../kube/objects.ts";
-import { parsePod } from "../../kube/objects.ts";
-import { until } from "../../kube/testing.ts";
+import { parseService, type Pod, type Service } from "../../kube/objects/objects.ts";
+import { parsePod } from "../../kube/objects/objects.ts";
+import { until } from "../../kube/testing/api_server.ts";
 import type { Challenge } from "../../wire/key_proof.ts";
-import { AgentPods } from "../cluster/agent_pods.ts";
-import { FakeApi, forbidden, uid } from "../cluster/testing.ts";
+import { AgentPods } from "../discovery/agent_pods.ts";
+import { FakeApi, forbidden, uid } from "../testing/cluster.ts";
 import { ClusterIntercepts, type InterceptData } from "./cluster_intercepts.ts";
 import type { InterceptTarget } from "./target.ts";
 

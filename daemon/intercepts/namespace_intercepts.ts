@@ -1,10 +1,9 @@
-import type { Api, Call } from "../../kube/api.ts";
-import { backoff, sleep } from "../../kube/backoff.ts";
-import { unlessAborted } from "../../kube/signals.ts";
-import { watch, type Watched } from "../../kube/watch.ts";
+import type { Api, Call } from "../../kube/client/api.ts";
+import { backoff, sleep } from "../../async/backoff.ts";
+import { unlessAborted } from "../../async/abort.ts";
+import { watch, type Watched } from "../../kube/watch/watch.ts";
 import { type InterceptRule, parseRule } from "../../wire/intercept.ts";
-import { logged } from "../cluster/discovery.ts";
-import type { Log } from "../log.ts";
+import { type Log, watchLog } from "../process/log.ts";
 import { createRule, deleteRule, ruleResource } from "./rules.ts";
 import { type Person, Session, type SessionTimes } from "./session.ts";
 import type { InterceptTarget } from "./target.ts";
@@ -69,7 +68,7 @@ export class NamespaceIntercepts implements AsyncDisposable {
     this.#statuses = watch(parts.api, ruleResource, {
       namespace: parts.namespace,
       parse: parseRule,
-      log: logged(parts.log),
+      log: watchLog(parts.log),
     });
     this.#statuses.onChange(() => {
       this.#stir();
@@ -167,7 +166,7 @@ export class NamespaceIntercepts implements AsyncDisposable {
       if (!stray) continue;
       this.#deleting = deleteRule(this.#api, stray, { signal }).catch((error) => {
         if (failures === 1 && !signal.aborted) {
-          this.#log("a rule that nobody wants can't be deleted", { error });
+          this.#log("warn", "a rule that nobody wants can't be deleted", { error });
         }
       });
       await this.#deleting;
@@ -185,14 +184,16 @@ export class NamespaceIntercepts implements AsyncDisposable {
       if (failures === 0) {
         await unlessAborted(this.#session.lost, signal).catch(() => {});
         if (signal.aborted) return;
-        this.#log("the session is gone; it's opened anew", { service: this.#session.object.namespace });
+        this.#log("warn", "the session is gone; it's opened anew", {
+          service: this.#session.object.namespace,
+        });
       }
       try {
         await this.#takeUp(signal);
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
-        if (failures === 0) this.#log("intercepts can't be taken up again yet", { error });
+        if (failures === 0) this.#log("warn", "intercepts can't be taken up again yet", { error });
         this.#changed();
         await sleep(backoff(RETRY, failures++), signal);
       }

@@ -1,5 +1,5 @@
-import type { Api } from "../../kube/api.ts";
-import { ApiError } from "../../kube/api_error.ts";
+import type { Api } from "../../kube/client/api.ts";
+import { ApiError } from "../../kube/client/api_error.ts";
 import type { ClusterName } from "../../wire/control.ts";
 import type { Person } from "./session.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { json, status } from "../../kube/testing.ts";
-import { FakeApi } from "../cluster/testing.ts";
+import { json, status } from "../../kube/testing/api_server.ts";
+import { FakeApi } from "../testing/cluster.ts";
 import { person } from "./person.ts";
 
 const dev = { context: "dev", user: "kubeconfig's jo" };

@@ -1,7 +1,7 @@
-import type { Api, Call } from "../../kube/api.ts";
-import { ApiError } from "../../kube/api_error.ts";
-import { TimeLimit } from "../../kube/signals.ts";
-import type { Resource } from "../../kube/resources.ts";
+import type { Api, Call } from "../../kube/client/api.ts";
+import { ApiError } from "../../kube/client/api_error.ts";
+import { TimeLimit } from "../../async/abort.ts";
+import type { Resource } from "../../kube/client/resources.ts";
 import {
   GROUP,
   type InterceptRule,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { Api } from "../../kube/api.ts";
-import { parseService } from "../../kube/objects.ts";
-import { FakeApi, uid } from "../cluster/testing.ts";
+import type { Api } from "../../kube/client/api.ts";
+import { parseService } from "../../kube/objects/objects.ts";
+import { FakeApi, uid } from "../testing/cluster.ts";
 import { Failure } from "../failure.ts";
 import { createRule, deleteRule } from "./rules.ts";
 import { Session } from "./session.ts";

@@ -1,10 +1,10 @@
-import type { Api } from "../../kube/api.ts";
-import { ApiError } from "../../kube/api_error.ts";
-import { backoff, sleep } from "../../kube/backoff.ts";
-import { follow, TimeLimit } from "../../kube/signals.ts";
-import type { Resource } from "../../kube/resources.ts";
+import type { Api } from "../../kube/client/api.ts";
+import { ApiError } from "../../kube/client/api_error.ts";
+import { backoff, sleep } from "../../async/backoff.ts";
+import { follow, TimeLimit } from "../../async/abort.ts";
+import type { Resource } from "../../kube/client/resources.ts";
 import { GROUP, type InterceptSession, parseSession, SESSION_PLURAL, VERSION } from "../../wire/intercept.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../process/log.ts";
 import { SessionKey } from "./session_key.ts";
 
 /** Without a renewal the session is over after this, by the agents' own clocks; in seconds. */
@@ -139,7 +139,7 @@ export class Session implements AsyncDisposable {
       } catch (error) {
         if (!signal.aborted && failures++ === 0) {
           const { namespace, name } = this.object;
-          this.#log("the session can't be renewed", { service: `${namespace}/${name}`, error });
+          this.#log("warn", "the session can't be renewed", { service: `${namespace}/${name}`, error });
         }
       }
     }
@@ -172,7 +172,7 @@ export class Session implements AsyncDisposable {
         await remove(this.#api, { namespace, name, uid }, { signal: limit.signal });
         return true;
       } catch (error) {
-        this.#log("the session can't be deleted", { service: `${namespace}/${name}`, error });
+        this.#log("warn", "the session can't be deleted", { service: `${namespace}/${name}`, error });
         return false;
       }
     })();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { json, status, until } from "../../kube/testing.ts";
-import { FakeApi, forbidden } from "../cluster/testing.ts";
+import { json, status, until } from "../../kube/testing/api_server.ts";
+import { FakeApi, forbidden } from "../testing/cluster.ts";
 import { type Person, Session } from "./session.ts";
 
 const jo: Person = { user: "jo@example.com", machine: "laptop", mark: "0123456789" };

@@ -1,5 +1,6 @@
-import type { Pod, Service, ServicePort } from "../../kube/objects.ts";
-import type { Topology } from "../cluster/topology.ts";
+import type { Service, ServicePort } from "../../kube/objects/objects.ts";
+import { podPort } from "../../kube/objects/selectors.ts";
+import { podsOf, type Topology } from "../discovery/topology.ts";
 import { Failure } from "../failure.ts";
 
 /** A Service's port that can be intercepted. */
@@ -55,26 +56,6 @@ export function findTarget(
   return { service, port: found };
 }
 
-/** The pods behind a Service that are to stay, as its selector finds them; empty without one. */
-export function podsOf(topology: Topology, service: Service): Pod[] {
-  return runningPodsOf(topology, service).filter((pod) => pod.deletionTimestamp === undefined);
-}
-
-/** As `podsOf`, with those that are being deleted. */
-export function runningPodsOf(topology: Topology, service: Service): Pod[] {
-  const selector = Object.entries(service.selector ?? {});
-  if (selector.length === 0) return [];
-  return [...topology.pods.values()].filter((pod) =>
-    pod.namespace === service.namespace && pod.phase !== "Succeeded" && pod.phase !== "Failed" &&
-    selector.every(([label, value]) => pod.labels[label] === value)
-  );
-}
-
-/** Whether pods of a namespace can be seen; as far as is known, where it has none. */
-export function seesPods(topology: Topology, namespace: string): boolean {
-  return [...topology.pods.values()].some((pod) => pod.namespace === namespace);
-}
-
 /**
  * Other Services whose traffic is taken too: steering is by pod port, so whatever else leads to the same port of the
  * same pods goes the same way. As "name:port".
@@ -95,11 +76,4 @@ export function alsoTaken(topology: Topology, target: InterceptTarget): string[]
     }
   }
   return others;
-}
-
-/** The number of a Service port in a pod: its targetPort, by name where it's a name. */
-function podPort(pod: Pod, port: ServicePort): number | undefined {
-  if (typeof port.targetPort === "number") return port.targetPort;
-  return pod.containerPorts.find((one) => one.name === port.targetPort && one.protocol === port.protocol)
-    ?.port;
 }

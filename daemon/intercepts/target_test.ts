@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { parsePod, parseService } from "../../kube/objects.ts";
+import { parsePod, parseService } from "../../kube/objects/objects.ts";
 import { Failure } from "../failure.ts";
-import { alsoTaken, findTarget, podsOf } from "./target.ts";
+import { podsOf } from "../discovery/topology.ts";
+import { alsoTaken, findTarget } from "./target.ts";
 
 const meta = (name: string, labels = {}) => ({
   metadata: { namespace: "default", name, uid: `uid-${name}`, labels },

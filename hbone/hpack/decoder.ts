@@ -1,4 +1,4 @@
-import { ConnectionError, ErrorCode } from "../errors.ts";
+import { ConnectionError, ErrorCode } from "../frames/errors.ts";
 import { DynamicTable, type Entry, entrySize } from "./dynamic_table.ts";
 import { byteString, huffmanDecode } from "./huffman.ts";
 import { STATIC_TABLE } from "./static_table.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ConnectionError, ErrorCode } from "../errors.ts";
+import { ConnectionError, ErrorCode } from "../frames/errors.ts";
 import type { Entry } from "./dynamic_table.ts";
 import { Decoder } from "./decoder.ts";
 import { Encoder } from "./encoder.ts";

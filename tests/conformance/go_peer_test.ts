@@ -1,7 +1,7 @@
 /** Go's HTTP/2 and ours understand each other, in both roles. */
 import assert from "node:assert/strict";
 import { Connection, headerValue, type Stream, StreamReset } from "../../hbone/mod.ts";
-import { CONNECT, copy, pattern, readAll, sha256, writeAll } from "../../hbone/testing.ts";
+import { CONNECT, copy, pattern, readAll, sha256, writeAll } from "../../hbone/testing/pair.ts";
 import { findGo } from "./go.ts";
 import { buildGoPeer, goClient, GoServer } from "./go_peer.ts";
 

@@ -1,8 +1,8 @@
 /** h2spec against the gateway itself, as it listens in its pod: what a server for CONNECT alone can pass of it. */
 import assert from "node:assert/strict";
 import { type GatewayPorts, runGateway } from "../../agent/gateway/gateway.ts";
-import { parseServer } from "../../kube/access.ts";
-import { Api } from "../../kube/api.ts";
+import { parseServer } from "../../kube/client/access.ts";
+import { Api } from "../../kube/client/api.ts";
 import { findGo } from "./go.ts";
 import { buildH2spec, runH2spec } from "./h2spec.ts";
 

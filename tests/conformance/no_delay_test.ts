@@ -3,11 +3,11 @@
  * delayed acknowledgements together cost 40 ms). Seen by the socket's option, not by a clock.
  */
 import assert from "node:assert/strict";
-import { setNoDelay } from "../../ffi/no_delay.ts";
-import { getOption, localEndpoint } from "../../ffi/socket.ts";
-import type { ApiServerAccess } from "../../kube/access.ts";
-import { dial, type Prepare } from "../../kube/dial.ts";
-import { type Certificates, certificates } from "../../kube/testing_certificates.ts";
+import { setNoDelay } from "../../ffi/sockets/no_delay.ts";
+import { getOption, localEndpoint } from "../../ffi/sockets/socket.ts";
+import type { ApiServerAccess } from "../../kube/client/access.ts";
+import { dial, type Prepare } from "../../kube/client/dial.ts";
+import { type Certificates, certificates } from "../../kube/testing/certificates.ts";
 
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;

@@ -1,9 +1,9 @@
 /** SPDY for port-forward against the libraries that API servers and container runtimes speak it with: see spdy_peer/main.go. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { PortForwardError } from "../../kube/port_forward.ts";
-import { spdyPortForward } from "../../kube/spdy/port_forward.ts";
-import { text } from "../../kube/spdy/testing.ts";
+import { PortForwardError } from "../../kube/port_forward/port_forward.ts";
+import { spdyPortForward } from "../../kube/port_forward/spdy/port_forward.ts";
+import { text } from "../../kube/testing/spdy.ts";
 import { findGo, folderFor, runGo } from "./go.ts";
 
 const go = await findGo();

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { phaseOf, planned } from "./files.ts";
 
 const files = [
-  "hbone/frame_test.ts",
+  "hbone/frames/frame_test.ts",
   "tests/e2e/lib/command_test.ts",
   "tests/e2e/up_test.ts",
   "tests/faults/kill_test.ts",
 ];
-const text = (file: string) => file === "hbone/frame_test.ts" ? `Deno.test("a frame is read")` : "";
+const text = (file: string) => file === "hbone/frames/frame_test.ts" ? `Deno.test("a frame is read")` : "";
 
 Deno.test("a test's phase follows from its folder, and what stands beside its module is a unit test", () => {
   assert.deepEqual(files.map(phaseOf), ["unit", "unit", "e2e", "faults"]);
@@ -21,12 +21,12 @@ Deno.test("without a filter all phases run, the cluster's own too", () => {
 
 Deno.test("a filter may be a phase, a folder, a file or a part of a name", () => {
   assert.deepEqual([...planned(files, "e2e", text).files], [["e2e", ["tests/e2e/up_test.ts"]]]);
-  assert.deepEqual([...planned(files, "./hbone/", text).files], [["unit", ["hbone/frame_test.ts"]]]);
+  assert.deepEqual([...planned(files, "./hbone/", text).files], [["unit", ["hbone/frames/frame_test.ts"]]]);
   assert.deepEqual([...planned(files, "tests/faults/kill_test.ts", text).files], [["faults", [
     "tests/faults/kill_test.ts",
   ]]]);
   const byName = planned(files, "a frame", text);
-  assert.deepEqual([...byName.files], [["unit", ["hbone/frame_test.ts"]]]);
+  assert.deepEqual([...byName.files], [["unit", ["hbone/frames/frame_test.ts"]]]);
   assert.equal(byName.nameFilter, "a frame");
 });
 

@@ -6,9 +6,9 @@
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { parsePod, parseService, type Pod, type Service } from "../../../kube/objects.ts";
+import { parsePod, parseService, type Pod, type Service } from "../../../kube/objects/objects.ts";
 import { parseSession } from "../../../wire/intercept.ts";
-import { identity } from "../../relay/testing.ts";
+import { identity } from "../../testing/laptop.ts";
 import { runAttach } from "../attach.ts";
 import { parseWatchedRule, type WatchedRule } from "../status.ts";
 import type { ClusterView, WatchedSession } from "../view.ts";

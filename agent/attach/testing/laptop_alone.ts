@@ -5,7 +5,7 @@
  * back when the tunnel is gone.
  */
 import type { Stream } from "../../../hbone/mod.ts";
-import { Laptop } from "../../relay/testing.ts";
+import { Laptop } from "../../testing/laptop.ts";
 
 const [port = "", session] = Deno.args;
 

@@ -3,7 +3,7 @@
 import { StreamServer } from "../../../agent/gateway/serve.ts";
 import { dial } from "../../../agent/gateway/dial.ts";
 import { Connection } from "../../../hbone/mod.ts";
-import { parseAddress } from "../../../wire/address.ts";
+import { parseAddress } from "../../../net/address.ts";
 import { held } from "./held.ts";
 
 const loopback = parseAddress("127.0.0.1");

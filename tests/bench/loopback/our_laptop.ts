@@ -1,9 +1,9 @@
 // The near end of our tunnel, as the daemon's data worker has it: its listeners, its own tunnel, the relay. Only
 // what it dials differs: a TCP connection on loopback for the port-forward. Its arguments are the gateway's port and the
 // ports to reach; the ports where it listens are what it prints.
-import { Tunnel } from "../../../daemon/data/tunnel.ts";
-import type { TcpConnection } from "../../../ffi/tcp_connection.ts";
-import { TcpListener } from "../../../ffi/tcp_listener.ts";
+import { Tunnel } from "../../../dataplane/tunnel/tunnel.ts";
+import type { TcpConnection } from "../../../ffi/sockets/tcp_connection.ts";
+import { TcpListener } from "../../../ffi/sockets/tcp_listener.ts";
 import { relay } from "../../../hbone/mod.ts";
 import { held } from "./held.ts";
 

@@ -1,7 +1,7 @@
 // The unprivileged end of the helper, driven line by line: what a daemon asks, and what a hostile one would.
 import dgram from "node:dgram";
-import { Beat } from "../../../ffi/mmap.ts";
-import { SeqPacket } from "../../../ffi/seqpacket.ts";
+import { Beat } from "../../../ffi/bpf/mmap.ts";
+import { SeqPacket } from "../../../ffi/sockets/seqpacket.ts";
 import {
   AF_UNIX,
   cstring,
@@ -12,12 +12,12 @@ import {
   SOCK_SEQPACKET,
   SystemCallError,
 } from "../../../ffi/libc.ts";
-import { closeDescriptor, socketAddress, tcpListener, tcpSocket } from "../../../ffi/socket.ts";
-import { boundDescriptorOf } from "../../../ffi/own_socket.ts";
-import type { TcpConnection } from "../../../ffi/tcp_connection.ts";
-import { TcpListener } from "../../../ffi/tcp_listener.ts";
-import { openStandIn, type StandInSockets } from "../../../daemon/names/stand_in.ts";
-import { formatEndpoint, parseEndpoint } from "../../../wire/address.ts";
+import { closeDescriptor, socketAddress, tcpListener, tcpSocket } from "../../../ffi/sockets/socket.ts";
+import { boundDescriptorOf } from "../../../ffi/sockets/own_socket.ts";
+import type { TcpConnection } from "../../../ffi/sockets/tcp_connection.ts";
+import { TcpListener } from "../../../ffi/sockets/tcp_listener.ts";
+import { openStandIn, type StandInSockets } from "../../../names/server/stub_listener.ts";
+import { formatEndpoint, parseEndpoint } from "../../../net/address.ts";
 import { helperSocket } from "../../../wire/helper.ts";
 import { say, serveCommands } from "./commands.ts";
 

@@ -8,9 +8,9 @@ import {
   SOCK_STREAM,
   SystemCallError,
 } from "../../../ffi/libc.ts";
-import { endpointOf, localEndpoint, socketAddress } from "../../../ffi/socket.ts";
+import { endpointOf, localEndpoint, socketAddress } from "../../../ffi/sockets/socket.ts";
 import { cstring } from "../../../ffi/libc.ts";
-import { formatEndpoint, parseEndpoint } from "../../../wire/address.ts";
+import { formatEndpoint, parseEndpoint } from "../../../net/address.ts";
 import { serveCommands } from "./commands.ts";
 
 const { getpeername, recvfrom, sendto } = Deno.dlopen("libc.so.6", {

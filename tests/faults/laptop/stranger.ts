@@ -1,8 +1,8 @@
 // Root hands sockets to a daemon that it must not be able to hand on: stranger.ts UID
-import { Netns } from "../../../ffi/netns.ts";
+import { Netns } from "../../../ffi/proc/netns.ts";
 import { libc } from "../../../ffi/libc.ts";
-import { SeqPacketListener } from "../../../ffi/seqpacket.ts";
-import { closeDescriptor, tcpListener } from "../../../ffi/socket.ts";
+import { SeqPacketListener } from "../../../ffi/sockets/seqpacket.ts";
+import { closeDescriptor, tcpListener } from "../../../ffi/sockets/socket.ts";
 import { STRANGER } from "./fake_daemon.ts";
 
 const { setfsuid, unshare } = Deno.dlopen("libc.so.6", {

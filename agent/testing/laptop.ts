@@ -1,0 +1,109 @@
+/** The laptop's end of reversed tunnels, for tests: signs what it's asked for, and answers streams as it's told. */
+import { Connection, type Header, headerValue, type Stream } from "../../hbone/mod.ts";
+import type { RelayedRule } from "../../wire/handover.ts";
+import type { Hello } from "../../wire/hello.ts";
+import { CHALLENGE_HEADER, parseChallenge, PROOF_HEADER, signedBytes } from "../../wire/key_proof.ts";
+import { PROOF_PROTOCOL } from "../../wire/streams.ts";
+import type { Transport } from "../../net/transport.ts";
+
+export const uid = (n: number): string => `${String(n).padStart(8, "0")}-1111-1111-1111-111111111111`;
+export const hello: Hello = {
+  protocol: "reversed-tunnel",
+  version: 1,
+  oldest: 1,
+  features: [],
+  release: "test",
+};
+export const identity = { hello, cluster: "c".repeat(64), pod: uid(100), node: "node-1" } as const;
+
+/** That a pod is taken over, by one worker and for IPv4; without a UID. */
+export const aPod = {
+  tell: "pod",
+  pod: "default/echo",
+  addresses: [],
+  workers: 1,
+  families: [4],
+  ports: [],
+} as const;
+
+export interface LaptopOptions {
+  session?: string;
+  cluster?: string;
+  /** Which challenges are answered with 403; none without it. */
+  refuses?: (rules: readonly string[]) => boolean;
+  /** Changes the session that an answer names, by how many challenges came before. */
+  claims?: (challenge: number) => string;
+  /** What becomes of a stream of an intercepted connection. */
+  onStream?: (stream: Stream) => void;
+}
+
+/** One daemon with a session key of its own. */
+export class Laptop {
+  session: string;
+  readonly challenges: (readonly string[])[] = [];
+  readonly #key: CryptoKeyPair;
+  readonly #publicKey: string;
+  #options: LaptopOptions;
+
+  private constructor(key: CryptoKeyPair, publicKey: string, options: LaptopOptions) {
+    this.session = options.session ?? uid(1);
+    this.#key = key;
+    this.#publicKey = publicKey;
+    this.#options = options;
+  }
+
+  static async make(options: LaptopOptions = {}): Promise<Laptop> {
+    const key = await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]) as CryptoKeyPair;
+    const spki = new Uint8Array(await crypto.subtle.exportKey("spki", key.publicKey));
+    return new Laptop(key, spki.toBase64(), options);
+  }
+
+  /** For a session whose UID came after its key: the cluster's CA, and what becomes of streams. */
+  answer(cluster: string, onStream: (stream: Stream) => void): void {
+    this.#options = { ...this.#options, cluster, onStream };
+  }
+
+  get publicKey(): string {
+    return this.#publicKey;
+  }
+
+  /** A rule of its session, as attach tells relay of it. */
+  rule(rule: string, port = 80): RelayedRule {
+    return { uid: rule, port, session: this.session, publicKey: this.#publicKey };
+  }
+
+  /** Serves one tunnel. */
+  serve(transport: Transport): Connection {
+    return new Connection(transport, { role: "server", onStream: (stream) => this.#serve(stream) });
+  }
+
+  #serve(stream: Stream): void {
+    if (headerValue(stream.request, ":protocol") === PROOF_PROTOCOL) {
+      this.#prove(stream).catch((error) => stream.abort(error));
+    } else if (this.#options.onStream) this.#options.onStream(stream);
+    else stream.respond([[":status", "404"]], { end: true });
+  }
+
+  async #prove(stream: Stream): Promise<void> {
+    const challenge = parseChallenge(headerValue(stream.request, CHALLENGE_HEADER) ?? "");
+    if (!challenge) return stream.respond([[":status", "400"]], { end: true });
+    const session = this.#options.claims?.(this.challenges.length) ?? this.session;
+    this.challenges.push(challenge.rules);
+    if (this.#options.refuses?.(challenge.rules)) return stream.respond([[":status", "403"]], { end: true });
+    const nonce = crypto.getRandomValues(new Uint8Array(32)).toHex();
+    const cluster = this.#options.cluster ?? identity.cluster;
+    const bytes = signedBytes({ cluster, challenge: { ...challenge, hello }, session, nonce });
+    const signature = new Uint8Array(await crypto.subtle.sign("Ed25519", this.#key.privateKey, bytes))
+      .toBase64();
+    const proof: Header = [PROOF_HEADER, JSON.stringify({ hello, session, nonce, signature })];
+    stream.respond([[":status", "200"], proof], { end: true });
+  }
+}
+
+/** Settles when `test` holds; fails after `ms` milliseconds. */
+export async function until(test: () => boolean, what: string, ms = 5000): Promise<void> {
+  for (const end = performance.now() + ms; !test();) {
+    if (performance.now() > end) throw new Error(`waited ${ms} ms in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

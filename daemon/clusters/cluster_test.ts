@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { until } from "../../kube/testing/api_server.ts";
+import { ClusterConnection } from "../discovery/cluster_api.ts";
+import { FakeApi, forbidden } from "../testing/cluster.ts";
+import { Connected } from "./cluster.ts";
+import type { DataCalls, MainCalls } from "../../dataplane/protocol.ts";
+import { Failure } from "../failure.ts";
+import { Channel } from "../../threads/channel.ts";
+
+const forever = new AbortController().signal;
+const quiet = () => {};
+
+/** A connected cluster, whose data worker does nothing by itself. */
+async function connectedTo(cluster: FakeApi, tunnelTimeoutMs?: number) {
+  const kubeconfig = await Deno.makeTempFile();
+  await Deno.writeTextFile(kubeconfig, cluster.kubeconfig());
+  const connection = await ClusterConnection.open({ kubeconfig }, quiet);
+  const { port1, port2 } = new MessageChannel();
+  const calls: string[] = [];
+  new Channel<Pick<DataCalls, "connect" | "reach" | "disconnect">, MainCalls>(port2, {
+    connect: () => void calls.push("connect"),
+    reach: () => void calls.push("reach"),
+    disconnect: () => (calls.push("disconnect"), Promise.resolve()),
+  });
+  const unasked = () => assert.fail("the worker asks nothing here");
+  const main: MainCalls = { gateway: unasked, agent: unasked, prove: unasked, tunnel: unasked, log: unasked };
+  let changes = 0;
+  const connected = new Connected({
+    connection,
+    data: new Channel<MainCalls, DataCalls>(port1, main),
+    log: quiet,
+    changed: () => void changes++,
+    ...(tunnelTimeoutMs === undefined ? {} : { tunnelTimeoutMs }),
+  });
+  return {
+    connected,
+    calls,
+    changes: () => changes,
+    async [Symbol.asyncDispose]() {
+      await connected.end();
+      port1.close();
+      port2.close();
+      await Deno.remove(kubeconfig);
+    },
+  };
+}
+
+Deno.test("what a cluster has becomes addresses and names, and so do its changes", async () => {
+  await using cluster = new FakeApi();
+  cluster.service("echo", { clusterIP: "10.96.0.7", ports: [{ port: 80 }] });
+  await using to = await connectedTo(cluster);
+  await to.connected.discover(forever);
+  assert.deepEqual([...to.connected.addresses.keys()], ["10.96.0.7"]);
+  assert.deepEqual(to.connected.zone.services.map(({ name }) => name), ["echo"]);
+  const before = to.changes();
+  cluster.service("late", { clusterIP: "10.96.0.8", ports: [{ port: 80 }] });
+  await until("it's told", () => to.changes() > before);
+  assert.ok(to.connected.addresses.has("10.96.0.8"));
+});
+
+Deno.test("the tunnel is dialled once, and waited for", async () => {
+  await using cluster = new FakeApi();
+  await using to = await connectedTo(cluster);
+  const reached = to.connected.reach(quiet, forever);
+  await until("it's dialled", () => to.calls.includes("reach"));
+  to.connected.tunnelNews({ cluster: "dev", state: "connecting", why: "first connection" });
+  to.connected.tunnelNews({ cluster: "dev", state: "connected", pod: "gateway-1" });
+  await reached;
+  await to.connected.reach(quiet, forever);
+  assert.deepEqual(to.calls, ["reach"]);
+});
+
+Deno.test("a tunnel that doesn't come says why, the last reason it had", async () => {
+  await using cluster = new FakeApi();
+  await using to = await connectedTo(cluster, 100);
+  const reached = to.connected.reach(quiet, forever);
+  await until("it's dialled", () => to.calls.includes("reach"));
+  for (const why of ["first connection", 'pods "gateway-1" is forbidden']) {
+    to.connected.tunnelNews({ cluster: "dev", state: "connecting", why });
+  }
+  await assert.rejects(
+    reached,
+    (error) => error instanceof Failure && error.code === "timeout" && /is forbidden$/.test(error.message),
+  );
+});
+
+Deno.test("pods of the gateway that may not be listed are told at once", async () => {
+  await using cluster = new FakeApi();
+  await using to = await connectedTo(cluster);
+  cluster.refuse = forbidden;
+  await assert.rejects(to.connected.reach(quiet, forever), { name: "ApiError", status: 403 });
+});
+
+Deno.test("waiting for the tunnel ends with the asker, also one that has gone before", async () => {
+  await using cluster = new FakeApi();
+  await using to = await connectedTo(cluster);
+  const giveUp = new AbortController();
+  const reached = to.connected.reach(quiet, giveUp.signal);
+  giveUp.abort(new Error("Ctrl-C"));
+  await assert.rejects(reached, /Ctrl-C/);
+  await assert.rejects(to.connected.reach(quiet, giveUp.signal), /Ctrl-C/);
+});

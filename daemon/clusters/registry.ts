@@ -1,0 +1,179 @@
+import type { ClusterChoice, CustomName } from "../../wire/control.ts";
+import { ClusterConnection } from "../discovery/cluster_api.ts";
+import { Connected } from "./cluster.ts";
+import type { Reporter } from "../../wire/progress.ts";
+import type { DataCalls, MainCalls } from "../../dataplane/protocol.ts";
+import { Failure } from "../failure.ts";
+import { Laptop } from "../laptop/laptop.ts";
+import type { DaemonParts } from "../parts.ts";
+import type { Channel } from "../../threads/channel.ts";
+import { openWorker } from "../../threads/worker.ts";
+
+/** A look at a cluster; `there` when it's connected. */
+export interface Looked extends AsyncDisposable {
+  readonly connection: ClusterConnection;
+  readonly there: Connected | undefined;
+}
+
+/** The clusters that are connected, the data worker that carries their bytes, and the laptop's side that they share. */
+export class Clusters implements AsyncDisposable {
+  readonly #parts: DaemonParts;
+  readonly #connected = new Map<string, Connected>();
+  readonly #worker: Disposable & { channel: Channel<MainCalls, DataCalls> };
+  readonly laptop: Laptop;
+
+  constructor(parts: DaemonParts, custom: () => readonly CustomName[]) {
+    this.#parts = parts;
+    const answers: MainCalls = {
+      gateway: (cluster) => this.get(cluster).connection.gatewayPlace(),
+      agent: ({ cluster, agent }) => this.get(cluster).connection.agentPlace(agent),
+      prove: ({ cluster, agent, challenge }) => this.get(cluster).intercepts.prove(agent, challenge),
+      tunnel: (news) => this.#connected.get(news.cluster)?.tunnelNews(news),
+      log: ({ message, fields }) => parts.log("warn", message, fields),
+    };
+    this.#worker = openWorker<MainCalls, DataCalls>(parts.startWorker, "data", answers, (error) => {
+      parts.log("error", "the data worker failed; the daemon ends, and with it everything that it holds", {
+        error,
+      });
+      parts.ended();
+    });
+    this.laptop = new Laptop(parts, this.#worker.channel, () => this.all, custom);
+  }
+
+  get all(): Connected[] {
+    return [...this.#connected.values()];
+  }
+
+  get data(): Channel<MainCalls, DataCalls> {
+    return this.#worker.channel;
+  }
+
+  /** @throws {Failure} `not-up` when it isn't connected. */
+  get(id: string): Connected {
+    const found = this.#connected.get(id);
+    if (found) return found;
+    const there = this.all.map((one) => one.id).join(", ");
+    throw new Failure("not-up", `not connected to ${id}`, {
+      hint: there ? `connected: ${there}` : "run `pmz up` first",
+    });
+  }
+
+  /** The connected cluster that a choice means, as far as that can be told without its kubeconfig. */
+  chosen({ context, kubeconfig }: ClusterChoice): Connected | undefined {
+    if (kubeconfig !== undefined) return undefined; // another file may have another cluster by this name
+    if (context !== undefined) return this.#connected.get(context);
+    return this.all.length === 1 ? this.all[0] : undefined;
+  }
+
+  /**
+   * The connected cluster that a connection leads to too.
+   * @throws {Failure} `conflict` when another cluster is connected by its name.
+   */
+  sameAs(connection: ClusterConnection): Connected | undefined {
+    const there = this.#connected.get(connection.id);
+    if (!there || there.connection.isAlike(connection)) return there;
+    const { server } = there.connection.name;
+    throw new Failure("conflict", `another cluster is connected as ${there.id}: ${server}`, {
+      hint: `disconnect it: pmz down --context ${there.id}`,
+    });
+  }
+
+  /**
+   * The connection that a choice means: that of the cluster that's connected already, or one of its own, until this is
+   * disposed. Plans and what is done about agents go by it, so that both are of the same cluster.
+   * @throws {KubeconfigError} @throws {ApiError} @throws the signal's reason
+   */
+  async look(choice: ClusterChoice, signal?: AbortSignal): Promise<Looked> {
+    const there = this.chosen(choice);
+    if (there) return { connection: there.connection, there, async [Symbol.asyncDispose]() {} };
+    const connection = await ClusterConnection.open(choice, this.#parts.log, signal);
+    return { connection, there, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
+  }
+
+  /**
+   * The cluster of a choice: the one that's connected already, or a new one.
+   * @throws {Failure} `conflict` when another cluster is connected by the context's name. @throws the signal's reason
+   */
+  async open(choice: ClusterChoice, signal: AbortSignal): Promise<{ connected: Connected; isNew: boolean }> {
+    const there = this.chosen(choice);
+    if (there) return { connected: there, isNew: false };
+    const connection = await ClusterConnection.open(choice, this.#parts.log, signal);
+    try {
+      const same = this.sameAs(connection);
+      if (same) {
+        await connection[Symbol.asyncDispose]();
+        return { connected: same, isNew: false };
+      }
+    } catch (error) {
+      await connection[Symbol.asyncDispose]();
+      throw error;
+    }
+    const connected = new Connected({
+      connection,
+      data: this.data,
+      log: this.#parts.log,
+      // A change that comes while it's being disconnected must not bring it back.
+      changed: (cluster) => {
+        if (this.#connected.get(cluster.id) === cluster) this.laptop.publish(cluster);
+      },
+    });
+    this.#connected.set(connected.id, connected);
+    try {
+      await connected.discover(signal);
+      return { connected, isNew: true };
+    } catch (error) {
+      await this.#drop(connected);
+      throw error;
+    }
+  }
+
+  /** The laptop slept, or its network has changed: everything looks at once whether it still lives. */
+  reconnect(): void {
+    for (const { connection, intercepts } of this.all) {
+      connection.reconnect();
+      intercepts.renew();
+    }
+    this.data.call("check", null).catch(() => {}); // the worker is gone: told there
+  }
+
+  /** Disconnects one cluster; what is left of it on the laptop, in words. */
+  async remove(id: string, report: Reporter): Promise<string[]> {
+    if (this.#connected.size === 1) return await this.removeAll(report);
+    const cluster = this.get(id);
+    await report.step(`Disconnect ${id}`, () => this.#drop(cluster, report));
+    return [];
+  }
+
+  /** Disconnects all clusters and gives the laptop back as it was; what is left on the laptop, in words. */
+  async removeAll(report: Reporter): Promise<string[]> {
+    for (const cluster of this.all) {
+      await report.step(`Disconnect ${cluster.id}`, () => this.#drop(cluster, report));
+    }
+    const left = this.laptop.side ? await report.step("Network", () => this.laptop.endCapture()) : [];
+    await this.laptop.endProxy();
+    return left;
+  }
+
+  /** Never throws: what can't be undone here must not keep the rest. */
+  async #drop(cluster: Connected, report?: Reporter): Promise<void> {
+    this.#connected.delete(cluster.id);
+    const ended = await Promise.allSettled([this.laptop.remove(cluster.id), cluster.end()]);
+    for (const one of ended) {
+      if (one.status === "rejected") {
+        this.#parts.log("warn", "a cluster can't be left cleanly", {
+          cluster: cluster.id,
+          error: one.reason,
+        });
+      } else for (const left of one.value ?? []) report?.warn(`still there: ${left}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const silent: Reporter = { step: (_, work) => work(() => {}), warn() {} };
+    try {
+      for (const what of await this.removeAll(silent)) this.#parts.log("warn", `left behind: ${what}`);
+    } finally {
+      this.#worker[Symbol.dispose]();
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import type { AgentComponent, AgentInstallOptions, Component } from "../../wire/installer.ts";
+import type { AgentRequest } from "../../wire/control.ts";
+import type { Api } from "../../kube/client/api.ts";
+import { sleep } from "../../async/backoff.ts";
+import type { Clusters } from "../clusters/registry.ts";
+import type { Reporter } from "../../wire/progress.ts";
+import type { DaemonParts } from "../parts.ts";
+import { Failure } from "../failure.ts";
+
+/** A component that starts has this long to be ready, in milliseconds, unless parts say otherwise. */
+const READY_MS = 60_000;
+const LOOK_EVERY_MS = 250;
+
+/** What this leans on. */
+type AgentParts = Pick<DaemonParts, "installer" | "readyMs">;
+
+/** Installs the agents where `pmz agent deploy` says. */
+export async function installAgent(
+  request: AgentRequest,
+  clusters: Clusters,
+  parts: AgentParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<AgentComponent[]> {
+  await using looked = await clusters.look(request, signal);
+  const { connection } = looked;
+  await install(connection.api, request.components, request.options ?? {}, parts, report, signal);
+  return await parts.installer.status(connection.api, ["gateway", "node"]);
+}
+
+/** Removes the agents: what runs, and everything that was installed with them. */
+export async function removeAgent(
+  request: AgentRequest,
+  clusters: Clusters,
+  parts: AgentParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<AgentComponent[]> {
+  await using looked = await clusters.look(request, signal);
+  const { connection } = looked;
+  await report.step("Remove the agent", async (detail) => {
+    await parts.installer.uninstall(
+      connection.api,
+      request.components,
+      ({ step, detail: what }) => detail(what ? `${step}: ${what}` : step),
+      signal,
+    );
+  });
+  return await parts.installer.status(connection.api, ["gateway", "node"]);
+}
+
+/**
+ * Makes sure that a component is there and ready: installs it where the user has agreed to that.
+ * @throws {Failure} `agent` when it's missing or doesn't become ready.
+ */
+export async function need(
+  api: Api,
+  component: Component,
+  request: { readonly install: boolean; readonly installOptions?: AgentInstallOptions },
+  parts: AgentParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<void> {
+  const [found] = await parts.installer.status(api, [component]);
+  // What may not be looked at may be there: its pods will tell.
+  if (found?.state === "ready" || found?.state === "unknown") return;
+  if (found?.state === "incompatible" && !request.installOptions?.force) {
+    throw new Failure(
+      "agent",
+      `the ${names[component]} in the cluster speaks another protocol: ${found.why ?? "no reason given"}`,
+      {
+        hint: "replace it, if nobody else needs it: pmz agent deploy --force",
+      },
+    );
+  }
+  // Somebody installs it, or its pods are moved: to apply it again needs rights, and nobody was asked.
+  if (found?.state === "starting" && !request.installOptions) {
+    const { ready = 0, all = 0 } = found.pods ?? {};
+    // Of many nodes one is always down. Whether that matters to an intercept, its rule's status says.
+    if (component === "node" && ready > 0) {
+      return report.warn(
+        `the node agent is ready on ${ready} of ${all} nodes: ${found.why ?? "no reason given"}`,
+        "pods on the other nodes are not intercepted",
+      );
+    }
+    return await untilReady(api, component, parts, report, signal);
+  }
+  if (!request.install) {
+    throw new Failure("agent", `the ${names[component]} isn't installed in this cluster`, {
+      hint: "install it: pmz agent deploy",
+    });
+  }
+  await install(api, [component], request.installOptions ?? {}, parts, report, signal);
+}
+
+async function untilReady(
+  api: Api,
+  component: Component,
+  parts: AgentParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<void> {
+  await report.step(`Wait for the ${names[component]}`, async (detail) => {
+    const end = performance.now() + (parts.readyMs ?? READY_MS);
+    for (;;) {
+      const [found] = await parts.installer.status(api, [component]);
+      signal.throwIfAborted();
+      if (found?.state === "ready") return;
+      const why = found?.why ?? `it's ${found?.state}`;
+      if (found?.state !== "starting" || performance.now() > end) {
+        throw new Failure("agent", `the ${names[component]} doesn't become ready: ${why}`, {
+          hint: "pmz agent status shows how it is; pmz agent deploy installs it anew",
+        });
+      }
+      detail(why);
+      await sleep(LOOK_EVERY_MS, signal);
+    }
+  });
+}
+
+const names: Record<Component, string> = { gateway: "gateway", node: "node agent" };
+
+async function install(
+  api: Api,
+  components: readonly Component[],
+  options: AgentInstallOptions,
+  parts: AgentParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<void> {
+  const what = components.map((component) => names[component]).join(" and ");
+  await report.step(`Install the ${what}`, async (detail) => {
+    try {
+      await parts.installer.install(
+        api,
+        components,
+        options,
+        ({ step, detail: more }) => detail(more ? `${step}: ${more}` : step),
+        signal,
+      );
+    } catch (cause) {
+      if (signal.aborted || !(cause instanceof Error) || cause.name === "ApiError") throw cause;
+      throw new Failure("agent", cause.message, {
+        hint: "pmz agent status shows how it is; kubectl -n pmz get events has more",
+        cause,
+      });
+    }
+  });
+}

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import type { FailureCode } from "../../wire/control.ts";
+import { need } from "./agents.ts";
+import { FakeApi } from "../testing/cluster.ts";
+import { describe } from "../failure.ts";
+import { fakeDaemon, recorder } from "../testing/daemon.ts";
+
+const forever = new AbortController().signal;
+const fails = (code: FailureCode, text = /./) => (error: unknown) => {
+  const failure = describe(error);
+  assert.equal(failure.code, code, `${failure.message}: ${failure.causes}`);
+  assert.match(`${failure.message} ${failure.hint}`, text);
+  return true;
+};
+
+/** A recorder that does something as soon as the step has begun. */
+function during(step: string, happens: () => void) {
+  const report = recorder();
+  const { step: run } = report;
+  report.step = (name, work, done) =>
+    run(name, (detail) => {
+      if (name === step) setTimeout(happens, 1);
+      return work(detail);
+    }, done);
+  return report;
+}
+
+Deno.test("an agent that starts is waited for, and not installed again", async () => {
+  await using at = await fakeDaemon();
+  at.installer.states.gateway = "starting";
+  const report = during("Wait for the gateway", () => at.installer.states.gateway = "ready");
+  await at.daemon.up({ ...at.up, install: true }, report, forever);
+  assert.deepEqual(report.told.slice(0, 2), ["Cluster", "Wait for the gateway"]);
+  assert.deepEqual(at.installer.installed, []);
+});
+
+Deno.test("an agent that doesn't become ready in time fails what needs it", async () => {
+  await using at = await fakeDaemon({ readyMs: 20 });
+  at.installer.states.gateway = "starting";
+  await assert.rejects(at.daemon.up(at.up, recorder(), forever), fails("agent", /it's starting/));
+});
+
+Deno.test("an agent that goes while it's waited for fails what needs it", async () => {
+  await using at = await fakeDaemon();
+  at.installer.states.gateway = "starting";
+  const report = during("Wait for the gateway", () => at.installer.states.gateway = "absent");
+  await assert.rejects(at.daemon.up(at.up, report, forever), fails("agent", /it's absent/));
+});
+
+Deno.test("Ctrl-C ends the waiting for an agent", async () => {
+  await using at = await fakeDaemon();
+  at.installer.states.gateway = "starting";
+  const interrupt = new AbortController();
+  const report = during(
+    "Wait for the gateway",
+    () => interrupt.abort(new DOMException("Ctrl-C", "AbortError")),
+  );
+  await assert.rejects(at.daemon.up(at.up, report, interrupt.signal), fails("interrupted"));
+});
+
+Deno.test("an agent of another protocol is replaced only by force", async () => {
+  await using at = await fakeDaemon();
+  at.installer.states.gateway = "incompatible";
+  const up = { ...at.up, install: true };
+  await assert.rejects(at.daemon.up(up, recorder(), forever), fails("agent", /--force/));
+  await at.daemon.up({ ...up, installOptions: { force: true } }, recorder(), forever);
+  assert.deepEqual(at.installer.installed, ["gateway"]);
+});
+
+Deno.test("an agent that may not be looked at is taken to be there", async () => {
+  await using at = await fakeDaemon();
+  at.installer.states.gateway = "unknown";
+  await at.daemon.up(at.up, recorder(), forever);
+});
+
+Deno.test("deploy and delete say how things stand afterwards", async () => {
+  await using at = await fakeDaemon();
+  at.installer.states.node = "absent";
+  const { kubeconfig = "" } = at.up;
+  const request = { kubeconfig, components: ["node"] as const };
+  const report = recorder();
+  assert.deepEqual(await at.daemon.installAgent(request, report, forever), [
+    { component: "gateway", state: "ready" },
+    { component: "node", state: "ready" },
+  ]);
+  assert.deepEqual(report.told, ["Install the node agent"]);
+  const [, node] = await at.daemon.removeAgent(request, recorder(), forever);
+  assert.equal(node?.state, "absent");
+  assert.deepEqual((await at.daemon.agent({ kubeconfig })).map(({ state }) => state), ["ready", "absent"]);
+});
+
+Deno.test("an installation that fails says why, and where to look", async () => {
+  await using at = await fakeDaemon();
+  at.installer.installing = () => Promise.reject(new Error("the image can't be pulled"));
+  const request = { kubeconfig: at.up.kubeconfig ?? "", components: ["gateway"] as const };
+  await assert.rejects(
+    at.daemon.installAgent(request, recorder(), forever),
+    fails("agent", /can't be pulled .*pmz agent status/),
+  );
+});
+
+Deno.test("agents of the connected cluster are meant, whatever the kubeconfig's current context is by now", async () => {
+  await using at = await fakeDaemon();
+  await using prod = new FakeApi();
+  const config = JSON.parse(at.cluster.kubeconfig("staging"));
+  config["current-context"] = "prod";
+  config.clusters.push({ name: "p", cluster: { server: prod.url } });
+  config.contexts.push({ name: "prod", context: { cluster: "p", user: "jo" } });
+  const before = Deno.env.get("KUBECONFIG");
+  Deno.env.set("KUBECONFIG", await at.kubeconfig(JSON.stringify(config)));
+  try {
+    await at.daemon.up({ mode: "proxy", install: false, context: "staging" }, recorder(), forever);
+    assert.equal((await at.daemon.plan({ mode: "proxy" })).cluster.context, "staging");
+    await at.daemon.agent({});
+    await at.daemon.installAgent({ components: ["gateway"] }, recorder(), forever);
+    await at.daemon.removeAgent({ components: ["gateway"] }, recorder(), forever);
+    assert.deepEqual(prod.asked, []);
+  } finally {
+    if (before === undefined) Deno.env.delete("KUBECONFIG");
+    else Deno.env.set("KUBECONFIG", before);
+  }
+});
+
+Deno.test("one node of many without its agent keeps nobody from intercepting on the others", async () => {
+  await using at = await fakeDaemon();
+  at.installer.states.node = "starting";
+  at.installer.pods = { ready: 9, all: 10 };
+  const parts = { installer: at.installer, readyMs: 20 };
+  const report = recorder();
+  await need(at.cluster.api, "node", { install: false }, parts, report, forever);
+  assert.match(report.told.join(), /^! the node agent is ready on 9 of 10 nodes/);
+  at.installer.pods = { ready: 0, all: 10 };
+  await assert.rejects(
+    need(at.cluster.api, "node", { install: false }, parts, recorder(), forever),
+    fails("agent"),
+  );
+});

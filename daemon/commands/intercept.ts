@@ -1,0 +1,150 @@
+import type { InterceptEntry, InterceptRequest } from "../../wire/control.ts";
+import { INTERCEPT_LABEL } from "../../wire/places.ts";
+import { resources } from "../../kube/client/resources.ts";
+import { ApiError } from "../../kube/client/api_error.ts";
+import { need } from "./agents.ts";
+import type { Clusters } from "../clusters/registry.ts";
+import type { Connected } from "../clusters/cluster.ts";
+import type { Reporter } from "../../wire/progress.ts";
+import type { DaemonParts } from "../parts.ts";
+import { Failure } from "../failure.ts";
+import type { Wanted } from "../intercepts/namespace_intercepts.ts";
+import { interceptsOf } from "./status.ts";
+import { findTarget } from "../intercepts/target.ts";
+
+/** A rule has this long to be in force in all pods, in milliseconds. */
+const FORCE_TIMEOUT_MS = 30_000;
+
+/** Takes a Service's port over, and waits until it's in force. Interrupted, or never in force anywhere, it's undone. */
+export async function intercept(
+  request: InterceptRequest,
+  clusters: Clusters,
+  parts: DaemonParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<InterceptEntry> {
+  const { connected, isNew } = await report.step(
+    "Cluster",
+    () => clusters.open(request, signal),
+    ({ connected }) => connected.id,
+  );
+  const { connection, intercepts } = connected;
+  const namespace = request.namespace ?? connection.name.namespace;
+  const undo = new AsyncDisposableStack();
+  try {
+    if (isNew) undo.defer(async () => void await clusters.remove(connected.id, report));
+    const target = findTarget(connection.topology, namespace, request.service, request.port);
+    await refuseDenied(connected, namespace, signal);
+    await need(connection.api, "node", request, parts, report, signal);
+    const before = intercepts.entries([]).find(({ wanted }) =>
+      wanted.target.service.uid === target.service.uid && wanted.target.port.port === target.port.port
+    )?.wanted;
+    const wanted = await report.step(
+      "Rule",
+      () => intercepts.add(target, request.local, signal),
+      () => `${target.service.name}:${target.port.port}`,
+    );
+    undo.defer(async () =>
+      void await (before ? intercepts.add(before.target, before.local) : intercepts.remove(wanted))
+    );
+    const entry = await report.step(
+      "In force",
+      (detail) => inForce(connected, wanted, detail, signal),
+      ({ pods }) => `${pods.ready} of ${pods.all} pods`,
+    );
+    for (const problem of entry.problems) report.warn(problem);
+    await probeLocal(request.local, report);
+    signal.throwIfAborted();
+    undo.move(); // it stays
+    return entry;
+  } catch (error) {
+    await undo.disposeAsync().catch((failure) =>
+      parts.log("warn", "what was begun can't be undone", { cluster: connected.id, error: failure })
+    );
+    throw error;
+  }
+}
+
+/**
+ * Gives a Service's port back to its pods. `id` is that of an entry; its port may be left out, and its cluster.
+ * @throws {Failure} `not-found`; `usage` when it means several.
+ */
+export async function leave(id: string, clusters: Clusters, report: Reporter): Promise<InterceptEntry> {
+  const [found, ...more] = interceptsOf(clusters).filter(
+    ({ entry: { service, namespace, port, cluster } }) => {
+      const name = `${service}.${namespace}`;
+      const names = [name, `${name}:${port}`];
+      return names.includes(id) || names.some((one) => `${one}@${cluster}` === id);
+    },
+  );
+  if (!found) {
+    throw new Failure("not-found", `${id} is not intercepted from here`, {
+      hint: "pmz intercept list shows what is",
+    });
+  }
+  if (more.length > 0) {
+    const all = [found, ...more].map(({ entry }) => entry.id).join(", ");
+    throw new Failure("usage", `${id} means several intercepts: ${all}`, { hint: "say which one" });
+  }
+  const { cluster, wanted, entry } = found;
+  await report.step(`Leave ${entry.id}`, () => cluster.intercepts.remove(wanted));
+  if (cluster.connection.mode === "intercept" && !cluster.intercepts.any) {
+    await clusters.remove(cluster.id, report);
+  }
+  return entry;
+}
+
+/** A namespace may be labelled so that nobody intercepts there. Where it may not be read, attach refuses. */
+async function refuseDenied(connected: Connected, namespace: string, signal: AbortSignal): Promise<void> {
+  const { api } = connected.connection;
+  const { metadata } = await api.get(resources.namespaces, { name: namespace }, { signal }).catch((error) => {
+    if (ApiError.is(error, "Forbidden")) return { metadata: {} as Record<string, unknown> };
+    throw error;
+  });
+  const labels = metadata.labels;
+  if (typeof labels !== "object" || labels === null) return;
+  if ((labels as Record<string, unknown>)[INTERCEPT_LABEL] === "denied") {
+    throw new Failure(
+      "forbidden",
+      `the namespace ${namespace} allows no intercepts (label ${INTERCEPT_LABEL}=denied)`,
+    );
+  }
+}
+
+async function inForce(
+  connected: Connected,
+  wanted: Wanted,
+  detail: (text: string) => void,
+  signal: AbortSignal,
+): Promise<InterceptEntry> {
+  const end = performance.now() + FORCE_TIMEOUT_MS;
+  for (;;) {
+    signal.throwIfAborted();
+    const entry = connected.intercepts.entries([]).find((one) => one.wanted === wanted)?.entry;
+    if (!entry) throw new Failure("conflict", "the intercept was removed meanwhile");
+    const { ready, all } = entry.pods;
+    if (all > 0 && ready === all) return entry;
+    if (performance.now() > end) {
+      if (ready > 0) return entry;
+      const why = entry.problems[0] ??
+        (all === 0 ? "the Service has no pods" : "the node agent doesn't report on its pods");
+      throw new Failure("timeout", `the intercept is in force in none of ${all} pods: ${why}`, {
+        hint: "pmz agent status shows how the node agent is",
+      });
+    }
+    detail(`${ready} of ${all} pods`);
+    await connected.intercepts.change(250);
+  }
+}
+
+/** Says so when nothing listens on the laptop yet: not an error, but callers get resets until something does. */
+async function probeLocal({ host, port }: { host: string; port: number }, report: Reporter): Promise<void> {
+  try {
+    using _conn = await Deno.connect({ hostname: host, port, signal: AbortSignal.timeout(1_000) });
+  } catch {
+    report.warn(
+      `nothing listens at ${host}:${port} yet`,
+      "callers of the Service get resets until something does",
+    );
+  }
+}

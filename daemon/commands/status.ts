@@ -1,0 +1,96 @@
+import type { CustomName, InterceptEntry, NameEntry, ServiceEntry, Status } from "../../wire/control.ts";
+import { serviceEntries } from "../discovery/entries.ts";
+import { nameEntries } from "../discovery/name_entries.ts";
+import type { Clusters } from "../clusters/registry.ts";
+import type { Connected } from "../clusters/cluster.ts";
+import { Failure } from "../failure.ts";
+import type { Wanted } from "../intercepts/namespace_intercepts.ts";
+
+/** An intercept, what stands for it, and whose it is. */
+export interface FoundIntercept {
+  readonly cluster: Connected;
+  readonly wanted: Wanted;
+  readonly entry: InterceptEntry;
+}
+
+/** The cluster of a custom name's Service. @throws {Failure} `not-found`, `not-up` */
+export function clusterOf(clusters: Clusters, name: CustomName): Connected {
+  if (clusters.all.length === 0) {
+    throw new Failure("not-up", "no cluster is connected", { hint: "run `pmz up` first" });
+  }
+  const among = name.context === undefined ? clusters.all : [clusters.get(name.context)];
+  const found = among.find((cluster) =>
+    cluster.connection.topology.services.has(`${name.namespace}/${name.service}`)
+  );
+  if (found) return found;
+  throw new Failure("not-found", `there is no Service ${name.service} in the namespace ${name.namespace}`, {
+    hint: "pmz services -A shows all",
+  });
+}
+
+/** The Services of all clusters. */
+export function services(clusters: Clusters): ServiceEntry[] {
+  const intercepts = interceptsOf(clusters).map(({ entry }) => entry);
+  return clusters.all.flatMap((cluster) =>
+    serviceEntries(
+      cluster.id,
+      cluster.connection.topology,
+      cluster.zone.services,
+      (namespace, service) =>
+        intercepts.find((one) =>
+          one.cluster === cluster.id && one.namespace === namespace && one.service === service
+        )?.id,
+    )
+  );
+}
+
+/** Every name that answers, the user's own domains too. */
+export function names(clusters: Clusters, custom: readonly CustomName[]): NameEntry[] {
+  return nameEntries(clusters.all.map((cluster) => cluster.zone), custom);
+}
+
+/** All intercepts, without their counts. Where several clusters are connected, their ids say which it is. */
+export function interceptsOf(clusters: Clusters): FoundIntercept[] {
+  const several = clusters.all.length > 1;
+  return clusters.all.flatMap((cluster) =>
+    cluster.intercepts.entries([]).map(({ entry, wanted }) => ({
+      cluster,
+      wanted,
+      entry: several ? { ...entry, id: `${entry.id}@${cluster.id}` } : entry,
+    }))
+  );
+}
+
+/** All intercepts, with the connections that were counted. */
+export async function intercepts(clusters: Clusters): Promise<InterceptEntry[]> {
+  const counts = await Promise.all(clusters.all.map((cluster) => clusters.data.call("counts", cluster.id)));
+  const rules = counts.flatMap((one) => one.rules);
+  return interceptsOf(clusters).map(({ entry, wanted }) => {
+    const counted = rules.find((one) => one.rule === wanted.rule.uid);
+    return counted ? { ...entry, connections: { open: counted.open, total: counted.total } } : entry;
+  });
+}
+
+/** How everything stands that is connected. */
+export async function status(
+  clusters: Clusters,
+): Promise<Pick<Status, "clusters" | "helper" | "proxy" | "intercepts">> {
+  const { side, proxyAddress } = clusters.laptop;
+  return {
+    clusters: await Promise.all(clusters.all.map(async ({ id, connection }) => {
+      const { openStreams, roundTripMs } = await clusters.data.call("counts", id);
+      return {
+        cluster: connection.name,
+        mode: connection.mode,
+        tunnel: connection.tunnel,
+        ...(roundTripMs === null ? {} : { roundTripMs: Math.round(roundTripMs * 10) / 10 }),
+        services: connection.topology.services.size,
+        openStreams,
+        limits: connection.limits,
+      };
+    })),
+    helper: side ? { state: "connected", address: side.address, routes: side.routes } : { state: "none" },
+    ...(proxyAddress ? { proxy: proxyAddress } : {}),
+    intercepts: await intercepts(clusters),
+  };
+}

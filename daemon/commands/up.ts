@@ -1,0 +1,218 @@
+import { TimeLimit, unlessAborted } from "../../async/abort.ts";
+import type { Mode, UpRequest, UpResult } from "../../wire/control.ts";
+import { formatEndpoint } from "../../net/address.ts";
+import { need } from "./agents.ts";
+import { type NameWarning, nameWarnings } from "../laptop/name_warnings.ts";
+import { readNameServiceFacts } from "../laptop/name_service.ts";
+import { parseResolvConf, RESOLV_CONF } from "../laptop/resolv_conf.ts";
+import { readiness } from "../discovery/topology.ts";
+import type { Clusters } from "../clusters/registry.ts";
+import type { Connected } from "../clusters/cluster.ts";
+import type { Reporter } from "../../wire/progress.ts";
+import type { DaemonParts } from "../parts.ts";
+import type { Service, ServicePort } from "../../kube/objects/objects.ts";
+import { Failure } from "../failure.ts";
+import { RemoteError } from "../../threads/channel.ts";
+
+/** More of a cluster is used with each of these. */
+const order: readonly Mode[] = ["intercept", "proxy", "capture"];
+/** To show that it works: one Service after the other is dialled, each for so long, in milliseconds. */
+const PROOF_TIMEOUT_MS = 5_000;
+const PROOFS = 3;
+
+/** A Service's port that something serves. */
+interface Reachable {
+  readonly service: Service;
+  readonly port: ServicePort;
+  readonly address: string;
+}
+
+/**
+ * Connects a cluster, or uses more of one that is connected. What an `up` that fails, or is interrupted, has begun is
+ * undone.
+ */
+export async function up(
+  request: UpRequest,
+  clusters: Clusters,
+  parts: DaemonParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<UpResult> {
+  const { connected, isNew } = await report.step(
+    "Cluster",
+    () => clusters.open(request, signal),
+    ({ connected }) => {
+      const { size } = connected.connection.topology.services;
+      return `${size} Service${size === 1 ? "" : "s"}`;
+    },
+  );
+  const { connection } = connected;
+  const { mode } = connection;
+  const before = clusters.laptop.before(connected);
+  try {
+    return await use(connected, request, clusters, parts, interruptible(report, signal), signal);
+  } catch (error) {
+    connection.mode = mode;
+    try {
+      if (isNew) await clusters.remove(connected.id, report);
+      else await clusters.laptop.release(connected, before);
+    } catch (failure) {
+      parts.log("warn", "what was begun can't be undone", { cluster: connected.id, error: failure });
+    }
+    throw error;
+  }
+}
+
+/** Begins no step once the signal is aborted; what undoes must not report so. */
+function interruptible(report: Reporter, signal: AbortSignal): Reporter {
+  return {
+    warn: (message, hint) => report.warn(message, hint),
+    async step(name, work, done) {
+      signal.throwIfAborted();
+      const result = await report.step(name, work, done);
+      signal.throwIfAborted();
+      return result;
+    },
+  };
+}
+
+async function use(
+  connected: Connected,
+  request: UpRequest,
+  clusters: Clusters,
+  parts: DaemonParts,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<UpResult> {
+  const { connection } = connected;
+  for (const limit of connection.limits) report.warn(limit);
+  await need(connection.api, "gateway", request, parts, report, signal);
+  await report.step("Tunnel", (detail) => connected.reach(detail, signal), () => tunnelDetail(connected));
+  if (order.indexOf(request.mode) > order.indexOf(connection.mode)) connection.mode = request.mode;
+  connected.changed();
+  const proxy = request.mode === "proxy"
+    ? await report.step("Proxy", () => clusters.laptop.proxy(request.proxyPort ?? 0), (address) => address)
+    : undefined;
+  if (request.mode === "capture") {
+    const laptop = await report.step(
+      "Routes",
+      () => clusters.laptop.capture(),
+      (side) => `${side.routes} addresses`,
+    );
+    for (const [address, why] of [...laptop.refused].slice(0, 5)) {
+      report.warn(`${address} is not captured: ${why}`);
+    }
+    await report.step("Names", () => clusters.laptop.captureNames());
+    for (const { message, hint } of await warningsOfNames(connected)) report.warn(message, hint);
+  }
+  await clusters.laptop.publishCustom();
+  const reachable = reachableOf(connected);
+  const own = reachable.filter(({ service }) =>
+    service.namespace === connection.name.namespace && service.name !== "kubernetes"
+  );
+  const proof = own.length > 0
+    ? await report.step(
+      "Proof",
+      () => prove(own.slice(0, PROOFS), request.mode, connected, clusters, report, signal),
+      (proof) => proof && `${proof.service}:${proof.port} answers in ${proof.ms} ms`,
+    )
+    : undefined;
+  return {
+    cluster: connection.name,
+    mode: request.mode,
+    ...(proxy ? { proxy } : {}),
+    services: connection.topology.services.size,
+    ...(proof ? { proof } : {}),
+    try: reachable.slice(0, 3).map(({ service, port }) => ({
+      name: `${service.name}.${service.namespace}.svc`,
+      port: port.port,
+      http: /^(http|https|h2c|grpc)/.test(port.appProtocol ?? port.name) || port.port === 80,
+    })),
+    warnings: [],
+  };
+}
+
+async function warningsOfNames({ zone }: Connected): Promise<NameWarning[]> {
+  const { search } = parseResolvConf(await Deno.readTextFile(RESOLV_CONF).catch(() => ""));
+  return nameWarnings(
+    await readNameServiceFacts(),
+    { hostname: Deno.hostname(), searchDomains: search },
+    zone,
+  );
+}
+
+function tunnelDetail(connected: Connected): string | undefined {
+  const { tunnel } = connected.connection;
+  return tunnel.state === "connected" ? tunnel.pod : undefined;
+}
+
+/** What something serves, the connection's own namespace first. */
+function reachableOf({ connection: { topology, name } }: Connected): Reachable[] {
+  const ready = topology.slices && readiness(topology.slices);
+  const all = [...topology.services].flatMap(([key, service]) =>
+    service.clusterIPs.slice(0, 1).flatMap((address) =>
+      service.ports
+        .filter((port) => port.protocol === "TCP" && (ready?.(key).ports.has(port.name) ?? true))
+        .map((port) => ({ service, port, address }))
+    )
+  );
+  const isOwn = ({ service }: Reachable) => Number(service.namespace === name.namespace);
+  return all.sort((a, b) => isOwn(b) - isOwn(a));
+}
+
+/** The first Service that takes a connection. One that refuses is its own trouble: the way there works. */
+async function prove(
+  candidates: readonly Reachable[],
+  mode: Mode,
+  connected: Connected,
+  clusters: Clusters,
+  report: Reporter,
+  signal: AbortSignal,
+): Promise<UpResult["proof"]> {
+  for (const { service, port, address } of candidates) {
+    const name = `${service.name}.${service.namespace}`;
+    const started = performance.now();
+    try {
+      await dial(mode, connected, clusters, { address, port: port.port }, signal);
+      const ms = Math.round((performance.now() - started) * 10) / 10;
+      return { service: name, port: port.port, ms };
+    } catch (error) {
+      if (!(error instanceof RemoteError && error.kind === "TargetRefused")) throw error;
+      report.warn(`${name}:${port.port} takes no connection: ${error.message}`);
+    }
+  }
+  return undefined;
+}
+
+/** Dials as the mode's programs will: by the captured address, and through the tunnel. */
+async function dial(
+  mode: Mode,
+  connected: Connected,
+  clusters: Clusters,
+  { address, port }: { readonly address: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const authority = formatEndpoint(address, port);
+  using limit = new TimeLimit(PROOF_TIMEOUT_MS, signal);
+  if (mode === "capture") {
+    try {
+      using _conn = await Deno.connect({ hostname: address, port, signal: limit.signal });
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw new Failure("helper", `${authority} is captured, but can't be dialled on this machine`, {
+        hint: "another program's rules may be in the way: a VPN's, a firewall's",
+        cause,
+      });
+    }
+  }
+  try {
+    await unlessAborted(clusters.data.call("dial", { cluster: connected.id, authority }), limit.signal);
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (cause instanceof RemoteError && cause.kind === "TargetRefused") throw cause;
+    throw new Failure("agent", `${authority} can't be reached through the tunnel`, {
+      hint: "pmz agent status shows how the gateway is",
+      cause,
+    });
+  }
+}

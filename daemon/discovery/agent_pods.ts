@@ -1,0 +1,83 @@
+import type { Api } from "../../kube/client/api.ts";
+import { parsePod, type Pod } from "../../kube/objects/objects.ts";
+import { resources } from "../../kube/client/resources.ts";
+import { watch, type Watched } from "../../kube/watch/watch.ts";
+import { type Log, watchLog } from "../process/log.ts";
+
+/** The pods of one kind of agent, followed: which of them can be dialled now. */
+export class AgentPods implements AsyncDisposable {
+  readonly #watched: Watched<Pod>;
+  readonly #controller: string | undefined;
+
+  /** @param of.controller kind of what must have made the pods: labels anybody may give who makes pods there. */
+  constructor(api: Api, of: { namespace: string; selector: string; controller?: string; log: Log }) {
+    this.#controller = of.controller;
+    this.#watched = watch(api, resources.pods, {
+      namespace: of.namespace,
+      labelSelector: of.selector,
+      parse: parsePod,
+      log: watchLog(of.log),
+    });
+  }
+
+  /** The first list is there. @throws {ApiError} when the pods may not be listed; looks anew each time. */
+  get ready(): Promise<void> {
+    return this.#watched.ready.catch(() => this.#readyNow());
+  }
+
+  /** As ready, after it wasn't at first: rights are given, and people log in again. */
+  async #readyNow(): Promise<void> {
+    const watched = this.#watched;
+    if (watched.state === "live") return;
+    if (watched.state === "closed") return await watched.ready;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    using _listening = watched.onState((state, error) => {
+      if (state === "live") resolve();
+      else if (state === "forbidden" || state === "missing") reject(error);
+      else if (state === "closed") resolve(watched.ready);
+    });
+    watched.reconnect();
+    await promise;
+  }
+
+  /** Those that are ready and stay, the longest known first. */
+  usable(): Pod[] {
+    return [...this.#watched.items.values()].filter((pod) =>
+      pod.ready && pod.deletionTimestamp === undefined &&
+      (this.#controller === undefined ||
+        pod.owners.some(({ controller, kind }) => controller && kind === this.#controller))
+    );
+  }
+
+  onChange(listener: () => void): Disposable {
+    return this.#watched.onChange(listener);
+  }
+
+  /** One that is usable; waits until there is one. @throws the signal's reason. */
+  async one(signal: AbortSignal): Promise<Pod> {
+    for (;;) {
+      signal.throwIfAborted();
+      const [pod] = this.usable();
+      if (pod) return pod;
+      await this.#change(signal);
+    }
+  }
+
+  /** Begins the watch anew, from where it is. */
+  reconnect(): void {
+    this.#watched.reconnect();
+  }
+
+  async #change(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _listening = this.#watched.onChange(() => resolve());
+    const stop = () => resolve();
+    signal.addEventListener("abort", stop, { once: true });
+    await promise;
+    signal.removeEventListener("abort", stop);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watched[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,171 @@
+import { Api } from "../../kube/client/api.ts";
+import type { Cluster } from "../../kube/client/access.ts";
+import { clusterAccess } from "../../kube/config/kubeconfig.ts";
+import type { ClusterChoice, ClusterName, Mode, TunnelState } from "../../wire/control.ts";
+import { GATEWAY_NAMESPACE, NODE_NAMESPACE, ports, selectors } from "../../wire/places.ts";
+import type { AgentPlace, NodeAgent, TunnelNews } from "../../dataplane/protocol.ts";
+import type { Log } from "../process/log.ts";
+import { AgentPods } from "./agent_pods.ts";
+import { Discovery } from "./discovery.ts";
+import type { Topology } from "./topology.ts";
+
+/** How long the cluster may take to say its version, in milliseconds: a server that is far away, or asleep. */
+const REACH_TIMEOUT_MS = 10_000;
+
+/**
+ * One cluster, reached as one context of a kubeconfig: its API, what it has, and where its agents are. Everything
+ * else of the daemon names it by `id`.
+ */
+export class ClusterConnection implements AsyncDisposable {
+  readonly #cluster: Cluster;
+  readonly #log: Log;
+  readonly #ending = new AbortController();
+  readonly #parts = new AsyncDisposableStack();
+  #discovery: Discovery | undefined;
+  #gateways: AgentPods | undefined;
+  #nodes: AgentPods | undefined;
+  readonly api: Api;
+  readonly name: ClusterName;
+  /** How much of it is used; grows, never shrinks. */
+  mode: Mode = "intercept";
+  tunnel: TunnelState = { state: "connecting", why: "not asked for" };
+
+  private constructor(cluster: Cluster, name: ClusterName, log: Log) {
+    this.#cluster = cluster;
+    this.name = name;
+    this.#log = log;
+    this.api = this.#parts.use(new Api(cluster));
+  }
+
+  /**
+   * Reads the kubeconfig, and makes sure that the API server answers.
+   * @throws {KubeconfigError} @throws {ApiError} @throws the signal's reason
+   */
+  static async open(choice: ClusterChoice, log: Log, signal?: AbortSignal): Promise<ClusterConnection> {
+    const { context, kubeconfig } = choice;
+    const cluster = await clusterAccess({
+      ...(context === undefined ? {} : { context }),
+      ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    });
+    signal?.throwIfAborted();
+    const name = {
+      context: cluster.context,
+      server: cluster.server,
+      namespace: choice.namespace ?? cluster.namespace,
+      user: cluster.user,
+    };
+    const connection = new ClusterConnection(cluster, name, log);
+    try {
+      await connection.api.json("GET", "/version", {
+        what: "reach the cluster",
+        timeoutMs: REACH_TIMEOUT_MS,
+        ...(signal && { signal }),
+      });
+      return connection;
+    } catch (error) {
+      await connection[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The key of the cluster in everything that is kept by cluster. */
+  get id(): string {
+    return this.name.context;
+  }
+
+  /** SHA-256 of the cluster's CA: what a key proof names it by. */
+  get caHash(): string {
+    return this.#cluster.caHash;
+  }
+
+  /** Whether another connection leads to the same cluster. */
+  isAlike(other: ClusterConnection): boolean {
+    return this.name.server === other.name.server && this.caHash === other.caHash;
+  }
+
+  /** Aborts when the connection ends. */
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  /** Starts to follow what the cluster has; `changed` is called after changes. Once. */
+  async discover(changed: () => void, signal?: AbortSignal): Promise<void> {
+    this.#discovery ??= this.#parts.use(
+      await Discovery.start(this.api, this.name.namespace, this.#log, changed, signal),
+    );
+  }
+
+  /** What the cluster has; nothing before it was discovered. */
+  get topology(): Topology {
+    return this.#discovery?.topology ?? { services: new Map(), pods: new Map() };
+  }
+
+  /** What may not be seen with these credentials, in words. */
+  get limits(): readonly string[] {
+    return this.#discovery?.limits ?? [];
+  }
+
+  /** The gateway's pods, followed from the first call on. */
+  gateways(): AgentPods {
+    const of = { namespace: GATEWAY_NAMESPACE, selector: selectors.gateway, log: this.#log };
+    return this.#gateways ??= this.#parts.use(new AgentPods(this.api, of));
+  }
+
+  /** The node agents' pods, followed from the first call on. */
+  nodeAgents(): AgentPods {
+    const of = {
+      namespace: NODE_NAMESPACE,
+      selector: selectors.node,
+      controller: "DaemonSet",
+      log: this.#log,
+    };
+    return this.#nodes ??= this.#parts.use(new AgentPods(this.api, of));
+  }
+
+  /** Where the gateway is to be dialled; waits until there's one. */
+  async gatewayPlace(): Promise<AgentPlace> {
+    const pod = await this.gateways().one(this.#ending.signal);
+    return {
+      access: await this.#cluster.access(),
+      namespace: pod.namespace,
+      pod: pod.name,
+      port: ports.gateway,
+      lanes: ports.gatewayLanes,
+    };
+  }
+
+  async agentPlace(agent: NodeAgent): Promise<AgentPlace> {
+    return {
+      access: await this.#cluster.access(),
+      namespace: NODE_NAMESPACE,
+      pod: agent.pod,
+      port: ports.relay,
+    };
+  }
+
+  /** Begins anew with everything that may have died unseen: for who knows that the network has changed, or the laptop slept. */
+  reconnect(): void {
+    this.api.forgetConnections();
+    for (const part of [this.#discovery, this.#gateways, this.#nodes]) part?.reconnect();
+  }
+
+  /** Takes down what the data worker says of the tunnel. */
+  tunnelNews(news: TunnelNews): void {
+    const cluster = this.id;
+    // Another connection may be there: the state is what is said next.
+    if (news.state === "ended") {
+      return this.#log("warn", `a connection of the tunnel is over: ${news.why}`, { cluster });
+    }
+    this.#log("info", news.state === "connected" ? "tunnel is up" : `tunnel is being dialled: ${news.why}`, {
+      cluster,
+    });
+    this.tunnel = news.state === "connected"
+      ? { state: "connected", since: new Date().toISOString(), pod: news.pod }
+      : { state: "connecting", why: news.why };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort(new Error("the cluster is disconnected"));
+    await this.#parts[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { json, status, until } from "../../kube/testing/api_server.ts";
+import { ClusterConnection } from "./cluster_api.ts";
+import { FakeApi } from "../testing/cluster.ts";
+
+const quiet = () => {};
+
+/** A kubeconfig's file. */
+async function file(text: string) {
+  const path = await Deno.makeTempFile();
+  await Deno.writeTextFile(path, text);
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path) };
+}
+
+Deno.test("a connection is named after its context, and has its namespace unless another is asked for", async () => {
+  await using cluster = new FakeApi();
+  await using config = await file(cluster.kubeconfig("dev", "shop"));
+  await using connection = await ClusterConnection.open({ kubeconfig: config.path }, quiet);
+  assert.equal(connection.id, "dev");
+  assert.deepEqual(connection.name, { context: "dev", server: cluster.url, namespace: "shop", user: "jo" });
+  const choice = { kubeconfig: config.path, context: "dev", namespace: "other" };
+  await using other = await ClusterConnection.open(choice, quiet);
+  assert.equal(other.name.namespace, "other");
+  assert.ok(connection.isAlike(other));
+});
+
+Deno.test("a context of the same name in another file is another cluster", async () => {
+  await using cluster = new FakeApi();
+  await using second = new FakeApi();
+  await using here = await file(cluster.kubeconfig());
+  await using there = await file(second.kubeconfig());
+  await using one = await ClusterConnection.open({ kubeconfig: here.path }, quiet);
+  await using two = await ClusterConnection.open({ kubeconfig: there.path }, quiet);
+  assert.equal(one.id, two.id);
+  assert.ok(!one.isAlike(two));
+});
+
+Deno.test("a server that refuses, or doesn't answer until the asker goes, is no connection", async () => {
+  await using cluster = new FakeApi();
+  await using config = await file(cluster.kubeconfig());
+  cluster.refuse = () => json(401, status(401, "Unauthorized", "expired"));
+  await assert.rejects(ClusterConnection.open({ kubeconfig: config.path }, quiet), {
+    name: "ApiError",
+    status: 401,
+  });
+  cluster.refuse = () => undefined;
+  cluster.silent = true;
+  const giveUp = new AbortController();
+  const before = cluster.asked.length;
+  const opening = ClusterConnection.open({ kubeconfig: config.path }, quiet, giveUp.signal);
+  await until("it has asked", () => cluster.asked.length > before);
+  giveUp.abort(new Error("Ctrl-C"));
+  await assert.rejects(opening, /Ctrl-C/);
+});
+
+Deno.test("the gateway's place is known as soon as there is one, and asking for it ends with the connection", async () => {
+  await using cluster = new FakeApi();
+  await using config = await file(cluster.kubeconfig());
+  const connection = await ClusterConnection.open({ kubeconfig: config.path }, quiet);
+  const place = connection.gatewayPlace();
+  cluster.pod("gateway-1", { namespace: "pmz" });
+  const { access, ...rest } = await place;
+  assert.deepEqual(rest, { namespace: "pmz", pod: "gateway-1", port: 8100, lanes: 8101 });
+  assert.equal(access.headers.authorization, "Bearer secret");
+  cluster.delete("/api/v1", "pods", "gateway-1", "pmz");
+  await until("it's gone", () => connection.gateways().usable().length === 0);
+  const never = assert.rejects(connection.gatewayPlace(), /disconnected/);
+  await connection[Symbol.asyncDispose]();
+  await never;
+});
+
+Deno.test("after a sleep everything is asked for anew, and nothing is told twice", async () => {
+  await using cluster = new FakeApi();
+  cluster.service("echo", { clusterIP: "10.96.0.7" });
+  await using config = await file(cluster.kubeconfig());
+  await using connection = await ClusterConnection.open({ kubeconfig: config.path }, quiet);
+  let changes = 0;
+  await connection.discover(() => void changes++);
+  const watches = () => cluster.asked.filter((asked) => asked.includes("watch=1")).length;
+  await until("it's followed", () => watches() === 3);
+  connection.reconnect();
+  await until("it's followed anew", () => watches() === 6);
+  cluster.service("late", { clusterIP: "10.96.0.8" });
+  await until("changes still come", () => connection.topology.services.has("default/late"));
+  await until("and are told", () => changes === 1);
+});

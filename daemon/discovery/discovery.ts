@@ -1,0 +1,127 @@
+import type { Api } from "../../kube/client/api.ts";
+import { ApiError } from "../../kube/client/api_error.ts";
+import { parseEndpointSlice, parsePod, parseService } from "../../kube/objects/objects.ts";
+import { type Resource, resources } from "../../kube/client/resources.ts";
+import { follow } from "../../async/abort.ts";
+import { watch, type Watched } from "../../kube/watch/watch.ts";
+import { type Log, watchLog } from "../process/log.ts";
+import type { Topology } from "./topology.ts";
+
+/** A change of the cluster is told after this: a rollout changes many objects at once. In milliseconds. */
+const SETTLE_MS = 30;
+
+/**
+ * What a cluster has, kept up to date: of all namespaces, or of the connection's own where the credentials allow no
+ * more than that.
+ */
+export class Discovery implements AsyncDisposable {
+  readonly #watches: Watched<unknown>[] = [];
+  readonly #changed: () => void;
+  readonly #ending = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #topology: Topology | undefined;
+  /** What may not be seen, in words. */
+  readonly limits: string[] = [];
+
+  private constructor(changed: () => void) {
+    this.#changed = changed;
+  }
+
+  /**
+   * Lists everything once, and follows it from then on: `changed` is called soon after a change.
+   * @param signal ends the start: a server that doesn't answer is waited for
+   * @throws {ApiError} when not even the Services of the own namespace may be listed. @throws the signal's reason
+   */
+  static async start(
+    api: Api,
+    namespace: string,
+    log: Log,
+    changed: () => void,
+    signal?: AbortSignal,
+  ): Promise<Discovery> {
+    const discovery = new Discovery(changed);
+    using _starting = follow(signal, discovery.#ending);
+    try {
+      const [services, slices, pods] = await Promise.all([
+        discovery.#see(api, resources.services, namespace, parseService, log),
+        discovery.#see(api, resources.endpointSlices, namespace, parseEndpointSlice, log).catch(forbidden),
+        discovery.#see(api, resources.pods, namespace, parsePod, log).catch(forbidden),
+      ]);
+      if (!slices) {
+        discovery.limits.push(
+          "EndpointSlices may not be listed: a Service without endpoints isn't refused at once",
+        );
+      }
+      if (!pods) {
+        discovery.limits.push("pods may not be listed: only Services are reachable, no pod addresses");
+      }
+      discovery.#topology = {
+        services: services.items,
+        ...(slices ? { slices: slices.items } : {}),
+        pods: pods?.items ?? new Map(),
+      };
+      return discovery;
+    } catch (error) {
+      await discovery[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** What is there now. The maps are live. */
+  get topology(): Topology {
+    return this.#topology ?? { services: new Map(), pods: new Map() };
+  }
+
+  /** Begins all watches anew, from where they are. */
+  reconnect(): void {
+    for (const watched of this.#watches) watched.reconnect();
+  }
+
+  async #see<T>(
+    api: Api,
+    resource: Resource,
+    own: string,
+    parse: (raw: unknown) => T,
+    log: Log,
+  ): Promise<Watched<T>> {
+    const options = { parse, log: watchLog(log), signal: this.#ending.signal };
+    try {
+      return await this.#watch(watch(api, resource, options));
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 403)) throw error;
+      const seen = await this.#watch(watch(api, resource, { ...options, namespace: own }));
+      this.limits.push(`only ${resource.plural} of the namespace ${own} may be listed`);
+      return seen;
+    }
+  }
+
+  async #watch<T>(watched: Watched<T>): Promise<Watched<T>> {
+    try {
+      await watched.ready;
+    } catch (error) {
+      await watched[Symbol.asyncDispose]();
+      throw error;
+    }
+    watched.onChange(() => this.#settle());
+    this.#watches.push(watched);
+    return watched;
+  }
+
+  #settle(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#changed();
+    }, SETTLE_MS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#ending.abort(new Error("the cluster is disconnected"));
+    await Promise.all(this.#watches.map((watched) => watched[Symbol.asyncDispose]()));
+  }
+}
+
+function forbidden(error: unknown): undefined {
+  if (error instanceof ApiError && error.status === 403) return undefined;
+  throw error;
+}

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { parseEndpointSlice, parseService } from "../../kube/objects/objects.ts";
+import { serviceEntries } from "./entries.ts";
+
+const service = (namespace: string, name: string, spec: object) =>
+  parseService({ metadata: { namespace, name, uid: `uid-${name}` }, spec });
+const topology = {
+  services: new Map(
+    [
+      service("shop", "cart", { clusterIP: "10.96.0.8", ports: [{ port: 80 }] }),
+      service("default", "out", { type: "ExternalName", externalName: "db.example.com" }),
+      service("default", "echo", { clusterIP: "10.96.0.7", ports: [{ name: "http", port: 80 }] }),
+      service("default", "db", { clusterIP: "None", ports: [{ port: 5432 }] }),
+    ].map((one) => [`${one.namespace}/${one.name}`, one] as const),
+  ),
+  slices: new Map([[
+    "default/echo-1",
+    parseEndpointSlice({
+      metadata: {
+        namespace: "default",
+        name: "echo-1",
+        uid: "uid-slice",
+        labels: { "kubernetes.io/service-name": "echo" },
+      },
+      addressType: "IPv4",
+      ports: [{ name: "http", port: 8080 }],
+      endpoints: [
+        { addresses: ["10.244.0.5"], conditions: { ready: true } },
+        { addresses: ["10.244.0.6"], conditions: { ready: false } },
+      ],
+    }),
+  ]]),
+  pods: new Map(),
+};
+const names = [{ namespace: "default", name: "echo", addresses: ["10.96.0.7"], ports: [] }];
+
+Deno.test("people see Services by namespace and name, with their endpoints and who intercepts them", () => {
+  const entries = serviceEntries(
+    "dev",
+    topology,
+    names,
+    (namespace, name) => namespace === "default" && name === "echo" ? "echo.default:80" : undefined,
+  );
+  assert.deepEqual(entries.map(({ namespace, name }) => `${namespace}/${name}`), [
+    "default/db",
+    "default/echo",
+    "default/out",
+    "shop/cart",
+  ]);
+  assert.deepEqual(entries[1], {
+    cluster: "dev",
+    namespace: "default",
+    name: "echo",
+    hostname: "echo.default.svc",
+    addresses: ["10.96.0.7"],
+    ports: [{ name: "http", port: 80, protocol: "TCP" }],
+    readyEndpoints: 1,
+    type: "ClusterIP",
+    intercepted: "echo.default:80",
+  });
+  assert.deepEqual(entries.map(({ type }) => type), ["Headless", "ClusterIP", "ExternalName", "ClusterIP"]);
+  assert.ok(!("intercepted" in (entries[3] ?? {})));
+});
+
+Deno.test("where slices can't be seen, no endpoints are counted", () => {
+  const { slices: _, ...rest } = topology;
+  const entries = serviceEntries("dev", rest, names, () => undefined);
+  assert.deepEqual(new Set(entries.map(({ readyEndpoints }) => readyEndpoints)), new Set([0]));
+});

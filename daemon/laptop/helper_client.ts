@@ -1,0 +1,210 @@
+import { SeqPacket } from "../../ffi/sockets/seqpacket.ts";
+import { agree, parseHello } from "../../wire/hello.ts";
+import {
+  type CapturedPorts,
+  HELPER_VERSION,
+  type HelperAnswer,
+  type HelperErrorCode,
+  type HelperRequest,
+  LONGEST_MESSAGE,
+  type StandIn,
+} from "../../wire/helper.ts";
+import { RELEASE } from "../../wire/version.ts";
+import { Failure } from "../failure.ts";
+
+/** Bytes of the list in a request, so that what is around it has room too; and its entries, so that each is soon done. */
+const BATCH_BYTES = LONGEST_MESSAGE - 1024;
+const BATCH = 500;
+/** A helper that is silent for longer hangs, in milliseconds: it's given up, and with it everything that it holds. */
+const ANSWER_TIMEOUT_MS = 10_000;
+
+/** What the helper answered to `hello`. */
+export interface HelperFacts {
+  readonly address: string;
+  readonly device: string;
+  readonly table: number;
+}
+
+interface Received {
+  readonly answer: HelperAnswer & { readonly ok: true };
+  readonly fds: number[];
+}
+
+/** What the helper said no to. */
+class Refused extends Failure {
+  readonly refusal: HelperErrorCode;
+
+  constructor(refusal: HelperErrorCode, why: string) {
+    super("helper", `the root helper: ${why}`);
+    this.refusal = refusal;
+  }
+}
+
+/**
+ * The daemon's end of its root helper, which answers in order. Closing it undoes everything: the helper ends with
+ * this socket.
+ */
+export class HelperClient implements Disposable {
+  readonly #socket: SeqPacket;
+  readonly #waiting: PromiseWithResolvers<Received>[] = [];
+  readonly #gone = Promise.withResolvers<void>();
+  readonly #timeoutMs: number;
+  #closed = false;
+  #facts: HelperFacts | undefined;
+
+  private constructor(socket: SeqPacket, timeoutMs: number) {
+    this.#socket = socket;
+    this.#timeoutMs = timeoutMs;
+    void this.#listen();
+  }
+
+  /**
+   * @param path the helper's socket
+   * @throws {Failure} `helper` when there's none, or none that can be talked to.
+   */
+  static async connect(path: string, timeoutMs: number = ANSWER_TIMEOUT_MS): Promise<HelperClient> {
+    const client = new HelperClient(connectSocket(path), timeoutMs);
+    const hello = {
+      protocol: "helper",
+      version: HELPER_VERSION,
+      oldest: HELPER_VERSION,
+      features: [],
+      release: RELEASE,
+    } as const;
+    try {
+      const { answer } = await client.#ask({ ask: "hello", hello });
+      if (!("hello" in answer)) throw new Failure("helper", "the helper's answer makes no sense");
+      agree(hello, parseHello(answer.hello));
+      client.#facts = { address: answer.address, device: answer.device, table: answer.table };
+      return client;
+    } catch (error) {
+      client[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  get facts(): HelperFacts {
+    if (!this.#facts) throw new TypeError("no hello yet"); // connect() gives nobody such a client
+    return this.#facts;
+  }
+
+  /** Resolves when the helper is gone, or this was closed. */
+  get gone(): Promise<void> {
+    return this.#gone.promise;
+  }
+
+  /** Hands listeners over; they become IP_TRANSPARENT and bound to the device. False where the device has no such addresses. */
+  async listeners(family: 4 | 6, fds: readonly number[]): Promise<boolean> {
+    try {
+      await this.#ask({ ask: "listeners", family }, fds);
+      return true;
+    } catch (error) {
+      if (error instanceof Refused && error.refusal === "unsupported") return false;
+      throw error;
+    }
+  }
+
+  /** Captures addresses; says which the helper refused, and why. */
+  async capture(addresses: ReadonlyMap<string, CapturedPorts>): Promise<Map<string, string>> {
+    const refused = new Map<string, string>();
+    const entries = [...addresses].map(([address, ports]) => ({ address, ports }));
+    const add = entries.filter((entry) => lengthOf(entry) <= BATCH_BYTES);
+    for (const { address, ports } of entries) {
+      if (lengthOf({ address, ports }) > BATCH_BYTES) {
+        refused.set(address, `it has ${ports.length} ports, which is too many`);
+      }
+    }
+    for (const batch of batches(add)) {
+      const { answer } = await this.#ask({ ask: "capture", add: batch });
+      if ("refused" in answer) { for (const { address, why } of answer.refused) refused.set(address, why); }
+    }
+    return refused;
+  }
+
+  async release(addresses: readonly string[]): Promise<void> {
+    for (const batch of batches(addresses)) await this.#ask({ ask: "release", addresses: batch });
+  }
+
+  /** Sends the user's queries to these stand-ins; the descriptor of the beat map is the answer. */
+  async names(standIns: readonly StandIn[], fds: readonly number[]): Promise<number | undefined> {
+    return (await this.#ask({ ask: "names", standIns }, fds)).fds[0];
+  }
+
+  async #ask(request: HelperRequest, fds: readonly number[] = []): Promise<Received> {
+    if (this.#closed) throw helperGone();
+    try {
+      this.#socket.send(request, fds);
+    } catch (cause) {
+      this[Symbol.dispose]();
+      throw helperGone(cause);
+    }
+    const waiting = Promise.withResolvers<Received>();
+    this.#waiting.push(waiting);
+    const timer = setTimeout(() => {
+      waiting.reject(new Failure("helper", `the root helper doesn't answer (${request.ask})`));
+      this[Symbol.dispose]();
+    }, this.#timeoutMs);
+    try {
+      return await waiting.promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      for (let received; (received = await this.#socket.receive());) {
+        const answer = received.message as HelperAnswer; // root's own
+        const waiting = this.#waiting.shift();
+        if (answer.ok) waiting?.resolve({ answer, fds: received.fds });
+        else waiting?.reject(new Refused(answer.code, answer.error));
+      }
+    } catch { /* gone */ }
+    this[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket[Symbol.dispose]();
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(helperGone());
+    this.#gone.resolve();
+  }
+}
+
+function connectSocket(path: string): SeqPacket {
+  try {
+    return SeqPacket.connect(path);
+  } catch (cause) {
+    throw new Failure("helper", "pmz's root helper isn't running", {
+      hint: "run `pmz up`: it starts it with sudo",
+      cause,
+    });
+  }
+}
+
+function helperGone(cause?: unknown): Failure {
+  return new Failure("helper", "the root helper is gone", { hint: "run `pmz up` again", cause });
+}
+
+/** As many of them together as a request takes. */
+function* batches<T>(all: readonly T[]): Generator<T[]> {
+  let batch: T[] = [];
+  let bytes = 0;
+  for (const one of all) {
+    const length = lengthOf(one);
+    if (batch.length === BATCH || (batch.length > 0 && bytes + length > BATCH_BYTES)) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(one);
+    bytes += length;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** Bytes of it in a list as JSON; all of it is ASCII. */
+function lengthOf(entry: unknown): number {
+  return JSON.stringify(entry).length + 1;
+}

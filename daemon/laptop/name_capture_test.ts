@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
+import { until } from "../../kube/testing/api_server.ts";
+import { startNamesWorker } from "../../names/worker.ts";
+import type { StandIn } from "../../wire/helper.ts";
+import type { WorkerThread } from "../../threads/worker.ts";
+import { Names } from "./name_capture.ts";
+
+/** A names worker in this thread, a helper that remembers, and a resolv.conf of the test's own. */
+function surroundings(conf: string) {
+  const folder = Deno.makeTempDirSync();
+  const resolvConf = `${folder}/resolv.conf`;
+  Deno.writeTextFileSync(resolvConf, conf);
+  const { port1, port2 } = new MessageChannel();
+  const beats: string[] = [];
+  startNamesWorker(port2, {
+    openBeat: () => ({
+      beat: () => void beats.push("beat"),
+      [Symbol.dispose]: () => void beats.push("stopped"),
+    }),
+  });
+  const thread: WorkerThread & { ended: number } = {
+    postMessage: (message) => port1.postMessage(message),
+    get onmessage() {
+      return port1.onmessage;
+    },
+    set onmessage(listener) {
+      port1.onmessage = listener;
+    },
+    onerror: null,
+    ended: 0,
+    terminate() {
+      this.ended++;
+    },
+  };
+  const given: { standIns: readonly StandIn[]; ports: number[] }[] = [];
+  const helper = {
+    beat: undefined as number | undefined,
+    names(standIns: readonly StandIn[], fds: readonly number[]): Promise<number | undefined> {
+      given.push({ standIns, ports: fds.map((fd) => localEndpoint(fd).port) });
+      return Promise.resolve(this.beat);
+    },
+  };
+  const log: string[] = [];
+  let failed = 0;
+  return {
+    resolvConf,
+    thread,
+    given,
+    helper,
+    log,
+    beats,
+    get failed() {
+      return failed;
+    },
+    start: () =>
+      Names.start({
+        helper,
+        resolvConf: { path: resolvConf, everyMs: 100 },
+        startWorker: () => thread,
+        log: (_level, message) => void log.push(message),
+        failed: () => void failed++,
+      }),
+    async [Symbol.asyncDispose]() {
+      // The worker's own end: in a Worker, terminate() is all of it.
+      const stopped = Promise.withResolvers<void>();
+      port1.onmessage = () => stopped.resolve();
+      port1.postMessage({ id: -1, call: "stop", argument: null });
+      await stopped.promise;
+      port1.close();
+      port2.close();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+const nameserversOf = (standIns: readonly StandIn[] | undefined) => standIns?.map((one) => one.nameserver);
+
+Deno.test("each nameserver gets a stand-in, whose sockets go to the helper in order", async () => {
+  await using at = surroundings("nameserver 192.0.2.1\nnameserver 192.0.2.2\n");
+  {
+    await using _names = await at.start();
+    const [first] = at.given;
+    assert.deepEqual(nameserversOf(first?.standIns), ["192.0.2.1", "192.0.2.2"]);
+    const ports = first?.standIns.map(({ standIn }) => Number(standIn.split(":")[1]));
+    assert.deepEqual(first?.ports, ports?.flatMap((port) => [port, port]));
+  }
+  assert.deepEqual(at.given.at(-1), { standIns: [], ports: [] }, "queries are given back first");
+  assert.equal(at.thread.ended, 1);
+});
+
+Deno.test("the worker beats in the helper's map, whose descriptor isn't kept here", async () => {
+  await using at = surroundings("nameserver 192.0.2.1\n");
+  const beat = at.helper.beat = tcpListener({ address: "127.0.0.1" }); // any descriptor
+  await using _names = await at.start();
+  assert.ok(at.beats.includes("beat"));
+  assert.throws(() => localEndpoint(beat), /getsockname/);
+});
+
+Deno.test("when the nameservers change, the helper is told the new ones", async () => {
+  await using at = surroundings("nameserver 192.0.2.1\n");
+  await using _names = await at.start();
+  await Deno.writeTextFile(at.resolvConf, "nameserver 192.0.2.9\n");
+  await until("the helper was told", () => at.given.length > 1);
+  assert.deepEqual(nameserversOf(at.given[1]?.standIns), ["192.0.2.9"]);
+});
+
+Deno.test("nameservers that can't be followed are told in the log, and the next ones are", async () => {
+  await using at = surroundings("nameserver 192.0.2.1\n");
+  await using _names = await at.start();
+  const { names } = at.helper;
+  at.helper.names = () => Promise.reject(new Error("busy"));
+  await Deno.writeTextFile(at.resolvConf, "nameserver 192.0.2.9\n");
+  await until("it's in the log", () => at.log.length > 0);
+  at.helper.names = names;
+  await Deno.writeTextFile(at.resolvConf, "nameserver 192.0.2.10\n");
+  await until("the helper was told", () => nameserversOf(at.given.at(-1)?.standIns)?.[0] === "192.0.2.10");
+});
+
+Deno.test("a start that fails leaves no worker and no watch", async () => {
+  await using at = surroundings("nameserver 192.0.2.1\n");
+  at.helper.names = () => Promise.reject(new Error("the helper is gone"));
+  await assert.rejects(at.start(), /the helper is gone/);
+  assert.equal(at.thread.ended, 1);
+});
+
+Deno.test("a worker that dies is told, and ends quietly", async () => {
+  await using at = surroundings("nameserver 192.0.2.1\n");
+  await using names = await at.start();
+  at.thread.onerror?.(new ErrorEvent("error", { message: "out of memory", cancelable: true }));
+  assert.equal(at.failed, 1);
+  assert.deepEqual(at.log, ["names don't answer any more"]);
+  await assert.rejects(names.removeZone("dev"), /out of memory/);
+});

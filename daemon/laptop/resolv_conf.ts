@@ -1,0 +1,136 @@
+/** The laptop's resolver configuration: /etc/resolv.conf (man 5 resolv.conf), read and watched; never written. */
+import { parseAddress } from "../../net/address.ts";
+
+export const RESOLV_CONF = "/etc/resolv.conf";
+/** Of /etc/resolv.conf: longer is no configuration. */
+const LONGEST = 64 * 1024;
+/** glibc takes three; others take more. */
+const MOST_NAMESERVERS = 16;
+/** Search domains, as glibc since 2.26 has no limit. */
+const MOST_DOMAINS = 64;
+
+export interface ResolvConf {
+  /** Canonical addresses, in order, each once. Link-local ones have their zone left out ("fe80::1"). */
+  readonly nameservers: readonly string[];
+  readonly search: readonly string[];
+  readonly options: readonly string[];
+}
+
+/** Reads the text of a resolv.conf; what it doesn't know it leaves out, as resolvers do. */
+export function parseResolvConf(text: string): ResolvConf {
+  const nameservers = new Set<string>();
+  let search: string[] = [];
+  const options: string[] = [];
+  for (const line of text.slice(0, LONGEST).split("\n")) {
+    const [keyword, ...values] = line.replace(/[#;].*/, "").trim().split(/\s+/);
+    if (keyword === "nameserver") {
+      const address = parseAddress(values[0]?.replace(/%.*/, "") ?? "");
+      if (address && nameservers.size < MOST_NAMESERVERS) nameservers.add(address.text);
+    } else if (keyword === "search") search = values;
+    else if (keyword === "domain") search = values.slice(0, 1);
+    else if (keyword === "options") options.push(...values);
+  }
+  const domains = search.map((domain) => domain.replace(/\.$/, "").toLowerCase()).filter((domain) =>
+    domain !== ""
+  );
+  // Without a nameserver, resolvers ask the machine itself.
+  if (nameservers.size === 0) nameservers.add("127.0.0.1");
+  return {
+    nameservers: [...nameservers],
+    search: domains.slice(0, MOST_DOMAINS),
+    options: options.slice(0, 64),
+  };
+}
+
+/** Whether queries to this nameserver can be sent to a stand-in: not where an interface belongs to the address (fe80::/10). */
+export function canStandIn(nameserver: string): boolean {
+  const address = parseAddress(nameserver);
+  if (!address) return false;
+  const [first = 0, second = 0] = address.bytes.subarray(address.family === 4 ? 12 : 0);
+  return address.family === 4
+    ? !(first === 169 && second === 254)
+    : !(first === 0xfe && (second & 0xc0) === 0x80);
+}
+
+export interface WatchOptions {
+  readonly path?: string;
+  readonly signal: AbortSignal;
+  /** How often to look anyhow, in milliseconds: the file may be a link into a folder that comes and goes. */
+  readonly everyMs?: number;
+}
+
+/**
+ * The configuration now, and again whenever it has become another one, until `signal`. A file that isn't there counts as empty
+ * (man 5 resolv.conf).
+ */
+export async function* watchResolvConf(
+  { path = RESOLV_CONF, signal, everyMs = 10_000 }: WatchOptions,
+): AsyncGenerator<ResolvConf> {
+  let [last, wake] = ["", Promise.withResolvers<void>()];
+  const stop = () => wake.resolve();
+  signal.addEventListener("abort", stop);
+  try {
+    while (!signal.aborted) {
+      wake = Promise.withResolvers();
+      // Watched before it is read, so that no change falls between.
+      using watch = watchFolders(await foldersOf(path), () => wake.resolve());
+      const timer = setTimeout(() => wake.resolve(), everyMs);
+      try {
+        const conf = parseResolvConf(await readOrEmpty(path));
+        const text = JSON.stringify(conf);
+        if (text !== last && !signal.aborted) {
+          last = text;
+          yield conf;
+        }
+        if (!signal.aborted) await wake.promise;
+      } finally {
+        clearTimeout(timer);
+      }
+      // Whoever writes it may need more than one write.
+      if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50));
+      await watch.ended();
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+/** The folders in which a change of the file shows: its own, and the one that it leads to. */
+async function foldersOf(path: string): Promise<string[]> {
+  const real = await Deno.realPath(path).catch(() => path);
+  return [...new Set([path, real].map((file) => file.slice(0, file.lastIndexOf("/")) || "/"))];
+}
+
+function watchFolders(
+  folders: readonly string[],
+  changed: () => void,
+): Disposable & { ended(): Promise<void> } {
+  let watcher: Deno.FsWatcher | undefined;
+  try {
+    watcher = Deno.watchFs([...folders], { recursive: false });
+  } catch {
+    // No inotify left, or no such folder: the timer has to do.
+  }
+  const running = (async () => {
+    for await (const _ of watcher ?? []) changed();
+  })().catch(() => {});
+  const close = () => {
+    watcher?.close();
+    watcher = undefined;
+  };
+  return {
+    [Symbol.dispose]: close,
+    async ended() {
+      close();
+      await running;
+    },
+  };
+}
+
+async function readOrEmpty(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch {
+    return "";
+  }
+}

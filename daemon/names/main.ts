@@ -1,4 +1,0 @@
-import type { MessageSide } from "../worker_channel.ts";
-import { startNamesWorker } from "./worker.ts";
-
-startNamesWorker(self as unknown as MessageSide); // a Worker's own global, which TypeScript takes for a window

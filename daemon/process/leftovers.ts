@@ -1,0 +1,21 @@
+import { Netlink } from "../../ffi/netlink/netlink.ts";
+import { userRules } from "../../ffi/netlink/rule.ts";
+import { isTableOfPmz } from "../../wire/helper.ts";
+
+/** A helper that has just been let go takes its rules along within this, in milliseconds. */
+const SETTLE_MS = 1_000;
+
+/**
+ * What pmz has left in this user's way to the network though nothing of it runs, in words; empty: nothing. Only
+ * rules can stay (devices and routes go with their process), and only where helper and janitor were both killed.
+ */
+export async function leftovers(uid: number = Deno.uid() ?? -1): Promise<string[]> {
+  using netlink = new Netlink();
+  const own = () => userRules(netlink).filter(({ table, uids }) => isTableOfPmz(table) && uids.first === uid);
+  for (const end = performance.now() + SETTLE_MS; own().length > 0 && performance.now() < end;) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return own().map(({ family, priority, table }) =>
+    `an empty rule (IPv${family}, priority ${priority}, table ${table}): pmz up takes it away, or root by ip rule`
+  );
+}

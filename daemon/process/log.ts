@@ -1,0 +1,71 @@
+import type { Log as WireLog } from "../../wire/log.ts";
+
+/**
+ * The daemon's log: one JSON object a line. Only fields of these kinds are ever written: no header values, no
+ * queries, no kubeconfig, no output of plugins.
+ */
+export interface LogFields {
+  readonly cluster?: string;
+  readonly service?: string;
+  readonly pod?: string;
+  readonly node?: string;
+  readonly intercept?: string;
+  readonly stream?: number;
+  readonly ms?: number;
+  readonly count?: number;
+  readonly error?: unknown;
+}
+
+/** The daemon's log: takes only the fields above. */
+export type Log = WireLog<LogFields>;
+
+const LONGEST = 4 << 20;
+
+/** What a line may say besides its time and message; a list, since what workers pass on has no types any more. */
+const NAMES = ["cluster", "service", "pod", "node", "intercept", "stream", "ms", "count"] as const;
+
+/**
+ * A log in a file of the state folder, 0600. At 4 MiB it starts over, and the file before stays as `.1`.
+ * A disk that is full costs lines, never the daemon.
+ * @param longest bytes after which it starts over
+ */
+export function fileLog(path: string, longest = LONGEST): Log & Disposable {
+  const encoder = new TextEncoder();
+  const open = () => Deno.openSync(path, { append: true, create: true, mode: 0o600 });
+  let file = open();
+  let size = file.statSync().size;
+  const startOver = () => {
+    Deno.renameSync(path, `${path}.1`);
+    const next = open();
+    file.close();
+    file = next;
+    size = 0;
+  };
+  const log: Log = (level, message, fields = {}) => {
+    const line: Record<string, unknown> = { time: new Date().toISOString(), level, message };
+    for (const name of NAMES) line[name] = fields[name];
+    const { error } = fields;
+    if (error !== undefined) line.error = error instanceof Error ? chain(error) : String(error);
+    try {
+      if (size > longest) startOver();
+    } catch { /* it goes on where it is */ }
+    try {
+      size += file.writeSync(encoder.encode(`${JSON.stringify(line)}\n`));
+    } catch { /* a full disk */ }
+  };
+  return Object.assign(log, { [Symbol.dispose]: () => file.close() });
+}
+
+/** The log of a watch: of its fields those that the daemon's log takes. */
+export function watchLog(log: Log): (message: string, fields: Record<string, unknown>) => void {
+  return (message, fields) => log("warn", message, { error: fields.error });
+}
+
+/** An error and its causes, in one line. */
+export function chain(error: Error): string {
+  const parts: string[] = [];
+  for (let at: unknown = error; at && parts.length < 8; at = at instanceof Error ? at.cause : undefined) {
+    parts.push(at instanceof Error ? `${at.name}: ${at.message}` : String(at));
+  }
+  return parts.join(" <- ");
+}

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { chain, fileLog, type LogFields } from "./log.ts";
+
+/** A log in a folder of its own, and what is in it. */
+function logged(longest?: number) {
+  const folder = Deno.makeTempDirSync();
+  const path = `${folder}/daemon.log`;
+  const log = fileLog(path, longest);
+  const lines = (of = path) =>
+    Deno.readTextFileSync(of).trimEnd().split("\n").map((line) =>
+      JSON.parse(line) as Record<string, unknown>
+    );
+  return {
+    log,
+    path,
+    folder,
+    lines,
+    [Symbol.dispose]() {
+      log[Symbol.dispose]();
+      Deno.removeSync(folder, { recursive: true });
+    },
+  };
+}
+
+Deno.test("a line is one JSON object, with its time, its fields, and an error with its causes", () => {
+  using at = logged();
+  const error = new TypeError("outer\nline", { cause: new Error("inner") });
+  at.log("warn", "it failed", { cluster: "dev", ms: 3, error });
+  const [{ time, ...line } = {}] = at.lines();
+  assert.match(String(time), /^\d{4}-\d\d-\d\dT/);
+  assert.deepEqual(line, {
+    level: "warn",
+    message: "it failed",
+    cluster: "dev",
+    ms: 3,
+    error: "TypeError: outer\nline <- Error: inner",
+  });
+});
+
+Deno.test("the log is for its owner alone", () => {
+  using at = logged();
+  assert.equal((Deno.statSync(at.path).mode ?? 0) & 0o777, 0o600);
+});
+
+Deno.test("fields that the log doesn't have are not written, whoever passes them", () => {
+  using at = logged();
+  const more = { cluster: "dev", authorization: "Bearer canary", headers: { cookie: "canary" } } as LogFields;
+  at.log("warn", "a request", more);
+  assert.doesNotMatch(Deno.readTextFileSync(at.path), /canary/);
+  assert.equal(at.lines()[0]?.cluster, "dev");
+});
+
+Deno.test("an error that is none is written as text, even one that JSON can't say", () => {
+  using at = logged();
+  const circular: { self?: unknown } = {};
+  circular.self = circular;
+  for (const error of [circular, 1n, "text", undefined]) at.log("warn", "thrown", { error });
+  assert.deepEqual(at.lines().map((line) => line.error), ["[object Object]", "1", "text", undefined]);
+});
+
+Deno.test("a log that is full starts over, and the one before stays beside it", () => {
+  using at = logged(500);
+  for (let count = 0; count < 30; count++) at.log("warn", "again", { count });
+  const all = [...at.lines(`${at.path}.1`), ...at.lines()];
+  assert.equal(all.at(-1)?.count, 29);
+  assert.deepEqual(all.map((line) => line.count), all.map((_, i) => 30 - all.length + i));
+  assert.ok(Deno.statSync(at.path).size <= 600);
+  assert.ok(Deno.statSync(`${at.path}.1`).size <= 600);
+});
+
+Deno.test("a log that can't start over goes on where it is", () => {
+  using at = logged(100);
+  Deno.mkdirSync(`${at.path}.1/in the way`, { recursive: true });
+  for (let count = 0; count < 5; count++) at.log("warn", "again", { count });
+  assert.deepEqual(at.lines().map((line) => line.count), [0, 1, 2, 3, 4]);
+});
+
+Deno.test("a full disk costs lines, never the daemon", () => {
+  using log = fileLog("/dev/full");
+  log("warn", "lost");
+  log("warn", "lost too", { error: new Error("no space") });
+});
+
+Deno.test("a chain of causes ends, even one that is a ring", () => {
+  const error = new Error("round");
+  error.cause = error;
+  assert.equal(chain(error).split(" <- ").length, 8);
+});

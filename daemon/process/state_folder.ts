@@ -1,0 +1,44 @@
+import { Failure } from "../failure.ts";
+
+/**
+ * The one folder of the user's that the daemon writes to: control socket, log, lock, custom domains. Not in
+ * /run/user, which goes at logout.
+ */
+export function stateFolderPath(env: { get(name: string): string | undefined }): string {
+  const base = env.get("XDG_STATE_HOME");
+  if (base?.startsWith("/")) return `${base}/pmz`;
+  const home = env.get("HOME");
+  if (!home?.startsWith("/")) {
+    throw new Failure("usage", "there is no home folder: HOME is not set", {
+      hint: "set HOME, or XDG_STATE_HOME",
+    });
+  }
+  return `${home}/.local/state/pmz`;
+}
+
+/**
+ * Makes the folder, or makes sure that it's what it has to be: a folder and no link, this user's, nobody else's to
+ * enter. What lies in it is then beyond anybody else's reach, links included.
+ * @throws {Failure} when it's something else: somebody made it beforehand.
+ */
+export async function openStateFolder(path: string): Promise<string> {
+  await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+  try {
+    await Deno.mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const found = await Deno.lstat(path);
+  const wrong = !found.isDirectory
+    ? "is no folder"
+    : found.uid !== Deno.uid()
+    ? `belongs to uid ${found.uid}`
+    : undefined;
+  if (wrong) {
+    throw new Failure("usage", `${path} ${wrong}: pmz keeps its state there`, {
+      hint: `move it away: mv ${path} ${path}.old`,
+    });
+  }
+  if (((found.mode ?? 0) & 0o077) !== 0) await Deno.chmod(path, 0o700);
+  return path;
+}

@@ -1,0 +1,168 @@
+/** A daemon for tests: real but for the API server, the agents and the installer, all of them in memory or on loopback. */
+import { Connection, type Stream } from "../../hbone/mod.ts";
+import { memoryPair } from "../../hbone/mod.ts";
+import type { Api } from "../../kube/client/api.ts";
+import type { UpRequest } from "../../wire/control.ts";
+import type { AgentComponent, AgentInstaller, Component } from "../../wire/installer.ts";
+import { FakeApi } from "./cluster.ts";
+import type { Reporter } from "../../wire/progress.ts";
+import { Daemon } from "../daemon.ts";
+import { type FakeGateway, fakeGateway } from "../../dataplane/testing/gateway.ts";
+import { startDataWorker } from "../../dataplane/worker.ts";
+import type { WorkerThread } from "../../threads/worker.ts";
+
+/** An installer whose components are in the states that the test says; installing makes them ready. */
+export class FakeInstaller implements AgentInstaller<Api> {
+  readonly states: Record<Component, AgentComponent["state"]> = { gateway: "ready", node: "ready" };
+  /** Counted of each component, where the test says so. */
+  pods: AgentComponent["pods"];
+  readonly installed: Component[] = [];
+  /** Done while installing; may fail, or take its time. */
+  installing: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
+
+  status(_: Api, components: readonly Component[]): Promise<AgentComponent[]> {
+    const pods = this.pods && { pods: this.pods };
+    return Promise.resolve(
+      components.map((component) => ({ component, state: this.states[component], ...pods })),
+    );
+  }
+
+  async install(
+    _: Api,
+    components: readonly Component[],
+    _options: unknown,
+    _onStep: unknown,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.installing(signal);
+    for (const component of components) {
+      this.states[component] = "ready";
+      this.installed.push(component);
+    }
+  }
+
+  uninstall(_: Api, components: readonly Component[]): Promise<void> {
+    for (const component of components) this.states[component] = "absent";
+    return Promise.resolve();
+  }
+
+  manifests(): Promise<string> {
+    return Promise.resolve("");
+  }
+}
+
+/** Takes down the names of steps that were done, "NAME..." for those that weren't, and warnings. */
+export function recorder(): Reporter & { readonly told: string[] } {
+  const told: string[] = [];
+  return {
+    told,
+    async step(name, work, done) {
+      const at = told.push(`${name}...`) - 1;
+      const result = await work(() => {});
+      done?.(result);
+      told[at] = name;
+      return result;
+    },
+    warn: (message) => void told.push(`! ${message}`),
+  };
+}
+
+export interface FakeDaemon extends AsyncDisposable {
+  readonly daemon: Daemon;
+  readonly cluster: FakeApi;
+  readonly gateway: FakeGateway;
+  /** The agents' ends of reversed tunnels. */
+  readonly agents: Connection[];
+  readonly installer: FakeInstaller;
+  readonly log: string[];
+  /** How often the daemon has asked for its end. */
+  ended(): number;
+  /** A further kubeconfig. */
+  kubeconfig(text: string): Promise<string>;
+  /** What `pmz up --proxy` asks for. */
+  readonly up: UpRequest;
+}
+
+/** A cluster with a gateway, a Service `echo` of the namespace default, and a daemon that isn't connected to it. */
+export async function fakeDaemon(
+  options: { onStream?: (stream: Stream) => void; idleMs?: number; readyMs?: number } = {},
+): Promise<FakeDaemon> {
+  const { onStream, idleMs = 60_000, readyMs = 60_000 } = options;
+  const folder = await Deno.makeTempDir();
+  const cluster = new FakeApi();
+  cluster.pod("gateway-1", { namespace: "pmz" });
+  cluster.service("echo", {
+    clusterIP: "10.96.0.7",
+    selector: { app: "echo" },
+    ports: [{ name: "http", port: 80, targetPort: 8080 }],
+  });
+  cluster.pod("echo-1", { labels: { app: "echo" }, ip: "10.244.0.5" });
+  cluster.slice("echo", ["10.244.0.5"], [{ name: "http", port: 8080 }]);
+  const gateway = fakeGateway(onStream ? { onStream } : {});
+  const agents: Connection[] = [];
+  const installer = new FakeInstaller();
+  const log: string[] = [];
+  let ended = 0;
+  let files = 0;
+  const kubeconfig = async (text: string) => {
+    const path = `${folder}/kubeconfig-${files++}`;
+    await Deno.writeTextFile(path, text);
+    return path;
+  };
+  const daemon = await Daemon.start({
+    stateFolder: folder,
+    installer,
+    helperSocket: `${folder}/helper.sock`,
+    idleMs,
+    readyMs,
+    log: (_level, message) => void log.push(message),
+    ended: () => void ended++,
+    startWorker: () =>
+      dataThread((pod, signal) => {
+        if (pod.startsWith("gateway")) return gateway.dial(signal);
+        const [ours, theirs] = memoryPair();
+        agents.push(new Connection(theirs, { role: "client" }));
+        return Promise.resolve(ours);
+      }),
+  });
+  return {
+    daemon,
+    cluster,
+    gateway,
+    agents,
+    installer,
+    log,
+    kubeconfig,
+    ended: () => ended,
+    up: { kubeconfig: await kubeconfig(cluster.kubeconfig()), mode: "proxy", install: false },
+    async [Symbol.asyncDispose]() {
+      await daemon[Symbol.asyncDispose]();
+      await gateway[Symbol.asyncDispose]();
+      await Promise.all(agents.map((one) => one[Symbol.asyncDispose]()));
+      await cluster[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** The data worker in this thread. */
+function dataThread(
+  dial: (pod: string, signal: AbortSignal) => ReturnType<FakeGateway["dial"]>,
+): WorkerThread {
+  const { port1, port2 } = new MessageChannel();
+  startDataWorker(port2, (place, signal) => dial(place.pod, signal));
+  return {
+    postMessage: (message) => port1.postMessage(message),
+    get onmessage() {
+      return port1.onmessage;
+    },
+    set onmessage(listener) {
+      port1.onmessage = listener;
+    },
+    onerror: null,
+    terminate() {
+      port1.close();
+      port2.close();
+    },
+  };
+}

@@ -1,0 +1,92 @@
+import { unlessAborted } from "../async/abort.ts";
+import type { DialAgent } from "./tunnel/dial_agent.ts";
+import type { LocalTarget, MainCalls, NodeAgent, RuleCounts } from "./protocol.ts";
+import type { Calls, Channel } from "../threads/channel.ts";
+import { LocalTargets } from "./local_targets.ts";
+import { ReversedTunnel } from "./tunnel/reversed_tunnel.ts";
+import { Tunnel } from "./tunnel/tunnel.ts";
+
+/** What the data worker holds of one cluster: the tunnel out, and a reversed tunnel for each node agent. */
+export class ClusterData implements AsyncDisposable {
+  readonly #cluster: string;
+  readonly #main: Channel<Calls, MainCalls>;
+  readonly #dial: DialAgent;
+  readonly #locals = new LocalTargets();
+  readonly #agents = new Map<string, ReversedTunnel>();
+  #tunnel: Tunnel | undefined;
+
+  constructor(cluster: string, main: Channel<Calls, MainCalls>, dial: DialAgent) {
+    this.#cluster = cluster;
+    this.#main = main;
+    this.#dial = dial;
+  }
+
+  /** The tunnel to the gateway; undefined as long as only intercepts are asked for. */
+  get tunnel(): Tunnel | undefined {
+    return this.#tunnel;
+  }
+
+  /** Keeps a tunnel to the gateway from now on. */
+  reach(): void {
+    const cluster = this.#cluster;
+    let pod = "";
+    this.#tunnel ??= new Tunnel(async (signal) => {
+      // The main thread answers when there is a gateway, which may be never.
+      const place = await unlessAborted(this.#main.call("gateway", cluster), signal);
+      pod = place.pod;
+      return await this.#dial(place, signal);
+    }, {
+      connected: () => void this.#main.call("tunnel", { cluster, state: "connected", pod }),
+      connecting: (why) => void this.#main.call("tunnel", { cluster, state: "connecting", why }),
+      ended: (why) => void this.#main.call("tunnel", { cluster, state: "ended", why }),
+    });
+  }
+
+  intercepts(targets: readonly LocalTarget[]): void {
+    this.#locals.replace(targets);
+  }
+
+  /** Keeps reversed tunnels to these agents and to no others. */
+  agents(agents: readonly NodeAgent[]): void {
+    const wanted = new Map(agents.map((agent) => [`${agent.session} ${agent.uid}`, agent]));
+    for (const [key, tunnel] of this.#agents) {
+      if (wanted.has(key)) continue;
+      this.#agents.delete(key);
+      void tunnel[Symbol.asyncDispose]();
+    }
+    for (const [key, agent] of wanted) {
+      if (!this.#agents.has(key)) this.#agents.set(key, this.#reversed(agent));
+    }
+  }
+
+  #reversed(agent: NodeAgent): ReversedTunnel {
+    const of = { cluster: this.#cluster, agent };
+    return new ReversedTunnel({
+      dial: async (signal) => {
+        return await this.#dial(await unlessAborted(this.#main.call("agent", of), signal), signal);
+      },
+      local: (rule, port) => this.#locals.dial(rule, port),
+      prove: (challenge) => this.#main.call("prove", { ...of, challenge }),
+      log: (message) =>
+        void this.#main.call("log", {
+          message,
+          fields: { cluster: this.#cluster, pod: agent.pod, node: agent.node },
+        }),
+    });
+  }
+
+  /** Looks at once whether the tunnels still live. */
+  check(): void {
+    for (const tunnel of [this.#tunnel, ...this.#agents.values()]) tunnel?.check();
+  }
+
+  counts(): RuleCounts[] {
+    return this.#locals.counts();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const reversed = [...this.#agents.values()];
+    this.#agents.clear();
+    await Promise.all([this.#tunnel, ...reversed].map((one) => one?.[Symbol.asyncDispose]()));
+  }
+}

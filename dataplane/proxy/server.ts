@@ -1,0 +1,195 @@
+/**
+ * The proxy for those without root: SOCKS5 and HTTP on one port of loopback, told apart by the first byte, for one user's programs.
+ * Only the cluster's names and addresses are reached through it. A connection's life: accept -> whose is it -> opening (socks5.ts,
+ * http.ts) -> stream -> relay.
+ */
+import { acceptAll } from "../../ffi/sockets/accept.ts";
+import { relay } from "../../hbone/mod.ts";
+import { parseAddress } from "../../net/address.ts";
+import type { AbortableTransport } from "../../net/transport.ts";
+import { ByteReader } from "../../http/byte_reader.ts";
+import { acceptHttp } from "./http.ts";
+import type { IsOurs } from "./http_request.ts";
+import { acceptSocks } from "./socks5.ts";
+import type { OpenTarget, ProxyTargetError } from "./target.ts";
+
+/** Connections at a time, those that are relayed included. */
+const MOST_CONNECTIONS = 1_024;
+/** From the first byte that is waited for to the end of the opening, or of a request's head. */
+const OPENING_MS = 10_000;
+/** A kept connection without a request. */
+const IDLE_MS = 60_000;
+const LETTER = /^[A-Z]$/;
+
+export interface ProxyOptions {
+  /** A loopback address. */
+  readonly hostname: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** Whether a connection is from who may use the proxy (peer/). */
+  readonly allow: (conn: Deno.TcpConn) => Promise<boolean>;
+  readonly open: OpenTarget;
+  /** Whether a host is the cluster's: pages from elsewhere may not call into it through a browser that uses the proxy. */
+  readonly isOurs: IsOurs;
+  readonly signal: AbortSignal;
+  /** Targets that could not be reached: for the log. */
+  readonly failed?: (error: ProxyTargetError) => void;
+  readonly limits?: { readonly connections?: number; readonly openingMs?: number; readonly idleMs?: number };
+}
+
+export interface ProxyServer extends AsyncDisposable {
+  readonly hostname: string;
+  readonly port: number;
+  /** Connections that are open. */
+  readonly connections: number;
+}
+
+/**
+ * Serves until `signal`, or until it is disposed of; both break all connections off.
+ * @throws {TypeError} when `hostname` isn't loopback. @throws {Deno.errors.AddrInUse} when the port is taken.
+ */
+export function serveProxy(options: ProxyOptions): ProxyServer {
+  const address = parseAddress(options.hostname);
+  const isLoopback = address?.family === 4 ? address.bytes[12] === 127 : address?.text === "::1";
+  if (!isLoopback) {
+    throw new TypeError(`the proxy is for this machine only: ${options.hostname} is not its loopback`);
+  }
+  return new Proxy(options, Deno.listen({ hostname: options.hostname, port: options.port }));
+}
+
+class Proxy implements ProxyServer {
+  readonly #options: ProxyOptions;
+  readonly #listener: Deno.TcpListener;
+  readonly #stop = new AbortController();
+  readonly #open = new Map<Deno.TcpConn, Promise<void>>();
+  readonly #accepting: Promise<void>;
+
+  constructor(options: ProxyOptions, listener: Deno.TcpListener) {
+    this.#options = options;
+    this.#listener = listener;
+    options.signal.addEventListener("abort", this.#end);
+    this.#accepting = acceptAll(listener, (conn) => this.#take(conn));
+    if (options.signal.aborted) this.#end();
+  }
+
+  get hostname(): string {
+    return this.#listener.addr.hostname;
+  }
+
+  get port(): number {
+    return this.#listener.addr.port;
+  }
+
+  get connections(): number {
+    return this.#open.size;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end();
+    await this.#accepting;
+    await Promise.all(this.#open.values());
+  }
+
+  readonly #end = (): void => {
+    if (this.#stop.signal.aborted) return;
+    this.#options.signal.removeEventListener("abort", this.#end);
+    this.#stop.abort(new Error("the proxy was closed"));
+    closeQuietly(this.#listener);
+    for (const conn of this.#open.keys()) closeQuietly(conn);
+  };
+
+  #take(conn: Deno.TcpConn): void {
+    const most = this.#options.limits?.connections ?? MOST_CONNECTIONS;
+    if (this.#open.size >= most || this.#stop.signal.aborted) return closeQuietly(conn);
+    const done = this.#serve(conn).catch(() => {
+      // The client is gone, or broke off: nobody is left to be told.
+    }).finally(() => {
+      closeQuietly(conn);
+      this.#open.delete(conn);
+    });
+    this.#open.set(conn, done);
+  }
+
+  async #serve(conn: Deno.TcpConn): Promise<void> {
+    if (!await this.#options.allow(conn)) return;
+    conn.setNoDelay(true);
+    const transport = await this.#opening(conn);
+    if (!transport) return await lastWords(conn);
+    const broken = () => transport.abort();
+    this.#stop.signal.addEventListener("abort", broken);
+    if (this.#stop.signal.aborted) broken();
+    await relay(conn, transport);
+    this.#stop.signal.removeEventListener("abort", broken);
+  }
+
+  async #opening(conn: Deno.TcpConn): Promise<AbortableTransport | undefined> {
+    const { open, isOurs, failed = () => {}, limits } = this.#options;
+    const { signal } = this.#stop;
+    const reader = new ByteReader(conn);
+    using timer = new Timer(() => closeQuietly(conn));
+    const openingMs = limits?.openingMs ?? OPENING_MS;
+    timer.start(openingMs);
+    if (!await reader.more()) return undefined;
+    const first = reader.buffered[0] ?? 0;
+    if (first === 5 || first === 4) {
+      // The target may take longer than the client's words: `open` has a limit of its own.
+      const opening: OpenTarget = (...target) => (timer.stop(), open(...target));
+      return await acceptSocks(reader, conn, opening, signal, failed);
+    }
+    if (!LETTER.test(String.fromCharCode(first))) return undefined;
+    let requests = 0;
+    return await acceptHttp({
+      reader,
+      client: conn,
+      open,
+      signal,
+      failed,
+      isOurs,
+      waiting: () => timer.start(requests++ === 0 ? openingMs : limits?.idleMs ?? IDLE_MS),
+      begun: () => timer.stop(),
+    });
+  }
+}
+
+/** Lets the client read what it was told: closing with bytes of its own unread would reset the connection. */
+async function lastWords(conn: Deno.TcpConn): Promise<void> {
+  using _timer = new Timer(() => closeQuietly(conn)).start(1_000);
+  await conn.closeWrite();
+  const sink = new Uint8Array(16 * 1024);
+  for (let read = 0; read < 1 << 20;) {
+    const count = await conn.read(sink);
+    if (count === null) return;
+    read += count;
+  }
+}
+
+class Timer implements Disposable {
+  readonly #over: () => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(over: () => void) {
+    this.#over = over;
+  }
+
+  start(ms: number): this {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#over, ms);
+    return this;
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  [Symbol.dispose](): void {
+    this.stop();
+  }
+}
+
+function closeQuietly(conn: { close(): void }): void {
+  try {
+    conn.close();
+  } catch {
+    // Closed before.
+  }
+}

@@ -1,0 +1,69 @@
+import { Connection, headerValue } from "../../hbone/mod.ts";
+import { onAbort } from "../../async/abort.ts";
+import { agree, type Hello, parseHello } from "../../wire/hello.ts";
+import { headers, HELLO_PROTOCOL, parseProxyStatus, tunnelVersions } from "../../wire/streams.ts";
+import { RELEASE } from "../../wire/version.ts";
+import { type Dial, dialUnlessAborted } from "./dial.ts";
+
+/** The laptop's side of a tunnel's hello. */
+export const tunnelHello: Hello = {
+  protocol: "tunnel",
+  version: tunnelVersions.newest,
+  oldest: tunnelVersions.oldest,
+  features: [],
+  release: RELEASE,
+};
+
+/**
+ * A connection to the gateway that has answered: it lives, and speaks our protocol. The signal ends it, also later.
+ * @throws {HelloMismatch} what can't be spoken with. @throws the dial's error, or ConnectionClosed
+ */
+export async function connectTunnel(
+  dial: Dial,
+  { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<{ readonly connection: Connection; readonly roundTripMs: number }> {
+  const connection = new Connection(await dialUnlessAborted(dial, signal), { role: "client" });
+  const stopping = onAbort(signal, () => connection.abort());
+  connection.closed.then(() => stopping[Symbol.dispose]());
+  try {
+    // The gateway's half of the port-forward may be dead although the API server's half is not.
+    const roundTripMs = await connection.ping(timeoutMs);
+    await greet(connection, timeoutMs);
+    return { connection, roundTripMs };
+  } catch (error) {
+    connection.abort();
+    await connection.closed;
+    throw error;
+  }
+}
+
+async function greet(connection: Connection, timeoutMs: number): Promise<void> {
+  const stream = connection.open([
+    [":method", "CONNECT"],
+    [":protocol", HELLO_PROTOCOL],
+    [":scheme", "https"],
+    [":path", "/"],
+    [":authority", "pmz"],
+    [headers.hello, JSON.stringify(tunnelHello)],
+  ], { end: true });
+  const timer = setTimeout(() => stream.abort(new Error("the gateway doesn't answer")), timeoutMs);
+  try {
+    const answer = await stream.response;
+    agree(tunnelHello, parseHello(parsed(headerValue(answer, headers.hello))));
+    if (headerValue(answer, ":status") === "200") return;
+    const said = parseProxyStatus(headerValue(answer, headers.proxyStatus) ?? "");
+    throw new Error(`the gateway refuses this pmz: ${said?.details ?? "it doesn't say why"}`);
+  } finally {
+    clearTimeout(timer);
+    stream.close();
+  }
+}
+
+/** JSON as it came; undefined, which is no hello either, when it's none. */
+function parsed(json: string | undefined): unknown {
+  try {
+    return JSON.parse(json ?? "");
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,55 @@
+import { LaneSender } from "../../hbone/mod.ts";
+import { unlessAborted } from "../../async/abort.ts";
+import { formatLaneOpening, JOINED, type Lane, newTunnelName } from "../../wire/lanes.ts";
+import type { AbortableTransport } from "../../net/transport.ts";
+
+/** Opens a lane; the signal ends it, also later. */
+export type DialLane = (lane: Lane, signal: AbortSignal) => Promise<AbortableTransport>;
+
+/** The gateway didn't join the lanes: it may not know them. */
+export class NotJoined extends Error {
+  override name = "NotJoined";
+}
+
+/**
+ * Opens both lanes of a tunnel at once, and waits for the gateway to join them.
+ * @throws {NotJoined} @throws what a dial throws, the signal's reason.
+ */
+export async function dialLanes(
+  dial: DialLane,
+  signal: AbortSignal,
+  timeoutMs: number,
+): Promise<AbortableTransport> {
+  const giveUp = new AbortController();
+  const dialling = AbortSignal.any([signal, giveUp.signal]);
+  const tunnel = newTunnelName();
+  const open = async (lane: Lane) => {
+    const transport = await dial(lane, dialling);
+    await transport.write(formatLaneOpening({ lane, tunnel }));
+    return transport;
+  };
+  const timer = setTimeout(
+    () => giveUp.abort(new NotJoined(`the gateway didn't join the lanes within ${timeoutMs / 1000} s`)),
+    timeoutMs,
+  );
+  try {
+    const [main, bulk] = await Promise.all([open("main"), open("bulk")]);
+    await unlessAborted(joined(main), dialling);
+    return new LaneSender(main, bulk);
+  } catch (error) {
+    const reason = dialling.aborted ? dialling.reason : error;
+    // Either lane goes with the signal, one that comes late too.
+    giveUp.abort(reason);
+    throw reason;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function joined(main: AbortableTransport): Promise<void> {
+  const answer = new Uint8Array(1);
+  const length = await main.read(answer).catch((cause) => {
+    throw new NotJoined("the gateway doesn't take lanes", { cause });
+  });
+  if (length === null || answer[0] !== JOINED) throw new NotJoined("the gateway doesn't take lanes");
+}

@@ -1,0 +1,161 @@
+import { Connection, type Header, relay, type Stream } from "../../hbone/mod.ts";
+import {
+  type Challenge,
+  CHALLENGE_HEADER,
+  parseChallenge,
+  type Proof,
+  PROOF_HEADER,
+} from "../../wire/key_proof.ts";
+import { parseHello } from "../../wire/hello.ts";
+import {
+  formatProxyStatus,
+  headers,
+  parseRuleTarget,
+  PROOF_PROTOCOL,
+  type ProxyError,
+  proxyErrors,
+} from "../../wire/streams.ts";
+import type { AbortableTransport, Transport } from "../../net/transport.ts";
+import { backoff, sleep } from "../../async/backoff.ts";
+import { follow, unlessAborted } from "../../async/abort.ts";
+import { type Dial, dialUnlessAborted } from "./dial.ts";
+import { LocalRefusal } from "../local_target.ts";
+
+/** In milliseconds. */
+export interface ReversedTunnelTimes {
+  readonly redial: { readonly firstMs: number; readonly maxMs: number };
+  readonly pingEveryMs: number;
+  /** With the interval: an agent that went silent is left within 10 s. */
+  readonly pingTimeoutMs: number;
+}
+
+const TIMES: ReversedTunnelTimes = {
+  redial: { firstMs: 100, maxMs: 5_000 },
+  pingEveryMs: 3_000,
+  pingTimeoutMs: 7_000,
+};
+
+/** For `check`, in milliseconds: an agent that lives answers sooner. */
+const CHECK_TIMEOUT_MS = 2_000;
+
+/** What a reversed tunnel leans on. */
+export interface ReversedTunnelParts {
+  readonly dial: Dial;
+  /** Dials the laptop's own end of a rule. @throws {LocalRefusal} */
+  local(rule: string, port: number): Promise<{ transport: AbortableTransport | Transport; done(): void }>;
+  prove(challenge: Challenge): Promise<Proof | undefined>;
+  log(message: string): void;
+}
+
+/**
+ * The way in from one node's agent: the laptop dials, then the roles are swapped: the agent opens a CONNECT stream
+ * for each intercepted connection, and this side answers. It comes back by itself until it's disposed.
+ */
+export class ReversedTunnel implements AsyncDisposable {
+  readonly #parts: ReversedTunnelParts;
+  readonly #times: ReversedTunnelTimes;
+  readonly #ending = new AbortController();
+  readonly #loop: Promise<void>;
+  #connection: Connection | undefined;
+
+  constructor(parts: ReversedTunnelParts, times: Partial<ReversedTunnelTimes> = {}) {
+    this.#parts = parts;
+    this.#times = { ...TIMES, ...times };
+    this.#loop = this.#keep();
+  }
+
+  /** Looks at once whether the agent still answers: for who knows that the network has changed, or the laptop slept. */
+  check(): void {
+    const connection = this.#connection;
+    connection?.ping(CHECK_TIMEOUT_MS).catch(() => connection.abort());
+  }
+
+  async #keep(): Promise<void> {
+    const signal = this.#ending.signal;
+    const { redial } = this.#times;
+    // In a row: dials that failed, and connections that went as soon as they had come.
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        await using connection = new Connection(await dialUnlessAborted(this.#parts.dial, signal), {
+          role: "server",
+          onStream: (stream) => void this.#serve(stream),
+        });
+        this.#connection = connection;
+        await this.#watch(connection, () => failures = 0);
+      } catch (error) {
+        if (!signal.aborted) {
+          this.#parts.log(`node agent: ${error instanceof Error ? error.message : error}`);
+        }
+      }
+      await sleep(backoff(redial, failures++), signal);
+    }
+  }
+
+  /** Pings until the connection is over, or this tunnel; `lived` is called when it has answered for a while. */
+  async #watch(connection: Connection, lived: () => void): Promise<void> {
+    const over = new AbortController();
+    using _ending = follow(this.#ending.signal, over);
+    connection.closed.then(() => over.abort());
+    for (let pings = 0; !over.signal.aborted; pings++) {
+      try {
+        await unlessAborted(connection.ping(this.#times.pingTimeoutMs), over.signal);
+        if (pings > 0) lived();
+      } catch {
+        if (!over.signal.aborted) connection.abort();
+      }
+      await sleep(this.#times.pingEveryMs, over.signal);
+    }
+  }
+
+  async #serve(stream: Stream): Promise<void> {
+    const request = new Map(stream.request);
+    try {
+      if (request.get(":method") !== "CONNECT") {
+        return refuse(stream, "destination_not_found", "only CONNECT");
+      }
+      if (request.get(":protocol") === PROOF_PROTOCOL) {
+        return await this.#prove(stream, request.get(CHALLENGE_HEADER) ?? "");
+      }
+      if (request.has(":protocol")) return refuse(stream, "destination_not_found", "an unknown :protocol");
+      const target = parseRuleTarget(request.get(":authority") ?? "");
+      if (!target) return refuse(stream, "destination_ip_prohibited", "a stream names RULE:PORT");
+      const { transport, done } = await this.#parts.local(target.rule, target.port);
+      try {
+        stream.respond([[":status", "200"]]);
+        await relay(transport, stream);
+      } finally {
+        done();
+      }
+    } catch (error) {
+      if (error instanceof LocalRefusal) refuse(stream, error.kind, error.message);
+      else stream.abort(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  async #prove(stream: Stream, json: string): Promise<void> {
+    const challenge = parseChallenge(json);
+    const proof = challenge && await this.#parts.prove({ ...challenge, hello: parseHello(challenge.hello) });
+    if (!proof) return refuse(stream, "destination_ip_prohibited", "not this daemon's to prove");
+    stream.respond([[":status", "200"], [PROOF_HEADER, JSON.stringify(proof)]], { end: true });
+    stream.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#loop;
+  }
+}
+
+function refuse(stream: Stream, error: ProxyError, details: string): void {
+  const answer: Header[] = [
+    [":status", String(proxyErrors[error])],
+    [headers.proxyStatus, formatProxyStatus("pmz-laptop", error, details)],
+  ];
+  try {
+    stream.respond(answer, { end: true });
+    stream.close();
+  } catch {
+    stream.abort();
+  }
+}

@@ -1,0 +1,296 @@
+import assert from "node:assert/strict";
+import {
+  Connection,
+  type Header,
+  headerValue,
+  memoryPair,
+  type Stream,
+  StreamReset,
+} from "../../hbone/mod.ts";
+import { until } from "../../kube/testing/api_server.ts";
+import { type Challenge, CHALLENGE_HEADER, type Proof, PROOF_HEADER } from "../../wire/key_proof.ts";
+import { parseProxyStatus, PROOF_PROTOCOL } from "../../wire/streams.ts";
+import type { Transport } from "../../net/transport.ts";
+import { LocalRefusal } from "../local_target.ts";
+import { ReversedTunnel, type ReversedTunnelParts, type ReversedTunnelTimes } from "./reversed_tunnel.ts";
+import { hear, say } from "../testing/gateway.ts";
+
+const RULE = "4dd3c45c-2ea0-4d2f-a5a8-b0e8c1a3c0de";
+const QUICK: Partial<ReversedTunnelTimes> = { redial: { firstMs: 1, maxMs: 5 } };
+
+/** A node's agent: the HTTP/2 client of each connection that the laptop dials. */
+function fakeAgent() {
+  const connections: Connection[] = [];
+  const dialled = { count: 0, failures: [] as Error[], answers: true };
+  return {
+    connections,
+    dialled,
+    dial(): Promise<Transport> {
+      dialled.count++;
+      const failure = dialled.failures.shift();
+      if (failure) return Promise.reject(failure);
+      const [ours, theirs] = memoryPair();
+      if (dialled.answers) connections.push(new Connection(theirs, { role: "client" }));
+      return Promise.resolve(ours);
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(connections.map((one) => one[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+/** A reversed tunnel to a fake agent whose rule leads to an echo in memory. */
+function reversed(
+  parts: Partial<ReversedTunnelParts> = {},
+  times: Partial<ReversedTunnelTimes> = QUICK,
+) {
+  const agent = fakeAgent();
+  const seen = { open: 0, log: [] as string[] };
+  const tunnel = new ReversedTunnel({
+    dial: agent.dial,
+    local(rule, port) {
+      if (rule !== RULE || port !== 80) throw new LocalRefusal("destination_ip_prohibited", "no such rule");
+      const [ours, theirs] = memoryPair();
+      echo(theirs);
+      seen.open++;
+      return Promise.resolve({ transport: ours, done: () => void seen.open-- });
+    },
+    prove: () => Promise.resolve(undefined),
+    log: (message) => void seen.log.push(message),
+    ...parts,
+  }, times);
+  const connection = async () => {
+    await until("the laptop has dialled", () => agent.connections.length > 0);
+    const last = agent.connections.at(-1);
+    assert.ok(last);
+    await last.ping(1_000); // its SETTINGS have come: extended CONNECT is known
+    return last;
+  };
+  return {
+    agent,
+    seen,
+    tunnel,
+    connection,
+    open: async (authority: string, more: readonly Header[] = []) =>
+      (await connection()).open([[":method", "CONNECT"], [":authority", authority], ...more]),
+    async [Symbol.asyncDispose]() {
+      await tunnel[Symbol.asyncDispose]();
+      await agent[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function echo(transport: Transport): Promise<void> {
+  const buffer = new Uint8Array(1024);
+  try {
+    for (let n = await transport.read(buffer); n !== null; n = await transport.read(buffer)) {
+      await transport.write(buffer.subarray(0, n));
+    }
+    await transport.closeWrite();
+  } catch { /* broken off */ }
+}
+
+async function answered(stream: Stream): Promise<[string | undefined, string | undefined]> {
+  const response = await stream.response;
+  const said = parseProxyStatus(headerValue(response, "proxy-status") ?? "");
+  return [headerValue(response, ":status"), said?.error];
+}
+
+Deno.test("a stream of a rule goes to the laptop's own end, and 200 of them at once", async () => {
+  await using to = reversed();
+  const connection = await to.connection();
+  const headers: Header[] = [[":method", "CONNECT"], [":authority", `${RULE}:80`]];
+  const streams = Array.from({ length: 200 }, () => connection.open(headers));
+  await Promise.all(streams.map(async (stream, i) => {
+    const text = String(i).padStart(4, "0");
+    await say(stream, text);
+    assert.equal(await hear(stream, 4), text);
+  }));
+  assert.equal(to.seen.open, 200);
+  for (const stream of streams) await stream.closeWrite();
+  await until("all are over", () => to.seen.open === 0);
+});
+
+Deno.test("whatever a hostile agent names, only its rules lead anywhere", async () => {
+  const asked: string[] = [];
+  await using to = reversed({
+    local(rule, port) {
+      asked.push(`${rule}:${port}`);
+      throw new LocalRefusal("destination_ip_prohibited", "no such rule");
+    },
+  });
+  const other = RULE.replace("4", "5");
+  for (
+    const authority of [
+      "127.0.0.1:22",
+      "169.254.169.254:80",
+      "localhost:80",
+      RULE,
+      `${RULE}:0`,
+      `${RULE}:65536`,
+    ]
+  ) {
+    assert.deepEqual(await answered(await to.open(authority)), ["403", "destination_ip_prohibited"]);
+  }
+  assert.deepEqual(asked, []);
+  assert.deepEqual(await answered(await to.open(`${other}:80`)), ["403", "destination_ip_prohibited"]);
+  assert.deepEqual(asked, [`${other}:80`]);
+});
+
+Deno.test("what isn't a CONNECT, or is one of an unknown kind, is refused", async () => {
+  await using to = reversed();
+  const connection = await to.connection();
+  const rest: Header[] = [[":scheme", "https"], [":path", "/"], [":authority", `${RULE}:80`]];
+  const get = connection.open([[":method", "GET"], ...rest]);
+  assert.deepEqual(await answered(get), ["404", "destination_not_found"]);
+  const udp = connection.open([[":method", "CONNECT"], [":protocol", "connect-udp"], ...rest]);
+  assert.deepEqual(await answered(udp), ["404", "destination_not_found"]);
+});
+
+Deno.test("a laptop where nothing listens answers 502", async () => {
+  await using to = reversed({
+    local: () => Promise.reject(new LocalRefusal("connection_refused", "nothing listens")),
+  });
+  assert.deepEqual(await answered(await to.open(`${RULE}:80`)), ["502", "connection_refused"]);
+});
+
+Deno.test("a break of the laptop's end breaks the stream, and no end of it", async () => {
+  const far = Promise.withResolvers<{ abort(): void }>();
+  await using to = reversed({
+    local() {
+      const [ours, theirs] = memoryPair();
+      far.resolve(theirs);
+      return Promise.resolve({ transport: ours, done() {} });
+    },
+  });
+  const stream = await to.open(`${RULE}:80`);
+  (await far.promise).abort();
+  await assert.rejects(stream.read(new Uint8Array(1)), StreamReset);
+});
+
+Deno.test("a stream that its caller gave up while the laptop's end was dialled leaves nothing open", async () => {
+  const dialled = Promise.withResolvers<Transport>();
+  const asked = Promise.withResolvers<void>();
+  let done = 0;
+  await using to = reversed({
+    async local() {
+      asked.resolve();
+      return { transport: await dialled.promise, done: () => void done++ };
+    },
+  });
+  const stream = await to.open(`${RULE}:80`);
+  await asked.promise;
+  stream.abort();
+  await (await to.connection()).ping(1_000); // the reset has arrived
+  const [ours, theirs] = memoryPair();
+  dialled.resolve(ours);
+  await theirs.read(new Uint8Array(1)).then((got) => assert.equal(got, null), () => {});
+  await until("it's counted as over", () => done === 1);
+});
+
+const hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: "0" } as const;
+const challenge: Challenge = {
+  hello,
+  pod: "11111111-2ea0-4d2f-a5a8-b0e8c1a3c0de",
+  node: "node-1",
+  nonce: "ab".repeat(32),
+  rules: [RULE],
+};
+const proof: Proof = { hello, session: RULE, nonce: "cd".repeat(32), signature: "c2ln" };
+
+function challenging(connection: Connection, json: string): Stream {
+  return connection.open([
+    [":method", "CONNECT"],
+    [":protocol", PROOF_PROTOCOL],
+    [":scheme", "https"],
+    [":path", "/"],
+    [":authority", "pmz"],
+    [CHALLENGE_HEADER, json],
+  ], { end: true });
+}
+
+Deno.test("a challenge is answered with a proof", async () => {
+  const asked: Challenge[] = [];
+  await using to = reversed({ prove: (of) => (asked.push(of), Promise.resolve(proof)) });
+  const response = await challenging(await to.connection(), JSON.stringify(challenge)).response;
+  assert.equal(headerValue(response, ":status"), "200");
+  assert.deepEqual(JSON.parse(headerValue(response, PROOF_HEADER) ?? ""), proof);
+  assert.deepEqual(asked, [challenge]);
+});
+
+Deno.test("a challenge that isn't this daemon's to answer, or makes no sense, gets no proof", async () => {
+  await using to = reversed();
+  const connection = await to.connection();
+  const refused = ["403", "destination_ip_prohibited"];
+  for (const json of [JSON.stringify(challenge), "{", "", JSON.stringify({ ...challenge, nonce: "short" })]) {
+    assert.deepEqual(await answered(challenging(connection, json)), refused);
+  }
+});
+
+Deno.test("an agent that goes is dialled again, without a storm", async () => {
+  await using to = reversed({}, { redial: { firstMs: 20, maxMs: 20 } });
+  await to.connection();
+  const started = performance.now();
+  for (let count = 1; count <= 3; count++) {
+    await to.agent.connections.at(-1)?.[Symbol.asyncDispose]();
+    await until("it's dialled again", () => to.agent.connections.length > count);
+  }
+  assert.ok(performance.now() - started >= 30, "each dial waits at least half of its time");
+  const stream = await to.open(`${RULE}:80`);
+  await say(stream, "back");
+  assert.equal(await hear(stream, 4), "back");
+});
+
+Deno.test("an agent that can't be dialled is told in the log, and tried on", async () => {
+  await using to = reversed();
+  to.agent.dialled.failures.push(new Error("forbidden"));
+  await (await to.connection())[Symbol.asyncDispose]();
+  await until("it's back", () => to.agent.connections.length > 1);
+  assert.deepEqual(to.seen.log, ["node agent: forbidden"]);
+});
+
+Deno.test("an agent that went silent is left", async () => {
+  await using to = reversed({}, { ...QUICK, pingEveryMs: 1, pingTimeoutMs: 5 });
+  to.agent.dialled.answers = false;
+  await (await to.connection())[Symbol.asyncDispose]();
+  await until("it's dialled again and again", () => to.agent.dialled.count >= 3);
+});
+
+Deno.test("ending it breaks its streams, at once and while it's being dialled", async () => {
+  const to = reversed();
+  const stream = await to.open(`${RULE}:80`);
+  await say(stream, "open");
+  assert.equal(await hear(stream, 4), "open");
+  await to[Symbol.asyncDispose]();
+  await assert.rejects(stream.read(new Uint8Array(1)));
+  await to[Symbol.asyncDispose]();
+  const never = reversed({ dial: () => Promise.withResolvers<never>().promise });
+  await never[Symbol.asyncDispose]();
+  assert.deepEqual(never.seen.log, []);
+});
+
+Deno.test("what came with connections that were refused isn't kept: it would use up what others may send", async () => {
+  await using to = reversed();
+  await until("it's dialled", () => to.agent.connections.length > 0);
+  const [agent] = to.agent.connections;
+  assert.ok(agent);
+  await agent.ping(1_000);
+  const first = new Uint8Array(16_000);
+  // More than may be buffered.
+  for (let i = 0; i < 45; i++) {
+    await Promise.all(Array.from({ length: 100 }, async () => {
+      const stream = agent.open([[":method", "CONNECT"], [":authority", `${RULE}:81`]], { first });
+      await stream.response;
+      stream.close(); // as the agent does
+      await stream.closed;
+    }));
+  }
+  const stream = agent.open([[":method", "CONNECT"], [":authority", `${RULE}:80`]]);
+  const text = "ping".repeat(20_000);
+  const saying = say(stream, text);
+  // Streams that hold everything up would be reset after five seconds.
+  const late = new Promise((resolve) => setTimeout(resolve, 2_000));
+  assert.equal(await Promise.race([hear(stream, text.length), late]), text);
+  await Promise.all([saying, late]);
+  stream.abort();
+});

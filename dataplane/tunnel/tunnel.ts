@@ -1,0 +1,227 @@
+import type { Connection, Header, Stream } from "../../hbone/mod.ts";
+import { backoff, sleep } from "../../async/backoff.ts";
+import { follow } from "../../async/abort.ts";
+import type { Dial } from "./dial.ts";
+import { connectTunnel } from "./connect_tunnel.ts";
+
+/** Times are in milliseconds. */
+export interface TunnelLimits {
+  /** Connections that wait for a stream, and for how long: design's "Limits". */
+  readonly waiting: number;
+  readonly longestWaitMs: number;
+  /** HTTP/2 connections side by side: each takes as many streams as the gateway admits. */
+  readonly connections: number;
+  readonly redial: { readonly firstMs: number; readonly maxMs: number };
+  readonly pingEveryMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+const LIMITS: TunnelLimits = {
+  waiting: 1_000,
+  longestWaitMs: 15_000,
+  connections: 16,
+  redial: { firstMs: 100, maxMs: 5_000 },
+  pingEveryMs: 5_000,
+  pingTimeoutMs: 10_000,
+};
+/** For who knows that the network has changed: a tunnel that lives answers sooner. In milliseconds. */
+const CHECK_TIMEOUT_MS = 2_000;
+
+/** There was no tunnel for a connection in time. */
+export class NoTunnel extends Error {
+  override name = "NoTunnel";
+}
+
+/** What a Tunnel tells of itself. */
+export interface TunnelEvents {
+  /** There's a connection; further ones tell it too. */
+  connected(): void;
+  /** There's none; it's being dialled, again or for the first time. `why` for people. */
+  connecting(why: string): void;
+  /** A connection is over, with all its streams; others may be there. `why` for people. */
+  ended(why: string): void;
+}
+
+/** Somebody who wants a stream. */
+interface Waiting {
+  take(connection: Connection): void;
+  fail(error: Error): void;
+}
+
+/**
+ * The way out to one cluster: an HTTP/2 connection that comes back by itself whenever it's lost, and further ones
+ * where the peer's limit of streams is reached. Connections that want a stream meanwhile wait instead of failing.
+ */
+export class Tunnel implements AsyncDisposable {
+  readonly #dial: Dial;
+  readonly #events: TunnelEvents;
+  readonly #limits: TunnelLimits;
+  readonly #ending = new AbortController();
+  readonly #connections = new Map<Connection, Promise<void>>();
+  readonly #waiting = new Set<Waiting>();
+  readonly #loop: Promise<void>;
+  /** Resolves when there may be something to dial for. */
+  #changed = Promise.withResolvers<void>();
+  #why = "first connection";
+  /** In a row: dials that failed, and connections that went as soon as they had come. */
+  #failures = 0;
+  /** The last round trip in milliseconds; null before the first. */
+  roundTripMs: number | null = null;
+
+  constructor(dial: Dial, events: TunnelEvents, limits: Partial<TunnelLimits> = {}) {
+    this.#dial = dial;
+    this.#events = events;
+    this.#limits = { ...LIMITS, ...limits };
+    this.#loop = this.#keep();
+  }
+
+  /** Streams that are open now. */
+  get openStreams(): number {
+    return [...this.#connections.keys()].reduce((sum, connection) => sum + connection.streams, 0);
+  }
+
+  /**
+   * Opens a CONNECT stream, at once where the tunnel is up; or waits for it, at most 15 s. `first` travels with it.
+   * @throws {NoTunnel} when it doesn't come, or a thousand wait already.
+   */
+  open(authority: string, first?: Uint8Array): Stream | Promise<Stream> {
+    const headers: Header[] = [[":method", "CONNECT"], [":authority", authority]];
+    const options = first === undefined ? {} : { first };
+    const free = this.#free();
+    if (free) return free.open(headers, options);
+    return this.#wait((connection) => connection.open(headers, options));
+  }
+
+  /** Looks at once whether the tunnel still lives: for who knows that the network has changed, or the laptop slept. */
+  check(): void {
+    for (const connection of this.#connections.keys()) {
+      connection.ping(CHECK_TIMEOUT_MS).catch(() => connection.abort());
+    }
+  }
+
+  #free(): Connection | undefined {
+    for (const connection of this.#connections.keys()) if (connection.accepting) return connection;
+    return undefined;
+  }
+
+  #wait(open: (connection: Connection) => Stream): Promise<Stream> {
+    const { waiting, longestWaitMs } = this.#limits;
+    if (this.#ending.signal.aborted) return Promise.reject(disconnected());
+    if (this.#waiting.size >= waiting) {
+      return Promise.reject(new NoTunnel(`${waiting} connections wait for the tunnel already`));
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Stream>();
+    const over = () => {
+      clearTimeout(timer);
+      this.#waiting.delete(one);
+    };
+    const one: Waiting = {
+      take(connection) {
+        over();
+        try {
+          resolve(open(connection));
+        } catch (error) {
+          reject(error);
+        }
+      },
+      fail(error) {
+        over();
+        reject(error);
+      },
+    };
+    const timer = setTimeout(
+      () => one.fail(new NoTunnel(`the tunnel was not there within ${longestWaitMs / 1000} s: ${this.#why}`)),
+      longestWaitMs,
+    );
+    this.#waiting.add(one);
+    this.#change();
+    return promise;
+  }
+
+  /** Who waits gets a stream, the longest waiting first, as long as there's a place. */
+  #serve(): void {
+    for (const one of [...this.#waiting]) {
+      const free = this.#free();
+      if (!free) return;
+      one.take(free);
+    }
+  }
+
+  #change(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  /** One connection always; one more when somebody waits although there is one. */
+  get #wanting(): boolean {
+    const { size } = this.#connections;
+    return size === 0 || (this.#waiting.size > 0 && size < this.#limits.connections);
+  }
+
+  /** Dials until the tunnel ends, whenever a connection is wanting. */
+  async #keep(): Promise<void> {
+    const { signal } = this.#ending;
+    const { redial, pingTimeoutMs: timeoutMs } = this.#limits;
+    while (!signal.aborted) {
+      this.#serve();
+      if (!this.#wanting) {
+        await this.#changed.promise;
+        continue;
+      }
+      if (this.#connections.size === 0) this.#events.connecting(this.#why);
+      if (this.#failures > 0) await sleep(backoff(redial, this.#failures - 1), signal);
+      try {
+        const { connection, roundTripMs } = await connectTunnel(this.#dial, { signal, timeoutMs });
+        this.roundTripMs = roundTripMs;
+        this.#events.connected();
+        this.#connections.set(connection, this.#watch(connection));
+      } catch (error) {
+        this.#why = error instanceof Error ? error.message : String(error);
+        this.#failures++;
+      }
+    }
+  }
+
+  /** Until the connection is over: pings it, so that a dead one is noticed. */
+  async #watch(connection: Connection): Promise<void> {
+    const { pingEveryMs, pingTimeoutMs } = this.#limits;
+    const over = new AbortController();
+    using _ending = follow(this.#ending.signal, over);
+    let lived = false;
+    const ended = connection.closed.then((end) => {
+      over.abort();
+      if (!lived) this.#failures++;
+      this.#connections.delete(connection);
+      this.#why = end.error ? `the tunnel broke: ${end.error.message}` : "the agent closed the tunnel";
+      if (!this.#ending.signal.aborted) this.#events.ended(this.#why);
+      this.#change();
+    });
+    for (;;) {
+      await sleep(pingEveryMs, over.signal);
+      if (over.signal.aborted) break;
+      try {
+        this.roundTripMs = await connection.ping(pingTimeoutMs);
+        lived = true;
+        this.#failures = 0;
+      } catch {
+        connection.abort();
+      }
+    }
+    await ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort(disconnected());
+    this.#change();
+    for (const one of [...this.#waiting]) one.fail(disconnected());
+    await this.#loop;
+    await Promise.all([...this.#connections].flatMap(([connection, watched]) => [
+      connection[Symbol.asyncDispose](),
+      watched,
+    ]));
+  }
+}
+
+function disconnected(): NoTunnel {
+  return new NoTunnel("the cluster is disconnected");
+}

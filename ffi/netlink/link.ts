@@ -1,0 +1,78 @@
+import type { IpAddress } from "../../net/address.ts";
+import { AF_INET, AF_INET6 } from "../libc.ts";
+import { attributesOf, type Netlink, NLM_F_CREATE, NLM_F_EXCL, u32, withAttributes } from "./netlink.ts";
+import { wireAddress, wireBytes } from "./route.ts";
+
+const RTM_NEWLINK = 16;
+const RTM_GETLINK = 18;
+const RTM_NEWADDR = 20;
+const RTM_GETADDR = 22;
+const IFF_UP = 1;
+const IFLA_IFNAME = 3;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_F_NODAD = 2; // nobody else is on the device who could have the address
+/** struct ifinfomsg, struct ifaddrmsg. */
+const IFINFOMSG = 16;
+const IFADDRMSG = 8;
+
+/** Names and indexes of all devices. @throws {SystemCallError} */
+export function allLinks(netlink: Netlink): { readonly name: string; readonly index: number }[] {
+  return netlink.dump("reading the devices", RTM_GETLINK, new Uint8Array(IFINFOMSG)).map((body) => {
+    const name = attributesOf(body, IFINFOMSG).get(IFLA_IFNAME) ?? new Uint8Array();
+    return {
+      name: new TextDecoder().decode(name).replace(/\0.*$/s, ""),
+      index: new DataView(body.buffer, body.byteOffset).getInt32(4, true),
+    };
+  });
+}
+
+/** Takes a device up. @throws {SystemCallError} */
+export function linkUp(netlink: Netlink, device: number): void {
+  const body = new Uint8Array(IFINFOMSG);
+  body.set(u32(device, IFF_UP, IFF_UP), 4);
+  netlink.do("taking a device up", { type: RTM_NEWLINK, body });
+}
+
+/** Gives a device one address, with nothing on link beside it. @throws {SystemCallError} EOPNOTSUPP or EACCES without IPv6. */
+export function addAddress(netlink: Netlink, device: number, address: IpAddress): void {
+  const fixed = new Uint8Array(IFADDRMSG);
+  fixed.set([
+    address.family === 4 ? AF_INET : AF_INET6,
+    address.family === 4 ? 32 : 128,
+    address.family === 4 ? 0 : IFA_F_NODAD,
+    0,
+  ]);
+  fixed.set(u32(device), 4);
+  netlink.do(`giving a device the address ${address.text}`, {
+    type: RTM_NEWADDR,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    body: withAttributes(fixed, [[IFA_LOCAL, wireBytes(address)], [IFA_ADDRESS, wireBytes(address)]]),
+  });
+}
+
+/** An address of the machine, and the network that it's in. */
+export interface OwnAddress {
+  readonly address: IpAddress;
+  readonly bits: number;
+  readonly device: number;
+}
+
+/** Every address of every device; of a point-to-point one, the peer's too. @throws {SystemCallError} */
+export function allAddresses(netlink: Netlink): OwnAddress[] {
+  return [AF_INET, AF_INET6].flatMap((family) => {
+    const body = new Uint8Array(IFADDRMSG);
+    body[0] = family;
+    return netlink.dump("reading the machine's addresses", RTM_GETADDR, body).flatMap(addressesOf);
+  });
+}
+
+function addressesOf(body: Uint8Array<ArrayBuffer>): OwnAddress[] {
+  const family = body[0] === AF_INET ? 4 : 6;
+  const attributes = attributesOf(body, IFADDRMSG);
+  const device = new DataView(body.buffer, body.byteOffset).getUint32(4, true);
+  return [IFA_LOCAL, IFA_ADDRESS].flatMap((type) => {
+    const value = attributes.get(type);
+    return value ? [{ address: wireAddress(value, family), bits: body[1] ?? 0, device }] : [];
+  });
+}

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { type IpAddress, parseAddress } from "../../net/address.ts";
+import { addAddress, allAddresses, allLinks, linkUp } from "./link.ts";
+import { SystemCallError } from "../libc.ts";
+import { Netlink } from "./netlink.ts";
+import { addLocalRoutes, allRoutes, deleteLocalRoutes } from "./route.ts";
+import { addUserRule, deleteUserRule, type UserRule, userRules } from "./rule.ts";
+import { inNewNetns, isRoot } from "../testing/netns.ts";
+import { TunDevice } from "./tun.ts";
+
+const ignore = !isRoot;
+const TABLE = 726_950;
+
+function address(text: string): IpAddress {
+  const parsed = parseAddress(text);
+  assert.ok(parsed);
+  return parsed;
+}
+
+/** A netns with a device that is up and has an address of each family. */
+function withDevice(body: (netlink: Netlink, device: TunDevice) => void): void {
+  inNewNetns(() => {
+    using netlink = new Netlink();
+    using device = TunDevice.create("pmz7");
+    assert.ok(device);
+    linkUp(netlink, 1);
+    linkUp(netlink, device.index);
+    addAddress(netlink, device.index, address("198.18.255.254"));
+    addAddress(netlink, device.index, address("fd00:7::1"));
+    body(netlink, device);
+  });
+}
+
+const routesOf = (device: number) => ({
+  table: TABLE,
+  device,
+  source4: address("198.18.255.254"),
+  source6: address("fd00:7::1"),
+});
+const inTable = (netlink: Netlink) => allRoutes(netlink).filter(({ table }) => table === TABLE);
+
+Deno.test({ name: "local routes come and go, IPv4 and IPv6 (needs root)", ignore }, () => {
+  withDevice((netlink, device) => {
+    const both = [address("10.96.0.10"), address("fd00:10::a")];
+    assert.deepEqual(addLocalRoutes(netlink, routesOf(device.index), both), [0, 0]);
+    assert.deepEqual(
+      inTable(netlink).map(({ destination, bits, kind, device }) => [destination.text, bits, kind, device]),
+      [["10.96.0.10", 32, "local", device.index], ["fd00:10::a", 128, "local", device.index]],
+    );
+    assert.deepEqual(addLocalRoutes(netlink, routesOf(device.index), both), [0, 0], "again: no error");
+    assert.equal(inTable(netlink).length, 2);
+    assert.deepEqual(deleteLocalRoutes(netlink, routesOf(device.index), both), [0, 0]);
+    assert.deepEqual(deleteLocalRoutes(netlink, routesOf(device.index), both), [3, 3], "ESRCH");
+    assert.deepEqual(inTable(netlink), []);
+  });
+});
+
+Deno.test({ name: "5,000 routes are added in one go, and go with their device (needs root)", ignore }, () => {
+  withDevice((netlink, device) => {
+    const many = Array.from({ length: 5000 }, (_, i) => address(`10.97.${i >> 8}.${i & 255}`));
+    const results = addLocalRoutes(netlink, routesOf(device.index), many);
+    assert.equal(results.filter((result) => result === 0).length, 5000);
+    assert.equal(inTable(netlink).length, 5000);
+    device[Symbol.dispose]();
+    assert.deepEqual(inTable(netlink), []);
+  });
+});
+
+Deno.test({ name: "a route that the kernel refuses leaves the others (needs root)", ignore }, () => {
+  withDevice((netlink, device) => {
+    const routes = { ...routesOf(device.index), source4: address("192.0.2.1") }; // no address of the machine
+    const results = addLocalRoutes(netlink, routes, [address("10.96.0.1"), address("fd00:10::1")]);
+    assert.deepEqual(results, [22, 0]);
+  });
+});
+
+Deno.test({ name: "a user's rule is added once, read and deleted (needs root)", ignore }, () => {
+  inNewNetns(() => {
+    using netlink = new Netlink();
+    for (const family of [4, 6] as const) {
+      const rule: UserRule = { family, priority: 10, table: TABLE, uids: { first: 1993, last: 1994 } };
+      addUserRule(netlink, rule);
+      assert.throws(() => addUserRule(netlink, rule), (error) => (error as SystemCallError).errno === 17);
+      assert.deepEqual(userRules(netlink), [rule]);
+      deleteUserRule(netlink, rule);
+      assert.throws(() => deleteUserRule(netlink, rule), (error) => (error as SystemCallError).errno === 2);
+      assert.deepEqual(userRules(netlink), []);
+    }
+  });
+});
+
+Deno.test({ name: "a device has one maker, and goes with it (needs root)", ignore }, () => {
+  inNewNetns(() => {
+    const first = TunDevice.create("pmz8");
+    assert.ok(first);
+    assert.equal(TunDevice.create("pmz8"), undefined);
+    first[Symbol.dispose]();
+    using again = TunDevice.create("pmz8");
+    assert.ok(again);
+  });
+});
+
+Deno.test({ name: "gateways, networks and addresses are read as they are (needs root)", ignore }, () => {
+  withDevice((netlink, device) => {
+    assert.deepEqual(allLinks(netlink).map(({ name }) => name), ["lo", "pmz7"]);
+    const addresses = allAddresses(netlink).filter((one) => one.device === device.index);
+    assert.deepEqual(
+      [...new Set(addresses.map(({ address, bits }) => `${address.text}/${bits}`))].filter((one) =>
+        !one.startsWith("fe80")
+      ),
+      ["198.18.255.254/32", "fd00:7::1/128"],
+    );
+    const local = allRoutes(netlink).find((route) => route.destination.text === "198.18.255.254");
+    assert.equal(local?.kind, "local");
+    assert.deepEqual(local?.gateways, []);
+  });
+});

@@ -1,0 +1,111 @@
+import type { IpAddress } from "../../net/address.ts";
+import { libc, must, SOCK_CLOEXEC, SystemCallError } from "../libc.ts";
+import {
+  answers,
+  destroyRequest,
+  type DiagAnswer,
+  type DiagSocket,
+  dumpRequest,
+  lookupRequest,
+  states,
+} from "./sock_diag_messages.ts";
+
+export type { DiagSocket } from "./sock_diag_messages.ts";
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const NETLINK_SOCK_DIAG = 4;
+const MSG_DONTWAIT = 0x40;
+const EAGAIN = 11;
+const ENOENT = 2;
+const EOPNOTSUPP = 95;
+/** Sockets of one dump; what lies beyond is left out. */
+const MOST = 65_536;
+
+/** The kernel's list of TCP sockets of the network namespace that the thread was in when this was made. */
+export class SockDiag implements Disposable {
+  #fd: number;
+  readonly #into = new Uint8Array(64 * 1024);
+
+  /** @throws {SystemCallError} */
+  constructor() {
+    const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    this.#fd = must("socket(NETLINK_SOCK_DIAG)", fd);
+  }
+
+  /** Connections to a local port that are established, or whose peer has ended its side. */
+  connectionsTo(port: number): DiagSocket[] {
+    const found: DiagSocket[] = [];
+    for (const family of [4, 6] as const) {
+      this.#send(dumpRequest(family, port, states.established | states.closeWait));
+      this.#receive((answer) => {
+        if (answer.kind === "socket" && found.length < MOST) found.push(answer.socket);
+        return answer.kind !== "socket";
+      });
+    }
+    return found;
+  }
+
+  /** The connection with these two ends, if this namespace has it. */
+  connection(
+    local: { address: IpAddress; port: number },
+    remote: { address: IpAddress; port: number },
+  ): DiagSocket | undefined {
+    this.#send(lookupRequest(local, remote));
+    let found: DiagSocket | undefined;
+    this.#receive((answer) => {
+      if (answer.kind === "socket") found = answer.socket;
+      if (answer.kind === "error" && answer.errno !== ENOENT) {
+        throw new SystemCallError("looking a connection up", answer.errno);
+      }
+      return true;
+    });
+    return found && found.state !== states.listen ? found : undefined;
+  }
+
+  /**
+   * Closes connections: both ends see a reset. Says how many it were; those that ended meanwhile don't count.
+   * @throws {SystemCallError} EPERM (1) without NET_ADMIN, EOPNOTSUPP (95) on a kernel without CONFIG_INET_DIAG_DESTROY.
+   */
+  destroy(sockets: readonly DiagSocket[]): number {
+    let count = 0;
+    for (const socket of sockets) {
+      this.#send(destroyRequest(socket));
+      this.#receive((answer) => {
+        if (answer.kind !== "error") return false;
+        if (answer.errno === 0) count++;
+        else if (answer.errno === EOPNOTSUPP || answer.errno === 1) {
+          throw new SystemCallError("SOCK_DESTROY", answer.errno);
+        }
+        return true;
+      });
+    }
+    return count;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#fd >= 0) libc.close(this.#fd);
+    this.#fd = -1;
+  }
+
+  #send(request: Uint8Array<ArrayBuffer>): void {
+    must("asking sock_diag", libc.send(this.#fd, request, BigInt(request.length), 0));
+  }
+
+  /** Reads answers until one is the last. The kernel answers within send and recv, so there's nothing to wait for. */
+  #receive(isLast: (answer: DiagAnswer) => boolean): void {
+    for (;;) {
+      let length: number;
+      try {
+        length = must(
+          "reading of sock_diag",
+          libc.recv(this.#fd, this.#into, BigInt(this.#into.length), MSG_DONTWAIT),
+        );
+      } catch (error) {
+        if (error instanceof SystemCallError && error.errno === EAGAIN) return;
+        throw error;
+      }
+      for (const answer of answers(this.#into.subarray(0, length))) if (isLast(answer)) return;
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { cstring, libc, must, O_CLOEXEC, SystemCallError } from "../libc.ts";
+
+const O_RDWR = 2;
+const TUNSETIFF = 0x400454can;
+const SIOCGIFINDEX = 0x8933n;
+const IFF_TUN = 1;
+const IFF_NO_PI = 0x1000;
+const IFF_TUN_EXCL = 0x8000; // never somebody else's device
+/** struct ifreq, and the name in it. */
+const IFREQ = 40;
+const IFNAMSIZ = 16;
+const EBUSY = 16;
+const ENOENT = 2;
+
+/** A TUN device that is there for as long as this holds it open: with the process it goes, and its routes with it. */
+export class TunDevice implements Disposable {
+  #fd: number;
+  readonly name: string;
+  /** As routes name it. */
+  readonly index: number;
+
+  private constructor(fd: number, name: string, index: number) {
+    this.#fd = fd;
+    this.name = name;
+    this.index = index;
+  }
+
+  /**
+   * Makes a device of that name; undefined when there is one.
+   * @throws {SystemCallError} EPERM (1) without root; ENOENT (2) or ENODEV (19) where the kernel has no TUN.
+   */
+  static create(name: string): TunDevice | undefined {
+    const fd = must("open /dev/net/tun", libc.open(cstring("/dev/net/tun"), O_RDWR | O_CLOEXEC, 0));
+    try {
+      const request = new Uint8Array(IFREQ);
+      request.set(cstring(name).subarray(0, IFNAMSIZ - 1));
+      new DataView(request.buffer).setUint16(IFNAMSIZ, IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL, true);
+      must(`making ${name}`, libc.ioctl(fd, TUNSETIFF, request));
+      return new TunDevice(fd, name, indexOf(name));
+    } catch (error) {
+      libc.close(fd);
+      if (error instanceof SystemCallError && error.errno === EBUSY) return undefined;
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#fd >= 0) libc.close(this.#fd);
+    this.#fd = -1;
+  }
+}
+
+/** Whether an error of `TunDevice.create` says that the kernel's module isn't there. */
+export function isTunMissing(error: unknown): boolean {
+  return error instanceof SystemCallError && (error.errno === ENOENT || error.errno === 19);
+}
+
+/** if_nametoindex(3), by ioctl. */
+function indexOf(name: string): number {
+  const socket = must("socket", libc.socket(2, 2 | O_CLOEXEC, 0));
+  try {
+    const request = new Uint8Array(IFREQ);
+    request.set(cstring(name).subarray(0, IFNAMSIZ - 1));
+    must(`the index of ${name}`, libc.ioctl(socket, SIOCGIFINDEX, request));
+    return new DataView(request.buffer).getInt32(IFNAMSIZ, true);
+  } finally {
+    libc.close(socket);
+  }
+}

@@ -1,0 +1,130 @@
+import { type Endpoint, formatEndpoint } from "../../net/address.ts";
+import type { AbortableTransport } from "../../net/transport.ts";
+import { Deadlines } from "../../async/deadlines.ts";
+import { libc, must } from "../libc.ts";
+import { descriptorOf, endOf, endsOf } from "./own_socket.ts";
+import { getOption } from "./socket.ts";
+
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+/** struct sockaddr of the family AF_UNSPEC (0). */
+const NOWHERE = new Uint8Array(16);
+
+/**
+ * A TCP connection of Deno's as a transport that can be reset.
+ *
+ * Hot path: reads and writes are Deno's own. node:net, which has resets too, costs twice the CPU for a small read and write
+ * (docs/decisions.md).
+ */
+export class TcpConnection implements AbortableTransport {
+  readonly #conn: Deno.TcpConn;
+  #open = true;
+
+  /** The connection becomes this one's own. It should have TCP_NODELAY, or small writes wait. */
+  constructor(conn: Deno.TcpConn) {
+    this.#conn = conn;
+  }
+
+  /** This end: of a captured connection, the address that was dialled. */
+  get local(): Endpoint {
+    return known(this.#conn.localAddr);
+  }
+
+  /** The other end. */
+  get remote(): Endpoint {
+    return known(this.#conn.remoteAddr);
+  }
+
+  read(into: Uint8Array): Promise<number | null> {
+    return this.#conn.read(into);
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    return this.#conn.write(bytes);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#conn.closeWrite();
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#conn.close();
+  }
+
+  /**
+   * Ends it with a TCP reset, by connecting it to nowhere (man 2 connect: AF_UNSPEC; the kernel's tcp_disconnect). SO_LINGER
+   * wouldn't do: Deno's close ends the direction out first, and the peer would see an end, then the reset.
+   */
+  abort(): void {
+    if (!this.#open) return;
+    const fd = this.#descriptor();
+    if (fd !== undefined) must("connect", libc.connect(fd, NOWHERE, NOWHERE.length));
+    this.close();
+  }
+
+  /** @returns undefined where the peer has reset it: then it has no ends any more. */
+  #descriptor(): number | undefined {
+    const ends = endsOf(this.#conn);
+    const fd = ends && descriptorOf(ends);
+    return fd !== undefined && this.#isOwn(fd) ? fd : undefined;
+  }
+
+  /** A newer connection may have the ends of one that was reset. Its option doesn't change with this one's. */
+  #isOwn(fd: number): boolean {
+    for (const on of [true, false]) {
+      try {
+        this.#conn.setNoDelay(on);
+      } catch {
+        return true; // Deno can't while a read and a write are under way; and they wouldn't be, had it been reset.
+      }
+      if (getOption(fd, IPPROTO_TCP, TCP_NODELAY) !== Number(on)) return false;
+    }
+    return true;
+  }
+}
+
+const deadlines = new Deadlines();
+
+export interface DialOptions {
+  /** Milliseconds until the attempt is given up. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Connects.
+ * @throws the kernel's error, whose `code` says why ("ECONNREFUSED"); one with the code ETIMEDOUT after `timeoutMs`, or up to 100 ms
+ * more; the signal's reason.
+ */
+export async function dialTcp(
+  hostname: string,
+  port: number,
+  { timeoutMs, signal }: DialOptions,
+): Promise<TcpConnection> {
+  signal?.throwIfAborted();
+  const giveUp = new AbortController();
+  const inTime = deadlines.add(timeoutMs, () => giveUp.abort(timedOut(hostname, port, timeoutMs)));
+  const aborted = () => giveUp.abort(signal?.reason);
+  signal?.addEventListener("abort", aborted, { once: true });
+  try {
+    const conn = await Deno.connect({ hostname, port, signal: giveUp.signal });
+    conn.setNoDelay();
+    return new TcpConnection(conn);
+  } finally {
+    inTime();
+    signal?.removeEventListener("abort", aborted);
+  }
+}
+
+function timedOut(hostname: string, port: number, ms: number): Error {
+  const message = `${formatEndpoint(hostname, port)} did not answer within ${ms / 1000} s`;
+  return Object.assign(new Error(message), { code: "ETIMEDOUT" });
+}
+
+function known(address: Deno.Addr): Endpoint {
+  const end = endOf(address);
+  if (end === undefined) throw new TypeError("a TCP connection has an address and a port at both ends");
+  return end;
+}

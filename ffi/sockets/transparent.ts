@@ -1,0 +1,21 @@
+import { cstring, libc, must } from "../libc.ts";
+
+const SOL_SOCKET = 1;
+const SO_BINDTODEVICE = 25;
+const IPPROTO_IP = 0;
+const IP_TRANSPARENT = 19;
+const IPPROTO_IPV6 = 41;
+const IPV6_TRANSPARENT = 75;
+
+/**
+ * Lets a listener answer from addresses that aren't in the table `local`. It's bound to the device first, which only root
+ * can undo: else whoever has the socket could send from any address on any way (stop listening, bind, connect).
+ * @throws {SystemCallError}
+ */
+export function makeTransparent(fd: number, family: 4 | 6, device: string): void {
+  const name = cstring(device);
+  must("SO_BINDTODEVICE", libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length));
+  const on = new Uint8Array(new Int32Array([1]).buffer);
+  if (family === 4) must("IP_TRANSPARENT", libc.setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, on, 4));
+  else must("IPV6_TRANSPARENT", libc.setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, on, 4));
+}

@@ -1,0 +1,145 @@
+/** The frames that carry neither bytes nor headers: what they change (RFC 9113 §6). */
+import type { Engine } from "./engine.ts";
+import { ConnectionError, ErrorCode, StreamError } from "../frames/errors.ts";
+import { expectLength, Flag, FrameType, MAX_WINDOW, readUint31, readUint32 } from "../frames/frame.ts";
+import { dependsOnItself } from "../frames/header_blocks.ts";
+import { decodeSettings } from "../frames/settings.ts";
+
+export class ControlFrames {
+  /** The peer's SETTINGS came, which have to be the first frame. */
+  settingsCame = false;
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** @throws ConnectionError when the frame is wrong for the whole connection. */
+  frame(type: number, flags: number, stream: number, payload: Uint8Array): void {
+    switch (type) {
+      case FrameType.WINDOW_UPDATE:
+        return this.#windowUpdate(stream, payload);
+      case FrameType.RST_STREAM:
+        return this.#rstStream(stream, payload);
+      case FrameType.SETTINGS:
+        return this.#settings(flags, stream, payload);
+      case FrameType.PING:
+        return this.#ping(flags, stream, payload);
+      case FrameType.GOAWAY:
+        return this.#goaway(stream, payload);
+      case FrameType.PRIORITY:
+        return this.#priority(stream, payload);
+      case FrameType.PUSH_PROMISE:
+        throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, which was never allowed");
+      default:
+        // A turn is the reader's (frame_reader.ts). It has no budget: each takes the peer a message, and us a read somewhere else.
+        if (type === FrameType.LANE && this.#engine.transport.peerTurned) return;
+        return this.#engine.patience.idleFrame("frames of unknown types");
+    }
+  }
+
+  #windowUpdate(id: number, payload: Uint8Array): void {
+    expectLength("WINDOW_UPDATE", payload, 4);
+    const increment = readUint31(payload, 0);
+    if (id === 0) {
+      if (increment === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0");
+      if (this.#engine.queue.window + increment > MAX_WINDOW) {
+        throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a connection window of more than 2^31-1");
+      }
+      this.#engine.queue.windowGrew(increment);
+      return;
+    }
+    const stream = this.#engine.streams.open.get(id);
+    if (stream === undefined) return this.#engine.faults.notOpen(id, undefined);
+    if (increment === 0) {
+      this.#engine.faults.reset(id, new StreamError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0"));
+    } else if (!stream.outbox.grow(increment)) {
+      this.#engine.faults.reset(
+        id,
+        new StreamError(ErrorCode.FLOW_CONTROL_ERROR, "a window of more than 2^31-1"),
+      );
+    }
+  }
+
+  #rstStream(id: number, payload: Uint8Array): void {
+    expectStream(FrameType.RST_STREAM, id);
+    expectLength("RST_STREAM", payload, 4);
+    const stream = this.#engine.streams.open.get(id);
+    if (stream === undefined) return this.#engine.faults.notOpen(id, undefined);
+    if (this.#engine.role === "server" && !stream.answered) this.#engine.patience.earlyReset();
+    stream.resetCame(readUint32(payload, 0));
+  }
+
+  #settings(flags: number, stream: number, payload: Uint8Array): void {
+    if (stream !== 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS on a stream");
+    if (flags & Flag.ACK) {
+      if (!this.settingsCame) {
+        throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "the first frame is an ACK");
+      }
+      expectLength("SETTINGS with ACK", payload, 0);
+      const now = performance.now();
+      this.#engine.roundTrip.sample(now - this.#engine.settingsSent, now);
+      return this.#engine.events.settingsAcknowledged();
+    }
+    this.settingsCame = true;
+    const engine = this.#engine;
+    const { queue, writer, patience, peer: before } = engine;
+    patience.idleFrame("SETTINGS");
+    const peer = decodeSettings(payload, before, engine.role === "client" ? "server" : "client");
+    engine.peer = peer;
+    queue.setMaxFrame(peer.maxFrameSize);
+    writer.setMaxTableSize(peer.headerTableSize);
+    patience.answer(() => queue.idle());
+    writer.settingsAck();
+    const growth = peer.initialWindowSize - before.initialWindowSize;
+    if (growth === 0) return;
+    for (const each of engine.streams.open.values()) {
+      if (!each.outbox.grow(growth)) {
+        throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS make a window larger than 2^31-1");
+      }
+    }
+  }
+
+  #ping(flags: number, stream: number, payload: Uint8Array): void {
+    if (stream !== 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PING on a stream");
+    expectLength("PING", payload, 8);
+    if (flags & Flag.ACK) return this.#engine.pings.answered(payload);
+    this.#engine.patience.idleFrame("PING");
+    this.#engine.patience.answer(() => this.#engine.queue.idle());
+    this.#engine.writer.ping(payload, true);
+  }
+
+  #goaway(stream: number, payload: Uint8Array): void {
+    if (stream !== 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream");
+    if (payload.length < 8) {
+      throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY shorter than 8 bytes");
+    }
+    const last = readUint31(payload, 0);
+    const code = readUint32(payload, 4);
+    this.#engine.events.goaway(code, new TextDecoder().decode(payload.subarray(8, 264)));
+    if (this.#engine.role === "server") return;
+    // The peer did nothing for these, and won't (RFC 9113 §6.8).
+    for (const each of [...this.#engine.streams.open.values()]) {
+      if (each.id > last) each.resetCame(ErrorCode.REFUSED_STREAM);
+    }
+  }
+
+  #priority(stream: number, payload: Uint8Array): void {
+    expectStream(FrameType.PRIORITY, stream);
+    this.#engine.patience.idleFrame("PRIORITY");
+    if (payload.length !== 5) {
+      return this.#engine.faults.reset(
+        stream,
+        new StreamError(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY isn't 5 bytes"),
+      );
+    }
+    if (readUint31(payload, 0) === stream) this.#engine.faults.reset(stream, dependsOnItself());
+  }
+}
+
+/** @throws ConnectionError PROTOCOL_ERROR for a frame of a stream on stream 0. */
+export function expectStream(type: number, stream: number): void {
+  if (stream === 0) {
+    throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `a frame of type ${type} on stream 0`);
+  }
+}

@@ -1,0 +1,77 @@
+import type { ErrorCode } from "../frames/errors.ts";
+import { Flag, FrameType, PREFACE, writeUint32 } from "../frames/frame.ts";
+import type { Header } from "../frames/header.ts";
+import { Encoder } from "../hpack/encoder.ts";
+import type { SendQueue } from "./send_queue.ts";
+import { encodeSettings, type Settings } from "../frames/settings.ts";
+
+const NOTHING = new Uint8Array(0);
+
+/** Writes every frame but DATA into the queue. */
+export class FrameWriter {
+  readonly #queue: SendQueue;
+  readonly #encoder = new Encoder();
+
+  constructor(queue: SendQueue) {
+    this.#queue = queue;
+  }
+
+  preface(): void {
+    this.#queue.raw(PREFACE);
+  }
+
+  settings(settings: Settings): void {
+    this.#queue.frame(FrameType.SETTINGS, 0, 0, encodeSettings(settings));
+  }
+
+  settingsAck(): void {
+    this.#queue.frame(FrameType.SETTINGS, Flag.ACK, 0, NOTHING);
+  }
+
+  /** The peer's SETTINGS_HEADER_TABLE_SIZE, in bytes. */
+  setMaxTableSize(bytes: number): void {
+    this.#encoder.setMaxTableSize(bytes);
+  }
+
+  /** HEADERS, and CONTINUATION as needed. @throws TypeError for headers that can't be sent; nothing is sent then. */
+  headers(stream: number, headers: readonly Header[], end: boolean): void {
+    const block = this.#encoder.encode(headers);
+    const most = this.#queue.maxFrame;
+    let flags = end ? Flag.END_STREAM : 0;
+    let type: number = FrameType.HEADERS;
+    for (let at = 0; at === 0 || at < block.length; at += most) {
+      if (at + most >= block.length) flags |= Flag.END_HEADERS;
+      this.#queue.frame(type, flags, stream, block.subarray(at, at + most));
+      type = FrameType.CONTINUATION;
+      flags = 0;
+    }
+  }
+
+  reset(stream: number, code: ErrorCode): void {
+    this.#number(FrameType.RST_STREAM, stream, code);
+  }
+
+  /** Announces `increment` bytes more; stream 0 is the connection. */
+  windowUpdate(stream: number, increment: number): void {
+    this.#number(FrameType.WINDOW_UPDATE, stream, increment);
+  }
+
+  ping(payload: Uint8Array, ack: boolean): void {
+    this.#queue.frame(FrameType.PING, ack ? Flag.ACK : 0, 0, payload);
+  }
+
+  goaway(lastStream: number, code: ErrorCode, debug: string): void {
+    const text = new TextEncoder().encode(debug.slice(0, 256));
+    const payload = new Uint8Array(8 + text.length);
+    writeUint32(payload, 0, lastStream);
+    writeUint32(payload, 4, code);
+    payload.set(text, 8);
+    this.#queue.frame(FrameType.GOAWAY, 0, 0, payload);
+  }
+
+  #number(type: number, stream: number, value: number): void {
+    const payload = new Uint8Array(4);
+    writeUint32(payload, 0, value);
+    this.#queue.frame(type, 0, stream, payload);
+  }
+}

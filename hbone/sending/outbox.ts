@@ -1,0 +1,204 @@
+/**
+ * The sending half of a stream: its flow-control window, and what waits for it.
+ *
+ * Hot path. Either `write` is used, or `take`, `lend` and `watch` (a relay's way: no promise a frame).
+ */
+import { ConnectionClosed } from "../frames/errors.ts";
+import { Flag, FRAME_HEADER, FrameType, MAX_WINDOW } from "../frames/frame.ts";
+import type { Piece, SendQueue, Waiting } from "./send_queue.ts";
+
+const NOTHING = new Uint8Array(0);
+
+interface Job {
+  bytes: Uint8Array;
+  /** Bytes sent so far. */
+  at: number;
+  /** Settles only when all was taken. */
+  whole: boolean;
+  resolve(bytes: number): void;
+  reject(error: Error): void;
+}
+
+export class Outbox implements Waiting {
+  readonly #queue: SendQueue;
+  readonly #stream: number;
+  /** Called once, when END_STREAM was queued. */
+  readonly #ended: () => void;
+  #window: number;
+  #jobs: Job[] = [];
+  #watcher: (() => void) | undefined;
+  /** In the row of the queue. */
+  #waiting = false;
+  #state: "open" | "ending" | "ended" = "open";
+  #endWaiters: { resolve(): void; reject(error: Error): void }[] = [];
+  #error: Error | undefined;
+
+  constructor(queue: SendQueue, stream: number, window: number, ended: () => void) {
+    this.#queue = queue;
+    this.#stream = stream;
+    this.#window = window;
+    this.#ended = ended;
+  }
+
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  /** END_STREAM was queued, or will be. */
+  get ending(): boolean {
+    return this.#state !== "open";
+  }
+
+  get ended(): boolean {
+    return this.#state === "ended";
+  }
+
+  /** Nothing waits for a window or for room. */
+  get empty(): boolean {
+    return this.#jobs.length === 0;
+  }
+
+  /** Adds to the window (may be negative: RFC 9113 §6.9.2); false when it would be larger than allowed. */
+  grow(bytes: number): boolean {
+    this.#window += bytes;
+    if (this.#window > MAX_WINDOW) return false;
+    if (bytes > 0 && !this.#waiting) this.resume();
+    return true;
+  }
+
+  /** Copies as much as goes out now, one frame at most; 0 when it has to wait: the watcher is called then. */
+  take(bytes: Uint8Array, start: number, end: number): number {
+    const length = Math.min(end - start, this.#room());
+    if (length <= 0) return 0;
+    this.#window -= length;
+    this.#queue.data(this.#stream, 0, bytes, start, start + length);
+    return length;
+  }
+
+  /**
+   * Lends `piece.bytes[start + 9, end)`; sets `piece.end` to what goes out now, one frame at most. False when it has
+   * to wait: the watcher is called then.
+   */
+  lend(piece: Piece): boolean {
+    const length = Math.min(piece.end - piece.start - FRAME_HEADER, this.#room());
+    if (length <= 0) return false;
+    piece.end = piece.start + FRAME_HEADER + length;
+    this.#window -= length;
+    this.#queue.lend(this.#stream, 0, piece);
+    return true;
+  }
+
+  /** Calls `watcher` whenever there may be room again, or an error came. */
+  watch(watcher: (() => void) | undefined): void {
+    this.#watcher = watcher;
+  }
+
+  /** As Transport's. */
+  write(bytes: Uint8Array): Promise<number> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.#state !== "open") {
+      return Promise.reject(new TypeError("the stream's direction out was ended before"));
+    }
+    if (bytes.length === 0) return Promise.resolve(0);
+    if (this.#jobs.length === 0) {
+      const taken = this.take(bytes, 0, bytes.length);
+      if (taken > 0) return Promise.resolve(taken);
+    }
+    return new Promise((resolve, reject) => this.#jobs.push({ bytes, at: 0, whole: false, resolve, reject }));
+  }
+
+  /** Sends all of `bytes`, now as far as it goes, the rest (copied) as soon as it can. */
+  push(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length) {
+      const taken = this.take(bytes, at, bytes.length);
+      if (taken === 0) break;
+      at += taken;
+    }
+    if (at === bytes.length) return;
+    this.#jobs.push({ bytes: bytes.slice(at), at: 0, whole: true, resolve() {}, reject() {} });
+  }
+
+  /** Ends the direction once all that waits was sent. */
+  end(): Promise<void> {
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.#state === "ended") return Promise.resolve();
+    this.#state = "ending";
+    if (this.#jobs.length === 0) {
+      this.#sendEnd();
+      return Promise.resolve();
+    }
+    return new Promise((resolve, reject) => this.#endWaiters.push({ resolve, reject }));
+  }
+
+  /** END_STREAM went out with the headers. */
+  endedWithHeaders(): void {
+    this.#state = "ended";
+    this.#ended();
+  }
+
+  /** The stream or the connection broke: everything that waits fails. */
+  fail(error: Error): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    if (this.#waiting) this.#queue.leave(this);
+    const jobs = this.#jobs;
+    const waiters = this.#endWaiters;
+    this.#jobs = [];
+    this.#endWaiters = [];
+    for (const job of jobs) job.reject(error);
+    for (const waiter of waiters) waiter.reject(error);
+    this.#watcher?.();
+  }
+
+  /** The queue, or the window, has room. */
+  resume(): void {
+    this.#waiting = false;
+    if (this.#error !== undefined) return;
+    const job = this.#jobs[0];
+    if (job === undefined) {
+      this.#watcher?.();
+      return;
+    }
+    const taken = this.take(job.bytes, job.at, job.bytes.length);
+    if (taken === 0) return;
+    job.at += taken;
+    if (!job.whole || job.at === job.bytes.length) {
+      this.#jobs.shift();
+      job.resolve(taken);
+    }
+    // What is left takes its turn behind the other streams.
+    if (this.#jobs.length > 0) this.#wait();
+    else if (this.#state === "ending") this.#sendEnd();
+    else this.#watcher?.();
+  }
+
+  #room(): number {
+    if (this.#error !== undefined || this.#window <= 0) return 0;
+    // Whoever came first goes first.
+    const room = this.#waiting ? 0 : this.#queue.room;
+    if (room > 0) return Math.min(room, this.#window);
+    this.#wait();
+    return 0;
+  }
+
+  #wait(): void {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    this.#queue.wait(this);
+  }
+
+  #sendEnd(): void {
+    this.#state = "ended";
+    this.#queue.frame(FrameType.DATA, Flag.END_STREAM, this.#stream, NOTHING);
+    const waiters = this.#endWaiters;
+    this.#endWaiters = [];
+    for (const waiter of waiters) waiter.resolve();
+    this.#ended();
+  }
+}
+
+/** What a sender gets when the whole connection is over. */
+export function connectionOver(what: string, cause?: Error): ConnectionClosed {
+  return new ConnectionClosed(what, cause === undefined ? undefined : { cause });
+}

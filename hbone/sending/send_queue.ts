@@ -1,0 +1,274 @@
+/**
+ * Everything that goes out on a connection, in order. Hot path: frames queued in one turn of the event loop, while a write is under
+ * way, or while more of them are waited for (gathering.ts), are copied together into one write (through a port-forward, frames per
+ * message are what counts); large ones may be lent instead and are written from where they lie.
+ */
+import type { Transport } from "../../net/transport.ts";
+import { asError } from "../frames/errors.ts";
+import {
+  DEFAULT_WINDOW,
+  FRAME_HEADER,
+  FrameType,
+  MIN_MAX_FRAME_SIZE,
+  writeFrameHeader,
+} from "../frames/frame.ts";
+import { Gathering } from "./coalescing.ts";
+import type { BufferPool } from "../frames/pool.ts";
+
+/** Bytes that are coalesced into one write. */
+const BATCH = 128 * 1024;
+/** Bytes queued from which on data waits. */
+const FULL = 256 * 1024;
+/** Bytes of the largest frame sent, whatever more a peer takes. */
+const LARGEST_FRAME = 64 * 1024;
+
+/**
+ * Bytes that go into one message where messages cost more than bytes: two of the largest frames, or a batch. More would make what
+ * follows wait on slow links.
+ */
+const MESSAGE = 144 * 1024;
+
+/** Bytes queued that no peer which reads lets come together: data waits from FULL on, so that these are answers. */
+const UNREAD = 4 * 1024 * 1024;
+
+/** A part of the queue: `bytes[start, end)`. */
+export interface Piece {
+  readonly bytes: Uint8Array;
+  start: number;
+  end: number;
+  /** Called when it was written, or can't be any more. */
+  sent(error?: Error): void;
+}
+
+/** Who has data to send and waits for its turn. */
+export interface Waiting {
+  /** There may be room now: sends one frame, and waits again for more. */
+  resume(): void;
+}
+
+export class SendQueue {
+  /** Bytes that the peer's connection window still admits (RFC 9113 §6.9). */
+  window = DEFAULT_WINDOW;
+  /** Bytes of a frame's payload, at most. */
+  maxFrame = MIN_MAX_FRAME_SIZE;
+  /** Calls of the transport's write so far. */
+  writes = 0;
+
+  readonly #transport: Transport;
+  readonly #pool: BufferPool;
+  readonly #broken: (error: Error) => void;
+  readonly #gathering = new Gathering();
+  #pieces: Piece[] = [];
+  /** What was taken of them and is being written. */
+  readonly #writing: Piece[] = [];
+  #batch: Uint8Array<ArrayBuffer> | undefined;
+  #fill = 0;
+  #queued = 0;
+  #running = false;
+  #error: Error | undefined;
+  readonly #waiting = new Set<Waiting>();
+  /** Bytes that were written. */
+  #gone = 0;
+  #idle: { after: number; resolve: () => void }[] = [];
+
+  constructor(transport: Transport, pool: BufferPool, broken: (error: Error) => void) {
+    this.#transport = transport;
+    this.#pool = pool;
+    this.#broken = broken;
+  }
+
+  /** Takes over the peer's SETTINGS_MAX_FRAME_SIZE, in bytes. */
+  setMaxFrame(bytes: number): void {
+    this.maxFrame = Math.min(bytes, LARGEST_FRAME);
+  }
+
+  /** Bytes of data that one stream may send now; 0 when it has to wait. */
+  get room(): number {
+    if (this.#queued >= FULL || this.#error !== undefined) return 0;
+    return Math.min(this.window, this.maxFrame);
+  }
+
+  /** A frame that flow control doesn't count; its payload is copied. */
+  frame(type: number, flags: number, stream: number, payload: Uint8Array): void {
+    if (this.#error !== undefined) return;
+    if (this.#queued > UNREAD) {
+      return this.#giveUp(new Error("the peer doesn't read what it asks for"));
+    }
+    const at = this.#reserve(FRAME_HEADER + payload.length, type === FrameType.HEADERS);
+    const batch = this.#batch as Uint8Array;
+    writeFrameHeader(batch, at, payload.length, type, flags, stream);
+    batch.set(payload, at + FRAME_HEADER);
+  }
+
+  /** Bytes that are no frame: the client's preface. */
+  raw(bytes: Uint8Array): void {
+    if (this.#error !== undefined) return;
+    const at = this.#reserve(bytes.length, false);
+    (this.#batch as Uint8Array).set(bytes, at);
+  }
+
+  /** DATA, copied; the caller has checked `room`. */
+  data(stream: number, flags: number, bytes: Uint8Array, start: number, end: number): void {
+    if (this.#error !== undefined) return;
+    const length = end - start;
+    this.window -= length;
+    const at = this.#reserve(FRAME_HEADER + length, true);
+    const batch = this.#batch as Uint8Array;
+    writeFrameHeader(batch, at, length, FrameType.DATA, flags, stream);
+    batch.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), at + FRAME_HEADER);
+  }
+
+  /**
+   * DATA that stays where it is until `piece.sent()`: its payload is `piece.bytes[start + 9, end)`, and the nine bytes
+   * before become its header. The caller has checked `room`.
+   */
+  lend(stream: number, flags: number, piece: Piece): void {
+    const length = piece.end - piece.start - FRAME_HEADER;
+    if (this.#error !== undefined) return piece.sent(this.#error);
+    this.window -= length;
+    writeFrameHeader(piece.bytes, piece.start, length, FrameType.DATA, flags, stream);
+    this.#seal();
+    this.#pieces.push(piece);
+    this.#queued += FRAME_HEADER + length;
+    this.#gathering.frame(FRAME_HEADER + length);
+    this.#schedule();
+  }
+
+  /** Puts a sender at the end of the row; it is resumed when the queue and the connection's window have room. */
+  wait(sender: Waiting): void {
+    this.#waiting.add(sender);
+  }
+
+  /** The sender waits no more. */
+  leave(sender: Waiting): void {
+    this.#waiting.delete(sender);
+  }
+
+  /** The peer's connection window grew by so many bytes. */
+  windowGrew(bytes: number): void {
+    this.window += bytes;
+    this.#resumeWaiting();
+  }
+
+  /** Resolves when all that is queued now was written, or the queue failed. Never rejects. */
+  idle(): Promise<void> {
+    if (!this.#running) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push({ after: this.#gone + this.#queued, resolve }));
+  }
+
+  /** Gives everything up: nothing more is written. */
+  fail(error: Error): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    this.#seal();
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    for (const piece of pieces) piece.sent(error);
+    this.#waiting.clear();
+  }
+
+  #giveUp(error: Error): void {
+    this.fail(error);
+    queueMicrotask(() => this.#broken(error));
+  }
+
+  /** Room in the batch, for a stream's frame or for the connection's own. */
+  #reserve(bytes: number, ofStream: boolean): number {
+    if (this.#batch === undefined || this.#fill + bytes > this.#batch.length) {
+      this.#seal();
+      this.#batch = this.#pool.take(Math.max(BATCH, bytes));
+      this.#fill = 0;
+    }
+    const at = this.#fill;
+    this.#fill += bytes;
+    this.#queued += bytes;
+    if (ofStream) this.#gathering.frame(bytes);
+    else this.#gathering.other(bytes);
+    this.#schedule();
+    return at;
+  }
+
+  #seal(): void {
+    const bytes = this.#batch;
+    if (bytes === undefined) return;
+    this.#batch = undefined;
+    const pool = this.#pool;
+    this.#pieces.push({ bytes, start: 0, end: this.#fill, sent: () => pool.give(bytes) });
+  }
+
+  #schedule(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const writing = this.#writing;
+    try {
+      while (this.#queued > 0) {
+        await this.#gathering.ready(this.#queued);
+        if (!this.#takeNext()) break;
+        if (this.#transport.writeParts === undefined) await this.#write(writing[0] as Piece);
+        else await this.#writeParts(writing);
+        for (let piece = writing.shift(); piece !== undefined; piece = writing.shift()) {
+          this.#queued -= piece.end - piece.start;
+          this.#gone += piece.end - piece.start;
+          piece.sent();
+        }
+        while (this.#idle.length > 0 && this.#gone >= (this.#idle[0]?.after ?? 0)) {
+          this.#idle.shift()?.resolve();
+        }
+        this.#resumeWaiting();
+      }
+    } catch (thrown) {
+      const error = asError(thrown);
+      for (const piece of writing.splice(0)) piece.sent(error);
+      this.fail(error);
+      this.#broken(error);
+    }
+    this.#running = false;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const { resolve } of idle) resolve();
+  }
+
+  /** Takes what is written next: one piece, or as many as fit into a message. False when there's nothing. */
+  #takeNext(): boolean {
+    const most = this.#transport.writeParts === undefined ? 0 : MESSAGE;
+    let bytes = 0;
+    for (;;) {
+      // What is being put together comes last.
+      if (this.#pieces.length === 0 && (bytes === 0 || bytes + this.#fill <= most)) this.#seal();
+      const next = this.#pieces[0];
+      if (next === undefined) break;
+      bytes += next.end - next.start;
+      if (this.#writing.length > 0 && bytes > most) break;
+      this.#writing.push(next);
+      this.#pieces.shift();
+    }
+    return this.#writing.length > 0;
+  }
+
+  async #writeParts(pieces: readonly Piece[]): Promise<void> {
+    this.writes++;
+    await this.#transport.writeParts?.(pieces.map(({ bytes, start, end }) => bytes.subarray(start, end)));
+  }
+
+  async #write({ bytes, start, end }: Piece): Promise<void> {
+    for (let at = start; at < end;) {
+      this.writes++;
+      at += await this.#transport.write(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end));
+    }
+  }
+
+  #resumeWaiting(): void {
+    // Hot path: after each write, and mostly nobody waits.
+    if (this.#waiting.size === 0) return;
+    // Who waits again while this goes on is at the end, and comes up too.
+    for (const sender of this.#waiting) {
+      if (this.room <= 0) return;
+      this.#waiting.delete(sender);
+      sender.resume();
+    }
+  }
+}

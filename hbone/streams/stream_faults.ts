@@ -1,0 +1,41 @@
+import { ConnectionError, ErrorCode, StreamError } from "../frames/errors.ts";
+import type { FrameWriter } from "../sending/frame_writer.ts";
+import type { Patience } from "../guards/flood_limits.ts";
+import type { StreamTable } from "./stream_table.ts";
+
+/** What follows when a peer's frame is wrong for one stream, or comes for one that isn't open (RFC 9113 §5.1 and §5.4.2). */
+export class StreamFaults {
+  readonly #role: "client" | "server";
+  readonly #streams: StreamTable;
+  readonly #writer: FrameWriter;
+  readonly #patience: Patience;
+
+  constructor(role: "client" | "server", streams: StreamTable, writer: FrameWriter, patience: Patience) {
+    this.#role = role;
+    this.#streams = streams;
+    this.#writer = writer;
+    this.#patience = patience;
+  }
+
+  /** A frame for a stream that isn't open; `forbidden` names it if it must not come for a closed one. */
+  notOpen(id: number, forbidden: "DATA" | "HEADERS" | undefined): void {
+    if (this.#streams.mayIgnore(id) || forbidden === undefined) return;
+    const message = `${forbidden} for stream ${id}, which is closed`;
+    if (forbidden === "DATA" || this.#role === "client") {
+      return this.reset(id, new StreamError(ErrorCode.STREAM_CLOSED, message));
+    }
+    // Either a stream that was skipped, or one that ended (RFC 9113 §5.1 and §5.1.1).
+    const code = this.#streams.remembers(id) ? ErrorCode.STREAM_CLOSED : ErrorCode.PROTOCOL_ERROR;
+    throw new ConnectionError(code, message);
+  }
+
+  /** Resets one stream for what the peer did; what isn't a StreamError is the connection's. */
+  reset(id: number, error: unknown): void {
+    if (!(error instanceof StreamError)) throw error;
+    this.#patience.streamError(error.message);
+    const stream = this.#streams.open.get(id);
+    if (stream !== undefined) return stream.reset(error.code, error);
+    this.#writer.reset(id, error.code);
+    this.#streams.remember(id, true);
+  }
+}

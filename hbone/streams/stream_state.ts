@@ -1,0 +1,212 @@
+/** What lies behind a stream: its two halves, its headers, and how it ends. Driven by the engine. */
+import { ConnectRefused, ErrorCode, StreamError, StreamReset } from "../frames/errors.ts";
+import { StreamWindow } from "./flow_control.ts";
+import type { FrameWriter } from "../sending/frame_writer.ts";
+import { checkResponse, checkTrailers, type Header, headerValue } from "../frames/header.ts";
+import { Inbox, type InboxOwner } from "./inbox.ts";
+import { Outbox } from "../sending/outbox.ts";
+import type { BufferPool, Segment } from "../frames/pool.ts";
+import type { SendQueue } from "../sending/send_queue.ts";
+import { Stream, type StreamEnd } from "./stream.ts";
+
+/** What a stream needs of its connection. */
+export interface StreamHost {
+  readonly role: "client" | "server";
+  readonly queue: SendQueue;
+  readonly pool: BufferPool;
+  readonly writer: FrameWriter;
+  /** The stream's reader took bytes; `increment` (may be 0) is to be announced. */
+  taken(stream: StreamState, bytes: number, increment: number): void;
+  /** Both directions are over. */
+  over(stream: StreamState, resetByUs: boolean): void;
+}
+
+const CLEAN: StreamEnd = { kind: "clean" };
+
+export class StreamState implements InboxOwner {
+  readonly id: number;
+  readonly request: readonly Header[];
+  readonly response: Promise<readonly Header[]>;
+  readonly closed: Promise<StreamEnd>;
+  readonly inbox: Inbox;
+  readonly outbox: Outbox;
+  readonly stream: Stream;
+  readonly host: StreamHost;
+  /** The final response was sent, or came. */
+  answered = false;
+
+  /** Set when a CONNECT of ours was answered, and not with 2xx. */
+  refused: ConnectRefused | undefined;
+
+  #over = false;
+  /** Bytes that a content-length promised and that didn't come yet; -1 when there was none. */
+  #promised: number;
+  readonly #resolveResponse: (headers: readonly Header[]) => void;
+  readonly #rejectResponse: (error: Error) => void;
+  readonly #resolveClosed: (end: StreamEnd) => void;
+
+  constructor(
+    host: StreamHost,
+    id: number,
+    request: readonly Header[],
+    windows: { receive: number; send: number },
+    contentLength = -1,
+  ) {
+    this.host = host;
+    this.id = id;
+    this.request = request;
+    this.#promised = contentLength;
+    const response = Promise.withResolvers<readonly Header[]>();
+    // Nobody has to wait for it.
+    response.promise.catch(() => {});
+    this.response = response.promise;
+    this.#resolveResponse = response.resolve;
+    this.#rejectResponse = response.reject;
+    const closed = Promise.withResolvers<StreamEnd>();
+    this.closed = closed.promise;
+    this.#resolveClosed = closed.resolve;
+    this.inbox = new Inbox(new StreamWindow(windows.receive), this);
+    this.outbox = new Outbox(host.queue, id, windows.send, () => this.#oneEnded());
+    this.stream = new Stream(this);
+  }
+
+  // What the user of the stream does.
+
+  respond(headers: readonly Header[], end: boolean): void {
+    if (this.host.role === "client") throw new TypeError("only a server responds");
+    if (this.answered) throw new TypeError("this stream was responded to before");
+    // The peer went meanwhile: whoever writes or reads will hear of it.
+    if (this.#over) return;
+    this.host.writer.headers(this.id, headers, end);
+    this.answered = true;
+    this.#resolveResponse(headers);
+    if (end) this.outbox.endedWithHeaders();
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    if (!this.mayWrite) return Promise.reject(new TypeError("respond to the stream before you write to it"));
+    return this.outbox.write(bytes);
+  }
+
+  get mayWrite(): boolean {
+    return this.answered || this.host.role === "client" || this.outbox.error !== undefined;
+  }
+
+  closeWrite(): Promise<void> {
+    if (!this.mayWrite) return Promise.reject(new TypeError("respond to the stream before you end it"));
+    return this.outbox.end();
+  }
+
+  close(): void {
+    if (this.#over) return this.#dropUnread();
+    if (!this.outbox.empty || !this.mayWrite) return this.reset(ErrorCode.CANCEL);
+    // Never rejects here: the outbox is empty and whole.
+    this.outbox.end().catch(() => {});
+    // The peer has all of ours; it only should not send any more (RFC 9113 §8.1).
+    if (!this.#over) this.reset(ErrorCode.NO_ERROR);
+    else this.#dropUnread();
+  }
+
+  #dropUnread(): void {
+    // Most streams are read to their end: no error is made for them (its stack costs more than the rest).
+    if (this.inbox.buffered > 0) this.inbox.fail(new StreamReset(ErrorCode.CANCEL, "us"));
+  }
+
+  abort(reason?: Error): void {
+    this.reset(this.host.role === "client" ? ErrorCode.CANCEL : ErrorCode.CONNECT_ERROR, reason);
+  }
+
+  reset(code: ErrorCode, reason?: Error): void {
+    const error = new StreamReset(code, "us", reason);
+    if (this.#over) return this.inbox.fail(error);
+    this.host.writer.reset(this.id, code);
+    this.#break(error, { kind: "reset", code, by: "us" });
+  }
+
+  taken(bytes: number, increment: number): void {
+    this.host.taken(this, bytes, this.#over ? 0 : increment);
+  }
+
+  // What the peer does.
+
+  /** @throws StreamError when the message is malformed. */
+  headersCame(headers: readonly Header[], end: boolean): void {
+    if (this.inbox.ended) throw new StreamError(ErrorCode.STREAM_CLOSED, "HEADERS after END_STREAM");
+    if (this.host.role === "client" && !this.answered) {
+      const status = checkResponse(headers);
+      if (status >= 200) {
+        this.answered = true;
+        if (status >= 300 && headerValue(this.request, ":method") === "CONNECT") {
+          this.refused = new ConnectRefused(status, headers);
+        }
+        this.#resolveResponse(headers);
+      } else if (end) throw new StreamError(ErrorCode.PROTOCOL_ERROR, `END_STREAM with status ${status}`);
+    } else {
+      if (this.#tunnels) throw new StreamError(ErrorCode.PROTOCOL_ERROR, "HEADERS within a tunnel");
+      if (!end) throw new StreamError(ErrorCode.PROTOCOL_ERROR, "trailers without END_STREAM");
+      checkTrailers(headers);
+    }
+    if (end) this.endCame();
+  }
+
+  /**
+   * Nothing but DATA, RST_STREAM, WINDOW_UPDATE and PRIORITY may come on a stream that a CONNECT connected (RFC 9113 §8.5): a TCP
+   * connection has no trailers, and what isn't surely its end must not be taken for one.
+   */
+  get #tunnels(): boolean {
+    return this.refused === undefined && headerValue(this.request, ":method") === "CONNECT";
+  }
+
+  /** @throws StreamError when they must not come. */
+  dataCame(segment: Segment, start: number, end: number, copy: boolean): void {
+    if (this.#promised >= 0) {
+      this.#promised -= end - start;
+      if (this.#promised < 0) {
+        this.host.taken(this, end - start, 0);
+        throw new StreamError(ErrorCode.PROTOCOL_ERROR, "more DATA than content-length said");
+      }
+    }
+    if (end > start) this.inbox.deliver(segment, start, end, copy);
+  }
+
+  /** @throws StreamError when it must not come yet. */
+  endCame(): void {
+    if (this.#promised > 0) {
+      throw new StreamError(ErrorCode.PROTOCOL_ERROR, "less DATA than content-length said");
+    }
+    this.inbox.end();
+    this.#oneEnded();
+  }
+
+  resetCame(code: number): void {
+    this.#break(new StreamReset(code, "peer"), { kind: "reset", code, by: "peer" });
+  }
+
+  /** The connection is over. */
+  broke(error: Error): void {
+    this.#break(error, { kind: "broken", error });
+  }
+
+  #oneEnded(): void {
+    if (this.#over || !this.inbox.ended || !this.outbox.ended) return;
+    this.#over = true;
+    if (!this.answered) this.#rejectResponse(new StreamReset(ErrorCode.NO_ERROR, "us"));
+    this.#resolveClosed(CLEAN);
+    this.host.over(this, false);
+  }
+
+  #break(error: Error, end: StreamEnd): void {
+    if (this.#over) return;
+    this.#over = true;
+    const byUs = end.kind === "reset" && end.by === "us";
+    this.host.over(this, byUs);
+    // What the peer sent to its end is whole, and stays readable, where the connection went, or the peer only wants no
+    // more of ours; any other reset says that something broke.
+    const whole = this.inbox.ended &&
+      (end.kind === "broken" || (!byUs && end.kind === "reset" && end.code === ErrorCode.NO_ERROR));
+    if (!whole) this.inbox.fail(error);
+    this.outbox.fail(error);
+    if (!this.answered) this.#rejectResponse(error);
+    this.#resolveClosed(end);
+  }
+}

@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+import { Api } from "../kube/client/api.ts";
+import { fakeServer, json, status } from "../kube/testing/api_server.ts";
+import { PAYLOAD_ANNOTATION, PROTOCOL_ANNOTATION } from "../wire/places.ts";
+import { agentInstaller } from "./installer.ts";
+import { pack, type Payload } from "../wire/payload.ts";
+
+type Json = Record<string, unknown>;
+
+const kinds: Record<string, [kind: string, plural: string, namespaced: boolean][]> = {
+  "/api/v1": [["Namespace", "namespaces", false], ["ServiceAccount", "serviceaccounts", true], [
+    "ConfigMap",
+    "configmaps",
+    true,
+  ]],
+  "/apis/apps/v1": [["Deployment", "deployments", true], ["DaemonSet", "daemonsets", true]],
+  "/apis/networking.k8s.io/v1": [["NetworkPolicy", "networkpolicies", true]],
+  "/apis/rbac.authorization.k8s.io/v1": [["Role", "roles", true], ["ClusterRole", "clusterroles", false], [
+    "ClusterRoleBinding",
+    "clusterrolebindings",
+    false,
+  ]],
+  "/apis/apiextensions.k8s.io/v1": [["CustomResourceDefinition", "customresourcedefinitions", false]],
+  "/apis/admissionregistration.k8s.io/v1": [
+    ["ValidatingAdmissionPolicy", "validatingadmissionpolicies", false],
+    ["ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", false],
+  ],
+};
+
+/** A cluster as far as installing needs one: keeps what is applied; workloads are ready as soon as they are. */
+function cluster(
+  options: { minor?: string; forbidden?: (path: string) => boolean; broken?: () => boolean } = {},
+) {
+  const objects = new Map<string, Json>();
+  let version = 0;
+  const server = fakeServer(async (request) => {
+    const { pathname } = new URL(request.url);
+    if (options.forbidden?.(pathname)) return json(403, status(403, "Forbidden", "no"));
+    if (pathname === "/version") return json(200, { major: "1", minor: options.minor ?? "34" });
+    const known = kinds[pathname];
+    if (known) {
+      const resources = known.map(([kind, name, namespaced]) => ({ kind, name, namespaced }));
+      return json(200, { resources });
+    }
+    const there = objects.get(pathname);
+    if (request.method === "PATCH") {
+      const body = await request.json() as Json;
+      const before = JSON.stringify({ ...there, metadata: undefined, status: undefined });
+      const after = JSON.stringify({ ...body, metadata: undefined, status: undefined });
+      const resourceVersion = there && before === after
+        ? (there.metadata as Json).resourceVersion
+        : String(++version);
+      const metadata = { ...body.metadata as Json, uid: pathname, resourceVersion, generation: 1 };
+      objects.set(pathname, {
+        ...body,
+        metadata,
+        status: statusOf(String(body.kind), options.broken?.() ?? false),
+      });
+      return json(200, objects.get(pathname));
+    }
+    if (request.method === "DELETE") {
+      objects.delete(pathname);
+      return json(200, {});
+    }
+    if (there) return json(200, there);
+    const items = [...objects].filter(([path]) => path.startsWith(`${pathname}/`)).map(([, object]) =>
+      object
+    );
+    if (/\/(configmaps|pods|rolebindings)$/.test(pathname)) return json(200, { metadata: {}, items });
+    return json(404, status(404, "NotFound", "not found"));
+  });
+  const api = new Api(server.source);
+  return {
+    api,
+    objects,
+    asked: server.asked,
+    async [Symbol.asyncDispose]() {
+      api[Symbol.dispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function statusOf(kind: string, broken: boolean): Json {
+  const n = broken ? 0 : 1;
+  switch (kind) {
+    case "Deployment":
+      return { observedGeneration: 1, updatedReplicas: n, availableReplicas: n, replicas: n };
+    case "DaemonSet":
+      return {
+        observedGeneration: 1,
+        desiredNumberScheduled: 1,
+        updatedNumberScheduled: n,
+        numberAvailable: n,
+      };
+    case "CustomResourceDefinition":
+      return { conditions: [{ type: "Established", status: "True" }] };
+    default:
+      return {};
+  }
+}
+
+async function installer(code = "1") {
+  const payload: Payload = await pack({ "agent.js": new TextEncoder().encode(code) });
+  return {
+    digest: payload.digest,
+    ...agentInstaller({ architectures: ["amd64"], payload: () => Promise.resolve(payload) }),
+  };
+}
+
+const gatewayPath = "/apis/apps/v1/namespaces/pmz/deployments/gateway";
+const nodePath = "/apis/apps/v1/namespaces/pmz-node/daemonsets/node-agent";
+const never = new AbortController().signal;
+const quiet = () => {};
+
+function annotate(object: Json | undefined, annotations: Json): void {
+  assert(object);
+  object.metadata = { ...object.metadata as Json, annotations };
+}
+
+Deno.test("both components are installed, with their steps told, and status knows them as ours", async () => {
+  await using to = cluster();
+  const { install, status, digest } = await installer();
+  const steps: string[] = [];
+  await install(
+    to.api,
+    ["gateway", "node"],
+    {},
+    ({ step, ms }) => void (ms === undefined || steps.push(step)),
+    never,
+  );
+  assert.deepEqual(steps, [
+    "apply the gateway",
+    "wait for the gateway",
+    "apply the node agent",
+    "wait for the node agent",
+  ]);
+  for (const each of await status(to.api, ["gateway", "node"])) {
+    assert.equal(each.state, "ready");
+    assert.equal(each.payload, digest);
+    assert.equal(each.ours, true);
+    assert.deepEqual(each.pods, { ready: 1, all: 1 });
+  }
+});
+
+Deno.test("an agent that runs and speaks our protocol is kept, whatever its payload; force replaces it", async () => {
+  await using to = cluster();
+  const [old, own] = [await installer("old"), await installer("new")];
+  await old.install(to.api, ["gateway"], {}, quiet, never);
+  to.asked.length = 0;
+  await own.install(to.api, ["gateway"], {}, quiet, never);
+  assert(!to.asked.some((line) => /^(PATCH|DELETE|POST)/.test(line)), "nothing is written");
+  const [kept] = await own.status(to.api, ["gateway"]);
+  assert.equal(kept?.ours, false);
+  assert.equal(kept?.state, "ready");
+  await own.install(to.api, ["gateway"], { force: true }, quiet, never);
+  const maps = [...to.objects.keys()].filter((path) => path.includes("/configmaps/"));
+  assert.equal(maps.length, 1, "the old payload is gone");
+  assert.equal((await own.status(to.api, ["gateway"]))[0]?.ours, true);
+});
+
+Deno.test("an agent that is too old is replaced, one that is too new is not", async () => {
+  await using to = cluster();
+  const { install, status } = await installer();
+  await install(to.api, ["gateway"], {}, quiet, never);
+  annotate(to.objects.get(gatewayPath), { [PAYLOAD_ANNOTATION]: "sha256:00", [PROTOCOL_ANNOTATION]: "9-8" });
+  const [newer] = await status(to.api, ["gateway"]);
+  assert.equal(newer?.state, "incompatible");
+  assert.match(newer?.why ?? "", /update pmz/);
+  await assert.rejects(install(to.api, ["gateway"], {}, quiet, never), /newer pmz.*Update pmz/);
+  annotate(to.objects.get(gatewayPath), {});
+  assert.equal((await status(to.api, ["gateway"]))[0]?.state, "incompatible");
+  await install(to.api, ["gateway"], {}, quiet, never);
+  assert.equal((await status(to.api, ["gateway"]))[0]?.state, "ready");
+});
+
+Deno.test("an agent that doesn't run is no reason to keep it: the next install repairs it", async () => {
+  let broken = true;
+  await using to = cluster({ broken: () => broken });
+  const { install, status } = await installer();
+  await assert.rejects(install(to.api, ["gateway"], {}, quiet, AbortSignal.timeout(200)));
+  const [starting] = await status(to.api, ["gateway"]);
+  assert.equal(starting?.state, "starting");
+  assert(starting?.why);
+  broken = false;
+  await install(to.api, ["gateway"], {}, quiet, never);
+  assert.equal((await status(to.api, ["gateway"]))[0]?.state, "ready");
+});
+
+Deno.test("a ConfigMap with a payload's name and other bytes is not used: the payload gets another name", async () => {
+  await using to = cluster();
+  const { install } = await installer();
+  await install(to.api, ["gateway"], {}, quiet, never);
+  const [path = ""] = [...to.objects.keys()].filter((each) => each.includes("/configmaps/"));
+  const forged = to.objects.get(path);
+  assert(forged);
+  forged.binaryData = { "0": "AAAA" };
+  await install(to.api, ["gateway"], { force: true }, quiet, never);
+  const maps = [...to.objects.keys()].filter((each) => each.includes("/configmaps/"));
+  assert.equal(maps.length, 1);
+  assert.notEqual(maps[0], path);
+  assert(JSON.stringify(to.objects.get(gatewayPath)).includes(maps[0]?.split("/").at(-1) ?? "none"));
+});
+
+Deno.test("the node agent's namespace has to be pmz's alone", async () => {
+  const strangers: [string, Json, RegExp][] = [
+    [
+      "/api/v1/namespaces/pmz-node/pods/cron",
+      { metadata: { name: "cron", labels: { app: "cron" } } },
+      /other pods \(cron\)/,
+    ],
+    [
+      "/apis/rbac.authorization.k8s.io/v1/namespaces/pmz-node/rolebindings/devs",
+      {
+        metadata: { name: "devs" },
+        roleRef: { kind: "ClusterRole", name: "edit" },
+        subjects: [{ kind: "Group" }],
+      },
+      /RoleBindings devs/,
+    ],
+  ];
+  for (const [path, object, why] of strangers) {
+    await using to = cluster();
+    to.objects.set(path, object);
+    const { install } = await installer();
+    await assert.rejects(install(to.api, ["node"], {}, quiet, never), why);
+    assert(!to.objects.has(nodePath));
+  }
+  await using to = cluster();
+  to.objects.set("/apis/rbac.authorization.k8s.io/v1/namespaces/pmz-node/rolebindings/devs", {
+    metadata: { name: "devs" },
+    roleRef: { kind: "Role", name: "pmz-intercept" },
+    subjects: [{ kind: "Group" }],
+  });
+  await (await installer()).install(to.api, ["node"], {}, quiet, never);
+  assert(to.objects.has(nodePath));
+});
+
+Deno.test("a cluster before 1.30 gets no admission policy", async () => {
+  await using to = cluster({ minor: "27+" });
+  await (await installer()).install(to.api, ["node"], {}, quiet, never);
+  assert(to.objects.has(nodePath));
+  assert(![...to.objects.keys()].some((path) => path.includes("admission")));
+});
+
+Deno.test("uninstalling takes all away that was installed, and twice is fine", async () => {
+  await using to = cluster();
+  const { install, uninstall, status } = await installer();
+  await install(to.api, ["gateway", "node"], {}, quiet, never);
+  await uninstall(to.api, ["gateway", "node"], quiet, never);
+  assert.deepEqual([...to.objects.keys()], []);
+  await uninstall(to.api, ["gateway", "node"], quiet, never);
+  assert.deepEqual((await status(to.api, ["gateway", "node"])).map(({ state }) => state), [
+    "absent",
+    "absent",
+  ]);
+});
+
+Deno.test("who may not look at the agents learns that it's unknown, not that it's absent", async () => {
+  await using to = cluster({ forbidden: (path) => path.includes("/deployments") });
+  const [gateway, node] = await (await installer()).status(to.api, ["gateway", "node"]);
+  assert.equal(gateway?.state, "unknown");
+  assert.equal(node?.state, "absent");
+});
+
+Deno.test("a namespace that was there before, and what else is in it, is not deleted", async () => {
+  await using to = await cluster();
+  to.objects.set("/api/v1/namespaces/pmz", {
+    metadata: { name: "pmz", uid: "u", labels: { team: "infra" } },
+  });
+  const { install, uninstall } = await installer();
+  await install(to.api, ["gateway"], {}, quiet, never);
+  await install(to.api, ["gateway"], { force: true }, quiet, never);
+  await uninstall(to.api, ["gateway"], quiet, never);
+  assert.deepEqual([...to.objects.keys()], ["/api/v1/namespaces/pmz"]);
+});

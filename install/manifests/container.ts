@@ -1,0 +1,73 @@
+import { command, type Permissions } from "../payload/loader.ts";
+import { chunksOf } from "../../wire/payload.ts";
+import type { ManifestOptions } from "./options.ts";
+import type { PayloadPlace } from "./payload.ts";
+
+/** What an agent's container needs; the rest is the same for all. */
+export interface ContainerParts {
+  /** The role that the payload plays in it, and the container's name. */
+  readonly role: string;
+  readonly permissions: Permissions;
+  /** Linux capabilities without "CAP_". None: an unprivileged user of the image runs it. */
+  readonly capabilities: readonly string[];
+  readonly env: readonly object[];
+  readonly mounts: readonly object[];
+  readonly resources: { readonly cpu: string; readonly memory: string; readonly memoryLimit: string };
+}
+
+/** What a container may write to, shared with no other: relay could otherwise plant there what attach reads. */
+const SCRATCH = "/scratch";
+/**
+ * A file that a role writes the seconds since the epoch into, every 5 s while all is well (PMZ_BEAT in its environment); and the
+ * age in seconds at which that counts as missed.
+ */
+export const BEAT = `${SCRATCH}/beat`;
+const STALE_SECONDS = 20;
+
+/** A container that runs a role of the payload on the stock image. */
+export function container(parts: ContainerParts, options: ManifestOptions, place: PayloadPlace): object {
+  const payload = { digest: options.payload.digest, chunks: chunksOf(options.payload).length };
+  const { cpu, memory, memoryLimit } = parts.resources;
+  return {
+    name: parts.role,
+    image: options.image,
+    imagePullPolicy: "IfNotPresent",
+    command: command(parts.role, payload, parts.permissions, place.folder),
+    env: [{ name: "DENO_DIR", value: `${SCRATCH}/deno` }, { name: "PMZ_BEAT", value: BEAT }, ...parts.env],
+    securityContext: securityContext(parts.capabilities),
+    resources: { requests: { cpu, memory }, limits: { memory: memoryLimit } },
+    volumeMounts: [...place.mounts, { name: `scratch-${parts.role}`, mountPath: SCRATCH }, ...parts.mounts],
+    ...probes(),
+    // The last line of a container that ended is why: pmz and kubectl describe show it.
+    terminationMessagePolicy: "FallbackToLogsOnError",
+  };
+}
+
+/** The volume of a container's own: its beat, and what Deno makes of the loader. */
+export function scratchVolume({ role }: ContainerParts): object {
+  return { name: `scratch-${role}`, emptyDir: { medium: "Memory", sizeLimit: "32Mi" } };
+}
+
+function securityContext(capabilities: readonly string[]): object {
+  return {
+    ...capabilities.length > 0 ? { runAsUser: 0, runAsNonRoot: false } : { runAsNonRoot: true },
+    privileged: false,
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ["ALL"], ...capabilities.length > 0 ? { add: [...capabilities] } : {} },
+    seccompProfile: { type: "RuntimeDefault" },
+  };
+}
+
+/**
+ * The agents listen on loopback only, where the kubelet can't knock: a shell reads a file instead. A probe costs a process
+ * on the node, so once a container has started it is looked at seldom; nothing in the cluster waits for readiness.
+ */
+function probes(): object {
+  const script = `read -r beat <${BEAT} && [ $(($(date +%s) - beat)) -lt ${STALE_SECONDS} ]`;
+  const exec = { command: ["/bin/sh", "-c", script] };
+  return {
+    startupProbe: { exec, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 120 },
+    livenessProbe: { exec, periodSeconds: 30, timeoutSeconds: 10, failureThreshold: 2 },
+  };
+}

@@ -1,0 +1,90 @@
+import type { Manifest } from "../../kube/apply/apply.ts";
+import { GATEWAY_NAMESPACE } from "../../wire/places.ts";
+import { environment } from "../../wire/gateway_environment.ts";
+import { BEAT, container, type ContainerParts, scratchVolume } from "./container.ts";
+import { namespace, noIngress } from "./namespace.ts";
+import { annotationsOf, DENO_USER, labelsOf, type ManifestOptions, podLabels } from "./options.ts";
+import { configMaps, payloadPlace } from "./payload.ts";
+import { useManifests } from "./rbac.ts";
+import { serviceAccount } from "./service_account.ts";
+
+/** The name of the gateway's Deployment and service account. */
+export const GATEWAY = "gateway";
+
+function parts(options: ManifestOptions): ContainerParts {
+  return {
+    role: "gateway",
+    permissions: {
+      allow: [
+        "ffi",
+        "net",
+        "read=/var/run/secrets/kubernetes.io/serviceaccount",
+        `write=${BEAT}`,
+        `env=${
+          [
+            "KUBERNETES_SERVICE_HOST",
+            "KUBERNETES_SERVICE_PORT",
+            "KUBERNETES_SERVICE_PORT_HTTPS",
+            ...Object.values(environment),
+          ].join(",")
+        }`,
+      ],
+      heapMiB: 512,
+    },
+    capabilities: [],
+    env: [{ name: environment.ranges, value: options.ranges.join(",") }],
+    mounts: [],
+    resources: { cpu: "50m", memory: "96Mi", memoryLimit: "1Gi" },
+  };
+}
+
+/** All that the gateway needs in a cluster. */
+export function gatewayManifests(options: ManifestOptions): Manifest[] {
+  const place = payloadPlace("gateway", options);
+  const gateway = parts(options);
+  return [
+    namespace(GATEWAY_NAMESPACE, "gateway", "restricted"),
+    noIngress(GATEWAY_NAMESPACE, "gateway"),
+    ...serviceAccount(GATEWAY_NAMESPACE, GATEWAY, "gateway", [
+      { apiGroups: [""], resources: ["services", "pods", "nodes"], verbs: ["list", "watch"] },
+    ]),
+    ...useManifests(),
+    ...configMaps(GATEWAY_NAMESPACE, "gateway", options),
+    {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: {
+        namespace: GATEWAY_NAMESPACE,
+        name: GATEWAY,
+        labels: labelsOf("gateway"),
+        annotations: annotationsOf(options),
+      },
+      spec: {
+        // The number of replicas is whoever's who scales it: 1 where nobody does.
+        selector: { matchLabels: podLabels("gateway") },
+        // The new one is there before the old one goes: laptops move over by themselves.
+        strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+        revisionHistoryLimit: 2,
+        template: {
+          metadata: { labels: labelsOf("gateway"), annotations: annotationsOf(options) },
+          spec: {
+            serviceAccountName: GATEWAY,
+            automountServiceAccountToken: true,
+            enableServiceLinks: false,
+            terminationGracePeriodSeconds: 30,
+            nodeSelector: { "kubernetes.io/os": "linux" },
+            securityContext: {
+              runAsNonRoot: true,
+              runAsUser: DENO_USER,
+              runAsGroup: DENO_USER,
+              fsGroup: DENO_USER,
+              seccompProfile: { type: "RuntimeDefault" },
+            },
+            containers: [container(gateway, options, place)],
+            volumes: [...place.volumes, scratchVolume(gateway)],
+          },
+        },
+      },
+    },
+  ];
+}

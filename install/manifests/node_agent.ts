@@ -1,0 +1,185 @@
+import type { Manifest } from "../../kube/apply/apply.ts";
+import { HANDOVER_SOCKET } from "../../wire/handover.ts";
+import { GROUP, RULE_PLURAL, SESSION_PLURAL } from "../../wire/intercept.ts";
+import { NODE_NAMESPACE, ports } from "../../wire/places.ts";
+import { admissionManifests } from "./admission.ts";
+import { BEAT, container, type ContainerParts, scratchVolume } from "./container.ts";
+import { crdManifests } from "./crds.ts";
+import { namespace, noIngress } from "./namespace.ts";
+import { annotationsOf, DENO_USER, labelsOf, type ManifestOptions, podLabels } from "./options.ts";
+import { configMaps, payloadPlace } from "./payload.ts";
+import { interceptManifests } from "./rbac.ts";
+import { type Rule, serviceAccount } from "./service_account.ts";
+
+/** The name of the node agent's DaemonSet and service account. */
+export const NODE_AGENT = "node-agent";
+
+/** Where attach and relay meet; in memory, shared by these two containers and nobody else. */
+const RUN = HANDOVER_SOCKET.slice(0, HANDOVER_SOCKET.lastIndexOf("/"));
+const TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount";
+const run = { name: "run", mountPath: RUN };
+
+const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+
+// The names are attach's and relay's `environment`: importing those would load the system's libraries into whoever installs.
+
+/** Has the rights (the API server's token, other pods' network namespaces), listens nowhere, sees no traffic. */
+export const attach: ContainerParts = {
+  role: "attach",
+  permissions: {
+    allow: [
+      "ffi",
+      "net",
+      `read=/host/proc,${RUN},${TOKEN}`,
+      `write=${RUN},${BEAT}`,
+      "env=NODE_NAME,POD_UID,PMZ_HOST_PROC,PMZ_RELAY_UID,PMZ_BEAT,KUBERNETES_SERVICE_HOST," +
+      "KUBERNETES_SERVICE_PORT,KUBERNETES_SERVICE_PORT_HTTPS",
+    ],
+    heapMiB: 256,
+  },
+  // SYS_ADMIN: setns, bpf. SYS_PTRACE: other processes' ns/net. NET_ADMIN: closing connections (SOCK_DESTROY).
+  capabilities: ["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN"],
+  env: [
+    field("POD_UID", "metadata.uid"),
+    field("NODE_NAME", "spec.nodeName"),
+    { name: "PMZ_HOST_PROC", value: "/host/proc" },
+    { name: "PMZ_RELAY_UID", value: String(DENO_USER) },
+  ],
+  mounts: [
+    run,
+    { name: "proc", mountPath: "/host/proc", readOnly: true },
+    { name: "token", mountPath: TOKEN, readOnly: true },
+  ],
+  resources: { cpu: "20m", memory: "96Mi", memoryLimit: "512Mi" },
+};
+
+/** Carries the traffic: has no token, no capability, another user, and sees no process but its own. */
+export const relay: ContainerParts = {
+  role: "relay",
+  permissions: {
+    // Connections of pods come and go by sockets that attach made: of its own it only listens.
+    allow: [
+      "ffi",
+      `net=127.0.0.1:${ports.relay}`,
+      `read=${RUN}`,
+      `write=${RUN},${BEAT}`,
+      "env=PMZ_ATTACH_UID,PMZ_HANDOVER,PMZ_BEAT",
+    ],
+    heapMiB: 512,
+  },
+  capabilities: [],
+  env: [],
+  mounts: [run],
+  resources: { cpu: "20m", memory: "96Mi", memoryLimit: "1Gi" },
+};
+
+/** What attach's token may do in the cluster. */
+const rules: readonly Rule[] = [
+  { apiGroups: [""], resources: ["services", "pods", "namespaces"], verbs: ["get", "list", "watch"] },
+  { apiGroups: [GROUP], resources: [RULE_PLURAL, SESSION_PLURAL], verbs: ["get", "list", "watch"] },
+  { apiGroups: [GROUP], resources: [`${RULE_PLURAL}/status`], verbs: ["patch"] },
+  { apiGroups: [GROUP], resources: [SESSION_PLURAL], verbs: ["delete"] },
+];
+
+/** The token that only attach mounts: the pod itself mounts none. */
+const tokenVolume = {
+  name: "token",
+  projected: {
+    defaultMode: 0o444,
+    sources: [
+      { serviceAccountToken: { path: "token", expirationSeconds: 3607 } },
+      { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
+      { downwardAPI: { items: [{ path: "namespace", fieldRef: { fieldPath: "metadata.namespace" } }] } },
+    ],
+  },
+} as const;
+
+/** All that intercepts need in a cluster. */
+export function nodeManifests(options: ManifestOptions): Manifest[] {
+  const place = payloadPlace("node", options);
+  return [
+    namespace(NODE_NAMESPACE, "node", "privileged"),
+    noIngress(NODE_NAMESPACE, "node"),
+    ...crdManifests(),
+    ...serviceAccount(NODE_NAMESPACE, NODE_AGENT, "node", rules),
+    ...interceptManifests(),
+    ...options.modern ? admissionManifests() : [],
+    ...configMaps(NODE_NAMESPACE, "node", options),
+    {
+      apiVersion: "apps/v1",
+      kind: "DaemonSet",
+      metadata: {
+        namespace: NODE_NAMESPACE,
+        name: NODE_AGENT,
+        labels: labelsOf("node"),
+        annotations: annotationsOf(options),
+      },
+      spec: {
+        selector: { matchLabels: podLabels("node") },
+        updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "10%" } },
+        revisionHistoryLimit: 2,
+        template: {
+          metadata: {
+            labels: labelsOf("node"),
+            annotations: { ...annotationsOf(options), ...options.modern ? {} : unconfinedAnnotation },
+          },
+          spec: {
+            serviceAccountName: NODE_AGENT,
+            automountServiceAccountToken: false,
+            enableServiceLinks: false,
+            hostNetwork: false,
+            hostPID: false,
+            hostIPC: false,
+            // Each container has processes of its own: relay sees none of attach's.
+            shareProcessNamespace: false,
+            terminationGracePeriodSeconds: 10,
+            affinity: onLinuxOf(options.architectures),
+            // An intercepted pod may run on any node.
+            tolerations: [{ operator: "Exists" }],
+            securityContext: {
+              runAsUser: DENO_USER,
+              runAsGroup: DENO_USER,
+              fsGroup: DENO_USER,
+              seccompProfile: { type: "RuntimeDefault" },
+            },
+            containers: [
+              unconfined(container(attach, options, place), options),
+              container(relay, options, place),
+            ],
+            volumes: [
+              ...place.volumes,
+              scratchVolume(attach),
+              scratchVolume(relay),
+              { name: "run", emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },
+              { name: "proc", hostPath: { path: "/proc", type: "Directory" } },
+              tokenVolume,
+            ],
+          },
+        },
+      },
+    },
+  ];
+}
+
+/** Where nodes have AppArmor, the runtime's profile forbids attach other processes' ns/net. A field since 1.30. */
+function unconfined(container: object, { modern }: ManifestOptions): object {
+  if (!modern || !("securityContext" in container)) return container;
+  const context = container.securityContext as object;
+  return { ...container, securityContext: { ...context, appArmorProfile: { type: "Unconfined" } } };
+}
+
+const unconfinedAnnotation = {
+  "container.apparmor.security.beta.kubernetes.io/attach": "unconfined",
+} as const;
+
+function onLinuxOf(architectures: readonly string[]): object {
+  const matchExpressions = [
+    { key: "kubernetes.io/os", operator: "In", values: ["linux"] },
+    { key: "kubernetes.io/arch", operator: "In", values: [...architectures] },
+  ];
+  return {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions }] },
+    },
+  };
+}

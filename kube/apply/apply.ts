@@ -1,0 +1,235 @@
+import type { Api, KubeObject, Ref } from "../client/api.ts";
+import { ApiError } from "../client/api_error.ts";
+import { sleep } from "../../async/backoff.ts";
+import { Discovery } from "./discovery.ts";
+import { child, field, list, record } from "../objects/parse.ts";
+import { type Resource, resources } from "../client/resources.ts";
+
+/** An object as it's written down, to be applied. */
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly [field: string]: unknown;
+  };
+  readonly [field: string]: unknown;
+}
+
+/** What marks an object as pmz's: only such are ever deleted. */
+export const OURS = { label: "app.kubernetes.io/managed-by", value: "pmz" } as const;
+
+export interface Progress {
+  /** "Deployment pmz/gateway" */
+  readonly object: string;
+  readonly outcome: "created" | "changed" | "unchanged" | "deleted" | "absent" | "kept";
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface ApplyOptions {
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+  /** `pmz` without it. */
+  fieldManager?: string;
+  /** Only ask the server whether it would take them. What needs a namespace or a CRD that isn't there yet is refused then. */
+  dryRun?: boolean;
+}
+
+const ESTABLISHED_MS = 30_000;
+const GONE_MS = 180_000;
+
+/** What others need comes first; what runs comes last, when its rights and data are there. */
+const ORDER = ["Namespace", "CustomResourceDefinition", "", "DaemonSet", "Deployment"];
+function rank(manifest: Manifest): number {
+  const at = ORDER.indexOf(manifest.kind);
+  return at === -1 ? ORDER.indexOf("") : at;
+}
+
+/** In the order in which they can be applied; among equals as given. */
+export function ordered(manifests: readonly Manifest[]): Manifest[] {
+  return manifests.toSorted((one, other) => rank(one) - rank(other));
+}
+
+/**
+ * Applies manifests by server-side apply: namespaces, CRDs (waits until they serve), the rest, what runs. Doing it again changes nothing.
+ * Fields that somebody else set and that a manifest has too are taken over.
+ *
+ * @throws ApiError at the first that is refused; those before it stay.
+ */
+export async function apply(
+  api: Api,
+  manifests: readonly Manifest[],
+  options: ApplyOptions = {},
+): Promise<void> {
+  const { signal, fieldManager = "pmz", dryRun = false } = options;
+  const call = signal ? { signal } : {};
+  const discovery = new Discovery(api);
+  let done = 0;
+  for (const manifest of ordered(manifests)) {
+    const resource = await discovery.resourceOf(manifest, { ...call, waitMs: dryRun ? 0 : ESTABLISHED_MS });
+    const ref = refOf(manifest, resource);
+    const before = await found(api, resource, ref, call);
+    // A namespace that was there before is somebody's, with whatever else is in it: it's not marked as pmz's to delete.
+    const isTaken = manifest.kind === "Namespace" && before !== undefined && !isOurs(before);
+    const after = await api.apply(resource, ref, isTaken ? withoutOurs(manifest) : manifest, {
+      ...call,
+      fieldManager,
+      force: true,
+      dryRun,
+    });
+    if (manifest.kind === "CustomResourceDefinition" && !dryRun) await established(api, ref, call);
+    const same = before?.metadata.resourceVersion === after.metadata.resourceVersion;
+    const outcome = before === undefined ? "created" : same ? "unchanged" : "changed";
+    options.onProgress?.({ object: describe(manifest), outcome, done: ++done, total: manifests.length });
+  }
+}
+
+/**
+ * Deletes those of the manifests' objects that carry {@linkcode OURS}, in the opposite order, and waits until they are gone. An object
+ * of the same name without the label is somebody else's, and kept.
+ *
+ * @throws ApiError when a deletion is refused, or something isn't gone after 3 minutes (reason `Timeout`; a finalizer holds it).
+ */
+export async function remove(
+  api: Api,
+  manifests: readonly Manifest[],
+  options: Pick<ApplyOptions, "signal" | "onProgress"> = {},
+): Promise<void> {
+  const call = options.signal ? { signal: options.signal } : {};
+  const discovery = new Discovery(api);
+  const going: { manifest: Manifest; resource: Resource; ref: Ref; uid: string }[] = [];
+  let done = 0;
+  const tell = (manifest: Manifest, outcome: Progress["outcome"]) =>
+    options.onProgress?.({ object: describe(manifest), outcome, done: ++done, total: manifests.length });
+
+  for (const manifest of ordered(manifests).reverse()) {
+    const resource = await discovery.resourceOf(manifest, call).catch(absent);
+    const ref = resource && refOf(manifest, resource);
+    const object = resource && ref && await api.get(resource, ref, call).catch(absent);
+    if (!resource || !ref || !object) tell(manifest, "absent");
+    else if (!isOurs(object)) tell(manifest, "kept");
+    else {
+      const uid = String(object.metadata.uid);
+      await api.delete(resource, ref, { ...call, preconditions: { uid }, propagationPolicy: "Background" })
+        .catch(absent);
+      going.push({ manifest, resource, ref, uid });
+    }
+  }
+  for (const { manifest, resource, ref, uid } of going) {
+    await gone(api, resource, ref, uid, options.signal);
+    tell(manifest, "deleted");
+  }
+}
+
+/**
+ * Deletes the objects of a kind that carry {@linkcode OURS} and aren't named in `keep`: what an earlier version left.
+ *
+ * @param options.labelSelector narrows it further.
+ * @returns the names of those deleted.
+ */
+export async function prune(
+  api: Api,
+  resource: Resource,
+  options: { namespace: string; keep: ReadonlySet<string>; labelSelector?: string; signal?: AbortSignal },
+): Promise<string[]> {
+  const { namespace, keep, labelSelector, signal } = options;
+  const call = signal ? { signal } : {};
+  const ours = `${OURS.label}=${OURS.value}`;
+  const selection = { namespace, labelSelector: labelSelector ? `${ours},${labelSelector}` : ours };
+  const { items } = await api.list(resource, selection, call);
+  const deleted: string[] = [];
+  for (const item of items) {
+    const metadata = child(record(item, "object"), "metadata", "object");
+    const [name, uid] = [field(metadata, "name"), field(metadata, "uid")];
+    if (typeof name !== "string" || typeof uid !== "string" || keep.has(name)) continue;
+    await api.delete(resource, { namespace, name }, { ...call, preconditions: { uid } }).catch(absent);
+    deleted.push(name);
+  }
+  return deleted;
+}
+
+function refOf(manifest: Manifest, resource: Resource): Ref {
+  const { name, namespace } = manifest.metadata;
+  if (!resource.namespaced) return { name };
+  if (!namespace) throw new TypeError(`The manifest of ${describe(manifest)} names no namespace`);
+  return { name, namespace };
+}
+
+function describe({ kind, metadata: { name, namespace } }: Manifest): string {
+  return `${kind} ${namespace ? `${namespace}/` : ""}${name}`;
+}
+
+/** Who may apply but not look learns everything as created. */
+async function found(api: Api, resource: Resource, ref: Ref, call: { signal?: AbortSignal }) {
+  try {
+    return await api.get(resource, ref, call);
+  } catch (error) {
+    if (ApiError.is(error, "NotFound") || ApiError.is(error, "Forbidden")) return undefined;
+    throw error;
+  }
+}
+
+async function established(api: Api, ref: Ref, call: { signal?: AbortSignal }): Promise<void> {
+  const until = performance.now() + ESTABLISHED_MS;
+  for (;;) {
+    const crd = await api.get(resources.customResourceDefinitions, ref, call);
+    const conditions = list(child(crd, "status", "crd"), "conditions", "crd.status", 100, record);
+    if (conditions.some((each) => each.type === "Established" && each.status === "True")) return;
+    const refused = conditions.find((each) => each.type === "NamesAccepted" && each.status === "False");
+    if (refused || performance.now() > until) {
+      const said = typeof refused?.message === "string" ? refused.message : "it isn't established";
+      throw new ApiError(
+        `The cluster doesn't serve the CRD ${ref.name} after ${ESTABLISHED_MS / 1000} s: ${said}`,
+        {
+          status: 0,
+          reason: "Timeout",
+        },
+      );
+    }
+    call.signal?.throwIfAborted();
+    await sleep(200, call.signal);
+  }
+}
+
+async function gone(
+  api: Api,
+  resource: Resource,
+  ref: Ref,
+  uid: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const until = performance.now() + GONE_MS;
+  for (let pause = 100;; pause = Math.min(pause * 2, 1_000)) {
+    const object = await api.get(resource, ref, signal ? { signal } : {}).catch(absent);
+    if (!object || object.metadata.uid !== uid) return;
+    if (performance.now() > until) {
+      const finalizers = JSON.stringify(object.metadata.finalizers ?? []);
+      throw new ApiError(
+        `${resource.plural} "${ref.name}" is being deleted but isn't gone after ${
+          GONE_MS / 1000
+        } s (finalizers: ${finalizers}).`,
+        { status: 0, reason: "Timeout" },
+      );
+    }
+    signal?.throwIfAborted();
+    await sleep(pause, signal);
+  }
+}
+
+function withoutOurs(manifest: Manifest): Manifest {
+  const { [OURS.label]: _, ...labels } = manifest.metadata.labels ?? {};
+  return { ...manifest, metadata: { ...manifest.metadata, labels } };
+}
+
+function isOurs(object: KubeObject): boolean {
+  const { labels } = object.metadata;
+  return typeof labels === "object" && labels !== null && Object.hasOwn(labels, OURS.label) &&
+    (labels as Record<string, unknown>)[OURS.label] === OURS.value;
+}
+
+function absent(error: unknown): undefined {
+  if (!ApiError.is(error, "NotFound")) throw error;
+}

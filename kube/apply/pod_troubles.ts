@@ -1,0 +1,104 @@
+import { child, field, type Json, list, record } from "../objects/parse.ts";
+
+export interface Trouble {
+  /** One line for people. */
+  readonly text: string;
+  /** It seldom mends itself. */
+  readonly hopeless: boolean;
+}
+
+/** @param text from the cluster: control characters and line breaks are taken out, 600 characters are kept. */
+export function trouble(text: string, hopeless = false): Trouble {
+  return {
+    text: text.replace(/\s+/g, " ").replace(/\p{C}/gu, "").slice(0, 600).replace(/\.$/, "").trim(),
+    hopeless,
+  };
+}
+
+const IMAGE = new Set([
+  "ErrImagePull",
+  "ImagePullBackOff",
+  "InvalidImageName",
+  "ErrImageNeverPull",
+  "ImageInspectError",
+]);
+
+/**
+ * Why a pod isn't ready: unschedulable, its image can't be pulled, a container can't be made or crashes (with the last line that it wrote), or
+ * just isn't ready yet. Empty for a ready one.
+ *
+ * @throws ParseError for what is no pod.
+ */
+export async function podTroubles(
+  pod: Json,
+  lastLine: (pod: string, container: string, previous: boolean) => Promise<string>,
+): Promise<Trouble[]> {
+  const name = String(field(child(pod, "metadata", "pod"), "name"));
+  const status = child(pod, "status", "pod");
+  const conditions = list(status, "conditions", "pod.status", 100, record);
+  const condition = (type: string) => conditions.find((each) => each.type === type);
+  if (condition("Ready")?.status === "True") return [];
+  const scheduled = condition("PodScheduled");
+  if (scheduled?.status === "False") {
+    return [trouble(`pod ${name} finds no node: ${scheduled.message ?? "no reason given"}`)];
+  }
+  if (field(status, "phase") === "Failed") {
+    return [
+      trouble(`pod ${name} failed: ${field(status, "reason") ?? ""} ${field(status, "message") ?? ""}`, true),
+    ];
+  }
+  const containers = [
+    ...list(status, "initContainerStatuses", "pod.status", 500, record),
+    ...list(status, "containerStatuses", "pod.status", 500, record),
+  ];
+  const found: Trouble[] = [];
+  for (const container of containers) {
+    const each = await containerTrouble(name, container, lastLine);
+    if (each) found.push(each);
+  }
+  if (found.length === 0) {
+    found.push(trouble(`pod ${name} isn't ready yet (${field(status, "phase") ?? "unknown"})`));
+  }
+  return found;
+}
+
+async function containerTrouble(
+  pod: string,
+  status: Json,
+  lastLine: (pod: string, container: string, previous: boolean) => Promise<string>,
+): Promise<Trouble | undefined> {
+  const name = String(field(status, "name"));
+  const where = `container ${name} of pod ${pod}`;
+  const state = child(status, "state", name);
+  const waiting = child(state, "waiting", name);
+  const reason = field(waiting, "reason");
+  const message = field(waiting, "message") ?? "no reason given";
+  if (typeof reason === "string" && IMAGE.has(reason)) {
+    return trouble(
+      `${where}: the image ${field(status, "image") ?? ""} can't be pulled (${reason}): ${message}`,
+      true,
+    );
+  }
+  const now = child(state, "terminated", name);
+  const last = child(child(status, "lastState", name), "terminated", name);
+  const [ended, previous] = field(now, "exitCode") !== undefined
+    ? [now, false] as const
+    : [last, true] as const;
+  const code = field(ended, "exitCode");
+  const running = field(state, "running") !== undefined && field(status, "ready") !== true;
+  if (code !== undefined && code !== 0 || reason === "CrashLoopBackOff") {
+    const line = await lastLine(pod, name, previous);
+    const restarts = Number(field(status, "restartCount") ?? 0);
+    const why = field(ended, "reason") === "OOMKilled" ? " (out of memory)" : "";
+    const spoke = line ? `, last it wrote: ${line}` : "";
+    // A container that restarted once and runs now may yet become ready.
+    return trouble(
+      `${where} ended with code ${code ?? "?"}${why}, ${restarts} restarts${spoke}`,
+      !running || restarts > 2,
+    );
+  }
+  if (typeof reason === "string" && reason !== "ContainerCreating" && reason !== "PodInitializing") {
+    return trouble(`${where} can't start (${reason}): ${message}`, true);
+  }
+  return undefined;
+}

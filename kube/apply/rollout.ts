@@ -1,0 +1,177 @@
+import type { Api } from "../client/api.ts";
+import { sleep } from "../../async/backoff.ts";
+import { child, field, type Json, record } from "../objects/parse.ts";
+import { pathOf, resources } from "../client/resources.ts";
+import { podTroubles, type Trouble, trouble } from "./pod_troubles.ts";
+
+export interface Workload {
+  kind: "Deployment" | "DaemonSet";
+  namespace: string;
+  name: string;
+}
+
+export interface RolloutProgress {
+  readonly ready: number;
+  readonly wanted: number;
+  /** Why it isn't ready, as far as the cluster says; each for people to read. */
+  readonly troubles: readonly string[];
+}
+
+export interface RolloutOptions {
+  signal?: AbortSignal;
+  /** Milliseconds; 120,000 without it. */
+  timeoutMs?: number;
+  /** How long something that seldom mends itself (an image that can't be pulled, a refusal, a crash) is looked at. 20,000 without it. */
+  patienceMs?: number;
+  pollMs?: number;
+  onProgress?: (progress: RolloutProgress) => void;
+}
+
+/** A workload that didn't become ready. */
+export class RolloutError extends Error {
+  override name = "RolloutError";
+  readonly troubles: readonly string[];
+  constructor(message: string, troubles: readonly string[]) {
+    super(message);
+    this.troubles = troubles;
+  }
+}
+
+/**
+ * Waits until all pods of a Deployment or DaemonSet are of its newest template and available.
+ *
+ * @throws RolloutError with the reasons when it isn't in time, or is stuck; ApiError when it can't be looked at.
+ */
+export async function rollout(api: Api, workload: Workload, options: RolloutOptions = {}): Promise<void> {
+  const { signal, timeoutMs = 120_000, patienceMs = 20_000, pollMs = 500 } = options;
+  const until = performance.now() + timeoutMs;
+  let hopelessSince: number | undefined;
+  for (;;) {
+    const state = await look(api, workload, signal);
+    const troubles = state.done ? [] : await findTroubles(api, workload, state, signal);
+    const said = [...new Set(troubles.map((each) => each.text))];
+    options.onProgress?.({ ready: state.ready, wanted: state.wanted, troubles: said });
+    if (state.done) return;
+    const now = performance.now();
+    if (!troubles.some((each) => each.hopeless)) hopelessSince = undefined;
+    else hopelessSince ??= now;
+    if (now >= until || (hopelessSince !== undefined && now - hopelessSince >= patienceMs)) {
+      const why = said.join("; ") || "the cluster gives no reason";
+      throw new RolloutError(
+        `${workload.kind} ${workload.namespace}/${workload.name} isn't ready ` +
+          `(${state.ready} of ${state.wanted} pods): ${why}.`,
+        said,
+      );
+    }
+    await sleep(Math.min(pollMs, until - now), signal);
+    signal?.throwIfAborted();
+  }
+}
+
+interface State {
+  done: boolean;
+  ready: number;
+  wanted: number;
+  object: Json;
+}
+
+async function look(api: Api, { kind, namespace, name }: Workload, signal?: AbortSignal): Promise<State> {
+  const resource = kind === "Deployment" ? resources.deployments : resources.daemonSets;
+  const object: Json = await api.get(resource, { namespace, name }, signal ? { signal } : {});
+  const spec = child(object, "spec", ""), status = child(object, "status", "");
+  const count = (name: string) => numberOf(status, name);
+  const seen = count("observedGeneration") >= numberOf(child(object, "metadata", ""), "generation");
+  if (kind === "DaemonSet") {
+    const wanted = count("desiredNumberScheduled"), ready = count("numberAvailable");
+    const done = seen && count("updatedNumberScheduled") >= wanted && ready >= wanted;
+    return { done, ready, wanted, object };
+  }
+  const wanted = field(spec, "replicas") === undefined ? 1 : numberOf(spec, "replicas");
+  const ready = count("availableReplicas"), updated = count("updatedReplicas");
+  const done = seen && updated >= wanted && ready >= wanted && count("replicas") <= updated;
+  return { done, ready, wanted, object };
+}
+
+async function findTroubles(
+  api: Api,
+  workload: Workload,
+  { object }: State,
+  signal?: AbortSignal,
+): Promise<Trouble[]> {
+  const { namespace } = workload;
+  const call = signal ? { signal } : {};
+  const labels = child(child(child(object, "spec", ""), "selector", ""), "matchLabels", "");
+  const labelSelector = Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(",");
+  const found: Trouble[] = [];
+  try {
+    const { items } = await api.list(resources.pods, { namespace, labelSelector }, call);
+    for (const item of items.slice(0, 200)) {
+      const pod = record(item, "pod");
+      if (field(child(pod, "metadata", "pod"), "deletionTimestamp") !== undefined) continue;
+      found.push(
+        ...await podTroubles(
+          pod,
+          (pod, container, previous) => lastLine(api, namespace, pod, container, previous, signal),
+        ),
+      );
+    }
+    if (found.length === 0) found.push(...await refusals(api, workload, object, signal));
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    found.push(trouble(`its pods can't be looked at: ${error instanceof Error ? error.message : error}`));
+  }
+  return found;
+}
+
+/** Pods that the API server doesn't take (Pod Security, quota, webhooks) are told in a condition or in events only. */
+async function refusals(
+  api: Api,
+  workload: Workload,
+  object: Json,
+  signal?: AbortSignal,
+): Promise<Trouble[]> {
+  if (workload.kind === "Deployment") {
+    const conditions = field(child(object, "status", ""), "conditions");
+    for (const each of Array.isArray(conditions) ? conditions : []) {
+      const { type, status, message } = record(each, "condition");
+      if (type === "ReplicaFailure" && status === "True") {
+        return [trouble(`pods are refused: ${message}`, true)];
+      }
+    }
+    return [];
+  }
+  const { namespace, name } = workload;
+  const uid = String(field(child(object, "metadata", ""), "uid"));
+  const { items } = await api.list(resources.events, {
+    namespace,
+    fieldSelector:
+      `involvedObject.kind=DaemonSet,involvedObject.name=${name},involvedObject.uid=${uid},reason=FailedCreate`,
+  }, signal ? { signal } : {});
+  const last = items.at(-1);
+  return last === undefined ? [] : [trouble(`pods are refused: ${record(last, "event").message}`, true)];
+}
+
+/** The last line that a container wrote, empty where it can't be had. */
+async function lastLine(
+  api: Api,
+  namespace: string,
+  name: string,
+  container: string,
+  previous: boolean,
+  signal?: AbortSignal,
+): Promise<string> {
+  try {
+    const text = await api.text("GET", pathOf(resources.pods, { namespace, name, subresource: "log" }), {
+      query: { container, tailLines: "5", limitBytes: "16384", previous: String(previous) },
+      ...(signal ? { signal } : {}),
+    });
+    return text.trimEnd().split("\n").at(-1)?.trim() ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function numberOf(from: Json, name: string): number {
+  const value = field(from, name);
+  return typeof value === "number" ? value : 0;
+}

@@ -1,0 +1,260 @@
+import assert from "node:assert/strict";
+import { certificatesHash } from "../client/access.ts";
+import { inClusterAccess } from "./in_cluster.ts";
+import { clusterAccess, contexts, KubeconfigError } from "./kubeconfig.ts";
+import { certificates } from "../testing/certificates.ts";
+
+interface Folder extends Disposable {
+  readonly path: string;
+  write(name: string, text: string, mode?: number): string;
+}
+
+function folder(): Folder {
+  const path = Deno.makeTempDirSync();
+  return {
+    path,
+    write(name, text, mode = 0o600) {
+      Deno.writeTextFileSync(`${path}/${name}`, text, { mode });
+      return `${path}/${name}`;
+    },
+    [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }),
+  };
+}
+
+/** A kubeconfig with one context, cluster and user of a name. */
+function config(name: string, cluster: object, user: object, more: object = {}): string {
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": name,
+    clusters: [{ name, cluster }],
+    users: [{ name: `${name}-user`, user }],
+    contexts: [{ name, context: { cluster: name, user: `${name}-user`, ...more } }],
+  });
+}
+
+Deno.test("a client certificate, a CA and a namespace are read from data and from files beside the kubeconfig", async () => {
+  using made = await certificates();
+  using home = folder();
+  home.write("ca.pem", made.ca);
+  home.write("me.pem", made.cert);
+  home.write("me.key", made.key);
+  const server = "https://10.0.0.1:6443";
+  const byFile = home.write(
+    "files",
+    config("f", { server, "certificate-authority": "ca.pem" }, {
+      "client-certificate": "me.pem",
+      "client-key": "me.key",
+    }),
+  );
+  const byData = home.write(
+    "data",
+    config(
+      "d",
+      { server, "certificate-authority-data": btoa(made.ca), "tls-server-name": "kube.example" },
+      { "client-certificate-data": btoa(made.cert), "client-key-data": btoa(made.key) },
+      { namespace: "team" },
+    ),
+  );
+  const expected = {
+    tls: true,
+    hostname: "10.0.0.1",
+    port: 6443,
+    pathPrefix: "",
+    caCerts: [made.ca],
+    headers: {},
+    cert: made.cert,
+    key: made.key,
+  };
+  const files = await clusterAccess({ kubeconfig: byFile });
+  assert.deepEqual(await files.access(), expected);
+  assert.deepEqual([files.context, files.server, files.namespace, files.user], [
+    "f",
+    server,
+    "default",
+    "f-user",
+  ]);
+  assert.equal(files.caHash, await certificatesHash(made.ca));
+  const data = await clusterAccess({ kubeconfig: byData });
+  assert.deepEqual(await data.access(), { ...expected, servername: "kube.example" });
+  assert.equal(data.namespace, "team");
+  structuredClone(await data.access());
+});
+
+Deno.test("tokens, passwords, impersonation, proxies and unchecked certificates are read", async () => {
+  using home = folder();
+  const access = async (cluster: object, user: object) =>
+    await (await clusterAccess({ kubeconfig: home.write("c", config("c", cluster, user)) })).access();
+  const server = "https://api.example/k8s/clusters/c-1/";
+  const token = await access({ server, "proxy-url": "socks5://localhost:1080" }, {
+    token: "t0ken",
+    as: "other",
+  });
+  assert.deepEqual(token.headers, { authorization: "Bearer t0ken", "impersonate-user": "other" });
+  assert.deepEqual([token.pathPrefix, token.proxyUrl], ["/k8s/clusters/c-1", "socks5://localhost:1080"]);
+  const insecure = await access({ server, "insecure-skip-tls-verify": true }, {
+    username: "u",
+    password: "p",
+  });
+  assert.deepEqual([insecure.insecure, insecure.headers], [true, { authorization: `Basic ${btoa("u:p")}` }]);
+  const plain = await access({ server: "http://127.0.0.1:8001" }, {});
+  assert.deepEqual([plain.tls, plain.port, plain.insecure], [false, 8001, undefined]);
+});
+
+Deno.test("an exec plugin is told the protocol's version, and run again when its token ran out or was refused", async () => {
+  using home = folder();
+  home.write(
+    "plugin",
+    `#!/bin/sh
+echo run >> "$LOG"
+printf '%s' "$KUBERNETES_EXEC_INFO" > "$LOG.info"
+n=$(grep -c run "$LOG")
+test "$n" -lt 9 || { echo "session expired, run: login" >&2; exit 1; }
+expiry=2999-01-01T00:00:00Z; test "$n" = 1 && expiry=2000-01-01T00:00:00Z
+echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"token-'$n'","expirationTimestamp":"'$expiry'"}}'
+`,
+    0o700,
+  );
+  const log = `${home.path}/log`;
+  const exec = {
+    apiVersion: "client.authentication.k8s.io/v1",
+    command: "./plugin",
+    env: [{ name: "LOG", value: log }],
+    provideClusterInfo: true,
+  };
+  const cluster = await clusterAccess({
+    kubeconfig: home.write("c", config("c", { server: "https://a:1" }, { exec })),
+    reuseMs: 0,
+  });
+  assert.equal((await cluster.access()).headers.authorization, "Bearer token-1");
+  assert.equal((await cluster.access()).headers.authorization, "Bearer token-2", "the first had expired");
+  assert.equal((await cluster.access()).headers.authorization, "Bearer token-2", "the second holds");
+  assert.equal((await cluster.access({ renew: true })).headers.authorization, "Bearer token-3");
+  const together = await Promise.all([1, 2, 3].map(() => cluster.access({ renew: true })));
+  assert.deepEqual(together.map(({ headers }) => headers.authorization), Array(3).fill("Bearer token-4"));
+  assert.deepEqual(JSON.parse(Deno.readTextFileSync(`${log}.info`)), {
+    apiVersion: "client.authentication.k8s.io/v1",
+    kind: "ExecCredential",
+    spec: { interactive: false, cluster: { server: "https://a:1" } },
+  });
+  Deno.writeTextFileSync(log, "run\n".repeat(20));
+  await assert.rejects(cluster.access({ renew: true }), (error) => {
+    assert(error instanceof KubeconfigError);
+    assert.match(error.message, /credentials of user "c-user" .*plugin ".*": session expired, run: login/);
+    return true;
+  });
+});
+
+Deno.test("files of KUBECONFIG are merged by kubectl's rules: the first wins, missing ones are passed over", async () => {
+  using home = folder();
+  const one = home.write("one", config("a", { server: "https://first:1" }, { token: "1" }));
+  const two = home.write(
+    "two",
+    config("b", { server: "https://second:1" }, { token: "2" }, { namespace: "n" }),
+  );
+  const three = home.write("three", config("a", { server: "https://third:1" }, { token: "3" }));
+  const before = Deno.env.get("KUBECONFIG");
+  Deno.env.set("KUBECONFIG", `${home.path}/none:${one}:${two}:${three}`);
+  try {
+    assert.deepEqual(await contexts(), [
+      {
+        name: "a",
+        cluster: "a",
+        user: "a-user",
+        namespace: "default",
+        server: "https://first:1",
+        current: true,
+      },
+      { name: "b", cluster: "b", user: "b-user", namespace: "n", server: "https://second:1", current: false },
+    ]);
+    assert.equal((await clusterAccess()).server, "https://first:1");
+    assert.equal((await (await clusterAccess({ context: "b" })).access()).headers.authorization, "Bearer 2");
+    Deno.env.set("KUBECONFIG", `${home.path}/none`);
+    await assert.rejects(contexts(), /There is no kubeconfig .*none\)/);
+  } finally {
+    if (before === undefined) Deno.env.delete("KUBECONFIG");
+    else Deno.env.set("KUBECONFIG", before);
+  }
+});
+
+Deno.test("a kubeconfig that was handed over may be a list, as KUBECONFIG is; an empty current context says nothing", async () => {
+  using home = folder();
+  const one = home.write(
+    "one",
+    config("a", { server: "https://a:1" }, {}).replace('"current-context":"a"', '"current-context":""'),
+  );
+  const two = home.write("two", config("b", { server: "https://b:1" }, {}));
+  const kubeconfig = `${one}:${home.path}/none:${two}`;
+  assert.equal((await clusterAccess({ kubeconfig, context: "a" })).server, "https://a:1");
+  assert.equal((await clusterAccess({ kubeconfig })).server, "https://b:1");
+  await assert.rejects(clusterAccess({ kubeconfig: `${home.path}/none` }), KubeconfigError);
+});
+
+Deno.test("a tokenFile is read, beside its kubeconfig, before a token, and again after a refusal", async () => {
+  using home = folder();
+  home.write("token", "first\n");
+  const user = { tokenFile: "token", token: "other" };
+  const cluster = await clusterAccess({
+    kubeconfig: home.write("c", config("c", { server: "https://a:1" }, user)),
+  });
+  assert.equal((await cluster.access()).headers.authorization, "Bearer first");
+  home.write("token", "second\n");
+  assert.equal((await cluster.access({ renew: true })).headers.authorization, "Bearer second");
+});
+
+Deno.test("what is wrong with a kubeconfig is told with its name", async () => {
+  using home = folder();
+  const good = home.write(
+    "good",
+    config("a", { server: "https://x:1", "certificate-authority": "gone.pem" }, {}),
+  );
+  await assert.rejects(clusterAccess({ kubeconfig: good, context: "z" }), /has no context "z"\. It has: a\./);
+  await assert.rejects(
+    clusterAccess({ kubeconfig: good }),
+    /Can't read the CA of cluster "a" \(.*gone\.pem\)/,
+  );
+  await assert.rejects(
+    clusterAccess({ kubeconfig: `${home.path}/none` }),
+    /Can't read the kubeconfig .*none: /,
+  );
+  await assert.rejects(clusterAccess({ kubeconfig: home.write("bad", "{ not: [yaml") }), KubeconfigError);
+  await assert.rejects(
+    clusterAccess({ kubeconfig: home.write("empty", "{}") }),
+    /no current context.*It has: none/,
+  );
+  await assert.rejects(
+    clusterAccess({ kubeconfig: home.write("srv", config("a", { server: "api:6443" }, {})) }),
+    /api:6443/,
+  );
+});
+
+Deno.test("in a pod, the service account's token is used, and read again after a refusal", async () => {
+  using made = await certificates();
+  using account = folder();
+  account.write("ca.crt", made.ca);
+  account.write("namespace", "pmz");
+  account.write("token", "first\n");
+  const env = (name: string) =>
+    ({ KUBERNETES_SERVICE_HOST: "fd00::1", KUBERNETES_SERVICE_PORT: "443" })[name];
+  const cluster = await inClusterAccess({ root: account.path, env });
+  assert.deepEqual([cluster.context, cluster.namespace, cluster.server], [
+    "in-cluster",
+    "pmz",
+    "https://[fd00::1]:443",
+  ]);
+  assert.equal(cluster.caHash, await certificatesHash(made.ca));
+  const access = await cluster.access();
+  assert.deepEqual([access.hostname, access.headers.authorization, access.caCerts], [
+    "fd00::1",
+    "Bearer first",
+    [made.ca],
+  ]);
+  account.write("token", "second\n");
+  assert.equal((await cluster.access()).headers.authorization, "Bearer first");
+  assert.equal((await cluster.access({ renew: true })).headers.authorization, "Bearer second");
+  await assert.rejects(inClusterAccess({ root: account.path, env: () => undefined }), /doesn't run in a pod/);
+  await assert.rejects(
+    inClusterAccess({ root: `${account.path}/none`, env }),
+    /no service account token mounted/,
+  );
+});

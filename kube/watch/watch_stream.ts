@@ -1,0 +1,101 @@
+import { ApiError } from "../client/api_error.ts";
+import { type Json, record } from "../objects/parse.ts";
+
+/** etcd takes objects of 1.5 MiB; as JSON, with managed fields, they stay below this. */
+const MAX_LINE_BYTES = 8 << 20;
+
+export type WatchEvent =
+  | { type: "ADDED" | "MODIFIED" | "DELETED"; object: Json }
+  | { type: "BOOKMARK"; object: Json };
+
+/** Nothing came for so long that the connection counts as dead. */
+export class SilenceError extends Error {
+  override name = "SilenceError";
+}
+
+/**
+ * The events of a watch's answer: one JSON object a line.
+ *
+ * @param idleMs milliseconds without a byte after which the connection counts as dead.
+ * @throws SilenceError; ApiError for an ERROR event (`Expired` when the resourceVersion is too old) and for lines that aren't events.
+ */
+export async function* watchEvents(
+  body: ReadableStream<Uint8Array>,
+  idleMs: number,
+): AsyncGenerator<WatchEvent> {
+  for await (const line of lines(body, idleMs)) {
+    const { type, object } = eventOf(line);
+    if (type === "ADDED" || type === "MODIFIED" || type === "DELETED" || type === "BOOKMARK") {
+      yield { type, object };
+    } else if (type === "ERROR") {
+      throw errorOf(object);
+    }
+    // Anything else is of a Kubernetes yet to come.
+  }
+}
+
+function eventOf(line: string): { type: unknown; object: Json } {
+  try {
+    const event = record(JSON.parse(line), "event");
+    return { type: event.type, object: record(event.object, "event.object") };
+  } catch (cause) {
+    throw new ApiError("The watch sent something that is no event", {
+      status: 200,
+      reason: "BadAnswer",
+      cause,
+    });
+  }
+}
+
+function errorOf(status: Json): ApiError {
+  const code = typeof status.code === "number" ? status.code : 500;
+  const reason = code === 410
+    ? "Expired"
+    : typeof status.reason === "string"
+    ? status.reason
+    : "InternalError";
+  const message = typeof status.message === "string" ? status.message.slice(0, 500) : "no explanation";
+  return new ApiError(`The watch ended: ${message} (${code} ${reason})`, { status: code, reason });
+}
+
+async function* lines(body: ReadableStream<Uint8Array>, idleMs: number): AsyncGenerator<string> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let parts: string[] = [];
+  let size = 0;
+  try {
+    for (;;) {
+      const { done, value } = await within(idleMs, reader.read());
+      if (done) return; // a line without an end was cut off: what it said comes again from the last version seen
+      let from = 0;
+      for (let end = value.indexOf(10); end !== -1; end = value.indexOf(10, from)) {
+        const line = parts.join("") + decoder.decode(value.subarray(from, end));
+        parts = [];
+        size = 0;
+        from = end + 1;
+        if (line.trim() !== "") yield line;
+      }
+      size += value.length - from;
+      if (size > MAX_LINE_BYTES) {
+        throw new ApiError(`The watch sent an object larger than ${MAX_LINE_BYTES >> 20} MiB`, {
+          status: 200,
+          reason: "TooLarge",
+        });
+      }
+      parts.push(decoder.decode(value.subarray(from), { stream: true }));
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  const { promise: silence, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new SilenceError(`Nothing came for ${ms / 1000} s`)), ms);
+  try {
+    return await Promise.race([promise, silence]);
+  } finally {
+    clearTimeout(timer);
+    promise.catch(() => {});
+  }
+}

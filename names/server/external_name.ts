@@ -1,0 +1,75 @@
+/** An ExternalName that leads out of the cluster: what the laptop's own nameserver knows of its target completes the answer. */
+import type { IpAddress } from "../../net/address.ts";
+import type { Nameserver, UdpForwarder } from "./forward.ts";
+import { FormatError, IN, type Message, parseMessage, rcodes } from "../../dns/message.ts";
+import { writeMessage } from "../../dns/message_writer.ts";
+import { addressIn } from "../../dns/resource.ts";
+import { UDP_SIZE, type Verdict } from "./respond.ts";
+import { askOverTcp } from "./tcp_upstream.ts";
+
+/**
+ * The reply with what its CNAME leads to.
+ * @param forbidden addresses that a cluster's name may not lead to, whoever says so: they are dropped
+ * @throws {NoAnswer} when the nameserver doesn't answer.
+ */
+export async function completed(
+  { reply, target, type }: Extract<Verdict, { kind: "outside" }>,
+  nameserver: Nameserver,
+  forwarder: UdpForwarder,
+  forbidden: (address: IpAddress) => boolean,
+  signal: AbortSignal,
+): Promise<Message> {
+  const query = writeMessage(question(target, type));
+  let answer = read(await forwarder.ask(query, nameserver, signal));
+  if (answer?.truncated) answer = read(await askOverTcp(query, nameserver, signal));
+  if (!answer || (answer.rcode !== rcodes.noError && answer.rcode !== rcodes.nxDomain)) {
+    return {
+      ...reply,
+      authoritative: false,
+      rcode: rcodes.servFail,
+      answers: [],
+      authorities: [],
+      additionals: [],
+    };
+  }
+  const kept = answer.answers.filter((resource) => {
+    const address = addressIn(resource);
+    return address === undefined || !forbidden(address);
+  });
+  return {
+    ...reply,
+    authoritative: false,
+    rcode: answer.rcode,
+    answers: [...reply.answers, ...kept],
+    authorities: answer.authorities,
+  };
+}
+
+function question(name: string, type: number): Message {
+  return {
+    id: crypto.getRandomValues(new Uint16Array(1))[0] ?? 0,
+    response: false,
+    opcode: 0,
+    authoritative: false,
+    truncated: false,
+    recursionDesired: true,
+    recursionAvailable: false,
+    authenticData: false,
+    checkingDisabled: false,
+    rcode: rcodes.noError,
+    questions: [{ name, type, class: IN }],
+    answers: [],
+    authorities: [],
+    additionals: [],
+    edns: { udpSize: UDP_SIZE, version: 0, dnssecOk: false, options: new Uint8Array() },
+  };
+}
+
+function read(bytes: Uint8Array): Message | undefined {
+  try {
+    return parseMessage(bytes);
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,127 @@
+/** Asks the laptop's own nameserver what isn't pmz's, over UDP: the query as it came, the answer as it comes. */
+import dgram from "node:dgram";
+import { once } from "node:events";
+import { parseAddress } from "../../net/address.ts";
+
+/** A nameserver as resolv.conf names it; the port is 53 but in tests. */
+export interface Nameserver {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** No answer. `kind` "silent": none came in time; "unreachable": the question could not even be sent. */
+export class NoAnswer extends Error {
+  override name = "NoAnswer";
+  constructor(
+    readonly kind: "silent" | "unreachable" | "overtaken",
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Longer than any resolver waits for one try (glibc 5 s). */
+const ANSWER_MS = 10_000;
+/** Each waiting query has a socket of its own. */
+const MOST_IN_FLIGHT = 512;
+
+/**
+ * Forwards over UDP. Each query has a fresh socket: the kernel's random port and the asker's random id together are what
+ * somebody off the path would have to guess (RFC 5452 §9). Only what comes from the nameserver and answers the question counts.
+ */
+export class UdpForwarder {
+  readonly #waiting = new Set<AbortController>();
+  readonly #limits: { readonly answerMs: number; readonly mostInFlight: number };
+
+  constructor(limits: { readonly answerMs?: number; readonly mostInFlight?: number } = {}) {
+    this.#limits = {
+      answerMs: limits.answerMs ?? ANSWER_MS,
+      mostInFlight: limits.mostInFlight ?? MOST_IN_FLIGHT,
+    };
+  }
+
+  get inFlight(): number {
+    return this.#waiting.size;
+  }
+
+  /** @throws {NoAnswer} when there is none, or newer queries needed the place (the oldest one's asker has given up most likely). */
+  async ask(query: Uint8Array, { address, port }: Nameserver, signal?: AbortSignal): Promise<Uint8Array> {
+    const [oldest] = this.#waiting;
+    if (oldest && this.#waiting.size >= this.#limits.mostInFlight) {
+      this.#waiting.delete(oldest);
+      oldest.abort(new NoAnswer("overtaken", "too many questions wait for an answer"));
+    }
+    const place = new AbortController();
+    this.#waiting.add(place);
+    const timer = setTimeout(() => {
+      place.abort(new NoAnswer("silent", `${address} didn't answer within ${this.#limits.answerMs} ms`));
+    }, this.#limits.answerMs);
+    const stopped = () => place.abort(signal?.reason);
+    signal?.addEventListener("abort", stopped);
+    const socket = dgram.createSocket(address.includes(":") ? "udp6" : "udp4");
+    try {
+      signal?.throwIfAborted();
+      return await exchange(socket, query, { address, port }, place.signal);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stopped);
+      this.#waiting.delete(place);
+      socket.close();
+      await once(socket, "close");
+    }
+  }
+}
+
+function exchange(
+  socket: dgram.Socket,
+  query: Uint8Array,
+  to: Nameserver,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const from = parseAddress(to.address)?.text;
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  signal.addEventListener("abort", () => reject(signal.reason));
+  const unreachable = (cause: Error) => {
+    reject(new NoAnswer("unreachable", `can't send to ${to.address}: ${cause.message}`, { cause }));
+  };
+  socket.on("error", unreachable);
+  socket.on("message", (bytes, sender) => {
+    if (sender.port !== to.port || parseAddress(sender.address)?.text !== from) return;
+    if (answers(bytes, query)) resolve(new Uint8Array(bytes));
+  });
+  socket.send(query, to.port, to.address, (error) => error && unreachable(error));
+  return promise;
+}
+
+/**
+ * Whether `bytes` is an answer to `query`: same id, a response, and the same question if it repeats one (an error may not,
+ * RFC 1035 leaves it open), whatever the case of its letters.
+ */
+export function answers(bytes: Uint8Array, query: Uint8Array): boolean {
+  if (bytes.length < 12 || bytes[0] !== query[0] || bytes[1] !== query[1] || !((bytes[2] ?? 0) & 0x80)) {
+    return false;
+  }
+  const questions = (bytes[4] ?? 0) << 8 | (bytes[5] ?? 0);
+  const failed = ((bytes[3] ?? 0) & 15) !== 0;
+  const end = endOfQuestion(query);
+  if (questions === 0) return failed || end === undefined;
+  // A question that can't be told from what follows was no good one: whoever sent it knows the answer by its id.
+  if (end === undefined) return true;
+  if (bytes.length < end) return false;
+  for (let i = 12; i < end; i++) if (lower(bytes[i] ?? 0) !== lower(query[i] ?? 0)) return false;
+  return true;
+}
+
+const lower = (byte: number): number => byte >= 0x41 && byte <= 0x5a ? byte + 32 : byte;
+
+/** Where the first question ends; undefined when there is none, or its name is compressed (nothing stands before it). */
+function endOfQuestion(query: Uint8Array): number | undefined {
+  if (((query[4] ?? 0) << 8 | (query[5] ?? 0)) === 0) return undefined;
+  for (let at = 12;;) {
+    const size = query[at];
+    if (size === undefined || size > 63) return undefined;
+    at += size + 1;
+    if (size === 0) return at + 4 <= query.length ? at + 4 : undefined;
+  }
+}

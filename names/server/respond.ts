@@ -1,0 +1,113 @@
+/** What to do with a query: pure, so that UDP and TCP say the same. */
+import { FormatError, type Message, parseMessage, rcodes, types } from "../../dns/message.ts";
+import { negativeResource } from "../../dns/resource.ts";
+import type { Answer, Zone } from "../zone/zone.ts";
+
+/** What is said of one's own buffer for UDP (DNS flag day 2020: no fragments). */
+export const UDP_SIZE = 1232;
+/** Answers over UDP without EDNS (RFC 1035 §4.2.1), and the most with it: what nobody refuses. */
+const [SMALLEST, LARGEST] = [512, 4096];
+
+export type Verdict =
+  /** Goes on to the nameserver that was asked, as it is. */
+  | { readonly kind: "pass" }
+  /** Not a query: nothing is said. */
+  | { readonly kind: "drop" }
+  | { readonly kind: "answer"; readonly reply: Message; readonly udpLimit: number }
+  /** The nameserver that was asked has to say more, about the name to which the reply's CNAME leads. */
+  | {
+    readonly kind: "outside";
+    readonly reply: Message;
+    readonly udpLimit: number;
+    readonly target: string;
+    readonly type: number;
+  };
+
+/** Decides about a query. @param random as Math.random, for the order of addresses */
+export function consider(
+  query: Uint8Array,
+  zone: Pick<Zone, "answer">,
+  random: () => number = Math.random,
+): Verdict {
+  let message: Message;
+  try {
+    message = parseMessage(query);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    // Whoever was asked may know what it is, or says FORMERR itself.
+    return query.length < 12 || (query[2] ?? 0) & 0x80 ? { kind: "drop" } : { kind: "pass" };
+  }
+  if (message.response) return { kind: "drop" };
+  const [question, second] = message.questions;
+  if (message.opcode !== 0 || !question || second) return { kind: "pass" };
+  const answer = zone.answer(question);
+  if (answer === "not-ours") return { kind: "pass" };
+
+  const udpLimit = Math.min(LARGEST, Math.max(SMALLEST, message.edns?.udpSize ?? 0));
+  if ((message.edns?.version ?? 0) > 0) {
+    return { kind: "answer", udpLimit, reply: replyTo(message, rcodes.badVers) };
+  }
+  const reply = replyTo(message, rcodes.noError, { ...answer, answers: shuffled(answer.answers, random) });
+  if (answer.outside === undefined) return { kind: "answer", reply, udpLimit };
+  return { kind: "outside", reply, udpLimit, target: answer.outside, type: question.type };
+}
+
+/** The answer to a query that its nameserver can't be asked: SERVFAIL; undefined for what isn't a query. */
+export function failure(query: Uint8Array): Message | undefined {
+  return answerAnyway(query, (message) => replyTo(message, rcodes.servFail));
+}
+
+/** The answer where nobody else is there to be asked: such a name doesn't exist (and that for a second only). */
+export function nobodyKnows(query: Uint8Array): Message | undefined {
+  return answerAnyway(query, (message) => {
+    const [question] = message.questions;
+    if (message.opcode !== 0 || !question) return replyTo(message, rcodes.notImp);
+    const zone = question.name.split(".").at(-1) ?? "";
+    const authorities = [negativeResource(zone.includes("\\") ? "" : zone)];
+    return replyTo(message, rcodes.nxDomain, { answers: [], authorities, additionals: [] });
+  });
+}
+
+function answerAnyway(query: Uint8Array, reply: (message: Message) => Message): Message | undefined {
+  try {
+    const message = parseMessage(query);
+    return message.response ? undefined : reply(message);
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
+
+function replyTo(query: Message, rcode: number, answer?: Answer): Message {
+  return {
+    id: query.id,
+    response: true,
+    opcode: query.opcode,
+    authoritative: answer !== undefined,
+    truncated: false,
+    recursionDesired: query.recursionDesired,
+    recursionAvailable: true,
+    authenticData: false,
+    checkingDisabled: query.checkingDisabled,
+    rcode,
+    questions: query.questions.slice(0, 1),
+    answers: answer?.answers ?? [],
+    authorities: answer?.authorities ?? [],
+    additionals: answer?.additionals ?? [],
+    ...(query.edns && {
+      edns: { udpSize: UDP_SIZE, version: 0, dnssecOk: query.edns.dnssecOk, options: new Uint8Array() },
+    }),
+  };
+}
+
+/** Addresses in another order each time, so that clients spread over pods; CNAMEs stay before what they lead to. */
+function shuffled(answers: Answer["answers"], random: () => number): Answer["answers"] {
+  const aliases = answers.filter(({ type }) => type === types.CNAME);
+  const rest = answers.filter(({ type }) => type !== types.CNAME);
+  for (let i = rest.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    const [a, b] = [rest[i], rest[j]];
+    if (a && b) [rest[i], rest[j]] = [b, a];
+  }
+  return [...aliases, ...rest];
+}

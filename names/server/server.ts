@@ -1,0 +1,158 @@
+/**
+ * The stand-in of one nameserver: answers what is pmz's, passes on what isn't. A query's way: in by UDP (here) or TCP
+ * (tcp_session.ts) -> whose is it (peer/) -> consider (respond.ts) -> answer, or on to exactly the nameserver that was asked
+ * (forward.ts, tcp_upstream.ts). Nothing is cached.
+ */
+import type { RemoteInfo } from "node:dgram";
+import { acceptAll } from "../../ffi/sockets/accept.ts";
+import type { IpAddress } from "../../net/address.ts";
+import type { Arrival } from "../../ffi/proc/socket_owner.ts";
+import type { SocketEnd } from "../../ffi/proc/socket_table.ts";
+import { type Nameserver, NoAnswer, UdpForwarder } from "./forward.ts";
+import type { Message } from "../../dns/message.ts";
+import { writeMessage } from "../../dns/message_writer.ts";
+import { completed } from "./external_name.ts";
+import { consider, failure, nobodyKnows } from "./respond.ts";
+import { type NameServerStats, noneYet } from "./stats.ts";
+import { openStandIn, type StandInSockets } from "./stub_listener.ts";
+import { TcpSession } from "./tcp_session.ts";
+import { closeQuietly } from "./tcp_upstream.ts";
+import type { Zone } from "../zone/zone.ts";
+
+/** UDP queries that are being worked on, waiting for the nameserver not counted (UdpForwarder limits these). */
+const MOST_QUERIES = 1_024;
+const MOST_CONNECTIONS = 64;
+
+export interface NameServerOptions {
+  readonly zone: Pick<Zone, "answer">;
+  /** Where to listen; a free port of it is taken. */
+  readonly address: string;
+  /** Whom it stands in for; absent: nobody else is asked, and what isn't pmz's doesn't exist (systemd-resolved's link). */
+  readonly nameserver?: Nameserver;
+  /** Whether whoever sent this may be answered. Others get nothing. */
+  readonly isAllowed: (arrival: Arrival) => Promise<boolean>;
+  /** Addresses to which no cluster's name may lead. */
+  readonly forbidden: (address: IpAddress) => boolean;
+  readonly forwarder?: UdpForwarder;
+}
+
+export class NameServer implements AsyncDisposable {
+  readonly stats: NameServerStats = noneYet();
+  readonly #options: NameServerOptions;
+  readonly #sockets: StandInSockets;
+  readonly #forwarder: UdpForwarder;
+  readonly #stop = new AbortController();
+  readonly #queries = new Set<Promise<void>>();
+  readonly #sessions = new Set<TcpSession>();
+  readonly #accepting: Promise<void>;
+  #closed: Promise<void> | undefined;
+
+  /** @throws as {@linkcode openStandIn}. */
+  static async open(options: NameServerOptions): Promise<NameServer> {
+    return new NameServer(options, await openStandIn(options.address));
+  }
+
+  private constructor(options: NameServerOptions, sockets: StandInSockets) {
+    this.#options = options;
+    this.#sockets = sockets;
+    this.#forwarder = options.forwarder ?? new UdpForwarder();
+    sockets.udp.on("message", (query, from) => this.#arrive(query, from));
+    // A datagram that could not be sent: its asker asks again.
+    sockets.udp.on("error", () => {});
+    this.#accepting = acceptAll(sockets.tcp, (conn) => this.#take(conn));
+  }
+
+  /** Where it listens, UDP and TCP alike. */
+  get end(): SocketEnd {
+    return this.#sockets.end;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#stop.abort(new NoAnswer("overtaken", "the names server was closed"));
+    await this.#sockets[Symbol.asyncDispose]();
+    await Promise.all([...this.#sessions].map((session) => session[Symbol.asyncDispose]()));
+    await Promise.all([...this.#queries, this.#accepting]);
+  }
+
+  #arrive(query: Uint8Array, from: RemoteInfo): void {
+    if (this.#queries.size >= MOST_QUERIES) {
+      this.stats.dropped++;
+      return;
+    }
+    const done = this.#serve(query, from).catch(() => {
+      // Reading /proc or sending failed: as if the datagram had been lost, which every resolver is made for.
+      this.stats.dropped++;
+    }).finally(() => this.#queries.delete(done));
+    this.#queries.add(done);
+  }
+
+  async #serve(query: Uint8Array, from: RemoteInfo): Promise<void> {
+    const arrival = {
+      protocol: "udp",
+      peer: { address: from.address, port: from.port },
+      own: this.end,
+    } as const;
+    if (!await this.#options.isAllowed(arrival)) {
+      this.stats.refused++;
+      return;
+    }
+    const reply = await this.#reply(query);
+    if (reply && !this.#stop.signal.aborted) this.#sockets.udp.send(reply, from.port, from.address);
+  }
+
+  async #reply(query: Uint8Array): Promise<Uint8Array | undefined> {
+    const { zone, nameserver } = this.#options;
+    const verdict = consider(query, zone);
+    if (verdict.kind === "drop") return undefined;
+    if (verdict.kind !== "pass") return writeMessage(await this.own(verdict), verdict.udpLimit);
+    if (!nameserver) return written(nobodyKnows(query));
+    this.stats.forwarded++;
+    try {
+      return await this.#forwarder.ask(query, nameserver, this.#stop.signal);
+    } catch (error) {
+      this.stats.unanswered++;
+      // A silent nameserver stays silent; without a way to it there is no sense in letting the asker wait.
+      return error instanceof NoAnswer && error.kind === "unreachable" ? written(failure(query)) : undefined;
+    }
+  }
+
+  /** The answer to a query that is pmz's; never throws. */
+  async own(verdict: Extract<ReturnType<typeof consider>, { kind: "answer" | "outside" }>): Promise<Message> {
+    this.stats.answered++;
+    const { nameserver, forbidden } = this.#options;
+    // Whoever asks where there is no nameserver (systemd-resolved) follows the CNAME itself.
+    if (verdict.kind === "answer" || !nameserver) return verdict.reply;
+    try {
+      return await completed(verdict, nameserver, this.#forwarder, forbidden, this.#stop.signal);
+    } catch {
+      this.stats.unanswered++;
+      return { ...verdict.reply, rcode: 2, answers: [], authorities: [], additionals: [] };
+    }
+  }
+
+  #take(conn: Deno.TcpConn): void {
+    if (this.#sessions.size >= MOST_CONNECTIONS || this.#stop.signal.aborted) {
+      this.stats.dropped++;
+      return closeQuietly(conn);
+    }
+    const { zone, nameserver, isAllowed } = this.#options;
+    const session = new TcpSession(conn, {
+      zone,
+      nameserver,
+      isAllowed,
+      own: (verdict) => this.own(verdict),
+      stats: this.stats,
+    });
+    this.#sessions.add(session);
+    session.done.finally(() => this.#sessions.delete(session));
+  }
+}
+
+function written(message: Message | undefined): Uint8Array | undefined {
+  return message && writeMessage(message);
+}

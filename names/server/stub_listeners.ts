@@ -1,0 +1,119 @@
+/** All stand-ins of a user: one NameServer for each nameserver of the laptop, and one for systemd-resolved where it asks. */
+import { boundDescriptorOf } from "../../ffi/sockets/own_socket.ts";
+import { formatEndpoint, parseAddress } from "../../net/address.ts";
+import { type Accounts, SocketOwners } from "../../ffi/proc/socket_owner.ts";
+import { UdpForwarder } from "./forward.ts";
+import { OwnNetworks } from "../own_networks.ts";
+import type { OpenStandIn, OpenStandIns, WantedStandIns } from "../protocol.ts";
+import { NameServer } from "./server.ts";
+import { type NameServerStats, noneYet } from "./stats.ts";
+import { standInAddress } from "./stub_listener.ts";
+import type { Zone } from "../zone/zone.ts";
+
+export class StandIns implements AsyncDisposable {
+  readonly #zone: Pick<Zone, "answer">;
+  readonly #networks: OwnNetworks;
+  readonly #owners = new SocketOwners();
+  readonly #forwarder = new UdpForwarder();
+  readonly #port: number;
+  #accounts: Accounts = [];
+  #last: Promise<unknown> = Promise.resolve();
+  /** By nameserver. */
+  readonly #servers = new Map<string, { readonly index: number; readonly server: NameServer }>();
+  #link: { readonly address: string; readonly server: NameServer } | undefined;
+
+  /** @param port of the nameservers: 53, but in tests */
+  constructor(zone: Pick<Zone, "answer">, networks: OwnNetworks = new OwnNetworks(), port = 53) {
+    this.#zone = zone;
+    this.#networks = networks;
+    this.#port = port;
+  }
+
+  /** Opens what is wanted and closes what isn't any more; what stays keeps its sockets. One call is done after the other. */
+  set(wanted: WantedStandIns): Promise<OpenStandIns> {
+    const done = this.#last.then(() => this.#set(wanted));
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  async #set(wanted: WantedStandIns): Promise<OpenStandIns> {
+    this.#accounts = wanted.accounts;
+    for (const [nameserver, { server }] of this.#servers) {
+      if (wanted.nameservers.includes(nameserver)) continue;
+      this.#servers.delete(nameserver);
+      await server[Symbol.asyncDispose]();
+    }
+    const failed: { nameserver: string; why: string }[] = [];
+    const attempt = async (nameserver: string, open: () => Promise<void> | void) => {
+      try {
+        await open();
+      } catch (error) {
+        failed.push({ nameserver, why: error instanceof Error ? error.message : String(error) });
+      }
+    };
+    for (const nameserver of wanted.nameservers) {
+      if (!this.#servers.has(nameserver)) await attempt(nameserver, () => this.#open(nameserver, wanted.uid));
+    }
+    const { link } = wanted;
+    if (this.#link && this.#link.address !== link) {
+      await this.#link.server[Symbol.asyncDispose]();
+      this.#link = undefined;
+    }
+    if (link !== undefined && !this.#link) await attempt(link, () => this.#openLink(link));
+
+    const standIns: OpenStandIn[] = [];
+    for (const nameserver of wanted.nameservers) {
+      const server = this.#servers.get(nameserver)?.server;
+      if (server) {
+        await attempt(nameserver, () => void standIns.push(described(nameserver, server)));
+      }
+    }
+    const end = this.#link?.server.end;
+    return { standIns, failed, ...(end && { link: formatEndpoint(end.address, end.port) }) };
+  }
+
+  get stats(): NameServerStats {
+    const sum = noneYet();
+    const servers = [...this.#servers.values(), ...(this.#link ? [this.#link] : [])];
+    for (const { server: { stats } } of servers) {
+      for (const key of Object.keys(sum) as (keyof NameServerStats)[]) sum[key] += stats[key];
+    }
+    return sum;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.set({ uid: 0, accounts: [], nameservers: [] });
+  }
+
+  async #open(nameserver: string, uid: number): Promise<void> {
+    const address = parseAddress(nameserver);
+    if (!address) throw new TypeError(`"${nameserver}" is no address of a nameserver`);
+    const taken = new Set([...this.#servers.values()].map(({ index }) => index));
+    let index = 0;
+    while (taken.has(index)) index++;
+    const server = await NameServer.open({
+      zone: this.#zone,
+      address: standInAddress(address.family, uid, index),
+      nameserver: { address: address.text, port: this.#port },
+      isAllowed: (arrival) => this.#owners.isFrom(arrival, this.#accounts),
+      forbidden: (one) => this.#networks.forbids(one),
+      forwarder: this.#forwarder,
+    });
+    this.#servers.set(nameserver, { index, server });
+  }
+
+  async #openLink(address: string): Promise<void> {
+    const server = await NameServer.open({
+      zone: this.#zone,
+      address,
+      isAllowed: () => Promise.resolve(true),
+      forbidden: (one) => this.#networks.forbids(one),
+    });
+    this.#link = { address, server };
+  }
+}
+
+function described(nameserver: string, { end: { address, port } }: NameServer): OpenStandIn {
+  const [udpFd, tcpFd] = [boundDescriptorOf("udp", address, port), boundDescriptorOf("tcp", address, port)];
+  return { nameserver, standIn: formatEndpoint(address, port), udpFd, tcpFd };
+}

@@ -1,0 +1,109 @@
+/** One client's TCP connection to a stand-in: any number of queries on it, each answered when its answer is there (RFC 7766). */
+import { type Arrival, arrivalOf } from "../../ffi/proc/socket_owner.ts";
+import type { Nameserver } from "./forward.ts";
+import type { Message } from "../../dns/message.ts";
+import { writeMessage } from "../../dns/message_writer.ts";
+import { consider, nobodyKnows, type Verdict } from "./respond.ts";
+import type { NameServerStats } from "./stats.ts";
+import { MessageWriter, readMessages } from "../../dns/tcp_frames.ts";
+import { closeQuietly, TcpUpstream } from "./tcp_upstream.ts";
+import type { Zone } from "../zone/zone.ts";
+
+/** Queries of one connection that wait for an answer; the next is read when there is room again. */
+const MOST_WAITING = 64;
+/** Without a message in either direction. */
+const IDLE_MS = 30_000;
+
+export interface TcpSessionOptions {
+  readonly zone: Pick<Zone, "answer">;
+  readonly nameserver: Nameserver | undefined;
+  readonly isAllowed: (arrival: Arrival) => Promise<boolean>;
+  /** Completes an answer of pmz's own; never rejects. */
+  readonly own: (verdict: Extract<Verdict, { kind: "answer" | "outside" }>) => Promise<Message>;
+  readonly stats: NameServerStats;
+}
+
+export class TcpSession implements AsyncDisposable {
+  /** Settles when the connection is over; never rejects. */
+  readonly done: Promise<void>;
+  readonly #conn: Deno.TcpConn;
+  readonly #options: TcpSessionOptions;
+  readonly #end = new AbortController();
+  readonly #waiting = new Set<Promise<void>>();
+  #idle: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(conn: Deno.TcpConn, options: TcpSessionOptions) {
+    this.#conn = conn;
+    this.#options = options;
+    this.done = this.#run().catch(() => {}).finally(() => {
+      clearTimeout(this.#idle);
+      closeQuietly(conn);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#break();
+    await this.done;
+  }
+
+  #break(): void {
+    this.#end.abort();
+    closeQuietly(this.#conn);
+  }
+
+  async #run(): Promise<void> {
+    const { nameserver, isAllowed, stats } = this.#options;
+    if (!await isAllowed(arrivalOf(this.#conn))) {
+      stats.refused++;
+      return;
+    }
+    const writer = new MessageWriter(this.#conn);
+    const answered = (message: Uint8Array) => {
+      this.#stillThere();
+      return writer.send(message);
+    };
+    const onLost = () => {
+      // What is owed can't come any more: the client asks another server, as it would have.
+      stats.unanswered++;
+      this.#break();
+    };
+    const { signal } = this.#end;
+    await using upstream = nameserver && new TcpUpstream({ nameserver, onAnswer: answered, onLost, signal });
+    this.#stillThere();
+    for await (const query of readMessages(this.#conn)) {
+      this.#stillThere();
+      await this.#take(query, upstream, answered);
+    }
+    // The client has asked all it wants to; it still listens.
+    await Promise.all(this.#waiting);
+    await upstream?.until(0);
+  }
+
+  async #take(
+    query: Uint8Array,
+    upstream: TcpUpstream | undefined,
+    answered: (message: Uint8Array) => Promise<void>,
+  ): Promise<void> {
+    const verdict = consider(query, this.#options.zone);
+    if (verdict.kind === "drop") return;
+    if (verdict.kind === "pass") {
+      const reply = upstream ? undefined : nobodyKnows(query);
+      if (reply) await answered(writeMessage(reply));
+      if (!upstream) return;
+      this.#options.stats.forwarded++;
+      await upstream.until(MOST_WAITING - 1);
+      return upstream.send(query);
+    }
+    if (this.#waiting.size >= MOST_WAITING) await Promise.race(this.#waiting);
+    const sent = this.#options.own(verdict)
+      .then((reply) => answered(writeMessage(reply)))
+      .catch(() => this.#break())
+      .finally(() => this.#waiting.delete(sent));
+    this.#waiting.add(sent);
+  }
+
+  #stillThere(): void {
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.#break(), IDLE_MS);
+  }
+}

@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { fakeUpstream, queryFor } from "./testing/fake_upstream.ts";
+import { parseMessage, types } from "../dns/message.ts";
+import { Channel } from "../threads/channel.ts";
+import type { NamesCalls, NoCalls } from "./protocol.ts";
+import { addressIn } from "../dns/resource.ts";
+import { MessageWriter, readMessages } from "../dns/tcp_frames.ts";
+import { startNamesWorker } from "./worker.ts";
+import { parseEndpoint } from "../net/address.ts";
+
+const uid = Deno.uid() ?? 0;
+const zone = {
+  cluster: "one",
+  context: "kind",
+  clusterDomain: "cluster.local",
+  namespace: "default",
+  services: [{ namespace: "default", name: "echo", addresses: ["10.96.0.10"], ports: [] }],
+};
+
+/** A names worker in this thread, and this test's end of it. */
+function started(port?: number) {
+  const { port1, port2 } = new MessageChannel();
+  const beats: string[] = [];
+  const openBeat = (fd: number) => ({
+    beat: (writer: number) => void beats.push(`beat ${fd} ${writer}`),
+    [Symbol.dispose]: () => void beats.push(`closed ${fd}`),
+  });
+  startNamesWorker(port2, { openBeat, ...(port && { port }) });
+  const channel = new Channel<NoCalls, NamesCalls>(port1, {});
+  return {
+    beats,
+    call: channel.call.bind(channel) as typeof channel.call,
+    async [Symbol.asyncDispose]() {
+      await channel.call("stop", null);
+      port1.close();
+      port2.close();
+    },
+  };
+}
+
+async function ask(standIn: string | undefined, name: string): Promise<string | number> {
+  const end = parseEndpoint(standIn ?? "");
+  assert.ok(end);
+  using conn = await Deno.connect({ hostname: end.address.text, port: end.port });
+  await new MessageWriter(conn).send(queryFor(name, types.A));
+  for await (const bytes of readMessages(conn)) {
+    const { answers: [first], rcode } = parseMessage(bytes);
+    return first ? addressIn(first)?.text ?? "?" : rcode;
+  }
+  return "closed";
+}
+
+const wanted = { uid, accounts: [{ first: uid, last: uid }] } as const;
+
+Deno.test("the worker opens a stand-in for each nameserver, says its descriptors, and answers", async () => {
+  await using upstream = await fakeUpstream();
+  await using worker = started(upstream.nameserver.port);
+  await worker.call("zones", [zone]);
+  const nameservers = ["127.0.0.1", "127.0.0.53", "nonsense"];
+  const { standIns: [first, second], failed } = await worker.call("standIns", { ...wanted, nameservers });
+  assert.deepEqual(failed.map(({ nameserver }) => nameserver), ["nonsense"]);
+  assert.equal(await ask(first?.standIn, "echo.default.svc"), "10.96.0.10");
+  assert.equal(await ask(second?.standIn, "echo"), "10.96.0.10");
+  assert.equal(await ask(first?.standIn, "example.com"), "203.0.113.7");
+  const numbers = [first, second].flatMap((one) => [one?.udpFd, one?.tcpFd]);
+  assert.equal(new Set(numbers).size, 4);
+  for (const fd of numbers) assert.match(Deno.readLinkSync(`/proc/self/fd/${fd}`), /^socket:/);
+  assert.equal((await worker.call("stats", null)).answered, 2);
+});
+
+Deno.test("when the nameservers change, those that stay keep their sockets", async () => {
+  await using worker = started();
+  const before = await worker.call("standIns", { ...wanted, nameservers: ["192.0.2.1", "192.0.2.2"] });
+  const after = await worker.call("standIns", { ...wanted, nameservers: ["192.0.2.2", "192.0.2.3"] });
+  assert.deepEqual(after.standIns[0], before.standIns[1]);
+  assert.deepEqual(after.standIns.map(({ nameserver }) => nameserver), ["192.0.2.2", "192.0.2.3"]);
+  const gone = parseEndpoint(before.standIns[0]?.standIn ?? "");
+  const refused = Deno.connect({ hostname: gone?.address.text, port: gone?.port ?? 0 });
+  await assert.rejects(refused, Deno.errors.ConnectionRefused);
+});
+
+Deno.test("zones come whole, change and go", async () => {
+  await using worker = started();
+  const { link } = await worker.call("standIns", { ...wanted, nameservers: [], link: "127.0.0.1" });
+  const names = async () => [await ask(link, "echo.default.svc"), await ask(link, "shop.example")];
+  assert.deepEqual(await names(), [3, 3]);
+  await worker.call("zone", zone);
+  await worker.call("custom", [{ domain: "shop.example", namespace: "default", service: "echo" }]);
+  await worker.call("surroundings", { hostname: "laptop", searchDomains: [] });
+  assert.deepEqual(await names(), ["10.96.0.10", "10.96.0.10"]);
+  const set = [{ namespace: "default", name: "echo", addresses: ["10.96.0.11"], ports: [] }];
+  await worker.call("change", { cluster: "one", set, removed: [] });
+  assert.deepEqual(await names(), ["10.96.0.11", "10.96.0.11"]);
+  await worker.call("zones", []);
+  assert.deepEqual(await names(), [3, 3]);
+});
+
+Deno.test("the heart beats at once and then twice a second, in one map at a time", async () => {
+  await using worker = started();
+  await worker.call("beat", 7);
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  assert.deepEqual(worker.beats, ["beat 7 0", "beat 7 0", "beat 7 0"]);
+  await worker.call("beat", 8);
+  assert.deepEqual(worker.beats.slice(3), ["closed 7", "beat 8 0"]);
+});

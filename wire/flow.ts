@@ -1,0 +1,67 @@
+/**
+ * A flow: one connection that pmz carries, from the side that opened it to the side that answers. Laptop, gateway and
+ * relay log the same id, which travels with the CONNECT request in the header `pmz-flow` (streams.ts).
+ */
+import type { ProxyError } from "./streams.ts";
+
+/** Flows of a laptop that failed and are remembered. */
+export const FAILED_FLOWS_KEPT = 512;
+
+/** How a flow stands, or how it ended. */
+export type Outcome =
+  | { readonly kind: "open" }
+  /** Both directions ended in order. */
+  | { readonly kind: "done" }
+  /** Not connected: `by` names who refused; `details` is for people. */
+  | {
+    readonly kind: "refused";
+    readonly by: "laptop" | "gateway" | "program";
+    readonly error: ProxyError;
+    readonly details: string;
+  }
+  /** Broken while it was open. */
+  | { readonly kind: "reset"; readonly by: "client" | "server" | "tunnel"; readonly details: string }
+  /** No tunnel to the cluster was there in time. */
+  | { readonly kind: "no-tunnel"; readonly details: string };
+
+/** A flow as `pmz flows` and `pmz status` show it. */
+export interface Flow {
+  readonly id: string;
+  /** `captured`: by address; `proxied`: by pmz's proxy; `intercepted`: from the cluster to a program on this laptop. */
+  readonly kind: "captured" | "proxied" | "intercepted";
+  readonly protocol: "tcp";
+  /** Who opened it: "127.0.0.1:41234", or a caller in the cluster. */
+  readonly from: string;
+  /** The program on this laptop at the flow's local end, where the kernel tells. */
+  readonly program?: { readonly pid: number; readonly name: string };
+  /** The address that was dialled: "10.96.12.7:8080". */
+  readonly to: string;
+  /** The name of what was dialled, where pmz knows one: "payments.default.svc:8080". */
+  readonly name?: string;
+  readonly cluster: string;
+  /** The id of the intercept: "echo.default:80". */
+  readonly intercept?: string;
+  /** ISO time. */
+  readonly started: string;
+  /** Milliseconds until it ended; absent while it is open. */
+  readonly ms?: number;
+  /** Bytes from the side that opened it, and to it. */
+  readonly sent: number;
+  readonly received: number;
+  readonly outcome: Outcome;
+}
+
+/**
+ * Makes flow ids: a random part that no other process has, and a number. "k3v9t0aq-1f".
+ * @returns a function that makes the next one
+ */
+export function flowIds(random: Uint8Array = crypto.getRandomValues(new Uint8Array(8))): () => string {
+  const prefix = [...random].map((byte) => (byte % 36).toString(36)).join("");
+  let next = 0;
+  return () => `${prefix}-${(next++).toString(36)}`;
+}
+
+/** A flow id as a peer sent it; undefined when it isn't one. */
+export function parseFlowId(text: string | undefined): string | undefined {
+  return text !== undefined && /^[a-z0-9]{1,16}-[a-z0-9]{1,11}$/.test(text) ? text : undefined;
+}
