@@ -77,7 +77,7 @@ Deno.test("a server that fails for a while loses no session, and the log has it 
   const log: string[] = [];
   const times = { ...QUICK, renewEveryMs: 1 };
   let failures = 0;
-  await using _session = await Session.open(cluster.api, "default", jo, (text) => void log.push(text), {
+  await using _session = await Session.open(cluster.api, "default", jo, (_level, text) => void log.push(text), {
     times,
   });
   cluster.refuse = (asked) =>
@@ -100,7 +100,7 @@ Deno.test("a renewal without an answer is given up in time for the next", async 
 Deno.test("ending waits no longer than its time for a server that doesn't answer", async () => {
   await using cluster = new FakeApi();
   const log: string[] = [];
-  const session = await Session.open(cluster.api, "default", jo, (text) => void log.push(text), {
+  const session = await Session.open(cluster.api, "default", jo, (_level, text) => void log.push(text), {
     times: QUICK,
   });
   cluster.silent = true;
