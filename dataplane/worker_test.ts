@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { localEndpoint } from "../ffi/sockets/socket.ts";
-import { Connection, type Header, headerValue, memoryPair, type Stream } from "../hbone/mod.ts";
+import { Connection, type Header, headerValue, type Stream } from "../hbone/mod.ts";
+import { memoryPair } from "../hbone/testing/memory_transport.ts";
 import { until } from "../kube/testing/api_server.ts";
 import { CHALLENGE_HEADER, type Proof, PROOF_HEADER } from "../wire/key_proof.ts";
 import { PROOF_PROTOCOL } from "../wire/streams.ts";

@@ -11,7 +11,7 @@ export {
 export { type Header, headerValue } from "./frames/header.ts";
 export { LaneReceiver, LaneSender } from "./lanes/lanes.ts";
 export { DEFAULT_LIMITS, type Limits } from "./frames/limits.ts";
-export { memoryPair } from "./testing/memory_transport.ts";
 export { relay, type RelayEnd } from "./relay/relay.ts";
 export type { Settings } from "./frames/settings.ts";
-export { Stream, type StreamEnd } from "./streams/stream.ts";
+export { Stream } from "./streams/stream.ts";
+export type { StreamEnd } from "./streams/stream_state.ts";

@@ -34,7 +34,7 @@ function* modulesIn(folder: string): Generator<string> {
 /** The modules that a module imports, by their paths from the root. */
 function importsOf(module: string): string[] {
   const text = Deno.readTextFileSync(new URL(module, root));
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map(([, path = ""]) =>
+  return [...text.matchAll(/^(?!\s*\*).*?(?:from|import)\s*\(?\s*"(\.[^"]+)"/gm)].map(([, path = ""]) =>
     new URL(path, new URL(module, root)).pathname.slice(root.pathname.length)
   );
 }
@@ -99,4 +99,18 @@ Deno.test("no arrow between rooms runs back", () => {
     done.add(room);
   };
   for (const room of rooms.keys()) visit(room, []);
+});
+
+Deno.test("no two modules import each other, however far around", () => {
+  const done = new Set<string>();
+  const visit = (module: string, way: readonly string[]): void => {
+    assert.ok(!way.includes(module), `a circle: ${[...way.slice(way.indexOf(module)), module].join(" -> ")}`);
+    if (done.has(module)) return;
+    for (const other of importsOf(module)) if (other.endsWith(".ts")) visit(other, [...way, module]);
+    done.add(module);
+  };
+  for (const room of rooms.keys()) {
+    if (depthOf(room) === 2 || workshops.has(room)) continue;
+    for (const module of modulesIn(room)) visit(module, []);
+  }
 });

@@ -1,6 +1,6 @@
 import { acceptAll } from "../../ffi/sockets/accept.ts";
 import { Connection } from "../../hbone/connection/connection.ts";
-import { Budget } from "../../hbone/frames/limits.ts";
+import { TokenBucket } from "../../async/token_bucket.ts";
 import type { Api } from "../../kube/client/api.ts";
 import { ports } from "../../wire/places.ts";
 import type { Transport } from "../../net/transport.ts";
@@ -96,7 +96,7 @@ class Tunnels implements AsyncDisposable {
   readonly #log: Log;
   readonly #open = new Set<Connection>();
   /** Whoever opens streams can fill a log: what is beyond is counted only. */
-  readonly #lines = new Budget(100, 5);
+  readonly #lines = new TokenBucket(100, 5);
   #unsaid = 0;
   #last = 0;
 
@@ -129,7 +129,7 @@ class Tunnels implements AsyncDisposable {
 
   #say(tunnel: number, end: StreamEnd): void {
     if (end.error === undefined) return;
-    if (!this.#lines.spend()) return void this.#unsaid++;
+    if (!this.#lines.take()) return void this.#unsaid++;
     const unsaid = this.#unsaid;
     this.#unsaid = 0;
     this.#log("info", "stream failed", { tunnel, ...end, ...(unsaid > 0 ? { unsaid } : {}) });

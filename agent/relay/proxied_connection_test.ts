@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Connection, ErrorCode, headerValue, memoryPair, type Stream } from "../../hbone/mod.ts";
+import { Connection, ErrorCode, headerValue, type Stream } from "../../hbone/mod.ts";
+import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { carry, type Ways } from "./proxied_connection.ts";
 import { uid } from "../testing/laptop.ts";

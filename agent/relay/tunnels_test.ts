@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { memoryPair } from "../../hbone/mod.ts";
+import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import { identity, Laptop, uid, until } from "../testing/laptop.ts";
 import { Tunnels } from "./tunnels.ts";
 

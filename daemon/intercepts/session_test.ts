@@ -77,9 +77,15 @@ Deno.test("a server that fails for a while loses no session, and the log has it 
   const log: string[] = [];
   const times = { ...QUICK, renewEveryMs: 1 };
   let failures = 0;
-  await using _session = await Session.open(cluster.api, "default", jo, (_level, text) => void log.push(text), {
-    times,
-  });
+  await using _session = await Session.open(
+    cluster.api,
+    "default",
+    jo,
+    (_level, text) => void log.push(text),
+    {
+      times,
+    },
+  );
   cluster.refuse = (asked) =>
     asked.startsWith("PATCH") && failures++ < 2 ? json(500, status(500, "InternalError", "etcd")) : undefined;
   const before = cluster.asked.length;

@@ -1,6 +1,6 @@
 /** A daemon for tests: real but for the API server, the agents and the installer, all of them in memory or on loopback. */
 import { Connection, type Stream } from "../../hbone/mod.ts";
-import { memoryPair } from "../../hbone/mod.ts";
+import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { Api } from "../../kube/client/api.ts";
 import type { UpRequest } from "../../wire/control.ts";
 import type { AgentComponent, AgentInstaller, Component } from "../../wire/installer.ts";

@@ -1,12 +1,6 @@
 /** What the tests of this room share. */
-import {
-  Connection,
-  type Header,
-  headerValue,
-  memoryPair,
-  type Settings,
-  type Stream,
-} from "../../hbone/mod.ts";
+import { Connection, type Header, headerValue, type Settings, type Stream } from "../../hbone/mod.ts";
+import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { Hello } from "../../wire/hello.ts";
 import { headers, HELLO_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";

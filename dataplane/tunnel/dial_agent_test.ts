@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { memoryPair } from "../../hbone/mod.ts";
+import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import { ApiError } from "../../kube/client/api_error.ts";
 import type { Forward } from "../../kube/port_forward/forward.ts";
 import { PortForwardError } from "../../kube/port_forward/port_forward.ts";

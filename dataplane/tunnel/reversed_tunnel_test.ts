@@ -1,12 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  Connection,
-  type Header,
-  headerValue,
-  memoryPair,
-  type Stream,
-  StreamReset,
-} from "../../hbone/mod.ts";
+import { Connection, type Header, headerValue, type Stream, StreamReset } from "../../hbone/mod.ts";
+import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import { until } from "../../kube/testing/api_server.ts";
 import { type Challenge, CHALLENGE_HEADER, type Proof, PROOF_HEADER } from "../../wire/key_proof.ts";
 import { parseProxyStatus, PROOF_PROTOCOL } from "../../wire/streams.ts";

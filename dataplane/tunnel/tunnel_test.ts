@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Connection, memoryPair, type Stream } from "../../hbone/mod.ts";
+import { Connection, type Stream } from "../../hbone/mod.ts";
+import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import { until } from "../../kube/testing/api_server.ts";
 import type { Transport } from "../../net/transport.ts";
 import { connectStream, TargetRefused } from "./connect_stream.ts";

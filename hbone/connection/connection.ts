@@ -13,7 +13,7 @@ import { MAX_STREAM_ID } from "../frames/frame.ts";
 import type { Header } from "../frames/header.ts";
 import { DEFAULT_LIMITS, type Limits } from "../frames/limits.ts";
 import { announced, type Settings } from "../frames/settings.ts";
-import { state, type Stream } from "../streams/stream.ts";
+import { state, Stream } from "../streams/stream.ts";
 
 /**
  * How a connection ended: "clean" (no stream was cut off), "goaway" (the peer gave it up with `code`), "broken" (the
@@ -62,8 +62,8 @@ export class Connection implements AsyncDisposable {
       announced(options.role, this.#limits, options.settings),
       this.#limits,
       {
-        stream: (stream) => this.#accept(stream),
-        quiet: () => this.#finishIfDrained(),
+        opened: (stream) => this.#accept(new Stream(stream)),
+        idle: () => this.#finishIfDrained(),
         goaway: (code, debug) => this.#peerGoesAway(code, debug),
         settingsAcknowledged: () => clearTimeout(this.#settingsTimer),
         broken: (error) => this.#finish({ kind: "broken", error }),
@@ -141,7 +141,7 @@ export class Connection implements AsyncDisposable {
       // Whoever uses the stream hears of a break there.
       if (end) stream.outbox.end().catch(() => {});
     }
-    return stream.stream;
+    return new Stream(stream);
   }
 
   /**

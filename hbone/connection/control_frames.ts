@@ -1,5 +1,5 @@
 /** The frames that carry neither bytes nor headers: what they change (RFC 9113 §6). */
-import type { Engine } from "./engine.ts";
+import type { ReceiverHost } from "./receiver_host.ts";
 import { ConnectionError, ErrorCode, StreamError } from "../frames/errors.ts";
 import { expectLength, Flag, FrameType, MAX_WINDOW, readUint31, readUint32 } from "../frames/frame.ts";
 import { dependsOnItself } from "../frames/header_blocks.ts";
@@ -8,10 +8,10 @@ import { decodeSettings } from "../frames/settings.ts";
 export class ControlFrames {
   /** The peer's SETTINGS came, which have to be the first frame. */
   settingsCame = false;
-  readonly #engine: Engine;
+  readonly #host: ReceiverHost;
 
-  constructor(engine: Engine) {
-    this.#engine = engine;
+  constructor(host: ReceiverHost) {
+    this.#host = host;
   }
 
   /** @throws ConnectionError when the frame is wrong for the whole connection. */
@@ -33,8 +33,8 @@ export class ControlFrames {
         throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, which was never allowed");
       default:
         // A turn is the reader's (frame_reader.ts). It has no budget: each takes the peer a message, and us a read somewhere else.
-        if (type === FrameType.LANE && this.#engine.transport.peerTurned) return;
-        return this.#engine.patience.idleFrame("frames of unknown types");
+        if (type === FrameType.LANE && this.#host.transport.peerTurned) return;
+        return this.#host.floods.idleFrame("frames of unknown types");
     }
   }
 
@@ -43,18 +43,18 @@ export class ControlFrames {
     const increment = readUint31(payload, 0);
     if (id === 0) {
       if (increment === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0");
-      if (this.#engine.queue.window + increment > MAX_WINDOW) {
+      if (this.#host.queue.window + increment > MAX_WINDOW) {
         throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a connection window of more than 2^31-1");
       }
-      this.#engine.queue.windowGrew(increment);
+      this.#host.queue.windowGrew(increment);
       return;
     }
-    const stream = this.#engine.streams.open.get(id);
-    if (stream === undefined) return this.#engine.faults.notOpen(id, undefined);
+    const stream = this.#host.streams.open.get(id);
+    if (stream === undefined) return this.#host.faults.notOpen(id, undefined);
     if (increment === 0) {
-      this.#engine.faults.reset(id, new StreamError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0"));
+      this.#host.faults.reset(id, new StreamError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0"));
     } else if (!stream.outbox.grow(increment)) {
-      this.#engine.faults.reset(
+      this.#host.faults.reset(
         id,
         new StreamError(ErrorCode.FLOW_CONTROL_ERROR, "a window of more than 2^31-1"),
       );
@@ -64,9 +64,9 @@ export class ControlFrames {
   #rstStream(id: number, payload: Uint8Array): void {
     expectStream(FrameType.RST_STREAM, id);
     expectLength("RST_STREAM", payload, 4);
-    const stream = this.#engine.streams.open.get(id);
-    if (stream === undefined) return this.#engine.faults.notOpen(id, undefined);
-    if (this.#engine.role === "server" && !stream.answered) this.#engine.patience.earlyReset();
+    const stream = this.#host.streams.open.get(id);
+    if (stream === undefined) return this.#host.faults.notOpen(id, undefined);
+    if (this.#host.role === "server" && !stream.answered) this.#host.floods.earlyReset();
     stream.resetCame(readUint32(payload, 0));
   }
 
@@ -78,22 +78,22 @@ export class ControlFrames {
       }
       expectLength("SETTINGS with ACK", payload, 0);
       const now = performance.now();
-      this.#engine.roundTrip.sample(now - this.#engine.settingsSent, now);
-      return this.#engine.events.settingsAcknowledged();
+      this.#host.roundTrip.sample(now - this.#host.settingsSent, now);
+      return this.#host.events.settingsAcknowledged();
     }
     this.settingsCame = true;
-    const engine = this.#engine;
-    const { queue, writer, patience, peer: before } = engine;
-    patience.idleFrame("SETTINGS");
-    const peer = decodeSettings(payload, before, engine.role === "client" ? "server" : "client");
-    engine.peer = peer;
+    const host = this.#host;
+    const { queue, writer, floods, peer: before } = host;
+    floods.idleFrame("SETTINGS");
+    const peer = decodeSettings(payload, before, host.role === "client" ? "server" : "client");
+    host.peer = peer;
     queue.setMaxFrame(peer.maxFrameSize);
     writer.setMaxTableSize(peer.headerTableSize);
-    patience.answer(() => queue.idle());
+    floods.answer(() => queue.idle());
     writer.settingsAck();
     const growth = peer.initialWindowSize - before.initialWindowSize;
     if (growth === 0) return;
-    for (const each of engine.streams.open.values()) {
+    for (const each of host.streams.open.values()) {
       if (!each.outbox.grow(growth)) {
         throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS make a window larger than 2^31-1");
       }
@@ -103,10 +103,10 @@ export class ControlFrames {
   #ping(flags: number, stream: number, payload: Uint8Array): void {
     if (stream !== 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PING on a stream");
     expectLength("PING", payload, 8);
-    if (flags & Flag.ACK) return this.#engine.pings.answered(payload);
-    this.#engine.patience.idleFrame("PING");
-    this.#engine.patience.answer(() => this.#engine.queue.idle());
-    this.#engine.writer.ping(payload, true);
+    if (flags & Flag.ACK) return this.#host.pings.answered(payload);
+    this.#host.floods.idleFrame("PING");
+    this.#host.floods.answer(() => this.#host.queue.idle());
+    this.#host.writer.ping(payload, true);
   }
 
   #goaway(stream: number, payload: Uint8Array): void {
@@ -116,24 +116,24 @@ export class ControlFrames {
     }
     const last = readUint31(payload, 0);
     const code = readUint32(payload, 4);
-    this.#engine.events.goaway(code, new TextDecoder().decode(payload.subarray(8, 264)));
-    if (this.#engine.role === "server") return;
+    this.#host.events.goaway(code, new TextDecoder().decode(payload.subarray(8, 264)));
+    if (this.#host.role === "server") return;
     // The peer did nothing for these, and won't (RFC 9113 §6.8).
-    for (const each of [...this.#engine.streams.open.values()]) {
+    for (const each of [...this.#host.streams.open.values()]) {
       if (each.id > last) each.resetCame(ErrorCode.REFUSED_STREAM);
     }
   }
 
   #priority(stream: number, payload: Uint8Array): void {
     expectStream(FrameType.PRIORITY, stream);
-    this.#engine.patience.idleFrame("PRIORITY");
+    this.#host.floods.idleFrame("PRIORITY");
     if (payload.length !== 5) {
-      return this.#engine.faults.reset(
+      return this.#host.faults.reset(
         stream,
         new StreamError(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY isn't 5 bytes"),
       );
     }
-    if (readUint31(payload, 0) === stream) this.#engine.faults.reset(stream, dependsOnItself());
+    if (readUint31(payload, 0) === stream) this.#host.faults.reset(stream, dependsOnItself());
   }
 }
 

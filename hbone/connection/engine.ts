@@ -10,14 +10,14 @@ import { FrameReader } from "../frames/frame_reader.ts";
 import { FrameWriter } from "../sending/frame_writer.ts";
 import type { Header } from "../frames/header.ts";
 import type { Limits } from "../frames/limits.ts";
-import { Patience } from "../guards/flood_limits.ts";
+import { FloodLimits } from "../guards/flood_limits.ts";
 import { Pings } from "../guards/pings.ts";
 import { BufferPool } from "../frames/pool.ts";
 import { Receiver } from "./receiver.ts";
+import type { ConnectionEvents, ReceiverHost } from "./receiver_host.ts";
 import { RoundTrip } from "../guards/round_trip.ts";
 import { SendQueue } from "../sending/send_queue.ts";
 import { INITIAL_SETTINGS, type Settings } from "../frames/settings.ts";
-import type { Stream } from "../streams/stream.ts";
 import { StreamFaults } from "../streams/stream_faults.ts";
 import { type StreamHost, StreamState } from "../streams/stream_state.ts";
 import { StreamTable } from "../streams/stream_table.ts";
@@ -27,23 +27,14 @@ const NOTHING = new Uint8Array(0);
 /** Bytes that the peer may have on the way over all streams; less where the cap on buffers is less. */
 const CONNECTION_WINDOW = 16 * 1024 * 1024;
 
-/** What the engine tells the connection. */
-export interface EngineEvents {
-  stream(stream: Stream): void;
-  /** The last stream ended. */
-  quiet(): void;
-  goaway(code: number, debug: string): void;
-  settingsAcknowledged(): void;
-  broken(error: Error): void;
-}
-
-export class Engine implements StreamHost {
+/** A connection's parts, put together. */
+export class Engine implements StreamHost, ReceiverHost {
   readonly transport: Transport;
   readonly role: "client" | "server";
   /** What this end said of itself. */
   readonly ours: Settings;
   readonly limits: Limits;
-  readonly events: EngineEvents;
+  readonly events: ConnectionEvents;
   readonly pool = new BufferPool();
   readonly queue: SendQueue;
   readonly writer: FrameWriter;
@@ -52,7 +43,7 @@ export class Engine implements StreamHost {
   readonly window: ConnectionWindow;
   readonly roundTrip = new RoundTrip();
   readonly pings: Pings;
-  readonly patience: Patience;
+  readonly floods: FloodLimits;
   readonly faults: StreamFaults;
   /** What the peer said of itself. */
   peer: Settings = INITIAL_SETTINGS;
@@ -66,7 +57,7 @@ export class Engine implements StreamHost {
     role: "client" | "server",
     ours: Settings,
     limits: Limits,
-    events: EngineEvents,
+    events: ConnectionEvents,
   ) {
     this.transport = transport;
     this.role = role;
@@ -81,8 +72,8 @@ export class Engine implements StreamHost {
       send: (payload) => this.writer.ping(payload, false),
       heard: () => this.reader.reads,
     });
-    this.patience = new Patience(limits);
-    this.faults = new StreamFaults(role, this.streams, this.writer, this.patience);
+    this.floods = new FloodLimits(limits);
+    this.faults = new StreamFaults(role, this.streams, this.writer, this.floods);
     this.#growth = new WindowGrowth(this.roundTrip, this.window, ours.initialWindowSize, limits.window);
     // Made of all of the above.
     this.#receiver = new Receiver(this);
@@ -133,7 +124,7 @@ export class Engine implements StreamHost {
   over(stream: StreamState, resetByUs: boolean): void {
     this.streams.close(stream, resetByUs);
     this.#growth.over(stream.inbox.window);
-    if (this.streams.open.size === 0) this.events.quiet();
+    if (this.streams.open.size === 0) this.events.idle();
   }
 
   /** A stream begins, opened by either end; `contentLength` is -1 where none was said. */

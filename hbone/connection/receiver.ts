@@ -3,7 +3,7 @@
  * called for each part of DATA; it allocates nothing.
  */
 import { ControlFrames, expectStream } from "./control_frames.ts";
-import type { Engine } from "./engine.ts";
+import type { ReceiverHost } from "./receiver_host.ts";
 import { ConnectionError, ErrorCode, StreamError } from "../frames/errors.ts";
 import { Flag, FrameType } from "../frames/frame.ts";
 import type { FrameSink } from "../frames/frame_reader.ts";
@@ -14,18 +14,18 @@ import type { Segment } from "../frames/pool.ts";
 import { StallWatch } from "../streams/stall.ts";
 
 export class Receiver implements FrameSink {
-  readonly #engine: Engine;
+  readonly #host: ReceiverHost;
   readonly #control: ControlFrames;
   readonly #decoder: Decoder;
   readonly #blocks: HeaderBlocks;
   readonly #stall: StallWatch;
 
-  constructor(engine: Engine) {
-    this.#engine = engine;
-    this.#control = new ControlFrames(engine);
-    this.#decoder = new Decoder(engine.ours.headerTableSize, engine.limits);
-    this.#blocks = new HeaderBlocks(engine.limits);
-    this.#stall = new StallWatch(engine.window, engine.streams, engine.limits.stallMs);
+  constructor(host: ReceiverHost) {
+    this.#host = host;
+    this.#control = new ControlFrames(host);
+    this.#decoder = new Decoder(host.ours.headerTableSize, host.limits);
+    this.#blocks = new HeaderBlocks(host.limits);
+    this.#stall = new StallWatch(host.window, host.streams, host.limits.stallMs);
   }
 
   /** The connection is over. */
@@ -34,16 +34,16 @@ export class Receiver implements FrameSink {
   }
 
   turn(): void {
-    this.#engine.creditConnection();
+    this.#host.creditConnection();
     this.#stall.check();
   }
 
   get held(): number {
-    return this.#engine.window.buffered;
+    return this.#host.window.buffered;
   }
 
   compact(): void {
-    for (const stream of this.#engine.streams.byBuffered()) stream.inbox.compact();
+    for (const stream of this.#host.streams.byBuffered()) stream.inbox.compact();
   }
 
   data(
@@ -58,7 +58,7 @@ export class Receiver implements FrameSink {
     copy: boolean,
   ): void {
     this.#expect(FrameType.DATA, id);
-    const { window, streams, faults, patience, writer, role } = this.#engine;
+    const { window, streams, faults, floods, writer, role } = this.#host;
     const length = end - start;
     if (!window.receive(length + padding)) {
       throw new ConnectionError(
@@ -67,7 +67,7 @@ export class Receiver implements FrameSink {
       );
     }
     const ends = last && (flags & Flag.END_STREAM) !== 0;
-    if (first && last && length === 0 && !ends) patience.idleFrame("empty DATA");
+    if (first && last && length === 0 && !ends) floods.idleFrame("empty DATA");
     if (padding > 0) window.release(padding);
     const stream = streams.open.get(id);
     if (stream === undefined) {
@@ -123,30 +123,30 @@ export class Receiver implements FrameSink {
     let error = block.error;
     if (tooLarge) error ??= new StreamError(ErrorCode.ENHANCE_YOUR_CALM, "more headers than the limit");
     const id = block.stream;
-    const stream = this.#engine.streams.open.get(id);
+    const stream = this.#host.streams.open.get(id);
     try {
       if (stream !== undefined) {
         if (error !== undefined) throw error;
         stream.headersCame(headers, block.endStream);
-      } else if (this.#engine.streams.isNew(id)) {
+      } else if (this.#host.streams.isNew(id)) {
         this.#accept(id, headers, block.endStream, error);
-      } else this.#engine.faults.notOpen(id, "HEADERS");
+      } else this.#host.faults.notOpen(id, "HEADERS");
     } catch (thrown) {
-      this.#engine.faults.reset(id, thrown);
+      this.#host.faults.reset(id, thrown);
     }
   }
 
   #accept(id: number, headers: readonly Header[], end: boolean, error: StreamError | undefined): void {
-    const { streams, limits, events } = this.#engine;
+    const { streams, limits, events } = this.#host;
     streams.lastPeerStream = id;
     if (error !== undefined) throw error;
     if (id > streams.lastAccepted) throw new StreamError(ErrorCode.REFUSED_STREAM, "this end drains");
     if (streams.open.size >= limits.streams) {
       throw new StreamError(ErrorCode.REFUSED_STREAM, `${limits.streams} streams are open`);
     }
-    const stream = this.#engine.addStream(id, headers, checkRequest(headers));
+    const stream = this.#host.addStream(id, headers, checkRequest(headers));
     // The end first: whoever takes the stream finds it as it is.
     if (end) stream.endCame();
-    events.stream(stream.stream);
+    events.opened(stream);
   }
 }

@@ -55,30 +55,3 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   streamErrors: 1000,
   streamErrorsPerSecond: 100,
 };
-
-/** So many at once, and then so many a second (a token bucket). */
-export class Budget {
-  readonly #burst: number;
-  readonly #perMs: number;
-  #left: number;
-  #last: number;
-
-  constructor(burst: number, perSecond: number) {
-    this.#burst = burst;
-    this.#perMs = perSecond / 1000;
-    this.#left = burst;
-    this.#last = performance.now();
-  }
-
-  /** Takes one; false when none is left. */
-  spend(): boolean {
-    if (this.#left < 1) {
-      const now = performance.now();
-      this.#left = Math.min(this.#burst, this.#left + (now - this.#last) * this.#perMs);
-      this.#last = now;
-      if (this.#left < 1) return false;
-    }
-    this.#left--;
-    return true;
-  }
-}

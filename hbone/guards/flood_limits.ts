@@ -1,38 +1,39 @@
 import { ConnectionError, ErrorCode } from "../frames/errors.ts";
-import { Budget, type Limits } from "../frames/limits.ts";
+import { TokenBucket } from "../../async/token_bucket.ts";
+import type { Limits } from "../frames/limits.ts";
 
 /**
  * What a peer may do that costs us and leads nowhere, before the connection ends with ENHANCE_YOUR_CALM
  * (RFC 9113 §10.5). Each method throws ConnectionError once it is too much.
  */
-export class Patience {
+export class FloodLimits {
   readonly #limits: Limits;
-  readonly #idleFrames: Budget;
-  readonly #earlyResets: Budget;
-  readonly #streamErrors: Budget;
+  readonly #idleFrames: TokenBucket;
+  readonly #earlyResets: TokenBucket;
+  readonly #streamErrors: TokenBucket;
   #unsentAnswers = 0;
   #flushing = false;
 
   constructor(limits: Limits) {
     this.#limits = limits;
-    this.#idleFrames = new Budget(limits.idleFrames, limits.idleFramesPerSecond);
-    this.#earlyResets = new Budget(limits.earlyResets, limits.earlyResetsPerSecond);
-    this.#streamErrors = new Budget(limits.streamErrors, limits.streamErrorsPerSecond);
+    this.#idleFrames = new TokenBucket(limits.idleFrames, limits.idleFramesPerSecond);
+    this.#earlyResets = new TokenBucket(limits.earlyResets, limits.earlyResetsPerSecond);
+    this.#streamErrors = new TokenBucket(limits.streamErrors, limits.streamErrorsPerSecond);
   }
 
   /** A frame that says nothing. */
   idleFrame(what: string): void {
-    if (!this.#idleFrames.spend()) throw enough(`frames that say nothing, the last: ${what}`);
+    if (!this.#idleFrames.take()) throw enough(`frames that say nothing, the last: ${what}`);
   }
 
   /** A stream was reset before it was answered: opening and resetting at once makes us work for nothing (CVE-2023-44487). */
   earlyReset(): void {
-    if (!this.#earlyResets.spend()) throw enough("streams reset before they were answered");
+    if (!this.#earlyResets.take()) throw enough("streams reset before they were answered");
   }
 
   /** We have to reset a stream. */
   streamError(why: string): void {
-    if (!this.#streamErrors.spend()) throw enough(`streams in error, the last: ${why}`);
+    if (!this.#streamErrors.take()) throw enough(`streams in error, the last: ${why}`);
   }
 
   /** An answer is about to be queued; `flushed` says when the queue is empty. */

@@ -34,7 +34,7 @@ const aMillisecond: Pause = (over) => {
   return () => clearTimeout(timer);
 };
 
-export class Gathering {
+export class WriteCoalescing {
   readonly #pause: Pause;
   /** Frames of the message that is being put together. */
   #frames = 0;

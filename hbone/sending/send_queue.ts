@@ -1,6 +1,6 @@
 /**
  * Everything that goes out on a connection, in order. Hot path: frames queued in one turn of the event loop, while a write is under
- * way, or while more of them are waited for (gathering.ts), are copied together into one write (through a port-forward, frames per
+ * way, or while more of them are waited for (coalescing.ts), are copied together into one write (through a port-forward, frames per
  * message are what counts); large ones may be lent instead and are written from where they lie.
  */
 import type { Transport } from "../../net/transport.ts";
@@ -12,7 +12,7 @@ import {
   MIN_MAX_FRAME_SIZE,
   writeFrameHeader,
 } from "../frames/frame.ts";
-import { Gathering } from "./coalescing.ts";
+import { WriteCoalescing } from "./coalescing.ts";
 import type { BufferPool } from "../frames/pool.ts";
 
 /** Bytes that are coalesced into one write. */
@@ -57,7 +57,7 @@ export class SendQueue {
   readonly #transport: Transport;
   readonly #pool: BufferPool;
   readonly #broken: (error: Error) => void;
-  readonly #gathering = new Gathering();
+  readonly #coalescing = new WriteCoalescing();
   #pieces: Piece[] = [];
   /** What was taken of them and is being written. */
   readonly #writing: Piece[] = [];
@@ -130,7 +130,7 @@ export class SendQueue {
     this.#seal();
     this.#pieces.push(piece);
     this.#queued += FRAME_HEADER + length;
-    this.#gathering.frame(FRAME_HEADER + length);
+    this.#coalescing.frame(FRAME_HEADER + length);
     this.#schedule();
   }
 
@@ -182,8 +182,8 @@ export class SendQueue {
     const at = this.#fill;
     this.#fill += bytes;
     this.#queued += bytes;
-    if (ofStream) this.#gathering.frame(bytes);
-    else this.#gathering.other(bytes);
+    if (ofStream) this.#coalescing.frame(bytes);
+    else this.#coalescing.other(bytes);
     this.#schedule();
     return at;
   }
@@ -206,7 +206,7 @@ export class SendQueue {
     const writing = this.#writing;
     try {
       while (this.#queued > 0) {
-        await this.#gathering.ready(this.#queued);
+        await this.#coalescing.ready(this.#queued);
         if (!this.#takeNext()) break;
         if (this.#transport.writeParts === undefined) await this.#write(writing[0] as Piece);
         else await this.#writeParts(writing);

@@ -1,13 +1,7 @@
 import type { AbortableTransport } from "../../net/transport.ts";
 import { ErrorCode } from "../frames/errors.ts";
 import type { Header } from "../frames/header.ts";
-import type { StreamState } from "./stream_state.ts";
-
-/** How a stream ended: "clean" when both ends sent END_STREAM, "broken" when its connection went before. */
-export type StreamEnd =
-  | { readonly kind: "clean" }
-  | { readonly kind: "reset"; readonly code: number; readonly by: "us" | "peer" }
-  | { readonly kind: "broken"; readonly error: Error };
+import type { StreamEnd, StreamState } from "./stream_state.ts";
 
 /** Where the parts of hbone find what lies behind a stream; not for others. */
 export const state: unique symbol = Symbol("state");

@@ -1,6 +1,6 @@
 import { ConnectionError, ErrorCode, StreamError } from "../frames/errors.ts";
 import type { FrameWriter } from "../sending/frame_writer.ts";
-import type { Patience } from "../guards/flood_limits.ts";
+import type { FloodLimits } from "../guards/flood_limits.ts";
 import type { StreamTable } from "./stream_table.ts";
 
 /** What follows when a peer's frame is wrong for one stream, or comes for one that isn't open (RFC 9113 §5.1 and §5.4.2). */
@@ -8,13 +8,13 @@ export class StreamFaults {
   readonly #role: "client" | "server";
   readonly #streams: StreamTable;
   readonly #writer: FrameWriter;
-  readonly #patience: Patience;
+  readonly #floods: FloodLimits;
 
-  constructor(role: "client" | "server", streams: StreamTable, writer: FrameWriter, patience: Patience) {
+  constructor(role: "client" | "server", streams: StreamTable, writer: FrameWriter, floods: FloodLimits) {
     this.#role = role;
     this.#streams = streams;
     this.#writer = writer;
-    this.#patience = patience;
+    this.#floods = floods;
   }
 
   /** A frame for a stream that isn't open; `forbidden` names it if it must not come for a closed one. */
@@ -32,7 +32,7 @@ export class StreamFaults {
   /** Resets one stream for what the peer did; what isn't a StreamError is the connection's. */
   reset(id: number, error: unknown): void {
     if (!(error instanceof StreamError)) throw error;
-    this.#patience.streamError(error.message);
+    this.#floods.streamError(error.message);
     const stream = this.#streams.open.get(id);
     if (stream !== undefined) return stream.reset(error.code, error);
     this.#writer.reset(id, error.code);

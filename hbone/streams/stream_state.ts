@@ -7,7 +7,12 @@ import { Inbox, type InboxOwner } from "./inbox.ts";
 import { Outbox } from "../sending/outbox.ts";
 import type { BufferPool, Segment } from "../frames/pool.ts";
 import type { SendQueue } from "../sending/send_queue.ts";
-import { Stream, type StreamEnd } from "./stream.ts";
+
+/** How a stream ended: "clean" when both ends sent END_STREAM, "broken" when its connection went before. */
+export type StreamEnd =
+  | { readonly kind: "clean" }
+  | { readonly kind: "reset"; readonly code: number; readonly by: "us" | "peer" }
+  | { readonly kind: "broken"; readonly error: Error };
 
 /** What a stream needs of its connection. */
 export interface StreamHost {
@@ -30,7 +35,6 @@ export class StreamState implements InboxOwner {
   readonly closed: Promise<StreamEnd>;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
-  readonly stream: Stream;
   readonly host: StreamHost;
   /** The final response was sent, or came. */
   answered = false;
@@ -67,7 +71,6 @@ export class StreamState implements InboxOwner {
     this.#resolveClosed = closed.resolve;
     this.inbox = new Inbox(new StreamWindow(windows.receive), this);
     this.outbox = new Outbox(host.queue, id, windows.send, () => this.#oneEnded());
-    this.stream = new Stream(this);
   }
 
   // What the user of the stream does.
