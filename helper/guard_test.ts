@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { parseAddress } from "../net/address.ts";
+import { addressOf, parseAddress } from "../net/address.ts";
 import { Guard } from "./guard.ts";
 import type { Machine } from "./machine.ts";
 import { parseRange, type Range } from "../net/range.ts";
+import { specialRanges } from "../net/special_ranges.ts";
 
 const nothing: Machine = {
   own: new Set(),
@@ -43,25 +44,12 @@ Deno.test("public ones only where a range was accepted", () => {
   assert.equal(why("203.0.113.7", { ranges: ["203.0.113.0/24"] }), undefined);
 });
 
-Deno.test("some addresses never, even when everything was accepted", () => {
+Deno.test("no special range is captured, even when everything was accepted", () => {
   const all = { ranges: ["0.0.0.0/0", "::/0"] };
-  for (
-    const text of [
-      "0.0.0.0",
-      "127.0.0.1",
-      "127.255.255.255",
-      "169.254.169.254",
-      "224.0.0.1",
-      "255.255.255.255",
-      "::",
-      "::1",
-      "fe80::1",
-      "ff02::1",
-      "100.100.100.200",
-      "fd00:ec2::254",
-      "198.18.255.254",
-    ]
-  ) assert.ok(why(text, all), text);
+  for (const { range } of specialRanges) assert.ok(why(addressOf(range.first).text, all), range.text);
+  assert.match(why("fd00:ec2::23", all) ?? "", /AWS/);
+  assert.match(why("fd00:42::42", all) ?? "", /Scaleway/);
+  assert.match(why("198.18.255.254", all) ?? "", /pmz's own/);
   assert.equal(why("8.8.8.8", all), undefined);
 });
 
@@ -84,6 +72,6 @@ Deno.test("what the machine uses is never captured", () => {
   assert.match(why("10.1.2.3", {}, { onLink: [range("10.1.0.0/16")] }) ?? "", /in 10\.1\.0\.0\/16/);
 });
 
-Deno.test("a grant with a range that is none is refused whole", () => {
+Deno.test("a grant with a range that is not valid is refused whole", () => {
   assert.throws(() => why("10.0.0.1", { never: ["10.0.0.0/40"] }), TypeError);
 });

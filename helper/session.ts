@@ -14,13 +14,12 @@ import { devicesOfPmz } from "./device.ts";
 import { Guard } from "./guard.ts";
 import type { Laptop } from "./laptop.ts";
 import { type Machine, readMachine } from "./machine.ts";
-import { contains, parseRange, rangeOf } from "../net/range.ts";
+import { rangeOf } from "../net/range.ts";
+import { isLinkLocal } from "../net/special_ranges.ts";
 import { BadRequest, type ParsedRequest, parseRequest } from "./requests.ts";
 
 /** How long what was read of the machine is good for, in milliseconds. */
 const MACHINE_TTL = 1000;
-
-const LINK_LOCAL = ["169.254.0.0/16", "fe80::/10"].flatMap((text) => parseRange(text) ?? []);
 
 /** A request that is understood and not granted. */
 class Refusal extends Error {
@@ -201,7 +200,7 @@ export class Session {
       if (nameserver.family !== standIn.address.family) {
         throw new Refusal("refused", `${place} is of another address family than ${nameserver.text}`);
       }
-      if (LINK_LOCAL.some((range) => contains(range, nameserver))) {
+      if (isLinkLocal(nameserver)) {
         throw new Refusal(
           "refused",
           `${nameserver.text} is link-local: which one it is depends on the device`,

@@ -1,6 +1,7 @@
-/** Addresses to which no cluster's name may lead: the machine itself, and what is on its own networks. */
+/** Addresses to which no cluster's name may lead: special ones, the machine itself, and what is on its own networks. */
 import type { IpAddress } from "../net/address.ts";
 import { contains, parseRange, type Range } from "../net/range.ts";
+import { whyRefused } from "../net/special_ranges.ts";
 
 /** An interface's address as Deno.networkInterfaces gives it. */
 export interface InterfaceAddress {
@@ -8,7 +9,7 @@ export interface InterfaceAddress {
   readonly cidr: string;
 }
 
-/** How long a look at the interfaces holds, in milliseconds: another Wi-Fi is another network. */
+/** Milliseconds for which the interfaces are not read again; short, since another Wi-Fi is another network. */
 const FRESH_MS = 2_000;
 
 export class OwnNetworks {
@@ -25,9 +26,9 @@ export class OwnNetworks {
     this.#now = now;
   }
 
-  /** Whether the address is loopback, link-local, multicast, no host's at all, the machine's own, or on a network of its own. */
+  /** Whether the address is in a special range (net/special_ranges.ts), the machine's own, or on one of its networks. */
   forbids(address: IpAddress): boolean {
-    if (never.some((network) => contains(network, address))) return true;
+    if (whyRefused("names", address) !== undefined) return true;
     if (this.#now() - this.#readAt > FRESH_MS) {
       this.#networks = this.#read().flatMap(({ cidr }) => parseNetwork(cidr) ?? []);
       this.#readAt = this.#now();
@@ -40,20 +41,8 @@ function interfaceAddresses(): readonly InterfaceAddress[] {
   return Deno.networkInterfaces();
 }
 
-/** A network that somebody is on: a default route's length (0) is none. */
+/** An interface's network; undefined for a length of 0, which would be everything. */
 function parseNetwork(cidr: string): Range | undefined {
   const range = parseRange(cidr);
   return range?.text.endsWith("/0") ? undefined : range;
 }
-
-const never = [
-  "0.0.0.0/8",
-  "127.0.0.0/8",
-  "169.254.0.0/16",
-  "224.0.0.0/4",
-  "240.0.0.0/4",
-  "::/128",
-  "::1/128",
-  "fe80::/10",
-  "ff00::/8",
-].flatMap((cidr) => parseNetwork(cidr) ?? []);

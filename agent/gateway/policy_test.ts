@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { addressOf, formatEndpoint, parseAddress } from "../../net/address.ts";
-import { decide, type Targets, whyNever } from "./policy.ts";
+import { decide, type Targets } from "./policy.ts";
 import { contains, parseRange, type Range } from "../../net/range.ts";
+import { specialRanges, whyRefused } from "../../net/special_ranges.ts";
 
 function targets(target: readonly string[] = [], node: readonly string[] = []): Targets {
   return { isTarget: (address) => target.includes(address), isNode: (address) => node.includes(address) };
@@ -67,6 +68,14 @@ Deno.test("nodes, metadata and this host are refused, even when the cluster or t
   }
 });
 
+Deno.test("each special range is refused, whatever the cluster and the deployment say", () => {
+  for (const { range, why } of specialRanges) {
+    const verdict = decide(formatEndpoint(addressOf(range.first).text, 80), everything, allRanges);
+    assert.equal(verdict.kind === "refuse" && verdict.error, "destination_ip_prohibited", range.text);
+    assert.match(verdict.kind === "refuse" ? verdict.why : "", /never dialled$/, why);
+  }
+});
+
 Deno.test("only addresses with a port are taken: no names, no other spellings of an address", () => {
   for (
     const authority of [
@@ -101,7 +110,7 @@ Deno.test("nothing that is never dialled gets through, whatever is known and all
     const verdict = decide(formatEndpoint(text, port), everything, allRanges);
     const address = parseAddress(text);
     assert(address);
-    assert.equal(verdict.kind === "dial", whyNever(address) === undefined, text);
+    assert.equal(verdict.kind === "dial", whyRefused("gateway", address) === undefined, text);
     const local = ranges("127.0.0.0/8", "169.254.0.0/16", "0.0.0.0/8", "fe80::/10", "::/127");
     if (local.some((range) => contains(range, address))) assert.equal(verdict.kind, "refuse");
   }));

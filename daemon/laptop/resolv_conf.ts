@@ -1,5 +1,6 @@
 /** The laptop's resolver configuration: /etc/resolv.conf (man 5 resolv.conf), read and watched; never written. */
 import { parseAddress } from "../../net/address.ts";
+import { isLinkLocal } from "../../net/special_ranges.ts";
 
 export const RESOLV_CONF = "/etc/resolv.conf";
 /** Of /etc/resolv.conf: longer is no configuration. */
@@ -42,14 +43,10 @@ export function parseResolvConf(text: string): ResolvConf {
   };
 }
 
-/** Whether queries to this nameserver can be sent to a stand-in: not where an interface belongs to the address (fe80::/10). */
+/** Whether queries to this nameserver can be sent to a stand-in: not where its address needs an interface (link-local). */
 export function canStandIn(nameserver: string): boolean {
   const address = parseAddress(nameserver);
-  if (!address) return false;
-  const [first = 0, second = 0] = address.bytes.subarray(address.family === 4 ? 12 : 0);
-  return address.family === 4
-    ? !(first === 169 && second === 254)
-    : !(first === 0xfe && (second & 0xc0) === 0x80);
+  return address !== undefined && !isLinkLocal(address);
 }
 
 export interface WatchOptions {
