@@ -1,13 +1,12 @@
-export type Level = "info" | "warn" | "error";
-export type Log = (level: Level, message: string, fields?: Record<string, unknown>) => void;
+import type { Log } from "../wire/log.ts";
 
-/** A log of JSON lines on standard output, as clusters collect them. Errors are written with their causes. */
+/** A log of JSON lines, as clusters collect them. An error is written with its causes. */
 export function jsonLog(write: (line: string) => void, component: string): Log {
   return (level, message, fields = {}) =>
     write(JSON.stringify({ time: new Date().toISOString(), level, component, message, ...fields }, plain));
 }
 
-/** Errors have no enumerable properties; texts that a peer chose may be long. */
+/** JSON leaves out what an Error holds, and texts that a peer chose may be long. */
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof Error) {
     return value.cause === undefined ? value.message : `${value.message}: ${plain("", value.cause)}`;

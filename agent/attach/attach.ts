@@ -4,7 +4,8 @@ import { Node } from "./node.ts";
 import { Probes } from "./probes.ts";
 import { type Introduction, RelayLink } from "./relay_link.ts";
 import { TakenPods } from "./taken_pods.ts";
-import type { ClusterView, Log } from "./view.ts";
+import type { Log } from "../../wire/log.ts";
+import type { ClusterView } from "./view.ts";
 
 export interface AttachOptions {
   /** What is known of the cluster; it stays the caller's. */
@@ -64,12 +65,12 @@ export async function runAttach(options: AttachOptions): Promise<void> {
       introduction,
       log,
       onRelay: (relay) => {
-        log("relay has come");
+        log("info", "relay connected");
         node.relayCame(relay);
       },
       onMessage: (message, relay) => node.tell(message, relay),
       onGone: () => {
-        log("relay is gone: the pods answer themselves");
+        log("warn", "relay disconnected: the pods answer their own connections");
         node.relayWent();
       },
     }),

@@ -1,5 +1,5 @@
 import { type Candidate, findPods, isRunning } from "../../ffi/proc/pod_proc.ts";
-import type { Log } from "./view.ts";
+import type { Log } from "../../wire/log.ts";
 
 /** Milliseconds between looks: less than a runtime takes from the end of the last container to taking the network down. */
 const LOOK_MS = 20;
@@ -47,9 +47,7 @@ export class LeavingPods implements Disposable {
       this.#look();
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing) {
-        this.#log("pods that are being deleted can't be looked at", { error: String(error) });
-      }
+      if (!this.#failing) this.#log("warn", "can't look at pods that are being deleted", { error });
       this.#failing = true;
     }
   }

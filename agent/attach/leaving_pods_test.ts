@@ -20,7 +20,8 @@ function makeProc() {
   };
 }
 
-const log = (message: string, fields: object = {}) => assert.fail(`${message}: ${JSON.stringify(fields)}`);
+const log = (_level: string, message: string, fields: object = {}) =>
+  assert.fail(`${message}: ${JSON.stringify(fields)}`);
 
 /** Long enough for a few looks. */
 const looks = () => new Promise((resolve) => setTimeout(resolve, 150));
@@ -53,7 +54,7 @@ Deno.test("one that couldn't be let go is told of again where it's still followe
   using proc = makeProc();
   proc.has(1, A, "pause");
   const said: string[] = [], ended: string[] = [];
-  using leaving = new LeavingPods(proc.folder, (message) => void said.push(message));
+  using leaving = new LeavingPods(proc.folder, (_level, message) => void said.push(message));
   const onEnded = (uid: string) => {
     ended.push(uid);
     if (ended.length === 1) throw new Error("not now");
@@ -106,7 +107,7 @@ Deno.test("a /proc that can't be read for a moment is said once, and looked at a
   using proc = makeProc();
   proc.has(2, A, "server");
   const said: string[] = [], ended: string[] = [];
-  using leaving = new LeavingPods(`${proc.folder}/later`, (message) => void said.push(message));
+  using leaving = new LeavingPods(`${proc.folder}/later`, (_level, message) => void said.push(message));
   leaving.follow(new Set([A]), (uid) => void ended.push(uid));
   await looks();
   assert.equal(said.length, 1);

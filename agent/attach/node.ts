@@ -7,7 +7,8 @@ import type { Relay } from "./relay_link.ts";
 import { SessionClock } from "./sessions.ts";
 import { entries, type Standing, statusToApply } from "./status.ts";
 import type { TakenPods } from "./taken_pods.ts";
-import type { ClusterView, Log } from "./view.ts";
+import type { Log } from "../../wire/log.ts";
+import type { ClusterView } from "./view.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 
 /** Milliseconds: changes that come together are taken together; looking for a sandbox that isn't there yet; looking after all. */
@@ -101,7 +102,7 @@ export class Node implements Disposable {
       try {
         again = this.#reconcile();
       } catch (error) {
-        this.#options.log("a round of looking after the pods failed", { error: String(error) });
+        this.#options.log("warn", "can't bring the pods to what is planned", { error });
       }
       const took = performance.now() - start;
       await sleep(again, AbortSignal.any([signal, this.#wake.signal]));
@@ -118,7 +119,7 @@ export class Node implements Disposable {
         const body = statusToApply(watched, node, []);
         if (body) {
           await view.applyStatus(watched, body).catch((error) =>
-            log("a status is left", { error: String(error) })
+            log("warn", "can't remove this node from a rule's status", { error })
           );
         }
       }),
@@ -201,7 +202,7 @@ export class Node implements Disposable {
     try {
       return probes.isKubelet(caller, destination);
     } catch (error) {
-      log("a connection from the node couldn't be looked up: it goes to the pod", { error: String(error) });
+      log("warn", "can't tell whether a connection is a probe: it goes to the pod", { error });
       return true;
     }
   }
@@ -214,7 +215,7 @@ export class Node implements Disposable {
       relay.send({ tell: "sockets", uid, family }, fds);
       for (const fd of fds) closeDescriptor(fd);
     } catch (error) {
-      this.#options.log("no sockets could be made in a pod", { pod: taken.pod.name, error: String(error) });
+      this.#options.log("warn", "can't make sockets in a pod", { pod: taken.pod.name, error });
     }
   }
 
@@ -233,7 +234,7 @@ export class Node implements Disposable {
       if (before && before.body === text && now - before.at < APPLIED_MS) continue;
       this.#writing.set(uid, { body: text, at: now });
       view.applyStatus(watched, body).catch((error) => {
-        log("a rule's status couldn't be written", { rule: name, error: String(error) });
+        log("warn", "can't write a rule's status", { rule: name, error });
       });
     }
   }
@@ -250,9 +251,9 @@ export class Node implements Disposable {
       this.#deleting.set(uid, now);
       view.deleteSession(watched).then(
         (deleted) => {
-          if (deleted) log("a session that was not renewed in its time was deleted", { session: name, user });
+          if (deleted) log("info", "deleted a session that was not renewed in time", { session: name, user });
         },
-        (error) => log("a session that is over couldn't be deleted", { session: name, error: String(error) }),
+        (error) => log("warn", "can't delete an expired session", { session: name, error }),
       );
     }
   }

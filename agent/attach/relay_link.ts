@@ -4,7 +4,7 @@ import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../w
 import { agree, type Hello } from "../../wire/hello.ts";
 import { RELEASE } from "../../wire/version.ts";
 import { parseRelayMessage } from "./relay_message.ts";
-import type { Log } from "./view.ts";
+import type { Log } from "../../wire/log.ts";
 
 const hello: Hello = {
   protocol: "handover",
@@ -81,7 +81,7 @@ export class RelayLink implements Disposable {
     const { log, relayUid, introduction, onRelay, onMessage, onGone } = this.#options;
     const { uid } = socket.peer;
     if (uid !== relayUid) {
-      log("a stranger on relay's socket was turned away", { uid });
+      log("warn", "refused a connection to relay's socket by another user", { uid });
       return socket.close();
     }
     this.#current?.close();
@@ -102,7 +102,7 @@ export class RelayLink implements Disposable {
         } else if (came && this.#current === socket) onMessage(message, relay);
       }
     } catch (error) {
-      log("the link to relay was ended", { error: String(error) });
+      log("warn", "ended the connection to relay", { error });
     } finally {
       socket.close();
       const last = this.#current === socket;
@@ -118,7 +118,7 @@ export class RelayLink implements Disposable {
       socket.send(message, fds);
       return true;
     } catch (error) {
-      this.#options.log("relay takes no message", { tell: message.tell, error: String(error) });
+      this.#options.log("warn", "can't send a message to relay", { tell: message.tell, error });
       socket.close();
       return false;
     }

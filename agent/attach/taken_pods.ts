@@ -5,7 +5,7 @@ import type { PlannedPod } from "./plan.ts";
 import { LeavingPods } from "./leaving_pods.ts";
 import { TakenPod, type TakeOver } from "./taken_pod.ts";
 import type { Relay } from "./relay_link.ts";
-import type { Log } from "./view.ts";
+import type { Log } from "../../wire/log.ts";
 
 /** Why a pod can't be taken over. A pod that is just being made is in trouble for a moment: that isn't logged. */
 interface Trouble {
@@ -114,7 +114,7 @@ export class TakenPods implements Disposable {
       taken.check(pod); // its address may only be known now
       return true;
     } catch (error) {
-      this.#log("a pod is left alone again", { pod: pod.name, error: String(error) });
+      this.#log("warn", "released a pod", { pod: pod.name, error });
       return false;
     }
   }
@@ -157,7 +157,7 @@ export class TakenPods implements Disposable {
     trouble.reason = reason;
     if (trouble.logged || performance.now() - trouble.since < MOMENT_MS) return;
     trouble.logged = true;
-    this.#log("a pod can't be taken over", { pod: name, namespace, error: reason });
+    this.#log("warn", "can't take over a pod", { pod: name, namespace, error: reason });
   }
 
   #handOver(taken: TakenPod, { pod, ports }: PlannedPod, relay: Relay): void {
@@ -187,9 +187,9 @@ export class TakenPods implements Disposable {
     const live = ports.filter(({ rule }) => mayGo(rule)).map(({ port }) => port);
     const failed = taken.steer(new Set(live));
     if (failed) {
-      this.#log("open connections to an intercepted port couldn't be closed: they stay with the pod", {
+      this.#log("warn", "can't close open connections to an intercepted port: they stay with the pod", {
         pod: taken.pod.name,
-        error: failed.message,
+        error: failed,
       });
     }
   }

@@ -12,10 +12,9 @@ import {
   SESSION_PLURAL,
   VERSION,
 } from "../../wire/intercept.ts";
+import type { Log } from "../../wire/log.ts";
 import { INTERCEPT_LABEL } from "../../wire/places.ts";
 import { parseWatchedRule, type WatchedRule } from "./status.ts";
-
-export type Log = (message: string, fields?: Record<string, unknown>) => void;
 
 export const ruleResource: Resource = {
   group: GROUP,
@@ -78,13 +77,18 @@ export class ApiView implements ClusterView {
   readonly #changed = new Set<() => void>();
   readonly #returned = new Set<() => void>();
 
+  readonly #watchLog = (message: string, fields: Record<string, unknown>) =>
+    this.#log("warn", message, fields);
+
   constructor(api: Api, node: string, log: Log) {
     this.#api = api;
     this.#node = node;
     this.#log = log;
-    this.#rules = watch(api, ruleResource, { parse: parseWatchedRule, log });
-    this.#sessions = watch(api, sessionResource, { parse: parseWatchedSession, log });
-    this.#pods = watch(api, resources.pods, { parse: parsePod, fieldSelector: `spec.nodeName=${node}`, log });
+    const options = { log: this.#watchLog };
+    this.#rules = watch(api, ruleResource, { parse: parseWatchedRule, ...options });
+    this.#sessions = watch(api, sessionResource, { parse: parseWatchedSession, ...options });
+    const fieldSelector = `spec.nodeName=${node}`;
+    this.#pods = watch(api, resources.pods, { parse: parsePod, fieldSelector, ...options });
     this.#rules.onChange(() => this.#follow());
     for (const watched of [this.#sessions, this.#pods]) watched.onChange(() => this.#tell());
     let away = false;
@@ -168,7 +172,7 @@ export class ApiView implements ClusterView {
   }
 
   #scope(namespace: string): Scope {
-    const log = this.#log;
+    const log = this.#watchLog;
     const services = watch(this.#api, resources.services, { namespace, parse: parseService, log });
     const denied = watch(this.#api, resources.namespaces, {
       fieldSelector: `metadata.name=${namespace}`,
@@ -187,7 +191,7 @@ export class ApiView implements ClusterView {
     Promise.all([services.ready, denied.ready]).then(() => {
       scope.ready = true;
       this.#tell();
-    }, (error) => this.#log("a namespace with rules can't be watched", { namespace, error: String(error) }));
+    }, (error) => this.#log("warn", "can't watch a namespace that has rules", { namespace, error }));
     return scope;
   }
 

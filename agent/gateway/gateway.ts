@@ -6,7 +6,7 @@ import { ports } from "../../wire/places.ts";
 import type { Transport } from "../../net/transport.ts";
 import { dial, SilenceProbes } from "./dial.ts";
 import { Lanes } from "./lanes.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../../wire/log.ts";
 import type { Range } from "../../net/range.ts";
 import { type StreamEnd, StreamServer } from "./serve.ts";
 import { WatchedTargets } from "./targets.ts";
@@ -87,7 +87,7 @@ function accept(
   return acceptAll(listener, (connection) => {
     connection.setNoDelay();
     taken(connection);
-  }, { failed: (error) => log("warn", "no tunnel can be accepted", { error: String(error) }) });
+  }, { failed: (error) => log("warn", "can't accept a tunnel", { error }) });
 }
 
 /** The tunnels that are open. */

@@ -2,10 +2,10 @@ import { isFull, SeqPacket } from "../../ffi/sockets/seqpacket.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { sleep } from "../../async/backoff.ts";
 import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
+import type { Log } from "../../wire/log.ts";
 import { agree, type Hello } from "../../wire/hello.ts";
 import { RELEASE } from "../../wire/version.ts";
 import { parseAttachMessage } from "./attach_message.ts";
-import type { Log } from "./tunnels.ts";
 
 const hello: Hello = {
   protocol: "handover",
@@ -49,7 +49,7 @@ export class AttachLink {
       this.#socket?.send(message);
     } catch (error) {
       if (isFull(error) && (message.tell === "whose" || message.tell === "need")) return;
-      this.#options.log("attach takes no message", { tell: message.tell, error: String(error) });
+      this.#options.log("warn", "can't send a message to attach", { tell: message.tell, error });
       this.#socket?.close();
     }
   }
@@ -63,7 +63,7 @@ export class AttachLink {
       try {
         this.#socket = SeqPacket.connect(this.#options.path);
       } catch (error) {
-        if (!waits) this.#options.log("waits for attach", { error: String(error) });
+        if (!waits) this.#options.log("info", "waiting for attach", { error });
         waits = true;
         await sleep(AGAIN_MS, signal);
         continue;
@@ -89,9 +89,9 @@ export class AttachLink {
           onHello(message);
         } else onMessage(message, got.fds);
       }
-      log("attach is gone");
+      log("warn", "attach disconnected");
     } catch (error) {
-      log("the link to attach was ended", { error: String(error) });
+      log("warn", "ended the connection to attach", { error });
     } finally {
       socket.close();
       onGone();

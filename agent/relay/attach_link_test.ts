@@ -3,6 +3,7 @@ import { SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
 import { parseAddress } from "../../net/address.ts";
 import { HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
 import { AttachLink } from "./attach_link.ts";
+import { memoryLog } from "../testing/log.ts";
 import { until } from "../testing/laptop.ts";
 import { Whose } from "./source_classifier.ts";
 
@@ -11,14 +12,15 @@ async function linked() {
   const folder = Deno.makeTempDirSync();
   const path = `${folder}/handover.sock`;
   const listener = SeqPacketListener.listen(path);
-  const seen = { hellos: 0, gone: 0, logged: [] as string[] };
+  const { log, lines: logged } = memoryLog();
+  const seen = { hellos: 0, gone: 0, logged };
   const link = new AttachLink({
     path,
     attachUid: Deno.uid() ?? 0,
     onHello: () => void seen.hellos++,
     onMessage: () => {},
     onGone: () => void seen.gone++,
-    log: (message, fields) => void seen.logged.push(`${message} ${JSON.stringify(fields)}`),
+    log,
   });
   const ending = new AbortController();
   const running = link.run(ending.signal);
@@ -70,5 +72,5 @@ Deno.test("questions are lost where attach doesn't read, and the link stays; wha
   assert.deepEqual(to.seen, { hellos: 1, gone: 0, logged: [] });
   to.link.send({ tell: "live", rules: [] });
   await until(() => to.seen.gone === 1, "the link has ended");
-  assert.match(to.seen.logged.join(), /attach takes no message.*live.*EAGAIN/);
+  assert.match(to.seen.logged.join(), /can't send a message to attach.*live.*EAGAIN/);
 });

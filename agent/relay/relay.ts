@@ -3,11 +3,12 @@ import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { sleep } from "../../async/backoff.ts";
 import type { AttachMessage } from "../../wire/handover.ts";
 import type { Hello } from "../../wire/hello.ts";
+import type { Log } from "../../wire/log.ts";
 import { RELEASE } from "../../wire/version.ts";
 import { type AttachHello, AttachLink } from "./attach_link.ts";
 import { type Handover, type PodHost, RelayedPod } from "./relayed_pod.ts";
 import type { Identity } from "./tunnel.ts";
-import { type Log, Tunnels } from "./tunnels.ts";
+import { Tunnels } from "./tunnels.ts";
 import { Whose } from "./source_classifier.ts";
 
 export interface RelayOptions {
@@ -43,7 +44,7 @@ export async function runRelay(options: RelayOptions): Promise<void> {
   const beating = setInterval(() => relay.beat(), BEAT_MS);
   try {
     await sleep(0x7fffffff, signal);
-    log("drains", { connections: relay.connections });
+    log("info", "draining", { connections: relay.connections });
     await relay.drain();
   } finally {
     clearInterval(beating);
@@ -179,7 +180,7 @@ class Relay implements AsyncDisposable, PodHost {
     try {
       this.#pods.set(uid, new RelayedPod(handover, fds, this));
     } catch (error) {
-      this.#options.log("a pod can't be taken", { pod, error: String(error) });
+      this.#options.log("warn", "can't take over a pod", { pod, error });
       this.link.send({ tell: "refused", uid });
     }
   }
@@ -206,6 +207,6 @@ class Relay implements AsyncDisposable, PodHost {
     await acceptAll(listener, (connection) => {
       connection.setNoDelay(true);
       tunnels.add(connection);
-    }, { failed: (error) => this.#options.log("no tunnel can be accepted", { error: String(error) }) });
+    }, { failed: (error) => this.#options.log("warn", "can't accept a tunnel", { error }) });
   }
 }

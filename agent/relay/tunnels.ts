@@ -1,9 +1,8 @@
 import type { RelayedRule } from "../../wire/handover.ts";
+import type { Log } from "../../wire/log.ts";
 import { sleep } from "../../async/backoff.ts";
 import type { Transport } from "../../net/transport.ts";
 import { type Identity, Tunnel } from "./tunnel.ts";
-
-export type Log = (message: string, fields?: Record<string, unknown>) => void;
 
 export interface TunnelsOptions {
   readonly identity: Identity;
@@ -89,7 +88,7 @@ export class Tunnels implements AsyncDisposable {
     try {
       await this.#prove(tunnel, signal);
     } catch (error) {
-      if (!signal.aborted) log("a tunnel was closed", { error: String(error), session: tunnel.session });
+      if (!signal.aborted) log("warn", "closed a tunnel", { session: tunnel.session, error });
       tunnel.abort(error instanceof Error ? error : new Error(String(error)));
     } finally {
       clearTimeout(unproven);

@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import { identity, Laptop, uid, until } from "../testing/laptop.ts";
+import { memoryLog } from "../testing/log.ts";
 import { Tunnels } from "./tunnels.ts";
 
 function makeTunnels(unprovenMs?: number) {
-  const logged: string[] = [];
+  const { log, lines: logged } = memoryLog();
   const seen = { live: [] as readonly string[] };
   const tunnels = new Tunnels({
     identity,
     onLive: (rules) => seen.live = rules,
-    log: (message, fields) => void logged.push(`${message} ${JSON.stringify(fields)}`),
+    log,
     ...(unprovenMs === undefined ? {} : { unprovenMs }),
   });
   const dial = (laptop: Laptop) => {

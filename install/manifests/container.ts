@@ -1,3 +1,4 @@
+import { environment } from "../../wire/agent_environment.ts";
 import { command, type Permissions } from "../payload/loader.ts";
 import { chunksOf } from "../../wire/payload.ts";
 import type { ManifestOptions } from "./options.ts";
@@ -17,11 +18,9 @@ export interface ContainerParts {
 
 /** What a container may write to, shared with no other: relay could otherwise plant there what attach reads. */
 const SCRATCH = "/scratch";
-/**
- * A file that a role writes the seconds since the epoch into, every 5 s while all is well (PMZ_BEAT in its environment); and the
- * age in seconds at which that counts as missed.
- */
-export const BEAT = `${SCRATCH}/beat`;
+/** The heartbeat: an agent writes the seconds since the epoch into it, every 5 s (agent/process.ts). */
+export const HEARTBEAT_FILE = `${SCRATCH}/beat`;
+/** The age in seconds from which on the probes take a heartbeat for missed. */
 const STALE_SECONDS = 20;
 
 /** A container that runs a role of the payload on the stock image. */
@@ -33,7 +32,11 @@ export function container(parts: ContainerParts, options: ManifestOptions, place
     image: options.image,
     imagePullPolicy: "IfNotPresent",
     command: command(parts.role, payload, parts.permissions, place.folder),
-    env: [{ name: "DENO_DIR", value: `${SCRATCH}/deno` }, { name: "PMZ_BEAT", value: BEAT }, ...parts.env],
+    env: [
+      { name: "DENO_DIR", value: `${SCRATCH}/deno` },
+      { name: environment.heartbeat, value: HEARTBEAT_FILE },
+      ...parts.env,
+    ],
     securityContext: securityContext(parts.capabilities),
     resources: { requests: { cpu, memory }, limits: { memory: memoryLimit } },
     volumeMounts: [...place.mounts, { name: `scratch-${parts.role}`, mountPath: SCRATCH }, ...parts.mounts],
@@ -64,7 +67,7 @@ function securityContext(capabilities: readonly string[]): object {
  * on the node, so once a container has started it is looked at seldom; nothing in the cluster waits for readiness.
  */
 function probes(): object {
-  const script = `read -r beat <${BEAT} && [ $(($(date +%s) - beat)) -lt ${STALE_SECONDS} ]`;
+  const script = `read -r beat <${HEARTBEAT_FILE} && [ $(($(date +%s) - beat)) -lt ${STALE_SECONDS} ]`;
   const exec = { command: ["/bin/sh", "-c", script] };
   return {
     startupProbe: { exec, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 120 },

@@ -1,7 +1,7 @@
 import type { Manifest } from "../../kube/apply/apply.ts";
 import { GATEWAY_NAMESPACE } from "../../wire/places.ts";
-import { environment } from "../../wire/gateway_environment.ts";
-import { BEAT, container, type ContainerParts, scratchVolume } from "./container.ts";
+import { environment } from "../../wire/agent_environment.ts";
+import { container, type ContainerParts, HEARTBEAT_FILE, scratchVolume } from "./container.ts";
 import { namespace, noIngress } from "./namespace.ts";
 import { annotationsOf, DENO_USER, labelsOf, type ManifestOptions, podLabels } from "./options.ts";
 import { configMaps, payloadPlace } from "./payload.ts";
@@ -19,13 +19,14 @@ function parts(options: ManifestOptions): ContainerParts {
         "ffi",
         "net",
         "read=/var/run/secrets/kubernetes.io/serviceaccount",
-        `write=${BEAT}`,
+        `write=${HEARTBEAT_FILE}`,
         `env=${
           [
             "KUBERNETES_SERVICE_HOST",
             "KUBERNETES_SERVICE_PORT",
             "KUBERNETES_SERVICE_PORT_HTTPS",
-            ...Object.values(environment),
+            environment.ranges,
+            environment.heartbeat,
           ].join(",")
         }`,
       ],

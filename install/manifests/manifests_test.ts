@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { parseAll } from "@std/yaml/parse.js";
-import { environment as attachEnvironment } from "../../agent/attach/main.ts";
-import { environment as relayEnvironment } from "../../agent/relay/main.ts";
 import { agentInstaller } from "../installer.ts";
 import type { Manifest } from "../../kube/apply/apply.ts";
+import { environment } from "../../wire/agent_environment.ts";
 import { CHUNK, payloadOf } from "../../wire/payload.ts";
 import { gatewayManifests } from "./gateway.ts";
 import { nodeManifests } from "./node_agent.ts";
@@ -95,17 +94,20 @@ Deno.test("relay has no token, no capability, no volume of the host, and nothing
   assert.deepEqual(context.capabilities, { drop: ["ALL"] });
 });
 
-Deno.test("what attach and relay read from their environment is what the manifests give", async () => {
-  const [attach, relay] = workload(nodeManifests(await options()), "DaemonSet").containers;
-  const names = (container?: Json) => (container?.env as { name: string }[]).map(({ name }) => name);
-  for (const name of Object.values(attachEnvironment)) assert(names(attach).includes(name), name);
-  const known = [
-    ...Object.values(attachEnvironment),
-    ...Object.values(relayEnvironment),
-    "PMZ_BEAT",
-    "DENO_DIR",
+Deno.test("the variables that the pod specs set are those that the agents may read", async () => {
+  const all = await options();
+  const containers = [
+    ...workload(gatewayManifests(all), "Deployment").containers,
+    ...workload(nodeManifests(all), "DaemonSet").containers,
   ];
-  for (const name of [...names(attach), ...names(relay)]) assert(known.includes(name), name);
+  assert.equal(containers.length, 3);
+  for (const container of containers) {
+    const set = (container.env as { name: string }[]).map(({ name }) => name);
+    const readable = /--allow-env=([A-Z_,]+)/.exec(String(container.command))?.[1]?.split(",") ?? [];
+    for (const name of set) assert(name === "DENO_DIR" || readable.includes(name), name);
+    const known: string[] = Object.values(environment);
+    for (const name of readable) assert(known.includes(name) || name.startsWith("KUBERNETES_"), name);
+  }
 });
 
 Deno.test("each object can be applied by kubectl: its annotation of what was applied has at most 256 KiB", async () => {

@@ -1,9 +1,10 @@
 import type { Manifest } from "../../kube/apply/apply.ts";
+import { environment } from "../../wire/agent_environment.ts";
 import { HANDOVER_SOCKET } from "../../wire/handover.ts";
 import { GROUP, RULE_PLURAL, SESSION_PLURAL } from "../../wire/intercept.ts";
 import { NODE_NAMESPACE, ports } from "../../wire/places.ts";
 import { admissionManifests } from "./admission.ts";
-import { BEAT, container, type ContainerParts, scratchVolume } from "./container.ts";
+import { container, type ContainerParts, HEARTBEAT_FILE, scratchVolume } from "./container.ts";
 import { crdManifests } from "./crds.ts";
 import { namespace, noIngress } from "./namespace.ts";
 import { annotationsOf, DENO_USER, labelsOf, type ManifestOptions, podLabels } from "./options.ts";
@@ -21,8 +22,6 @@ const run = { name: "run", mountPath: RUN };
 
 const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
 
-// The names are attach's and relay's `environment`: importing those would load the system's libraries into whoever installs.
-
 /** Has the rights (the API server's token, other pods' network namespaces), listens nowhere, sees no traffic. */
 export const attach: ContainerParts = {
   role: "attach",
@@ -31,19 +30,29 @@ export const attach: ContainerParts = {
       "ffi",
       "net",
       `read=/host/proc,${RUN},${TOKEN}`,
-      `write=${RUN},${BEAT}`,
-      "env=NODE_NAME,POD_UID,PMZ_HOST_PROC,PMZ_RELAY_UID,PMZ_BEAT,KUBERNETES_SERVICE_HOST," +
-      "KUBERNETES_SERVICE_PORT,KUBERNETES_SERVICE_PORT_HTTPS",
+      `write=${RUN},${HEARTBEAT_FILE}`,
+      `env=${
+        [
+          environment.node,
+          environment.podUid,
+          environment.hostProc,
+          environment.relayUid,
+          environment.heartbeat,
+          "KUBERNETES_SERVICE_HOST",
+          "KUBERNETES_SERVICE_PORT",
+          "KUBERNETES_SERVICE_PORT_HTTPS",
+        ].join(",")
+      }`,
     ],
     heapMiB: 256,
   },
   // SYS_ADMIN: setns, bpf. SYS_PTRACE: other processes' ns/net. NET_ADMIN: closing connections (SOCK_DESTROY).
   capabilities: ["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN"],
   env: [
-    field("POD_UID", "metadata.uid"),
-    field("NODE_NAME", "spec.nodeName"),
-    { name: "PMZ_HOST_PROC", value: "/host/proc" },
-    { name: "PMZ_RELAY_UID", value: String(DENO_USER) },
+    field(environment.podUid, "metadata.uid"),
+    field(environment.node, "spec.nodeName"),
+    { name: environment.hostProc, value: "/host/proc" },
+    { name: environment.relayUid, value: String(DENO_USER) },
   ],
   mounts: [
     run,
@@ -62,8 +71,8 @@ export const relay: ContainerParts = {
       "ffi",
       `net=127.0.0.1:${ports.relay}`,
       `read=${RUN}`,
-      `write=${RUN},${BEAT}`,
-      "env=PMZ_ATTACH_UID,PMZ_HANDOVER,PMZ_BEAT",
+      `write=${RUN},${HEARTBEAT_FILE}`,
+      `env=${[environment.attachUid, environment.handover, environment.heartbeat].join(",")}`,
     ],
     heapMiB: 512,
   },

@@ -83,7 +83,7 @@ if (import.meta.main) {
     hostPid: Number(hostPid),
     handoverPath,
     relayUid: Number(relayUid),
-    log: (message, fields) => console.error(`attach: ${message}`, JSON.stringify(fields ?? {})),
+    log: (_level, message, fields) => console.error(`attach: ${message}`, JSON.stringify(fields ?? {})),
     signal: stop.signal,
   });
   for await (const line of createInterface({ input: process.stdin })) view.set(JSON.parse(line) as State);
