@@ -7,33 +7,38 @@ import { PortForward } from "./port_forward.ts";
 import type { Way } from "./way.ts";
 
 const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
-const NAMESPACE = "bench";
-const IMAGE = "pmz.test/bench-load:1";
+/** Where all of it is. */
+export const NAMESPACE = "bench";
+/** The image of load, whose entry point is `/load`. */
+export const IMAGE = "pmz.test/bench-load:1";
+/** The node that pods of a measurement run on, so that no other way between nodes is part of it. */
+export const NODE = "node-1";
 const SERVICE = `load.${NAMESPACE}.svc`;
 const PROXY_PORT = 1080;
 /** Who has `pmz up` there; sudo asks bob nothing. And who has `pmz up --proxy`, and kubectl. */
-const CAPTURED: Person = "bob";
+export const CAPTURED: Person = "bob";
 const PROXIED: Person = "alice";
-const UIDS = { alice: 1000, bob: 1001 };
+export const UIDS = { alice: 1000, bob: 1001 };
 /** As `cluster install` has it on the laptops. */
-const INSTALLED = "/usr/local/bin/pmz-bench-load";
+export const INSTALLED = "/usr/local/bin/pmz-bench-load";
 const SCRIPT = "/usr/local/bin/pmz-bench-proxy.lua";
 
-const manifest = {
-  apiVersion: "v1",
-  kind: "List",
-  items: [
-    { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } },
+/** A Service of that name whose one pod answers HTTP on port 80, and streams of bytes on port 5201. */
+export function answering(name: string): object[] {
+  const metadata = { name, namespace: NAMESPACE };
+  const labels = { app: name };
+  return [
     {
       apiVersion: "apps/v1",
       kind: "Deployment",
-      metadata: { name: "load", namespace: NAMESPACE },
+      metadata,
       spec: {
         replicas: 1,
-        selector: { matchLabels: { app: "load" } },
+        selector: { matchLabels: labels },
         template: {
-          metadata: { labels: { app: "load" } },
+          metadata: { labels },
           spec: {
+            nodeName: NODE,
             terminationGracePeriodSeconds: 1,
             containers: [{ name: "load", image: IMAGE, imagePullPolicy: "Never" }],
           },
@@ -43,14 +48,16 @@ const manifest = {
     {
       apiVersion: "v1",
       kind: "Service",
-      metadata: { name: "load", namespace: NAMESPACE },
+      metadata,
       spec: {
-        selector: { app: "load" },
+        selector: labels,
         ports: [{ name: "http", port: 80, targetPort: 8080 }, { name: "bytes", port: 5201 }],
       },
     },
-  ],
-};
+  ];
+}
+
+const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } };
 
 /** The test cluster with a pod that answers, and on laptop 1 every way there is to it. */
 export class BenchWorld implements AsyncDisposable {
@@ -81,11 +88,9 @@ export class BenchWorld implements AsyncDisposable {
     await output(["python3", `${root}/tests/cluster/pack.py`, image, IMAGE, ...pack]);
     await output([`${root}/tests/cluster/cluster`, "--name", world.name, "load", image]);
     await this.#deleteNamespace();
-    await world.apply(manifest);
+    await world.apply(namespace);
     this.#stack.defer(() => this.#deleteNamespace());
-    await world.kubectl(["rollout", "status", "-n", NAMESPACE, "deployment/load", "--timeout", "60s"], {
-      timeout: 70_000,
-    });
+    await this.deploy("load", answering("load"));
     await world.laptop.install(pmz);
     await world.laptop.install(loadProgram);
     const script = `${root}/dist/bench/pmz-bench-proxy.lua`;
@@ -96,6 +101,15 @@ export class BenchWorld implements AsyncDisposable {
         await world.laptop.run(CAPTURED, ["pmz", "agent", "delete", "--yes", "--quiet"], { timeout: 60_000 });
       });
     }
+  }
+
+  /** Creates objects, and waits for the Deployment of that name among them. */
+  async deploy(name: string, items: readonly object[]): Promise<void> {
+    const { world } = this;
+    await world.apply({ apiVersion: "v1", kind: "List", items });
+    await world.kubectl(["rollout", "status", "-n", NAMESPACE, `deployment/${name}`, "--timeout", "60s"], {
+      timeout: 70_000,
+    });
   }
 
   async #deleteNamespace(): Promise<void> {
@@ -110,7 +124,7 @@ export class BenchWorld implements AsyncDisposable {
   /** From the pod's own node, to the pod itself. */
   async direct(): Promise<Way> {
     const path = "jsonpath={.items[0].status.podIP}";
-    const ip = await this.world.kubectl(["get", "pods", "-n", NAMESPACE, "-o", path]);
+    const ip = await this.world.kubectl(["get", "pods", "-n", NAMESPACE, "-l", "app=load", "-o", path]);
     return {
       name: "direct",
       title: "the pod from its node",

@@ -16,6 +16,8 @@ const plain: Record<string, Figure> = {
   "up-8": { title: "eight streams up", unit: "Mbit/s", better: "more" },
   "down-1": { title: "one stream down", unit: "Mbit/s", better: "more" },
   "down-8": { title: "eight streams down", unit: "Mbit/s", better: "more" },
+  "to-laptop": { title: "one stream to the laptop", unit: "Mbit/s", better: "more" },
+  "from-laptop": { title: "one stream from the laptop", unit: "Mbit/s", better: "more" },
   "pace-p50": { title: "p50 at 200 requests/s", unit: "ms", better: "less" },
   "pace-p99": { title: "p99 at 200 requests/s", unit: "ms", better: "less" },
   "kept-50-cpu": { title: "the laptop's CPU for 10,000 requests", unit: "s", better: "less" },

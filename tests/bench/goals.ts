@@ -8,6 +8,8 @@ export interface Goal {
   readonly row: string;
   /** The way whose figure of the same run it's a ratio to; the figure itself is the goal where there's none. */
   readonly over?: string;
+  /** The way whose figure of the same run is subtracted from it, for what a detour adds. */
+  readonly minus?: string;
   readonly goal: number;
   /** What other programs reached, measured on another day in the same way. */
   readonly others?: Readonly<Record<string, number>>;
@@ -36,6 +38,15 @@ const cluster = (figure: string, goal: number, original?: number, telepresence?:
 
 const distance = (figure: string, goal: number): Goal => ({ kind: "distance", figure, row: "ours", goal });
 
+/** The way in is to be as fast as the way out, which crosses as many processes. */
+const intercepts = (figure: string): Goal => ({
+  kind: "intercepts",
+  figure,
+  row: "in",
+  over: "out",
+  goal: 0.95,
+});
+
 export const goals: readonly Goal[] = [
   ...["up-1", "up-8", "down-1", "down-8"].flatMap((figure) => loopback(figure, 0.75, 2.5)),
   ...["kept-50", "kept-1"].flatMap((figure) => loopback(figure, 0.85, 1.8)),
@@ -60,4 +71,7 @@ export const goals: readonly Goal[] = [
     distance(`${far}/kept-trips`, 1),
     distance(`${far}/new-trips`, 1),
   ]),
+
+  ...["kept-50", "kept-1", "new-50", "to-laptop", "from-laptop"].map(intercepts),
+  { kind: "intercepts", figure: "pace-p50", row: "relay", minus: "pod", goal: 0.3 },
 ];

@@ -6,6 +6,7 @@ import { facts } from "./facts.ts";
 import { buildLoad } from "./load.ts";
 import { onCluster } from "./on_cluster.ts";
 import { atDistance } from "./at_distance.ts";
+import { onIntercepts } from "./on_intercepts.ts";
 import { onLoopback } from "./on_loopback.ts";
 import { type Asked, type Kind, kinds, type Run } from "./record.ts";
 import { hottest } from "./profile.ts";
@@ -14,12 +15,13 @@ import { report, table } from "./table.ts";
 const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const folder = `${root}/dist/bench`;
 
-const usage = `usage: ./dev bench [loopback|cluster|distance]... [options]
+const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts]... [options]
 
   loopback   a bare relay, node:http2 and the tunnel of pmz, on this machine's loopback
   cluster    kubectl port-forward, pmz up and pmz up --proxy, on a laptop of the test cluster
   distance   kubectl port-forward and pmz up, 20 and 80 ms from the test cluster
-             all three where none is named
+  intercepts from a pod to an intercepted Service that the laptop answers; the pod itself, and pmz up's way out
+             all four where none is named
 
   --rounds N    how many, 5 otherwise; medians are over these
   --quick       one short round: that all works, no figures to believe
@@ -30,7 +32,7 @@ const usage = `usage: ./dev bench [loopback|cluster|distance]... [options]
 
 Each run's file, with every round in it, is in dist/bench.`;
 
-const measure = { loopback: onLoopback, cluster: onCluster, distance: atDistance };
+const measure = { loopback: onLoopback, cluster: onCluster, distance: atDistance, intercepts: onIntercepts };
 
 async function main(): Promise<number> {
   const { values: options, positionals } = parseArgs({

@@ -1,9 +1,10 @@
 import type { Part } from "./processes.ts";
 
-/** Whose pmz counts: a person's daemon on laptop 1, and the gateway's pod. */
+/** Whose pmz counts: a person's daemon on laptop 1, and the agents' pods that carry its connections, by their UIDs. */
 export interface Pmz {
   readonly uid: number;
-  readonly gateway: string;
+  readonly gateway?: string;
+  readonly nodeAgents?: readonly string[];
 }
 
 /**
@@ -24,7 +25,8 @@ export function clusterParts(cluster: string, pmz?: Pmz, state = stateFolder()):
       return uid === pmz.uid ? "daemon" : uid === 0 ? "helper" : undefined;
     }
     if (!nodes.test(cgroup)) return undefined;
-    if (pmz !== undefined && cgroup.includes(`pod${pmz.gateway}`)) return "gateway";
+    if (pmz?.gateway !== undefined && cgroup.includes(`pod${pmz.gateway}`)) return "gateway";
+    if (pmz?.nodeAgents?.some((uid) => cgroup.includes(`pod${uid}`))) return "node agent";
     if (name === "containerd") return "containerd";
     if (name !== "kube") return undefined;
     return verb === "kube-apiserver" ? "apiserver" : verb === "kubelet" ? "kubelet" : undefined;

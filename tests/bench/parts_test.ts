@@ -27,6 +27,24 @@ Deno.test("the processes that carry a connection of pmz are told apart", () => {
   ) assert.equal(part(found), expected, found.command.join(" "));
 });
 
+Deno.test("the way in is the node agents', and no gateway's", () => {
+  const part = clusterParts("one", { uid: 1001, nodeAgents: ["12-34", "56-78"] }, "/var/lib/pmz-world");
+  for (
+    const [expected, cgroup] of [
+      ["node agent", "pod12-34"],
+      ["node agent", "pod56-78"],
+      [undefined, "podundefined"],
+      [undefined, "pod90-12"],
+    ] as const
+  ) {
+    assert.equal(
+      part(process(`${node}/kubepods/burstable/${cgroup}/abc`, 1993, "deno", "run")),
+      expected,
+      cgroup,
+    );
+  }
+});
+
 Deno.test("another world's processes, and another cluster's, are none of a measurement", () => {
   const part = clusterParts("one", { uid: 1001, gateway: "12-34" }, "/var/lib/pmz-world");
   assert.equal(part(process("/ci/pmz-worlds-dev-1", 1001, "pmz")), undefined);

@@ -44,6 +44,16 @@ export function load(requests: number, users: number, times: number): Probe {
   return { name, measure };
 }
 
+/** As {@linkcode rate}, asked by load: it runs in pods, where wrk's libraries aren't. */
+export function loadRate(name: string, clients: number, seconds: number, fresh = false): Probe {
+  const options = ["-clients", `${clients}`, "-seconds", `${seconds}`, ...fresh ? ["-new"] : []];
+  const measure = async (way: Way) => {
+    const answers = await ask(way, "requests", options);
+    return { figures: { [name]: answers.requests / answers.seconds }, ...rest(answers) };
+  };
+  return { name, measure };
+}
+
 /** 200 requests a second, whether answers come or not. */
 export function pace(seconds: number): Probe {
   const options = ["-rate", "200", "-clients", "8", "-seconds", `${seconds}`];
@@ -59,6 +69,17 @@ export function stream(direction: "up" | "down", streams: number, seconds: numbe
   const name = `${direction}-${streams}`;
   const measure = async (way: Way) => {
     const { bytes, bitsPerSecond } = await carry(way, direction, streams, seconds, 0);
+    return { figures: { [name]: bitsPerSecond / 1e6 }, work: bytes / GIB, errors: 0 };
+  };
+  return { name, measure };
+}
+
+/** One stream of bytes to the laptop, or from it: where what asks is in the cluster, the first is up. */
+export function laptopStream(direction: "to" | "from", seconds: number): Probe {
+  const name = `${direction}-laptop`;
+  const measure = async (way: Way) => {
+    const isUp = (direction === "to") !== (way.asksFromLaptop ?? false);
+    const { bytes, bitsPerSecond } = await carry(way, isUp ? "up" : "down", 1, seconds, 0);
     return { figures: { [name]: bitsPerSecond / 1e6 }, work: bytes / GIB, errors: 0 };
   };
   return { name, measure };
@@ -100,6 +121,18 @@ export function nearProbes(quick: boolean): Probe[] {
       stream(direction, 8, seconds),
     ]),
     pace(quick ? 1.5 : 4),
+  ];
+}
+
+/** All that is measured of intercepts but the time that relay adds. */
+export function interceptProbes(quick: boolean): Probe[] {
+  const seconds = quick ? 1 : 3;
+  return [
+    loadRate("kept-50", 50, seconds),
+    loadRate("kept-1", 1, seconds),
+    loadRate("new-50", 50, seconds, true),
+    laptopStream("to", seconds),
+    laptopStream("from", seconds),
   ];
 }
 

@@ -5,7 +5,7 @@ import { median } from "./statistics.ts";
 
 /** A goal, and what came of it. */
 export interface Judged extends Goal {
-  /** The ratio, or the figure itself; undefined where it wasn't measured. */
+  /** The ratio, the difference or the figure itself; undefined where it wasn't measured. */
   readonly reached: number | undefined;
   readonly verdict: "reached" | "within" | "missed" | "not measured";
 }
@@ -48,14 +48,22 @@ export function judge(run: Run): Judged[] {
   });
 }
 
-function reachedOf(run: Run, { figure, row, over }: Goal): number | undefined {
+/** What one way's figure in the median is above another's. */
+export function difference(run: Run, figure: string, row: string, minus: string): number | undefined {
+  const [ours, theirs] = [values(run, row, figure), values(run, minus, figure)];
+  return ours.length === 0 || theirs.length === 0 ? undefined : median(ours) - median(theirs);
+}
+
+function reachedOf(run: Run, { figure, row, over, minus }: Goal): number | undefined {
   if (over !== undefined) return ratio(run, figure, row, over);
+  if (minus !== undefined) return difference(run, figure, row, minus);
   const found = values(run, row, figure);
   return found.length === 0 ? undefined : median(found);
 }
 
 /** "within" is short of the goal, by no more than the noise that is allowed for. */
 export function verdictOf({ figure, goal }: Goal, reached: number): Judged["verdict"] {
-  const part = figureOf(figure).better === "more" ? reached / goal : goal / reached;
+  // A difference below zero is less than any goal.
+  const part = figureOf(figure).better === "more" ? reached / goal : goal / Math.max(reached, 0);
   return part >= 1 ? "reached" : part >= TOLERANCE ? "within" : "missed";
 }

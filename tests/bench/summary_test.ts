@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { figureOf } from "./figures.ts";
 import { goals } from "./goals.ts";
-import { cpu, judge, ratio, values, verdictOf } from "./summary.ts";
+import { cpu, difference, judge, ratio, values, verdictOf } from "./summary.ts";
 import { runOf, sample } from "./testing.ts";
 
 Deno.test("a ratio is of medians, so that one round that went wrong changes nothing", () => {
@@ -43,6 +43,24 @@ Deno.test("a goal without another way to compare with is about the figure itself
   });
   const judged = judge(run).find(({ figure }) => figure === "80ms/up-share");
   assert.deepEqual([judged?.reached, judged?.verdict], [0.92, "reached"]);
+});
+
+Deno.test("what a detour adds is the difference of medians, and less than nothing reaches the goal", () => {
+  const run = runOf([
+    ...[0.2, 0.1, 9].map((value) => sample("pod", { "pace-p50": value })),
+    ...[0.3, 0.35, 0.4].map((value) => sample("relay", { "pace-p50": value })),
+  ], { kind: "intercepts" });
+  assert.ok(Math.abs((difference(run, "pace-p50", "relay", "pod") ?? 0) - 0.15) < 1e-9);
+  assert.equal(difference(run, "pace-p50", "in", "pod"), undefined);
+  assert.equal(judge(run).find(({ minus }) => minus === "pod")?.verdict, "reached");
+  const added = { kind: "intercepts", figure: "pace-p50", row: "relay", minus: "pod", goal: 0.3 } as const;
+  assert.deepEqual([-0.1, 0, 0.3, 0.37, 0.4].map((reached) => verdictOf(added, reached)), [
+    "reached",
+    "reached",
+    "reached",
+    "within",
+    "missed",
+  ]);
 });
 
 Deno.test("every goal is about a figure that is known", () => {

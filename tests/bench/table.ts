@@ -5,7 +5,12 @@ import { figure, median } from "./statistics.ts";
 import { cpu, judge, measured, ratio, values } from "./summary.ts";
 
 /** What others are compared with, in each kind of run. */
-export const baselines = { loopback: "relay", cluster: "port-forward", distance: "direct" } as const;
+export const baselines = {
+  loopback: "relay",
+  cluster: "port-forward",
+  distance: "direct",
+  intercepts: "pod",
+} as const;
 
 /** All that a run found, as Markdown that is readable on a terminal. */
 export function report(run: Run): string {
@@ -59,12 +64,13 @@ function goalsTable(run: Run): string | undefined {
     ["goal", "compared with", "wanted", "found", "verdict", "others"],
     judged.map((goal) => {
       const { better, title } = figureOf(goal.figure);
-      const times = goal.over === undefined ? "" : "×";
+      const mark = goal.over !== undefined ? "×" : goal.minus !== undefined ? "+" : "";
+      const other = goal.over ?? goal.minus;
       return [
         title,
-        goal.over === undefined ? "itself" : titles.get(goal.over) ?? goal.over,
-        `${better === "more" ? "≥" : "≤"} ${times}${goal.goal}`,
-        goal.reached === undefined ? "–" : `${times}${figure(goal.reached)}`,
+        other === undefined ? "itself" : titles.get(other) ?? other,
+        `${better === "more" ? "≥" : "≤"} ${mark}${goal.goal}`,
+        goal.reached === undefined ? "–" : `${mark}${figure(goal.reached)}`.replace("+-", "-"),
         goal.verdict === "missed" ? "MISSED" : goal.verdict,
         Object.entries(goal.others ?? {}).map(([name, value]) => `${name} ×${value}`).join(", "),
       ];
@@ -73,7 +79,7 @@ function goalsTable(run: Run): string | undefined {
 }
 
 function cpuTable(run: Run): string | undefined {
-  const probes = ["kept-50", "kept-1", "up-1", "down-1"];
+  const probes = ["kept-50", "kept-1", "up-1", "down-1", "to-laptop", "from-laptop"];
   const rows = probes.flatMap((probe) =>
     run.rows.flatMap(({ name, title }) => {
       const parts = Object.entries(cpu(run, name, probe)).filter(([, seconds]) => seconds >= 0.005);

@@ -36,6 +36,24 @@ Deno.test("a report has medians, ratios, goals, what each part cost, memory, the
   ) assert.match(text, part);
 });
 
+Deno.test("a report of intercepts has the pod itself for its baseline, ratios to the way out, and what relay adds", () => {
+  const rows = ["pod", "relay", "out", "in"].map((name) => ({ name, title: `way ${name}` }));
+  const text = report(runOf([
+    ...[["pod", 20_000], ["out", 5000], ["in", 4500]].map(([row, value]) =>
+      sample(`${row}`, { "kept-50": Number(value) })
+    ),
+    sample("pod", { "pace-p50": 0.1 }),
+    sample("relay", { "pace-p50": 0.35 }),
+  ], { kind: "intercepts", rows }));
+  for (
+    const part of [
+      /kept alive, 50 clients, req\/s +\| 20,000 +\| – +\| 5,000 ×0\.250 +\| 4,500 ×0\.225 +\|/,
+      /kept alive, 50 clients +\| way out +\| ≥ ×0\.95 +\| ×0\.900 +\| within/,
+      /p50 at 200 requests\/s +\| way pod +\| ≤ \+0\.3 +\| \+0\.250 +\| reached/,
+    ]
+  ) assert.match(text, part);
+});
+
 Deno.test("a report says so where the machine had other work to do", () => {
   const { facts } = runOf([]);
   assert.doesNotMatch(report(runOf([])), /was busy/);

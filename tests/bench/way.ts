@@ -15,6 +15,8 @@ export interface Way {
   readonly laptop?: readonly string[];
   /** Its processes: whose CPU time is its own. */
   readonly part: Part;
+  /** What asks is on the laptop and what answers in the cluster, in a run where the other ways go in. */
+  readonly asksFromLaptop?: boolean;
   /** The program load, where it's called otherwise than outside. */
   readonly loadProgram?: string;
   /** Runs a command where a user of it would, for so many milliseconds at most; answers its standard output. */

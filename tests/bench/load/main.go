@@ -5,7 +5,7 @@
 //	load requests -target A -clients N       -requests R [-times T] or -seconds S; -new: a connection each
 //	load pace -target A -rate R -seconds S   R requests a second, whether answers come or not (open loop)
 //	load stream -target A -up -streams N -seconds S [-warmup W]
-//	load hold -target A -connections N       opens them, and holds them until its standard input ends
+//	load hold -target A -connections N       opens them, and holds them until its standard input ends; -ask: HTTP ones
 //
 // With -socks all goes through a SOCKS5 proxy. Each prints one line of JSON.
 package main
@@ -23,7 +23,7 @@ type options struct {
 	clients, requests, times, rate int
 	streams, connections           int
 	seconds, warmup                float64
-	held, fresh, up                bool
+	held, fresh, up, ask           bool
 	listenHTTP, listenBytes        string
 }
 
@@ -46,6 +46,7 @@ func main() {
 	flags.Float64Var(&o.warmup, "warmup", 0, "seconds of a stream that don't count")
 	flags.BoolVar(&o.fresh, "new", false, "a new connection for each request")
 	flags.BoolVar(&o.up, "up", false, "from here to the server; otherwise the other way")
+	flags.BoolVar(&o.ask, "ask", false, "hold connections that have had one HTTP request answered")
 	flags.BoolVar(&o.held, "held", false, "serve until standard input ends")
 	flags.StringVar(&o.listenHTTP, "http", ":8080", "where to answer HTTP")
 	flags.StringVar(&o.listenBytes, "bytes", ":5201", "where to answer streams of bytes")

@@ -100,6 +100,11 @@ func hold(o options) error {
 }
 
 func idle(o options) (net.Conn, error) {
+	if o.ask {
+		c := newClient(o)
+		err := c.ask()
+		return c.conn, err
+	}
 	conn, err := dial(o)
 	if err != nil {
 		return nil, err

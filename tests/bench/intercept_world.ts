@@ -1,0 +1,153 @@
+import { CommandError } from "../e2e/lib/command.ts";
+import { Running } from "../e2e/lib/running.ts";
+import { answering, BenchWorld, CAPTURED, IMAGE, INSTALLED, NAMESPACE, NODE, UIDS } from "./bench_world.ts";
+import { parseHeld } from "./load.ts";
+import { clusterParts } from "./parts.ts";
+import type { Part } from "./processes.ts";
+import type { Way } from "./way.ts";
+
+/** The Service that the laptop answers, and the pod that asks. */
+const TAKEN = "taken";
+const CALLER = "caller";
+/** Where the laptop's program answers. */
+const LOCAL = { http: 18_080, bytes: 15_201 };
+/** Connections to one port of a pod that go to the laptop at once (agent/relay/relayed_pod.ts); the pod has the next. */
+const MOST_PER_PORT = 4096;
+/** Milliseconds for so many connections to open. */
+const OPENED_MS = 120_000;
+
+const caller = {
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: { name: CALLER, namespace: NAMESPACE },
+  spec: {
+    replicas: 1,
+    selector: { matchLabels: { app: CALLER } },
+    template: {
+      metadata: { labels: { app: CALLER } },
+      spec: {
+        nodeName: NODE,
+        terminationGracePeriodSeconds: 1,
+        // The entry point serves, which keeps the pod up; what asks is run next to it.
+        containers: [{ name: "load", image: IMAGE, imagePullPolicy: "Never" }],
+      },
+    },
+  },
+};
+
+/** A pod that asks, one Service that its pod answers, and one that a program on laptop 1 answers. */
+export class InterceptWorld implements AsyncDisposable {
+  readonly #stack = new AsyncDisposableStack();
+  #part: Part = () => undefined;
+
+  private constructor(readonly bench: BenchWorld) {}
+
+  /**
+   * @param pmz the built file
+   * @throws {CommandError} where something of it doesn't come up
+   */
+  static async up(pmz: string): Promise<InterceptWorld> {
+    const made = new InterceptWorld(await BenchWorld.up(pmz));
+    made.#stack.use(made.bench);
+    try {
+      await made.bench.deploy(TAKEN, answering(TAKEN));
+      await made.bench.deploy(CALLER, [caller]);
+      return made;
+    } catch (error) {
+      await made[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** `pmz up`, from the laptop to the pod that answers. */
+  async out(): Promise<Way> {
+    return {
+      ...await this.bench.ours(),
+      name: "out",
+      title: "pmz up, from the laptop",
+      asksFromLaptop: true,
+    };
+  }
+
+  /** Has a program on the laptop answer the Service, both of its ports. To be called after {@linkcode out}. */
+  async intercept(): Promise<void> {
+    const { laptop } = this.bench.world;
+    const { http, bytes } = LOCAL;
+    const listen = ["-http", `127.0.0.1:${http}`, "-bytes", `127.0.0.1:${bytes}`];
+    const program = laptop.spawn(CAPTURED, [INSTALLED, "serve", ...listen, "-held"]);
+    this.#stack.defer(() => ended(program));
+    await program.says(/^\{.*\}$/m);
+    for (const local of [`${http}:http`, `${bytes}:bytes`]) {
+      await laptop.output(
+        CAPTURED,
+        ["pmz", "intercept", `${TAKEN}.${NAMESPACE}`, local, "--yes", "--quiet"],
+        {
+          timeout: 120_000,
+        },
+      );
+    }
+    this.#part = clusterParts(this.bench.world.name, { uid: UIDS.bob, nodeAgents: await this.#nodeAgents() });
+  }
+
+  /** To the Service that its pod answers. */
+  pod(): Way {
+    return this.#called("pod", "the pod itself", "load");
+  }
+
+  /** To the Service that the laptop answers. */
+  in(): Way {
+    return { ...this.#called("in", "intercepted", TAKEN), laptop: ["daemon"] };
+  }
+
+  /** To the same, when relay has the connection and gives it to the pod: while {@linkcode full}. */
+  relayed(): Way {
+    return this.#called("relay", "the pod, by way of relay", TAKEN);
+  }
+
+  /** Opens as many connections to the laptop as it gets, so that the pod has what comes then; disposing closes them. */
+  async full(): Promise<AsyncDisposable> {
+    const hold = ["hold", "-ask", "-target", `${TAKEN}:80`, "-connections", `${MOST_PER_PORT}`];
+    const holding = this.bench.world.spawnInPod(`${NAMESPACE}:deployment/${CALLER}`, ["/load", ...hold]);
+    const close = { [Symbol.asyncDispose]: () => ended(holding) };
+    const { open, failed } = parseHeld((await holding.says(/^\{.*\}$/m, OPENED_MS)).toString());
+    if (open === MOST_PER_PORT) return close;
+    await ended(holding);
+    throw new Error(
+      `${open} of ${MOST_PER_PORT} connections are open, ${failed} failed: ${holding.said.trim()}`,
+    );
+  }
+
+  #called(name: string, title: string, service: string): Way {
+    return {
+      name,
+      title,
+      http: `${service}:80`,
+      bytes: `${service}:5201`,
+      loadProgram: "/load",
+      part: (process) => this.#part(process),
+      run: async (command, timeout) => {
+        const { world } = this.bench;
+        const ended = await world.inPod(`${NAMESPACE}:deployment/${CALLER}`, command, { timeout });
+        if (ended.code !== 0) throw new CommandError(ended);
+        return ended.stdout;
+      },
+    };
+  }
+
+  /** UIDs of the node agents' pods, as their control groups have them. */
+  async #nodeAgents(): Promise<string[]> {
+    const path = "jsonpath={.items[*].metadata.uid}";
+    return (await this.bench.world.kubectl(["get", "pods", "-n", "pmz-node", "-o", path])).split(" ");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+/** Ends a program that ends with its standard input. */
+async function ended(program: Running): Promise<void> {
+  await program.closeStdin().catch(() => {}); // it has ended already
+  await program.status();
+  await program[Symbol.asyncDispose]();
+}

@@ -1,0 +1,29 @@
+import { InterceptWorld } from "./intercept_world.ts";
+import { interceptProbes, pace } from "./probes.ts";
+import type { Asked, Sample } from "./record.ts";
+import { measureRounds, type Tell } from "./rounds.ts";
+
+/** The way in: a pod asks, a program on the laptop answers; and the pod itself, and the way out, to compare it with. */
+export async function onIntercepts({ rounds, quick, pmz }: Asked, tell: Tell) {
+  tell("bringing the test cluster up");
+  await using world = await InterceptWorld.up(pmz);
+  const out = await world.out();
+  await world.intercept();
+  const pod = world.pod(), intercepted = world.in(), relayed = world.relayed();
+  const paced = [pace(quick ? 1.5 : 4)];
+  const samples: Sample[] = [];
+  for (let first = 1; first <= rounds; first++) {
+    const round = { rounds: 1, first };
+    samples.push(
+      ...await measureRounds(
+        { ways: [pod, out, intercepted], probes: interceptProbes(quick), ...round },
+        tell,
+      ),
+      ...await measureRounds({ ways: [out, intercepted], probes: paced, ...round }, tell),
+    );
+    await using _full = await world.full();
+    samples.push(...await measureRounds({ ways: [pod, relayed], probes: paced, ...round }, tell));
+  }
+  const rows = [pod, relayed, out, intercepted].map(({ name, title }) => ({ name, title }));
+  return { rows, samples, memory: [] };
+}
