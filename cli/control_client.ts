@@ -1,9 +1,14 @@
 import {
-  CONTROL_VERSION,
+  type AnswerOf,
+  type CallName,
+  type CallOf,
   type ControlError,
   controlFiles,
+  controlHello,
   failures,
   type Progress,
+  type RequestOf,
+  sentRequest,
 } from "../wire/control.ts";
 import { agree, type Hello, HelloMismatch, parseHello } from "../wire/hello.ts";
 import { CliFailure, failure, isFailureCode } from "./failure.ts";
@@ -19,7 +24,9 @@ const NOBODY: ReadonlySet<unknown> = new Set(["ENOENT", "ENOTDIR", "ECONNREFUSED
 /** A daemon that says nothing for this long after a connect is stuck. */
 const HELLO_MS = 5000;
 
-export type Method = "GET" | "POST" | "DELETE";
+/** The arguments of a call: none where its request has no fields. */
+type Arguments<Name extends CallName> = object extends RequestOf<Name> ? [request?: RequestOf<Name>]
+  : [request: RequestOf<Name>];
 
 /** What a ControlClient is made of. */
 export interface ControlClientOptions {
@@ -52,59 +59,62 @@ export class ControlClient {
     return hello ? new ControlClient(options, hello) : undefined;
   }
 
-  /** Asks for a short answer. */
-  async ask<Answer>(method: Method, path: string, body?: unknown): Promise<Answer> {
-    const response = await this.#send(method, path, body);
-    const text = await this.#text(path, response);
-    if (text === "") return undefined as Answer;
-    try {
-      return JSON.parse(text) as Answer;
-    } catch (error) {
-      throw this.#nonsense(path, error);
-    }
+  /** Makes a call that answers at once. */
+  async ask<Name extends CallOf<"once">>(
+    name: Name,
+    ...[request]: Arguments<Name>
+  ): Promise<AnswerOf<Name>> {
+    const response = await this.#send(name, request);
+    const text = await this.#text(name, response);
+    return (text === "" ? undefined : this.#parsed(name, text)) as AnswerOf<Name>;
   }
 
-  /** Asks for long work: shows its progress, settles with its result. An abort of the signal makes the daemon undo. */
-  async follow<Result>(method: Method, path: string, body: unknown, show: OnProgress): Promise<Result> {
-    const response = await this.#send(method, path, body);
-    for await (const text of this.#lines(path, response)) {
-      const line = this.#progress<Result>(path, text);
+  /** Makes a call for long work: shows its progress, settles with its result. An abort of the signal makes the daemon undo. */
+  async follow<Name extends CallOf<"progress">>(
+    name: Name,
+    request: RequestOf<Name>,
+    show: OnProgress,
+  ): Promise<AnswerOf<Name>> {
+    const response = await this.#send(name, request);
+    for await (const text of this.#lines(name, response)) {
+      const line = this.#progress<AnswerOf<Name>>(name, text);
       if (line.kind === "result") return line.result;
       if (line.kind === "error") throw new CliFailure(line.error);
       show(line);
     }
-    throw this.#broken(path, undefined);
+    throw this.#broken(name, undefined);
   }
 
-  async #send(method: Method, path: string, body: unknown): Promise<UnixResponse> {
+  async #send<Name extends CallName>(
+    name: Name,
+    request: RequestOf<Name> | undefined,
+  ): Promise<UnixResponse> {
     let response: UnixResponse;
     try {
       response = await unixRequest({
+        ...sentRequest(name, request),
         socket: socketOf(this.#options.stateFolder),
-        method,
-        path,
         signal: this.#options.signal,
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
     } catch (error) {
-      throw this.#broken(path, error);
+      throw this.#broken(name, error);
     }
     if (response.status < 400) return response;
-    throw failureOf(await this.#text(path, response), response.status, path);
+    throw failureOf(await this.#text(name, response), response.status, name);
   }
 
-  async #text(path: string, response: UnixResponse): Promise<string> {
+  async #text(call: CallName, response: UnixResponse): Promise<string> {
     let text = "";
-    for await (const part of this.#read(path, response)) {
+    for await (const part of this.#read(call, response)) {
       text += part;
       if (text.length > LONGEST_ANSWER) throw failure("internal", "the daemon's answer is too long");
     }
     return text;
   }
 
-  async *#lines(path: string, response: UnixResponse): AsyncGenerator<string> {
+  async *#lines(call: CallName, response: UnixResponse): AsyncGenerator<string> {
     let rest = "";
-    for await (const part of this.#read(path, response)) {
+    for await (const part of this.#read(call, response)) {
       const lines = (rest + part).split("\n");
       rest = lines.pop() ?? "";
       if (rest.length > LONGEST_ANSWER) {
@@ -115,34 +125,38 @@ export class ControlClient {
     if (rest !== "") yield rest;
   }
 
-  async *#read(path: string, response: UnixResponse): AsyncGenerator<string> {
+  async *#read(call: CallName, response: UnixResponse): AsyncGenerator<string> {
     try {
       yield* response.text;
     } catch (error) {
-      throw this.#broken(path, error);
+      throw this.#broken(call, error);
     }
   }
 
-  #progress<Result>(path: string, text: string): Progress<Result> {
+  #progress<Result>(call: CallName, text: string): Progress<Result> {
+    const line = this.#parsed(call, text) as Progress<Result> | null; // the hello has told that it's of our version
+    if (["step", "detail", "warning", "result", "error"].includes(String(line?.kind)) && line) return line;
+    throw this.#nonsense(call, new TypeError(`unknown kind "${line?.kind}"`));
+  }
+
+  #parsed(call: CallName, text: string): unknown {
     try {
-      const line = JSON.parse(text) as Progress<Result>;
-      if (["step", "detail", "warning", "result", "error"].includes(line.kind)) return line;
-      throw new TypeError(`unknown kind "${line.kind}"`);
+      return JSON.parse(text);
     } catch (error) {
-      throw this.#nonsense(path, error);
+      throw this.#nonsense(call, error);
     }
   }
 
-  #broken(path: string, cause: unknown): Error {
+  #broken(call: CallName, cause: unknown): Error {
     if (this.#options.signal.aborted) return new DOMException("interrupted", "AbortError");
     const log = `${this.#options.stateFolder}/${controlFiles.log}`;
-    return failure("internal", `the daemon went away during ${path}`, `its log may say why: ${log}`, cause);
+    return failure("internal", `the daemon went away during "${call}"`, `its log may say why: ${log}`, cause);
   }
 
-  #nonsense(path: string, cause: unknown): CliFailure {
+  #nonsense(call: CallName, cause: unknown): CliFailure {
     return failure(
       "internal",
-      `the daemon's answer to ${path} makes no sense`,
+      `the daemon's answer to "${call}" makes no sense`,
       "is it pmz? run: pmz down",
       cause,
     );
@@ -154,7 +168,7 @@ async function greet(options: ControlClientOptions): Promise<Hello | undefined> 
   const signal = AbortSignal.any([tooLate, options.signal]);
   let text = "";
   try {
-    const request = { socket: socketOf(options.stateFolder), method: "GET", path: "/hello", signal };
+    const request = { socket: socketOf(options.stateFolder), ...sentRequest("hello", {}), signal };
     for await (const part of (await unixRequest(request)).text) {
       text += part;
       if (text.length > LONGEST_HELLO) break;
@@ -172,7 +186,7 @@ async function greet(options: ControlClientOptions): Promise<Hello | undefined> 
   }
   try {
     const hello = parseHello(JSON.parse(text));
-    if (!options.anyVersion) agree(helloOf(options.release), hello);
+    if (!options.anyVersion) agree(controlHello(options.release), hello);
     return hello;
   } catch (error) {
     throw mismatch(error instanceof SyntaxError ? new HelloMismatch("its hello is no JSON") : error);
@@ -181,10 +195,6 @@ async function greet(options: ControlClientOptions): Promise<Hello | undefined> 
 
 function socketOf(folder: string): string {
   return `${folder}/${controlFiles.socket}`;
-}
-
-function helloOf(release: string): Hello {
-  return { protocol: "control", version: CONTROL_VERSION, oldest: CONTROL_VERSION, features: [], release };
 }
 
 function mismatch(error: unknown): CliFailure {
@@ -203,7 +213,7 @@ function stuck(folder: string, error: unknown): CliFailure {
 }
 
 /** The failure in the body of an answer, or, where there is none in it, by its status. */
-function failureOf(body: string, status: number, path: string): CliFailure {
+function failureOf(body: string, status: number, call: CallName): CliFailure {
   try {
     const error = JSON.parse(body) as Partial<ControlError> | null;
     if (error && isFailureCode(error.code) && typeof error.message === "string") {
@@ -219,6 +229,6 @@ function failureOf(body: string, status: number, path: string): CliFailure {
     : "internal";
   return failure(
     code,
-    `the daemon answered ${path} with ${status}${body === "" ? "" : `: ${body.slice(0, 256)}`}`,
+    `the daemon answered "${call}" with ${status}${body === "" ? "" : `: ${body.slice(0, 256)}`}`,
   );
 }

@@ -4,6 +4,7 @@ import { ControlClient } from "./control_client.ts";
 import { CliFailure } from "./failure.ts";
 import { FakeDaemon } from "./testing/fake_daemon.ts";
 
+const up = { mode: "proxy", install: false } as const;
 type Handler = (request: Request) => Response | Promise<Response>;
 const hello = { protocol: "control", version: 1, oldest: 1, features: [], release: "0.1.0" };
 
@@ -89,7 +90,7 @@ Deno.test("lines of progress come one by one, wherever the stream was cut", asyn
   const client = await served.connect();
   assert.ok(client);
   const shown: Progress<unknown>[] = [];
-  const result = await client.follow<unknown>("POST", "/up", {}, (line) => void shown.push(line));
+  const result = await client.follow("up", up, (line) => void shown.push(line));
   assert.deepEqual(result, { ok: "東京" });
   assert.deepEqual(shown, [{ kind: "detail", name: "a", detail: "Zürich" }]);
 });
@@ -103,14 +104,14 @@ Deno.test("a failure is told as the daemon told it, as an answer and as the last
   );
   const client = await served.connect();
   assert.ok(client);
-  assert.deepEqual(await failureOf(client.ask("GET", "/status")), error);
-  assert.deepEqual(await failureOf(client.follow("POST", "/up", {}, () => {})), error);
+  assert.deepEqual(await failureOf(client.ask("status")), error);
+  assert.deepEqual(await failureOf(client.follow("up", up, () => {})), error);
 });
 
 Deno.test("an error that is not in the daemon's own words keeps its status", async () => {
   await using served = new Served(() => new Response("Payload Too Large", { status: 413 }));
   const client = await served.connect();
-  const { code, message } = await failureOf(client?.ask("GET", "/status") ?? Promise.resolve());
+  const { code, message } = await failureOf(client?.ask("status") ?? Promise.resolve());
   assert.equal(code, "internal");
   assert.match(message, /413: Payload Too Large/);
 });
@@ -120,10 +121,10 @@ Deno.test("a daemon that goes away in the middle of work is an error, and its lo
     await using served = new Served(() => ndjson(lines));
     const client = await served.connect();
     const { code, message, hint } = await failureOf(
-      client?.follow("POST", "/up", {}, () => {}) ?? Promise.resolve(),
+      client?.follow("up", up, () => {}) ?? Promise.resolve(),
     );
     assert.equal(code, "internal");
-    assert.match(message, /went away during \/up/);
+    assert.match(message, /went away during "up"/);
     assert.match(hint ?? "", /daemon\.log$/);
   }
 });
@@ -132,7 +133,7 @@ Deno.test("lines that make no sense are an error, not a crash", async () => {
   for (const line of ["{", "null", "[]", '{"kind":"song"}']) {
     await using served = new Served(() => ndjson(`${line}\n`));
     const client = await served.connect();
-    const { code } = await failureOf(client?.follow("POST", "/up", {}, () => {}) ?? Promise.resolve());
+    const { code } = await failureOf(client?.follow("up", up, () => {}) ?? Promise.resolve());
     assert.equal(code, "internal", line);
   }
 });
@@ -146,7 +147,7 @@ Deno.test("an abort ends the request, and the daemon notices", async () => {
     release: "0.1.0",
     signal: controller.signal,
   });
-  const work = client?.follow("POST", "/up", {}, () => controller.abort());
+  const work = client?.follow("up", up, () => controller.abort());
   await assert.rejects(work ?? Promise.resolve(), { name: "AbortError" });
   await daemon.upAborted.promise;
   await Deno.remove(folder, { recursive: true });

@@ -1,4 +1,4 @@
-import type { ClusterChoice, ClusterName, Status } from "../wire/control.ts";
+import type { AnswerOf, CallOf, ClusterChoice, ClusterName, RequestOf } from "../wire/control.ts";
 import { ControlClient } from "./control_client.ts";
 import { failure } from "./failure.ts";
 import type { CliParts } from "./parts.ts";
@@ -61,14 +61,13 @@ export class Cli implements AsyncDisposable {
   }
 
   /** Follows long work of the daemon, and shows its steps. */
-  async follow<Result>(
+  async follow<Name extends CallOf<"progress">>(
     client: ControlClient,
-    method: "POST" | "DELETE",
-    path: string,
-    body?: unknown,
-  ): Promise<Result> {
+    name: Name,
+    request: RequestOf<Name>,
+  ): Promise<AnswerOf<Name>> {
     using steps = new Steps(this.terminal);
-    return await client.follow<Result>(method, path, body, steps.show);
+    return await client.follow(name, request, steps.show);
   }
 
   /**
@@ -76,7 +75,7 @@ export class Cli implements AsyncDisposable {
    * @throws {CliFailure} `not-found` when that isn't connected, `usage` when several are.
    */
   async connected(client: ControlClient, context?: string): Promise<ClusterName> {
-    const { clusters } = await client.ask<Status>("GET", "/status");
+    const { clusters } = await client.ask("status");
     const names = clusters.map(({ cluster }) => cluster);
     const meant = context === undefined ? names : names.filter((name) => name.context === context);
     const [only, ...others] = meant;
@@ -124,9 +123,9 @@ export class Cli implements AsyncDisposable {
     const signal = AbortSignal.timeout(2000); // the command's own may have aborted
     try {
       const client = await ControlClient.connect({ stateFolder, release, signal });
-      const status = await client?.ask<Status>("GET", "/status");
+      const status = await client?.ask("status");
       if (status && status.clusters.length === 0 && status.intercepts.length === 0) {
-        await client?.ask("POST", "/stop");
+        await client?.ask("stop");
       }
     } catch (error) {
       this.terminal.warn(

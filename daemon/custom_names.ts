@@ -1,5 +1,5 @@
-import type { CustomName } from "../wire/control.ts";
-import { customName } from "./control/requests.ts";
+import { list } from "../wire/check.ts";
+import { type CustomName, customName } from "../wire/control.ts";
 import { Failure } from "./failure.ts";
 
 /** Custom domains at most: each is looked at for every query. */
@@ -21,16 +21,13 @@ export class CustomNames {
   static async open(path: string): Promise<CustomNames> {
     const names = new Map<string, CustomName>();
     try {
-      const raw: unknown = JSON.parse(await Deno.readTextFile(path));
-      if (!Array.isArray(raw)) throw new TypeError("no list");
-      for (const entry of raw.slice(0, MOST)) {
-        const name = customName(entry);
-        names.set(name.domain, name);
-      }
+      const saved = list(customName, MOST).read(JSON.parse(await Deno.readTextFile(path)), "names");
+      for (const name of saved) names.set(name.domain, name);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) {
-        throw new Failure("usage", `${path} can't be read`, {
-          hint: "mend it, or move it away",
+        const why = error instanceof Error ? error.message : String(error);
+        throw new Failure("usage", `the custom domains in ${path} can't be read: ${why}`, {
+          hint: "correct the file, or move it away",
           cause: error,
         });
       }

@@ -1,8 +1,9 @@
 import { follow } from "../async/abort.ts";
-import { controlFiles } from "../wire/control.ts";
+import { controlFiles, controlHello } from "../wire/control.ts";
 import type {
   AgentRequest,
   ClusterChoice,
+  Controlled,
   CustomName,
   DownRequest,
   DownResult,
@@ -16,10 +17,10 @@ import type {
   UpRequest,
   UpResult,
 } from "../wire/control.ts";
+import type { Hello } from "../wire/hello.ts";
 import type { AgentComponent } from "../wire/installer.ts";
 import { RELEASE } from "../wire/version.ts";
 import { installAgent, removeAgent } from "./commands/agents.ts";
-import type { Controlled } from "./control/app.ts";
 import type { Reporter } from "../wire/progress.ts";
 import { Clusters } from "./clusters/registry.ts";
 import { CustomNames } from "./custom_names.ts";
@@ -69,6 +70,10 @@ export class Daemon implements Controlled, AsyncDisposable {
     return new Daemon(parts, await CustomNames.open(`${parts.stateFolder}/${controlFiles.names}`));
   }
 
+  hello(): Hello {
+    return controlHello(RELEASE);
+  }
+
   async plan(request: PlanRequest): Promise<Plan> {
     return await this.#busy(() => plan(request, this.#clusters, this.#parts));
   }
@@ -115,7 +120,7 @@ export class Daemon implements Controlled, AsyncDisposable {
     return this.#entry(name);
   }
 
-  async removeName(domain: string): Promise<NameEntry> {
+  async removeName({ domain }: { readonly domain: string }): Promise<NameEntry> {
     const name = this.#custom.all().find((one) => one.domain === domain);
     const before = name && this.#entry(name);
     const removed = await this.#custom.remove(domain);
@@ -149,7 +154,7 @@ export class Daemon implements Controlled, AsyncDisposable {
     );
   }
 
-  leave(id: string, report: Reporter): Promise<InterceptEntry> {
+  leave({ id }: { readonly id: string }, report: Reporter): Promise<InterceptEntry> {
     return this.#inTurn(() => leave(id, this.#clusters, report));
   }
 

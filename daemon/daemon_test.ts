@@ -236,8 +236,8 @@ Deno.test("custom names lead to a Service that is there, and are listed", async 
   await assert.rejects(at.daemon.addName({ ...shop, service: "gone" }), fails("not-found"));
   assert.deepEqual((await at.daemon.addName(shop)).addresses, ["10.96.0.7"]);
   assert.ok(at.daemon.names().some(({ name, custom }) => custom && name === "shop.example"));
-  assert.equal((await at.daemon.removeName("shop.example")).target, "echo.default");
-  await assert.rejects(at.daemon.removeName("shop.example"), fails("not-found"));
+  assert.equal((await at.daemon.removeName({ domain: "shop.example" })).target, "echo.default");
+  await assert.rejects(at.daemon.removeName({ domain: "shop.example" }), fails("not-found"));
 });
 
 const asks: InterceptRequest = { service: "echo", local: { host: "127.0.0.1", port: 8081 }, install: false };
@@ -268,8 +268,8 @@ Deno.test("intercept takes a port over, list shows it, leave gives it back and d
   assert.deepEqual(entry.pods, { ready: 1, all: 1 });
   assert.deepEqual((await at.daemon.intercepts()).map(({ id }) => id), ["echo.default:80"]);
   assert.equal(at.daemon.services()[0]?.intercepted, "echo.default:80");
-  await assert.rejects(at.daemon.leave("shop.default", recorder()), fails("not-found"));
-  await at.daemon.leave("echo.default", recorder());
+  await assert.rejects(at.daemon.leave({ id: "shop.default" }, recorder()), fails("not-found"));
+  await at.daemon.leave({ id: "echo.default" }, recorder());
   assert.deepEqual(at.cluster.all("interceptsessions"), []);
   assert.deepEqual((await at.daemon.status()).clusters, []);
 });
@@ -335,8 +335,11 @@ Deno.test("where one name means intercepts of two clusters, it has to be said wh
   await at.daemon.intercept({ ...asks, kubeconfig: second }, recorder(), forever);
   const ids = async () => (await at.daemon.intercepts()).map(({ id }) => id);
   assert.deepEqual(await ids(), ["echo.default:80@dev", "echo.default:80@prod"]);
-  await assert.rejects(at.daemon.leave("echo.default:80", recorder()), fails("usage", /@dev, .*@prod/));
-  await at.daemon.leave("echo.default@prod", recorder());
+  await assert.rejects(
+    at.daemon.leave({ id: "echo.default:80" }, recorder()),
+    fails("usage", /@dev, .*@prod/),
+  );
+  await at.daemon.leave({ id: "echo.default@prod" }, recorder());
   assert.deepEqual(await ids(), ["echo.default:80"]);
 });
 

@@ -2,9 +2,11 @@
  * What the daemon needs of whoever installs the agents in a cluster. The daemon never imports agent/: main.ts hands
  * this over.
  */
+import { boolean, type Checked, list, object, optional, text } from "./check.ts";
 
 /** `gateway`: what `pmz up` needs; `node`: what intercepts need (CRDs and the node agent). */
-export type Component = "gateway" | "node";
+export const components = ["gateway", "node"] as const;
+export type Component = typeof components[number];
 
 /** How a component stands in a cluster. */
 export interface AgentComponent {
@@ -21,16 +23,17 @@ export interface AgentComponent {
 }
 
 /** How to install; what isn't given is the default. */
-export interface AgentInstallOptions {
+export const installOptions = object({
   /** A mirror of the stock image. */
-  readonly baseImage?: string;
+  baseImage: optional(text(512)),
   /** A prebuilt image that has the payload inside. */
-  readonly agentImage?: string;
+  agentImage: optional(text(512)),
   /** Replace an agent that runs and is compatible. */
-  readonly force?: boolean;
+  force: optional(boolean()),
   /** Ranges in CIDR notation that the gateway may dial besides Services and pods. */
-  readonly ranges?: readonly string[];
-}
+  ranges: optional(list(text(64), 256)),
+});
+export type AgentInstallOptions = Checked<typeof installOptions>;
 
 /** Told at each step of an installation. `ms` is there when the step is done. */
 export type InstallStep = (

@@ -2,8 +2,7 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
-import type { AgentRequest, Plan, PlanRequest } from "../../wire/control.ts";
-import type { AgentComponent } from "../../wire/installer.ts";
+import type { AgentRequest } from "../../wire/control.ts";
 import { component, componentsOf, printComponents } from "../agent_components.ts";
 import { context, kubeconfig } from "../cluster_options.ts";
 import { define } from "../command.ts";
@@ -31,13 +30,13 @@ export const agentDelete = define({
     const daemon = await cli.startedDaemon();
     const components = componentsOf(options.component);
     const choice = cli.choice({ context: options.context, kubeconfig: options.kubeconfig });
-    const plan = await daemon.ask<Plan>("POST", "/plan", { ...choice, mode: "proxy" } satisfies PlanRequest);
+    const plan = await daemon.ask("plan", { ...choice, mode: "proxy" });
     sayCluster(cli, plan.cluster);
     const question = `Remove ${components.join(" and ")} from ${plan.cluster.context}, for everybody?`;
     await agree(cli, options.yes, question, "nothing was removed");
     // The very cluster that was agreed on, whatever was connected or left meanwhile.
     const request: AgentRequest = { ...choice, context: plan.cluster.context, components };
     const still = await cli.startedDaemon(); // it may have ended while the question stood
-    printComponents(cli, await cli.follow<AgentComponent[]>(still, "DELETE", "/agent", request));
+    printComponents(cli, await cli.follow(still, "removeAgent", request));
   },
 });

@@ -2,8 +2,7 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
-import type { AgentRequest, Plan, PlanRequest } from "../../wire/control.ts";
-import type { AgentComponent } from "../../wire/installer.ts";
+import type { AgentRequest } from "../../wire/control.ts";
 import { component, componentsOf, printComponents } from "../agent_components.ts";
 import { context, imageOptions, installOptionsOf, kubeconfig, ranges } from "../cluster_options.ts";
 import { define } from "../command.ts";
@@ -45,7 +44,7 @@ export const agentDeploy = define({
     const components = componentsOf(options.component);
     const choice = cli.choice({ context: options.context, kubeconfig: options.kubeconfig });
     const mode = components.includes("node") ? "intercept" : "proxy";
-    const plan = await daemon.ask<Plan>("POST", "/plan", { ...choice, mode } satisfies PlanRequest);
+    const plan = await daemon.ask("plan", { ...choice, mode });
     sayCluster(cli, plan.cluster);
     const installOptions = installOptionsOf(options);
     const request: AgentRequest = {
@@ -54,6 +53,6 @@ export const agentDeploy = define({
       components,
       ...(installOptions === undefined ? {} : { options: installOptions }),
     };
-    printComponents(cli, await cli.follow<AgentComponent[]>(daemon, "POST", "/agent", request));
+    printComponents(cli, await cli.follow(daemon, "installAgent", request));
   },
 });

@@ -1,5 +1,4 @@
 import { object } from "@optique/core/constructs";
-import type { AgentComponent } from "../../wire/installer.ts";
 import { printComponents } from "../agent_components.ts";
 import { context, kubeconfig } from "../cluster_options.ts";
 import { define } from "../command.ts";
@@ -15,8 +14,6 @@ export const agentStatus = define({
   data: true,
   async run(cli, options) {
     const daemon = await cli.startedDaemon();
-    const choice = new URLSearchParams({ ...cli.choice(options) });
-    const query = choice.size === 0 ? "" : `?${choice}`;
-    printComponents(cli, await daemon.ask<AgentComponent[]>("GET", `/agent${query}`));
+    printComponents(cli, await daemon.ask("agent", cli.choice(options)));
   },
 });

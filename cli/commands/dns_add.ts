@@ -2,7 +2,6 @@ import { object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { map } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
-import type { CustomName, NameEntry } from "../../wire/control.ts";
 import { connectedContext, inNamespace } from "../cluster_options.ts";
 import { define } from "../command.ts";
 import { failure } from "../failure.ts";
@@ -52,16 +51,12 @@ export const dnsAdd = define({
         "leave -n away",
       );
     }
-    const entry = await daemon.ask<NameEntry>(
-      "POST",
-      "/names",
-      {
-        domain: options.domain,
-        service: options.service.service,
-        namespace: options.service.namespace ?? options.namespace ?? cluster.namespace,
-        context: cluster.context,
-      } satisfies CustomName,
-    );
+    const entry = await daemon.ask("addName", {
+      domain: options.domain,
+      service: options.service.service,
+      namespace: options.service.namespace ?? options.namespace ?? cluster.namespace,
+      context: cluster.context,
+    });
     cli.terminal.json("NameList", { items: [entry] });
     cli.terminal.print(
       `${entry.name} -> ${entry.target} (${entry.addresses.join(", ") || "no address yet"})`,

@@ -1,5 +1,4 @@
 import { object } from "@optique/core/constructs";
-import type { NameEntry } from "../../wire/control.ts";
 import { connectedContext } from "../cluster_options.ts";
 import { define } from "../command.ts";
 
@@ -16,7 +15,7 @@ export const dnsList = define({
   async run(cli, { context }) {
     const daemon = await cli.daemon();
     if (context !== undefined) await cli.connected(daemon, context);
-    const names = await daemon.ask<NameEntry[]>("GET", "/names");
+    const names = await daemon.ask("names");
     const entries = context === undefined ? names : names.filter((entry) => entry.cluster === context);
     cli.terminal.json("NameList", { items: entries });
     if (entries.length === 0) {

@@ -1,7 +1,6 @@
 import { object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { argument, option } from "@optique/core/primitives";
-import type { NameEntry } from "../../wire/control.ts";
 import { define } from "../command.ts";
 import { CliFailure } from "../failure.ts";
 import { domain } from "../values.ts";
@@ -26,7 +25,7 @@ export const dnsRemove = define({
   async run(cli, { domain }) {
     const daemon = await cli.daemon();
     try {
-      const entry = await daemon.ask<NameEntry>("DELETE", `/names/${encodeURIComponent(domain)}`);
+      const entry = await daemon.ask("removeName", { domain });
       cli.terminal.json("NameList", { items: [entry] });
       cli.terminal.print(`${entry.name}: removed`);
     } catch (error) {

@@ -51,7 +51,7 @@ async function takeDown(cli: Cli, context: string | undefined): Promise<DownResu
   const daemon = await cli.runningDaemon({ anyVersion: true });
   if (!daemon) return { wasUp: false, left: await cli.parts.leftovers() };
   const request: DownRequest = context === undefined ? {} : { context };
-  const result = await cli.follow<DownResult>(daemon, "POST", "/down", request);
+  const result = await cli.follow(daemon, "down", request);
   if (context !== undefined) return result;
   await ended(cli);
   return { ...result, left: [...new Set([...result.left, ...await cli.parts.leftovers()])] };

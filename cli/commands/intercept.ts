@@ -1,7 +1,6 @@
 import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { argument, option } from "@optique/core/primitives";
-import type { InterceptEntry, InterceptRequest, Plan, PlanRequest } from "../../wire/control.ts";
 import { context, imageOptions, inNamespace, installOptionsOf, kubeconfig, yes } from "../cluster_options.ts";
 import { define } from "../command.ts";
 import { agreeToInstall, sayCluster } from "../consent.ts";
@@ -82,19 +81,14 @@ async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void
   const namespace = service.namespace ?? options.namespace;
   const choice = cli.choice({ ...options, namespace });
   const daemon = await cli.startedDaemon();
-  const plan = await daemon.ask<Plan>(
-    "POST",
-    "/plan",
-    { ...choice, mode: "intercept" } satisfies PlanRequest,
-  );
+  const plan = await daemon.ask("plan", { ...choice, mode: "intercept" });
   if (plan.connected === undefined || plan.install.length > 0) sayCluster(cli, plan.cluster);
   for (const { message, hint } of plan.warnings) cli.terminal.warn(message, hint);
   const install = await agreeToInstall(cli, plan, options.yes);
   const installOptions = installOptionsOf(options);
-  const entry = await cli.follow<InterceptEntry>(
+  const entry = await cli.follow(
     await cli.startedDaemon(), // it may have ended while the question stood
-    "POST",
-    "/intercepts",
+    "intercept",
     {
       ...choice,
       service: service.service,
@@ -102,7 +96,7 @@ async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void
       ...(local.port === undefined ? {} : { port: local.port }),
       install,
       ...(installOptions === undefined ? {} : { installOptions }),
-    } satisfies InterceptRequest,
+    },
   );
   cli.terminal.json("InterceptList", { items: [entry] });
   cli.terminal.print(

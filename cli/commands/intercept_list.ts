@@ -1,5 +1,4 @@
 import { object } from "@optique/core/constructs";
-import type { InterceptEntry } from "../../wire/control.ts";
 import { define } from "../command.ts";
 import { formatDuration } from "../terminal.ts";
 
@@ -16,7 +15,7 @@ export const interceptList = define({
   data: true,
   async run(cli) {
     const daemon = await cli.daemon();
-    const entries = await daemon.ask<InterceptEntry[]>("GET", "/intercepts");
+    const entries = await daemon.ask("intercepts");
     cli.terminal.json("InterceptList", { items: entries });
     if (entries.length === 0) {
       return cli.terminal.print("no intercepts; to begin one: pmz intercept SERVICE LOCAL");

@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, flag, option } from "@optique/core/primitives";
-import type { InterceptEntry, Status } from "../../wire/control.ts";
+import type { InterceptEntry } from "../../wire/control.ts";
 import { connectedContext, inNamespace } from "../cluster_options.ts";
 import { define } from "../command.ts";
 import type { ControlClient } from "../control_client.ts";
@@ -68,12 +68,12 @@ interface Wanted {
 
 async function leaveThose(cli: Cli, wanted: Wanted | undefined): Promise<void> {
   const daemon = await cli.runningDaemon();
-  const there = daemon ? await daemon.ask<InterceptEntry[]>("GET", "/intercepts") : [];
+  const there = daemon ? await daemon.ask("intercepts") : [];
   const meant = daemon && wanted ? await choose(daemon, there, wanted) : there;
   const left: InterceptEntry[] = [];
   for (const { id } of meant) {
     if (!daemon) break;
-    const entry = await cli.follow<InterceptEntry>(daemon, "DELETE", `/intercepts/${encodeURIComponent(id)}`);
+    const entry = await cli.follow(daemon, "leave", { id });
     cli.terminal.print(`${entry.id}: left, its pods answer`);
     left.push(entry);
   }
@@ -104,7 +104,7 @@ async function choose(
   );
   const places = new Set(alike.map((entry) => `${entry.namespace}@${entry.cluster}`));
   if (places.size <= 1) return alike;
-  const { clusters } = await daemon.ask<Status>("GET", "/status");
+  const { clusters } = await daemon.ask("status");
   const own = alike.filter((entry) =>
     clusters.some(({ cluster }) => cluster.context === entry.cluster && cluster.namespace === entry.namespace)
   );

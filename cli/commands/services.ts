@@ -3,7 +3,6 @@ import { message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
 import type { Parser } from "@optique/core/parser";
-import type { ServiceEntry, Status } from "../../wire/control.ts";
 import { connectedContext } from "../cluster_options.ts";
 import { define } from "../command.ts";
 import { namespace } from "../values.ts";
@@ -37,12 +36,12 @@ export const services = define({
     const daemon = await cli.daemon();
     const own = new Map<string, string>();
     if (where === undefined) {
-      const { clusters } = await daemon.ask<Status>("GET", "/status");
+      const { clusters } = await daemon.ask("status");
       for (const { cluster } of clusters) own.set(cluster.context, cluster.namespace);
     } else if (context !== undefined) {
       await cli.connected(daemon, context);
     }
-    const entries = (await daemon.ask<ServiceEntry[]>("GET", "/services")).filter((entry) => {
+    const entries = (await daemon.ask("services")).filter((entry) => {
       if (context !== undefined && entry.cluster !== context) return false;
       if (where === undefined) return own.get(entry.cluster) === entry.namespace;
       return "all" in where || entry.namespace === where.namespace;

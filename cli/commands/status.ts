@@ -21,7 +21,7 @@ export const status = define({
       cli.terminal.json("Status", { up: false });
       throw failure("not-up", "pmz is not up", "run: pmz up");
     }
-    const status = await daemon.ask<Status>("GET", "/status");
+    const status = await daemon.ask("status");
     cli.terminal.json("Status", { up: status.clusters.length > 0, ...status });
     printStatus(cli, status);
   },

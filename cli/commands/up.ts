@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
 import { port } from "@optique/core/valueparser";
-import type { Mode, Plan, PlanRequest, UpRequest, UpResult } from "../../wire/control.ts";
+import type { Mode, UpResult } from "../../wire/control.ts";
 import { alias, define } from "../command.ts";
 import {
   contexts,
@@ -82,23 +82,22 @@ async function upCluster(
 ): Promise<UpResult> {
   const mode: Mode = options.proxy === undefined ? "capture" : "proxy";
   const choice = cli.choice({ ...options, context });
-  const plan = await daemon.ask<Plan>("POST", "/plan", { ...choice, mode } satisfies PlanRequest);
+  const plan = await daemon.ask("plan", { ...choice, mode });
   sayCluster(cli, plan.cluster);
   for (const { message, hint } of plan.warnings) cli.terminal.warn(message, hint);
   const install = await agreeToInstall(cli, plan, options.yes);
   if (plan.helper) await startHelper(cli, plan.helper);
   const installOptions = installOptionsOf(options);
-  const result = await cli.follow<UpResult>(
+  const result = await cli.follow(
     await cli.startedDaemon(), // it may have ended while the question stood
-    "POST",
-    "/up",
+    "up",
     {
       ...choice,
       mode,
       install,
       ...(typeof options.proxy === "number" ? { proxyPort: options.proxy } : {}),
       ...(installOptions === undefined ? {} : { installOptions }),
-    } satisfies UpRequest,
+    },
   );
   for (const { message, hint } of result.warnings) cli.terminal.warn(message, hint);
   printResult(cli, result, plan.connected === mode);

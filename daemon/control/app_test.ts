@@ -1,14 +1,21 @@
 import assert from "node:assert/strict";
 import { type IncomingMessage, request as httpRequest } from "node:http";
-import { type ControlError, controlFiles, type Progress, type UpResult } from "../../wire/control.ts";
+import {
+  type ControlError,
+  controlFiles,
+  controlHello,
+  type Controlled,
+  type Progress,
+  type UpResult,
+} from "../../wire/control.ts";
 import { Failure } from "../failure.ts";
-import type { Controlled } from "./app.ts";
 import { serveControl } from "./server.ts";
 
 const notAsked = () => {
   throw new Error("this test doesn't ask for it");
 };
 const nothing: Controlled = {
+  hello: () => controlHello("0.1.0"),
   plan: notAsked,
   up: notAsked,
   down: notAsked,
@@ -175,10 +182,13 @@ Deno.test("requests that make no sense are told so, and reach nothing", async ()
     assert.equal(error.code, "usage");
     return error.message;
   };
-  assert.match(await usage("POST", "/up", "{"), /no JSON/);
-  assert.match(await usage("POST", "/up", { mode: "all" }), /mode is none of/);
+  assert.match(await usage("POST", "/up", "{"), /not valid JSON/);
+  assert.match(
+    await usage("POST", "/up", { mode: "all" }),
+    /^mode is not a valid mode: expected "capture", "proxy" or "intercept"$/,
+  );
   assert.match(await usage("POST", "/names", "x".repeat(257 * 1024)), /longer than 256 KiB/);
-  assert.match(await usage("GET", "/nothing"), /knows no GET \/nothing/);
+  assert.match(await usage("GET", "/nothing"), /has no call GET \/nothing/);
 });
 
 Deno.test("a reader that goes away aborts the work, which may then undo what it had begun", async () => {
@@ -221,8 +231,8 @@ Deno.test("names of a path arrive as they are meant", async () => {
   const asked: string[] = [];
   const entry = { name: "", addresses: [], custom: true, target: "", cluster: "" };
   await using at = serving({
-    removeName: (domain) => (asked.push(domain), Promise.resolve(entry)),
-    leave: (id) => {
+    removeName: ({ domain }) => (asked.push(domain), Promise.resolve(entry)),
+    leave: ({ id }) => {
       asked.push(id);
       return Promise.reject(new Failure("not-found", "none"));
     },

@@ -1,5 +1,5 @@
-import { controlFiles } from "../../wire/control.ts";
-import { controlApp, type Controlled, type OnUnexpected } from "./app.ts";
+import { controlFiles, type Controlled } from "../../wire/control.ts";
+import { controlApp, type OnUnexpected } from "./app.ts";
 
 /**
  * Serves the control API on the state folder's socket, 0600. The folder is the user's alone, so whoever can connect

@@ -1,0 +1,113 @@
+/** What the daemon answers: wire/control/calls.ts says to which call. */
+import type { AgentComponent, Component } from "../installer.ts";
+import type { HelperGrant } from "../helper.ts";
+import type { Mode } from "./requests.ts";
+
+export interface Plan {
+  readonly cluster: ClusterName;
+  readonly agent: readonly AgentComponent[];
+  /** What would have to be installed in the cluster before this can work; empty: nothing. */
+  readonly install: readonly Component[];
+  /** What the root helper has to be started with; undefined when none is needed, or one is connected. */
+  readonly helper?: HelperGrant;
+  /** Whether the daemon is connected to this cluster already, and how. */
+  readonly connected?: Mode;
+  readonly warnings: readonly { readonly message: string; readonly hint?: string }[];
+}
+
+/** A cluster as people know it. */
+export interface ClusterName {
+  readonly context: string;
+  readonly server: string;
+  readonly namespace: string;
+  readonly user: string;
+}
+
+export interface UpResult {
+  readonly cluster: ClusterName;
+  readonly mode: Mode;
+  /** "127.0.0.1:1080" */
+  readonly proxy?: string;
+  readonly services: number;
+  /** What was dialled to show that it works; undefined when the namespace has no TCP Service with an endpoint. */
+  readonly proof?: { readonly service: string; readonly port: number; readonly ms: number };
+  /** Names worth trying, the connection's namespace first. */
+  readonly try: readonly { readonly name: string; readonly port: number; readonly http: boolean }[];
+  readonly warnings: readonly { readonly message: string; readonly hint?: string }[];
+}
+
+export interface DownResult {
+  readonly wasUp: boolean;
+  /** What is still there, in words; empty: nothing. */
+  readonly left: readonly string[];
+}
+
+export interface Status {
+  readonly release: string;
+  readonly pid: number;
+  /** ISO time. */
+  readonly since: string;
+  readonly clusters: readonly ClusterStatus[];
+  readonly helper: { readonly state: "connected"; readonly address: string; readonly routes: number } | {
+    readonly state: "none";
+  };
+  readonly proxy?: string;
+  readonly intercepts: readonly InterceptEntry[];
+}
+
+export interface ClusterStatus {
+  readonly cluster: ClusterName;
+  readonly mode: Mode;
+  readonly tunnel: TunnelState;
+  /** Last round trip through the tunnel in milliseconds. */
+  readonly roundTripMs?: number;
+  readonly services: number;
+  readonly openStreams: number;
+  /** Kinds that may not be watched with these credentials, and what that means. */
+  readonly limits: readonly string[];
+}
+export type TunnelState =
+  | { readonly state: "connected"; readonly since: string; readonly pod: string }
+  | { readonly state: "connecting"; readonly why: string };
+
+export interface ServiceEntry {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** The shortest name that always works: "echo.default.svc". */
+  readonly hostname: string;
+  /** Addresses by which the laptop reaches it; none for an ExternalName. */
+  readonly addresses: readonly string[];
+  readonly ports: readonly { readonly name?: string; readonly port: number; readonly protocol: string }[];
+  readonly readyEndpoints: number;
+  readonly type: "ClusterIP" | "Headless" | "NodePort" | "LoadBalancer" | "ExternalName";
+  /** The id of the intercept that this laptop has on it. */
+  readonly intercepted?: string;
+}
+
+export interface NameEntry {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly custom: boolean;
+  /** "echo.default" */
+  readonly target: string;
+  readonly cluster: string;
+}
+
+export interface InterceptEntry {
+  /** "echo.default:80", with "@context" where several clusters are connected. */
+  readonly id: string;
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+  readonly portName?: string;
+  readonly local: string;
+  readonly since: string;
+  readonly pods: { readonly ready: number; readonly all: number };
+  readonly connections: { readonly open: number; readonly total: number };
+  /** Other Services whose traffic is taken too, since steering is by pod port. */
+  readonly alsoTaken: readonly string[];
+  /** Why it isn't in force everywhere; empty when it is. */
+  readonly problems: readonly string[];
+}

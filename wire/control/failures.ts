@@ -1,0 +1,40 @@
+/** How things go wrong, each with what a script sees. The one table of exit codes: docs/exit-codes.md is made of it. */
+export const failures = {
+  internal: { exit: 1, status: 500, means: "something that should not happen; see the log" },
+  usage: { exit: 2, status: 400, means: "the command line or the request makes no sense" },
+  "not-up": { exit: 3, status: 409, means: "needs a connection: run `pmz up` first" },
+  unreachable: { exit: 4, status: 502, means: "the cluster's API server can't be reached" },
+  credentials: {
+    exit: 5,
+    status: 401,
+    means: "the cluster doesn't take these credentials, or a kubeconfig can't be used",
+  },
+  forbidden: { exit: 6, status: 403, means: "the cluster doesn't allow this to this user" },
+  "not-found": { exit: 7, status: 404, means: "no such context, Service, port, domain or intercept" },
+  conflict: { exit: 8, status: 409, means: "somebody or something else has it already" },
+  agent: { exit: 9, status: 502, means: "pmz's agent in the cluster is missing, or doesn't start" },
+  helper: {
+    exit: 10,
+    status: 502,
+    means: "the root helper is missing, or can't do its work on this machine",
+  },
+  timeout: { exit: 11, status: 504, means: "it took too long" },
+  declined: {
+    exit: 12,
+    status: 400,
+    means: "a question was answered with no, or nobody was there to answer it",
+  },
+  interrupted: { exit: 130, status: 499, means: "Ctrl-C" },
+} as const satisfies Record<string, { exit: number; status: number; means: string }>;
+
+export type FailureCode = keyof typeof failures;
+
+export interface ControlError {
+  readonly code: FailureCode;
+  /** What was tried, and what happened; one line. */
+  readonly message: string;
+  /** What to do next, if anything is known to help. */
+  readonly hint?: string;
+  /** The causes beneath, outermost first: for --verbose. */
+  readonly causes?: readonly string[];
+}

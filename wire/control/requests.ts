@@ -1,0 +1,94 @@
+/** What the daemon is asked: a check for each request, and its type. wire/control/calls.ts says to which call they belong. */
+import {
+  boolean,
+  type Checked,
+  integer,
+  matching,
+  object,
+  oneOf,
+  optional,
+  someOf,
+  text,
+  value,
+  withDefault,
+} from "../check.ts";
+import { components, installOptions } from "../installer.ts";
+
+/** RFC 1123 label: the name of a namespace. */
+const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const DOMAIN_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
+const DOMAIN = new RegExp(`^(?=.{1,253}$)(?:\\*\\.)?${DOMAIN_LABEL}(?:\\.${DOMAIN_LABEL})*$`);
+
+const labelExpected = "lower-case letters, digits and hyphens, such as echo";
+const namespace = matching("namespace", labelExpected, LABEL);
+const service = matching("name of a Service", labelExpected, LABEL);
+const port = integer("port", 1, 65535);
+/** A domain name; "*." before one for all below it. Read in lower case, without the last dot. */
+const domain = value("domain name", "one such as shop.example or *.shop.example", (raw) => {
+  if (typeof raw !== "string" || raw.length > 254) return undefined;
+  const name = raw.toLowerCase().replace(/\.$/, "");
+  return DOMAIN.test(name) ? name : undefined;
+});
+
+/** `capture`: the machine's programs, with the root helper; `proxy`: SOCKS5 and HTTP proxy, no root; `intercept`: only intercepts. */
+const modes = ["capture", "proxy", "intercept"] as const;
+export type Mode = typeof modes[number];
+
+const cluster = {
+  context: optional(text(512)),
+  /** Paths as in KUBECONFIG (colon-separated, absolute); by default ~/.kube/config. */
+  kubeconfig: optional(text(4096)),
+  /** The connection's own namespace: single-label names, default of commands; by default the context's. */
+  namespace: optional(namespace),
+};
+/** Whether the user has agreed to installing what the plan named, and how to install it. */
+const installation = { install: withDefault(boolean(), false), installOptions: optional(installOptions) };
+
+/** Which cluster: a context of a kubeconfig, by default the current one. */
+export const clusterChoice = object(cluster);
+export type ClusterChoice = Checked<typeof clusterChoice>;
+
+/** What is about to be done, for the command line to say and to ask about. */
+export const planRequest = object({ ...cluster, mode: oneOf("mode", modes) });
+export type PlanRequest = Checked<typeof planRequest>;
+
+export const upRequest = object({
+  ...cluster,
+  mode: oneOf("mode", modes),
+  /** Port of the proxy on 127.0.0.1; 0 or absent: 1080 if free, else any. */
+  proxyPort: optional(integer("port", 0, 65535)),
+  ...installation,
+});
+export type UpRequest = Checked<typeof upRequest>;
+
+/** Without a context: every cluster, and the daemon ends. */
+export const downRequest = object({ context: optional(text(512)) });
+export type DownRequest = Checked<typeof downRequest>;
+
+/** A custom domain; "*.shop.example" for all below. */
+export const customName = object({ domain, service, namespace, context: optional(text(512)) });
+export type CustomName = Checked<typeof customName>;
+
+/** One of the custom domains. */
+export const namedDomain = object({ domain: text(254) });
+
+export const interceptRequest = object({
+  ...cluster,
+  service,
+  /** Name or number of the Service's port; absent: its only TCP port, or the one named "http", or 80. */
+  port: optional(text(63)),
+  /** Where connections go on the laptop. */
+  local: object({ host: text(253), port }),
+  ...installation,
+});
+export type InterceptRequest = Checked<typeof interceptRequest>;
+
+/** An intercept: its entry's id; its port may be left out, and its cluster. */
+export const namedIntercept = object({ id: text(1024) });
+
+export const agentRequest = object({
+  ...cluster,
+  components: someOf("component", components),
+  options: optional(installOptions),
+});
+export type AgentRequest = Checked<typeof agentRequest>;
