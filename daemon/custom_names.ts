@@ -1,4 +1,4 @@
-import { list } from "../wire/check.ts";
+import { list } from "../wire/schema.ts";
 import { type CustomName, customName } from "../wire/control.ts";
 import { Failure } from "./failure.ts";
 
@@ -21,7 +21,7 @@ export class CustomNames {
   static async open(path: string): Promise<CustomNames> {
     const names = new Map<string, CustomName>();
     try {
-      const saved = list(customName, MOST).read(JSON.parse(await Deno.readTextFile(path)), "names");
+      const saved = list(customName, MOST).parse(JSON.parse(await Deno.readTextFile(path)), "names");
       for (const name of saved) names.set(name.domain, name);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) {

@@ -35,7 +35,6 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
     event.preventDefault(); // one connection's mishap doesn't end the others
     log("error", "a failure that nobody was waiting for", { error: event.reason });
   });
-  const serving = new AbortController();
   try {
     const daemon = await Daemon.start({
       ...parts,
@@ -44,21 +43,20 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
       helperSocket: helperSocket(Deno.uid() ?? -1),
       ended: () => ending.resolve("asked to"),
     });
-    const server = serveControl(folder, daemon, serving.signal, (error) => {
-      // The stack says where; the message went to whoever asked.
+    const server = serveControl(folder, daemon, (error) => {
+      // The stack says where; the caller was told the message.
       log("error", "a request failed unexpectedly", { error: error instanceof Error ? error.stack : error });
     });
     log("info", "the daemon is up");
     const why = await ending.promise;
-    // Whoever comes from now on starts the next one, which waits for the lock.
-    await Deno.remove(socket).catch(() => {});
+    // Who comes from now on starts the next daemon, which waits for the lock.
+    await server.withdraw();
     const timer = setTimeout(() => {
       log("warn", "ending took too long");
       Deno.exit(1);
     }, END_TIMEOUT_MS);
     await daemon[Symbol.asyncDispose]();
-    serving.abort();
-    await server.finished.catch(() => {});
+    await server[Symbol.asyncDispose]();
     clearTimeout(timer);
     log("info", `the daemon ends: ${why}`);
   } catch (error) {

@@ -2,7 +2,7 @@
  * What the daemon needs of whoever installs the agents in a cluster. The daemon never imports agent/: main.ts hands
  * this over.
  */
-import { boolean, type Checked, list, object, optional, text } from "./check.ts";
+import { boolean, type Infer, list, object, optional, text } from "./schema.ts";
 
 /** `gateway`: what `pmz up` needs; `node`: what intercepts need (CRDs and the node agent). */
 export const components = ["gateway", "node"] as const;
@@ -33,7 +33,7 @@ export const installOptions = object({
   /** Ranges in CIDR notation that the gateway may dial besides Services and pods. */
   ranges: optional(list(text(64), 256)),
 });
-export type AgentInstallOptions = Checked<typeof installOptions>;
+export type AgentInstallOptions = Infer<typeof installOptions>;
 
 /** Told at each step of an installation. `ms` is there when the step is done. */
 export type InstallStep = (

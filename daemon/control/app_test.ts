@@ -3,35 +3,14 @@ import { type IncomingMessage, request as httpRequest } from "node:http";
 import {
   type ControlError,
   controlFiles,
-  controlHello,
   type Controlled,
   type Progress,
   type UpResult,
 } from "../../wire/control.ts";
 import { Failure } from "../failure.ts";
+import { nothing } from "../testing/controlled.ts";
 import { serveControl } from "./server.ts";
 
-const notAsked = () => {
-  throw new Error("this test doesn't ask for it");
-};
-const nothing: Controlled = {
-  hello: () => controlHello("0.1.0"),
-  plan: notAsked,
-  up: notAsked,
-  down: notAsked,
-  status: notAsked,
-  services: () => [],
-  names: () => [],
-  addName: notAsked,
-  removeName: notAsked,
-  intercepts: () => Promise.resolve([]),
-  intercept: notAsked,
-  leave: notAsked,
-  agent: notAsked,
-  installAgent: notAsked,
-  removeAgent: notAsked,
-  stop() {},
-};
 const result: UpResult = {
   cluster: { context: "dev", server: "https://127.0.0.1:6443", namespace: "default", user: "jo" },
   mode: "proxy",
@@ -44,14 +23,8 @@ const up = { mode: "proxy", install: false };
 /** The control API of a daemon that does what the test says, on a socket of its own. */
 function serving(daemon: Partial<Controlled>) {
   const folder = Deno.makeTempDirSync();
-  const ending = new AbortController();
   const unexpected: unknown[] = [];
-  const server = serveControl(
-    folder,
-    { ...nothing, ...daemon },
-    ending.signal,
-    (error) => unexpected.push(error),
-  );
+  const server = serveControl(folder, { ...nothing, ...daemon }, (error) => unexpected.push(error));
   const socket = `${folder}/${controlFiles.socket}`;
   return {
     socket,
@@ -62,8 +35,7 @@ function serving(daemon: Partial<Controlled>) {
       return { status: response.statusCode, text: await textOf(response) };
     },
     async [Symbol.asyncDispose]() {
-      ending.abort();
-      await server.finished;
+      await server[Symbol.asyncDispose]();
       await Deno.remove(folder, { recursive: true });
     },
   };
@@ -87,19 +59,6 @@ async function textOf(response: IncomingMessage): Promise<string> {
 
 const linesOf = (text: string) =>
   text.trimEnd().split("\n").map((line) => JSON.parse(line) as Progress<UpResult>);
-
-Deno.test("only the user may connect to the control socket, and one of a killed daemon is replaced", async () => {
-  await using at = serving({});
-  assert.equal((Deno.statSync(at.socket).mode ?? 0) & 0o777, 0o600);
-  const folder = Deno.makeTempDirSync();
-  const before = Deno.listen({ transport: "unix", path: `${folder}/${controlFiles.socket}` });
-  before.close(); // the file stays
-  const ending = new AbortController();
-  const server = serveControl(folder, nothing, ending.signal);
-  ending.abort();
-  await server.finished;
-  await Deno.remove(folder, { recursive: true });
-});
 
 Deno.test("the hello says protocol and version", async () => {
   await using at = serving({});

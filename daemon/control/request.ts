@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { NotValid } from "../../wire/check.ts";
+import { NotValid } from "../../wire/schema.ts";
 import { type Call, type CallName, calls } from "../../wire/control.ts";
 import { Failure } from "../failure.ts";
 
@@ -13,7 +13,7 @@ export async function readRequest(c: Context, name: CallName): Promise<never> {
   const raw = method === "GET" ? c.req.query() : await body(c);
   const inPath = c.req.param();
   try {
-    return request.read(isObject(raw) ? { ...raw, ...inPath } : raw, "") as never;
+    return request.parse(isObject(raw) ? { ...raw, ...inPath } : raw, "") as never;
   } catch (error) {
     if (error instanceof NotValid) throw new Failure("usage", error.message);
     throw error;

@@ -1,23 +1,49 @@
 import { controlFiles, type Controlled } from "../../wire/control.ts";
 import { controlApp, type OnUnexpected } from "./app.ts";
 
+/** The control API, as it is served. */
+export interface ControlServer extends AsyncDisposable {
+  /** Removes the socket, so that who comes from now on starts another daemon. Answers that have begun are finished. */
+  withdraw(): Promise<void>;
+}
+
 /**
- * Serves the control API on the state folder's socket, 0600. The folder is the user's alone, so whoever can connect
- * is the user.
+ * Serves the control API on the state folder's socket, 0600. The folder is the user's alone, so who can connect is the
+ * user. A socket that is there already is that of a daemon which was killed: this one holds the lock.
  */
 export function serveControl(
   folder: string,
   daemon: Controlled,
-  signal: AbortSignal,
   onUnexpected?: OnUnexpected,
-): Deno.HttpServer<Deno.UnixAddr> {
+): ControlServer {
   const path = `${folder}/${controlFiles.socket}`;
+  // Deno removes whatever is at the path of a listener that it closes: that must not be another daemon's socket.
+  const born = `${folder}/new.sock`;
+  removeFile(born);
+  const closing = new AbortController();
+  const options = { path: born, signal: closing.signal, onListen() {} };
+  const server = Deno.serve(options, controlApp(daemon, onUnexpected).fetch);
+  Deno.chmodSync(born, 0o600);
+  const { dev, ino } = Deno.lstatSync(born);
+  Deno.renameSync(born, path);
+  const withdraw = async () => {
+    const there = await Deno.lstat(path).catch(() => undefined);
+    if (there?.dev === dev && there.ino === ino) removeFile(path);
+  };
+  return {
+    withdraw,
+    async [Symbol.asyncDispose]() {
+      await withdraw();
+      closing.abort();
+      await server.finished;
+    },
+  };
+}
+
+function removeFile(path: string): void {
   try {
-    Deno.removeSync(path); // of a daemon that was killed: this one holds the lock
+    Deno.removeSync(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  const server = Deno.serve({ path, signal, onListen() {} }, controlApp(daemon, onUnexpected).fetch);
-  Deno.chmodSync(path, 0o600);
-  return server;
 }

@@ -50,7 +50,7 @@ export async function answers(path: string): Promise<boolean> {
   try {
     using _conn = await Deno.connect({ transport: "unix", path });
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.WouldBlock; // more are waiting than the kernel queues: it is busy, not gone
   }
 }

@@ -2,7 +2,7 @@
  * The calls of the control API. The daemon's routes and the command line's client are both made from this table:
  * a new call is a row here, a method of the daemon, and whatever asks for it.
  */
-import { type Check, type Checked, object } from "../check.ts";
+import { type Infer, object, type Schema } from "../schema.ts";
 import type { Hello } from "../hello.ts";
 import type { AgentComponent } from "../installer.ts";
 import type { Reporter } from "../progress.ts";
@@ -44,7 +44,7 @@ const progress = <T>(): Answer<"progress", T> => ({ kind: "progress" });
 export interface Call {
   readonly method: "GET" | "POST" | "DELETE";
   readonly path: string;
-  readonly request: Check<object>;
+  readonly request: Schema<object>;
   readonly answer: Answer<Kind, unknown>;
 }
 
@@ -109,7 +109,7 @@ export type CallName = keyof Calls;
 export type CallOf<K extends Kind> = {
   [Name in CallName]: Calls[Name]["answer"]["kind"] extends K ? Name : never;
 }[CallName];
-export type RequestOf<Name extends CallName> = Checked<Calls[Name]["request"]>;
+export type RequestOf<Name extends CallName> = Infer<Calls[Name]["request"]>;
 export type AnswerOf<Name extends CallName> = Calls[Name]["answer"] extends Answer<Kind, infer T> ? T : never;
 
 /** What does the calls: a method for each row of the table. */

@@ -1,7 +1,7 @@
-/** What the daemon is asked: a check for each request, and its type. wire/control/calls.ts says to which call they belong. */
+/** What the daemon is asked: a schema for each request, and its type. wire/control/calls.ts says to which call they belong. */
 import {
   boolean,
-  type Checked,
+  type Infer,
   integer,
   matching,
   object,
@@ -11,7 +11,7 @@ import {
   text,
   value,
   withDefault,
-} from "../check.ts";
+} from "../schema.ts";
 import { components, installOptions } from "../installer.ts";
 
 /** RFC 1123 label: the name of a namespace. */
@@ -46,11 +46,11 @@ const installation = { install: withDefault(boolean(), false), installOptions: o
 
 /** Which cluster: a context of a kubeconfig, by default the current one. */
 export const clusterChoice = object(cluster);
-export type ClusterChoice = Checked<typeof clusterChoice>;
+export type ClusterChoice = Infer<typeof clusterChoice>;
 
 /** What is about to be done, for the command line to say and to ask about. */
 export const planRequest = object({ ...cluster, mode: oneOf("mode", modes) });
-export type PlanRequest = Checked<typeof planRequest>;
+export type PlanRequest = Infer<typeof planRequest>;
 
 export const upRequest = object({
   ...cluster,
@@ -59,15 +59,15 @@ export const upRequest = object({
   proxyPort: optional(integer("port", 0, 65535)),
   ...installation,
 });
-export type UpRequest = Checked<typeof upRequest>;
+export type UpRequest = Infer<typeof upRequest>;
 
 /** Without a context: every cluster, and the daemon ends. */
 export const downRequest = object({ context: optional(text(512)) });
-export type DownRequest = Checked<typeof downRequest>;
+export type DownRequest = Infer<typeof downRequest>;
 
 /** A custom domain; "*.shop.example" for all below. */
 export const customName = object({ domain, service, namespace, context: optional(text(512)) });
-export type CustomName = Checked<typeof customName>;
+export type CustomName = Infer<typeof customName>;
 
 /** One of the custom domains. */
 export const namedDomain = object({ domain: text(254) });
@@ -81,7 +81,7 @@ export const interceptRequest = object({
   local: object({ host: text(253), port }),
   ...installation,
 });
-export type InterceptRequest = Checked<typeof interceptRequest>;
+export type InterceptRequest = Infer<typeof interceptRequest>;
 
 /** An intercept: its entry's id; its port may be left out, and its cluster. */
 export const namedIntercept = object({ id: text(1024) });
@@ -91,4 +91,4 @@ export const agentRequest = object({
   components: someOf("component", components),
   options: optional(installOptions),
 });
-export type AgentRequest = Checked<typeof agentRequest>;
+export type AgentRequest = Infer<typeof agentRequest>;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Check, NotValid } from "../check.ts";
+import { NotValid, type Schema } from "../schema.ts";
 import { calls } from "./calls.ts";
 import { agentRequest, customName, interceptRequest, upRequest } from "./requests.ts";
 
-const requests: readonly Check<unknown>[] = Object.values(calls).map(({ request }) => request);
+const requests: readonly Schema<unknown>[] = Object.values(calls).map(({ request }) => request);
 
 const fields = [
   "context kubeconfig namespace mode proxyPort install installOptions domain service local port components",
@@ -43,7 +43,7 @@ Deno.test("hostile JSON throws nothing but an error that names a field", () => {
   fc.assert(fc.property(any, (raw) => {
     for (const request of requests) {
       try {
-        request.read(raw, "");
+        request.parse(raw, "");
       } catch (error) {
         assert.ok(error instanceof NotValid, String(error));
         assert.match(error.message, /^[\w.[\] ]+ is (missing|not a valid [\w -]+): expected .{3,200}$/i);
@@ -62,13 +62,13 @@ Deno.test("what is read has the request's fields and no others", () => {
     installOptions: { baseImage: "mirror/deno", force: true, ranges: ["10.0.0.0/8"] },
   };
   const more = { more: { __proto__: null }, installOptions: { ...fields.installOptions, more: 1 } };
-  assert.deepEqual(upRequest.read({ ...fields, ...more }, ""), fields);
+  assert.deepEqual(upRequest.parse({ ...fields, ...more }, ""), fields);
 });
 
 Deno.test("only true agrees to an installation; nothing that is like it", () => {
-  assert.equal(upRequest.read({ mode: "proxy" }, "").install, false);
+  assert.equal(upRequest.parse({ mode: "proxy" }, "").install, false);
   for (const install of ["true", 1, {}, [], null]) {
-    assert.throws(() => upRequest.read({ mode: "proxy", install }, ""), {
+    assert.throws(() => upRequest.parse({ mode: "proxy", install }, ""), {
       message: "install is not a valid boolean: expected true or false",
     });
   }
@@ -76,7 +76,7 @@ Deno.test("only true agrees to an installation; nothing that is like it", () => 
 
 Deno.test("a custom domain is lower case, without the dot at its end", () => {
   const of = { service: "echo", namespace: "default" };
-  const domainOf = (domain: string) => customName.read({ ...of, domain }, "").domain;
+  const domainOf = (domain: string) => customName.parse({ ...of, domain }, "").domain;
   assert.equal(domainOf("Shop.Example."), "shop.example");
   assert.equal(domainOf("*.shop.example"), "*.shop.example");
   const wrong = ["", ".", "a..b", "*", "a.*.b", "-a", "a b", "a".repeat(64), "xn--ä", "a.".repeat(127) + "a"];
@@ -85,10 +85,10 @@ Deno.test("a custom domain is lower case, without the dot at its end", () => {
 
 Deno.test("an intercept names a Service, and a host and port of the laptop", () => {
   const raw = { service: "echo", local: { host: "127.0.0.1", port: 8081 }, install: false };
-  assert.deepEqual(interceptRequest.read(raw, ""), raw);
+  assert.deepEqual(interceptRequest.parse(raw, ""), raw);
   const messageOf = (more: object) => {
     try {
-      interceptRequest.read({ ...raw, ...more }, "");
+      interceptRequest.parse({ ...raw, ...more }, "");
     } catch (error) {
       return error instanceof NotValid ? error.message : String(error);
     }
@@ -109,7 +109,7 @@ Deno.test("an intercept names a Service, and a host and port of the laptop", () 
 });
 
 Deno.test("components are each named once", () => {
-  const read = (components: unknown) => agentRequest.read({ components }, "").components;
+  const read = (components: unknown) => agentRequest.parse({ components }, "").components;
   assert.deepEqual(read(["node", "gateway", "node"]), ["gateway", "node"]);
   for (const components of [undefined, [], "gateway", ["relay"], [null], ["node", "relay"]]) {
     assert.throws(() => read(components), NotValid);

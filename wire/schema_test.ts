@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import {
   boolean,
-  type Check,
-  type Checked,
+  type Infer,
   integer,
   list,
   matching,
@@ -10,16 +9,17 @@ import {
   object,
   oneOf,
   optional,
+  type Schema,
   someOf,
   text,
   withDefault,
-} from "./check.ts";
+} from "./schema.ts";
 
 const point = object({ x: integer("coordinate", 0, 100), label: optional(text(4)) });
 
-function messageOf(check: Check<unknown>, raw: unknown, field = "field"): string {
+function messageOf(check: Schema<unknown>, raw: unknown, field = "field"): string {
   try {
-    check.read(raw, field);
+    check.parse(raw, field);
   } catch (error) {
     assert.ok(error instanceof NotValid);
     return error.message;
@@ -28,9 +28,9 @@ function messageOf(check: Check<unknown>, raw: unknown, field = "field"): string
 }
 
 Deno.test("the type of an object follows from its fields", () => {
-  const here: Checked<typeof point> = { x: 1 }; // label may be absent
-  assert.deepEqual(point.read({ x: 1, y: 2 }, ""), here);
-  assert.deepEqual(point.read({ x: 1, label: "a" }, ""), { x: 1, label: "a" });
+  const here: Infer<typeof point> = { x: 1 }; // label may be absent
+  assert.deepEqual(point.parse({ x: 1, y: 2 }, ""), here);
+  assert.deepEqual(point.parse({ x: 1, label: "a" }, ""), { x: 1, label: "a" });
 });
 
 Deno.test("an error names the field, what it should be and what is expected", () => {
@@ -63,14 +63,14 @@ Deno.test("an error inside of objects and lists says where", () => {
 
 Deno.test("a field with a default is that where it's absent, and checked where it's there", () => {
   const flag = withDefault(boolean(), true);
-  assert.equal(flag.read(undefined, "flag"), true);
-  assert.equal(flag.read(false, "flag"), false);
+  assert.equal(flag.parse(undefined, "flag"), true);
+  assert.equal(flag.parse(false, "flag"), false);
   assert.match(messageOf(flag, null), /not a valid boolean/);
 });
 
 Deno.test("a choice of some has each once, in the order of the table", () => {
   const letters = someOf("letter", ["a", "b"]);
-  assert.deepEqual(letters.read(["b", "a", "b"], "letters"), ["a", "b"]);
+  assert.deepEqual(letters.parse(["b", "a", "b"], "letters"), ["a", "b"]);
   assert.equal(messageOf(letters, []), 'field is not a valid list of letters: expected a list of "a" or "b"');
 });
 

@@ -1,52 +1,52 @@
 /**
- * Checks of JSON that comes from another process. A check reads a value as its type, or says which field isn't valid
- * and what was expected; the types of messages are inferred from their checks:
+ * Schemas of JSON that comes from another process. A schema parses a value, or says which field isn't valid and what
+ * was expected; the types of messages are inferred from their schemas:
  *
  * ```ts
  * const point = object({ x: integer("coordinate", 0, 100), label: optional(text(64)) });
- * type Point = Checked<typeof point>; // { readonly x: number; readonly label?: string }
- * point.read({ x: 101 }, ""); // throws NotValid: x is not a valid coordinate: expected 0 to 100
+ * type Point = Infer<typeof point>; // { readonly x: number; readonly label?: string }
+ * point.parse({ x: 101 }, ""); // throws NotValid: x is not a valid coordinate: expected 0 to 100
  * ```
  */
 
-/** A value that isn't what its check expects. The message names the field. */
+/** A value that its schema doesn't allow. The message names the field. */
 export class NotValid extends Error {
   override name = "NotValid";
 }
 
-/** How a value of type T is read. */
-export interface Check<T> {
+/** How a value of type T is parsed. */
+export interface Schema<T> {
   /** What is expected, as it stands behind "expected": "1 to 65535". */
   readonly expected: string;
   /**
    * @param field the name of the field, for the error: "local.port"; empty for the whole message
    * @throws {NotValid}
    */
-  read(raw: unknown, field: string): T;
+  parse(raw: unknown, field: string): T;
 }
 
-/** A check of a field that may be absent. */
-export interface OptionalCheck<T> extends Check<T | undefined> {
+/** The schema of a field that may be absent. */
+export interface OptionalSchema<T> extends Schema<T | undefined> {
   readonly optional: true;
 }
 
-/** The type that a check reads. */
-export type Checked<C> = C extends Check<infer T> ? T : never;
+/** The type that a schema parses. */
+export type Infer<C> = C extends Schema<infer T> ? T : never;
 
-type Fields = Readonly<Record<string, Check<unknown>>>;
+type Fields = Readonly<Record<string, Schema<unknown>>>;
 type OptionalNames<F extends Fields> = {
   [Name in keyof F]: F[Name] extends { readonly optional: true } ? Name : never;
 }[keyof F];
-/** The object whose fields have these checks. */
-export type CheckedObject<F extends Fields> =
-  & { readonly [Name in Exclude<keyof F, OptionalNames<F>>]: Checked<F[Name]> }
-  & { readonly [Name in OptionalNames<F>]?: Exclude<Checked<F[Name]>, undefined> };
+/** The object whose fields have these schemas. */
+export type ObjectOf<F extends Fields> =
+  & { readonly [Name in Exclude<keyof F, OptionalNames<F>>]: Infer<F[Name]> }
+  & { readonly [Name in OptionalNames<F>]?: Exclude<Infer<F[Name]>, undefined> };
 
 /** Any value for which `parse` has a result; `what` is the noun of the error: "port". */
-export function value<T>(what: string, expected: string, parse: (raw: unknown) => T | undefined): Check<T> {
+export function value<T>(what: string, expected: string, parse: (raw: unknown) => T | undefined): Schema<T> {
   return {
     expected,
-    read(raw, field) {
+    parse(raw, field) {
       const parsed = raw === undefined ? undefined : parse(raw);
       if (parsed !== undefined) return parsed;
       const name = field === "" ? "the request" : field;
@@ -57,7 +57,7 @@ export function value<T>(what: string, expected: string, parse: (raw: unknown) =
 }
 
 /** A text of 1 to `longest` characters. */
-export function text(longest: number): Check<string> {
+export function text(longest: number): Schema<string> {
   return value(
     "text",
     `1 to ${longest} characters`,
@@ -66,12 +66,12 @@ export function text(longest: number): Check<string> {
 }
 
 /** A text that the expression matches, which has to limit its length. */
-export function matching(what: string, expected: string, pattern: RegExp): Check<string> {
+export function matching(what: string, expected: string, pattern: RegExp): Schema<string> {
   return value(what, expected, (raw) => typeof raw === "string" && pattern.test(raw) ? raw : undefined);
 }
 
 /** A whole number. */
-export function integer(what: string, least: number, most: number): Check<number> {
+export function integer(what: string, least: number, most: number): Schema<number> {
   return value(
     what,
     `${least} to ${most}`,
@@ -81,17 +81,17 @@ export function integer(what: string, least: number, most: number): Check<number
 }
 
 /** A boolean; nothing that is like one. */
-export function boolean(): Check<boolean> {
+export function boolean(): Schema<boolean> {
   return value("boolean", "true or false", (raw) => typeof raw === "boolean" ? raw : undefined);
 }
 
 /** One of a few texts. */
-export function oneOf<const T extends string>(what: string, values: readonly T[]): Check<T> {
+export function oneOf<const T extends string>(what: string, values: readonly T[]): Schema<T> {
   return value(what, alternatives(values), (raw) => values.find((one) => one === raw));
 }
 
 /** A list of 0 to `most` values. */
-export function list<T>(of: Check<T>, most: number): Check<readonly T[]> {
+export function list<T>(of: Schema<T>, most: number): Schema<readonly T[]> {
   const whole = value(
     "list",
     `up to ${most} values`,
@@ -99,12 +99,12 @@ export function list<T>(of: Check<T>, most: number): Check<readonly T[]> {
   );
   return {
     expected: whole.expected,
-    read: (raw, field) => whole.read(raw, field).map((one, i) => of.read(one, `${field}[${i}]`)),
+    parse: (raw, field) => whole.parse(raw, field).map((one, i) => of.parse(one, `${field}[${i}]`)),
   };
 }
 
 /** A list of some of these texts, at least one, each once. */
-export function someOf<const T extends string>(what: string, values: readonly T[]): Check<readonly T[]> {
+export function someOf<const T extends string>(what: string, values: readonly T[]): Schema<readonly T[]> {
   return value(`list of ${what}s`, `a list of ${alternatives(values)}`, (raw) => {
     if (!Array.isArray(raw) || raw.length === 0) return undefined;
     const named = new Set<unknown>(raw);
@@ -114,7 +114,7 @@ export function someOf<const T extends string>(what: string, values: readonly T[
 }
 
 /** An object of these fields; others are left out. */
-export function object<const F extends Fields>(fields: F): Check<CheckedObject<F>> {
+export function object<const F extends Fields>(fields: F): Schema<ObjectOf<F>> {
   const names = Object.keys(fields);
   const whole = value(
     "object",
@@ -123,34 +123,34 @@ export function object<const F extends Fields>(fields: F): Check<CheckedObject<F
   );
   return {
     expected: whole.expected,
-    read(raw, field) {
-      const from: Partial<Record<string, unknown>> = whole.read(raw, field);
-      const read: Record<string, unknown> = {};
-      for (const [name, check] of Object.entries(fields)) {
+    parse(raw, field) {
+      const from: Partial<Record<string, unknown>> = whole.parse(raw, field);
+      const parsed: Record<string, unknown> = {};
+      for (const [name, schema] of Object.entries(fields)) {
         const given = Object.hasOwn(from, name) ? from[name] : undefined;
-        if (given === undefined && isOptional(check)) continue;
-        read[name] = check.read(given, field === "" ? name : `${field}.${name}`);
+        if (given === undefined && isOptional(schema)) continue;
+        parsed[name] = schema.parse(given, field === "" ? name : `${field}.${name}`);
       }
-      return read as CheckedObject<F>; // each field was read by its own check
+      return parsed as ObjectOf<F>; // each field by its own schema
     },
   };
 }
 
-/** The same check of a field that may be absent. */
-export function optional<T>(of: Check<T>): OptionalCheck<T> {
+/** The schema of a field that may be absent. */
+export function optional<T>(of: Schema<T>): OptionalSchema<T> {
   return { ...of, optional: true };
 }
 
-/** The same check of a field that has a value where it is absent. */
-export function withDefault<T>(of: Check<T>, otherwise: T): Check<T> {
+/** The schema of a field that has a value where it is absent. */
+export function withDefault<T>(of: Schema<T>, otherwise: T): Schema<T> {
   return {
     expected: of.expected,
-    read: (raw, field) => raw === undefined ? otherwise : of.read(raw, field),
+    parse: (raw, field) => raw === undefined ? otherwise : of.parse(raw, field),
   };
 }
 
-function isOptional(check: Check<unknown>): boolean {
-  return "optional" in check;
+function isOptional(schema: Schema<unknown>): boolean {
+  return "optional" in schema;
 }
 
 /** `"a", "b" or "c"` */

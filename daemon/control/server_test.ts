@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { controlFiles, controlHello } from "../../wire/control.ts";
+import { answers } from "../process/spawn.ts";
+import { nothing } from "../testing/controlled.ts";
+import { serveControl } from "./server.ts";
+
+/** A state folder in which a test serves the control API. */
+async function place() {
+  const folder = await Deno.makeTempDir();
+  return {
+    folder,
+    socket: `${folder}/${controlFiles.socket}`,
+    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+Deno.test("only the user may connect to the control socket", async () => {
+  await using at = await place();
+  await using _server = serveControl(at.folder, nothing);
+  assert.equal((Deno.statSync(at.socket).mode ?? 0) & 0o777, 0o600);
+});
+
+Deno.test("the socket of a daemon that was killed is replaced", async () => {
+  await using at = await place();
+  Deno.listen({ transport: "unix", path: `${at.folder}/killed` });
+  await Deno.rename(`${at.folder}/killed`, at.socket);
+  await using _server = serveControl(at.folder, nothing);
+  assert.ok(await answers(at.socket));
+});
+
+Deno.test("a server that ends leaves the socket of the one that took its place", async () => {
+  await using at = await place();
+  const first = serveControl(at.folder, nothing);
+  await using _second = serveControl(at.folder, nothing);
+  await first.withdraw();
+  await first[Symbol.asyncDispose]();
+  assert.ok(await answers(at.socket));
+});
+
+Deno.test("a server that withdraws can't be found any more, and still finishes its answers", async () => {
+  await using at = await place();
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<void>();
+  await using server = serveControl(at.folder, {
+    ...nothing,
+    async hello() {
+      asked.resolve();
+      await answer.promise;
+      return controlHello("0.1.0");
+    },
+  });
+  using conn = await Deno.connect({ transport: "unix", path: at.socket });
+  await conn.write(new TextEncoder().encode("GET /hello HTTP/1.1\r\nhost: pmz\r\nconnection: close\r\n\r\n"));
+  await asked.promise;
+  await server.withdraw();
+  assert.equal(await answers(at.socket), false);
+  answer.resolve();
+  assert.match(await new Response(conn.readable).text(), /^HTTP\/1\.1 200/);
+});

@@ -1,0 +1,24 @@
+/** A daemon that is asked for nothing: a test says what else it answers. */
+import { controlHello, type Controlled } from "../../wire/control.ts";
+
+const notAsked = () => {
+  throw new Error("this test doesn't ask for it");
+};
+export const nothing: Controlled = {
+  hello: () => controlHello("0.1.0"),
+  plan: notAsked,
+  up: notAsked,
+  down: notAsked,
+  status: notAsked,
+  services: () => [],
+  names: () => [],
+  addName: notAsked,
+  removeName: notAsked,
+  intercepts: () => Promise.resolve([]),
+  intercept: notAsked,
+  leave: notAsked,
+  agent: notAsked,
+  installAgent: notAsked,
+  removeAgent: notAsked,
+  stop() {},
+};
