@@ -1,15 +1,24 @@
 /**
- * Cancellation that can't get lost. A fetch that was given `AbortSignal.any([AbortSignal.any([outer, a]), b])` isn't ended by `outer` any more once
- * the garbage collector has run (Deno 2.9.6); here plain listeners hold what they wake, until they are taken off.
+ * Cancellation by `AbortSignal`. Everything here listens for the abort event and stops listening as soon as it may, so that a signal that
+ * lives as long as the process collects no listeners.
  */
 
-/** Aborts `controller` with the reason of `outer`, as long as this isn't disposed of. */
-export function follow(outer: AbortSignal | undefined, controller: AbortController): Disposable {
-  if (!outer) return { [Symbol.dispose]() {} };
-  return onAbort(outer, (reason) => controller.abort(reason));
-}
-
-/** Calls `listener` once when `signal` is aborted, at once if it is already. */
+/**
+ * Calls `listener` once with the signal's reason when `signal` aborts, immediately if it has aborted already.
+ *
+ * @returns disposing of it removes the listener
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * const stop = new AbortController();
+ * const reasons: unknown[] = [];
+ * using _listening = onAbort(stop.signal, (reason) => reasons.push(reason));
+ * stop.abort("the user pressed Ctrl-C");
+ * assert.deepEqual(reasons, ["the user pressed Ctrl-C"]);
+ * ```
+ */
 export function onAbort(signal: AbortSignal, listener: (reason: unknown) => void): Disposable {
   const aborted = () => listener(signal.reason);
   if (signal.aborted) aborted();
@@ -17,51 +26,43 @@ export function onAbort(signal: AbortSignal, listener: (reason: unknown) => void
   return { [Symbol.dispose]: () => signal.removeEventListener("abort", aborted) };
 }
 
-/** Waits for `promise` until `signal` is aborted. @throws its reason then */
+/**
+ * Aborts `controller` with the reason of `outer` when `outer` aborts.
+ *
+ * @param outer without it nothing happens
+ * @returns disposing of it disconnects the two
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * const daemon = new AbortController(), request = new AbortController();
+ * using _following = follow(daemon.signal, request);
+ * daemon.abort("the daemon is ending");
+ * assert.equal(request.signal.reason, "the daemon is ending");
+ * ```
+ */
+export function follow(outer: AbortSignal | undefined, controller: AbortController): Disposable {
+  if (!outer) return { [Symbol.dispose]() {} };
+  return onAbort(outer, (reason) => controller.abort(reason));
+}
+
+/**
+ * Waits for `promise` until `signal` aborts. The promise itself isn't cancelled; if it rejects later, that is ignored.
+ *
+ * @throws the signal's reason when it aborts first, and whatever `promise` rejects with
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * const never = new Promise<string>(() => {});
+ * await assert.rejects(unlessAborted(never, AbortSignal.abort(new Error("enough"))), /enough/);
+ * ```
+ */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   using _listening = onAbort(signal, reject);
   promise.catch(() => {});
   return await Promise.race([promise, aborted]);
-}
-
-/** A controller that is aborted with `outer`, and by the clock unless it is stopped before. */
-export class TimeLimit implements Disposable {
-  readonly #controller = new AbortController();
-  readonly #following: Disposable;
-  readonly #ms: number;
-  #left: number;
-  #since = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(ms: number, outer?: AbortSignal) {
-    this.#ms = this.#left = ms;
-    this.resume();
-    this.#following = follow(outer, this.#controller);
-  }
-
-  /** The clock goes on, after `stop`. */
-  resume(): void {
-    this.#since = performance.now();
-    const said = `no answer within ${this.#ms / 1000} s`;
-    this.#timer = setTimeout(
-      () => this.#controller.abort(new DOMException(said, "TimeoutError")),
-      this.#left,
-    );
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** The time was kept, or the clock stands still for a while; `outer` still counts. */
-  stop(): void {
-    clearTimeout(this.#timer);
-    this.#left -= performance.now() - this.#since;
-  }
-
-  [Symbol.dispose](): void {
-    this.stop();
-    this.#following[Symbol.dispose]();
-  }
 }

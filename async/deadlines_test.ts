@@ -1,30 +1,28 @@
 import assert from "node:assert/strict";
 import { Deadlines } from "./deadlines.ts";
+import { FakeClock } from "./testing/fake_clock.ts";
 
-Deno.test("each is late once, when it's due and not before", async () => {
-  const deadlines = new Deadlines();
-  const began = performance.now();
-  const said: [string, number][] = [];
-  const all = Promise.withResolvers<void>();
-  const say = (what: string) => () => {
-    if (said.push([what, performance.now() - began]) === 2) all.resolve();
-  };
-  deadlines.add(450, say("later"));
-  deadlines.add(150, say("sooner"));
-  await all.promise;
-  await new Promise((resolve) => setTimeout(resolve, 150));
-  const [[first, early], [second, late]] = said as [[string, number], [string, number]];
-  assert.deepEqual([first, second, said.length], ["sooner", "later", 2]);
-  assert.ok(early >= 150 && late >= 450, `${early}, ${late}`);
+Deno.test("each deadline is missed once, when it's due or at the next look", async () => {
+  const clock = new FakeClock(), deadlines = new Deadlines(clock);
+  const missed: [string, number][] = [];
+  const miss = (what: string) => () => missed.push([what, clock.now()]);
+  deadlines.add(450, miss("later"));
+  deadlines.add(150, miss("sooner"));
+  deadlines.add(200, miss("on a look"));
+  await clock.advance(2_000);
+  assert.deepEqual(missed, [["sooner", 200], ["on a look", 200], ["later", 500]]);
 });
 
-Deno.test("what is over is never late, and with nothing left no timer runs", async () => {
-  const deadlines = new Deadlines();
-  const over = deadlines.add(1, () => assert.fail("it was over"));
-  over();
-  over();
-  await new Promise((resolve) => setTimeout(resolve, 150));
-  const late = Promise.withResolvers<void>();
-  deadlines.add(1, late.resolve);
-  await late.promise;
+Deno.test("a cancelled deadline is never missed, and without deadlines no timer runs", async () => {
+  const clock = new FakeClock(), deadlines = new Deadlines(clock);
+  const cancel = deadlines.add(1, () => assert.fail("it was cancelled"));
+  cancel();
+  cancel();
+  await clock.advance(150);
+  assert.equal(clock.pending, 0);
+  let missed = false;
+  deadlines.add(1, () => missed = true);
+  await clock.advance(100);
+  assert.equal(missed, true);
+  assert.equal(clock.pending, 0);
 });

@@ -1,3 +1,4 @@
+import { pollUntil } from "../async/poll_until.ts";
 import { controlFiles } from "../wire/control.ts";
 import { helperSocket } from "../wire/helper.ts";
 import { serveControl } from "./control/server.ts";
@@ -67,10 +68,9 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
 
 /** False when another daemon has it and answers; one that is ending doesn't answer any more, and lets go of it soon. */
 async function takeLock(lock: Deno.FsFile, socket: string): Promise<boolean> {
-  const end = performance.now() + END_TIMEOUT_MS + 1_000;
-  while (!await lock.tryLock(true)) {
-    if (await answers(socket) || performance.now() > end) return false;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-  }
-  return true;
+  const outcome = await pollUntil(
+    async () => await lock.tryLock(true) ? "taken" : await answers(socket) && "another answers",
+    { everyMs: LOOK_EVERY_MS, timeoutMs: END_TIMEOUT_MS + 1_000 },
+  );
+  return outcome === "taken";
 }

@@ -1,3 +1,4 @@
+import { pollUntil } from "../async/poll_until.ts";
 import { FileLock, keepSecrets, leaveSession } from "../ffi/proc/process.ts";
 import { type Received, SeqPacket, SeqPacketListener } from "../ffi/sockets/seqpacket.ts";
 import type { HelperGrant } from "../wire/helper.ts";
@@ -81,13 +82,9 @@ async function serve(
 
 /** Waits until no janitor of this user's is at work. */
 async function lockOfJanitors(path: string): Promise<FileLock> {
-  for (const until = Date.now() + JANITOR;; await new Promise((resolve) => setTimeout(resolve, 20))) {
-    const lock = FileLock.take(path, { inherited: true });
-    if (lock) return lock;
-    if (Date.now() > until) {
-      throw new Error(`what cleans up after an older helper doesn't end: its lock is ${path}`);
-    }
-  }
+  const lock = await pollUntil(() => FileLock.take(path, { inherited: true }), { timeoutMs: JANITOR });
+  if (!lock) throw new Error(`what cleans up after an older helper doesn't end: its lock is ${path}`);
+  return lock;
 }
 
 /** Lets one daemon in. */

@@ -1,5 +1,5 @@
-import { deadline } from "@std/async/deadline.js";
-import { delay } from "@std/async/delay.js";
+import { pollUntil } from "../async/poll_until.ts";
+import { withTimeout } from "../async/timeout.ts";
 import { FileLock } from "../ffi/proc/process.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import { type HelperFolder, prepareFolder } from "./folder.ts";
@@ -43,7 +43,7 @@ export async function startHelper(
     detached: true,
   }).spawn();
   child.unref();
-  const ready = await deadline(firstLine(child.stdout), READY).catch((cause) => {
+  const ready = await withTimeout(firstLine(child.stdout), READY).catch((cause) => {
     throw new StartFailed(`the helper said nothing for ${READY / 1000} s: see ${folder.log}`, { cause });
   });
   if (!ready.ready) throw new StartFailed(ready.error);
@@ -62,9 +62,7 @@ async function replace(
       return { ready: true, pid: state.pid, socket: folder.socket, address: state.address };
     }
     if (state) kill(state.pid, signal); // its pid is nobody else's as long as the lock is taken
-    for (const until = Date.now() + patience; Date.now() < until; await delay(20)) {
-      if (isFree(folder)) return undefined;
-    }
+    if (await pollUntil(() => isFree(folder), { timeoutMs: patience })) return undefined;
   }
   throw new StartFailed(`an older helper doesn't end: its lock is ${folder.lock}`);
 }

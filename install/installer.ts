@@ -1,4 +1,4 @@
-import { stringify } from "@std/yaml/stringify.js";
+import { dump } from "js-yaml";
 import { type Api } from "../kube/client/api.ts";
 import { ApiError } from "../kube/client/api_error.ts";
 import { apply, type Manifest, ordered, prune, remove } from "../kube/apply/apply.ts";
@@ -79,8 +79,8 @@ export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
 
     manifests: async (components, options) => {
       const all = await Promise.all(components.map((each) => made(source, each, options, true)));
-      // An object that stands for itself, as people read and change it: no anchors, no folded lines.
-      return ordered(all.flat()).map((each) => stringify(each, { lineWidth: -1, useAnchors: false })).join(
+      // An object that stands for itself, as people read and change it: no aliases, no folded lines.
+      return ordered(all.flat()).map((each) => dump(each, { lineWidth: -1, noRefs: true })).join(
         "---\n",
       );
     },

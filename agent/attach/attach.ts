@@ -1,3 +1,4 @@
+import { settlesWithin } from "../../async/timeout.ts";
 import { inodeOf } from "../../ffi/proc/netns.ts";
 import { Libbpf } from "../../ffi/bpf/libbpf.ts";
 import { Node } from "./node.ts";
@@ -78,7 +79,7 @@ export async function runAttach(options: AttachOptions): Promise<void> {
   const serving = link.serve();
   await node.run(signal);
   node.leaveAll();
-  await Promise.all([node.withdraw(), within(link.relayGone, DRAIN_MS)]);
+  await Promise.all([node.withdraw(), settlesWithin(link.relayGone, DRAIN_MS)]);
   link[Symbol.dispose]();
   await serving;
 }
@@ -94,11 +95,4 @@ function nodeItself({ hostProc, hostPid }: AttachOptions): Probes {
       { cause },
     );
   }
-}
-
-async function within(promise: Promise<void>, ms: number): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, ms);
-  await Promise.race([promise, late.promise]);
-  clearTimeout(timer);
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { RelayedRule, RelayMessage } from "../../wire/handover.ts";
-import { sleep } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import { type Plan, plan, type PlannedPort } from "./plan.ts";
 import type { Probes } from "./probes.ts";
 import type { Relay } from "./relay_link.ts";

@@ -1,6 +1,6 @@
 import { isFull, SeqPacket } from "../../ffi/sockets/seqpacket.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
-import { sleep } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
 import type { Log } from "../../wire/log.ts";
 import { agree, type Hello } from "../../wire/hello.ts";

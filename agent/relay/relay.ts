@@ -1,6 +1,6 @@
 import { acceptAll } from "../../ffi/sockets/accept.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
-import { sleep } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import type { AttachMessage } from "../../wire/handover.ts";
 import type { Hello } from "../../wire/hello.ts";
 import type { Log } from "../../wire/log.ts";

@@ -1,6 +1,6 @@
 import type { RelayedRule } from "../../wire/handover.ts";
 import type { Log } from "../../wire/log.ts";
-import { sleep } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import type { Transport } from "../../net/transport.ts";
 import { type Identity, Tunnel } from "./tunnel.ts";
 

@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { delay } from "@std/async/delay.js";
+import { pollUntil } from "../../async/poll_until.ts";
 import type { DownRequest, DownResult } from "../../wire/control.ts";
 import { alias, define } from "../command.ts";
 import { ControlClient } from "../control_client.ts";
@@ -60,17 +60,10 @@ async function takeDown(cli: Cli, context: string | undefined): Promise<DownResu
 /** Waits until no daemon answers any more, so that an `up` right after this starts its own. */
 async function ended(cli: Cli): Promise<void> {
   const { stateFolder, release } = cli.parts;
-  const until = Date.now() + END_MS;
-  while (Date.now() < until) {
-    const client = await ControlClient.connect({
-      stateFolder,
-      release,
-      signal: cli.signal,
-      anyVersion: true,
-    });
-    if (!client) return;
-    await delay(50, { signal: cli.signal });
-  }
+  const gone = async () =>
+    !await ControlClient.connect({ stateFolder, release, signal: cli.signal, anyVersion: true });
+  if (await pollUntil(gone, { everyMs: 50, timeoutMs: END_MS, signal: cli.signal })) return;
+  cli.signal.throwIfAborted();
   throw failure(
     "timeout",
     `the daemon is down, but didn't end within ${END_MS / 1000} s`,

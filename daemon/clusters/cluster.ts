@@ -1,4 +1,5 @@
-import { TimeLimit, unlessAborted } from "../../async/abort.ts";
+import { unlessAborted } from "../../async/abort.ts";
+import { TimeLimit } from "../../async/time_limit.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
 import type { ClusterConnection } from "../discovery/cluster_api.ts";
 import { capturedAddresses } from "../discovery/topology.ts";

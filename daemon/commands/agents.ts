@@ -1,7 +1,7 @@
 import type { AgentComponent, AgentInstallOptions, Component } from "../../wire/installer.ts";
 import type { AgentRequest } from "../../wire/control.ts";
 import type { Api } from "../../kube/client/api.ts";
-import { sleep } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import type { Clusters } from "../clusters/registry.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import type { DaemonParts } from "../parts.ts";

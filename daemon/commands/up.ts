@@ -1,4 +1,5 @@
-import { TimeLimit, unlessAborted } from "../../async/abort.ts";
+import { unlessAborted } from "../../async/abort.ts";
+import { TimeLimit } from "../../async/time_limit.ts";
 import type { Mode, UpRequest, UpResult } from "../../wire/control.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import { need } from "./agents.ts";

@@ -1,5 +1,6 @@
 import type { Api, Call } from "../../kube/client/api.ts";
-import { backoff, sleep } from "../../async/backoff.ts";
+import { backoff } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import { unlessAborted } from "../../async/abort.ts";
 import { watch, type Watched } from "../../kube/watch/watch.ts";
 import { type InterceptRule, parseRule } from "../../wire/intercept.ts";

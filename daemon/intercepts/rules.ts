@@ -1,6 +1,6 @@
 import type { Api, Call } from "../../kube/client/api.ts";
 import { ApiError } from "../../kube/client/api_error.ts";
-import { TimeLimit } from "../../async/abort.ts";
+import { TimeLimit } from "../../async/time_limit.ts";
 import type { Resource } from "../../kube/client/resources.ts";
 import {
   GROUP,

@@ -1,7 +1,9 @@
 import type { Api } from "../../kube/client/api.ts";
 import { ApiError } from "../../kube/client/api_error.ts";
-import { backoff, sleep } from "../../async/backoff.ts";
-import { follow, TimeLimit } from "../../async/abort.ts";
+import { backoff } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
+import { follow } from "../../async/abort.ts";
+import { TimeLimit } from "../../async/time_limit.ts";
 import type { Resource } from "../../kube/client/resources.ts";
 import { GROUP, type InterceptSession, parseSession, SESSION_PLURAL, VERSION } from "../../wire/intercept.ts";
 import type { Log } from "../process/log.ts";

@@ -1,3 +1,4 @@
+import { pollUntil } from "../../async/poll_until.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
 import type { DataCalls, MainCalls } from "../../dataplane/protocol.ts";
 import type { Log } from "../process/log.ts";
@@ -107,15 +108,8 @@ export class LaptopSide implements AsyncDisposable {
   /** Whether the device is still there, some time after the helper was let go. */
   async left(): Promise<string[]> {
     const device = `/sys/class/net/${this.#helper.facts.device}`;
-    const end = performance.now() + GONE_TIMEOUT_MS;
-    while (performance.now() < end) {
-      try {
-        await Deno.lstat(device);
-      } catch {
-        return [];
-      }
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const gone = () => Deno.lstat(device).then(() => false, () => true);
+    if (await pollUntil(gone, { timeoutMs: GONE_TIMEOUT_MS })) return [];
     return [`the network device ${this.#helper.facts.device}`];
   }
 

@@ -1,3 +1,4 @@
+import { pollUntil } from "../../async/poll_until.ts";
 import { Netlink } from "../../ffi/netlink/netlink.ts";
 import { userRules } from "../../ffi/netlink/rule.ts";
 import { isTableOfPmz } from "../../wire/helper.ts";
@@ -12,9 +13,7 @@ const SETTLE_MS = 1_000;
 export async function leftovers(uid: number = Deno.uid() ?? -1): Promise<string[]> {
   using netlink = new Netlink();
   const own = () => userRules(netlink).filter(({ table, uids }) => isTableOfPmz(table) && uids.first === uid);
-  for (const end = performance.now() + SETTLE_MS; own().length > 0 && performance.now() < end;) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await pollUntil(() => own().length === 0, { timeoutMs: SETTLE_MS });
   return own().map(({ family, priority, table }) =>
     `an empty rule (IPv${family}, priority ${priority}, table ${table}): pmz up takes it away, or root by ip rule`
   );

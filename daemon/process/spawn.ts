@@ -1,3 +1,4 @@
+import { pollUntil } from "../../async/poll_until.ts";
 import { controlFiles } from "../../wire/control.ts";
 import { Failure } from "../failure.ts";
 
@@ -12,19 +13,17 @@ const LOOK_EVERY_MS = 15;
  */
 export async function spawnDaemon(command: readonly string[], stateFolder: string): Promise<void> {
   const socket = `${stateFolder}/${controlFiles.socket}`;
-  const end = performance.now() + START_TIMEOUT_MS;
   let daemon = start(command);
-  while (!await answers(socket)) {
+  const outcome = await pollUntil(async () => {
+    if (await answers(socket)) return "answers";
     // It left it to another one, which has ended since.
     if (daemon.code === 0) daemon = start(command);
-    const failed = daemon.code !== undefined && daemon.code !== 0;
-    if (failed || performance.now() > end) {
-      const log = `${stateFolder}/${controlFiles.log}`;
-      const what = failed ? `ended at once (exit code ${daemon.code})` : "doesn't answer";
-      throw new Failure("internal", `pmz's daemon ${what}`, { hint: `its log: ${log}` });
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-  }
+    return daemon.code !== undefined && "failed";
+  }, { everyMs: LOOK_EVERY_MS, timeoutMs: START_TIMEOUT_MS });
+  if (outcome === "answers") return;
+  const what = outcome === "failed" ? `ended at once (exit code ${daemon.code})` : "doesn't answer";
+  const log = `${stateFolder}/${controlFiles.log}`;
+  throw new Failure("internal", `pmz's daemon ${what}`, { hint: `its log: ${log}` });
 }
 
 /** Starts it; `code` is there when it has ended. */

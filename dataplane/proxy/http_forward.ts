@@ -20,6 +20,7 @@ import {
 } from "../../http/head.ts";
 import { forwardedFields, keepsAlive, type ProxyRequest } from "./http_request.ts";
 import { asTargetError, type OpenTarget, ProxyTargetError } from "./target.ts";
+import { closeQuietly } from "../../net/close_quietly.ts";
 
 const LONGEST_RESPONSE_HEAD = 64 * 1024;
 /** Interim responses (1xx) that a target may send before its real one. */
@@ -158,12 +159,4 @@ function writeResponse(head: ResponseHead, stays: boolean): Uint8Array {
     "Connection",
     stays ? "keep-alive" : "close",
   ]]);
-}
-
-function closeQuietly(transport: AbortableTransport): void {
-  try {
-    transport.close();
-  } catch {
-    // Broken before.
-  }
 }

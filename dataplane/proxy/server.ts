@@ -12,6 +12,7 @@ import { acceptHttp } from "./http.ts";
 import type { IsOurs } from "./http_request.ts";
 import { acceptSocks } from "./socks5.ts";
 import type { OpenTarget, ProxyTargetError } from "./target.ts";
+import { closeQuietly } from "../../net/close_quietly.ts";
 
 /** Connections at a time, those that are relayed included. */
 const MOST_CONNECTIONS = 1_024;
@@ -183,13 +184,5 @@ class Timer implements Disposable {
 
   [Symbol.dispose](): void {
     this.stop();
-  }
-}
-
-function closeQuietly(conn: { close(): void }): void {
-  try {
-    conn.close();
-  } catch {
-    // Closed before.
   }
 }

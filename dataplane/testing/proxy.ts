@@ -3,6 +3,7 @@ import { arrivalOf, SocketOwners } from "../../ffi/proc/socket_owner.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { type ProxyOptions, type ProxyServer, serveProxy } from "../proxy/server.ts";
 import { ProxyTargetError, type Target } from "../proxy/target.ts";
+import { closeQuietly } from "../../net/close_quietly.ts";
 
 export const uid = Deno.uid();
 
@@ -132,12 +133,4 @@ export async function exchange(proxy: ProxyServer, text: string): Promise<string
   using conn = await Deno.connect({ hostname: "127.0.0.1", port: proxy.port });
   await conn.write(new TextEncoder().encode(text));
   return await new Response(conn.readable).text();
-}
-
-function closeQuietly(conn: Deno.TcpConn): void {
-  try {
-    conn.close();
-  } catch {
-    // Closed before.
-  }
 }

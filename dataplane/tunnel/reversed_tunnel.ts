@@ -16,7 +16,8 @@ import {
   proxyErrors,
 } from "../../wire/streams.ts";
 import type { AbortableTransport, Transport } from "../../net/transport.ts";
-import { backoff, sleep } from "../../async/backoff.ts";
+import { backoff } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import { follow, unlessAborted } from "../../async/abort.ts";
 import { type Dial, dialUnlessAborted } from "./dial.ts";
 import { LocalRefusal } from "../local_target.ts";

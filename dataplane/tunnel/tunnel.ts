@@ -1,5 +1,6 @@
 import type { Connection, Header, Stream } from "../../hbone/mod.ts";
-import { backoff, sleep } from "../../async/backoff.ts";
+import { backoff } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import { follow } from "../../async/abort.ts";
 import type { Dial } from "./dial.ts";
 import { connectTunnel } from "./connect_tunnel.ts";

@@ -1,3 +1,5 @@
+import { settlesWithin } from "../../async/timeout.ts";
+import { closeQuietly } from "../../net/close_quietly.ts";
 import type { Transport } from "../../net/transport.ts";
 import type { SendQueue } from "../sending/send_queue.ts";
 
@@ -28,27 +30,12 @@ export async function closeTransport(
   reading: Promise<void>,
   { flush, drained, hurry, error }: Closing,
 ): Promise<void> {
-  if (flush && await within(queue.idle(), drained ? DRAIN_MS : FLUSH_MS, hurry)) {
+  if (flush && await settlesWithin(queue.idle(), drained ? DRAIN_MS : FLUSH_MS, { unless: hurry })) {
     // With bytes of the peer unread, closing at once would make a reset of TCP overtake our GOAWAY, and all that goes before.
     const ended = transport.closeWrite().then(() => reading, () => {});
-    await within(ended, drained ? DRAIN_MS : LINGER_MS, hurry);
+    await settlesWithin(ended, drained ? DRAIN_MS : LINGER_MS, { unless: hurry });
   }
   queue.fail(error);
-  try {
-    transport.close();
-  } catch {
-    // Closed before, by the other side's break.
-  }
-  await within(Promise.all([reading, queue.idle()]), FLUSH_MS);
-}
-
-/** Waits for `promise`, at most `ms` milliseconds or until `hurry`; says whether it came. */
-async function within(promise: Promise<unknown>, ms: number, hurry?: Promise<void>): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
-  try {
-    return await Promise.race([promise.then(() => true), late, ...hurry ? [hurry.then(() => false)] : []]);
-  } finally {
-    clearTimeout(timer);
-  }
+  closeQuietly(transport);
+  await settlesWithin(Promise.all([reading, queue.idle()]), FLUSH_MS);
 }

@@ -1,4 +1,4 @@
-import { deadline } from "@std/async/deadline.js";
+import { withTimeout } from "../../async/timeout.ts";
 import { TooManyStreams } from "../frames/errors.ts";
 import { readUint32, writeUint32 } from "../frames/frame.ts";
 import type { RoundTrip } from "./round_trip.ts";
@@ -54,7 +54,7 @@ export class Pings {
     for (;;) {
       const heard = this.#peer.heard();
       try {
-        return await deadline(answer, timeoutMs);
+        return await withTimeout(answer, timeoutMs);
       } catch (error) {
         const late = error instanceof DOMException && error.name === "TimeoutError";
         if (!late || this.#peer.heard() === heard) throw error;

@@ -1,11 +1,11 @@
-import { parseAll } from "@std/yaml/parse.js";
+import { loadAll } from "js-yaml";
 import type { Manifest } from "../../kube/apply/apply.ts";
 import text from "./crds.yaml" with { type: "text" };
 import { labelsOf } from "./options.ts";
 
 /** The kinds by which intercepts are agreed on, as crds.yaml has them. */
 export function crdManifests(): Manifest[] {
-  return (parseAll(text) as Manifest[]).map((crd) => ({
+  return (loadAll(text) as Manifest[]).map((crd) => ({
     ...crd,
     metadata: { ...crd.metadata, labels: { ...crd.metadata.labels, ...labelsOf("intercept") } },
   }));

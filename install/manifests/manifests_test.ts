@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseAll } from "@std/yaml/parse.js";
+import { loadAll } from "js-yaml";
 import { agentInstaller } from "../installer.ts";
 import type { Manifest } from "../../kube/apply/apply.ts";
 import { environment } from "../../wire/agent_environment.ts";
@@ -153,7 +153,7 @@ Deno.test("before 1.30 there is no admission policy, and AppArmor is an annotati
 Deno.test("the YAML says the same as the objects, one document each, namespaces and CRDs first", async () => {
   const all = await options();
   const installer = agentInstaller({ architectures: ["amd64"], payload: () => Promise.resolve(all.payload) });
-  const objects = parseAll(
+  const objects = loadAll(
     await installer.manifests(["gateway", "node"], { ranges: ["10.0.0.1/8"] }),
   ) as Manifest[];
   const kinds = objects.map(({ kind }) => kind);

@@ -1,6 +1,6 @@
 import type { Api, KubeObject, Ref } from "../client/api.ts";
 import { ApiError } from "../client/api_error.ts";
-import { sleep } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import { Discovery } from "./discovery.ts";
 import { child, field, list, record } from "../objects/parse.ts";
 import { type Resource, resources } from "../client/resources.ts";

@@ -1,6 +1,6 @@
 import type { Api } from "../client/api.ts";
 import { ApiError } from "../client/api_error.ts";
-import { sleep } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import { field, list, optionalBoolean, record, text } from "../objects/parse.ts";
 import type { Resource } from "../client/resources.ts";
 

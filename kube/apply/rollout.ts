@@ -1,5 +1,5 @@
 import type { Api } from "../client/api.ts";
-import { sleep } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import { child, field, type Json, record } from "../objects/parse.ts";
 import { pathOf, resources } from "../client/resources.ts";
 import { podTroubles, type Trouble, trouble } from "./pod_troubles.ts";

@@ -1,8 +1,9 @@
 import { type AccessSource, type ApiServerAccess, urlOf } from "./access.ts";
 import { ApiError, errorOfAnswer, errorOfFailure } from "./api_error.ts";
-import { sleep } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 import { HttpClient, type HttpResponse } from "./http.ts";
-import { onAbort, TimeLimit, unlessAborted } from "../../async/abort.ts";
+import { onAbort, unlessAborted } from "../../async/abort.ts";
+import { TimeLimit } from "../../async/time_limit.ts";
 
 const TIMEOUT_MS = 30_000;
 const MAX_ANSWER_BYTES = 64 << 20;

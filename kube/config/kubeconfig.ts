@@ -1,4 +1,4 @@
-import { deadline } from "@std/async/deadline.js";
+import { withTimeout } from "../../async/timeout.ts";
 import { type ApiServerAccess, certificatesHash, type Cluster, parseServer } from "../client/access.ts";
 import { environmentProxy } from "./environment_proxy.ts";
 import { tellPlugin } from "./exec_plugin.ts";
@@ -158,7 +158,7 @@ function readCa(entry: ClusterEntry): string[] {
 async function accessOf({ config, context, user, server }: Opened): Promise<ApiServerAccess> {
   const options: RequestOptions & { auth?: string } = {};
   try {
-    await deadline(config.applyToHTTPSOptions(options), CREDENTIALS_TIMEOUT_MS);
+    await withTimeout(config.applyToHTTPSOptions(options), CREDENTIALS_TIMEOUT_MS);
   } catch (cause) {
     const plugin = user?.exec?.command ? ` from the plugin "${user.exec.command}"` : "";
     const whose = `user "${context.user}" (context "${context.name}")`;

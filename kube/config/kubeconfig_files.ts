@@ -1,5 +1,4 @@
 import type { KubeConfig } from "@kubernetes/client-node";
-import { parseAll } from "@std/yaml/parse.js";
 import { dirname, resolve } from "node:path";
 
 export interface KubeconfigOptions {
@@ -22,7 +21,7 @@ export class NoSuchContext extends KubeconfigError {
  * also for the current context, and a file of a list that doesn't exist is passed over.
  */
 export async function loadKubeconfig(options: KubeconfigOptions): Promise<KubeConfig> {
-  const { KubeConfig } = await import("./client_node.ts");
+  const { KubeConfig, loadAll } = await import("./client_node.ts");
   const listed = (options.kubeconfig || Deno.env.get("KUBECONFIG"))?.split(":").filter(Boolean);
   const files = listed?.length ? listed : [`${Deno.env.get("HOME") ?? ""}/.kube/config`];
   const mayMiss = !options.kubeconfig || files.length > 1;
@@ -32,7 +31,7 @@ export async function loadKubeconfig(options: KubeconfigOptions): Promise<KubeCo
     const config = new KubeConfig();
     try {
       config.loadFromFile(file);
-      takeTokenFiles(config, file);
+      takeTokenFiles(config, file, loadAll);
     } catch (cause) {
       if (isMissing(cause) && mayMiss) continue;
       throw new KubeconfigError(`Can't read the kubeconfig ${file}: ${messageOf(cause)}`, { cause });
@@ -65,10 +64,10 @@ function placePlugin(exec: unknown, file: string): void {
  * client-node knows no `tokenFile` of a kubeconfig, but reads one, each minute anew, where an auth provider has it. It goes
  * before a token (client-go), and is meant from the kubeconfig's folder.
  */
-function takeTokenFiles(config: KubeConfig, file: string): void {
+function takeTokenFiles(config: KubeConfig, file: string, parse: (yaml: string) => unknown[]): void {
   const text = Deno.readTextFileSync(file);
   if (!text.includes("tokenFile")) return;
-  const [read] = parseAll(text) as { users?: { name?: string; user?: { tokenFile?: unknown } }[] }[];
+  const [read] = parse(text) as { users?: { name?: string; user?: { tokenFile?: unknown } }[] }[];
   for (const { name, user } of read?.users ?? []) {
     const tokenFile = user?.tokenFile;
     if (typeof tokenFile !== "string" || tokenFile === "") continue;

@@ -11,7 +11,8 @@ import { ApiError, errorOfFailure } from "../client/api_error.ts";
 import { type Connection, dial, type Prepare } from "../client/dial.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { pathOf, resources } from "../client/resources.ts";
-import { onAbort, TimeLimit } from "../../async/abort.ts";
+import { onAbort } from "../../async/abort.ts";
+import { TimeLimit } from "../../async/time_limit.ts";
 import { upgrade } from "../client/upgrade.ts";
 import {
   type FrameHeader,

@@ -1,3 +1,5 @@
+import { closeQuietly } from "../../net/close_quietly.ts";
+
 /** An HTTP CONNECT or SOCKS5 proxy on loopback that connects every target to one port of loopback. */
 export interface FakeProxy extends AsyncDisposable {
   readonly port: number;
@@ -73,12 +75,4 @@ export function fakeProxy(
       await done;
     },
   };
-}
-
-function closeQuietly(conn: Deno.TcpConn): void {
-  try {
-    conn.close();
-  } catch {
-    // closed by its streams
-  }
 }

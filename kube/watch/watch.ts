@@ -3,7 +3,8 @@ import { ApiError } from "../client/api_error.ts";
 import { pathOf, type Resource } from "../client/resources.ts";
 import { follow } from "../../async/abort.ts";
 import { SilenceError, watchEvents } from "./watch_stream.ts";
-import { type Backoff, backoff, sleep } from "../../async/backoff.ts";
+import { type Backoff, backoff } from "../../async/backoff.ts";
+import { sleep } from "../../async/sleep.ts";
 
 export type WatchState =
   | "connecting"

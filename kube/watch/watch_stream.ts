@@ -1,3 +1,4 @@
+import { withTimeout } from "../../async/timeout.ts";
 import { ApiError } from "../client/api_error.ts";
 import { type Json, record } from "../objects/parse.ts";
 
@@ -65,7 +66,9 @@ async function* lines(body: ReadableStream<Uint8Array>, idleMs: number): AsyncGe
   let size = 0;
   try {
     for (;;) {
-      const { done, value } = await within(idleMs, reader.read());
+      const { done, value } = await withTimeout(reader.read(), idleMs, {
+        error: () => new SilenceError(`Nothing came for ${idleMs / 1000} s`),
+      });
       if (done) return; // a line without an end was cut off: what it said comes again from the last version seen
       let from = 0;
       for (let end = value.indexOf(10); end !== -1; end = value.indexOf(10, from)) {
@@ -86,16 +89,5 @@ async function* lines(body: ReadableStream<Uint8Array>, idleMs: number): AsyncGe
     }
   } finally {
     await reader.cancel().catch(() => {});
-  }
-}
-
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  const { promise: silence, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new SilenceError(`Nothing came for ${ms / 1000} s`)), ms);
-  try {
-    return await Promise.race([promise, silence]);
-  } finally {
-    clearTimeout(timer);
-    promise.catch(() => {});
   }
 }

@@ -16,7 +16,7 @@ import { consider, failure, nobodyKnows } from "./respond.ts";
 import { type NameServerStats, noneYet } from "./stats.ts";
 import { openStandIn, type StandInSockets } from "./stub_listener.ts";
 import { TcpSession } from "./tcp_session.ts";
-import { closeQuietly } from "./tcp_upstream.ts";
+import { closeQuietly } from "../../net/close_quietly.ts";
 import type { Zone } from "../zone/zone.ts";
 
 /** UDP queries that are being worked on, waiting for the nameserver not counted (UdpForwarder limits these). */

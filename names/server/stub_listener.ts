@@ -2,7 +2,7 @@
 import dgram from "node:dgram";
 import { once } from "node:events";
 import type { SocketEnd } from "../../ffi/proc/socket_table.ts";
-import { closeQuietly } from "./tcp_upstream.ts";
+import { closeQuietly } from "../../net/close_quietly.ts";
 
 export interface StandInSockets extends AsyncDisposable {
   readonly end: SocketEnd;

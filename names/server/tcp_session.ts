@@ -6,7 +6,8 @@ import { writeMessage } from "../../dns/message_writer.ts";
 import { consider, nobodyKnows, type Verdict } from "./respond.ts";
 import type { NameServerStats } from "./stats.ts";
 import { MessageWriter, readMessages } from "../../dns/tcp_frames.ts";
-import { closeQuietly, TcpUpstream } from "./tcp_upstream.ts";
+import { closeQuietly } from "../../net/close_quietly.ts";
+import { TcpUpstream } from "./tcp_upstream.ts";
 import type { Zone } from "../zone/zone.ts";
 
 /** Queries of one connection that wait for an answer; the next is read when there is room again. */

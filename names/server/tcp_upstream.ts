@@ -1,6 +1,7 @@
 /** Asks the laptop's own nameserver over TCP: one connection for each of a client's, opened when something is to be asked. */
 import { type Nameserver, NoAnswer } from "./forward.ts";
 import { MessageWriter, readMessages } from "../../dns/tcp_frames.ts";
+import { closeQuietly } from "../../net/close_quietly.ts";
 
 const CONNECT_MS = 5_000;
 /** From the question to its answer, on a connection of their own. */
@@ -128,14 +129,5 @@ async function connectTo({ address, port }: Nameserver, signal: AbortSignal): Pr
     return await Deno.connect({ hostname: address, port, signal: limited });
   } catch (cause) {
     throw new NoAnswer("unreachable", `can't connect to ${address}`, { cause });
-  }
-}
-
-/** Closing what is closed is fine. */
-export function closeQuietly(conn: { close(): void }): void {
-  try {
-    conn.close();
-  } catch {
-    // It was closed before.
   }
 }

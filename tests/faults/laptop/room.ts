@@ -2,7 +2,7 @@
  * A laptop to try things on: network and mount namespaces of its own without a way out, a cgroup of its own, and people.
  * Its LAN is 10.50.0.0/24 on a device with nobody at its other end, its nameservers are 10.50.0.53 and 127.0.0.53.
  */
-import { deadline } from "@std/async/deadline.js";
+import { withTimeout } from "../../../async/timeout.ts";
 
 const project = new URL("../../../", import.meta.url).pathname;
 /** Where Deno and the project are in a room: others than root may not enter the folders that they really are in. */
@@ -189,7 +189,7 @@ export class Program {
   /** The next line that it says, as JSON. */
   async line(): Promise<Record<string, unknown>> {
     while (!this.#rest.includes("\n")) {
-      const { done, value } = await deadline(this.#lines.read(), STEP);
+      const { done, value } = await withTimeout(this.#lines.read(), STEP);
       if (done) throw new Error("the program has ended");
       this.#rest += value;
     }
