@@ -76,15 +76,15 @@ export class Node implements Disposable {
   tell(message: Exclude<RelayMessage, { tell: "hello" }>, relay: Relay): void {
     if (relay !== this.#relay) return;
     switch (message.tell) {
-      case "live":
+      case "proven":
         this.#proven = new Set(message.rules);
         return this.#wake.abort();
       case "refused":
         return this.#options.pods.refused(message.uid, relay);
-      case "need":
+      case "request-sockets":
         return this.#giveSockets(message.uid, message.family, message.count, relay);
-      case "whose":
-        return void relay.send({ tell: "caller", id: message.id, kubelet: this.#isKubelet(message) });
+      case "classify":
+        return void relay.send({ tell: "classified", id: message.id, kubelet: this.#isKubelet(message) });
     }
   }
 

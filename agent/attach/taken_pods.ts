@@ -123,7 +123,7 @@ export class TakenPods implements Disposable {
     this.#taken.get(uid)?.[Symbol.dispose]();
     this.#taken.delete(uid);
     this.#told.delete(uid);
-    relay.send({ tell: "gone", uid });
+    relay.send({ tell: "released", uid });
   }
 
   #take(missing: ReadonlySet<string>, planned: ReadonlyMap<string, PlannedPod>, relay: Relay): void {

@@ -1,9 +1,9 @@
 import { acceptAll } from "../../ffi/sockets/accept.ts";
-import { Connection } from "../../hbone/connection/connection.ts";
-import { TokenBucket } from "../../async/token_bucket.ts";
+import { Connection } from "../../hbone/mod.ts";
 import type { Api } from "../../kube/client/api.ts";
 import { ports } from "../../wire/places.ts";
 import type { Transport } from "../../net/transport.ts";
+import { rateLimited } from "../rate_limited_log.ts";
 import { dial, SilenceProbes } from "./dial.ts";
 import { Lanes } from "./lanes.ts";
 import type { Log } from "../../wire/log.ts";
@@ -11,19 +11,19 @@ import type { Range } from "../../net/range.ts";
 import { type StreamEnd, StreamServer } from "./serve.ts";
 import { WatchedTargets } from "./targets.ts";
 
-/** Tunnels at once. Each laptop has one or a few. */
+/** Tunnels at once; a laptop has one or a few. */
 const TUNNELS = 512;
-/** Milliseconds between PINGs on a tunnel, and until one counts as lost: the API server notices a lost laptop only in hours. */
+/** Milliseconds between PINGs on a tunnel, and until one counts as lost. The API server takes hours to notice a lost laptop. */
 const PING_MS = 30_000;
 const PING_TIMEOUT_MS = 20_000;
-/** Milliseconds that open streams have to end when the gateway is told to stop. */
+/** Milliseconds that open streams have to end after SIGTERM. */
 const DRAIN_MS = 20_000;
 
-/** On loopback: the API server's port-forward is the only way in. */
+/** The ports on loopback, which only the API server's port-forward reaches. */
 export interface GatewayPorts {
-  /** A port-forward that is a whole tunnel. */
+  /** For tunnels of one port-forward. */
   readonly tunnel: number;
-  /** Lanes, of which two are a tunnel. */
+  /** For the lanes of tunnels of two port-forwards. */
   readonly lanes: number;
 }
 
@@ -31,24 +31,24 @@ const PORTS: GatewayPorts = { tunnel: ports.gateway, lanes: ports.gatewayLanes }
 
 export interface GatewayOptions {
   readonly api: Api;
-  /** Its own are what laptops dial. 0: any free one. */
+  /** Those that laptops dial by default; 0 for any free one. */
   readonly ports?: GatewayPorts;
-  /** Ranges allowed at deployment. */
+  /** Ranges that were allowed at deployment. */
   readonly ranges: readonly Range[];
   readonly log: Log;
-  /** Told where it listens, once the cluster is known. */
+  /** Called with the ports once the cluster's objects are listed. */
   readonly onReady?: (ports: GatewayPorts) => void;
-  /** Stops it: open streams get 20 s, new ones are refused at once. */
+  /** Stops it: new streams are refused at once, open ones have 20 s to end. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Runs the gateway until it's told to stop.
- * @throws when the port is taken, or the rights to list Services, pods and nodes are missing.
+ * Runs the gateway until the signal.
+ * @throws when a port is in use, or the rights to list Services, pods and nodes are missing.
  */
 export async function runGateway(options: GatewayOptions): Promise<void> {
   const { api, log, signal } = options;
-  // Streams that are carried on while draining still dial nothing new, but the watches outlive the signal anyway.
+  // Watches aren't ended by the signal: streams are decided on until the tunnels are drained.
   await using targets = new WatchedTargets(api, { log: (message, fields) => log("warn", message, fields) });
   const { tunnel, lanes } = options.ports ?? PORTS;
   using tunnelListener = Deno.listen({ hostname: "127.0.0.1", port: tunnel });
@@ -94,15 +94,15 @@ function accept(
 class Tunnels implements AsyncDisposable {
   readonly #server: StreamServer;
   readonly #log: Log;
+  /** For what laptops can cause at will. */
+  readonly #failures: Log;
   readonly #open = new Set<Connection>();
-  /** Whoever opens streams can fill a log: what is beyond is counted only. */
-  readonly #lines = new TokenBucket(100, 5);
-  #unsaid = 0;
   #last = 0;
 
   constructor(server: StreamServer, log: Log) {
     this.#server = server;
     this.#log = log;
+    this.#failures = rateLimited(log);
   }
 
   serve(transport: Transport): void {
@@ -113,7 +113,7 @@ class Tunnels implements AsyncDisposable {
     const tunnel = ++this.#last;
     const connection = new Connection(transport, {
       role: "server",
-      onStream: (stream) => void this.#server.serve(stream).then((end) => this.#say(tunnel, end)),
+      onStream: (stream) => void this.#server.serve(stream).then((end) => this.#logFailure(tunnel, end)),
     });
     this.#open.add(connection);
     this.#log("info", "tunnel open", { tunnel, open: this.#open.size });
@@ -127,15 +127,11 @@ class Tunnels implements AsyncDisposable {
     });
   }
 
-  #say(tunnel: number, end: StreamEnd): void {
-    if (end.error === undefined) return;
-    if (!this.#lines.take()) return void this.#unsaid++;
-    const unsaid = this.#unsaid;
-    this.#unsaid = 0;
-    this.#log("info", "stream failed", { tunnel, ...end, ...(unsaid > 0 ? { unsaid } : {}) });
+  #logFailure(tunnel: number, { flow, ...end }: StreamEnd): void {
+    if (end.error !== undefined) this.#failures("info", "connection failed", { flow, tunnel, ...end });
   }
 
-  /** GOAWAY to all, then 20 s for what is open. */
+  /** Sends GOAWAY to all, and aborts after 20 s what is still open. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of this.#open) connection.drain();
     const closed = Promise.all([...this.#open].map((each) => each.closed));

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
-import { Connection } from "../../hbone/connection/connection.ts";
-import { headerValue } from "../../hbone/frames/header.ts";
+import { Connection, type Header, headerValue } from "../../hbone/mod.ts";
 import { Api } from "../../kube/client/api.ts";
-import type { Header } from "../../hbone/frames/header.ts";
 import { parseServer } from "../../kube/client/access.ts";
 import { parseProxyStatus } from "../../wire/streams.ts";
 import { type GatewayPorts, runGateway } from "./gateway.ts";
@@ -98,7 +96,7 @@ async function gateway(cluster: ReturnType<typeof apiServer>, ranges = "") {
   };
 }
 
-Deno.test("nodes, pods on the host network, pods that ended, externalIPs and strangers are refused", async () => {
+Deno.test("nodes, pods on the host network, pods that ended, externalIPs and unknown addresses are refused", async () => {
   await using cluster = apiServer({
     services: [service("kube-dns", "10.96.0.10")],
     pods: [
@@ -114,7 +112,7 @@ Deno.test("nodes, pods on the host network, pods that ended, externalIPs and str
   ) {
     assert.equal(await to.ask(target), prohibited, target);
   }
-  assert.deepEqual(to.lines.filter((line) => line === "stream failed").length, 5);
+  assert.deepEqual(to.lines.filter((line) => line === "connection failed").length, 5);
 });
 
 Deno.test("an address that becomes known while a stream waits for it is decided on at once", async () => {
@@ -153,7 +151,7 @@ Deno.test("without the rights to list it doesn't start, and says which are missi
   await assert.rejects(gateway(cluster), /list nodes/);
 });
 
-Deno.test("told to stop, it says goodbye and ends", async () => {
+Deno.test("after the signal it drains its tunnels and ends", async () => {
   await using cluster = apiServer({ services: [], pods: [], nodes: [] });
   await using to = await gateway(cluster);
   await to.laptop.ping(1_000);

@@ -1,4 +1,4 @@
-import { LaneReceiver } from "../../hbone/lanes/lanes.ts";
+import { LaneReceiver } from "../../hbone/mod.ts";
 import { JOINED, type Lane, LANE_OPENING, parseLaneOpening } from "../../wire/lanes.ts";
 import type { Transport } from "../../net/transport.ts";
 

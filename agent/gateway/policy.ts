@@ -3,7 +3,7 @@ import type { ProxyError } from "../../wire/streams.ts";
 import { contains, type Range } from "../../net/range.ts";
 import { whyRefused } from "../../net/special_ranges.ts";
 
-/** What the gateway knows of the cluster; looked up for each stream. Addresses in their canonical text. */
+/** What the gateway knows about the cluster. Addresses are in their canonical text. */
 export interface Targets {
   /** A clusterIP, or the address of a pod that isn't on the host network. */
   isTarget(address: string): boolean;
@@ -11,7 +11,7 @@ export interface Targets {
   isNode(address: string): boolean;
 }
 
-/** What becomes of a CONNECT. `unknown`: refused too, unless a watch learns of the address in the next moment. */
+/** The decision about a CONNECT. `unknown`: refused too, unless a watch learns the address in the next moment. */
 export type Verdict =
   | { readonly kind: "dial"; readonly endpoint: Endpoint }
   | {
@@ -23,8 +23,8 @@ export type Verdict =
   | { readonly kind: "refuse"; readonly error: ProxyError; readonly why: string };
 
 /**
- * Whether a stream's `:authority` may be dialled: only addresses, no names (so what is checked is what is dialled), and
- * only what the cluster's Services and pods have, or what was allowed at deployment.
+ * Decides whether a stream's `:authority` may be dialled. It has to be an address and not a name, so that the gateway dials
+ * exactly what it has checked; of a Service or pod, or in a range that was allowed at deployment.
  */
 export function decide(authority: string, targets: Targets, extra: readonly Range[]): Verdict {
   const endpoint = parseEndpoint(authority);
@@ -32,13 +32,15 @@ export function decide(authority: string, targets: Targets, extra: readonly Rang
     return {
       kind: "refuse",
       error: "http_request_error",
-      why: "the authority is no ADDRESS:PORT; names are resolved by the laptop",
+      why: "the authority is not a valid ADDRESS:PORT: the laptop resolves names",
     };
   }
   const address = endpoint.address;
   const why = whyRefused("gateway", address);
-  if (why !== undefined) return prohibited(`${address.text} is ${why}: never dialled`);
-  if (targets.isNode(address.text)) return prohibited(`${address.text} is a node's: never dialled`);
+  if (why !== undefined) return prohibited(`${address.text} is ${why}: the gateway never dials it`);
+  if (targets.isNode(address.text)) {
+    return prohibited(`${address.text} is a node's address: the gateway never dials it`);
+  }
   if (targets.isTarget(address.text) || extra.some((range) => contains(range, address))) {
     return { kind: "dial", endpoint };
   }

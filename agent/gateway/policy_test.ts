@@ -72,7 +72,7 @@ Deno.test("each special range is refused, whatever the cluster and the deploymen
   for (const { range, why } of specialRanges) {
     const verdict = decide(formatEndpoint(addressOf(range.first).text, 80), everything, allRanges);
     assert.equal(verdict.kind === "refuse" && verdict.error, "destination_ip_prohibited", range.text);
-    assert.match(verdict.kind === "refuse" ? verdict.why : "", /never dialled$/, why);
+    assert.match(verdict.kind === "refuse" ? verdict.why : "", /the gateway never dials it$/, why);
   }
 });
 

@@ -1,8 +1,6 @@
-import { headerValue } from "../../hbone/frames/header.ts";
-import { relay } from "../../hbone/relay/relay.ts";
-import type { Header } from "../../hbone/frames/header.ts";
-import type { Stream } from "../../hbone/streams/stream.ts";
+import { type Header, headerValue, relay, type Stream } from "../../hbone/mod.ts";
 import { type Endpoint, formatEndpoint } from "../../net/address.ts";
+import { parseFlowId } from "../../wire/flow.ts";
 import { agree, type Hello, HelloMismatch, parseHello } from "../../wire/hello.ts";
 import {
   formatProxyStatus,
@@ -12,20 +10,19 @@ import {
   proxyErrors,
   tunnelVersions,
 } from "../../wire/streams.ts";
-import type { AbortableTransport } from "../../net/transport.ts";
 import { RELEASE } from "../../wire/version.ts";
 import { dialErrorType } from "./dial_error.ts";
 import { decide, type Targets } from "./policy.ts";
 import type { Range } from "../../net/range.ts";
-import type { Dial } from "./dial.ts";
+import type { Dial, DialledConnection } from "./dial.ts";
 
-/** Milliseconds, and numbers over all tunnels of a gateway. */
+/** Times in milliseconds, and counts over all tunnels of a gateway. */
 export const limits = {
-  /** A dial is given up. */
+  /** Until a dial is given up. */
   dialMs: 10_000,
-  /** How long an address that isn't known yet may take to become known: a Service may be younger than the last event. */
+  /** How long a stream waits for an unknown address: its Service may be newer than the watch's last event. */
   learnMs: 1_000,
-  /** How long streams of a gateway that has just started wait for its first lists. */
+  /** How long streams wait for the first lists of a gateway that has just started. */
   listMs: 5_000,
   dials: 1_024,
   streams: 16_384,
@@ -42,10 +39,11 @@ export const hello: Hello = {
   release: RELEASE,
 };
 
-/** Targets that change. */
+/** Targets that watches keep up to date. */
 export interface LearningTargets extends Targets {
-  /** Whether Services, pods and nodes have all been listed once; waits for it so many milliseconds. Before that nothing is dialled. */
+  /** Waits at most so many milliseconds until Services, pods and nodes have been listed; nothing is dialled before. */
   completed(ms: number, signal: AbortSignal): Promise<boolean>;
+  /** Waits at most so many milliseconds until the address is known. */
   learn(address: string, ms: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -60,13 +58,18 @@ export interface Parts {
 /** How a stream ended, for the log: nothing of what it carried. */
 export interface StreamEnd {
   readonly target: string;
+  /** Why it failed; undefined when it was carried to its end. */
   readonly error?: ProxyError | "broken";
   readonly details?: string;
+  /** The flow's id, as the laptop logs it. Only of streams that failed. */
+  readonly flow?: string;
+  /** Our end of the connection to the target, which a relay logs as the caller. Only of connections that broke. */
+  readonly local?: string;
   readonly out: number;
   readonly in: number;
 }
 
-/** Answers the streams of all tunnels of a gateway: what each is for, whether it may, the dial, and what it carries. */
+/** Answers the streams of all tunnels: decides whether a target may be dialled, dials it, and carries the bytes. */
 export class StreamServer {
   readonly #parts: Parts;
   readonly #limits: Record<keyof typeof limits, number>;
@@ -84,16 +87,19 @@ export class StreamServer {
     return this.#streams;
   }
 
-  /** Serves a stream until it's over; never rejects. */
+  /** Serves a stream to its end; never rejects. */
   async serve(stream: Stream): Promise<StreamEnd> {
     const target = headerValue(stream.request, ":authority") ?? "";
+    const end = await this.#serve(stream, target);
+    if (end.error === undefined) return end;
+    const flow = parseFlowId(headerValue(stream.request, headers.flow));
+    return flow === undefined ? end : { ...end, flow };
+  }
+
+  async #serve(stream: Stream, target: string): Promise<StreamEnd> {
     if (this.#streams >= this.#limits.streams) {
-      return refuse(
-        stream,
-        target,
-        "connection_limit_reached",
-        `${this.#limits.streams} connections are open`,
-      );
+      const details = `${this.#limits.streams} connections are open`;
+      return refuse(stream, target, "connection_limit_reached", details);
     }
     this.#streams++;
     try {
@@ -120,29 +126,27 @@ export class StreamServer {
     }
     if (method !== "CONNECT" || protocol !== undefined) {
       const what = protocol === undefined ? `method ${method}` : `protocol ${protocol}`;
-      return refuse(
-        stream,
-        target,
-        "http_request_error",
-        `this gateway doesn't know the ${what}`,
-        greeting.answer,
-      );
+      const details = `this gateway doesn't support the ${what}`;
+      return refuse(stream, target, "http_request_error", details, greeting.answer);
     }
     const reached = await this.#reachFor(stream, target);
     if ("error" in reached) return refuse(stream, target, reached.error, reached.details, greeting.answer);
+    const { connection } = reached;
     stream.respond([[":status", "200"], ...greeting.answer]);
-    const { aToB, bToA, error } = await relay(stream, reached.connection);
+    const { aToB, bToA, error } = await relay(stream, connection);
     const end = { target, out: aToB, in: bToA };
-    return error === undefined ? end : { ...end, error: "broken", details: error.message };
+    if (error === undefined) return end;
+    const { address, port } = connection.local;
+    return { ...end, error: "broken", details: error.message, local: formatEndpoint(address.text, port) };
   }
 
-  /** Reaches a target for as long as the stream wants it. */
+  /** Reaches a target for as long as the stream is open. */
   async #reachFor(stream: Stream, target: string): Promise<Reached> {
-    using wanted = new Wanted(stream);
-    const reached = await this.#reach(target, wanted.signal);
-    if (!wanted.signal.aborted || "error" in reached) return reached;
+    using pending = new PendingStream(stream);
+    const reached = await this.#reach(target, pending.signal);
+    if (!pending.signal.aborted || "error" in reached) return reached;
     reached.connection.abort();
-    throw GIVEN_UP;
+    throw CANCELLED;
   }
 
   async #reach(authority: string, signal: AbortSignal): Promise<Reached> {
@@ -150,7 +154,7 @@ export class StreamServer {
     if (!await targets.completed(this.#limits.listMs, signal)) {
       return failed(
         "destination_unavailable",
-        "the gateway could not list the cluster's Services, pods and nodes yet",
+        "the gateway has not listed the cluster's Services, pods and nodes yet",
       );
     }
     let verdict = decide(authority, targets, ranges);
@@ -166,7 +170,7 @@ export class StreamServer {
 
   async #dial(endpoint: Endpoint, signal: AbortSignal): Promise<Reached> {
     if (this.#dials >= this.#limits.dials) {
-      return failed("connection_limit_reached", `${this.#limits.dials} dials are under way`);
+      return failed("connection_limit_reached", `${this.#limits.dials} dials are pending`);
     }
     this.#dials++;
     try {
@@ -174,17 +178,15 @@ export class StreamServer {
       return { connection };
     } catch (error) {
       const where = formatEndpoint(endpoint.address.text, endpoint.port);
-      return failed(
-        dialErrorType(error),
-        `dialling ${where}: ${error instanceof Error ? error.message : error}`,
-      );
+      const why = error instanceof Error ? error.message : error;
+      return failed(dialErrorType(error), `can't connect to ${where}: ${why}`);
     } finally {
       this.#dials--;
     }
   }
 }
 
-type Reached = { readonly connection: AbortableTransport } | {
+type Reached = { readonly connection: DialledConnection } | {
   readonly error: ProxyError;
   readonly details: string;
 };
@@ -193,16 +195,16 @@ function failed(error: ProxyError, details: string): Reached {
   return { error, details };
 }
 
-/** One for all: making an error costs more than the rest of a short stream's life here. */
-const GIVEN_UP = new Error("the laptop gave it up");
+/** Made once: creating an error costs more than the rest of a short stream's life here. */
+const CANCELLED = new Error("the laptop closed the stream before the target answered");
 
-/** Its signal is aborted when the stream ends while something is being done for it: until this is disposed of. */
-class Wanted implements Disposable {
+/** A stream that waits for its target: the signal is aborted when it closes before this is disposed of. */
+class PendingStream implements Disposable {
   readonly #controller = new AbortController();
-  #over = false;
+  #settled = false;
 
   constructor(stream: Stream) {
-    stream.closed.then(() => this.#over || this.#controller.abort(GIVEN_UP));
+    stream.closed.then(() => this.#settled || this.#controller.abort(CANCELLED));
   }
 
   get signal(): AbortSignal {
@@ -210,11 +212,11 @@ class Wanted implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#over = true;
+    this.#settled = true;
   }
 }
 
-/** The gateway's hello, where the laptop said its own; `mismatch` when they don't agree. */
+/** The gateway's hello, if the laptop sent its own; `mismatch` when they have no version in common. */
 function greet(stream: Stream): { readonly answer: readonly Header[]; readonly mismatch?: string } {
   const said = headerValue(stream.request, headers.hello);
   if (said === undefined) return { answer: [] };
@@ -223,7 +225,7 @@ function greet(stream: Stream): { readonly answer: readonly Header[]; readonly m
     agree(hello, parseHello(JSON.parse(said)));
     return { answer };
   } catch (error) {
-    const mismatch = error instanceof HelloMismatch ? error.message : "the hello is no JSON";
+    const mismatch = error instanceof HelloMismatch ? error.message : "the hello is not valid JSON";
     return { answer, mismatch };
   }
 }
@@ -238,7 +240,7 @@ function refuse(
   const status: Header = [":status", String(proxyErrors[error])];
   const why: Header = [headers.proxyStatus, formatProxyStatus("pmz-gateway", error, details)];
   stream.respond([status, why, ...more], { end: true });
-  // Whatever the laptop sent with its CONNECT is of no use; what it hasn't sent yet, it needn't.
+  // What the laptop sent with its CONNECT is dropped, and it need not send more.
   stream.close();
   return { target, error, details, out: 0, in: 0 };
 }

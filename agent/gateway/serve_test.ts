@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { Connection } from "../../hbone/connection/connection.ts";
-import { type Header, headerValue } from "../../hbone/frames/header.ts";
+import { Connection, type Header, headerValue } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../../net/address.ts";
 import { type Hello, parseHello } from "../../wire/hello.ts";
@@ -117,6 +116,24 @@ Deno.test("a refused dial is 502 with its reason, and the tunnel goes on", async
   assert.equal(headerValue(response, ":status"), "502");
   assert.equal(proxyError(response), "connection_refused");
   assert(await to.laptop.ping(1_000) >= 0);
+});
+
+Deno.test("a stream that failed is reported with its flow id, one that broke also with the gateway's end", async () => {
+  let caller = "";
+  await using resetter = await service((socket) => {
+    caller = `127.0.0.1:${socket.remotePort}`;
+    socket.once("data", () => socket.resetAndDestroy());
+  });
+  const { parts } = cluster(resetter.port);
+  await using to = tunnel(parts);
+  await to.connect("10.0.0.99:80", undefined, [[headers.flow, "k3v9t0aq-1f"]]).response;
+  assert.equal((await to.ends[0])?.flow, "k3v9t0aq-1f");
+  const stream = to.connect("10.96.0.7:80", encoder.encode("reset me"), [[headers.flow, "k3v9t0aq-1g"]]);
+  await assert.rejects(text(stream));
+  const end = await to.ends[1];
+  assert.deepEqual([end?.flow, end?.error, end?.local], ["k3v9t0aq-1g", "broken", caller]);
+  await to.connect("10.0.0.99:80", undefined, [[headers.flow, "not a flow's id"]]).response;
+  assert.equal((await to.ends[2])?.flow, undefined);
 });
 
 Deno.test("what may not be dialled isn't: 403, with the reason", async () => {

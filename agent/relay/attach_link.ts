@@ -14,24 +14,24 @@ const hello: Hello = {
   features: [],
   release: RELEASE,
 };
-/** Milliseconds between attempts to reach attach. */
-const AGAIN_MS = 200;
+/** Milliseconds between attempts to connect to attach. */
+const RETRY_MS = 200;
 
 export type AttachHello = Extract<AttachMessage, { tell: "hello" }>;
 
 export interface AttachLinkOptions {
   readonly path: string;
-  /** The user that attach runs as; 0 without it. */
+  /** The user that attach runs as; root by default. */
   readonly attachUid?: number;
   readonly onHello: (message: AttachHello) => void;
-  /** Descriptors are the receiver's to close. */
+  /** The receiver owns the descriptors. */
   readonly onMessage: (message: Exclude<AttachMessage, AttachHello>, fds: readonly number[]) => void;
-  /** Attach is gone: all that it gave is void. */
-  readonly onGone: () => void;
+  /** attach disconnected: everything that it handed over is void. */
+  readonly onDisconnected: () => void;
   readonly log: Log;
 }
 
-/** Relay's end of the handover: connects to attach, again whenever it has gone. */
+/** relay's end of the handover: connects to attach, and reconnects. */
 export class AttachLink {
   readonly #options: AttachLinkOptions;
   #socket: SeqPacket | undefined;
@@ -41,46 +41,49 @@ export class AttachLink {
   }
 
   /**
-   * Sends at once or not at all; without attach it does nothing. Where attach doesn't read, questions are lost, whose askers wait
-   * only so long; what it has to know ends the link, so that it's told all anew.
+   * Sends at once or not at all; without attach it does nothing. Where attach doesn't read, questions are lost, whose
+   * askers have a time limit. Any other message that can't be sent ends the connection: after the next hello both sides
+   * send everything again.
    */
   send(message: RelayMessage): void {
     try {
       this.#socket?.send(message);
     } catch (error) {
-      if (isFull(error) && (message.tell === "whose" || message.tell === "need")) return;
+      if (isFull(error) && (message.tell === "classify" || message.tell === "request-sockets")) return;
       this.#options.log("warn", "can't send a message to attach", { tell: message.tell, error });
       this.#socket?.close();
     }
   }
 
-  /** Keeps the link up until the signal. */
+  /** Keeps the connection until the signal. */
   async run(signal: AbortSignal): Promise<void> {
     const close = () => this.#socket?.close();
     signal.addEventListener("abort", close, { once: true });
-    let waits = false;
+    let waiting = false;
     while (!signal.aborted) {
       try {
         this.#socket = SeqPacket.connect(this.#options.path);
       } catch (error) {
-        if (!waits) this.#options.log("info", "waiting for attach", { error });
-        waits = true;
-        await sleep(AGAIN_MS, signal);
+        if (!waiting) this.#options.log("info", "waiting for attach", { error });
+        waiting = true;
+        await sleep(RETRY_MS, signal);
         continue;
       }
-      waits = false;
+      waiting = false;
       await this.#serve(this.#socket);
       this.#socket = undefined;
-      await sleep(AGAIN_MS, signal);
+      await sleep(RETRY_MS, signal);
     }
     signal.removeEventListener("abort", close);
   }
 
   async #serve(socket: SeqPacket): Promise<void> {
-    const { attachUid = 0, onHello, onMessage, onGone, log } = this.#options;
+    const { attachUid = 0, onHello, onMessage, onDisconnected, log } = this.#options;
     try {
       const { uid } = socket.peer;
-      if (uid !== attachUid) throw new Error(`user ${uid} listens where attach should`);
+      if (uid !== attachUid) {
+        throw new Error(`user ${uid} listens on attach's socket: expected user ${attachUid}`);
+      }
       socket.send({ tell: "hello", hello } satisfies RelayMessage);
       for (let got; (got = await socket.receive()) !== undefined;) {
         const message = parsed(got.message, got.fds);
@@ -94,7 +97,7 @@ export class AttachLink {
       log("warn", "ended the connection to attach", { error });
     } finally {
       socket.close();
-      onGone();
+      onDisconnected();
     }
   }
 }

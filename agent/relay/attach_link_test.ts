@@ -5,7 +5,7 @@ import { HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
 import { AttachLink } from "./attach_link.ts";
 import { memoryLog } from "../testing/log.ts";
 import { until } from "../testing/laptop.ts";
-import { Whose } from "./source_classifier.ts";
+import { SourceClassifier } from "./source_classifier.ts";
 
 /** A link to an attach that has said hello and reads only when it's told to. */
 async function linked() {
@@ -19,7 +19,7 @@ async function linked() {
     attachUid: Deno.uid() ?? 0,
     onHello: () => void seen.hellos++,
     onMessage: () => {},
-    onGone: () => void seen.gone++,
+    onDisconnected: () => void seen.gone++,
     log,
   });
   const ending = new AbortController();
@@ -46,19 +46,19 @@ async function linked() {
 
 Deno.test("however many connections come from the node's addresses, an attach that is busy for a moment can be told more", async () => {
   await using to = await linked();
-  const whose = new Whose((message) => to.link.send(message));
-  whose.setHost(["10.0.0.1"]);
+  const classifier = new SourceClassifier((message) => to.link.send(message));
+  classifier.setHost(["10.0.0.1"]);
   const [caller, pod] = [parseAddress("10.0.0.1"), parseAddress("10.244.0.5")];
   assert.ok(caller && pod);
-  const ask = (port: number) => whose.whose({ address: caller, port }, { address: pod, port: 8080 });
+  const ask = (port: number) => classifier.classify({ address: caller, port }, { address: pod, port: 8080 });
   const all = Array.from({ length: 4_096 }, (_, i) => ask(1_024 + i));
-  to.link.send({ tell: "live", rules: ["r"] });
+  to.link.send({ tell: "proven", rules: ["r"] });
   let message: RelayMessage | undefined;
-  while (message?.tell !== "live") {
+  while (message?.tell !== "proven") {
     message = (await to.attach.receive())?.message as RelayMessage | undefined;
     assert.ok(message, "the link has ended");
   }
-  for (let id = 0; id < all.length; id++) whose.answered(id, true);
+  for (let id = 0; id < all.length; id++) classifier.answered(id, true);
   await Promise.all(all);
   assert.deepEqual(to.seen, { hellos: 1, gone: 0, logged: [] });
 });
@@ -66,11 +66,11 @@ Deno.test("however many connections come from the node's addresses, an attach th
 Deno.test("questions are lost where attach doesn't read, and the link stays; what it has to know ends it", async () => {
   await using to = await linked();
   for (let id = 0; id < 10_000 && to.seen.logged.length === 0; id++) {
-    to.link.send({ tell: "whose", id, caller: "10.0.0.1:1", destination: "10.244.0.5:8080" });
-    to.link.send({ tell: "need", uid: "u", family: 4, count: 32 });
+    to.link.send({ tell: "classify", id, caller: "10.0.0.1:1", destination: "10.244.0.5:8080" });
+    to.link.send({ tell: "request-sockets", uid: "u", family: 4, count: 32 });
   }
   assert.deepEqual(to.seen, { hellos: 1, gone: 0, logged: [] });
-  to.link.send({ tell: "live", rules: [] });
+  to.link.send({ tell: "proven", rules: [] });
   await until(() => to.seen.gone === 1, "the link has ended");
-  assert.match(to.seen.logged.join(), /can't send a message to attach.*live.*EAGAIN/);
+  assert.match(to.seen.logged.join(), /can't send a message to attach.*proven.*EAGAIN/);
 });

@@ -2,8 +2,8 @@ import type { AttachMessage, RelayedRule, SteeredPort } from "../../wire/handove
 import { parseHello } from "../../wire/hello.ts";
 
 /**
- * A message of attach. Attach is root and trusted; this is so that a mistake is found where it enters.
- * @throws {TypeError} when it's none; {HelloMismatch} for a hello that is none.
+ * Parses a message of attach. attach is trusted; parsing finds a mistake where it enters.
+ * @throws {TypeError} for what isn't a valid message. @throws {HelloMismatch} for what isn't a valid hello.
  */
 export function parseAttachMessage(raw: unknown): AttachMessage {
   const message = record(raw);
@@ -30,20 +30,20 @@ export function parseAttachMessage(raw: unknown): AttachMessage {
       };
     case "ports":
       return { tell: "ports", uid: text(message.uid), ports: list(message.ports).map(port) };
-    case "gone":
-      return { tell: "gone", uid: text(message.uid) };
+    case "released":
+      return { tell: "released", uid: text(message.uid) };
     case "sockets":
       return { tell: "sockets", uid: text(message.uid), family: family(message.family) };
     case "host":
       return { tell: "host", addresses: list(message.addresses).map(text) };
-    case "caller":
+    case "classified":
       return {
-        tell: "caller",
+        tell: "classified",
         id: whole(message.id, Number.MAX_SAFE_INTEGER),
         kubelet: message.kubelet === true,
       };
   }
-  throw new TypeError(`attach sent a message that makes no sense: ${String(message.tell).slice(0, 32)}`);
+  throw new TypeError(`attach sent an unknown message: ${String(message.tell).slice(0, 32)}`);
 }
 
 function rule(raw: unknown): RelayedRule {
@@ -62,30 +62,30 @@ function port(raw: unknown): SteeredPort {
 }
 
 function family(value: unknown): 4 | 6 {
-  if (value !== 4 && value !== 6) throw new TypeError("attach named an address family that is none");
+  if (value !== 4 && value !== 6) throw new TypeError("attach sent an address family other than 4 and 6");
   return value;
 }
 
 function record(value: unknown): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError("attach sent no object");
+    throw new TypeError("attach sent something other than an object");
   }
   return value as Record<string, unknown>;
 }
 
 function list(value: unknown): unknown[] {
-  if (!Array.isArray(value)) throw new TypeError("attach sent something else where a list belongs");
+  if (!Array.isArray(value)) throw new TypeError("attach sent something other than a list");
   return value;
 }
 
 function text(value: unknown): string {
-  if (typeof value !== "string") throw new TypeError("attach sent something else where a text belongs");
+  if (typeof value !== "string") throw new TypeError("attach sent something other than a string");
   return value;
 }
 
 function whole(value: unknown, most: number): number {
   if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > most) {
-    throw new TypeError("attach sent something else where a number belongs");
+    throw new TypeError(`attach sent something other than a number up to ${most}`);
   }
   return value as number;
 }

@@ -17,24 +17,24 @@ const messages: AttachMessage[] = [
   { tell: "rules", rules: [{ uid, port: 8080, session: "s", publicKey: "k" }] },
   { tell: "pod", uid, pod: "p", addresses: ["10.244.0.7"], workers: 2, families: [4, 6], ports },
   { tell: "ports", uid, ports },
-  { tell: "gone", uid },
+  { tell: "released", uid },
   { tell: "sockets", uid, family: 6 },
   { tell: "host", addresses: ["10.77.1.1"] },
-  { tell: "caller", id: 7, kubelet: true },
+  { tell: "classified", id: 7, kubelet: true },
 ];
 
-Deno.test("each message of attach is read as it was sent, and nothing that it isn't made of", () => {
+Deno.test("each message of attach is parsed as it was sent, without unknown parts", () => {
   for (const message of messages) {
     const sent = { ...JSON.parse(JSON.stringify(message)), more: 1 };
     assert.deepEqual(parseAttachMessage(sent), message);
   }
 });
 
-Deno.test("a message of which any one part is something else is none", () => {
+Deno.test("a message with any part of another type is refused", () => {
   const wrong = fc.constantFrom(undefined, null, true, -1, 1.5, 2 ** 60, {}, [[]]);
   fc.assert(
     fc.property(fc.constantFrom(...messages), fc.nat(), wrong, (message, at, value) => {
-      // Anything but true is no kubelet: the one part that takes all values.
+      // `kubelet` takes all values: anything but true means no.
       const parts = Object.keys(message).filter((part) => part !== "kubelet");
       const part = parts[at % parts.length] as string;
       assert.throws(() => parseAttachMessage({ ...message, [part]: value }), isRefusal);
@@ -42,7 +42,7 @@ Deno.test("a message of which any one part is something else is none", () => {
   );
 });
 
-Deno.test("whatever JSON comes, it's a message or refused by a TypeError or HelloMismatch", () => {
+Deno.test("any JSON is a message, or refused by a TypeError or HelloMismatch", () => {
   const tells = fc.constantFrom(...messages.map(({ tell }) => tell));
   const any = fc.oneof(
     fc.jsonValue(),

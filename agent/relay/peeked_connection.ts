@@ -1,15 +1,15 @@
 import type { AbortableTransport } from "../../net/transport.ts";
 
 /**
- * A caller whose first bytes are read ahead: they travel to the laptop with the CONNECT, before its answer, and should
- * the laptop turn out never to have seen the connection, they can be given to the pod instead.
+ * A caller whose first bytes are read ahead. They travel to the laptop with the CONNECT, before its answer. If the laptop
+ * declines the connection, they are read again, for the pod.
  *
- * Nothing waits for these bytes: in a protocol where the server speaks first the read stays under way meanwhile.
+ * Nothing waits for these bytes: where the server speaks first, the read stays under way meanwhile.
  */
-export class FirstRead implements AbortableTransport {
+export class PeekedConnection implements AbortableTransport {
   readonly #inner: AbortableTransport;
   #first: Promise<Uint8Array | null> | undefined;
-  /** What is left of the first bytes. */
+  /** The first bytes that were not read again yet. */
   #rest: Uint8Array | undefined;
 
   /** @param longest Bytes that may be read ahead. */
@@ -17,15 +17,15 @@ export class FirstRead implements AbortableTransport {
     this.#inner = inner;
     const into = new Uint8Array(longest);
     this.#first = inner.read(into).then((n) => n === null ? null : into.subarray(0, n));
-    this.#first.catch(() => {}); // whoever reads gets it
+    this.#first.catch(() => {}); // `read` and `first` report it
   }
 
-  /** The first bytes; null when the caller ended without any. They stay to be read, unless `taken` is called. */
+  /** The first bytes; null when the caller ended without any. They stay to be read, unless `consume` is called. */
   get first(): Promise<Uint8Array | null> {
     return this.#first ?? Promise.resolve(this.#rest ?? new Uint8Array());
   }
 
-  /** Whether the caller goes within so many milliseconds without having said anything. */
+  /** Whether the caller leaves within so many milliseconds without having sent a byte. */
   async leavesSilently(ms: number): Promise<boolean> {
     const late = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => late.resolve(false), ms);
@@ -36,8 +36,8 @@ export class FirstRead implements AbortableTransport {
     }
   }
 
-  /** The first bytes went elsewhere: reading goes on behind them. For an end that came first it changes nothing. */
-  async taken(): Promise<void> {
+  /** The first bytes were sent: reading continues after them. An end that came first stays an end. */
+  async consume(): Promise<void> {
     if (this.#first && await this.#first !== null) this.#first = undefined;
     this.#rest = undefined;
   }

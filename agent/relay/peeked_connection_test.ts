@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { AbortableTransport } from "../../net/transport.ts";
-import { FirstRead } from "./peeked_connection.ts";
+import { PeekedConnection } from "./peeked_connection.ts";
 
 /** Gives its chunks one a read, then the end, or an error. */
 function caller(chunks: readonly string[], end: "end" | "break" = "end"): AbortableTransport {
@@ -31,29 +31,29 @@ async function all(transport: AbortableTransport, size = 64): Promise<string> {
   return text;
 }
 
-Deno.test("first bytes that went elsewhere aren't read again", async () => {
-  const early = new FirstRead(caller(["GET /", " HTTP"]));
-  assert.equal(new TextDecoder().decode(await early.first ?? undefined), "GET /");
-  await early.taken();
-  assert.equal(await all(early), " HTTP");
+Deno.test("first bytes that were consumed aren't read again", async () => {
+  const peeked = new PeekedConnection(caller(["GET /", " HTTP"]));
+  assert.equal(new TextDecoder().decode(await peeked.first ?? undefined), "GET /");
+  await peeked.consume();
+  assert.equal(await all(peeked), " HTTP");
 });
 
-Deno.test("first bytes that nobody took are read, in small buffers too", async () => {
-  const early = new FirstRead(caller(["GET /", " HTTP"]));
-  await early.first;
-  assert.equal(await all(early, 2), "GET / HTTP");
+Deno.test("first bytes that weren't consumed are read again, in small buffers too", async () => {
+  const peeked = new PeekedConnection(caller(["GET /", " HTTP"]));
+  await peeked.first;
+  assert.equal(await all(peeked, 2), "GET / HTTP");
 });
 
 Deno.test("an end without bytes stays an end", async () => {
-  const early = new FirstRead(caller([]));
-  assert.equal(await early.first, null);
-  await early.taken();
-  assert.equal(await all(early), "");
-  assert.equal(await all(early), "");
+  const peeked = new PeekedConnection(caller([]));
+  assert.equal(await peeked.first, null);
+  await peeked.consume();
+  assert.equal(await all(peeked), "");
+  assert.equal(await all(peeked), "");
 });
 
-Deno.test("a caller that breaks off is never taken for one that ended", async () => {
-  const early = new FirstRead(caller([], "break"));
-  await assert.rejects(early.read(new Uint8Array(1)), /reset by the caller/);
-  await assert.rejects(new FirstRead(caller([], "break")).first, /reset by the caller/);
+Deno.test("a caller that resets never looks like one that ended", async () => {
+  const peeked = new PeekedConnection(caller([], "break"));
+  await assert.rejects(peeked.read(new Uint8Array(1)), /reset by the caller/);
+  await assert.rejects(new PeekedConnection(caller([], "break")).first, /reset by the caller/);
 });

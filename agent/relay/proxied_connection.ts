@@ -1,57 +1,64 @@
 /**
- * The life of one intercepted connection: to the laptop through a tunnel that has proven its rule, or to the pod's
- * own application where that is right ("fail open"):
+ * The life of one intercepted connection. It goes to the laptop through a tunnel that has proven its rule, or to the pod's
+ * own application where that is right:
  *
- * | what is the case | where it goes |
+ * | case | where it goes |
  * | --- | --- |
  * | the kubelet's probe | the pod |
- * | from one of the node's addresses, and over without a byte: a probe that only connects | nowhere |
+ * | from one of the node's addresses, and ended without a byte: a probe that only connects | dropped |
  * | no rule for the port (any more), no tunnel for the rule, all tunnels full | the pod |
- * | the laptop says that it doesn't take it (403, 404, 503), or refuses the stream | the pod |
+ * | the laptop declines it (403, 404, 503), or refuses the stream | the pod |
  * | the tunnel breaks before an answer, and nothing of the caller was sent yet | the pod |
  * | the same, but something was sent: the laptop's program may have acted on it | a reset |
  * | the laptop's program refuses, or can't be reached (502, 504) | a reset, as from a server that is down |
  */
-import { ErrorCode, headerValue, relay, type RelayEnd, type Stream, StreamReset } from "../../hbone/mod.ts";
+import { ErrorCode, type Header, headerValue, relay, type Stream, StreamReset } from "../../hbone/mod.ts";
 import { formatEndpoint } from "../../net/address.ts";
-import { formatRuleTarget, headers } from "../../wire/streams.ts";
+import { formatRuleTarget, headers, parseProxyStatus } from "../../wire/streams.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
-import { FirstRead } from "./peeked_connection.ts";
+import { PeekedConnection } from "./peeked_connection.ts";
 import type { Tunnels } from "./tunnels.ts";
 
 /** An accepted connection. */
-export interface Intercepted {
+export interface InterceptedConnection {
   readonly transport: AbortableTransport;
   readonly caller: { readonly address: string; readonly port: number };
   /** The pod's own address and port that the caller dialled. */
   readonly destination: { readonly address: string; readonly port: number };
 }
 
-/** What is needed to decide where it goes. */
-export interface Ways {
+/** Where a connection can go, and what decides it. */
+export interface Upstreams {
+  /** The connection's id in the logs of relay and laptop. */
+  readonly flow: string;
   /** "namespace/name" of the pod. */
   readonly pod: string;
   /** The UID of the rule that has the port now. */
   readonly rule: string | undefined;
   readonly tunnels: Pick<Tunnels, "of" | "rule">;
-  /** Whose it is, as far as it comes from one of the node's own addresses. */
-  whose(): Promise<Caller>;
+  /** Tells probes from other connections. */
+  classify(): Promise<Source>;
   /**
    * Dials the pod's application at the connection's destination.
-   * @throws when that can't be done; an application that refuses may also show only in reading.
+   * @throws when that fails; an application that refuses may also show only in reading.
    */
   dialPod(): Promise<AbortableTransport>;
 }
 
-/** The kubelet; something else that has one of the node's addresses, or had: NodePort traffic, a probe that is over; or neither. */
-export type Caller = "kubelet" | "node" | "other";
+/** `kubelet`: a probe; `node`: from one of the node's addresses (NodePort traffic, a probe that has ended); or neither. */
+export type Source = "kubelet" | "node" | "other";
 
-/** Where a connection went. */
-export type Way = "laptop" | "pod" | "reset" | "nowhere";
+/** How a connection ended. */
+export interface Outcome {
+  /** Where it went; `dropped`: closed without an answer, as a probe that only connects. */
+  readonly kind: "laptop" | "pod" | "reset" | "dropped";
+  /** Why the laptop declined it, or what broke it; undefined when it was carried to its end. */
+  readonly details?: string;
+}
 
 /**
- * Milliseconds in which the end of a probe that only connects has to show: its socket on the node was gone before attach
- * looked, so its end is here or about to be. NodePort traffic with a server that speaks first waits as long.
+ * Milliseconds in which the end of a probe that only connects has to show: its socket on the node was closed before attach
+ * looked, so its end is here or about to come. NodePort traffic waits as long where the server speaks first.
  */
 const SILENT_MS = 5;
 
@@ -59,117 +66,143 @@ const SILENT_MS = 5;
 const ANSWER_MS = 15_000;
 
 /** Carries one connection to its end; never rejects. */
-export async function carry(connection: Intercepted, ways: Ways): Promise<Way> {
+export async function proxy(connection: InterceptedConnection, upstreams: Upstreams): Promise<Outcome> {
   const { transport } = connection;
   try {
-    const early = new FirstRead(transport);
-    const whose = await ways.whose();
-    if (whose === "kubelet") return await toPod(early, ways);
-    if (whose === "node" && await early.leavesSilently(SILENT_MS)) {
+    const peeked = new PeekedConnection(transport);
+    const source = await upstreams.classify();
+    if (source === "kubelet") return await toPod(peeked, upstreams);
+    if (source === "node" && await peeked.leavesSilently(SILENT_MS)) {
       transport.close();
-      return "nowhere";
+      return { kind: "dropped" };
     }
-    const stream = openStream(connection, ways);
-    if (!stream) return await toPod(early, ways);
-    const answer = await answerTo(stream, early);
-    if (answer === "pod") return await toPod(early, ways);
-    if (answer === "laptop") {
-      await relay(early, stream);
-      return "laptop";
-    }
+    const stream = openStream(connection, upstreams);
+    if (!stream) return await toPod(peeked, upstreams);
+    const answer = await answerTo(stream, peeked);
+    if (answer.kind === "declined") return await toPod(peeked, upstreams, answer.details);
+    if (answer.kind === "failed") return reset(transport, new Error(answer.details));
+    const { error } = await relay(peeked, stream);
+    return { kind: "laptop", ...(error ? { details: error.message } : {}) };
   } catch (error) {
-    transport.abort(error instanceof Error ? error : new Error(String(error)));
-    return "reset";
+    return reset(transport, error instanceof Error ? error : new Error(String(error)));
   }
-  transport.abort(new Error("the laptop's program can't be reached"));
-  return "reset";
 }
 
-async function toPod(transport: AbortableTransport, ways: Ways): Promise<Way> {
-  const end: RelayEnd = await relay(transport, await ways.dialPod());
-  return end.error && end.bToA === 0 ? "reset" : "pod";
+/** @param declined Why it didn't go to the laptop, if it should have. */
+async function toPod(
+  transport: AbortableTransport,
+  upstreams: Upstreams,
+  declined?: string,
+): Promise<Outcome> {
+  const { error, bToA } = await relay(transport, await upstreams.dialPod());
+  const details = [declined, error?.message].filter((each) => each !== undefined).join("; then the pod: ");
+  return { kind: error && bToA === 0 ? "reset" : "pod", ...(details === "" ? {} : { details }) };
+}
+
+function reset(transport: AbortableTransport, reason: Error): Outcome {
+  transport.abort(reason);
+  return { kind: "reset", details: reason.message };
 }
 
 /** A stream of the newest tunnel that takes one. */
-function openStream({ caller, destination }: Intercepted, ways: Ways): Stream | undefined {
-  const rule = ways.rule === undefined ? undefined : ways.tunnels.rule(ways.rule);
+function openStream(
+  { caller, destination }: InterceptedConnection,
+  upstreams: Upstreams,
+): Stream | undefined {
+  const rule = upstreams.rule === undefined ? undefined : upstreams.tunnels.rule(upstreams.rule);
   if (!rule) return undefined;
   const request = [
     [":method", "CONNECT"],
     [":authority", formatRuleTarget({ rule: rule.uid, port: rule.port })],
+    [headers.flow, upstreams.flow],
     [headers.caller, formatEndpoint(caller.address, caller.port)],
-    [headers.pod, ways.pod],
+    [headers.pod, upstreams.pod],
     [headers.destination, formatEndpoint(destination.address, destination.port)],
   ] as const;
-  for (const tunnel of ways.tunnels.of(rule.uid)) {
+  for (const tunnel of upstreams.tunnels.of(rule.uid)) {
     try {
       return tunnel.open(request);
     } catch {
-      // Over, draining or full: the next one.
+      // Closed, draining or full: the next one.
     }
   }
 }
 
-/** Sends the caller's first bytes along, waits for the laptop's answer, and says what follows from it. */
-async function answerTo(stream: Stream, early: FirstRead): Promise<Way> {
+/** `declined`: the connection never reached a program, so the pod may have it, with the bytes that were read ahead. */
+type Answer = { readonly kind: "accepted" } | {
+  readonly kind: "declined" | "failed";
+  readonly details: string;
+};
+
+/** Sends the caller's first bytes with the request, and waits for the laptop's answer. */
+async function answerTo(stream: Stream, peeked: PeekedConnection): Promise<Answer> {
   const timer = setTimeout(() => stream.reset(ErrorCode.CANCEL), ANSWER_MS);
-  const sending = new Sending(stream, early);
+  const early = new EarlyData(stream, peeked);
   try {
-    const status = headerValue(await stream.response, ":status") ?? "";
+    const response = await stream.response;
+    const status = headerValue(response, ":status") ?? "";
     if (status === "200") {
-      await sending.finish();
-      return "laptop";
+      await early.finish();
+      return { kind: "accepted" };
     }
     stream.close();
-    // These say that it never reached a program: what was read ahead can go to the pod.
-    return status === "403" || status === "404" || status === "503" ? "pod" : "reset";
+    const declined = status === "403" || status === "404" || status === "503";
+    return { kind: declined ? "declined" : "failed", details: refusal(status, response) };
   } catch (error) {
-    if (sending.callerBroke) return "reset";
+    if (early.callerError) return { kind: "failed", details: early.callerError.message };
+    const details = `no answer from the laptop: ${error instanceof Error ? error.message : error}`;
     const untouched = error instanceof StreamReset && error.code === ErrorCode.REFUSED_STREAM;
-    return untouched || !sending.begun ? "pod" : "reset";
+    return { kind: untouched || !early.started ? "declined" : "failed", details };
   } finally {
     clearTimeout(timer);
-    sending.stop();
+    early.stop();
   }
 }
 
-/** Sends the caller's first bytes, if there are any before the laptop answers. Until then they can still be read. */
-class Sending {
-  begun = false;
-  callerBroke = false;
+function refusal(status: string, response: readonly Header[]): string {
+  const said = parseProxyStatus(headerValue(response, headers.proxyStatus) ?? "");
+  return said
+    ? `the laptop answered ${status} ${said.error}: ${said.details}`
+    : `the laptop answered ${status}`;
+}
+
+/** Sends the caller's first bytes, if any come before the laptop answers. Until then they can still be read again. */
+class EarlyData {
+  started = false;
+  callerError: Error | undefined;
   #stopped = false;
-  readonly #early: FirstRead;
+  readonly #peeked: PeekedConnection;
   readonly #sent: Promise<void>;
 
-  constructor(stream: Stream, early: FirstRead) {
-    this.#early = early;
+  constructor(stream: Stream, peeked: PeekedConnection) {
+    this.#peeked = peeked;
     this.#sent = this.#send(stream);
-    this.#sent.catch(() => {}); // the answer, or finish(), tells it
+    this.#sent.catch(() => {}); // the answer, or finish(), reports it
   }
 
   stop(): void {
     this.#stopped = true;
   }
 
-  /** No further bytes are sent; those that were are not read again. */
+  /** Sends no more; what was sent is not read again. */
   async finish(): Promise<void> {
     this.stop();
-    if (!this.begun) return;
+    if (!this.started) return;
     await this.#sent;
-    await this.#early.taken();
+    await this.#peeked.consume();
   }
 
   async #send(stream: Stream): Promise<void> {
     let first: Uint8Array | null;
     try {
-      first = await this.#early.first;
+      first = await this.#peeked.first;
     } catch (error) {
-      this.callerBroke = true;
+      this.callerError = error instanceof Error ? error : new Error(String(error));
       stream.reset(ErrorCode.CONNECT_ERROR);
       throw error;
     }
     if (this.#stopped || first === null) return;
-    this.begun = true;
+    this.started = true;
     for (let at = 0; at < first.length;) at += await stream.write(first.subarray(at));
   }
 }

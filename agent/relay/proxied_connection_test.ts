@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import { Connection, ErrorCode, headerValue, type Stream } from "../../hbone/mod.ts";
+import { Connection, ErrorCode, type Header, headerValue, type Stream } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
-import { carry, type Ways } from "./proxied_connection.ts";
+import { proxy, type Upstreams } from "./proxied_connection.ts";
 import { uid } from "../testing/laptop.ts";
 
 const rule = { uid: uid(10), port: 80, session: uid(1), publicKey: "key" };
 
 /** A caller, a pod that answers "pod:" and what it got, and a laptop that does with streams what it's told. */
 function scene(
-  options: { onStream?: (stream: Stream) => void; ways?: Partial<Ways>; tunnels?: number } = {},
+  options: { onStream?: (stream: Stream) => void; upstreams?: Partial<Upstreams>; tunnels?: number } = {},
 ) {
   const [caller, accepted] = memoryPair();
   const ends: Connection[] = [];
@@ -21,29 +21,30 @@ function scene(
     ends.push(connection);
     return connection;
   });
-  const ways: Ways = {
+  const upstreams: Upstreams = {
+    flow: "k3v9t0aq-1f",
     pod: "default/echo-1",
     rule: rule.uid,
     tunnels: {
       rule: (wanted) => wanted === rule.uid ? rule : undefined,
-      of: () => tunnels as unknown as ReturnType<Ways["tunnels"]["of"]>,
+      of: () => tunnels as unknown as ReturnType<Upstreams["tunnels"]["of"]>,
     },
-    whose: () => Promise.resolve("other"),
+    classify: () => Promise.resolve("other"),
     dialPod: () => {
       const [pod, dialled] = memoryPair();
       pods.push(echo("pod:", pod));
       return Promise.resolve(dialled);
     },
-    ...options.ways,
+    ...options.upstreams,
   };
-  const way = carry({
+  const outcome = proxy({
     transport: accepted,
     caller: { address: "10.244.1.7", port: 51234 },
     destination: { address: "10.244.1.9", port: 8080 },
-  }, ways);
+  }, upstreams);
   return {
     caller,
-    way,
+    outcome,
     tunnels,
     async [Symbol.asyncDispose]() {
       for (const end of ends) end.abort();
@@ -65,7 +66,8 @@ const takes = (stream: Stream) => {
   stream.respond([[":status", "200"]]);
   echo("laptop:", stream).catch(() => {});
 };
-const answers = (status: string) => (stream: Stream) => stream.respond([[":status", status]], { end: true });
+const answers = (status: string, ...more: Header[]) => (stream: Stream) =>
+  stream.respond([[":status", status], ...more], { end: true });
 
 async function say(caller: AbortableTransport, text: string): Promise<void> {
   await caller.write(new TextEncoder().encode(text));
@@ -82,12 +84,13 @@ async function ask(caller: AbortableTransport, text: string): Promise<string> {
   return await rest(caller);
 }
 
-Deno.test("a connection goes to the laptop and says whose it is", async () => {
+Deno.test("a connection goes to the laptop with its flow id, caller, pod and destination", async () => {
   let request: Stream["request"] = [];
   await using all = scene({ onStream: (stream) => (request = stream.request, takes(stream)) });
   assert.equal(await ask(all.caller, "hello"), "laptop:hello");
-  assert.equal(await all.way, "laptop");
+  assert.equal((await all.outcome).kind, "laptop");
   assert.equal(headerValue(request, ":authority"), `${rule.uid}:80`);
+  assert.equal(headerValue(request, "pmz-flow"), "k3v9t0aq-1f");
   assert.equal(headerValue(request, "pmz-caller"), "10.244.1.7:51234");
   assert.equal(headerValue(request, "pmz-pod"), "default/echo-1");
   assert.equal(headerValue(request, "pmz-destination"), "10.244.1.9:8080");
@@ -115,46 +118,66 @@ Deno.test("the caller's first bytes come with the CONNECT, before the laptop has
 });
 
 Deno.test("the kubelet's probe, a port without rule and a rule without tunnel go to the pod", async () => {
-  const probe: Partial<Ways> = { whose: () => Promise.resolve("kubelet") };
+  const probe: Partial<Upstreams> = { classify: () => Promise.resolve("kubelet") };
   const without = { tunnels: { rule: () => rule, of: () => [] } };
-  for (const ways of [probe, { rule: undefined }, { rule: uid(11) }, without]) {
-    await using all = scene({ onStream: takes, ways });
+  for (const upstreams of [probe, { rule: undefined }, { rule: uid(11) }, without]) {
+    await using all = scene({ onStream: takes, upstreams });
     assert.equal(await ask(all.caller, "hello"), "pod:hello");
-    assert.equal(await all.way, "pod");
+    assert.equal((await all.outcome).kind, "pod");
   }
 });
 
-Deno.test("a probe that only connects reaches nobody, NodePort traffic the laptop", async () => {
-  const ways: Partial<Ways> = { whose: () => Promise.resolve("node") };
+Deno.test("a probe that only connects is dropped, NodePort traffic reaches the laptop", async () => {
+  const upstreams: Partial<Upstreams> = { classify: () => Promise.resolve("node") };
   {
-    await using all = scene({ onStream: () => assert.fail("the laptop saw a probe"), ways });
+    await using all = scene({ onStream: () => assert.fail("the laptop saw a probe"), upstreams });
     await all.caller.closeWrite();
-    assert.equal(await all.way, "nowhere");
+    assert.equal((await all.outcome).kind, "dropped");
   }
   {
-    await using all = scene({ onStream: () => assert.fail("the laptop saw a probe"), ways });
+    await using all = scene({ onStream: () => assert.fail("the laptop saw a probe"), upstreams });
     all.caller.abort(new Error("reset, as the kubelet does it"));
-    assert.equal(await all.way, "nowhere");
+    assert.equal((await all.outcome).kind, "dropped");
   }
-  await using all = scene({ onStream: takes, ways });
+  await using all = scene({ onStream: takes, upstreams });
   assert.equal(await ask(all.caller, "hello"), "laptop:hello");
 });
 
-Deno.test("what the laptop says it never took goes to the pod with every byte", async () => {
+Deno.test("a connection that the laptop declines goes to the pod with every byte", async () => {
   const refuses = (stream: Stream) => stream.reset(ErrorCode.REFUSED_STREAM);
   for (const onStream of [answers("403"), answers("404"), answers("503"), refuses]) {
     await using all = scene({ onStream });
     assert.equal(await ask(all.caller, "hello"), "pod:hello");
-    assert.equal(await all.way, "pod");
+    assert.equal((await all.outcome).kind, "pod");
   }
 });
 
-Deno.test("a program on the laptop that is down resets the caller, as a server that is down would", async () => {
+Deno.test("while the laptop's program is down the caller is reset, as by a server that is down", async () => {
   for (const status of ["502", "504", "500"]) {
     await using all = scene({ onStream: answers(status) });
     await assert.rejects(ask(all.caller, "hello"));
-    assert.equal(await all.way, "reset");
+    assert.equal((await all.outcome).kind, "reset");
   }
+});
+
+Deno.test("an outcome says why the laptop declined or failed a connection", async () => {
+  const refusal = (status: string) =>
+    answers(status, ["proxy-status", 'pmz-laptop; error=connection_refused; details="127.0.0.1:8081"']);
+  const details = (status: string) => `the laptop answered ${status} connection_refused: 127.0.0.1:8081`;
+  {
+    await using all = scene({ onStream: refusal("502") });
+    await assert.rejects(ask(all.caller, "hello"));
+    assert.deepEqual(await all.outcome, { kind: "reset", details: details("502") });
+  }
+  await using all = scene({ onStream: refusal("503") });
+  assert.equal(await ask(all.caller, "hello"), "pod:hello");
+  assert.deepEqual(await all.outcome, { kind: "pod", details: details("503") });
+});
+
+Deno.test("a connection that is carried to its end has no details", async () => {
+  await using all = scene({ onStream: takes });
+  await ask(all.caller, "hello");
+  assert.deepEqual(await all.outcome, { kind: "laptop" });
 });
 
 Deno.test("a tunnel that breaks before anything was sent gives the connection to the pod", async () => {
@@ -171,24 +194,24 @@ Deno.test("a tunnel that breaks after something was sent resets: it may have bee
     },
   });
   await assert.rejects(ask(all.caller, "pay"));
-  assert.equal(await all.way, "reset");
+  assert.equal((await all.outcome).kind, "reset");
 });
 
-Deno.test("a tunnel that takes no more streams is passed over for the next", async () => {
+Deno.test("a tunnel that takes no more streams is skipped for the next", async () => {
   await using all = scene({ onStream: takes, tunnels: 2 });
   all.tunnels[0]?.drain();
   assert.equal(await ask(all.caller, "hello"), "laptop:hello");
 });
 
-Deno.test("a caller that breaks off before the laptop answers is not given to the pod", async () => {
+Deno.test("a caller that resets before the laptop answers is not passed to the pod", async () => {
   await using all = scene({ onStream: () => {} });
   all.caller.abort(new Error("gone"));
-  assert.equal(await all.way, "reset");
+  assert.equal((await all.outcome).kind, "reset");
 });
 
 Deno.test("an application that can't be dialled resets the caller", async () => {
   const dialPod = () => Promise.reject(new Error("connection refused"));
-  await using all = scene({ ways: { rule: undefined, dialPod } });
+  await using all = scene({ upstreams: { rule: undefined, dialPod } });
   await assert.rejects(ask(all.caller, "hello"));
-  assert.equal(await all.way, "reset");
+  assert.equal((await all.outcome).kind, "reset");
 });

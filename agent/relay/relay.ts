@@ -1,30 +1,34 @@
 import { acceptAll } from "../../ffi/sockets/accept.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { sleep } from "../../async/sleep.ts";
+import type { Endpoint } from "../../net/address.ts";
 import type { AttachMessage } from "../../wire/handover.ts";
+import { flowIds } from "../../wire/flow.ts";
 import type { Hello } from "../../wire/hello.ts";
 import type { Log } from "../../wire/log.ts";
 import { RELEASE } from "../../wire/version.ts";
 import { type AttachHello, AttachLink } from "./attach_link.ts";
+import { rateLimited } from "../rate_limited_log.ts";
 import { type Handover, type PodHost, RelayedPod } from "./relayed_pod.ts";
+import type { Source } from "./proxied_connection.ts";
 import type { Identity } from "./tunnel.ts";
 import { Tunnels } from "./tunnels.ts";
-import { Whose } from "./source_classifier.ts";
+import { SourceClassifier } from "./source_classifier.ts";
 
 export interface RelayOptions {
-  /** Of attach's socket. */
+  /** The path of attach's socket. */
   readonly handoverPath: string;
-  /** The user that attach runs as; 0 without it. */
+  /** The user that attach runs as; root by default. */
   readonly attachUid?: number;
-  /** On 127.0.0.1: where laptops' tunnels come in through the API server's port-forward. */
+  /** The port on 127.0.0.1 at which laptops' tunnels arrive through the API server's port-forward. */
   readonly listenPort: number;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
-/** Milliseconds: the program in the pods takes two seconds without a beat for a hang. */
-const BEAT_MS = 250;
-/** Milliseconds that open connections have to end by themselves after the signal: within the pod's 10 s. */
+/** Milliseconds between heartbeats: bpf/intercept.bpf.c takes two seconds without one for a hang. */
+const HEARTBEAT_MS = 250;
+/** Milliseconds that open connections have to end by themselves after the signal: less than the pod's 10 s. */
 const DRAIN_MS = 7_000;
 /** Connections of all pods at once. */
 const MOST_CONNECTIONS = 16_384;
@@ -32,16 +36,16 @@ const MOST_CONNECTIONS = 16_384;
 const hello: Hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: RELEASE };
 
 /**
- * The part of the node agent that carries traffic, and has no rights: no capability, no token, no process to see. What
- * it works with are sockets that attach made in pods, and tunnels that laptops opened and that have proven whose they
- * are. Until the signal; then it takes nothing new and lets what is open end.
+ * Runs relay, the part of the node agent that carries traffic and has no rights: no capability, no token, a view of no
+ * other process. It has sockets that attach made in pods, and tunnels that laptops opened and that have proven their
+ * sessions. After the signal it takes no new connections and lets open ones end.
  */
 export async function runRelay(options: RelayOptions): Promise<void> {
   const { signal, log } = options;
   await using relay = new Relay(options);
   const ending = new AbortController();
   const linked = relay.link.run(ending.signal);
-  const beating = setInterval(() => relay.beat(), BEAT_MS);
+  const beating = setInterval(() => relay.beat(), HEARTBEAT_MS);
   try {
     await sleep(0x7fffffff, signal);
     log("info", "draining", { connections: relay.connections });
@@ -56,7 +60,7 @@ export async function runRelay(options: RelayOptions): Promise<void> {
 class Relay implements AsyncDisposable, PodHost {
   readonly #options: RelayOptions;
   readonly link: AttachLink;
-  readonly #whose: Whose;
+  readonly #classifier: SourceClassifier;
   readonly #pods = new Map<string, RelayedPod>();
   readonly #ended = new AbortController();
   #tunnels: Tunnels | undefined;
@@ -64,25 +68,28 @@ class Relay implements AsyncDisposable, PodHost {
   #listener: Deno.TcpListener | undefined;
   #accepting: Promise<void> | undefined;
   #draining = false;
-  #live: readonly string[] = [];
+  #proven: readonly string[] = [];
   connections = 0;
+  readonly log: Log;
+  readonly nextFlow: () => string = flowIds();
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    this.#whose = new Whose((message) => this.link.send(message));
+    this.log = rateLimited(options.log);
+    this.#classifier = new SourceClassifier((message) => this.link.send(message));
     const { handoverPath: path, attachUid = 0, log } = options;
     this.link = new AttachLink({
       path,
       attachUid,
       log,
       onHello: (message) => this.#begin(message),
-      onMessage: (message, fds) => this.#told(message, fds),
-      onGone: () => this.#void(),
+      onMessage: (message, fds) => this.#received(message, fds),
+      onDisconnected: () => this.#releaseAll(),
     });
   }
 
   get tunnels(): Pick<Tunnels, "of" | "rule"> {
-    if (!this.#tunnels) throw new Error("attach hasn't said hello yet");
+    if (!this.#tunnels) throw new Error("attach hasn't sent its hello yet");
     return this.#tunnels;
   }
 
@@ -90,16 +97,19 @@ class Relay implements AsyncDisposable, PodHost {
     for (const pod of this.#pods.values()) pod.beat();
   }
 
-  need(uid: string, family: 4 | 6, count: number): void {
-    this.link.send({ tell: "need", uid, family, count });
+  requestSockets(uid: string, family: 4 | 6, count: number): void {
+    this.link.send({ tell: "request-sockets", uid, family, count });
   }
 
-  whose(...ends: Parameters<Whose["whose"]>): ReturnType<Whose["whose"]> {
-    return this.#whose.whose(...ends);
+  classify(caller: Endpoint, destination: Endpoint): Promise<Source> {
+    return this.#classifier.classify(caller, destination);
   }
 
   enter(): boolean {
-    if (this.connections >= MOST_CONNECTIONS) return false;
+    if (this.connections >= MOST_CONNECTIONS) {
+      this.log("warn", "reset a connection: too many are open", { open: this.connections });
+      return false;
+    }
     this.connections++;
     return true;
   }
@@ -108,26 +118,26 @@ class Relay implements AsyncDisposable, PodHost {
     if (--this.connections === 0 && this.#draining) this.#ended.abort();
   }
 
-  /** Has attach steer nothing any more, and waits for what is open, a while. */
+  /** Tells attach to steer no new connections, and waits some seconds for open ones. */
   async drain(): Promise<void> {
     this.#draining = true;
-    this.#tellLive();
+    this.#tellProven();
     this.#listener?.close();
     if (this.connections > 0) await sleep(DRAIN_MS, this.#ended.signal);
-    else await sleep(BEAT_MS); // what was on its way when attach was told
+    else await sleep(HEARTBEAT_MS); // for connections that were steered before attach read it
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#draining = true;
-    this.#void();
+    this.#releaseAll();
     try {
       this.#listener?.close();
     } catch {
-      // Closed before, to drain.
+      // drain() has closed it.
     }
     await this.#accepting;
     await this.#tunnels?.[Symbol.asyncDispose]();
-    if (this.connections > 0) await sleep(1_000, this.#ended.signal); // they were broken off: it's a matter of turns
+    if (this.connections > 0) await sleep(1_000, this.#ended.signal); // they were aborted, and end within a few turns
   }
 
   #begin({ cluster, pod, node }: AttachHello): void {
@@ -136,17 +146,17 @@ class Relay implements AsyncDisposable, PodHost {
       this.#identity = JSON.stringify(identity);
       this.#tunnels = new Tunnels({
         identity,
-        onLive: (rules) => this.#setLive(rules),
+        onProven: (rules) => this.#setProven(rules),
         log: this.#options.log,
       });
       this.#accepting = this.#listen(this.#tunnels);
     } else if (this.#identity !== JSON.stringify(identity)) {
-      throw new Error("attach is another pod's, or of another cluster, than before");
+      throw new Error("attach belongs to another pod or cluster than before");
     }
-    this.#tellLive();
+    this.#tellProven();
   }
 
-  #told(message: Exclude<AttachMessage, AttachHello>, fds: readonly number[]): void {
+  #received(message: Exclude<AttachMessage, AttachHello>, fds: readonly number[]): void {
     const takesFds = message.tell === "pod" || message.tell === "sockets";
     if (!takesFds) { for (const fd of fds) closeDescriptor(fd); }
     switch (message.tell) {
@@ -156,7 +166,7 @@ class Relay implements AsyncDisposable, PodHost {
         return this.#take(message, fds);
       case "ports":
         return this.#pods.get(message.uid)?.setPorts(message.ports);
-      case "gone":
+      case "released":
         this.#pods.get(message.uid)?.[Symbol.dispose]();
         return void this.#pods.delete(message.uid);
       case "sockets": {
@@ -166,13 +176,13 @@ class Relay implements AsyncDisposable, PodHost {
         return;
       }
       case "host":
-        return this.#whose.setHost(message.addresses);
-      case "caller":
-        return this.#whose.answered(message.id, message.kubelet);
+        return this.#classifier.setHost(message.addresses);
+      case "classified":
+        return this.#classifier.answered(message.id, message.kubelet);
     }
   }
 
-  /** A pod that can't be taken, since this process is out of descriptors, isn't the end of the others. */
+  /** A pod that can't be taken over, since this process has no descriptors left, leaves the others as they are. */
   #take(handover: Handover, fds: readonly number[]): void {
     const { uid, pod } = handover;
     this.#pods.get(uid)?.[Symbol.dispose]();
@@ -185,20 +195,20 @@ class Relay implements AsyncDisposable, PodHost {
     }
   }
 
-  /** Attach is gone: what it gave is closed, tunnels stay for when it's back. */
-  #void(): void {
+  /** attach disconnected: its sockets are closed. Tunnels stay until it is back. */
+  #releaseAll(): void {
     for (const pod of this.#pods.values()) pod[Symbol.dispose]();
     this.#pods.clear();
     this.#tunnels?.setRules([]);
   }
 
-  #setLive(rules: readonly string[]): void {
-    this.#live = rules;
-    this.#tellLive();
+  #setProven(rules: readonly string[]): void {
+    this.#proven = rules;
+    this.#tellProven();
   }
 
-  #tellLive(): void {
-    this.link.send({ tell: "live", rules: this.#draining ? [] : this.#live });
+  #tellProven(): void {
+    this.link.send({ tell: "proven", rules: this.#draining ? [] : this.#proven });
   }
 
   async #listen(tunnels: Tunnels): Promise<void> {

@@ -7,7 +7,7 @@ import type { Hello } from "../../wire/hello.ts";
 import { runRelay } from "./relay.ts";
 import { aPod, uid } from "../testing/laptop.ts";
 
-Deno.test("a pod that came without its descriptors is refused, sockets change nothing, and the link stays", async () => {
+Deno.test("a pod that came without its descriptors is refused, and the connection to attach stays", async () => {
   const folder = Deno.makeTempDirSync();
   const handoverPath = `${folder}/handover.sock`;
   using listener = SeqPacketListener.listen(handoverPath);
@@ -24,13 +24,13 @@ Deno.test("a pod that came without its descriptors is refused, sockets change no
   const hello: Hello = { protocol: "handover", version, oldest, features: [], release: "test" };
   tell({ tell: "hello", hello, cluster: "c", pod: "p", node: "n" });
   assert.equal((await heard())?.tell, "hello");
-  assert.equal((await heard())?.tell, "live");
+  assert.equal((await heard())?.tell, "proven");
 
   tell({ ...aPod, uid: uid(1) });
   assert.deepEqual(await heard(), { tell: "refused", uid: uid(1) });
   tell({ tell: "sockets", uid: uid(1), family: 4 });
 
-  // Another one is taken over the same link: what comes to its listener is accepted, and reset.
+  // Another one is handed over: a connection to its listener itself is accepted, and reset.
   const beats = `${folder}/beats`;
   Deno.writeFileSync(beats, new Uint8Array(4096));
   const fds = [openDescriptor(beats), tcpListener({ address: "127.0.0.1" })];
@@ -42,11 +42,15 @@ Deno.test("a pod that came without its descriptors is refused, sockets change no
   await assert.rejects(client.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
   client.close();
 
-  // Handed over anew without descriptors, the pod is left alone: nobody listens for it any more.
+  // Handed over again without descriptors, the pod is released: its listener is closed.
   tell({ ...aPod, uid: uid(2) });
   assert.deepEqual(await heard(), { tell: "refused", uid: uid(2) });
   await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port }), Deno.errors.ConnectionRefused);
-  assert.deepEqual(logged, ["can't take over a pod", "can't take over a pod"]);
+  assert.deepEqual(logged, [
+    "can't take over a pod",
+    "reset a connection that was not steered",
+    "can't take over a pod",
+  ]);
   ending.abort();
   await running;
   attach.close();

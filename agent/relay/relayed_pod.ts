@@ -7,37 +7,42 @@ import {
 import { Beat } from "../../ffi/bpf/mmap.ts";
 import { closeDescriptor, startConnect } from "../../ffi/sockets/socket.ts";
 import type { AttachMessage, SteeredPort } from "../../wire/handover.ts";
+import type { Log } from "../../wire/log.ts";
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
-import { type Caller, carry, type Way } from "./proxied_connection.ts";
-import { Stock } from "./socket_pool.ts";
+import { type Outcome, proxy, type Source } from "./proxied_connection.ts";
+import { SocketPool } from "./socket_pool.ts";
 import type { Tunnels } from "./tunnels.ts";
 
-/** What a pod needs of the relay that it's part of. */
+/** What a pod needs of the relay that it is part of. */
 export interface PodHost {
   readonly tunnels: Pick<Tunnels, "of" | "rule">;
+  /** For what callers can cause at will: limited in lines a second. */
+  readonly log: Log;
   /** Asks attach for sockets of a pod. */
-  need(uid: string, family: 4 | 6, count: number): void;
-  /** Whose a connection is. */
-  whose(caller: Endpoint, destination: Endpoint): Promise<Caller>;
+  requestSockets(uid: string, family: 4 | 6, count: number): void;
+  /** Tells probes from other connections. */
+  classify(caller: Endpoint, destination: Endpoint): Promise<Source>;
+  /** An id for the next connection. */
+  nextFlow(): string;
   /** Whether another connection may be taken; if so, `left` is called at its end. */
   enter(): boolean;
-  left(way: Way): void;
+  left(): void;
 }
 
-/** Connections to one port of a pod that go to the laptop at once; the pod takes what is beyond. */
+/** Connections to one port of a pod that go to the laptop at once; further ones go to the pod. */
 const MOST_PER_PORT = 4096;
 
-/** What came with the message that a pod is taken over. */
+/** The message that hands a pod over. */
 export type Handover = Extract<AttachMessage, { tell: "pod" }>;
 
-/** A pod whose connections come to this relay: its listeners, its beat, its stock of sockets. */
+/** A pod whose connections come to this relay: its listeners, its heartbeat, its sockets to dial the application. */
 export class RelayedPod implements Disposable {
   readonly #handover: Handover;
   readonly #host: PodHost;
   readonly #owned = new DisposableStack();
-  readonly #beat: Beat;
-  readonly #stocks = new Map<4 | 6, Stock>();
+  readonly #heartbeat: Beat;
+  readonly #pools = new Map<4 | 6, SocketPool>();
   readonly #listeners: AdoptedListener[] = [];
   readonly #listening = new Set<string>();
   readonly #addresses: ReadonlySet<string>;
@@ -45,7 +50,7 @@ export class RelayedPod implements Disposable {
   readonly #counts = new Map<number, number>();
   #rules = new Map<number, string>();
 
-  /** Takes all descriptors over, whatever happens. @throws when there are fewer than the message says. */
+  /** Owns all descriptors, even when it throws. @throws when there are fewer than the message says. */
   constructor(handover: Handover, fds: readonly number[], host: PodHost) {
     this.#handover = handover;
     this.#host = host;
@@ -57,9 +62,9 @@ export class RelayedPod implements Disposable {
         throw new TypeError(`pod ${handover.pod} came with ${fds.length} descriptors`);
       }
       this.setPorts(handover.ports);
-      this.#beat = this.#owned.use(new Beat(beats));
+      this.#heartbeat = this.#owned.use(new Beat(beats));
       for (const family of handover.families) {
-        this.#stocks.set(family, this.#owned.use(this.#makeStock(family)));
+        this.#pools.set(family, this.#owned.use(this.#makePool(family)));
       }
       for (const fd of listeners) {
         const listener = this.#owned.use(adoptListener(fd, (socket) => this.#accepted(socket)));
@@ -77,15 +82,15 @@ export class RelayedPod implements Disposable {
   }
 
   /**
-   * Says that every worker is alive. While attach hangs, so that the pod can't be dialled for what isn't the laptop's, or connections
-   * can't be accepted, nothing is said: after two seconds the pod is left to answer itself.
+   * Writes the heartbeat of every worker. It stops while the pod can't be dialled, since attach hangs, or connections can't
+   * be accepted: after two seconds without one the pod answers by itself (bpf/intercept.bpf.c).
    */
   beat(): void {
-    const starved = [...this.#stocks.values()].filter((stock) => stock.starved);
-    for (const stock of starved) stock.retry();
+    const starved = [...this.#pools.values()].filter((pool) => pool.starved);
+    for (const pool of starved) pool.retry();
     const deaf = this.#listeners.filter((listener) => !listener.look());
     if (starved.length > 0 || deaf.length > 0) return;
-    for (let worker = 0; worker < this.#handover.workers; worker++) this.#beat.beat(worker);
+    for (let worker = 0; worker < this.#handover.workers; worker++) this.#heartbeat.beat(worker);
   }
 
   setPorts(ports: readonly SteeredPort[]): void {
@@ -93,15 +98,15 @@ export class RelayedPod implements Disposable {
   }
 
   addSockets(family: 4 | 6, fds: readonly number[]): void {
-    const stock = this.#stocks.get(family);
-    if (stock) stock.add(fds);
+    const pool = this.#pools.get(family);
+    if (pool) pool.add(fds);
     else for (const fd of fds) closeDescriptor(fd);
   }
 
-  /** Closes all that reaches into the pod; its callers see a reset. */
+  /** Closes every socket in the pod's network namespace; callers see a reset. */
   [Symbol.dispose](): void {
     this.#owned[Symbol.dispose]();
-    for (const socket of this.#open) socket.abort(new Error("the pod is gone, or left alone again"));
+    for (const socket of this.#open) socket.abort(new Error("the pod was released"));
   }
 
   #accepted(socket: SocketTransport): void {
@@ -109,38 +114,65 @@ export class RelayedPod implements Disposable {
     try {
       [destination, caller] = [socket.local, socket.remote];
     } catch {
-      return socket.close(); // gone already
+      return socket.close(); // the caller has reset it already
     }
-    // Whoever dials the listener itself is inside the pod, and would pass for a caller.
-    if (this.#listening.has(endpointText(destination)) || !this.#host.enter()) return socket.abort();
+    // A process inside the pod can dial the listener itself, and would pass for a caller.
+    if (this.#listening.has(endpointText(destination))) {
+      this.#host.log("warn", "reset a connection that was not steered", {
+        pod: this.#handover.pod,
+        caller: endpointText(caller),
+      });
+      return socket.abort();
+    }
+    if (!this.#host.enter()) return socket.abort();
     this.#open.add(socket);
-    this.#carry(socket, caller, destination);
+    this.#proxy(socket, caller, destination);
   }
 
-  async #carry(socket: SocketTransport, caller: Endpoint, destination: Endpoint): Promise<void> {
+  async #proxy(socket: SocketTransport, caller: Endpoint, destination: Endpoint): Promise<void> {
     const { port } = destination;
     const count = this.#counts.get(port) ?? 0;
     const isPods = this.#addresses.size === 0 || this.#addresses.has(destination.address.text);
     const rule = isPods && count < MOST_PER_PORT ? this.#rules.get(port) : undefined;
     this.#counts.set(port, count + 1);
-    const way = await carry({ transport: socket, caller: plain(caller), destination: plain(destination) }, {
+    const flow = this.#host.nextFlow();
+    const connection = { transport: socket, caller: plain(caller), destination: plain(destination) };
+    const outcome = await proxy(connection, {
+      flow,
       pod: this.#handover.pod,
       rule,
       tunnels: this.#host.tunnels,
-      whose: () => this.#host.whose(caller, destination),
+      classify: () => this.#host.classify(caller, destination),
       dialPod: () => this.#dial(destination),
     });
     this.#open.delete(socket);
     const left = (this.#counts.get(port) ?? 1) - 1;
     if (left > 0) this.#counts.set(port, left);
     else this.#counts.delete(port);
-    this.#host.left(way);
+    this.#host.left();
+    if (outcome.details !== undefined) this.#logFailure(outcome, { flow, rule, caller, destination });
+  }
+
+  #logFailure(
+    { kind, details }: Outcome,
+    about: { flow: string; rule: string | undefined; caller: Endpoint; destination: Endpoint },
+  ): void {
+    const { flow, rule, caller, destination } = about;
+    this.#host.log("info", "connection failed", {
+      flow,
+      outcome: kind,
+      details,
+      caller: endpointText(caller),
+      destination: endpointText(destination),
+      pod: this.#handover.pod,
+      rule,
+    });
   }
 
   async #dial(destination: Endpoint): Promise<AbortableTransport> {
-    const stock = this.#stocks.get(destination.address.family);
-    if (!stock) throw new Error(`pod ${this.#handover.pod} has no IPv${destination.address.family}`);
-    const fd = await stock.take();
+    const pool = this.#pools.get(destination.address.family);
+    if (!pool) throw new Error(`pod ${this.#handover.pod} has no IPv${destination.address.family}`);
+    const fd = await pool.take();
     try {
       startConnect(fd, destination);
     } catch (error) {
@@ -150,9 +182,12 @@ export class RelayedPod implements Disposable {
     return adoptSocket(fd);
   }
 
-  #makeStock(family: 4 | 6): Stock {
+  #makePool(family: 4 | 6): SocketPool {
     const { uid } = this.#handover;
-    return new Stock({ ask: (count) => this.#host.need(uid, family, count), close: closeDescriptor });
+    return new SocketPool({
+      request: (count) => this.#host.requestSockets(uid, family, count),
+      close: closeDescriptor,
+    });
   }
 }
 

@@ -16,8 +16,10 @@ function taken() {
   const { port } = localEndpoint(fd);
   const host: PodHost = {
     tunnels: { of: () => [], rule: () => undefined },
-    need: () => {},
-    whose: () => Promise.resolve("other"),
+    log: () => {},
+    requestSockets: () => {},
+    classify: () => Promise.resolve("other"),
+    nextFlow: () => "k3v9t0aq-1f",
     enter: () => false,
     left: () => {},
   };

@@ -1,14 +1,14 @@
-/** How a stock is kept. */
-export interface StockOptions {
+/** What a pool needs of its owner. */
+export interface SocketPoolOptions {
   /** Asks attach for so many sockets; they come by `add`. */
-  readonly ask: (count: number) => void;
+  readonly request: (count: number) => void;
   /** Closes a descriptor. */
   readonly close: (fd: number) => void;
-  /** Milliseconds that a dial waits for a socket; 1,000 without it. */
+  /** Milliseconds that a dial waits for a socket; 1,000 by default. */
   readonly waitMs?: number;
 }
 
-/** Below so many more are asked for; so many are asked for at once (attach gives 64 at most). */
+/** The pool asks for BATCH more (attach gives 64 at most) when it would fall below LOW. */
 const LOW = 8;
 const BATCH = 32;
 /** Dials that may wait for a socket. */
@@ -21,49 +21,49 @@ interface Waiter {
 }
 
 /**
- * Unconnected sockets that attach made in a pod's network namespace, for dialling its application: relay can't make
- * any there itself. Owns their descriptors until they're taken; who waits is served in order.
+ * Unconnected sockets that attach made in a pod's network namespace, for dialling its application: relay has no right to
+ * make any there. The pool owns their descriptors until they are taken; dials that wait are served in order.
  */
-export class Stock implements Disposable {
-  readonly #options: StockOptions;
+export class SocketPool implements Disposable {
+  readonly #options: SocketPoolOptions;
   readonly #fds: number[] = [];
   readonly #waiting: Waiter[] = [];
-  #asked = 0;
+  #requested = 0;
   #starved = false;
   #closed = false;
 
-  constructor(options: StockOptions) {
+  constructor(options: SocketPoolOptions) {
     this.#options = options;
   }
 
   /**
-   * Takes a socket; it's the caller's then.
-   * @throws when none came in time, or the pod is gone.
+   * Takes a socket, which then belongs to the caller.
+   * @throws when none came in time, or the pod was released.
    */
   take(): Promise<number> {
-    if (this.#closed) return Promise.reject(gone());
+    if (this.#closed) return Promise.reject(released());
     const fd = this.#fds.pop();
     const taken = fd === undefined ? this.#wait() : Promise.resolve(fd);
     this.#refill();
     return taken;
   }
 
-  /** Whether a dial had to be given up and nothing has come since: attach hangs, and the pod can't be dialled. */
+  /** Whether a dial was given up and no socket has come since: attach hangs, and the pod can't be dialled. */
   get starved(): boolean {
     return this.#starved;
   }
 
-  /** Asks again, for when attach goes on. */
+  /** Asks again, in case attach answers by now. */
   retry(): void {
-    this.#asked = 0;
+    this.#requested = 0;
     this.#refill();
   }
 
-  /** What attach sent. Nothing changes where nothing came with it: this process is out of descriptors. */
+  /** Adds what attach sent. A message without sockets changes nothing: this process has no descriptors left. */
   add(fds: readonly number[]): void {
     if (fds.length === 0) return;
     this.#starved = false;
-    this.#asked = Math.max(0, this.#asked - fds.length);
+    this.#requested = Math.max(0, this.#requested - fds.length);
     for (const fd of fds) {
       const waiter = this.#waiting.shift();
       if (this.#closed) this.#options.close(fd);
@@ -81,7 +81,7 @@ export class Stock implements Disposable {
     for (const fd of this.#fds.splice(0)) this.#options.close(fd);
     for (const { reject, timer } of this.#waiting.splice(0)) {
       clearTimeout(timer);
-      reject(gone());
+      reject(released());
     }
   }
 
@@ -94,7 +94,7 @@ export class Stock implements Disposable {
       const timer = setTimeout(() => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
         this.#starved = true;
-        this.#asked = 0; // ask again next time
+        this.#requested = 0; // the next dial asks again
         reject(new Error(`attach gave no socket to dial the pod with in ${waitMs} ms`));
       }, waitMs);
       const waiter: Waiter = { resolve, reject, timer };
@@ -102,15 +102,15 @@ export class Stock implements Disposable {
     });
   }
 
-  /** Asks until what is here and on its way serves those who wait, and LOW more. */
+  /** Asks until the sockets that are here and on their way serve all waiting dials, and LOW more. */
   #refill(): void {
-    while (this.#fds.length + this.#asked < this.#waiting.length + LOW) {
-      this.#asked += BATCH;
-      this.#options.ask(BATCH);
+    while (this.#fds.length + this.#requested < this.#waiting.length + LOW) {
+      this.#requested += BATCH;
+      this.#options.request(BATCH);
     }
   }
 }
 
-function gone(): Error {
-  return new Error("the pod is gone, or left alone again");
+function released(): Error {
+  return new Error("the pod was released");
 }

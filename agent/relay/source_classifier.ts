@@ -1,26 +1,26 @@
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
-import type { Caller } from "./proxied_connection.ts";
 import type { RelayMessage } from "../../wire/handover.ts";
+import type { Source } from "./proxied_connection.ts";
 
 /** Milliseconds that attach has to answer; then the connection goes to the pod. */
 const ANSWER_MS = 1_000;
-/** Questions that attach has at a time: with more unread than its socket holds nothing else would reach it either. */
+/** Questions that attach has at a time: with more of them unread no other message would fit into its socket. */
 const MOST_ASKED = 128;
-/** Istio's ambient mode makes the kubelet's probes come from here, wherever they come from. */
+/** The source address of the kubelet's probes in Istio's ambient mode. */
 const AMBIENT_PROBES = "169.254.7.127";
 
-type Question = Extract<RelayMessage, { tell: "whose" }>;
+type Question = Extract<RelayMessage, { tell: "classify" }>;
 
 /**
- * Tells the kubelet's probes from other connections. They come from the node's own addresses; but so does NodePort
- * traffic, so for what comes from these attach is asked, who can see whether the other end is a socket of the
- * kubelet's. Everything else isn't asked about and loses no time.
+ * Tells the kubelet's probes from other connections. Probes come from the node's own addresses, and so does NodePort
+ * traffic. Only attach can see whether the other end is a socket of the kubelet's, so it is asked about connections from
+ * these addresses. All others aren't asked about and lose no time.
  *
  * A probe goes to the pod, so a probe of HTTP or gRPC says how the application is. One that only connects (tcpSocket)
- * succeeds as soon as the listener accepts, also where the application doesn't listen: it says less while its port is
- * intercepted. Its socket is often gone before attach looks; carry.ts keeps those from the laptop.
+ * succeeds as soon as the listener accepts, even where the application doesn't listen: it says less while its port is
+ * intercepted. Its socket is often closed before attach looks; proxied_connection.ts drops those.
  */
-export class Whose {
+export class SourceClassifier {
   readonly #send: (message: Question) => void;
   readonly #waiting = new Map<number, (kubelet: boolean) => void>();
   /** Not sent yet, in order. */
@@ -34,17 +34,18 @@ export class Whose {
     this.#send = send;
   }
 
-  /** The addresses of the node's own network namespace. */
+  /** Sets the addresses of the node's own network namespace. */
   setHost(addresses: readonly string[]): void {
     this.#host = new Set(addresses.map((address) => parseAddress(address)?.text ?? address));
   }
 
+  /** Takes attach's answer to a question. */
   answered(id: number, kubelet: boolean): void {
     this.#waiting.get(id)?.(kubelet);
   }
 
-  /** Whose a connection is; "kubelet" too when nobody could say in time: the pod answers then. */
-  async whose(caller: Endpoint, destination: Endpoint): Promise<Caller> {
+  /** Classifies a connection; without an answer in time it counts as a probe, so that the pod answers. */
+  async classify(caller: Endpoint, destination: Endpoint): Promise<Source> {
     const { text } = caller.address;
     if (text === AMBIENT_PROBES) return "kubelet";
     if (!this.#host.has(text)) return "other";
@@ -53,7 +54,7 @@ export class Whose {
     this.#waiting.set(id, resolve);
     const timer = setTimeout(() => resolve(true), ANSWER_MS);
     this.#queue.set(id, {
-      tell: "whose",
+      tell: "classify",
       id,
       caller: formatEndpoint(text, caller.port),
       destination: formatEndpoint(destination.address.text, destination.port),

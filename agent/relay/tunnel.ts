@@ -1,7 +1,4 @@
-import { Connection } from "../../hbone/connection/connection.ts";
-import { ErrorCode } from "../../hbone/frames/errors.ts";
-import { headerValue } from "../../hbone/frames/header.ts";
-import type { Stream } from "../../hbone/streams/stream.ts";
+import { Connection, ErrorCode, headerValue, type Stream } from "../../hbone/mod.ts";
 import { agree, type Hello, parseHello } from "../../wire/hello.ts";
 import { type Challenge, CHALLENGE_HEADER, parseProof, PROOF_HEADER } from "../../wire/key_proof.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";

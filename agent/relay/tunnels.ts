@@ -6,8 +6,8 @@ import { type Identity, Tunnel } from "./tunnel.ts";
 
 export interface TunnelsOptions {
   readonly identity: Identity;
-  /** Told whenever another set of rules has a proven tunnel. */
-  readonly onLive: (rules: readonly string[]) => void;
+  /** Called when another set of rules has a proven tunnel. */
+  readonly onProven: (rules: readonly string[]) => void;
   readonly log: Log;
   /** Milliseconds that a tunnel may stay without a proof; 60,000 without it. */
   readonly unprovenMs?: number;
@@ -30,7 +30,7 @@ export class Tunnels implements AsyncDisposable {
   #keys = new Map<string, string>();
   /** Aborted, and another made, when the rules change. */
   #changed = new AbortController();
-  #live = "";
+  #proven = "";
 
   constructor(options: TunnelsOptions) {
     this.#options = options;
@@ -129,8 +129,8 @@ export class Tunnels implements AsyncDisposable {
 
   #tell(): void {
     const rules = [...new Set([...this.#tunnels].flatMap((tunnel) => [...tunnel.proven]))].sort();
-    if (rules.join() === this.#live) return;
-    this.#live = rules.join();
-    this.#options.onLive(rules);
+    if (rules.join() === this.#proven) return;
+    this.#proven = rules.join();
+    this.#options.onProven(rules);
   }
 }

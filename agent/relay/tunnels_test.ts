@@ -6,10 +6,10 @@ import { Tunnels } from "./tunnels.ts";
 
 function makeTunnels(unprovenMs?: number) {
   const { log, lines: logged } = memoryLog();
-  const seen = { live: [] as readonly string[] };
+  const seen = { proven: [] as readonly string[] };
   const tunnels = new Tunnels({
     identity,
-    onLive: (rules) => seen.live = rules,
+    onProven: (rules) => seen.proven = rules,
     log,
     ...(unprovenMs === undefined ? {} : { unprovenMs }),
   });
@@ -21,31 +21,31 @@ function makeTunnels(unprovenMs?: number) {
   return { tunnels, seen, logged, dial };
 }
 
-Deno.test("a rule is live once a tunnel has proven its session, and no more when the tunnel goes", async () => {
+Deno.test("a rule is proven once a tunnel has proven its session, until that tunnel closes", async () => {
   const laptop = await Laptop.make();
   const { tunnels, seen, dial } = makeTunnels();
   await using _ = tunnels;
   tunnels.setRules([laptop.rule(uid(10)), { ...laptop.rule(uid(11)), session: uid(2) }]);
   const connection = dial(laptop);
-  await until(() => seen.live.join() === uid(10), "the rule is live");
+  await until(() => seen.proven.join() === uid(10), "the rule is proven");
   assert.equal(tunnels.of(uid(10)).length, 1);
   assert.equal(tunnels.of(uid(11)).length, 0);
   connection.abort();
-  await until(() => seen.live.length === 0, "the rule isn't live any more");
+  await until(() => seen.proven.length === 0, "the rule isn't proven any more");
 });
 
-Deno.test("a rule that comes later is asked for on the tunnel that is there", async () => {
+Deno.test("a later rule is proven on the tunnel that is open", async () => {
   const laptop = await Laptop.make();
   const { tunnels, seen, dial } = makeTunnels();
   await using _ = tunnels;
   await using _connection = dial(laptop);
   await until(() => laptop.challenges.length === 1, "the session was asked for");
   tunnels.setRules([laptop.rule(uid(10))]);
-  await until(() => seen.live.join() === uid(10), "the first rule is live");
+  await until(() => seen.proven.join() === uid(10), "the first rule is proven");
   tunnels.setRules([laptop.rule(uid(10)), laptop.rule(uid(11))]);
-  await until(() => seen.live.length === 2, "both rules are live");
+  await until(() => seen.proven.length === 2, "both rules are proven");
   tunnels.setRules([laptop.rule(uid(11))]);
-  assert.deepEqual(seen.live, [uid(11)]);
+  assert.deepEqual(seen.proven, [uid(11)]);
 });
 
 Deno.test("a daemon that doesn't know its new rule yet is asked again, and keeps what it has proven", async () => {
@@ -55,15 +55,15 @@ Deno.test("a daemon that doesn't know its new rule yet is asked again, and keeps
   await using _ = tunnels;
   await using _connection = dial(laptop);
   tunnels.setRules([laptop.rule(uid(10))]);
-  await until(() => seen.live.length === 1, "the first rule is live");
+  await until(() => seen.proven.length === 1, "the first rule is proven");
   tunnels.setRules([laptop.rule(uid(10)), laptop.rule(uid(11))]);
   await until(() => laptop.challenges.length >= 4, "it was asked more than once");
-  assert.deepEqual(seen.live, [uid(10)]);
+  assert.deepEqual(seen.proven, [uid(10)]);
   ready = true;
-  await until(() => seen.live.length === 2, "both rules are live");
+  await until(() => seen.proven.length === 2, "both rules are proven");
 });
 
-Deno.test("a forged proof closes the tunnel and makes nothing live", async () => {
+Deno.test("a forged proof closes the tunnel and proves nothing", async () => {
   const [laptop, mallory] = [await Laptop.make(), await Laptop.make()];
   const { tunnels, seen, logged, dial } = makeTunnels();
   await using _ = tunnels;
@@ -71,7 +71,7 @@ Deno.test("a forged proof closes the tunnel and makes nothing live", async () =>
   await dial(mallory).closed;
   await until(() => logged.length > 0, "it was logged");
   assert.match(logged.join(), /key proof is wrong/);
-  assert.deepEqual(seen.live, []);
+  assert.deepEqual(seen.proven, []);
 });
 
 Deno.test("a proof for another cluster closes the tunnel", async () => {
@@ -80,7 +80,7 @@ Deno.test("a proof for another cluster closes the tunnel", async () => {
   await using _ = tunnels;
   tunnels.setRules([laptop.rule(uid(10))]);
   await dial(laptop).closed;
-  assert.deepEqual(seen.live, []);
+  assert.deepEqual(seen.proven, []);
 });
 
 Deno.test("a session can't prove another session's rules by naming it before that is known", async () => {
@@ -95,7 +95,7 @@ Deno.test("a session can't prove another session's rules by naming it before tha
   await connection.closed;
   await until(() => logged.length > 0, "it was logged");
   assert.match(logged.join(), /can't prove the rules of session/);
-  assert.deepEqual(seen.live, []);
+  assert.deepEqual(seen.proven, []);
 });
 
 Deno.test("a tunnel that proves nothing in time is closed", async () => {
@@ -105,7 +105,7 @@ Deno.test("a tunnel that proves nothing in time is closed", async () => {
   await dial(laptop).closed;
 });
 
-Deno.test("what is no daemon of pmz is closed", async () => {
+Deno.test("a connection that isn't from a daemon of pmz is closed", async () => {
   const { tunnels } = makeTunnels(100);
   await using _ = tunnels;
   const [theirs, ours] = memoryPair();
