@@ -25,11 +25,12 @@ function self(): string[] {
 
 async function daemon(): Promise<number> {
   const { runDaemon } = await import("./daemon/main.ts");
-  const { stateFolderPath } = await import("./daemon/process/state_folder.ts");
   const { agentInstaller } = await import("./install/installer.ts");
   const { builtPayloads } = await import("./install/payload/source.ts");
   await runDaemon({
-    stateFolder: stateFolderPath(Deno.env),
+    env: Deno.env,
+    // deno-lint-ignore no-console -- the one line that its starter waits for
+    onStartup: (startup) => console.log(JSON.stringify(startup)),
     installer: agentInstaller(builtPayloads(new URL("dist/", base))),
     startWorker: (role) => {
       const module = role === "data"
@@ -68,15 +69,16 @@ async function commandLine(args: readonly string[]): Promise<number> {
   const { processConsole } = await import("./cli/console.ts");
   const { stateFolderPath } = await import("./daemon/process/state_folder.ts");
   const { grantArguments } = await import("./helper/grant.ts");
-  const stateFolder = stateFolderPath(Deno.env);
   return await runCli(args, {
     ...processConsole(),
     release: RELEASE,
-    stateFolder,
+    get stateFolder() {
+      return stateFolderPath(Deno.env);
+    },
     env: Deno.env,
     startDaemon: async () => {
       const { spawnDaemon } = await import("./daemon/process/spawn.ts");
-      await spawnDaemon([...self(), "daemon"], stateFolder);
+      await spawnDaemon([...self(), "daemon"], stateFolderPath(Deno.env));
     },
     helperCommand: (grant) => [...self(), "helper", "start", ...grantArguments(grant)],
     manifests: async (components, options) => {

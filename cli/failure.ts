@@ -1,3 +1,4 @@
+import { formatCauses, formatError } from "../errors/causes.ts";
 import { type ControlError, type FailureCode, failures } from "../wire/control.ts";
 
 /** A command that failed in a way that its code names: message, hint, and the exit code from the one table. */
@@ -18,7 +19,7 @@ export function failure(code: FailureCode, message: string, hint?: string, cause
       code,
       message,
       ...(hint === undefined ? {} : { hint }),
-      ...(cause === undefined ? {} : { causes: causesOf(cause) }),
+      ...(cause === undefined ? {} : { causes: [formatError(cause), ...formatCauses(cause)] }),
     },
     { cause },
   );
@@ -31,7 +32,7 @@ export function asFailure(error: unknown): ControlError {
     return { code: "interrupted", message: "interrupted", causes: [] };
   }
   const message = error instanceof Error ? error.message : String(error);
-  const causes = causesOf(error instanceof Error ? error.cause : undefined);
+  const causes = formatCauses(error);
   const { code, hint } = (error ?? {}) as { code?: unknown; hint?: unknown };
   if (isFailureCode(code)) {
     return { code, message, causes, ...(typeof hint === "string" ? { hint } : {}) };
@@ -42,13 +43,4 @@ export function asFailure(error: unknown): ControlError {
 /** Whether this is one of the codes of the table. */
 export function isFailureCode(code: unknown): code is FailureCode {
   return typeof code === "string" && Object.hasOwn(failures, code);
-}
-
-function causesOf(error: unknown): string[] {
-  const causes: string[] = [];
-  for (let at = error; at !== undefined && causes.length < 8;) {
-    causes.push(at instanceof Error ? `${at.name}: ${at.message}` : String(at));
-    at = at instanceof Error ? at.cause : undefined;
-  }
-  return causes;
 }

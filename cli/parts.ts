@@ -19,7 +19,10 @@ export interface Input {
 /** What the command line is made of, handed over by main.ts. */
 export interface CliParts {
   readonly release: string;
-  /** The user's state folder, where the daemon's socket and log are. It need not exist. */
+  /**
+   * The user's state folder, where the daemon's socket and log are. It need not exist.
+   * @throws when there is no home folder; a `code` and `hint` of the error are told as they are.
+   */
   readonly stateFolder: string;
   readonly env: { get(name: string): string | undefined };
   readonly stdin: Input;

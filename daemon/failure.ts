@@ -1,3 +1,4 @@
+import { formatCauses } from "../errors/causes.ts";
 import { ApiError } from "../kube/client/api_error.ts";
 import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig.ts";
 import type { ControlError, FailureCode } from "../wire/control.ts";
@@ -16,14 +17,10 @@ export class Failure extends Error {
   }
 }
 
-/** The failure as the control API tells it; an error of any other kind is `internal`. */
+/** The failure as the control API tells it; an error that no code names is `internal`. */
 export function describe(error: unknown): ControlError {
-  const causes: string[] = [];
-  for (let at = error instanceof Error ? error.cause : undefined; at && causes.length < 8;) {
-    causes.push(at instanceof Error ? `${at.name}: ${at.message}` : String(at));
-    at = at instanceof Error ? at.cause : undefined;
-  }
   const message = error instanceof Error ? error.message : String(error);
+  const causes = formatCauses(error);
   if (error instanceof Failure) {
     return { code: error.code, message, ...(error.hint === undefined ? {} : { hint: error.hint }), causes };
   }
@@ -33,12 +30,22 @@ export function describe(error: unknown): ControlError {
   if (error instanceof DOMException && error.name === "AbortError") {
     return { code: "interrupted", message: "interrupted", causes };
   }
+  if (error instanceof Error && error.name === "TimeoutError") {
+    return { code: "timeout", message: `it took too long: ${message}`, hint: LOG_HINT, causes };
+  }
   return {
     code: "internal",
-    message,
-    hint: "this is a bug in pmz: its log has more (`pmz status` says where)",
+    message: isBug(error) ? `pmz has a bug: ${message}` : message,
+    hint: LOG_HINT,
     causes,
   };
+}
+
+const LOG_HINT = "the daemon's log has more; its path: pmz status";
+
+/** Whether the program itself is wrong, not the world around it. */
+function isBug(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
 }
 
 function codeOf(error: ApiError): FailureCode {

@@ -3,10 +3,11 @@ import { controlFiles } from "../wire/control.ts";
 import { helperSocket } from "../wire/helper.ts";
 import { serveControl } from "./control/server.ts";
 import { Daemon } from "./daemon.ts";
+import { describe } from "./failure.ts";
 import type { DaemonParts } from "./parts.ts";
 import { fileLog } from "./process/log.ts";
-import { answers } from "./process/spawn.ts";
-import { openStateFolder } from "./process/state_folder.ts";
+import { answers, type Startup } from "./process/spawn.ts";
+import { openStateFolder, stateFolderPath } from "./process/state_folder.ts";
 
 /** Undoing everything may take so long at a signal, in milliseconds: then the rest is the kernel's and the agents' to undo. */
 const END_TIMEOUT_MS = 10_000;
@@ -15,7 +16,11 @@ const END_TIMEOUT_MS = 10_000;
 const LOOK_EVERY_MS = 20;
 
 /** What the daemon's process is made of. */
-export type ProcessParts = Pick<DaemonParts, "installer" | "startWorker"> & { readonly stateFolder: string };
+export type ProcessParts = Pick<DaemonParts, "installer" | "startWorker"> & {
+  readonly env: { get(name: string): string | undefined };
+  /** Called once: as soon as a daemon answers, be it another one that was there before; or when it can't start. */
+  onStartup(startup: Startup): void;
+};
 
 /**
  * The daemon as a process: one for each user, by a lock that the kernel lets go of with the process. Settles when it
@@ -23,10 +28,25 @@ export type ProcessParts = Pick<DaemonParts, "installer" | "startWorker"> & { re
  */
 export async function runDaemon(parts: ProcessParts): Promise<void> {
   Deno.umask(0o077);
-  const folder = await openStateFolder(parts.stateFolder);
-  const socket = `${folder}/${controlFiles.socket}`;
-  using lock = await Deno.open(`${folder}/${controlFiles.lock}`, { write: true, create: true, mode: 0o600 });
-  if (!await takeLock(lock, socket)) return;
+  let started = false;
+  const onStartup = (startup: Startup) => {
+    if (!started) parts.onStartup(startup);
+    started = true;
+  };
+  try {
+    const folder = await openStateFolder(stateFolderPath(parts.env));
+    const path = `${folder}/${controlFiles.lock}`;
+    using lock = await Deno.open(path, { write: true, create: true, mode: 0o600 });
+    if (!await takeLock(lock, `${folder}/${controlFiles.socket}`)) return onStartup({ ready: true });
+    await serve(parts, folder, () => onStartup({ ready: true }));
+  } catch (error) {
+    onStartup({ ready: false, error: describe(error) });
+    throw error;
+  }
+}
+
+/** Serves the control API until it is asked to end, and undoes everything. */
+async function serve(parts: ProcessParts, folder: string, ready: () => void): Promise<void> {
   using log = fileLog(`${folder}/${controlFiles.log}`);
   const ending = Promise.withResolvers<string>();
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
@@ -34,7 +54,7 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
   }
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault(); // one connection's mishap doesn't end the others
-    log("error", "a failure that nobody was waiting for", { error: event.reason });
+    log("error", "a failure was not handled", { error: event.reason });
   });
   try {
     const daemon = await Daemon.start({
@@ -49,6 +69,7 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
       log("error", "a request failed unexpectedly", { error: error instanceof Error ? error.stack : error });
     });
     log("info", "the daemon is up");
+    ready();
     const why = await ending.promise;
     // Who comes from now on starts the next daemon, which waits for the lock.
     await server.withdraw();
@@ -61,7 +82,7 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
     clearTimeout(timer);
     log("info", `the daemon ends: ${why}`);
   } catch (error) {
-    log("error", "the daemon fails", { error }); // nobody reads what it writes elsewhere
+    log("error", "the daemon fails", { error });
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { controlFiles } from "../wire/control.ts";
+import { Failure } from "./failure.ts";
 import { answers, spawnDaemon } from "./process/spawn.ts";
 
 const program = new URL("../main.ts", import.meta.url).pathname;
@@ -78,7 +79,7 @@ Deno.test("a daemon is there even when the one it was left to ended meanwhile", 
   while (await answers(socket)) await new Promise((resolve) => setTimeout(resolve, 20));
 });
 
-Deno.test("a daemon that can't start says why in its log, and where that is", async () => {
+Deno.test("who starts a daemon that can't start is told why and what to do, and so is the log", async () => {
   await using at = await place();
   await Deno.mkdir(at.folder, { mode: 0o700 });
   await Deno.writeTextFile(`${at.folder}/${controlFiles.names}`, "{");
@@ -87,8 +88,33 @@ Deno.test("a daemon that can't start says why in its log, and where that is", as
     () => undefined,
     (error) => error,
   );
-  assert.match(`${failure?.message} ${failure?.hint}`, /ended at once .*daemon\.log/);
+  assert.ok(failure instanceof Failure);
+  assert.equal(failure.code, "usage");
+  assert.match(failure.message, /names\.json can't be read: /);
+  assert.match(failure.hint ?? "", /correct the file/);
   assert.match(await at.log(), /names\.json can't be read/);
+});
+
+Deno.test("a daemon that ends without a word is an error that names its log", async () => {
+  await using at = await place();
+  await assert.rejects(spawnDaemon(["/bin/sh", "-c", "exit 3"], at.folder), (error) => {
+    assert.ok(error instanceof Failure);
+    assert.match(`${error.message} ${error.hint}`, /ended at once, with exit code 3 its log: .*daemon\.log$/);
+    return true;
+  });
+});
+
+Deno.test("without a home folder a command says so, with its hint and exit code", async () => {
+  const { code, stderr } = await new Deno.Command(command[0] ?? "", {
+    args: [...command.slice(1, -1), "status"],
+    clearEnv: true,
+    env: { DENO_DIR: Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno` },
+  }).output();
+  assert.equal(code, 2);
+  assert.equal(
+    new TextDecoder().decode(stderr),
+    "error: HOME is not set: there is no folder for pmz's state\n  hint: set HOME, or XDG_STATE_HOME\n",
+  );
 });
 
 Deno.test("a daemon has nothing of the KUBECONFIG of the shell that happened to start it", async () => {

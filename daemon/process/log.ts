@@ -1,3 +1,4 @@
+import { causeChain, formatError } from "../../errors/causes.ts";
 import type { Log as WireLog } from "../../wire/log.ts";
 
 /**
@@ -13,6 +14,11 @@ export interface LogFields {
   readonly stream?: number;
   readonly ms?: number;
   readonly count?: number;
+  /** Of a watch: which resource, which of its objects, what it does instead, and how many objects it keeps. */
+  readonly kind?: string;
+  readonly key?: string;
+  readonly state?: string;
+  readonly limit?: number;
   readonly error?: unknown;
 }
 
@@ -22,7 +28,20 @@ export type Log = WireLog<LogFields>;
 const LONGEST = 4 << 20;
 
 /** What a line may say besides its time and message; a list, since what workers pass on has no types any more. */
-const NAMES = ["cluster", "service", "pod", "node", "intercept", "stream", "ms", "count"] as const;
+const NAMES = [
+  "cluster",
+  "service",
+  "pod",
+  "node",
+  "intercept",
+  "stream",
+  "ms",
+  "count",
+  "kind",
+  "key",
+  "state",
+  "limit",
+] as const satisfies readonly (keyof LogFields)[];
 
 /**
  * A log in a file of the state folder, 0600. At 4 MiB it starts over, and the file before stays as `.1`.
@@ -45,7 +64,7 @@ export function fileLog(path: string, longest = LONGEST): Log & Disposable {
     const line: Record<string, unknown> = { time: new Date().toISOString(), level, message };
     for (const name of NAMES) line[name] = fields[name];
     const { error } = fields;
-    if (error !== undefined) line.error = error instanceof Error ? chain(error) : String(error);
+    if (error !== undefined) line.error = causeChain(error).map(formatError).join(" <- ");
     try {
       if (size > longest) startOver();
     } catch { /* it goes on where it is */ }
@@ -56,16 +75,7 @@ export function fileLog(path: string, longest = LONGEST): Log & Disposable {
   return Object.assign(log, { [Symbol.dispose]: () => file.close() });
 }
 
-/** The log of a watch: of its fields those that the daemon's log takes. */
+/** The log of a watch: which kind and object it is about, its state, the limit that it keeps, and the error. */
 export function watchLog(log: Log): (message: string, fields: Record<string, unknown>) => void {
-  return (message, fields) => log("warn", message, { error: fields.error });
-}
-
-/** An error and its causes, in one line. */
-export function chain(error: Error): string {
-  const parts: string[] = [];
-  for (let at: unknown = error; at && parts.length < 8; at = at instanceof Error ? at.cause : undefined) {
-    parts.push(at instanceof Error ? `${at.name}: ${at.message}` : String(at));
-  }
-  return parts.join(" <- ");
+  return (message, fields) => log("warn", message, fields as LogFields); // of these, only fields with a name are written
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chain, fileLog, type LogFields } from "./log.ts";
+import { fileLog, type LogFields, watchLog } from "./log.ts";
 
 /** A log in a folder of its own, and what is in it. */
 function logged(longest?: number) {
@@ -81,8 +81,25 @@ Deno.test("a full disk costs lines, never the daemon", () => {
   log("warn", "lost too", { error: new Error("no space") });
 });
 
-Deno.test("a chain of causes ends, even one that is a ring", () => {
-  const error = new Error("round");
-  error.cause = error;
-  assert.equal(chain(error).split(" <- ").length, 8);
+Deno.test("the log of a watch says what it is about", () => {
+  using at = logged();
+  const fields = {
+    kind: "pods",
+    key: "default/echo",
+    state: "stale",
+    limit: 9,
+    error: new Error("silent"),
+    more: 1,
+  };
+  watchLog(at.log)("a watch isn't live", fields);
+  const [{ time: _, ...line } = {}] = at.lines();
+  assert.deepEqual(line, {
+    level: "warn",
+    message: "a watch isn't live",
+    kind: "pods",
+    key: "default/echo",
+    state: "stale",
+    limit: 9,
+    error: "Error: silent",
+  });
 });

@@ -9,7 +9,7 @@ export function stateFolderPath(env: { get(name: string): string | undefined }):
   if (base?.startsWith("/")) return `${base}/pmz`;
   const home = env.get("HOME");
   if (!home?.startsWith("/")) {
-    throw new Failure("usage", "there is no home folder: HOME is not set", {
+    throw new Failure("usage", "HOME is not set: there is no folder for pmz's state", {
       hint: "set HOME, or XDG_STATE_HOME",
     });
   }
@@ -30,7 +30,7 @@ export async function openStateFolder(path: string): Promise<string> {
   }
   const found = await Deno.lstat(path);
   const wrong = !found.isDirectory
-    ? "is no folder"
+    ? "is not a folder"
     : found.uid !== Deno.uid()
     ? `belongs to uid ${found.uid}`
     : undefined;

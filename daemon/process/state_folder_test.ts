@@ -43,14 +43,14 @@ Deno.test("a link in the folder's place is refused, and what it leads to is left
   await Deno.mkdir(`${at.path}/theirs`);
   await Deno.chmod(`${at.path}/theirs`, 0o755);
   await Deno.symlink(`${at.path}/theirs`, `${at.path}/pmz`);
-  await assert.rejects(openStateFolder(`${at.path}/pmz`), refuses(/is no folder/));
+  await assert.rejects(openStateFolder(`${at.path}/pmz`), refuses(/is not a folder/));
   assert.equal(await mode(`${at.path}/theirs`), 0o755);
 });
 
 Deno.test("a file in the folder's place is refused", async () => {
   await using at = await place();
   await Deno.writeTextFile(`${at.path}/pmz`, "");
-  await assert.rejects(openStateFolder(`${at.path}/pmz`), refuses(/is no folder/));
+  await assert.rejects(openStateFolder(`${at.path}/pmz`), refuses(/is not a folder/));
 });
 
 Deno.test({

@@ -1,3 +1,5 @@
+import { causeChain } from "../../errors/causes.ts";
+
 /**
  * A request to the API server that failed. `status` is its HTTP status, 0 where there was no answer;
  * `reason` is Kubernetes' own word (`NotFound`, `Forbidden`, `Conflict`, `AlreadyExists`, `Expired`, ...) or one of
@@ -62,7 +64,7 @@ export function errorOfAnswer(
 
 /** The error of a request that got no answer. */
 export function errorOfFailure(what: string, server: string, cause: unknown): ApiError {
-  const said = chainOf(cause);
+  const said = messagesOf(cause);
   const [reason, hint] = /certificate|UnknownIssuer|NotValidForName|CertExpired|BadSignature/i.test(said)
     ? [
       "Certificate",
@@ -105,10 +107,9 @@ function printable(text: string): string {
   return text.slice(0, 2_000).replace(/\s+/g, " ").replace(/\p{C}/gu, "").trim().replace(/\.$/, "");
 }
 
-function chainOf(error: unknown): string {
-  const parts: string[] = [];
-  for (let each: unknown = error; each instanceof Error && parts.length < 4; each = each.cause) {
-    if (each.message && each.message !== "fetch failed") parts.push(each.message);
-  }
-  return printable(parts.join(": ") || String(error));
+function messagesOf(error: unknown): string {
+  const messages = causeChain(error).slice(0, 4).flatMap((each) =>
+    each instanceof Error && each.message !== "" && each.message !== "fetch failed" ? [each.message] : []
+  );
+  return printable(messages.join(": ") || String(error));
 }
