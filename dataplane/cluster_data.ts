@@ -1,24 +1,36 @@
 import { unlessAborted } from "../async/abort.ts";
 import type { DialAgent } from "./tunnel/dial_agent.ts";
+import type { FlowTable } from "./flow_table.ts";
+import { inbound } from "./inbound.ts";
 import type { LocalTarget, MainCalls, NodeAgent, RuleCounts } from "./protocol.ts";
 import type { Calls, Channel } from "../threads/channel.ts";
 import { LocalTargets } from "./local_targets.ts";
 import { ReversedTunnel } from "./tunnel/reversed_tunnel.ts";
 import { Tunnel } from "./tunnel/tunnel.ts";
 
+/** What a cluster's data leans on. */
+export interface ClusterDataParts {
+  readonly cluster: string;
+  readonly main: Channel<Calls, MainCalls>;
+  readonly dial: DialAgent;
+  readonly flows: FlowTable;
+}
+
 /** What the data worker holds of one cluster: the tunnel out, and a reversed tunnel for each node agent. */
 export class ClusterData implements AsyncDisposable {
   readonly #cluster: string;
   readonly #main: Channel<Calls, MainCalls>;
   readonly #dial: DialAgent;
+  readonly #flows: FlowTable;
   readonly #locals = new LocalTargets();
   readonly #agents = new Map<string, ReversedTunnel>();
   #tunnel: Tunnel | undefined;
 
-  constructor(cluster: string, main: Channel<Calls, MainCalls>, dial: DialAgent) {
+  constructor({ cluster, main, dial, flows }: ClusterDataParts) {
     this.#cluster = cluster;
     this.#main = main;
     this.#dial = dial;
+    this.#flows = flows;
   }
 
   /** The tunnel to the gateway; undefined as long as only intercepts are asked for. */
@@ -65,7 +77,8 @@ export class ClusterData implements AsyncDisposable {
       dial: async (signal) => {
         return await this.#dial(await unlessAborted(this.#main.call("agent", of), signal), signal);
       },
-      local: (rule, port) => this.#locals.dial(rule, port),
+      serve: (stream) =>
+        void inbound(stream, { cluster: this.#cluster, locals: this.#locals, flows: this.#flows }),
       prove: (challenge) => this.#main.call("prove", { ...of, challenge }),
       log: (message) =>
         void this.#main.call("log", {

@@ -1,15 +1,23 @@
 import { parseAddress } from "../net/address.ts";
 import { Zone } from "../names/zone/zone.ts";
 import type { CustomDomain, ZoneData } from "../names/zone/zone_data.ts";
-import type { Target } from "./protocol.ts";
+import type { AddressChange, Target } from "./protocol.ts";
 
 /** Which cluster an address or a name belongs to, and what the cluster itself calls it. */
 export class Directory {
-  readonly #addresses = new Map<string, ReadonlyMap<string, string>>();
+  /** In the order in which the clusters were added. */
+  readonly #addresses = new Map<string, Map<string, string>>();
   readonly #zone = new Zone();
 
-  setAddresses(cluster: string, addresses: ReadonlyMap<string, string>): void {
-    this.#addresses.set(cluster, addresses);
+  add(cluster: string): void {
+    if (!this.#addresses.has(cluster)) this.#addresses.set(cluster, new Map());
+  }
+
+  /** Without effect on a cluster that was not added. */
+  changeAddresses({ cluster, added, removed }: AddressChange): void {
+    const addresses = this.#addresses.get(cluster);
+    for (const address of removed) addresses?.delete(address);
+    for (const [address, own] of added) addresses?.set(address, own);
   }
 
   setZone(zone: ZoneData): void {

@@ -4,10 +4,12 @@ import { Directory } from "./directory.ts";
 function directory(): Directory {
   const made = new Directory();
   for (const [cluster, address] of [["one", "10.96.0.7"], ["two", "10.96.0.7"]] as const) {
-    made.setAddresses(
+    made.add(cluster);
+    made.changeAddresses({
       cluster,
-      new Map([[address, address], [`198.19.0.${cluster.length}`, `10.96.1.${cluster.length}`]]),
-    );
+      added: new Map([[address, address], [`198.19.0.${cluster.length}`, `10.96.1.${cluster.length}`]]),
+      removed: [],
+    });
     made.setZone({
       cluster,
       context: cluster,
@@ -26,11 +28,30 @@ Deno.test("an address that two clusters have is the first one's", () => {
   assert.deepEqual(made.byAddress("10.96.0.7"), { cluster: "two", address: "10.96.0.7" });
 });
 
+Deno.test("a change adds addresses and removes others, and leaves the rest", () => {
+  const made = directory();
+  made.changeAddresses({
+    cluster: "one",
+    added: new Map([["10.96.0.9", "10.96.0.9"]]),
+    removed: ["10.96.0.7", "10.96.0.8"],
+  });
+  assert.equal(made.byAddress("10.96.0.9")?.cluster, "one");
+  assert.equal(made.byAddress("10.96.0.7")?.cluster, "two");
+  assert.equal(made.byAddress("198.19.0.3")?.cluster, "one");
+});
+
+Deno.test("addresses of a cluster that was not added, or was deleted, count for nothing", () => {
+  const made = directory();
+  made.delete("one");
+  made.changeAddresses({ cluster: "one", added: new Map([["10.96.0.9", "10.96.0.9"]]), removed: [] });
+  assert.equal(made.byAddress("10.96.0.9"), undefined);
+});
+
 Deno.test("a virtual address leads to the cluster's own", () => {
   assert.deepEqual(directory().byAddress("198.19.0.3"), { cluster: "one", address: "10.96.1.3" });
 });
 
-Deno.test("a host is a name or an address, and unknown ones are nobody's", () => {
+Deno.test("a host is a name or an address, and unknown ones belong to no cluster", () => {
   const made = directory();
   assert.equal(made.byHost("echo.default.svc")?.cluster, "one");
   assert.equal(made.byHost("echo.default.svc.two")?.cluster, "two");

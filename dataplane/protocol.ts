@@ -1,10 +1,35 @@
 /**
- * What the daemon's main thread and its data worker ask of each other. The worker owns listeners and tunnels (a
- * socket can't move between workers) and carries every byte; what it must know of clusters is told by the main thread.
+ * What the plane (plane.ts, in the daemon's main thread) and its workers ask of each other. A worker owns listeners and
+ * tunnels (a socket can't move between workers) and carries every byte; the plane tells it what it must know of clusters.
  */
 import type { ApiServerAccess } from "../kube/client/access.ts";
+import type { Flow, Outcome } from "../wire/flow.ts";
 import type { Challenge, Proof } from "../wire/key_proof.ts";
 import type { CustomDomain, ZoneData } from "../names/zone/zone_data.ts";
+
+/** What a connection of a laptop's program is for. */
+export interface Destination {
+  readonly protocol: "tcp";
+  readonly cluster: string;
+  /** The Service's or pod's address, as the cluster knows it. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** How a destination answers. */
+export interface Probe {
+  /** `done` when it takes connections. */
+  readonly outcome: Outcome;
+  readonly ms: number;
+}
+
+/** What has changed in a cluster's addresses. */
+export interface AddressChange {
+  readonly cluster: string;
+  /** As the laptop's programs dial them, and as the cluster knows them where that is another. */
+  readonly added: ReadonlyMap<string, string>;
+  readonly removed: readonly string[];
+}
 
 /** Where a connection to a captured address goes. The port stays the one that was dialled. */
 export interface Target {
@@ -36,6 +61,8 @@ export interface NodeAgent {
 export interface LocalTarget {
   /** UID of the rule. */
   readonly rule: string;
+  /** The id of the intercept: "echo.default:80". */
+  readonly intercept: string;
   /** The Service's port, as the stream must name it. */
   readonly port: number;
   readonly host: string;
@@ -48,13 +75,21 @@ export interface RuleCounts {
   readonly total: number;
 }
 
+/** The connections of a cluster. */
+export interface ClusterCounts {
+  readonly openStreams: number;
+  /** Of the tunnel's last ping; null before the first. */
+  readonly roundTripMs: number | null;
+  readonly rules: readonly RuleCounts[];
+}
+
 export type TunnelNews =
   | { readonly cluster: string; readonly state: "connected"; readonly pod: string }
   | { readonly cluster: string; readonly state: "connecting" | "ended"; readonly why: string };
 
-/** The main thread asks the worker. */
+/** The plane asks a worker. */
 export type DataCalls = {
-  /** Makes room for a cluster; no tunnel is dialled yet. */
+  /** Makes room for a cluster; no tunnel is dialled yet. An address that several clusters have is the first one's. */
   connect(cluster: string): void;
   /** Keeps a tunnel to the cluster's gateway from now on. */
   reach(cluster: string): void;
@@ -66,11 +101,7 @@ export type DataCalls = {
   listen(address: string): number | undefined;
   /** Closes the listeners: nothing is captured any more. */
   unlisten(argument: null): void;
-  /**
-   * Replaces a cluster's addresses: as the laptop's programs dial them, and as the cluster knows them where that is
-   * another. An address that two clusters have is the one's that was connected first.
-   */
-  addresses(of: { readonly cluster: string; readonly addresses: ReadonlyMap<string, string> }): void;
+  changeAddresses(change: AddressChange): void;
   /** Replaces a cluster's names: the proxy looks them up. */
   zone(zone: ZoneData): void;
   custom(domains: readonly CustomDomain[]): void;
@@ -79,22 +110,20 @@ export type DataCalls = {
   unproxy(argument: null): Promise<void>;
   /** Looks at once whether the tunnels still live: the laptop slept, or its network has changed. */
   check(argument: null): void;
-  /** Opens a stream to an authority of the cluster, and closes it: milliseconds. */
-  dial(target: { readonly cluster: string; readonly authority: string }): Promise<number>;
+  /** Opens a stream to a destination, and closes it. */
+  probe(destination: Destination): Promise<Probe>;
   /** Replaces the intercepts of a cluster. */
   intercepts(of: { readonly cluster: string; readonly targets: readonly LocalTarget[] }): void;
   /** Replaces the node agents of a cluster to which reversed tunnels are kept. */
   agents(of: { readonly cluster: string; readonly agents: readonly NodeAgent[] }): void;
-  counts(
-    cluster: string,
-  ): {
-    readonly openStreams: number;
-    readonly roundTripMs: number | null;
-    readonly rules: readonly RuleCounts[];
-  };
+  counts(cluster: string): ClusterCounts;
+  /** The flows that are open, and the last ones that failed. */
+  flows(argument: null): readonly Flow[];
+  /** Whether `ended` is called. */
+  follow(on: boolean): void;
 };
 
-/** The worker asks the main thread. */
+/** A worker asks the plane. */
 export type MainCalls = {
   /** Where the gateway is; waits until there's one. */
   gateway(cluster: string): Promise<AgentPlace>;
@@ -105,5 +134,9 @@ export type MainCalls = {
     of: { readonly cluster: string; readonly agent: NodeAgent; readonly challenge: Challenge },
   ): Promise<Proof | undefined>;
   tunnel(news: TunnelNews): void;
+  /** A flow has failed. `omitted` ones before it are not told, since there were too many. */
+  failed(of: { readonly flow: Flow; readonly omitted: number }): void;
+  /** A flow has ended, failed or not. */
+  ended(flow: Flow): void;
   log(line: { readonly message: string; readonly fields: Record<string, string | number> }): void;
 };

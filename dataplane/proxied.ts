@@ -1,24 +1,23 @@
 import { formatEndpoint } from "../net/address.ts";
 import type { AbortableTransport } from "../net/transport.ts";
 import { arrivalOf, SocketOwners } from "../ffi/proc/socket_owner.ts";
+import { endsOf } from "../ffi/sockets/own_socket.ts";
+import type { SocketEnds } from "./flow_table.ts";
+import type { OutboundParts } from "./outbound.ts";
+import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
 import { serveProxy } from "./proxy/server.ts";
 import { ProxyTargetError, type Target as ProxyTarget } from "./proxy/target.ts";
-import { TargetRefused } from "./tunnel/connect_stream.ts";
-import type { Target } from "./protocol.ts";
+import { connectStream, TargetRefused } from "./tunnel/connect_stream.ts";
 import { NoTunnel } from "./tunnel/tunnel.ts";
 
 /** Where proxies usually are, so that examples hold; any free port where it's taken. */
 const USUAL_PORT = 1080;
 
-/** What the proxy leans on. */
-export interface ProxyParts {
-  /** The cluster's address of a name or an address; undefined when no connected cluster has it. */
-  find(host: string): Target | undefined;
-  open(target: Target, port: number, first: Uint8Array | undefined): Promise<AbortableTransport>;
-}
-
 /** Serves the proxy on loopback, for this user alone. @throws when the port that was asked for is taken. */
-export function startProxy(port: number, parts: ProxyParts): AsyncDisposable & { readonly address: string } {
+export function startProxy(
+  port: number,
+  parts: OutboundParts,
+): AsyncDisposable & { readonly address: string } {
   const owners = new SocketOwners();
   const uid = Deno.uid() ?? -1;
   const accounts = [{ first: uid, last: uid }];
@@ -27,8 +26,8 @@ export function startProxy(port: number, parts: ProxyParts): AsyncDisposable & {
       hostname: "127.0.0.1",
       port,
       allow: (conn) => owners.isFrom(arrivalOf(conn), accounts),
-      open: (target, first) => open(target, first, parts),
-      isOurs: (host) => parts.find(host) !== undefined,
+      open: (client, target, first) => open(client, target, first, parts),
+      isOurs: (host) => parts.directory.byHost(host) !== undefined,
       signal: new AbortController().signal, // ended by being disposed
     });
   const proxy = port === 0 ? usualOrAny(serve) : serve(port);
@@ -47,27 +46,52 @@ function usualOrAny<T>(serve: (port: number) => T): T {
   }
 }
 
+/** Opens the stream of a proxied flow: target -> stream. The proxy relays it; the flow ends with its stream. */
 async function open(
+  client: Deno.TcpConn,
   { host, port }: ProxyTarget,
   first: Uint8Array | undefined,
-  parts: ProxyParts,
+  { directory, flows, tunnel }: OutboundParts,
 ): Promise<AbortableTransport> {
-  const target = parts.find(host);
-  if (!target) {
-    throw new ProxyTargetError(
-      "destination_not_found",
-      `no connected cluster has ${host}; \`pmz services -A\` shows what there is`,
-    );
-  }
+  const target = directory.byHost(host);
+  const flow = flows.begin({
+    kind: "proxied",
+    cluster: target?.cluster ?? "",
+    from: clientEnds(client),
+    to: formatEndpoint(target?.address ?? host, port),
+  });
   try {
-    return await parts.open(target, port, first);
-  } catch (error) {
-    if (error instanceof TargetRefused) {
-      throw new ProxyTargetError(error.kind, error.message, { cause: error });
+    if (target === undefined) {
+      throw new ProxyTargetError(
+        "destination_not_found",
+        `no connected cluster has ${host}; \`pmz services -A\` shows what there is`,
+      );
     }
-    if (error instanceof NoTunnel) {
-      throw new ProxyTargetError("connection_timeout", error.message, { cause: error });
-    }
-    throw error;
+    const to = formatEndpoint(target.address, port);
+    const stream = await connectStream(tunnel(target.cluster), to, {
+      flow: flow.id,
+      ...(first === undefined ? {} : { first }),
+    });
+    flow.stream = stream;
+    stream.closed.then((end) => flows.end(flow, outcomeOfStream(end)));
+    return stream;
+  } catch (cause) {
+    flows.end(flow, outcomeOfError(cause));
+    throw asProxyError(cause, `${host} port ${port}`);
   }
+}
+
+/** What the client is told: the reason itself. */
+function asProxyError(error: unknown, where: string): ProxyTargetError {
+  if (error instanceof ProxyTargetError) return error;
+  const { message } = error instanceof Error ? error : new Error(String(error));
+  if (error instanceof TargetRefused) return new ProxyTargetError(error.kind, message, { cause: error });
+  if (error instanceof NoTunnel) return new ProxyTargetError("connection_timeout", message, { cause: error });
+  return new ProxyTargetError("proxy_internal_error", `${where}: ${message}`, { cause: error });
+}
+
+function clientEnds(client: Deno.TcpConn): SocketEnds {
+  const { local, remote } = endsOf(client) ?? {};
+  if (!local || !remote) throw new TypeError("a client of the proxy has an address and a port at both ends");
+  return { local, remote };
 }

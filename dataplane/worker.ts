@@ -1,20 +1,21 @@
-import { relay } from "../hbone/mod.ts";
-import { formatEndpoint } from "../net/address.ts";
 import type { TcpConnection } from "../ffi/sockets/tcp_connection.ts";
 import { TcpListener } from "../ffi/sockets/tcp_listener.ts";
 import { Channel, type MessageSide } from "../threads/channel.ts";
 import { ClusterData } from "./cluster_data.ts";
-import { agentDialler, type DialAgent } from "./tunnel/dial_agent.ts";
 import { Directory } from "./directory.ts";
+import { FailureReports } from "./failure_reports.ts";
+import { FlowTable } from "./flow_table.ts";
+import { outbound } from "./outbound.ts";
+import { probe } from "./probe.ts";
 import type { DataCalls, MainCalls } from "./protocol.ts";
 import { startProxy } from "./proxied.ts";
-import { connectStream } from "./tunnel/connect_stream.ts";
-import { NoTunnel } from "./tunnel/tunnel.ts";
+import { agentDialler, type DialAgent } from "./tunnel/dial_agent.ts";
+import { NoTunnel, type Tunnel } from "./tunnel/tunnel.ts";
 
 /**
- * The data worker: accepts captured connections and the proxy's, and carries their bytes through the tunnels. A
- * captured connection's life: accept -> target of its local address -> stream of the cluster's tunnel -> relay.
- * `log` writes a line in the daemon's log.
+ * A data worker: owns listeners, tunnels and the proxy, and does what the plane asks. What becomes of a connection stands
+ * in outbound.ts (captured), proxied.ts and inbound.ts (intercepted).
+ * @returns `log`, which writes a line into the daemon's log
  */
 export function startDataWorker(
   side: MessageSide,
@@ -24,10 +25,17 @@ export function startDataWorker(
   const directory = new Directory();
   const listeners: Disposable[] = [];
   let proxy: (AsyncDisposable & { readonly address: string }) | undefined;
+  const failures = new FailureReports((report) => void main.call("failed", report));
+  const flows = new FlowTable({
+    failed: (flow) => failures.add(flow),
+    ended: (flow) => void main.call("ended", flow),
+  }, () => undefined);
 
   const answers = {
     connect(cluster) {
-      if (!clusters.has(cluster)) clusters.set(cluster, new ClusterData(cluster, main, dial));
+      if (clusters.has(cluster)) return;
+      clusters.set(cluster, new ClusterData({ cluster, main, dial, flows }));
+      directory.add(cluster);
     },
     reach: (cluster) => clusters.get(cluster)?.reach(),
     async disconnect(cluster) {
@@ -37,7 +45,10 @@ export function startDataWorker(
       await data?.[Symbol.asyncDispose]();
     },
     listen(address) {
-      const listener = openListener(address);
+      const listener = openListener(
+        address,
+        (connection) => void outbound(connection, { directory, flows, tunnel }),
+      );
       if (listener === undefined) return undefined;
       listeners.push(listener);
       return listener.descriptor;
@@ -45,15 +56,11 @@ export function startDataWorker(
     unlisten() {
       for (const listener of listeners.splice(0)) listener[Symbol.dispose]();
     },
-    addresses: ({ cluster, addresses }) => directory.setAddresses(cluster, addresses),
+    changeAddresses: (change) => directory.changeAddresses(change),
     zone: (zone) => directory.setZone(zone),
     custom: (domains) => directory.setCustom(domains),
     proxy(port) {
-      proxy ??= startProxy(port, {
-        find: (host) => directory.byHost(host),
-        open: (target, port, first) =>
-          connectStream(tunnelOf(target.cluster), formatEndpoint(target.address, port), first),
-      });
+      proxy ??= startProxy(port, { directory, flows, tunnel });
       return proxy.address;
     },
     async unproxy() {
@@ -63,12 +70,7 @@ export function startDataWorker(
     check() {
       for (const data of clusters.values()) data.check();
     },
-    async dial({ cluster, authority }) {
-      const started = performance.now();
-      const stream = await connectStream(tunnelOf(cluster), authority);
-      stream.close();
-      return performance.now() - started;
-    },
+    probe: (destination) => probe(destination, tunnel),
     intercepts: ({ cluster, targets }) => clusters.get(cluster)?.intercepts(targets),
     agents: ({ cluster, agents }) => clusters.get(cluster)?.agents(agents),
     counts(cluster) {
@@ -79,36 +81,28 @@ export function startDataWorker(
         rules: data?.counts() ?? [],
       };
     },
+    flows: () => flows.flows(),
+    follow: (on) => void (flows.followed = on),
   } satisfies DataCalls;
   const main = new Channel<DataCalls, MainCalls>(side, answers);
 
-  function openListener(address: string): TcpListener | undefined {
-    try {
-      return new TcpListener(address, captured);
-    } catch (error) {
-      if (error instanceof Deno.errors.AddrNotAvailable) return undefined;
-      throw error;
-    }
-  }
-
-  function tunnelOf(cluster: string) {
+  function tunnel(cluster: string): Tunnel {
     const tunnel = clusters.get(cluster)?.tunnel;
     if (!tunnel) throw new NoTunnel(`not connected to ${cluster}`);
     return tunnel;
   }
 
-  async function captured(connection: TcpConnection): Promise<void> {
-    try {
-      const target = directory.byAddress(connection.local.address.text);
-      if (!target) return connection.abort();
-      const stream = await tunnelOf(target.cluster).open(
-        formatEndpoint(target.address, connection.local.port),
-      );
-      await relay(connection, stream);
-    } catch {
-      connection.abort(); // a reset: the program must not take it for an end
-    }
-  }
-
   return { log: (message) => void main.call("log", { message, fields: {} }) };
+}
+
+function openListener(
+  address: string,
+  onConnection: (connection: TcpConnection) => void,
+): TcpListener | undefined {
+  try {
+    return new TcpListener(address, onConnection);
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrNotAvailable) return undefined;
+    throw error;
+  }
 }

@@ -3,6 +3,7 @@ export { Connection, type ConnectionEnd, type ConnectionOptions } from "./connec
 export {
   ConnectionClosed,
   ConnectionError,
+  ConnectRefused,
   ErrorCode,
   errorName,
   StreamReset,
@@ -11,7 +12,7 @@ export {
 export { type Header, headerValue } from "./frames/header.ts";
 export { LaneReceiver, LaneSender } from "./lanes/lanes.ts";
 export { DEFAULT_LIMITS, type Limits } from "./frames/limits.ts";
-export { relay, type RelayEnd } from "./relay/relay.ts";
+export { type BreakListener, relay, type RelayEnd } from "./relay/relay.ts";
 export type { Settings } from "./frames/settings.ts";
 export { Stream } from "./streams/stream.ts";
 export type { StreamEnd } from "./streams/stream_state.ts";

@@ -12,17 +12,37 @@ export type Outcome =
   | { readonly kind: "open" }
   /** Both directions ended in order. */
   | { readonly kind: "done" }
-  /** Not connected: `by` names who refused; `details` is for people. */
+  /** Not connected. `by` is who refused: this laptop's daemon, the gateway, or the program that an intercept leads to. */
   | {
     readonly kind: "refused";
     readonly by: "laptop" | "gateway" | "program";
     readonly error: ProxyError;
     readonly details: string;
   }
-  /** Broken while it was open. */
+  /** Broken while it was open. `by` is whose connection broke; `tunnel`: the way between laptop and cluster. */
   | { readonly kind: "reset"; readonly by: "client" | "server" | "tunnel"; readonly details: string }
   /** No tunnel to the cluster was there in time. */
   | { readonly kind: "no-tunnel"; readonly details: string };
+
+/** Whether a flow ended otherwise than in order. */
+export function isFailure(outcome: Outcome): boolean {
+  return outcome.kind !== "open" && outcome.kind !== "done";
+}
+
+/** An outcome in words: "refused by the gateway: no ready endpoint". */
+export function formatOutcome(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case "open":
+    case "done":
+      return outcome.kind;
+    case "refused":
+      return `refused by the ${outcome.by}: ${outcome.details}`;
+    case "reset":
+      return `reset by the ${outcome.by}: ${outcome.details}`;
+    case "no-tunnel":
+      return `no tunnel: ${outcome.details}`;
+  }
+}
 
 /** A flow as `pmz flows` and `pmz status` show it. */
 export interface Flow {

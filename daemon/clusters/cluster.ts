@@ -4,12 +4,11 @@ import type { CapturedPorts } from "../../wire/helper.ts";
 import type { ClusterConnection } from "../discovery/cluster_api.ts";
 import { capturedAddresses } from "../discovery/topology.ts";
 import { zoneData } from "../discovery/zone_data.ts";
-import type { DataCalls, MainCalls, TunnelNews } from "../../dataplane/protocol.ts";
+import type { DataPlane, TunnelNews } from "../../dataplane/plane.ts";
 import { Failure } from "../failure.ts";
 import { ClusterIntercepts } from "../intercepts/cluster_intercepts.ts";
 import type { Log } from "../process/log.ts";
 import type { ZoneData } from "../../names/zone/zone_data.ts";
-import type { Channel } from "../../threads/channel.ts";
 
 /** The tunnel has this long to be there for the first time, in milliseconds. */
 const TUNNEL_TIMEOUT_MS = 30_000;
@@ -17,7 +16,7 @@ const TUNNEL_TIMEOUT_MS = 30_000;
 /** What a connected cluster leans on. */
 export interface ConnectedParts {
   readonly connection: ClusterConnection;
-  readonly data: Channel<MainCalls, DataCalls>;
+  readonly data: Pick<DataPlane, "connect" | "reach" | "disconnect" | "setIntercepts" | "setAgents">;
   readonly log: Log;
   /** Called when what the cluster has, or how much of it is used, has changed. */
   readonly changed: (cluster: Connected) => void;
@@ -42,8 +41,8 @@ export class Connected {
     const quiet = (error: unknown) =>
       log("warn", "a change of the intercepts could not be passed on", { cluster: this.id, error });
     this.intercepts = new ClusterIntercepts(connection, log, ({ targets, agents }) => {
-      data.call("intercepts", { cluster: this.id, targets }).catch(quiet);
-      data.call("agents", { cluster: this.id, agents }).catch(quiet);
+      data.setIntercepts(this.id, targets).catch(quiet);
+      data.setAgents(this.id, agents).catch(quiet);
     });
   }
 
@@ -53,7 +52,7 @@ export class Connected {
 
   /** Learns what the cluster has, and follows it. @throws {ApiError} @throws the signal's reason */
   async discover(signal: AbortSignal): Promise<void> {
-    await this.#parts.data.call("connect", this.id);
+    await this.#parts.data.connect(this.id);
     await this.connection.discover(() => this.changed(), signal);
     this.changed();
   }
@@ -77,7 +76,7 @@ export class Connected {
     using limit = new TimeLimit(this.#parts.tunnelTimeoutMs ?? TUNNEL_TIMEOUT_MS, signal);
     try {
       await unlessAborted(this.connection.gateways().ready, limit.signal);
-      if (!this.#reaching) await this.#parts.data.call("reach", this.id);
+      if (!this.#reaching) await this.#parts.data.reach(this.id);
       this.#reaching = true;
       while (this.connection.tunnel.state !== "connected") {
         await unlessAborted(this.#news.promise, limit.signal);
@@ -102,7 +101,7 @@ export class Connected {
   /** Ends it, in bounded time; what is left in the cluster, in words. */
   async end(): Promise<string[]> {
     // The tunnels first: with them the intercepted pods answer again, whether the API server can be reached or not.
-    await this.#parts.data.call("disconnect", this.id).catch(() => {}); // the worker is gone, and its tunnels with it
+    await this.#parts.data.disconnect(this.id).catch(() => {}); // the worker is gone, and its tunnels with it
     const left = await this.intercepts.end();
     await this.connection[Symbol.asyncDispose]();
     return left;

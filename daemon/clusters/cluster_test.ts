@@ -3,31 +3,28 @@ import { until } from "../../kube/testing/api_server.ts";
 import { ClusterConnection } from "../discovery/cluster_api.ts";
 import { FakeApi, forbidden } from "../testing/cluster.ts";
 import { Connected } from "./cluster.ts";
-import type { DataCalls, MainCalls } from "../../dataplane/protocol.ts";
 import { Failure } from "../failure.ts";
-import { Channel } from "../../threads/channel.ts";
 
 const forever = new AbortController().signal;
 const quiet = () => {};
 
-/** A connected cluster, whose data worker does nothing by itself. */
+/** A connected cluster, whose data plane does nothing. */
 async function connectedTo(cluster: FakeApi, tunnelTimeoutMs?: number) {
   const kubeconfig = await Deno.makeTempFile();
   await Deno.writeTextFile(kubeconfig, cluster.kubeconfig());
   const connection = await ClusterConnection.open({ kubeconfig }, quiet);
-  const { port1, port2 } = new MessageChannel();
   const calls: string[] = [];
-  new Channel<Pick<DataCalls, "connect" | "reach" | "disconnect">, MainCalls>(port2, {
-    connect: () => void calls.push("connect"),
-    reach: () => void calls.push("reach"),
-    disconnect: () => (calls.push("disconnect"), Promise.resolve()),
-  });
-  const unasked = () => assert.fail("the worker asks nothing here");
-  const main: MainCalls = { gateway: unasked, agent: unasked, prove: unasked, tunnel: unasked, log: unasked };
+  const takeDown = (call: string) => () => (calls.push(call), Promise.resolve());
   let changes = 0;
   const connected = new Connected({
     connection,
-    data: new Channel<MainCalls, DataCalls>(port1, main),
+    data: {
+      connect: takeDown("connect"),
+      reach: takeDown("reach"),
+      disconnect: takeDown("disconnect"),
+      setIntercepts: takeDown("setIntercepts"),
+      setAgents: takeDown("setAgents"),
+    },
     log: quiet,
     changed: () => void changes++,
     ...(tunnelTimeoutMs === undefined ? {} : { tunnelTimeoutMs }),
@@ -38,8 +35,6 @@ async function connectedTo(cluster: FakeApi, tunnelTimeoutMs?: number) {
     changes: () => changes,
     async [Symbol.asyncDispose]() {
       await connected.end();
-      port1.close();
-      port2.close();
       await Deno.remove(kubeconfig);
     },
   };

@@ -2,12 +2,11 @@ import type { ClusterChoice, CustomName } from "../../wire/control.ts";
 import { ClusterConnection } from "../discovery/cluster_api.ts";
 import { Connected } from "./cluster.ts";
 import type { Reporter } from "../../wire/progress.ts";
-import type { DataCalls, MainCalls } from "../../dataplane/protocol.ts";
+import { DataPlane } from "../../dataplane/plane.ts";
 import { Failure } from "../failure.ts";
+import { logFailedFlow } from "../process/failed_flow.ts";
 import { Laptop } from "../laptop/laptop.ts";
 import type { DaemonParts } from "../parts.ts";
-import type { Channel } from "../../threads/channel.ts";
-import { openWorker } from "../../threads/worker.ts";
 
 /** A look at a cluster; `there` when it's connected. */
 export interface Looked extends AsyncDisposable {
@@ -15,37 +14,35 @@ export interface Looked extends AsyncDisposable {
   readonly there: Connected | undefined;
 }
 
-/** The clusters that are connected, the data worker that carries their bytes, and the laptop's side that they share. */
+/** The clusters that are connected, the data plane that carries their bytes, and the laptop's side that they share. */
 export class Clusters implements AsyncDisposable {
   readonly #parts: DaemonParts;
   readonly #connected = new Map<string, Connected>();
-  readonly #worker: Disposable & { channel: Channel<MainCalls, DataCalls> };
+  readonly data: DataPlane;
   readonly laptop: Laptop;
 
   constructor(parts: DaemonParts, custom: () => readonly CustomName[]) {
     this.#parts = parts;
-    const answers: MainCalls = {
+    this.data = new DataPlane({
+      startWorker: parts.startWorker,
       gateway: (cluster) => this.get(cluster).connection.gatewayPlace(),
-      agent: ({ cluster, agent }) => this.get(cluster).connection.agentPlace(agent),
-      prove: ({ cluster, agent, challenge }) => this.get(cluster).intercepts.prove(agent, challenge),
+      agent: (cluster, agent) => this.get(cluster).connection.agentPlace(agent),
+      prove: (cluster, agent, challenge) => this.get(cluster).intercepts.prove(agent, challenge),
       tunnel: (news) => this.#connected.get(news.cluster)?.tunnelNews(news),
-      log: ({ message, fields }) => parts.log("warn", message, fields),
-    };
-    this.#worker = openWorker<MainCalls, DataCalls>(parts.startWorker, "data", answers, (error) => {
-      parts.log("error", "the data worker failed; the daemon ends, and with it everything that it holds", {
-        error,
-      });
-      parts.ended();
+      flowFailed: (flow, omitted) => logFailedFlow(parts.log, flow, omitted),
+      log: (message, fields) => parts.log("warn", message, fields),
+      died: (error) => {
+        parts.log("error", "a data worker failed; the daemon ends, and with it everything that it holds", {
+          error,
+        });
+        parts.ended();
+      },
     });
-    this.laptop = new Laptop(parts, this.#worker.channel, () => this.all, custom);
+    this.laptop = new Laptop(parts, this.data, () => this.all, custom);
   }
 
   get all(): Connected[] {
     return [...this.#connected.values()];
-  }
-
-  get data(): Channel<MainCalls, DataCalls> {
-    return this.#worker.channel;
   }
 
   /** @throws {Failure} `not-up` when it isn't connected. */
@@ -133,7 +130,7 @@ export class Clusters implements AsyncDisposable {
       connection.reconnect();
       intercepts.renew();
     }
-    this.data.call("check", null).catch(() => {}); // the worker is gone: told there
+    this.data.check().catch(() => {}); // the worker is gone: told there
   }
 
   /** Disconnects one cluster; what is left of it on the laptop, in words. */
@@ -173,7 +170,7 @@ export class Clusters implements AsyncDisposable {
     try {
       for (const what of await this.removeAll(silent)) this.#parts.log("warn", `left behind: ${what}`);
     } finally {
-      this.#worker[Symbol.dispose]();
+      this.data[Symbol.dispose]();
     }
   }
 }

@@ -63,7 +63,7 @@ export function interceptsOf(clusters: Clusters): FoundIntercept[] {
 
 /** All intercepts, with the connections that were counted. */
 export async function intercepts(clusters: Clusters): Promise<InterceptEntry[]> {
-  const counts = await Promise.all(clusters.all.map((cluster) => clusters.data.call("counts", cluster.id)));
+  const counts = await Promise.all(clusters.all.map((cluster) => clusters.data.counts(cluster.id)));
   const rules = counts.flatMap((one) => one.rules);
   return interceptsOf(clusters).map(({ entry, wanted }) => {
     const counted = rules.find((one) => one.rule === wanted.rule.uid);
@@ -78,7 +78,7 @@ export async function status(
   const { side, proxyAddress } = clusters.laptop;
   return {
     clusters: await Promise.all(clusters.all.map(async ({ id, connection }) => {
-      const { openStreams, roundTripMs } = await clusters.data.call("counts", id);
+      const { openStreams, roundTripMs } = await clusters.data.counts(id);
       return {
         cluster: connection.name,
         mode: connection.mode,

@@ -9,11 +9,12 @@ import { parseResolvConf, RESOLV_CONF } from "../laptop/resolv_conf.ts";
 import { readiness } from "../discovery/topology.ts";
 import type { Clusters } from "../clusters/registry.ts";
 import type { Connected } from "../clusters/cluster.ts";
+import type { Probe } from "../../dataplane/plane.ts";
+import { formatOutcome } from "../../wire/flow.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import type { DaemonParts } from "../parts.ts";
 import type { Service, ServicePort } from "../../kube/objects/objects.ts";
 import { Failure } from "../failure.ts";
-import { RemoteError } from "../../threads/channel.ts";
 
 /** More of a cluster is used with each of these. */
 const order: readonly Mode[] = ["intercept", "proxy", "capture"];
@@ -173,14 +174,11 @@ async function prove(
   for (const { service, port, address } of candidates) {
     const name = `${service.name}.${service.namespace}`;
     const started = performance.now();
-    try {
-      await dial(mode, connected, clusters, { address, port: port.port }, signal);
-      const ms = Math.round((performance.now() - started) * 10) / 10;
-      return { service: name, port: port.port, ms };
-    } catch (error) {
-      if (!(error instanceof RemoteError && error.kind === "TargetRefused")) throw error;
-      report.warn(`${name}:${port.port} takes no connection: ${error.message}`);
+    const { outcome } = await dial(mode, connected, clusters, { address, port: port.port }, signal);
+    if (outcome.kind === "done") {
+      return { service: name, port: port.port, ms: Math.round((performance.now() - started) * 10) / 10 };
     }
+    report.warn(`${name}:${port.port} takes no connection: ${formatOutcome(outcome)}`);
   }
   return undefined;
 }
@@ -192,7 +190,7 @@ async function dial(
   clusters: Clusters,
   { address, port }: { readonly address: string; readonly port: number },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Probe> {
   const authority = formatEndpoint(address, port);
   using limit = new TimeLimit(PROOF_TIMEOUT_MS, signal);
   if (mode === "capture") {
@@ -206,14 +204,19 @@ async function dial(
       });
     }
   }
-  try {
-    await unlessAborted(clusters.data.call("dial", { cluster: connected.id, authority }), limit.signal);
-  } catch (cause) {
-    signal.throwIfAborted();
-    if (cause instanceof RemoteError && cause.kind === "TargetRefused") throw cause;
-    throw new Failure("agent", `${authority} can't be reached through the tunnel`, {
+  const unreachable = (details: string, cause?: unknown) =>
+    new Failure("agent", `${authority} can't be reached through the tunnel: ${details}`, {
       hint: "pmz agent status shows how the gateway is",
       cause,
     });
+  try {
+    const destination = { protocol: "tcp", cluster: connected.id, address, port } as const;
+    const probe = await unlessAborted(clusters.data.probe(destination), limit.signal);
+    if (probe.outcome.kind === "done" || probe.outcome.kind === "refused") return probe;
+    throw unreachable(formatOutcome(probe.outcome));
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (!limit.signal.aborted) throw cause;
+    throw unreachable(`no answer within ${PROOF_TIMEOUT_MS / 1000} s`, cause);
   }
 }

@@ -3,7 +3,7 @@ import type { Cluster } from "../../kube/client/access.ts";
 import { clusterAccess } from "../../kube/config/kubeconfig.ts";
 import type { ClusterChoice, ClusterName, Mode, TunnelState } from "../../wire/control.ts";
 import { GATEWAY_NAMESPACE, NODE_NAMESPACE, ports, selectors } from "../../wire/places.ts";
-import type { AgentPlace, NodeAgent, TunnelNews } from "../../dataplane/protocol.ts";
+import type { AgentPlace, NodeAgent, TunnelNews } from "../../dataplane/plane.ts";
 import type { Log } from "../process/log.ts";
 import { AgentPods } from "./agent_pods.ts";
 import { Discovery } from "./discovery.ts";

@@ -4,7 +4,7 @@ import type { Hello } from "../../wire/hello.ts";
 import { unlessAborted } from "../../async/abort.ts";
 import { RELEASE } from "../../wire/version.ts";
 import type { ClusterConnection } from "../discovery/cluster_api.ts";
-import type { LocalTarget, NodeAgent, RuleCounts } from "../../dataplane/protocol.ts";
+import type { LocalTarget, NodeAgent, RuleCounts } from "../../dataplane/plane.ts";
 import type { Log } from "../process/log.ts";
 import { NamespaceIntercepts, type Wanted } from "./namespace_intercepts.ts";
 import { person } from "./person.ts";
@@ -127,8 +127,9 @@ export class ClusterIntercepts implements AsyncDisposable {
 
   #targets(): LocalTarget[] {
     return [...this.#open].flatMap((namespace) =>
-      [...namespace.wanted.values()].map(({ rule, local }) => ({
+      [...namespace.wanted.values()].map(({ target, rule, local }) => ({
         rule: rule.uid,
+        intercept: interceptId(target),
         port: rule.port,
         host: local.host,
         localPort: local.port,
@@ -193,7 +194,7 @@ export class ClusterIntercepts implements AsyncDisposable {
     const ready = pods.filter((pod) => pod.state === "ready").length;
     const counted = counts.find((one) => one.rule === rule.uid);
     return {
-      id: `${target.service.name}.${rule.namespace}:${rule.port}`,
+      id: interceptId(target),
       cluster: this.#cluster.id,
       namespace: rule.namespace,
       service: target.service.name,
@@ -224,4 +225,9 @@ export class ClusterIntercepts implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
   }
+}
+
+/** As users see it: "echo.default:80". */
+function interceptId({ service, port }: InterceptTarget): string {
+  return `${service.name}.${service.namespace}:${port.port}`;
 }

@@ -84,7 +84,13 @@ Deno.test("the data worker is told where a rule goes, and the agents of the node
   await using to = intercepting();
   const { rule } = await added(to);
   const last = to.told.at(-1);
-  assert.deepEqual(last?.targets, [{ rule: rule.uid, port: 80, host: "127.0.0.1", localPort: 8081 }]);
+  assert.deepEqual(last?.targets, [{
+    rule: rule.uid,
+    intercept: "echo.default:80",
+    port: 80,
+    host: "127.0.0.1",
+    localPort: 8081,
+  }]);
   assert.deepEqual(
     last?.agents,
     ["a", "b"].map((node) => ({

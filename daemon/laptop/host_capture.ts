@@ -1,10 +1,9 @@
 import { pollUntil } from "../../async/poll_until.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
-import type { DataCalls, MainCalls } from "../../dataplane/protocol.ts";
+import type { DataPlane } from "../../dataplane/plane.ts";
 import type { Log } from "../process/log.ts";
 import type { CustomDomain, ZoneData } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
-import type { Channel } from "../../threads/channel.ts";
 import { Capture } from "./route_programmer.ts";
 import { HelperClient } from "./helper_client.ts";
 import { Names } from "./name_capture.ts";
@@ -18,13 +17,13 @@ const GONE_TIMEOUT_MS = 3_000;
  */
 export class LaptopSide implements AsyncDisposable {
   readonly #helper: HelperClient;
-  readonly #data: Channel<MainCalls, DataCalls>;
+  readonly #data: Pick<DataPlane, "listen" | "unlisten">;
   readonly #capture: Capture;
   readonly #families = new Set<4 | 6>();
   #names: Names | undefined;
   #disposed: Promise<void> | undefined;
 
-  private constructor(helper: HelperClient, data: Channel<MainCalls, DataCalls>) {
+  private constructor(helper: HelperClient, data: Pick<DataPlane, "listen" | "unlisten">) {
     this.#helper = helper;
     this.#data = data;
     this.#capture = new Capture(helper);
@@ -35,7 +34,7 @@ export class LaptopSide implements AsyncDisposable {
    * @param path the helper's socket
    * @throws {Failure} `helper`
    */
-  static async start(data: Channel<MainCalls, DataCalls>, path: string): Promise<LaptopSide> {
+  static async start(data: Pick<DataPlane, "listen" | "unlisten">, path: string): Promise<LaptopSide> {
     const helper = await HelperClient.connect(path);
     const side = new LaptopSide(helper, data);
     try {
@@ -54,12 +53,12 @@ export class LaptopSide implements AsyncDisposable {
     return this.#helper.gone;
   }
 
-  /** Has the data worker listen, and hands its listener to the helper. */
+  /** Has the data plane listen, and hands its listeners to the helper. */
   async #listen(family: 4 | 6, address: string): Promise<void> {
-    const listener = await this.#data.call("listen", address);
-    // A machine without IPv6 has no ::1, or no other address of it, and nobody there dials such addresses.
-    if (listener === undefined) return;
-    if (await this.#helper.listeners(family, [listener])) this.#families.add(family);
+    const listeners = await this.#data.listen(address);
+    // A machine without IPv6 has no ::1 and no other IPv6 address, so no program there dials one.
+    if (listeners.length === 0) return;
+    if (await this.#helper.listeners(family, listeners)) this.#families.add(family);
   }
 
   get address(): string {
@@ -119,7 +118,7 @@ export class LaptopSide implements AsyncDisposable {
         await this.#names?.[Symbol.asyncDispose]();
       } finally {
         this.#helper[Symbol.dispose]();
-        await this.#data.call("unlisten", null).catch(() => {});
+        await this.#data.unlisten().catch(() => {});
       }
     })();
   }

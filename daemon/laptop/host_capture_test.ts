@@ -1,32 +1,25 @@
 import assert from "node:assert/strict";
 import { localEndpoint } from "../../ffi/sockets/socket.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
-import type { DataCalls, MainCalls } from "../../dataplane/protocol.ts";
 import { Failure } from "../failure.ts";
-import { Channel } from "../../threads/channel.ts";
 import { LaptopSide } from "./host_capture.ts";
 import { fakeHelper, fakeListeners } from "../testing/helper.ts";
 
-/** A fake helper, and a fake data worker on a machine that has these addresses. */
-function surroundings(answer?: Parameters<typeof fakeHelper>[0], own = ["127.0.0.1", "::1"]) {
+/** A fake helper, and a fake data plane on a machine that has these addresses. */
+function surroundings(answer?: Parameters<typeof fakeHelper>[0], own = ["127.0.0.1", "::1"], workers = 1) {
   const helper = fakeHelper(answer);
-  const { port1, port2 } = new MessageChannel();
   const listeners = fakeListeners();
-  new Channel<Pick<DataCalls, "listen" | "unlisten">, MainCalls>(port2, {
-    listen: (address) => own.includes(address) ? listeners.listen(address) : undefined,
-    unlisten: () => listeners.unlisten(),
-  });
-  const unasked = () => assert.fail("the worker asks nothing here");
-  const main: MainCalls = { gateway: unasked, agent: unasked, prove: unasked, tunnel: unasked, log: unasked };
   return {
     helper,
-    data: new Channel<MainCalls, DataCalls>(port1, main),
-    listeners,
-    async [Symbol.asyncDispose]() {
-      await helper[Symbol.asyncDispose]();
-      port1.close();
-      port2.close();
+    data: {
+      listen: (address: string) =>
+        Promise.resolve(
+          own.includes(address) ? Array.from({ length: workers }, () => listeners.listen(address)) : [],
+        ),
+      unlisten: () => Promise.resolve(listeners.unlisten()),
     },
+    listeners,
+    [Symbol.asyncDispose]: () => helper[Symbol.asyncDispose](),
   };
 }
 
@@ -48,6 +41,20 @@ Deno.test("the helper gets the data worker's listener of each family, and captur
   assert.equal(side.routes, 2);
   await side.remove("dev");
   assert.equal(side.routes, 0);
+});
+
+Deno.test("the helper gets the listeners of all data workers", async () => {
+  const given: number[] = [];
+  await using at = surroundings(
+    (request, fds) => {
+      if (request.ask === "listeners") given.push(fds.length);
+      return undefined;
+    },
+    ["127.0.0.1"],
+    3,
+  );
+  await using _side = await LaptopSide.start(at.data, at.helper.path);
+  assert.deepEqual(given, [3]);
 });
 
 Deno.test("on a machine without IPv6 its addresses are not captured, and the others are", async () => {

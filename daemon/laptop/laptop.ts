@@ -1,11 +1,10 @@
 import type { CustomName, Mode } from "../../wire/control.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
 import { LaptopSide } from "./host_capture.ts";
-import type { DataCalls, MainCalls } from "../../dataplane/protocol.ts";
+import type { DataPlane } from "../../dataplane/plane.ts";
 import { Failure } from "../failure.ts";
 import type { ZoneData } from "../../names/zone/zone_data.ts";
 import type { DaemonParts } from "../parts.ts";
-import type { Channel } from "../../threads/channel.ts";
 
 /** A connected cluster, as far as the laptop's side needs it. */
 export interface LaptopCluster {
@@ -21,12 +20,19 @@ export interface LaptopBefore {
   readonly proxy: boolean;
 }
 
+/** The data plane, as far as the laptop's side goes. */
+type LaptopData = Pick<
+  DataPlane,
+  "listen" | "unlisten" | "changeAddresses" | "setZone" | "setCustomDomains" | "serveProxy" | "endProxy"
+>;
 type LaptopParts = Pick<DaemonParts, "helperSocket" | "startWorker" | "log">;
 
 /** The laptop's side, which all clusters share: what the helper captures, the names, the proxy. Each is there when it was asked for. */
 export class Laptop {
   readonly #parts: LaptopParts;
-  readonly #data: Channel<MainCalls, DataCalls>;
+  readonly #data: LaptopData;
+  /** The addresses that the data plane knows of a cluster. */
+  readonly #published = new WeakMap<LaptopCluster, ReadonlySet<string>>();
   readonly #clusters: () => readonly LaptopCluster[];
   readonly #custom: () => readonly CustomName[];
   #side: LaptopSide | undefined;
@@ -35,7 +41,7 @@ export class Laptop {
   /** @param clusters those that are connected @param custom the user's own domains */
   constructor(
     parts: LaptopParts,
-    data: Channel<MainCalls, DataCalls>,
+    data: LaptopData,
     clusters: () => readonly LaptopCluster[],
     custom: () => readonly CustomName[],
   ) {
@@ -95,7 +101,7 @@ export class Laptop {
       });
     }
     try {
-      return this.#proxy ??= await this.#data.call("proxy", port);
+      return this.#proxy ??= await this.#data.serveProxy(port);
     } catch (cause) {
       throw new Failure("conflict", `the proxy can't listen on port ${port} of 127.0.0.1`, {
         hint: "choose another: pmz up --proxy=PORT",
@@ -111,19 +117,24 @@ export class Laptop {
         cluster: cluster.id,
         error,
       });
-    // Of a cluster where only intercepts are wanted nothing is reached: it mustn't stand before one that has the same addresses.
+    // An intercept-only cluster publishes no addresses: it must not shadow another cluster with the same ranges.
     const reached = cluster.connection.mode !== "intercept";
-    const own = reached ? [...cluster.addresses.keys()] : [];
-    const addresses = new Map(own.map((address) => [address, address]));
-    this.#data.call("addresses", { cluster: cluster.id, addresses }).catch(quiet);
-    this.#data.call("zone", reached ? cluster.zone : { ...cluster.zone, services: [] }).catch(quiet);
+    const addresses = new Set(reached ? cluster.addresses.keys() : []);
+    const before = this.#published.get(cluster) ?? new Set();
+    this.#published.set(cluster, addresses);
+    this.#data.changeAddresses({
+      cluster: cluster.id,
+      added: new Map([...addresses.difference(before)].map((address) => [address, address])),
+      removed: [...before.difference(addresses)],
+    }).catch(quiet);
+    this.#data.setZone(reached ? cluster.zone : { ...cluster.zone, services: [] }).catch(quiet);
     if (cluster.connection.mode !== "capture") return;
     this.#side?.capture(cluster.id, cluster.addresses).catch(quiet);
     this.#side?.setZone(cluster.zone).catch(quiet);
   }
 
   async publishCustom(): Promise<void> {
-    await this.#data.call("custom", this.#custom());
+    await this.#data.setCustomDomains(this.#custom());
     await this.#side?.setCustom(this.#custom());
   }
 
@@ -157,6 +168,6 @@ export class Laptop {
   async endProxy(): Promise<void> {
     const there = this.#proxy;
     this.#proxy = undefined;
-    if (there) await this.#data.call("unproxy", null);
+    if (there) await this.#data.endProxy();
   }
 }

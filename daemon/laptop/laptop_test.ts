@@ -3,12 +3,10 @@ import { until } from "../../kube/testing/api_server.ts";
 import type { Mode } from "../../wire/control.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
 import { fakeHelper, fakeListeners } from "../testing/helper.ts";
-import type { DataCalls, MainCalls } from "../../dataplane/protocol.ts";
+import type { AddressChange } from "../../dataplane/plane.ts";
+import type { ZoneData } from "../../names/zone/zone_data.ts";
 import { Failure } from "../failure.ts";
 import { Laptop, type LaptopCluster } from "./laptop.ts";
-import { Channel } from "../../threads/channel.ts";
-
-type Told = Pick<DataCalls, "listen" | "unlisten" | "addresses" | "zone" | "custom" | "proxy" | "unproxy">;
 
 function clusterOf(id: string, mode: Mode, ...addresses: string[]) {
   return {
@@ -25,32 +23,35 @@ function clusterOf(id: string, mode: Mode, ...addresses: string[]) {
   };
 }
 
-/** The laptop's side of these clusters, with a fake helper and a fake data worker. */
+/** The laptop's side of these clusters, with a fake helper and a fake data plane. */
 function laptopOf(...clusters: LaptopCluster[]) {
   const helper = fakeHelper();
-  const { port1, port2 } = new MessageChannel();
   const listeners = fakeListeners();
   const told = {
-    addresses: new Map<string, string[]>(),
+    changes: [] as { cluster: string; added: string[]; removed: readonly string[] }[],
     services: new Map<string, number>(),
     proxy: 0,
   };
-  new Channel<Told, MainCalls>(port2, {
-    listen: (address) => listeners.listen(address),
-    unlisten: () => listeners.unlisten(),
-    addresses: ({ cluster, addresses }) => void told.addresses.set(cluster, [...addresses.keys()]),
-    zone: ({ cluster, services }) => void told.services.set(cluster, services.length),
-    custom() {},
-    proxy(port) {
-      if (port === 1) throw new Error("permission denied");
-      told.proxy = port || 1080;
-      return `127.0.0.1:${told.proxy}`;
+  const data = {
+    listen: (address: string) => Promise.resolve([listeners.listen(address)]),
+    unlisten: () => Promise.resolve(listeners.unlisten()),
+    changeAddresses({ cluster, added, removed }: AddressChange) {
+      told.changes.push({ cluster, added: [...added.keys()], removed });
+      return Promise.resolve();
     },
-    unproxy: () => (told.proxy = 0, Promise.resolve()),
-  });
-  const unasked = () => assert.fail("the worker asks nothing here");
-  const main: MainCalls = { gateway: unasked, agent: unasked, prove: unasked, tunnel: unasked, log: unasked };
-  const data = new Channel<MainCalls, DataCalls>(port1, main);
+    setZone({ cluster, services }: ZoneData) {
+      told.services.set(cluster, services.length);
+      return Promise.resolve();
+    },
+    setCustomDomains: () => Promise.resolve(),
+    serveProxy(port: number) {
+      if (port === 1) return Promise.reject(new Error("permission denied"));
+      told.proxy = port || 1080;
+      return Promise.resolve(`127.0.0.1:${told.proxy}`);
+    },
+    endProxy: () => (told.proxy = 0, Promise.resolve()),
+  };
+  const unasked = () => assert.fail("no worker is started here");
   const log: string[] = [];
   const laptop = new Laptop(
     { helperSocket: helper.path, startWorker: unasked, log: (_level, message) => void log.push(message) },
@@ -70,8 +71,6 @@ function laptopOf(...clusters: LaptopCluster[]) {
       await laptop.endCapture();
       await laptop.endProxy();
       await helper[Symbol.asyncDispose]();
-      port1.close();
-      port2.close();
     },
   };
 }
@@ -94,12 +93,28 @@ Deno.test("a cluster with intercepts only doesn't stand before another that has 
   const own = clusterOf("dev", "intercept", "10.96.0.7");
   await using to = laptopOf(own);
   to.laptop.publish(own);
-  await until("it's told", () => to.told.services.has("dev"));
-  assert.deepEqual([to.told.addresses.get("dev"), to.told.services.get("dev")], [[], 0]);
+  assert.deepEqual(to.told.changes, [{ cluster: "dev", added: [], removed: [] }]);
+  assert.equal(to.told.services.get("dev"), 0);
   own.connection.mode = "proxy";
   to.laptop.publish(own);
-  await until("it's told", () => to.told.services.get("dev") === 1);
-  assert.deepEqual(to.told.addresses.get("dev"), ["10.96.0.7"]);
+  assert.deepEqual(to.told.changes[1], { cluster: "dev", added: ["10.96.0.7"], removed: [] });
+  assert.equal(to.told.services.get("dev"), 1);
+});
+
+Deno.test("of a cluster's addresses only what has changed is passed on", async () => {
+  const dev = clusterOf("dev", "proxy", "10.96.0.7", "10.96.0.8");
+  await using to = laptopOf(dev);
+  to.laptop.publish(dev);
+  dev.addresses.delete("10.96.0.7");
+  dev.addresses.set("10.96.0.9", "any");
+  to.laptop.publish(dev);
+  assert.deepEqual(to.told.changes, [
+    { cluster: "dev", added: ["10.96.0.7", "10.96.0.8"], removed: [] },
+    { cluster: "dev", added: ["10.96.0.9"], removed: ["10.96.0.7"] },
+  ]);
+  const again = clusterOf("dev", "proxy", "10.96.0.9");
+  to.laptop.publish(again);
+  assert.deepEqual(to.told.changes[2]?.added, ["10.96.0.9"], "connected again, it begins without any");
 });
 
 Deno.test("a helper that goes takes its captures along; the next up connects to another", async () => {

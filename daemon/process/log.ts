@@ -12,6 +12,14 @@ export interface LogFields {
   readonly node?: string;
   readonly intercept?: string;
   readonly stream?: number;
+  /** The id of a flow. */
+  readonly flow?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly outcome?: string;
+  readonly details?: string;
+  /** Lines like this one that were left out before it. */
+  readonly omitted?: number;
   readonly ms?: number;
   readonly count?: number;
   /** Of a watch: which resource, which of its objects, what it does instead, and how many objects it keeps. */
@@ -35,6 +43,12 @@ const NAMES = [
   "node",
   "intercept",
   "stream",
+  "flow",
+  "from",
+  "to",
+  "outcome",
+  "details",
+  "omitted",
   "ms",
   "count",
   "kind",

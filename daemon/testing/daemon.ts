@@ -8,8 +8,7 @@ import { FakeApi } from "./cluster.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import { Daemon } from "../daemon.ts";
 import { type FakeGateway, fakeGateway } from "../../dataplane/testing/gateway.ts";
-import { startDataWorker } from "../../dataplane/worker.ts";
-import type { WorkerThread } from "../../threads/worker.ts";
+import { workerThread } from "../../dataplane/testing/plane.ts";
 
 /** An installer whose components are in the states that the test says; installing makes them ready. */
 export class FakeInstaller implements AgentInstaller<Api> {
@@ -118,7 +117,7 @@ export async function fakeDaemon(
     log: (_level, message) => void log.push(message),
     ended: () => void ended++,
     startWorker: () =>
-      dataThread((pod, signal) => {
+      workerThread(({ pod }, signal) => {
         if (pod.startsWith("gateway")) return gateway.dial(signal);
         const [ours, theirs] = memoryPair();
         agents.push(new Connection(theirs, { role: "client" }));
@@ -141,28 +140,6 @@ export async function fakeDaemon(
       await Promise.all(agents.map((one) => one[Symbol.asyncDispose]()));
       await cluster[Symbol.asyncDispose]();
       await Deno.remove(folder, { recursive: true });
-    },
-  };
-}
-
-/** The data worker in this thread. */
-function dataThread(
-  dial: (pod: string, signal: AbortSignal) => ReturnType<FakeGateway["dial"]>,
-): WorkerThread {
-  const { port1, port2 } = new MessageChannel();
-  startDataWorker(port2, (place, signal) => dial(place.pod, signal));
-  return {
-    postMessage: (message) => port1.postMessage(message),
-    get onmessage() {
-      return port1.onmessage;
-    },
-    set onmessage(listener) {
-      port1.onmessage = listener;
-    },
-    onerror: null,
-    terminate() {
-      port1.close();
-      port2.close();
     },
   };
 }

@@ -11,7 +11,7 @@ import { ByteReader } from "../../http/byte_reader.ts";
 import { acceptHttp } from "./http.ts";
 import type { IsOurs } from "./http_request.ts";
 import { acceptSocks } from "./socks5.ts";
-import type { OpenTarget, ProxyTargetError } from "./target.ts";
+import type { OpenTarget, OpenTargetFor, ProxyTargetError } from "./target.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
 
 /** Connections at a time, those that are relayed included. */
@@ -29,7 +29,7 @@ export interface ProxyOptions {
   readonly port: number;
   /** Whether a connection is from who may use the proxy (peer/). */
   readonly allow: (conn: Deno.TcpConn) => Promise<boolean>;
-  readonly open: OpenTarget;
+  readonly open: OpenTargetFor;
   /** Whether a host is the cluster's: pages from elsewhere may not call into it through a browser that uses the proxy. */
   readonly isOurs: IsOurs;
   readonly signal: AbortSignal;
@@ -124,7 +124,8 @@ class Proxy implements ProxyServer {
   }
 
   async #opening(conn: Deno.TcpConn): Promise<AbortableTransport | undefined> {
-    const { open, isOurs, failed = () => {}, limits } = this.#options;
+    const { isOurs, failed = () => {}, limits } = this.#options;
+    const open: OpenTarget = (...target) => this.#options.open(conn, ...target);
     const { signal } = this.#stop;
     const reader = new ByteReader(conn);
     using timer = new Timer(() => closeQuietly(conn));

@@ -18,6 +18,12 @@ export type OpenTarget = (
   signal: AbortSignal,
 ) => Promise<AbortableTransport>;
 
+/** As OpenTarget, with the connection of the client that it is for. */
+export type OpenTargetFor = (
+  client: Deno.TcpConn,
+  ...target: Parameters<OpenTarget>
+) => ReturnType<OpenTarget>;
+
 /** A target can't be reached; the message says what was tried, what happened and what to do, for the person who reads it. */
 export class ProxyTargetError extends Error {
   override name = "ProxyTargetError";

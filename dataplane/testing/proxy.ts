@@ -43,7 +43,7 @@ export function start(more: Partial<ProxyOptions> = {}) {
     allow: (conn) => owners.isFrom(arrivalOf(conn), [{ first: uid ?? 0, last: uid ?? 0 }]),
     isOurs: (host) => host.endsWith(".svc"),
     signal: stop.signal,
-    async open(target, first) {
+    async open(_client, target, first) {
       opened.push({ target, first: new TextDecoder().decode(first) });
       const failure = failures[target.host];
       if (failure) throw failure;

@@ -17,8 +17,12 @@ export class TargetRefused extends Error {
  * Opens a stream and waits until the gateway has connected it: for whoever has to know before bytes flow.
  * @throws {TargetRefused} what the gateway said instead. @throws {NoTunnel}
  */
-export async function connectStream(tunnel: Tunnel, authority: string, first?: Uint8Array): Promise<Stream> {
-  const stream = await tunnel.open(authority, first);
+export async function connectStream(
+  tunnel: Tunnel,
+  authority: string,
+  options: { readonly flow?: string; readonly first?: Uint8Array } = {},
+): Promise<Stream> {
+  const stream = await tunnel.open(authority, options);
   const answer = new Map(await stream.response);
   if (answer.get(":status") === "200") return stream;
   stream.abort();

@@ -1,4 +1,4 @@
-import { Connection, type Header, relay, type Stream } from "../../hbone/mod.ts";
+import { Connection, type Stream } from "../../hbone/mod.ts";
 import {
   type Challenge,
   CHALLENGE_HEADER,
@@ -7,20 +7,12 @@ import {
   PROOF_HEADER,
 } from "../../wire/key_proof.ts";
 import { parseHello } from "../../wire/hello.ts";
-import {
-  formatProxyStatus,
-  headers,
-  parseRuleTarget,
-  PROOF_PROTOCOL,
-  type ProxyError,
-  proxyErrors,
-} from "../../wire/streams.ts";
-import type { AbortableTransport, Transport } from "../../net/transport.ts";
+import { PROOF_PROTOCOL } from "../../wire/streams.ts";
 import { backoff } from "../../async/backoff.ts";
 import { sleep } from "../../async/sleep.ts";
 import { follow, unlessAborted } from "../../async/abort.ts";
 import { type Dial, dialUnlessAborted } from "./dial.ts";
-import { LocalRefusal } from "../local_target.ts";
+import { refuseStream } from "./refuse_stream.ts";
 
 /** In milliseconds. */
 export interface ReversedTunnelTimes {
@@ -42,8 +34,8 @@ const CHECK_TIMEOUT_MS = 2_000;
 /** What a reversed tunnel leans on. */
 export interface ReversedTunnelParts {
   readonly dial: Dial;
-  /** Dials the laptop's own end of a rule. @throws {LocalRefusal} */
-  local(rule: string, port: number): Promise<{ transport: AbortableTransport | Transport; done(): void }>;
+  /** Takes the stream of an intercepted connection: a CONNECT that was not answered yet. */
+  serve(stream: Stream): void;
   prove(challenge: Challenge): Promise<Proof | undefined>;
   log(message: string): void;
 }
@@ -80,7 +72,7 @@ export class ReversedTunnel implements AsyncDisposable {
       try {
         await using connection = new Connection(await dialUnlessAborted(this.#parts.dial, signal), {
           role: "server",
-          onStream: (stream) => void this.#serve(stream),
+          onStream: (stream) => this.#take(stream),
         });
         this.#connection = connection;
         await this.#watch(connection, () => failures = 0);
@@ -109,35 +101,21 @@ export class ReversedTunnel implements AsyncDisposable {
     }
   }
 
-  async #serve(stream: Stream): Promise<void> {
+  #take(stream: Stream): void {
     const request = new Map(stream.request);
-    try {
-      if (request.get(":method") !== "CONNECT") {
-        return refuse(stream, "destination_not_found", "only CONNECT");
-      }
-      if (request.get(":protocol") === PROOF_PROTOCOL) {
-        return await this.#prove(stream, request.get(CHALLENGE_HEADER) ?? "");
-      }
-      if (request.has(":protocol")) return refuse(stream, "destination_not_found", "an unknown :protocol");
-      const target = parseRuleTarget(request.get(":authority") ?? "");
-      if (!target) return refuse(stream, "destination_ip_prohibited", "a stream names RULE:PORT");
-      const { transport, done } = await this.#parts.local(target.rule, target.port);
-      try {
-        stream.respond([[":status", "200"]]);
-        await relay(transport, stream);
-      } finally {
-        done();
-      }
-    } catch (error) {
-      if (error instanceof LocalRefusal) refuse(stream, error.kind, error.message);
-      else stream.abort(error instanceof Error ? error : new Error(String(error)));
-    }
+    if (request.get(":method") !== "CONNECT") {
+      refuseStream(stream, "destination_not_found", "only CONNECT");
+    } else if (request.get(":protocol") === PROOF_PROTOCOL) {
+      this.#prove(stream, request.get(CHALLENGE_HEADER) ?? "").catch((error) => stream.abort(error));
+    } else if (request.has(":protocol")) {
+      refuseStream(stream, "destination_not_found", "an unknown :protocol");
+    } else this.#parts.serve(stream);
   }
 
   async #prove(stream: Stream, json: string): Promise<void> {
     const challenge = parseChallenge(json);
     const proof = challenge && await this.#parts.prove({ ...challenge, hello: parseHello(challenge.hello) });
-    if (!proof) return refuse(stream, "destination_ip_prohibited", "not this daemon's to prove");
+    if (!proof) return refuseStream(stream, "destination_ip_prohibited", "not this daemon's to prove");
     stream.respond([[":status", "200"], [PROOF_HEADER, JSON.stringify(proof)]], { end: true });
     stream.close();
   }
@@ -145,18 +123,5 @@ export class ReversedTunnel implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
     await this.#loop;
-  }
-}
-
-function refuse(stream: Stream, error: ProxyError, details: string): void {
-  const answer: Header[] = [
-    [":status", String(proxyErrors[error])],
-    [headers.proxyStatus, formatProxyStatus("pmz-laptop", error, details)],
-  ];
-  try {
-    stream.respond(answer, { end: true });
-    stream.close();
-  } catch {
-    stream.abort();
   }
 }

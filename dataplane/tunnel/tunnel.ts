@@ -2,6 +2,7 @@ import type { Connection, Header, Stream } from "../../hbone/mod.ts";
 import { backoff } from "../../async/backoff.ts";
 import { sleep } from "../../async/sleep.ts";
 import { follow } from "../../async/abort.ts";
+import { headers } from "../../wire/streams.ts";
 import type { Dial } from "./dial.ts";
 import { connectTunnel } from "./connect_tunnel.ts";
 
@@ -82,15 +83,20 @@ export class Tunnel implements AsyncDisposable {
   }
 
   /**
-   * Opens a CONNECT stream, at once where the tunnel is up; or waits for it, at most 15 s. `first` travels with it.
+   * Opens a CONNECT stream, at once where the tunnel is up; or waits for it, at most 15 s. `first` travels with it, and
+   * so does `flow`, the id of the flow that it is for.
    * @throws {NoTunnel} when it doesn't come, or a thousand wait already.
    */
-  open(authority: string, first?: Uint8Array): Stream | Promise<Stream> {
-    const headers: Header[] = [[":method", "CONNECT"], [":authority", authority]];
+  open(
+    authority: string,
+    { flow, first }: { readonly flow?: string; readonly first?: Uint8Array } = {},
+  ): Stream | Promise<Stream> {
+    const request: Header[] = [[":method", "CONNECT"], [":authority", authority]];
+    if (flow !== undefined) request.push([headers.flow, flow]);
     const options = first === undefined ? {} : { first };
     const free = this.#free();
-    if (free) return free.open(headers, options);
-    return this.#wait((connection) => connection.open(headers, options));
+    if (free) return free.open(request, options);
+    return this.#wait((connection) => connection.open(request, options));
   }
 
   /** Looks at once whether the tunnel still lives: for who knows that the network has changed, or the laptop slept. */

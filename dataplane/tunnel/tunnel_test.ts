@@ -36,7 +36,7 @@ Deno.test("a connection that comes before the tunnel waits for it", async () => 
   assert.ok(tunnel.roundTripMs !== null && tunnel.openStreams === 1);
   stream.close();
   const first = new TextEncoder().encode("first");
-  const next = tunnel.open(ECHO, first);
+  const next = tunnel.open(ECHO, { first });
   assert.ok(!(next instanceof Promise), "the tunnel is up: nothing to wait for");
   assert.equal(await hear(next, 5), "first");
   next.close();

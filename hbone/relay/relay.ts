@@ -5,46 +5,53 @@ import { StreamDrain } from "./stream_to_socket.ts";
 import { StreamFill } from "./socket_to_stream.ts";
 import { state, Stream } from "../streams/stream.ts";
 
-/** Bytes of the buffer between two ends that are no streams. */
+/** Bytes of the buffer between two ends when neither is a stream. */
 const BUFFER = 64 * 1024;
 
 export interface RelayEnd {
   /** Bytes that went from the first to the second, and back. */
   readonly aToB: number;
   readonly bToA: number;
-  /** What broke first; undefined when both directions came to their end. */
+  /** What broke first; undefined when both directions ended in order. */
   readonly error?: Error;
+  /** Whose error that is. */
+  readonly brokenBy?: "a" | "b";
+}
+
+/** Is told that a relay breaks, while the other end still stands. */
+export interface BreakListener {
+  breaking(): void;
 }
 
 /**
- * Carries bytes both ways between a socket and a stream (or any two) and closes both in the end. An end of one side's
- * direction is passed on as an end, a break on one side breaks the other off (`abort`, where it can; never a clean end
- * of a stream), and so does an answer to a CONNECT of ours that isn't 2xx (the error is then ConnectRefused). Settles when both directions are over; never rejects.
+ * Carries bytes both ways between a socket and a stream (or any two) and closes both in the end. The end of one direction
+ * is passed on as an end. An error of one side aborts the other (where it can be aborted; a stream never ends in order
+ * then), and so does an answer to our own CONNECT other than 2xx (the error is a ConnectRefused).
+ * @param listener called once when the relay breaks, before anything is aborted
+ * @returns a promise that settles when both directions have ended, and never rejects
  */
 export function relay(
   a: AbortableTransport | Transport,
   b: AbortableTransport | Transport,
+  listener?: BreakListener,
 ): Promise<RelayEnd> {
   return new Promise((resolve) => {
     let left = 2;
-    let broken: Error | undefined;
-    const over = (error?: Error, by?: Transport) => {
+    let broken: { readonly error: Error; readonly brokenBy?: "a" | "b" } | undefined;
+    const over = (error?: Error, by?: "a" | "b") => {
       if (error !== undefined && broken === undefined) {
-        broken = error;
-        // What broke by itself needs no breaking off: of a socket, finding out that it's gone takes longest.
-        for (const each of [a, b]) {
-          if (each === by) close(each);
-          else breakOff(each, error);
-        }
+        broken = by === undefined ? { error } : { error, brokenBy: by };
+        listener?.breaking();
+        breakOff(a, error, by === "a");
+        breakOff(b, error, by === "b");
       }
       if (--left > 0) return;
       close(a);
       close(b);
-      const counts = { aToB: forth.carried, bToA: back.carried };
-      resolve(broken === undefined ? counts : { ...counts, error: broken });
+      resolve({ aToB: forth.carried, bToA: back.carried, ...broken });
     };
-    const forth = direction(a, b, over);
-    const back = direction(b, a, over);
+    const forth = direction(a, b, (error, by) => over(error, by && (by === "from" ? "a" : "b")));
+    const back = direction(b, a, (error, by) => over(error, by && (by === "from" ? "b" : "a")));
     forth.begin();
     back.begin();
   });
@@ -56,8 +63,10 @@ function direction(from: Transport, to: Transport, over: Over): Direction {
   return new Pump(from, to, over);
 }
 
-function breakOff(transport: AbortableTransport | Transport, reason: Error): void {
-  if ("abort" in transport) transport.abort(reason);
+/** @param itself whether the transport has the error: a socket is then reset already, and its descriptor is hard to find */
+function breakOff(transport: AbortableTransport | Transport, reason: Error, itself: boolean): void {
+  const isReset = itself && !(transport instanceof Stream);
+  if ("abort" in transport && !isReset) transport.abort(reason);
   else close(transport);
 }
 
@@ -75,6 +84,8 @@ class Pump implements Direction {
   readonly #from: Transport;
   readonly #to: Transport;
   readonly #over: Over;
+  /** The end that is being read or written. */
+  #active: "from" | "to" = "from";
 
   constructor(from: Transport, to: Transport, over: Over) {
     this.#from = from;
@@ -83,13 +94,15 @@ class Pump implements Direction {
   }
 
   begin(): void {
-    this.#run().then(() => this.#over(), (error) => this.#over(asError(error)));
+    this.#run().then(() => this.#over(), (error) => this.#over(asError(error), this.#active));
   }
 
   async #run(): Promise<void> {
     const buffer = new Uint8Array(BUFFER);
     for (;;) {
+      this.#active = "from";
       const length = await this.#from.read(buffer);
+      this.#active = "to";
       if (length === null) break;
       for (let at = 0; at < length;) at += await this.#to.write(buffer.subarray(at, length));
       this.carried += length;

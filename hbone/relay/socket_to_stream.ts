@@ -23,8 +23,6 @@ const WHOLE_RECORDS = 64 * 1024 - FRAME_HEADER - 16;
 const COPIED = 32 * 1024;
 
 export class StreamFill implements Direction, Piece {
-  /** Bytes that went into the stream so far. */
-  carried = 0;
   /** As a Piece: the buffer, and what of it is lent now, from the frame's header on. */
   bytes: Uint8Array<ArrayBuffer>;
   start = 0;
@@ -43,16 +41,23 @@ export class StreamFill implements Direction, Piece {
   /** What has the buffer. */
   #holder: "socket" | "queue" | "us" | "pool" = "us";
   #done = false;
+  /** Bytes of the stream that were sent before. */
+  readonly #before: number;
 
   /** @throws TypeError when the stream was not responded to yet. */
   constructor(from: Transport, to: StreamState, over: Over) {
     if (!to.mayWrite) throw new TypeError("respond to the stream before you relay it");
     this.#from = from;
     this.#outbox = to.outbox;
+    this.#before = to.outbox.sent;
     this.#pool = to.host.pool;
     this.#over = over;
     this.bytes = this.#pool.take(SMALLEST);
     this.#view = this.bytes.subarray(FRAME_HEADER);
+  }
+
+  get carried(): number {
+    return this.#outbox.sent - this.#before;
   }
 
   begin(): void {
@@ -65,7 +70,7 @@ export class StreamFill implements Direction, Piece {
   sent(error?: Error): void {
     this.#holder = "us";
     if (this.#done) return this.#giveBack();
-    if (error !== undefined) return this.#finish(error);
+    if (error !== undefined) return this.#finish(error, "to");
     // The rest's header overwrites what has gone.
     this.start = this.end - FRAME_HEADER;
     this.#send();
@@ -74,7 +79,7 @@ export class StreamFill implements Direction, Piece {
   /** There may be room, or the stream broke. */
   readonly #changed = (): void => {
     const { error } = this.#outbox;
-    if (error !== undefined) this.#finish(wantsNoMore(error) ? undefined : error);
+    if (error !== undefined) this.#finish(wantsNoMore(error) ? undefined : error, "to");
     else if (this.#holder === "us" && this.#limit > 0) this.#send();
   };
 
@@ -88,7 +93,7 @@ export class StreamFill implements Direction, Piece {
     this.#holder = "us";
     if (this.#done) return this.#giveBack();
     if (length === null) {
-      this.#outbox.end().then(() => this.#finish(), (error) => this.#finish(asError(error)));
+      this.#outbox.end().then(() => this.#finish(), (error) => this.#finish(asError(error), "to"));
       return;
     }
     this.start = 0;
@@ -99,7 +104,7 @@ export class StreamFill implements Direction, Piece {
   readonly #failed = (error: unknown): void => {
     this.#holder = "us";
     if (this.#done) return this.#giveBack();
-    this.#finish(asError(error), this.#from);
+    this.#finish(asError(error), "from");
   };
 
   /** Sends what lies in the buffer, as far as it goes now; reads on when all is gone. */
@@ -108,13 +113,11 @@ export class StreamFill implements Direction, Piece {
       if (left > COPIED) {
         this.end = this.#limit;
         this.#holder = "queue";
-        if (this.#outbox.lend(this)) this.carried += this.end - this.start - FRAME_HEADER;
-        else this.#holder = "us";
+        if (!this.#outbox.lend(this)) this.#holder = "us";
         return;
       }
       const taken = this.#outbox.take(this.bytes, this.start + FRAME_HEADER, this.#limit);
       if (taken === 0) return;
-      this.carried += taken;
       this.start += taken;
       left -= taken;
     }
@@ -136,7 +139,7 @@ export class StreamFill implements Direction, Piece {
     this.#view = this.bytes.subarray(FRAME_HEADER, FRAME_HEADER + (this.#from.part ?? WHOLE_RECORDS));
   }
 
-  #finish(error?: Error, by?: Transport): void {
+  #finish(error?: Error, by?: "from" | "to"): void {
     if (this.#done) return;
     this.#done = true;
     this.#outbox.watch(undefined);

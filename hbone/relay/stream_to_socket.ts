@@ -9,8 +9,6 @@ import type { Direction, Over } from "./direction.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 
 export class StreamDrain implements Direction {
-  /** Bytes that came out of the stream so far. */
-  carried = 0;
   readonly #stream: StreamState;
   readonly #inbox: Inbox;
   readonly #to: Transport;
@@ -18,12 +16,19 @@ export class StreamDrain implements Direction {
   /** A write, or the closing, is under way. */
   #busy = false;
   #done = false;
+  /** Bytes of the stream that were received before. */
+  readonly #before: number;
 
   constructor(from: StreamState, to: Transport, over: Over) {
     this.#stream = from;
     this.#inbox = from.inbox;
+    this.#before = from.inbox.received;
     this.#to = to;
     this.#over = over;
+  }
+
+  get carried(): number {
+    return this.#inbox.received - this.#before;
   }
 
   begin(): void {
@@ -33,34 +38,33 @@ export class StreamDrain implements Direction {
 
   readonly #step = (): void => {
     if (this.#done) return;
-    if (this.#inbox.error !== undefined) return this.#finish(this.#inbox.error);
+    if (this.#inbox.error !== undefined) return this.#finish(this.#inbox.error, "from");
     if (this.#busy) return;
     // The answer came before any byte: an application must not take an error's text, or its end, for its service's.
-    if (this.#stream.refused !== undefined) return this.#finish(this.#stream.refused);
+    if (this.#stream.refused !== undefined) return this.#finish(this.#stream.refused, "from");
     const bytes = this.#inbox.peek();
     if (bytes !== undefined) {
       this.#busy = true;
       this.#to.write(bytes).then(this.#wrote, this.#failed);
     } else if (this.#inbox.ended) {
       this.#busy = true;
-      this.#to.closeWrite().then(() => this.#finish(), (error) => this.#finish(asError(error)));
+      this.#to.closeWrite().then(() => this.#finish(), this.#failed);
     }
   };
 
   readonly #wrote = (length: number): void => {
     this.#busy = false;
-    this.carried += length;
     this.#inbox.advance(length);
     this.#step();
   };
 
   readonly #failed = (error: unknown): void => {
     this.#busy = false;
-    this.#inbox.advance(0);
-    this.#finish(asError(error), this.#to);
+    this.#inbox.advance(0); // what was lent goes back
+    this.#finish(asError(error), "to");
   };
 
-  #finish(error?: Error, by?: Transport): void {
+  #finish(error?: Error, by?: "from" | "to"): void {
     if (this.#done) return;
     this.#done = true;
     this.#inbox.watch(undefined);

@@ -25,6 +25,8 @@ export class Outbox implements Waiting {
   /** Called once, when END_STREAM was queued. */
   readonly #ended: () => void;
   #window: number;
+  /** Bytes that went to the queue so far. */
+  sent = 0;
   #jobs: Job[] = [];
   #watcher: (() => void) | undefined;
   /** In the row of the queue. */
@@ -71,6 +73,7 @@ export class Outbox implements Waiting {
     const length = Math.min(end - start, this.#room());
     if (length <= 0) return 0;
     this.#window -= length;
+    this.sent += length;
     this.#queue.data(this.#stream, 0, bytes, start, start + length);
     return length;
   }
@@ -84,6 +87,7 @@ export class Outbox implements Waiting {
     if (length <= 0) return false;
     piece.end = piece.start + FRAME_HEADER + length;
     this.#window -= length;
+    this.sent += length;
     this.#queue.lend(this.#stream, 0, piece);
     return true;
   }

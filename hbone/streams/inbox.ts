@@ -35,6 +35,8 @@ export class Inbox {
   readonly window: StreamWindow;
   /** Bytes that came and nobody took yet. */
   buffered = 0;
+  /** Bytes that were taken so far. */
+  received = 0;
   readonly #owner: InboxOwner;
   #head: Chunk | undefined;
   #tail: Chunk | undefined;
@@ -183,6 +185,7 @@ export class Inbox {
 
   #take(bytes: number): void {
     this.buffered -= bytes;
+    this.received += bytes;
     this.#owner.taken(bytes, this.#ended ? 0 : this.window.take(bytes));
   }
 

@@ -18,6 +18,16 @@ export class Stream implements AbortableTransport {
     return this[state].id;
   }
 
+  /** Bytes that were written into it and went to the connection's queue. */
+  get sent(): number {
+    return this[state].outbox.sent;
+  }
+
+  /** Bytes that came out of it and were read. */
+  get received(): number {
+    return this[state].inbox.received;
+  }
+
   /** The headers it was opened with, by us or by the peer: ":method", ":authority" and so on first. */
   get request(): readonly Header[] {
     return this[state].request;

@@ -1,0 +1,53 @@
+/** Out: a captured connection, from its accept to its end. */
+import { relay } from "../hbone/mod.ts";
+import { formatEndpoint } from "../net/address.ts";
+import type { TcpConnection } from "../ffi/sockets/tcp_connection.ts";
+import type { Outcome } from "../wire/flow.ts";
+import type { Directory } from "./directory.ts";
+import type { FlowTable } from "./flow_table.ts";
+import { outcomeOf, outcomeOfError } from "./outcome.ts";
+import type { Tunnel } from "./tunnel/tunnel.ts";
+
+/** What an outbound flow leans on. */
+export interface OutboundParts {
+  readonly directory: Directory;
+  readonly flows: FlowTable;
+  /** @throws {NoTunnel} when the cluster isn't connected */
+  tunnel(cluster: string): Tunnel;
+}
+
+/**
+ * Carries a captured connection to its cluster: accept -> target -> stream -> relay. Its local address is the address that
+ * the program dialled. When it can't be carried, or the other side breaks, the program sees a reset: it must not take a
+ * failure for an end.
+ */
+export async function outbound(
+  connection: TcpConnection,
+  { directory, flows, tunnel }: OutboundParts,
+): Promise<Outcome> {
+  const { address, port } = connection.local;
+  const target = directory.byAddress(address.text);
+  const cluster = target?.cluster ?? "";
+  const to = formatEndpoint(target?.address ?? address.text, port);
+  const flow = flows.begin({ kind: "captured", cluster, from: connection, to });
+  let outcome: Outcome;
+  try {
+    if (target === undefined) {
+      outcome = {
+        kind: "refused",
+        by: "laptop",
+        error: "destination_not_found",
+        details: `no connected cluster has the address ${address.text} any more`,
+      };
+    } else {
+      const stream = await tunnel(cluster).open(to, { flow: flow.id });
+      flow.stream = stream;
+      outcome = outcomeOf(await relay(connection, stream, flow), "socket");
+    }
+  } catch (error) {
+    outcome = outcomeOfError(error);
+  }
+  flows.end(flow, outcome);
+  connection.abort(); // without effect on one that the relay has closed
+  return outcome;
+}

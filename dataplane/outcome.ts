@@ -1,0 +1,77 @@
+import {
+  ConnectRefused,
+  ErrorCode,
+  headerValue,
+  type RelayEnd,
+  type StreamEnd,
+  StreamReset,
+} from "../hbone/mod.ts";
+import type { Outcome } from "../wire/flow.ts";
+import { headers, parseProxyStatus, type ProxyError } from "../wire/streams.ts";
+import { ProxyTargetError } from "./proxy/target.ts";
+import { LocalRefusal } from "./local_target.ts";
+import { NoTunnel } from "./tunnel/tunnel.ts";
+import { TargetRefused } from "./tunnel/connect_stream.ts";
+
+const DONE: Outcome = { kind: "done" };
+
+/**
+ * How a relay between a socket of this laptop (`a`) and a stream of a tunnel (`b`) ended.
+ * @param opener which of the two opened the flow
+ */
+export function outcomeOf({ error, brokenBy }: RelayEnd, opener: "socket" | "stream"): Outcome {
+  if (error === undefined) return DONE;
+  if (error instanceof ConnectRefused) return refusedByGateway(error.headers);
+  if (brokenBy === "a") {
+    return { kind: "reset", by: opener === "socket" ? "client" : "server", details: error.message };
+  }
+  return brokenStream(error, opener === "socket" ? "server" : "client");
+}
+
+/** How a flow ended that was never relayed, by the error that kept it from it. */
+export function outcomeOfError(error: unknown): Outcome {
+  if (error instanceof NoTunnel) return { kind: "no-tunnel", details: error.message };
+  if (error instanceof TargetRefused) return refused("gateway", error.kind, error.message);
+  if (error instanceof LocalRefusal) {
+    return refused(
+      error.kind === "destination_ip_prohibited" ? "laptop" : "program",
+      error.kind,
+      error.message,
+    );
+  }
+  if (error instanceof ProxyTargetError) return refused("laptop", error.kind, error.message);
+  if (error instanceof StreamReset) return brokenStream(error, "server");
+  return refused("laptop", "proxy_internal_error", error instanceof Error ? error.message : String(error));
+}
+
+/** How a flow ended whose stream to the gateway was closed, or broken off, by this laptop's client or the other side. */
+export function outcomeOfStream(end: StreamEnd): Outcome {
+  if (end.kind === "clean") return DONE;
+  if (end.kind === "broken") return { kind: "reset", by: "tunnel", details: end.error.message };
+  if (end.code === ErrorCode.NO_ERROR) return DONE;
+  if (end.by === "us" && end.code === ErrorCode.CANCEL) {
+    return { kind: "reset", by: "client", details: "the client broke the connection off" };
+  }
+  return brokenStream(new StreamReset(end.code, end.by), "server");
+}
+
+/** What a gateway said instead of 200. */
+export function refusedByGateway(answer: readonly (readonly [string, string])[]): Outcome {
+  const said = parseProxyStatus(headerValue(answer, headers.proxyStatus) ?? "");
+  return refused(
+    "gateway",
+    said?.error ?? "proxy_internal_error",
+    said?.details || `status ${headerValue(answer, ":status")}`,
+  );
+}
+
+function refused(by: "laptop" | "gateway" | "program", error: ProxyError, details: string): Outcome {
+  return { kind: "refused", by, error, details };
+}
+
+/** A peer resets a stream with CONNECT_ERROR (a server) or CANCEL (a client) when the connection beyond it broke. */
+function brokenStream(error: Error, beyond: "server" | "client"): Outcome {
+  const code = beyond === "server" ? ErrorCode.CONNECT_ERROR : ErrorCode.CANCEL;
+  const isBeyond = error instanceof StreamReset && error.by === "peer" && error.code === code;
+  return { kind: "reset", by: isBeyond ? beyond : "tunnel", details: error.message };
+}
