@@ -4,13 +4,12 @@ import {
   type CallOf,
   type ControlError,
   controlFiles,
-  controlHello,
   failures,
   type Progress,
   type RequestOf,
   sentRequest,
 } from "../wire/control.ts";
-import { agree, type Hello, HelloMismatch, parseHello } from "../wire/hello.ts";
+import { agree, type Hello, HelloMismatch, helloOf, parseHello } from "../wire/hello.ts";
 import { CliFailure, failure, isFailureCode } from "./failure.ts";
 import type { OnProgress } from "./steps.ts";
 import { unixRequest, type UnixResponse } from "./unix_http.ts";
@@ -186,7 +185,7 @@ async function greet(options: ControlClientOptions): Promise<Hello | undefined> 
   }
   try {
     const hello = parseHello(JSON.parse(text));
-    if (!options.anyVersion) agree(controlHello(options.release), hello);
+    if (!options.anyVersion) agree(helloOf("control", { release: options.release }), hello);
     return hello;
   } catch (error) {
     throw mismatch(error instanceof SyntaxError ? new HelloMismatch("its hello is no JSON") : error);

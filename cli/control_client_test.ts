@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import type { Progress } from "../wire/control.ts";
+import { helloOf } from "../wire/hello.ts";
 import { ControlClient } from "./control_client.ts";
 import { CliFailure } from "./failure.ts";
 import { FakeDaemon } from "./testing/fake_daemon.ts";
 
 const up = { mode: "proxy", install: false } as const;
 type Handler = (request: Request) => Response | Promise<Response>;
-const hello = { protocol: "control", version: 1, oldest: 1, features: [], release: "0.1.0" };
+const hello = helloOf("control", { release: "0.1.0" });
 
 /** A folder with a server on its control socket that says hello and does `handler` else. */
 class Served implements AsyncDisposable {

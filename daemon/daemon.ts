@@ -1,5 +1,5 @@
 import { follow } from "../async/abort.ts";
-import { controlFiles, controlHello } from "../wire/control.ts";
+import { controlFiles } from "../wire/control.ts";
 import type {
   AgentRequest,
   ClusterChoice,
@@ -17,7 +17,7 @@ import type {
   UpRequest,
   UpResult,
 } from "../wire/control.ts";
-import type { Hello } from "../wire/hello.ts";
+import { type Hello, helloOf } from "../wire/hello.ts";
 import type { AgentComponent } from "../wire/installer.ts";
 import { RELEASE } from "../wire/version.ts";
 import { installAgent, removeAgent } from "./commands/agents.ts";
@@ -71,7 +71,7 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   hello(): Hello {
-    return controlHello(RELEASE);
+    return helloOf("control");
   }
 
   async plan(request: PlanRequest): Promise<Plan> {

@@ -5,9 +5,8 @@ import { SockDiag } from "../ffi/netlink/sock_diag.ts";
 import { closeDescriptor } from "../ffi/sockets/socket.ts";
 import { makeTransparent } from "../ffi/sockets/transparent.ts";
 import { formatEndpoint, type IpAddress } from "../net/address.ts";
-import { agree, type Hello, HelloMismatch } from "../wire/hello.ts";
-import { HELPER_VERSION, type HelperAnswer, type HelperErrorCode, type HelperGrant } from "../wire/helper.ts";
-import { RELEASE } from "../wire/version.ts";
+import { agree, type Hello, HelloMismatch, helloOf } from "../wire/hello.ts";
+import { type HelperAnswer, type HelperErrorCode, type HelperGrant } from "../wire/helper.ts";
 import { ADDRESSES, KNOCK_PORT, WORKERS } from "./capture.ts";
 import { listenerRefusal, standInRefusal } from "./descriptors.ts";
 import { devicesOfPmz } from "./device.ts";
@@ -87,13 +86,7 @@ export class Session {
   }
 
   #hello(theirs: Hello): HelperAnswer {
-    const ours: Hello = {
-      protocol: "helper",
-      version: HELPER_VERSION,
-      oldest: HELPER_VERSION,
-      features: [],
-      release: RELEASE,
-    };
+    const ours = helloOf("helper");
     agree(ours, theirs);
     this.#greeted = true;
     const { own4, name, table } = this.#laptop.device;

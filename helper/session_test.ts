@@ -4,6 +4,7 @@ import { Netlink } from "../ffi/netlink/netlink.ts";
 import { type IpAddress, parseAddress } from "../net/address.ts";
 import type { Laptop } from "./laptop.ts";
 import { Session } from "./session.ts";
+import { helloOf } from "../wire/hello.ts";
 
 const address = (text: string): IpAddress => {
   const parsed = parseAddress(text);
@@ -42,7 +43,7 @@ function laptop() {
   const device = { own4: address("198.18.255.254"), own6: undefined, index: 1, table: 7, name: "pmz0" };
   const fake = { netlink, capture, device, settings: {}, netns: 0n } as unknown as Laptop;
   const session = new Session(fake, { uid: 1000, ranges: [], never: [], cap: 100 });
-  const hello = { protocol: "helper", version: 1, oldest: 1, features: [], release: "0" };
+  const hello = helloOf("helper");
   assert.deepEqual((session.answer({ ask: "hello", hello }, []).answer as { ok: boolean }).ok, true);
   return {
     state,

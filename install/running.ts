@@ -10,7 +10,7 @@ import {
   PAYLOAD_ANNOTATION,
   PROTOCOL_ANNOTATION,
 } from "../wire/places.ts";
-import { tunnelVersions } from "../wire/streams.ts";
+import { type ProtocolVersions, protocolVersions } from "../wire/hello.ts";
 import { GATEWAY } from "./manifests/gateway.ts";
 import { NODE_AGENT } from "./manifests/node_agent.ts";
 
@@ -72,7 +72,7 @@ function parse(object: KubeObject, kind: Workload["kind"]): Running {
 }
 
 /** "2-1": speaks the versions 1 and 2. An agent that says nothing is older than all that do. */
-export function fitOf(annotation: string, ours: { newest: number; oldest: number } = tunnelVersions): Fit {
+export function fitOf(annotation: string, ours: ProtocolVersions = protocolVersions.tunnel): Fit {
   const match = /^([0-9]{1,6})-([0-9]{1,6})$/.exec(annotation);
   if (!match || Number(match[1]) < ours.oldest) return "older";
   return Number(match[2]) > ours.newest ? "newer" : "fits";

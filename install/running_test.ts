@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { agree } from "../wire/hello.ts";
+import { agree, helloOf, type ProtocolVersions } from "../wire/hello.ts";
 import { fitOf } from "./running.ts";
 
 const versions = fc.tuple(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 0, max: 3 }))
   .map(([newest, back]) => ({ newest, oldest: Math.max(1, newest - back) }));
 
 Deno.test("an agent fits exactly if its tunnel's hello would agree with ours", () => {
-  const hello = ({ newest, oldest }: { newest: number; oldest: number }) =>
-    ({ protocol: "tunnel", version: newest, oldest, features: [], release: "" }) as const;
+  const hello = ({ newest, oldest }: ProtocolVersions) => helloOf("tunnel", { version: newest, oldest });
   fc.assert(fc.property(versions, versions, (theirs, ours) => {
     const fit = fitOf(`${theirs.newest}-${theirs.oldest}`, ours);
     if (fit === "fits") agree(hello(ours), hello(theirs));

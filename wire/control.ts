@@ -2,7 +2,6 @@
  * The control API: HTTP/1.1 on a unix socket in the user's own state folder (0700, socket 0600). Everything that the
  * command line does goes through it. `control/calls.ts` has the table of its calls.
  */
-import type { Hello } from "./hello.ts";
 
 export * from "./control/answers.ts";
 export * from "./control/calls.ts";
@@ -10,7 +9,6 @@ export * from "./control/failures.ts";
 export * from "./control/progress_lines.ts";
 export * from "./control/requests.ts";
 
-export const CONTROL_VERSION = 1;
 /** Bytes of a request's body. */
 export const LONGEST_CONTROL_REQUEST = 256 * 1024;
 /** The daemon's files, in its state folder. */
@@ -20,8 +18,3 @@ export const controlFiles = {
   lock: "daemon.lock",
   names: "names.json",
 } as const;
-
-/** The hello of either end. */
-export function controlHello(release: string): Hello {
-  return { protocol: "control", version: CONTROL_VERSION, oldest: CONTROL_VERSION, features: [], release };
-}

@@ -5,7 +5,6 @@
  */
 import type { Hello } from "./hello.ts";
 
-export const HANDOVER_VERSION = 1;
 export const HANDOVER_SOCKET = "/run/pmz/handover.sock";
 
 /** What relay knows of a rule: enough to check a proof and to name a stream. */

@@ -2,21 +2,45 @@
  * Every protocol of pmz begins with a hello: which protocol, which version, which optional features. Two ends
  * agree on the lower version, if both still speak it, and on the features that both name.
  */
+import { RELEASE } from "./version.ts";
 
-/** The protocols that pmz's processes speak with each other. */
-export type ProtocolName = "control" | "helper" | "tunnel" | "reversed-tunnel" | "handover";
+/** Versions of a protocol: the newest that is spoken, and the oldest that still is. */
+export interface ProtocolVersions {
+  readonly newest: number;
+  readonly oldest: number;
+}
 
-/** What one end says of itself first. */
+/**
+ * The protocols between pmz's processes, with the versions that this release speaks. Those of `tunnel` are also on the
+ * agents' pods (PROTOCOL_ANNOTATION).
+ */
+export const protocolVersions = {
+  control: { newest: 1, oldest: 1 },
+  helper: { newest: 1, oldest: 1 },
+  tunnel: { newest: 1, oldest: 1 },
+  "reversed-tunnel": { newest: 1, oldest: 1 },
+  handover: { newest: 1, oldest: 1 },
+} as const satisfies Record<string, ProtocolVersions>;
+
+export type ProtocolName = keyof typeof protocolVersions;
+
+/** The first message of each end. */
 export interface Hello {
   readonly protocol: ProtocolName;
-  /** The newest version that it speaks. */
+  /** The newest version that this end speaks. */
   readonly version: number;
-  /** The oldest version that it still speaks. */
+  /** The oldest version that this end still speaks. */
   readonly oldest: number;
   /** Optional abilities by name; unknown ones are ignored. */
   readonly features: readonly string[];
-  /** The release of pmz, for messages only: nothing is decided by it. */
+  /** The release of pmz, for messages only: it decides nothing. */
   readonly release: string;
+}
+
+/** This release's hello for a protocol; `changes` for another release or other features. */
+export function helloOf(protocol: ProtocolName, changes: Partial<Hello> = {}): Hello {
+  const { newest, oldest } = protocolVersions[protocol];
+  return { protocol, version: newest, oldest, features: [], release: RELEASE, ...changes };
 }
 
 /** What two ends have agreed on. */
@@ -25,14 +49,14 @@ export interface Agreement {
   readonly features: ReadonlySet<string>;
 }
 
-/** Two ends that have no version in common, or speak of different protocols. */
+/** Two ends that have no version in common, or speak different protocols. */
 export class HelloMismatch extends Error {
   override name = "HelloMismatch";
 }
 
 /**
- * What `ours` and `theirs` agree on.
- * @throws {HelloMismatch} when they have no version in common; the message says which side is too old.
+ * Agrees on a version and features.
+ * @throws {HelloMismatch} when there is no version in common; the message says which side is too old.
  */
 export function agree(ours: Hello, theirs: Hello): Agreement {
   if (ours.protocol !== theirs.protocol) {
@@ -54,8 +78,8 @@ export function agree(ours: Hello, theirs: Hello): Agreement {
 }
 
 /**
- * Reads a hello that came from outside.
- * @throws {HelloMismatch} when it isn't one.
+ * Parses a hello that another process sent.
+ * @throws {HelloMismatch} when it isn't a valid one.
  */
 export function parseHello(raw: unknown): Hello {
   const hello = raw as Partial<Record<keyof Hello, unknown>> | null;

@@ -6,7 +6,6 @@
  */
 import type { Hello } from "./hello.ts";
 
-export const HELPER_VERSION = 1;
 /** The helper's folder for a user: root's, 0711; the socket in it 0600 and the user's. */
 export const helperFolder = (uid: number): string => `/run/pmz/${uid}`;
 export const helperSocket = (uid: number): string => `${helperFolder(uid)}/helper.sock`;

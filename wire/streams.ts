@@ -17,9 +17,6 @@ export const PROOF_PROTOCOL = "pmz-proof";
  */
 export const HELLO_PROTOCOL = "pmz-hello";
 
-/** Versions of the tunnel protocols that this release speaks; also on the agents' pods (PROTOCOL_ANNOTATION). */
-export const tunnelVersions = { newest: 1, oldest: 1 } as const;
-
 /** Names of the headers that pmz adds. Values are ASCII and short. */
 export const headers = {
   /** On the first stream of each tunnel and its answer: a Hello, as JSON. */

@@ -1,18 +1,11 @@
 import { type SeqPacket, SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
-import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
-import { agree, type Hello } from "../../wire/hello.ts";
-import { RELEASE } from "../../wire/version.ts";
+import { type AttachMessage, type RelayMessage } from "../../wire/handover.ts";
+import { agree, helloOf } from "../../wire/hello.ts";
 import { parseRelayMessage } from "./relay_message.ts";
 import type { Log } from "../../wire/log.ts";
 
-const hello: Hello = {
-  protocol: "handover",
-  version: HANDOVER_VERSION,
-  oldest: HANDOVER_VERSION,
-  features: [],
-  release: RELEASE,
-};
+const hello = helloOf("handover");
 
 /** What attach says of itself in its first message. */
 export type Introduction = Omit<Extract<AttachMessage, { tell: "hello" }>, "tell" | "hello">;

@@ -1,16 +1,14 @@
 import { type Header, headerValue, relay, type Stream } from "../../hbone/mod.ts";
 import { type Endpoint, formatEndpoint } from "../../net/address.ts";
 import { parseFlowId } from "../../wire/flow.ts";
-import { agree, type Hello, HelloMismatch, parseHello } from "../../wire/hello.ts";
+import { agree, type Hello, HelloMismatch, helloOf, parseHello } from "../../wire/hello.ts";
 import {
   formatProxyStatus,
   headers,
   HELLO_PROTOCOL,
   type ProxyError,
   proxyErrors,
-  tunnelVersions,
 } from "../../wire/streams.ts";
-import { RELEASE } from "../../wire/version.ts";
 import { dialErrorType } from "./dial_error.ts";
 import { decide, type Targets } from "./policy.ts";
 import type { Range } from "../../net/range.ts";
@@ -31,13 +29,7 @@ export const limits = {
 } as const;
 
 /** The gateway's side of a tunnel's hello. */
-export const hello: Hello = {
-  protocol: "tunnel",
-  version: tunnelVersions.newest,
-  oldest: tunnelVersions.oldest,
-  features: [],
-  release: RELEASE,
-};
+export const hello: Hello = helloOf("tunnel");
 
 /** Targets that watches keep up to date. */
 export interface LearningTargets extends Targets {

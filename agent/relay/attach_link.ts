@@ -1,19 +1,12 @@
 import { isFull, SeqPacket } from "../../ffi/sockets/seqpacket.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { sleep } from "../../async/sleep.ts";
-import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
+import { type AttachMessage, type RelayMessage } from "../../wire/handover.ts";
 import type { Log } from "../../wire/log.ts";
-import { agree, type Hello } from "../../wire/hello.ts";
-import { RELEASE } from "../../wire/version.ts";
+import { agree, helloOf } from "../../wire/hello.ts";
 import { parseAttachMessage } from "./attach_message.ts";
 
-const hello: Hello = {
-  protocol: "handover",
-  version: HANDOVER_VERSION,
-  oldest: HANDOVER_VERSION,
-  features: [],
-  release: RELEASE,
-};
+const hello = helloOf("handover");
 /** Milliseconds between attempts to connect to attach. */
 const RETRY_MS = 200;
 

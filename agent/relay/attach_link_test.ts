@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
 import { parseAddress } from "../../net/address.ts";
-import { HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
+import { type RelayMessage } from "../../wire/handover.ts";
+import { helloOf } from "../../wire/hello.ts";
 import { AttachLink } from "./attach_link.ts";
 import { memoryLog } from "../testing/log.ts";
 import { until } from "../testing/laptop.ts";
@@ -26,8 +27,7 @@ async function linked() {
   const running = link.run(ending.signal);
   const attach = await listener.accept();
   assert.ok(attach);
-  const [version, oldest] = [HANDOVER_VERSION, HANDOVER_VERSION];
-  const hello = { protocol: "handover", version, oldest, features: [], release: "test" };
+  const hello = helloOf("handover");
   attach.send({ tell: "hello", hello, cluster: "c", pod: "p", node: "n" });
   await until(() => seen.hellos === 1, "attach's hello has come");
   return {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { AttachMessage } from "../../wire/handover.ts";
-import { HelloMismatch } from "../../wire/hello.ts";
+import { HelloMismatch, helloOf } from "../../wire/hello.ts";
 import { parseAttachMessage } from "./attach_message.ts";
 
 const uid = "6f1d";
@@ -9,7 +9,7 @@ const ports = [{ port: 8080, rule: "a" }];
 const messages: AttachMessage[] = [
   {
     tell: "hello",
-    hello: { protocol: "handover", version: 1, oldest: 1, features: [], release: "0.1.0" },
+    hello: helloOf("handover"),
     cluster: "ca",
     pod: "p",
     node: "node-1",

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { type Challenge, type Proof, signedBytes } from "../../wire/key_proof.ts";
-import type { Hello } from "../../wire/hello.ts";
+import { helloOf } from "../../wire/hello.ts";
 import { type Claim, judge } from "./proof.ts";
 
-const hello: Hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: "test" };
+const hello = helloOf("reversed-tunnel");
 const session = "11111111-1111-1111-1111-111111111111";
 const [nonce, other] = ["a".repeat(64), "b".repeat(64)];
 const challenge: Challenge = {

@@ -4,9 +4,8 @@ import { sleep } from "../../async/sleep.ts";
 import type { Endpoint } from "../../net/address.ts";
 import type { AttachMessage } from "../../wire/handover.ts";
 import { flowIds } from "../../wire/flow.ts";
-import type { Hello } from "../../wire/hello.ts";
+import { helloOf } from "../../wire/hello.ts";
 import type { Log } from "../../wire/log.ts";
-import { RELEASE } from "../../wire/version.ts";
 import { type AttachHello, AttachLink } from "./attach_link.ts";
 import { rateLimited } from "../rate_limited_log.ts";
 import { type Handover, type PodHost, RelayedPod } from "./relayed_pod.ts";
@@ -32,8 +31,6 @@ const HEARTBEAT_MS = 250;
 const DRAIN_MS = 7_000;
 /** Connections of all pods at once. */
 const MOST_CONNECTIONS = 16_384;
-
-const hello: Hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: RELEASE };
 
 /**
  * Runs relay, the part of the node agent that carries traffic and has no rights: no capability, no token, a view of no
@@ -141,7 +138,7 @@ class Relay implements AsyncDisposable, PodHost {
   }
 
   #begin({ cluster, pod, node }: AttachHello): void {
-    const identity: Identity = { hello, cluster, pod, node };
+    const identity: Identity = { hello: helloOf("reversed-tunnel"), cluster, pod, node };
     if (!this.#tunnels) {
       this.#identity = JSON.stringify(identity);
       this.#tunnels = new Tunnels({

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
 import { closeDescriptor, localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
 import { openDescriptor } from "../../ffi/testing/netns.ts";
-import { type AttachMessage, HANDOVER_VERSION, type RelayMessage } from "../../wire/handover.ts";
-import type { Hello } from "../../wire/hello.ts";
+import { type AttachMessage, type RelayMessage } from "../../wire/handover.ts";
+import { helloOf } from "../../wire/hello.ts";
 import { runRelay } from "./relay.ts";
 import { aPod, uid } from "../testing/laptop.ts";
 
@@ -20,8 +20,7 @@ Deno.test("a pod that came without its descriptors is refused, and the connectio
   assert.ok(attach);
   const tell = (message: AttachMessage, fds: readonly number[] = []) => attach.send(message, fds);
   const heard = async () => (await attach.receive())?.message as RelayMessage | undefined;
-  const [version, oldest] = [HANDOVER_VERSION, HANDOVER_VERSION];
-  const hello: Hello = { protocol: "handover", version, oldest, features: [], release: "test" };
+  const hello = helloOf("handover");
   tell({ tell: "hello", hello, cluster: "c", pod: "p", node: "n" });
   assert.equal((await heard())?.tell, "hello");
   assert.equal((await heard())?.tell, "proven");

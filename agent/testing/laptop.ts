@@ -1,19 +1,13 @@
 /** The laptop's end of reversed tunnels, for tests: signs what it's asked for, and answers streams as it's told. */
 import { Connection, type Header, headerValue, type Stream } from "../../hbone/mod.ts";
 import type { RelayedRule } from "../../wire/handover.ts";
-import type { Hello } from "../../wire/hello.ts";
+import { helloOf } from "../../wire/hello.ts";
 import { CHALLENGE_HEADER, parseChallenge, PROOF_HEADER, signedBytes } from "../../wire/key_proof.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";
 
 export const uid = (n: number): string => `${String(n).padStart(8, "0")}-1111-1111-1111-111111111111`;
-export const hello: Hello = {
-  protocol: "reversed-tunnel",
-  version: 1,
-  oldest: 1,
-  features: [],
-  release: "test",
-};
+export const hello = helloOf("reversed-tunnel");
 export const identity = { hello, cluster: "c".repeat(64), pod: uid(100), node: "node-1" } as const;
 
 /** That a pod is taken over, by one worker and for IPv4; without a UID. */

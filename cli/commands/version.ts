@@ -1,5 +1,5 @@
 import { object } from "@optique/core/constructs";
-import { CONTROL_VERSION } from "../../wire/control.ts";
+import { protocolVersions } from "../../wire/hello.ts";
 import { define } from "../command.ts";
 
 export const version = define({
@@ -16,7 +16,7 @@ export const version = define({
     const daemon = await cli.runningDaemon({ anyVersion: true });
     cli.terminal.json("Version", {
       release,
-      control: CONTROL_VERSION,
+      control: protocolVersions.control.newest,
       ...(daemon ? { daemon: { release: daemon.hello.release, control: daemon.hello.version } } : {}),
     });
     cli.terminal.print(`pmz ${release}`);

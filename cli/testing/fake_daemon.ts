@@ -1,6 +1,5 @@
 import { Hono } from "hono";
 import {
-  CONTROL_VERSION,
   type ControlError,
   controlFiles,
   failures,
@@ -12,7 +11,7 @@ import {
   type Status,
   type UpResult,
 } from "../../wire/control.ts";
-import type { Hello } from "../../wire/hello.ts";
+import { type Hello, helloOf } from "../../wire/hello.ts";
 import type { AgentComponent } from "../../wire/installer.ts";
 
 /** A request that the fake daemon got. */
@@ -69,13 +68,7 @@ export const upResult: UpResult = {
 /** What it answers where a test says nothing else: connected to one cluster, one intercept. */
 export function defaultAnswers(): Answers {
   return {
-    hello: {
-      protocol: "control",
-      version: CONTROL_VERSION,
-      oldest: CONTROL_VERSION,
-      features: [],
-      release: "0.1.0",
-    },
+    hello: helloOf("control", { release: "0.1.0" }),
     plan: { cluster, agent: [], install: [], warnings: [] },
     up: [
       { kind: "step", name: "reach the cluster", state: "started" },

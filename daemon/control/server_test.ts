@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { controlFiles, controlHello } from "../../wire/control.ts";
+import { controlFiles } from "../../wire/control.ts";
+import { helloOf } from "../../wire/hello.ts";
 import { answers } from "../process/spawn.ts";
 import { nothing } from "../testing/controlled.ts";
 import { serveControl } from "./server.ts";
@@ -46,7 +47,7 @@ Deno.test("a server that withdraws can't be found any more, and still finishes i
     async hello() {
       asked.resolve();
       await answer.promise;
-      return controlHello("0.1.0");
+      return helloOf("control", { release: "0.1.0" });
     },
   });
   using conn = await Deno.connect({ transport: "unix", path: at.socket });

@@ -1,8 +1,7 @@
 import type { InterceptEntry } from "../../wire/control.ts";
 import type { Challenge, Proof } from "../../wire/key_proof.ts";
-import type { Hello } from "../../wire/hello.ts";
+import { helloOf } from "../../wire/hello.ts";
 import { unlessAborted } from "../../async/abort.ts";
-import { RELEASE } from "../../wire/version.ts";
 import type { ClusterConnection } from "../discovery/cluster_api.ts";
 import type { LocalTarget, NodeAgent, RuleCounts } from "../../dataplane/plane.ts";
 import type { Log } from "../process/log.ts";
@@ -12,7 +11,7 @@ import type { Person } from "./session.ts";
 import { podsOf, runningPodsOf, seesPods } from "../discovery/topology.ts";
 import { alsoTaken, type InterceptTarget } from "./target.ts";
 
-const hello: Hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: RELEASE };
+const hello = helloOf("reversed-tunnel");
 
 /** What the data worker is told when intercepts, or the node agents they need, have changed. */
 export interface InterceptData {

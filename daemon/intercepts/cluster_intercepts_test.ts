@@ -3,13 +3,14 @@ import { parseService, type Pod, type Service } from "../../kube/objects/objects
 import { parsePod } from "../../kube/objects/objects.ts";
 import { until } from "../../kube/testing/api_server.ts";
 import type { Challenge } from "../../wire/key_proof.ts";
+import { helloOf } from "../../wire/hello.ts";
 import { AgentPods } from "../discovery/agent_pods.ts";
 import { FakeApi, forbidden, uid } from "../testing/cluster.ts";
 import { ClusterIntercepts, type InterceptData } from "./cluster_intercepts.ts";
 import type { InterceptTarget } from "./target.ts";
 
 const local = { host: "127.0.0.1", port: 8081 };
-const hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: "0" } as const;
+const hello = helloOf("reversed-tunnel");
 
 function service(name: string, namespace = "default"): Service {
   return parseService({

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { signedBytes } from "../../wire/key_proof.ts";
+import { helloOf } from "../../wire/hello.ts";
 import { SessionKey } from "./session_key.ts";
 
-const hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: "0" } as const;
+const hello = helloOf("reversed-tunnel");
 const challenge = { hello, pod: "p", node: "n", nonce: "00".repeat(32), rules: ["b", "a"] };
 const of = { challenge, cluster: "c", session: "s", hello };
 

@@ -1,15 +1,13 @@
 import { SeqPacket } from "../../ffi/sockets/seqpacket.ts";
-import { agree, parseHello } from "../../wire/hello.ts";
+import { agree, helloOf, parseHello } from "../../wire/hello.ts";
 import {
   type CapturedPorts,
-  HELPER_VERSION,
   type HelperAnswer,
   type HelperErrorCode,
   type HelperRequest,
   LONGEST_MESSAGE,
   type StandIn,
 } from "../../wire/helper.ts";
-import { RELEASE } from "../../wire/version.ts";
 import { Failure } from "../failure.ts";
 
 /** Bytes of the list in a request, so that what is around it has room too; and its entries, so that each is soon done. */
@@ -64,13 +62,7 @@ export class HelperClient implements Disposable {
    */
   static async connect(path: string, timeoutMs: number = ANSWER_TIMEOUT_MS): Promise<HelperClient> {
     const client = new HelperClient(connectSocket(path), timeoutMs);
-    const hello = {
-      protocol: "helper",
-      version: HELPER_VERSION,
-      oldest: HELPER_VERSION,
-      features: [],
-      release: RELEASE,
-    } as const;
+    const hello = helloOf("helper");
     try {
       const { answer } = await client.#ask({ ask: "hello", hello });
       if (!("hello" in answer)) throw new Failure("helper", "the helper's answer makes no sense");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { closeDescriptor, localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
 import type { CapturedPorts, HelperAnswer, HelperRequest } from "../../wire/helper.ts";
+import { helloOf } from "../../wire/hello.ts";
 import { Failure } from "../failure.ts";
 import { HelperClient } from "./helper_client.ts";
 import { fakeHelper, HELLO } from "../testing/helper.ts";
@@ -25,7 +26,7 @@ Deno.test("the helper says hello, and what it has made for this user", async () 
 });
 
 Deno.test("a helper of another version isn't used", async () => {
-  const hello = { protocol: "helper", version: 9, oldest: 9, features: [], release: "9.9" } as const;
+  const hello = helloOf("helper", { version: 9, oldest: 9, release: "9.9" });
   await using helper = fakeHelper(() => ({ ...HELLO, hello }) as HelperAnswer);
   await assert.rejects(HelperClient.connect(helper.path), /too old/);
 });

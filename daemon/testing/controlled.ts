@@ -1,11 +1,12 @@
 /** A daemon that is asked for nothing: a test says what else it answers. */
-import { controlHello, type Controlled } from "../../wire/control.ts";
+import type { Controlled } from "../../wire/control.ts";
+import { helloOf } from "../../wire/hello.ts";
 
 const notAsked = () => {
   throw new Error("this test doesn't ask for it");
 };
 export const nothing: Controlled = {
-  hello: () => controlHello("0.1.0"),
+  hello: () => helloOf("control", { release: "0.1.0" }),
   plan: notAsked,
   up: notAsked,
   down: notAsked,

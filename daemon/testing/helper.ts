@@ -2,10 +2,11 @@
 import { type SeqPacket, SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
 import { closeDescriptor, tcpListener } from "../../ffi/sockets/socket.ts";
 import type { HelperAnswer, HelperRequest } from "../../wire/helper.ts";
+import { helloOf } from "../../wire/hello.ts";
 
 export const HELLO: HelperAnswer = {
   ok: true,
-  hello: { protocol: "helper", version: 1, oldest: 1, features: [], release: "0.1.0" },
+  hello: helloOf("helper"),
   address: "127.0.0.1", // nothing listens on its port 1
   device: "pmz-of-a-test",
   table: 7000,

@@ -1,18 +1,11 @@
 import { Connection, headerValue } from "../../hbone/mod.ts";
 import { onAbort } from "../../async/abort.ts";
-import { agree, type Hello, parseHello } from "../../wire/hello.ts";
-import { headers, HELLO_PROTOCOL, parseProxyStatus, tunnelVersions } from "../../wire/streams.ts";
-import { RELEASE } from "../../wire/version.ts";
+import { agree, type Hello, helloOf, parseHello } from "../../wire/hello.ts";
+import { headers, HELLO_PROTOCOL, parseProxyStatus } from "../../wire/streams.ts";
 import { type Dial, dialUnlessAborted } from "./dial.ts";
 
 /** The laptop's side of a tunnel's hello. */
-export const tunnelHello: Hello = {
-  protocol: "tunnel",
-  version: tunnelVersions.newest,
-  oldest: tunnelVersions.oldest,
-  features: [],
-  release: RELEASE,
-};
+export const tunnelHello: Hello = helloOf("tunnel");
 
 /**
  * A connection to the gateway that has answered: it lives, and speaks our protocol. The signal ends it, also later.

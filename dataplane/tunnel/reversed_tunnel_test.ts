@@ -3,6 +3,7 @@ import { Connection, type Header, headerValue, type Stream } from "../../hbone/m
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import { until } from "../../kube/testing/api_server.ts";
 import { type Challenge, CHALLENGE_HEADER, type Proof, PROOF_HEADER } from "../../wire/key_proof.ts";
+import { helloOf } from "../../wire/hello.ts";
 import { parseProxyStatus, PROOF_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";
 import { refuseStream } from "./refuse_stream.ts";
@@ -106,7 +107,7 @@ Deno.test("what isn't a CONNECT, or is one of an unknown kind, is refused", asyn
   assert.deepEqual(await answered(udp), ["404", "destination_not_found"]);
 });
 
-const hello = { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: "0" } as const;
+const hello = helloOf("reversed-tunnel");
 const challenge: Challenge = {
   hello,
   pod: "11111111-2ea0-4d2f-a5a8-b0e8c1a3c0de",

@@ -1,6 +1,6 @@
 import type { Component } from "../../wire/installer.ts";
 import { labels as places, PAYLOAD_ANNOTATION, PROTOCOL_ANNOTATION } from "../../wire/places.ts";
-import { tunnelVersions } from "../../wire/streams.ts";
+import { protocolVersions } from "../../wire/hello.ts";
 import type { Payload } from "../../wire/payload.ts";
 
 /** Deno's own image at the version that this is built with. */
@@ -41,8 +41,9 @@ export function podLabels(component: Component | "use" | "intercept"): Record<st
 
 /** What an agent's pods and workload say of themselves to a laptop. */
 export function annotationsOf({ payload }: Pick<ManifestOptions, "payload">): Record<string, string> {
+  const { newest, oldest } = protocolVersions.tunnel;
   return {
     [PAYLOAD_ANNOTATION]: payload.digest,
-    [PROTOCOL_ANNOTATION]: `${tunnelVersions.newest}-${tunnelVersions.oldest}`,
+    [PROTOCOL_ANNOTATION]: `${newest}-${oldest}`,
   };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { HelperGrant } from "../../../wire/helper.ts";
-import { RELEASE } from "../../../wire/version.ts";
+import { type Hello, helloOf } from "../../../wire/hello.ts";
 import { grantArguments } from "../../../helper/grant.ts";
 import { type Program, Room } from "./room.ts";
 
@@ -8,7 +8,7 @@ import { type Program, Room } from "./room.ts";
 export const USER = 20_001;
 export const OTHER = 20_002;
 
-export const HELLO = { protocol: "helper", version: 1, oldest: 1, features: [], release: RELEASE } as const;
+export const HELLO: Hello = helloOf("helper");
 
 /** A laptop with a helper, and a daemon that has said hello and knocked. */
 export interface ConnectedLaptop extends AsyncDisposable {
