@@ -13,8 +13,6 @@ export interface DaemonParts {
   readonly helperSocket: string;
   /** A daemon with nothing connected ends by itself after this, in milliseconds; a minute without it. */
   readonly idleMs?: number;
-  /** An agent that starts has this long to be ready, in milliseconds; a minute without it. */
-  readonly readyMs?: number;
   /** Ends the process, once everything has been undone. */
   readonly ended: () => void;
 }

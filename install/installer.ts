@@ -3,8 +3,14 @@ import { type Api } from "../kube/client/api.ts";
 import { ApiError } from "../kube/client/api_error.ts";
 import { apply, type Manifest, ordered, prune, remove } from "../kube/apply/apply.ts";
 import { resources } from "../kube/client/resources.ts";
-import { rollout } from "../kube/apply/rollout.ts";
-import type { AgentInstaller, AgentInstallOptions, Component, InstallStep } from "../wire/installer.ts";
+import { rollout, RolloutError } from "../kube/apply/rollout.ts";
+import {
+  type AgentInstaller,
+  type AgentInstallOptions,
+  type Component,
+  componentTitles,
+  type InstallStep,
+} from "../wire/installer.ts";
 import { parseRange } from "../net/range.ts";
 import { ADMISSION_SINCE } from "./manifests/admission.ts";
 import { gatewayManifests } from "./manifests/gateway.ts";
@@ -17,7 +23,6 @@ import { type Running, running, statusOf, workloads } from "./running.ts";
 /** Milliseconds that a component has to become ready: an image may have to be pulled. */
 const READY_MS = 180_000;
 
-const titles: Readonly<Record<Component, string>> = { gateway: "gateway", node: "node agent" };
 const makers = { gateway: gatewayManifests, node: nodeManifests } satisfies Record<Component, unknown>;
 
 /** Installs, looks at and removes the agents, with payloads from `source`. */
@@ -32,7 +37,7 @@ export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
 
     install: async (api, components, options, onStep, signal) => {
       for (const component of components) {
-        const title = titles[component];
+        const title = componentTitles[component];
         const there = await running(api, component, signal);
         if (there && isKept(there, title, options)) {
           onStep({
@@ -58,10 +63,24 @@ export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
       }
     },
 
+    ready: async (api, component, onStep, signal) => {
+      try {
+        await step(
+          onStep,
+          `wait for the ${componentTitles[component]}`,
+          (detail) => ready(api, component, detail, signal),
+        );
+      } catch (error) {
+        // One ready pod of several is enough.
+        if (error instanceof RolloutError && (await statusOf(api, component)).state === "ready") return;
+        throw error;
+      }
+    },
+
     uninstall: async (api, components, onStep, signal) => {
-      // The node agent first: what it took over answers by itself again, while laptops still have their tunnel.
+      // The node agent goes first: the pods answer again while laptops still have their tunnels.
       for (const component of components.toSorted().toReversed()) {
-        await step(onStep, `remove the ${titles[component]}`, async (detail) => {
+        await step(onStep, `remove the ${componentTitles[component]}`, async (detail) => {
           const manifests = await made(source, component, {}, true);
           let staysThere = false;
           await remove(api, manifests, {

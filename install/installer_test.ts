@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Api } from "../kube/client/api.ts";
 import { fakeServer, json, status } from "../kube/testing/api_server.ts";
 import { PAYLOAD_ANNOTATION, PROTOCOL_ANNOTATION } from "../wire/places.ts";
+import type { AgentInstaller, InstallStep } from "../wire/installer.ts";
 import { agentInstaller } from "./installer.ts";
 import { pack, type Payload } from "../wire/payload.ts";
 
@@ -113,6 +114,15 @@ const nodePath = "/apis/apps/v1/namespaces/pmz-node/daemonsets/node-agent";
 const never = new AbortController().signal;
 const quiet = () => {};
 
+/** Installs the gateway, and gives up while it is waited for. */
+async function interrupted(install: AgentInstaller<Api>["install"], api: Api): Promise<void> {
+  const stop = new AbortController();
+  const onStep: InstallStep = ({ step, detail }) => {
+    if (step.startsWith("wait for") && detail !== undefined) stop.abort();
+  };
+  await assert.rejects(install(api, ["gateway"], {}, onStep, stop.signal));
+}
+
 function annotate(object: Json | undefined, annotations: Json): void {
   assert(object);
   object.metadata = { ...object.metadata as Json, annotations };
@@ -178,12 +188,30 @@ Deno.test("an agent that doesn't run is no reason to keep it: the next install r
   let broken = true;
   await using to = cluster({ broken: () => broken });
   const { install, status } = await installer();
-  await assert.rejects(install(to.api, ["gateway"], {}, quiet, AbortSignal.timeout(200)));
+  await interrupted(install, to.api);
   const [starting] = await status(to.api, ["gateway"]);
   assert.equal(starting?.state, "starting");
   assert(starting?.why);
   broken = false;
   await install(to.api, ["gateway"], {}, quiet, never);
+  assert.equal((await status(to.api, ["gateway"]))[0]?.state, "ready");
+});
+
+Deno.test("an agent that is starting is waited for until it is ready", async () => {
+  let broken = true;
+  await using to = cluster({ broken: () => broken });
+  const { install, ready, status } = await installer();
+  await interrupted(install, to.api);
+  const details: (string | undefined)[] = [];
+  const waiting = ready(to.api, "gateway", ({ detail }) => void details.push(detail), never);
+  while (!details.some((each) => each?.includes("0 of 1 pods ready"))) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  broken = false;
+  const gateway = to.objects.get(gatewayPath);
+  assert(gateway);
+  gateway.status = statusOf("Deployment", false);
+  await waiting;
   assert.equal((await status(to.api, ["gateway"]))[0]?.state, "ready");
 });
 

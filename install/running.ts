@@ -78,11 +78,14 @@ export function fitOf(annotation: string, ours: ProtocolVersions = protocolVersi
   return Number(match[2]) > ours.newest ? "newer" : "fits";
 }
 
-/** How a component stands in a cluster; never throws for what the API server says. `payload`: this pmz's own digest. */
+/**
+ * The state of a component in a cluster; `unknown` without the right to read it.
+ * @param payload The digest of this pmz's own payload, if it is known.
+ */
 export async function statusOf(
   api: Api,
   component: Component,
-  payload: string | undefined,
+  payload?: string,
 ): Promise<AgentComponent> {
   let found: Running | undefined;
   try {

@@ -1,48 +1,51 @@
-/**
- * What the daemon needs of whoever installs the agents in a cluster. The daemon never imports agent/: main.ts hands
- * this over.
- */
+/** The interface between the daemon and the installer of the agents, which main.ts hands to the daemon. */
 import { boolean, type Infer, list, object, optional, text } from "./schema.ts";
 
 /** `gateway`: what `pmz up` needs; `node`: what intercepts need (CRDs and the node agent). */
 export const components = ["gateway", "node"] as const;
 export type Component = typeof components[number];
 
-/** How a component stands in a cluster. */
+/** The components as people read them: "the gateway", "the node agent". */
+export const componentTitles: Readonly<Record<Component, string>> = {
+  gateway: "gateway",
+  node: "node agent",
+};
+
+/** The state of a component in a cluster. */
 export interface AgentComponent {
   readonly component: Component;
-  /** `absent`; `ready`; `starting` (see why); `incompatible`: speaks no protocol version of ours; `unknown`: may not be looked at. */
+  /** `starting`: see `why`; `incompatible`: no protocol version in common; `unknown`: no right to read it. */
   readonly state: "absent" | "ready" | "starting" | "incompatible" | "unknown";
   readonly why?: string;
   readonly image?: string;
-  /** "sha256:HEX" of what it runs. */
+  /** The digest of the code that it runs: "sha256:HEX". */
   readonly payload?: string;
-  /** Whether that is this pmz's own payload. */
+  /** Whether that is the code of this pmz. */
   readonly ours?: boolean;
   readonly pods?: { readonly ready: number; readonly all: number };
 }
 
-/** How to install; what isn't given is the default. */
+/** Options of an installation. */
 export const installOptions = object({
-  /** A mirror of the stock image. */
+  /** A mirror of the stock image; docker.io's by default. */
   baseImage: optional(text(512)),
   /** A prebuilt image that has the payload inside. */
   agentImage: optional(text(512)),
-  /** Replace an agent that runs and is compatible. */
+  /** Replaces an agent even if it runs and is compatible. */
   force: optional(boolean()),
   /** Ranges in CIDR notation that the gateway may dial besides Services and pods. */
   ranges: optional(list(text(64), 256)),
 });
 export type AgentInstallOptions = Infer<typeof installOptions>;
 
-/** Told at each step of an installation. `ms` is there when the step is done. */
+/** Called at each step of an installation; `ms` is set when the step is done. */
 export type InstallStep = (
   step: { readonly step: string; readonly detail?: string; readonly ms?: number },
 ) => void;
 
 /**
- * Installs, looks at and removes the agents, by an API client of the kind that `Client` is.
- * Every method may throw kube's ApiError; `install` throws an Error that says why a component doesn't become ready.
+ * Installs, inspects and removes the agents, with an API client of type `Client`. Every method may throw kube's ApiError;
+ * `install` and `ready` throw an Error that says why a component doesn't become ready.
  */
 export interface AgentInstaller<Client> {
   status(api: Client, components: readonly Component[]): Promise<AgentComponent[]>;
@@ -53,6 +56,8 @@ export interface AgentInstaller<Client> {
     onStep: InstallStep,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Waits until a component that is starting is ready. */
+  ready(api: Client, component: Component, onStep: InstallStep, signal: AbortSignal): Promise<void>;
   uninstall(
     api: Client,
     components: readonly Component[],

@@ -9,6 +9,11 @@ export const VERSION = "v1alpha1";
 export const SESSION_PLURAL = "interceptsessions";
 export const RULE_PLURAL = "interceptrules";
 
+const kind = { group: GROUP, version: VERSION, namespaced: true } as const;
+/** The kinds as REST paths name them (kube/client/resources.ts). */
+export const sessionResource = { ...kind, plural: SESSION_PLURAL } as const;
+export const ruleResource = { ...kind, plural: RULE_PLURAL } as const;
+
 /** Presence of one daemon in a namespace. */
 export interface InterceptSession {
   readonly namespace: string;

@@ -2,32 +2,12 @@ import { createHash } from "node:crypto";
 import { ApiError } from "../../kube/client/api_error.ts";
 import type { Api } from "../../kube/client/api.ts";
 import { parsePod, parseService, type Pod, type Service } from "../../kube/objects/objects.ts";
-import { type Resource, resources } from "../../kube/client/resources.ts";
+import { resources } from "../../kube/client/resources.ts";
 import { watch, type Watched } from "../../kube/watch/watch.ts";
-import {
-  GROUP,
-  type InterceptSession,
-  parseSession,
-  RULE_PLURAL,
-  SESSION_PLURAL,
-  VERSION,
-} from "../../wire/intercept.ts";
+import { type InterceptSession, parseSession, ruleResource, sessionResource } from "../../wire/intercept.ts";
 import type { Log } from "../../wire/log.ts";
 import { INTERCEPT_LABEL } from "../../wire/places.ts";
 import { parseWatchedRule, type WatchedRule } from "./status.ts";
-
-export const ruleResource: Resource = {
-  group: GROUP,
-  version: VERSION,
-  plural: RULE_PLURAL,
-  namespaced: true,
-};
-export const sessionResource: Resource = {
-  group: GROUP,
-  version: VERSION,
-  plural: SESSION_PLURAL,
-  namespaced: true,
-};
 
 /** A session with what is needed to delete exactly this version of it. */
 export interface WatchedSession {

@@ -1,18 +1,19 @@
-import type { AgentComponent, AgentInstallOptions, Component } from "../../wire/installer.ts";
+import {
+  type AgentComponent,
+  type AgentInstallOptions,
+  type Component,
+  componentTitles,
+  type InstallStep,
+} from "../../wire/installer.ts";
 import type { AgentRequest } from "../../wire/control.ts";
 import type { Api } from "../../kube/client/api.ts";
-import { sleep } from "../../async/sleep.ts";
 import type { Clusters } from "../clusters/registry.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import type { DaemonParts } from "../parts.ts";
 import { Failure } from "../failure.ts";
 
-/** A component that starts has this long to be ready, in milliseconds, unless parts say otherwise. */
-const READY_MS = 60_000;
-const LOOK_EVERY_MS = 250;
-
 /** What this leans on. */
-type AgentParts = Pick<DaemonParts, "installer" | "readyMs">;
+type AgentParts = Pick<DaemonParts, "installer">;
 
 /** Installs the agents where `pmz agent deploy` says. */
 export async function installAgent(
@@ -53,7 +54,7 @@ export async function removeAgent(
  * Makes sure that a component is there and ready: installs it where the user has agreed to that.
  * @throws {Failure} `agent` when it's missing or doesn't become ready.
  */
-export async function need(
+export async function ensureInstalled(
   api: Api,
   component: Component,
   request: { readonly install: boolean; readonly installOptions?: AgentInstallOptions },
@@ -67,7 +68,9 @@ export async function need(
   if (found?.state === "incompatible" && !request.installOptions?.force) {
     throw new Failure(
       "agent",
-      `the ${names[component]} in the cluster speaks another protocol: ${found.why ?? "no reason given"}`,
+      `the ${componentTitles[component]} in the cluster speaks another protocol: ${
+        found.why ?? "no reason given"
+      }`,
       {
         hint: "replace it, if nobody else needs it: pmz agent deploy --force",
       },
@@ -86,7 +89,7 @@ export async function need(
     return await untilReady(api, component, parts, report, signal);
   }
   if (!request.install) {
-    throw new Failure("agent", `the ${names[component]} isn't installed in this cluster`, {
+    throw new Failure("agent", `the ${componentTitles[component]} isn't installed in this cluster`, {
       hint: "install it: pmz agent deploy",
     });
   }
@@ -100,25 +103,15 @@ async function untilReady(
   report: Reporter,
   signal: AbortSignal,
 ): Promise<void> {
-  await report.step(`Wait for the ${names[component]}`, async (detail) => {
-    const end = performance.now() + (parts.readyMs ?? READY_MS);
-    for (;;) {
-      const [found] = await parts.installer.status(api, [component]);
-      signal.throwIfAborted();
-      if (found?.state === "ready") return;
-      const why = found?.why ?? `it's ${found?.state}`;
-      if (found?.state !== "starting" || performance.now() > end) {
-        throw new Failure("agent", `the ${names[component]} doesn't become ready: ${why}`, {
-          hint: "pmz agent status shows how it is; pmz agent deploy installs it anew",
-        });
-      }
-      detail(why);
-      await sleep(LOOK_EVERY_MS, signal);
+  await report.step(`Wait for the ${componentTitles[component]}`, async (detail) => {
+    try {
+      const onStep: InstallStep = ({ detail: more }) => more === undefined || detail(more);
+      await parts.installer.ready(api, component, onStep, signal);
+    } catch (cause) {
+      throw installerFailure(cause, signal, "pmz agent status shows its state; pmz agent deploy repairs it");
     }
   });
 }
-
-const names: Record<Component, string> = { gateway: "gateway", node: "node agent" };
 
 async function install(
   api: Api,
@@ -128,7 +121,7 @@ async function install(
   report: Reporter,
   signal: AbortSignal,
 ): Promise<void> {
-  const what = components.map((component) => names[component]).join(" and ");
+  const what = components.map((component) => componentTitles[component]).join(" and ");
   await report.step(`Install the ${what}`, async (detail) => {
     try {
       await parts.installer.install(
@@ -139,11 +132,14 @@ async function install(
         signal,
       );
     } catch (cause) {
-      if (signal.aborted || !(cause instanceof Error) || cause.name === "ApiError") throw cause;
-      throw new Failure("agent", cause.message, {
-        hint: "pmz agent status shows how it is; kubectl -n pmz get events has more",
-        cause,
-      });
+      const hint = "pmz agent status shows its state; kubectl -n pmz get events has more";
+      throw installerFailure(cause, signal, hint);
     }
   });
+}
+
+/** What the installer throws, as the control API tells it. */
+function installerFailure(cause: unknown, signal: AbortSignal, hint: string): unknown {
+  if (signal.aborted || !(cause instanceof Error) || cause.name === "ApiError") return cause;
+  return new Failure("agent", cause.message, { hint, cause });
 }

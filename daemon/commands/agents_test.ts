@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { FailureCode } from "../../wire/control.ts";
-import { need } from "./agents.ts";
+import { ensureInstalled } from "./agents.ts";
 import { FakeApi } from "../testing/cluster.ts";
 import { describe } from "../failure.ts";
 import { fakeDaemon, recorder } from "../testing/daemon.ts";
@@ -13,49 +13,31 @@ const fails = (code: FailureCode, text = /./) => (error: unknown) => {
   return true;
 };
 
-/** A recorder that does something as soon as the step has begun. */
-function during(step: string, happens: () => void) {
-  const report = recorder();
-  const { step: run } = report;
-  report.step = (name, work, done) =>
-    run(name, (detail) => {
-      if (name === step) setTimeout(happens, 1);
-      return work(detail);
-    }, done);
-  return report;
-}
-
 Deno.test("an agent that starts is waited for, and not installed again", async () => {
   await using at = await fakeDaemon();
   at.installer.states.gateway = "starting";
-  const report = during("Wait for the gateway", () => at.installer.states.gateway = "ready");
+  const report = recorder();
   await at.daemon.up({ ...at.up, install: true }, report, forever);
   assert.deepEqual(report.told.slice(0, 2), ["Cluster", "Wait for the gateway"]);
   assert.deepEqual(at.installer.installed, []);
 });
 
-Deno.test("an agent that doesn't become ready in time fails what needs it", async () => {
-  await using at = await fakeDaemon({ readyMs: 20 });
-  at.installer.states.gateway = "starting";
-  await assert.rejects(at.daemon.up(at.up, recorder(), forever), fails("agent", /it's starting/));
-});
-
-Deno.test("an agent that goes while it's waited for fails what needs it", async () => {
+Deno.test("an agent that doesn't become ready fails what needs it, with the reason", async () => {
   await using at = await fakeDaemon();
   at.installer.states.gateway = "starting";
-  const report = during("Wait for the gateway", () => at.installer.states.gateway = "absent");
-  await assert.rejects(at.daemon.up(at.up, report, forever), fails("agent", /it's absent/));
+  at.installer.starting = () => Promise.reject(new Error("Deployment pmz/gateway isn't ready (0 of 1 pods)"));
+  await assert.rejects(at.daemon.up(at.up, recorder(), forever), fails("agent", /0 of 1 pods/));
 });
 
 Deno.test("Ctrl-C ends the waiting for an agent", async () => {
   await using at = await fakeDaemon();
   at.installer.states.gateway = "starting";
   const interrupt = new AbortController();
-  const report = during(
-    "Wait for the gateway",
-    () => interrupt.abort(new DOMException("Ctrl-C", "AbortError")),
-  );
-  await assert.rejects(at.daemon.up(at.up, report, interrupt.signal), fails("interrupted"));
+  at.installer.starting = (signal) => {
+    interrupt.abort(new DOMException("Ctrl-C", "AbortError"));
+    return Promise.reject(signal.reason);
+  };
+  await assert.rejects(at.daemon.up(at.up, recorder(), interrupt.signal), fails("interrupted"));
 });
 
 Deno.test("an agent of another protocol is replaced only by force", async () => {
@@ -125,13 +107,14 @@ Deno.test("one node of many without its agent keeps nobody from intercepting on 
   await using at = await fakeDaemon();
   at.installer.states.node = "starting";
   at.installer.pods = { ready: 9, all: 10 };
-  const parts = { installer: at.installer, readyMs: 20 };
+  const parts = { installer: at.installer };
   const report = recorder();
-  await need(at.cluster.api, "node", { install: false }, parts, report, forever);
+  await ensureInstalled(at.cluster.api, "node", { install: false }, parts, report, forever);
   assert.match(report.told.join(), /^! the node agent is ready on 9 of 10 nodes/);
   at.installer.pods = { ready: 0, all: 10 };
+  at.installer.starting = () => Promise.reject(new Error("DaemonSet pmz-node/node-agent isn't ready"));
   await assert.rejects(
-    need(at.cluster.api, "node", { install: false }, parts, recorder(), forever),
+    ensureInstalled(at.cluster.api, "node", { install: false }, parts, recorder(), forever),
     fails("agent"),
   );
 });

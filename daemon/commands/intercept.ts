@@ -2,7 +2,7 @@ import type { InterceptEntry, InterceptRequest } from "../../wire/control.ts";
 import { INTERCEPT_LABEL } from "../../wire/places.ts";
 import { resources } from "../../kube/client/resources.ts";
 import { ApiError } from "../../kube/client/api_error.ts";
-import { need } from "./agents.ts";
+import { ensureInstalled } from "./agents.ts";
 import type { Clusters } from "../clusters/registry.ts";
 import type { Connected } from "../clusters/cluster.ts";
 import type { Reporter } from "../../wire/progress.ts";
@@ -35,7 +35,7 @@ export async function intercept(
     if (isNew) undo.defer(async () => void await clusters.remove(connected.id, report));
     const target = findTarget(connection.topology, namespace, request.service, request.port);
     await refuseDenied(connected, namespace, signal);
-    await need(connection.api, "node", request, parts, report, signal);
+    await ensureInstalled(connection.api, "node", request, parts, report, signal);
     const before = intercepts.entries([]).find(({ wanted }) =>
       wanted.target.service.uid === target.service.uid && wanted.target.port.port === target.port.port
     )?.wanted;

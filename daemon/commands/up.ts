@@ -2,7 +2,7 @@ import { unlessAborted } from "../../async/abort.ts";
 import { TimeLimit } from "../../async/time_limit.ts";
 import type { Mode, UpRequest, UpResult } from "../../wire/control.ts";
 import { formatEndpoint } from "../../net/address.ts";
-import { need } from "./agents.ts";
+import { ensureInstalled } from "./agents.ts";
 import { type NameWarning, nameWarnings } from "../laptop/name_warnings.ts";
 import { readNameServiceFacts } from "../laptop/name_service.ts";
 import { parseResolvConf, RESOLV_CONF } from "../laptop/resolv_conf.ts";
@@ -88,7 +88,7 @@ async function use(
 ): Promise<UpResult> {
   const { connection } = connected;
   for (const limit of connection.limits) report.warn(limit);
-  await need(connection.api, "gateway", request, parts, report, signal);
+  await ensureInstalled(connection.api, "gateway", request, parts, report, signal);
   await report.step("Tunnel", (detail) => connected.reach(detail, signal), () => tunnelDetail(connected));
   if (order.indexOf(request.mode) > order.indexOf(connection.mode)) connection.mode = request.mode;
   connected.changed();

@@ -3,9 +3,9 @@ import { backoff } from "../../async/backoff.ts";
 import { sleep } from "../../async/sleep.ts";
 import { unlessAborted } from "../../async/abort.ts";
 import { watch, type Watched } from "../../kube/watch/watch.ts";
-import { type InterceptRule, parseRule } from "../../wire/intercept.ts";
+import { type InterceptRule, parseRule, ruleResource } from "../../wire/intercept.ts";
 import { type Log, watchLog } from "../process/log.ts";
-import { createRule, deleteRule, ruleResource } from "./rules.ts";
+import { createRule, deleteRule } from "./rules.ts";
 import { type Person, Session, type SessionTimes } from "./session.ts";
 import type { InterceptTarget } from "./target.ts";
 

@@ -1,25 +1,17 @@
 import type { Api, Call } from "../../kube/client/api.ts";
 import { ApiError } from "../../kube/client/api_error.ts";
 import { TimeLimit } from "../../async/time_limit.ts";
-import type { Resource } from "../../kube/client/resources.ts";
 import {
   GROUP,
   type InterceptRule,
   parseRule,
-  RULE_PLURAL,
   ruleName,
+  ruleResource,
   VERSION,
 } from "../../wire/intercept.ts";
 import { Failure } from "../failure.ts";
 import type { Session } from "./session.ts";
 import type { InterceptTarget } from "./target.ts";
-
-export const ruleResource: Resource = {
-  group: GROUP,
-  version: VERSION,
-  plural: RULE_PLURAL,
-  namespaced: true,
-};
 
 const WITHDRAW_TIMEOUT_MS = 3_000;
 

@@ -4,8 +4,13 @@ import { backoff } from "../../async/backoff.ts";
 import { sleep } from "../../async/sleep.ts";
 import { follow } from "../../async/abort.ts";
 import { TimeLimit } from "../../async/time_limit.ts";
-import type { Resource } from "../../kube/client/resources.ts";
-import { GROUP, type InterceptSession, parseSession, SESSION_PLURAL, VERSION } from "../../wire/intercept.ts";
+import {
+  GROUP,
+  type InterceptSession,
+  parseSession,
+  sessionResource,
+  VERSION,
+} from "../../wire/intercept.ts";
 import type { Log } from "../process/log.ts";
 import { SessionKey } from "./session_key.ts";
 
@@ -28,13 +33,6 @@ const TIMES: SessionTimes = {
   retry: { firstMs: 500, maxMs: 5_000 },
   renewTimeoutMs: 3_000,
   endTimeoutMs: 3_000,
-};
-
-export const sessionResource: Resource = {
-  group: GROUP,
-  version: VERSION,
-  plural: SESSION_PLURAL,
-  namespaced: true,
 };
 
 /** Who intercepts, and from which machine: what colleagues see. */

@@ -19,6 +19,9 @@ export class FakeInstaller implements AgentInstaller<Api> {
   /** Done while installing; may fail, or take its time. */
   installing: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
 
+  /** Done while a component that starts is waited for; may fail, or take its time. */
+  starting: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
+
   status(_: Api, components: readonly Component[]): Promise<AgentComponent[]> {
     const pods = this.pods && { pods: this.pods };
     return Promise.resolve(
@@ -38,6 +41,11 @@ export class FakeInstaller implements AgentInstaller<Api> {
       this.states[component] = "ready";
       this.installed.push(component);
     }
+  }
+
+  async ready(_: Api, component: Component, _onStep: unknown, signal: AbortSignal): Promise<void> {
+    await this.starting(signal);
+    this.states[component] = "ready";
   }
 
   uninstall(_: Api, components: readonly Component[]): Promise<void> {
@@ -84,9 +92,9 @@ export interface FakeDaemon extends AsyncDisposable {
 
 /** A cluster with a gateway, a Service `echo` of the namespace default, and a daemon that isn't connected to it. */
 export async function fakeDaemon(
-  options: { onStream?: (stream: Stream) => void; idleMs?: number; readyMs?: number } = {},
+  options: { onStream?: (stream: Stream) => void; idleMs?: number } = {},
 ): Promise<FakeDaemon> {
-  const { onStream, idleMs = 60_000, readyMs = 60_000 } = options;
+  const { onStream, idleMs = 60_000 } = options;
   const folder = await Deno.makeTempDir();
   const cluster = new FakeApi();
   cluster.pod("gateway-1", { namespace: "pmz" });
@@ -113,7 +121,6 @@ export async function fakeDaemon(
     installer,
     helperSocket: `${folder}/helper.sock`,
     idleMs,
-    readyMs,
     log: (_level, message) => void log.push(message),
     ended: () => void ended++,
     startWorker: () =>

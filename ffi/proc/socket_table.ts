@@ -23,8 +23,6 @@ export interface SocketRow {
   readonly inode: number;
 }
 
-export const LISTENING = 10;
-
 /**
  * Both tables of a protocol, IPv4's and IPv6's; a kernel without IPv6 has an empty second one.
  * @throws {Deno.errors.NotFound} when there is no /proc.

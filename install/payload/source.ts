@@ -1,44 +1,30 @@
 import type { Component } from "../../wire/installer.ts";
-import { buildPayload } from "./build.ts";
 import { type Architecture, type Payload, payloadOf } from "../../wire/payload.ts";
 
 /** Where payloads come from. */
 export interface PayloadSource {
-  /** @throws when it can't be read or made. */
+  /** @throws when it can't be read. */
   payload(component: Component): Promise<Payload>;
-  /** What the node agent's payload runs on, as Kubernetes calls it: "amd64". */
+  /** The nodes' architectures that the node agent's payload has a libbpf for, by Kubernetes' names: "amd64". */
   readonly architectures: readonly string[];
 }
 
-const names: Readonly<Record<Architecture, string>> = { x86_64: "amd64", aarch64: "arm64" };
+const kubernetesNames: Readonly<Record<Architecture, string>> = { x86_64: "amd64", aarch64: "arm64" };
 
-/** Payloads that were built before: files COMPONENT.payload in a folder, as build.ts makes them. */
+/** Payloads that build.ts made: files COMPONENT.payload in a folder, each read once. */
 export function builtPayloads(
   folder: URL,
   architectures: readonly Architecture[] = [Deno.build.arch],
 ): PayloadSource {
+  const read = async (component: Component) =>
+    await payloadOf(await Deno.readFile(new URL(`${component}.payload`, folder)));
+  const payloads = new Map<Component, Promise<Payload>>();
   return {
-    architectures: architectures.map((each) => names[each]),
-    payload: once(async (component) =>
-      await payloadOf(await Deno.readFile(new URL(`${component}.payload`, folder)))
-    ),
-  };
-}
-
-/** Payloads made from source when they're asked for: for development. `libbpf`: path of this machine's, for the node agent. */
-export function madePayloads(libbpf: string): PayloadSource {
-  const architecture: Architecture = Deno.build.arch;
-  return {
-    architectures: [names[architecture]],
-    payload: once((component) => buildPayload(component, { libbpf: { [architecture]: libbpf } })),
-  };
-}
-
-function once(make: (component: Component) => Promise<Payload>): (component: Component) => Promise<Payload> {
-  const made = new Map<Component, Promise<Payload>>();
-  return (component) => {
-    const payload = made.get(component) ?? make(component);
-    made.set(component, payload);
-    return payload;
+    architectures: architectures.map((each) => kubernetesNames[each]),
+    payload: (component) => {
+      const payload = payloads.get(component) ?? read(component);
+      payloads.set(component, payload);
+      return payload;
+    },
   };
 }
