@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Header, headerValue } from "../hbone/mod.ts";
 import { until } from "../kube/testing/api_server.ts";
+import { helloOf } from "../wire/hello.ts";
 import { CHALLENGE_HEADER, type Proof, PROOF_HEADER } from "../wire/key_proof.ts";
 import { PROOF_PROTOCOL } from "../wire/streams.ts";
 import { Channel } from "../threads/channel.ts";
@@ -165,7 +166,7 @@ Deno.test("the proxy dials by name, through the tunnel of the cluster that has i
 Deno.test("an agent's streams go to the laptop's program, and its challenges to the main thread", async () => {
   using program = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const proof: Proof = {
-    hello: { protocol: "reversed-tunnel", version: 1, oldest: 1, features: [], release: "0" },
+    hello: helloOf("reversed-tunnel"),
     session: AGENT.session,
     nonce: "ab".repeat(32),
     signature: "c2ln",
