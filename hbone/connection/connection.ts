@@ -16,8 +16,8 @@ import { announced, type Settings } from "../frames/settings.ts";
 import { state, Stream } from "../streams/stream.ts";
 
 /**
- * How a connection ended: "clean" (no stream was cut off), "goaway" (the peer gave it up with `code`), "broken" (the
- * transport broke, the peer broke the rules, or abort(): `code` is then what was sent).
+ * How a connection ended: "clean" (no stream was cut off), "goaway" (the peer ended it with `code`), or "broken" (the
+ * transport broke, the peer violated the protocol, or abort() was called; `code` is what was sent to the peer).
  */
 export interface ConnectionEnd {
   readonly kind: "clean" | "goaway" | "broken";
@@ -28,10 +28,10 @@ export interface ConnectionEnd {
 export interface ConnectionOptions {
   /** "client" opens streams, "server" gets them through onStream. */
   readonly role: "client" | "server";
-  /** A stream was opened by the peer. Called while its frames are read: what throws here resets the stream. */
+  /** Called when the peer opened a stream, while its frames are read. An error that it throws resets the stream. */
   readonly onStream?: (stream: Stream) => void;
   readonly limits?: Partial<Limits>;
-  /** What is announced of this end instead of the defaults. */
+  /** Settings to announce in place of the defaults. */
   readonly settings?: Partial<Settings>;
 }
 
@@ -44,11 +44,11 @@ export class Connection implements AsyncDisposable {
   readonly #closed = Promise.withResolvers<ConnectionEnd>();
   readonly #reading: Promise<void>;
   #settingsTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Once set, nothing else changes how it ended. */
+  /** How it ended; never changes once it is set. */
   #end: ConnectionEnd | undefined;
   #draining = false;
   #peerDrains = false;
-  /** Nobody waits any more for what a drain has left on its way. */
+  /** Resolves when closing should not wait for bytes in flight. */
   readonly #hurry = Promise.withResolvers<void>();
   #goaway: { code: number; debug: string } | undefined;
 
@@ -79,44 +79,44 @@ export class Connection implements AsyncDisposable {
     this.#reading = this.#read();
   }
 
-  /** Settles when the transport is closed and nothing of the connection is left; never rejects. */
+  /** Resolves when the transport is closed and nothing of the connection is left; never rejects. */
   get closed(): Promise<ConnectionEnd> {
     return this.#closed.promise;
   }
 
-  /** Streams open now. */
+  /** Number of open streams. */
   get streams(): number {
     return this.#engine.streams.open.size;
   }
 
-  /** A stream can be opened now: the connection neither is over nor drains, and no limit is reached. */
+  /** Whether a stream can be opened now: the connection is open, doesn't drain, and is below its limits. */
   get accepting(): boolean {
     return this.#takesStreams && this.streams < this.#mostStreams;
   }
 
-  /** Streams that the peer admits at once; Infinity until it says. */
+  /** The peer's limit of open streams; Infinity until it announces one. */
   get peerMaxStreams(): number {
     return this.#engine.peer.maxConcurrentStreams;
   }
 
-  /** The peer takes extended CONNECT (RFC 8441); this end always does as a server. */
+  /** Whether the peer accepts extended CONNECT (RFC 8441). As a server, this end always does. */
   get enableConnectProtocol(): boolean {
     return this.#engine.peer.enableConnectProtocol;
   }
 
-  /** Bytes that came on all streams and that nobody read yet. */
+  /** Unread bytes of all streams. */
   get buffered(): number {
     return this.#engine.window.buffered;
   }
 
-  /** Calls of the transport's write so far. */
+  /** Number of calls of the transport's write. */
   get writes(): number {
     return this.#engine.queue.writes;
   }
 
   /**
-   * Opens a stream and sends its headers, with its first bytes in the same write.
-   * @throws ConnectionClosed when the connection is over or drains: use another.
+   * Opens a stream and sends its headers, with the first bytes in the same write.
+   * @throws ConnectionClosed when the connection has ended or drains: use another one.
    * @throws TooManyStreams when this end's or the peer's limit is reached.
    * @throws TypeError in the server's role, or for headers that can't be sent.
    */
@@ -138,23 +138,23 @@ export class Connection implements AsyncDisposable {
     const stream = engine.open(headers, end && !hasFirst);
     if (hasFirst) {
       stream.outbox.push(first);
-      // Whoever uses the stream hears of a break there.
+      // The stream's user sees a failure in its own reads and writes.
       if (end) stream.outbox.end().catch(() => {});
     }
     return new Stream(stream);
   }
 
   /**
-   * Asks the peer for a sign of life; the round trip in milliseconds.
-   * @throws DOMException "TimeoutError" when nothing at all has come for `timeoutMs` milliseconds: on a slow link an answer may have to
-   * wait behind much else. ConnectionClosed when the connection is over.
+   * Sends a PING; resolves with the round trip in milliseconds.
+   * @throws DOMException "TimeoutError" when nothing at all arrives for `timeoutMs` milliseconds (on a slow link the answer may wait
+   * behind much data), ConnectionClosed when the connection has ended.
    */
   ping(timeoutMs: number): Promise<number> {
     if (this.#end !== undefined) return Promise.reject(closedError(this.#end));
     return this.#engine.pings.ping(timeoutMs);
   }
 
-  /** Says GOAWAY: open streams go on to their end, new ones are refused, then the connection closes. */
+  /** Sends GOAWAY: open streams continue to their end, new ones are refused, then the connection closes. */
   drain(): void {
     if (this.#draining || this.#end !== undefined) return;
     this.#draining = true;
@@ -163,7 +163,7 @@ export class Connection implements AsyncDisposable {
     this.#finishIfDrained();
   }
 
-  /** Ends at once: streams that are open break, on both ends. */
+  /** Ends the connection at once and breaks open streams on both ends. */
   abort(code: ErrorCode = ErrorCode.CANCEL, reason?: Error): void {
     this.#hurry.resolve();
     this.#finish({
@@ -173,7 +173,7 @@ export class Connection implements AsyncDisposable {
     }, code);
   }
 
-  /** Closes: cleanly when no stream is open, else as abort(). */
+  /** Closes in order if no stream is open, else as abort() does. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#hurry.resolve();
     if (this.streams === 0) this.drain();
@@ -227,9 +227,9 @@ export class Connection implements AsyncDisposable {
 
   #peerGoesAway(code: number, debug: string): void {
     this.#peerDrains = true;
-    // The last one counts: it can only say more.
+    // The last GOAWAY counts: it can only be more specific.
     this.#goaway = { code, debug };
-    // After this frame: streams above its limit are refused first.
+    // After this frame, so that streams above its limit are refused first.
     queueMicrotask(() => this.#finishIfDrained());
   }
 
@@ -247,7 +247,7 @@ export class Connection implements AsyncDisposable {
     }
   }
 
-  /** Ends it; `code` is said in a GOAWAY, where the transport may still carry one. */
+  /** Ends the connection; sends a GOAWAY with `code` if the transport may still carry one. */
   #finish(end: ConnectionEnd, code?: ErrorCode, debug?: string): void {
     if (this.#end !== undefined) return;
     this.#end = end;
@@ -269,7 +269,7 @@ function closedError(end: ConnectionEnd): Error {
   if (end.error instanceof ConnectionClosed) return end.error;
   const why = end.error === undefined ? "" : `: ${end.error.message}`;
   return new ConnectionClosed(
-    `the connection is over${why}`,
+    `the connection has ended${why}`,
     end.error === undefined ? undefined : { cause: end.error },
   );
 }

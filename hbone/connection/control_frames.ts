@@ -1,4 +1,4 @@
-/** The frames that carry neither bytes nor headers: what they change (RFC 9113 §6). */
+/** Handles the frames that carry neither DATA nor headers (RFC 9113 §6). */
 import type { ReceiverHost } from "./receiver_host.ts";
 import { ConnectionError, ErrorCode, StreamError } from "../frames/errors.ts";
 import { expectLength, Flag, FrameType, MAX_WINDOW, readUint31, readUint32 } from "../frames/frame.ts";
@@ -6,7 +6,7 @@ import { dependsOnItself } from "../frames/header_blocks.ts";
 import { decodeSettings } from "../frames/settings.ts";
 
 export class ControlFrames {
-  /** The peer's SETTINGS came, which have to be the first frame. */
+  /** Whether the peer's SETTINGS arrived, which must be its first frame. */
   settingsCame = false;
   readonly #host: ReceiverHost;
 
@@ -30,9 +30,9 @@ export class ControlFrames {
       case FrameType.PRIORITY:
         return this.#priority(stream, payload);
       case FrameType.PUSH_PROMISE:
-        throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, which was never allowed");
+        throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, which pmz doesn't allow");
       default:
-        // A turn is the reader's (frame_reader.ts). It has no budget: each takes the peer a message, and us a read somewhere else.
+        // The reader handled this lane switch (frame_reader.ts). It needs no limit, since each costs the peer a message of its own.
         if (type === FrameType.LANE && this.#host.transport.peerTurned) return;
         return this.#host.floods.idleFrame("frames of unknown types");
     }
@@ -118,7 +118,7 @@ export class ControlFrames {
     const code = readUint32(payload, 4);
     this.#host.events.goaway(code, new TextDecoder().decode(payload.subarray(8, 264)));
     if (this.#host.role === "server") return;
-    // The peer did nothing for these, and won't (RFC 9113 §6.8).
+    // The peer didn't process these streams and never will (RFC 9113 §6.8).
     for (const each of [...this.#host.streams.open.values()]) {
       if (each.id > last) each.resetCame(ErrorCode.REFUSED_STREAM);
     }

@@ -1,6 +1,6 @@
 /**
- * What a connection is made of, and what streams ask of it. What the peer's frames do is in receiver.ts and
- * control_frames.ts, beginning and end in connection.ts.
+ * The engine of a connection: its parts, and what its streams ask of it. receiver.ts and control_frames.ts handle the peer's
+ * frames, connection.ts the beginning and the end.
  */
 import type { Transport } from "../../net/transport.ts";
 import type { ErrorCode } from "../frames/errors.ts";
@@ -24,14 +24,14 @@ import { StreamTable } from "../streams/stream_table.ts";
 import { WindowGrowth } from "../streams/window_growth.ts";
 
 const NOTHING = new Uint8Array(0);
-/** Bytes that the peer may have on the way over all streams; less where the cap on buffers is less. */
+/** Bytes that may be in flight on all streams together; less where the cap on buffers is smaller. */
 const CONNECTION_WINDOW = 16 * 1024 * 1024;
 
 /** A connection's parts, put together. */
 export class Engine implements StreamHost, ReceiverHost {
   readonly transport: Transport;
   readonly role: "client" | "server";
-  /** What this end said of itself. */
+  /** The settings that this end announced. */
   readonly ours: Settings;
   readonly limits: Limits;
   readonly events: ConnectionEvents;
@@ -45,9 +45,9 @@ export class Engine implements StreamHost, ReceiverHost {
   readonly pings: Pings;
   readonly floods: FloodLimits;
   readonly faults: StreamFaults;
-  /** What the peer said of itself. */
+  /** The settings that the peer announced. */
   peer: Settings = INITIAL_SETTINGS;
-  /** When our SETTINGS went, in milliseconds. */
+  /** When this end's SETTINGS were queued, as performance.now(). */
   settingsSent = 0;
   readonly #receiver: Receiver;
   readonly #growth: WindowGrowth;
@@ -75,13 +75,13 @@ export class Engine implements StreamHost, ReceiverHost {
     this.floods = new FloodLimits(limits);
     this.faults = new StreamFaults(role, this.streams, this.writer, this.floods);
     this.#growth = new WindowGrowth(this.roundTrip, this.window, ours.initialWindowSize, limits.window);
-    // Made of all of the above.
+    // These use all of the above.
     this.#receiver = new Receiver(this);
     const preface = role === "server" ? PREFACE : NOTHING;
     this.reader = new FrameReader(transport, this.pool, this.#receiver, ours.maxFrameSize, preface);
   }
 
-  /** Sends what comes before everything else (RFC 9113 §3.4). */
+  /** Sends the connection preface (RFC 9113 §3.4). */
   start(): void {
     if (this.role === "client") this.writer.preface();
     this.writer.settings(this.ours);
@@ -89,7 +89,7 @@ export class Engine implements StreamHost, ReceiverHost {
     this.creditConnection();
   }
 
-  /** The connection is over: every stream breaks, what comes is thrown away. */
+  /** The connection has ended: every stream breaks, and received bytes are discarded. */
   stop(error: Error): void {
     this.reader.discarding = true;
     this.#receiver.stop();
@@ -97,7 +97,7 @@ export class Engine implements StreamHost, ReceiverHost {
     this.pings.fail(error);
   }
 
-  /** Opens a stream; the caller has checked that it may. @throws TypeError for headers that can't be sent. */
+  /** Opens a stream. The caller has checked that it may. @throws TypeError for headers that can't be sent. */
   open(headers: readonly Header[], end: boolean): StreamState {
     const id = this.streams.next;
     this.writer.headers(id, headers, end);
@@ -111,13 +111,13 @@ export class Engine implements StreamHost, ReceiverHost {
     this.writer.goaway(Math.min(this.streams.lastPeerStream, this.streams.lastAccepted), code, debug);
   }
 
-  // What streams ask for (StreamHost).
+  // Requests of streams (StreamHost).
 
   taken(stream: StreamState, bytes: number, increment: number): void {
     this.window.release(bytes);
     if (increment > 0) this.#creditStream(stream, increment);
     else if (stream.inbox.buffered === 0 && this.streams.unread.size > 0) this.streams.unread.delete(stream);
-    // Only does something where the cap on buffers held it back.
+    // This has an effect only where the cap on buffers held the credit back.
     this.creditConnection();
   }
 
@@ -127,7 +127,7 @@ export class Engine implements StreamHost, ReceiverHost {
     if (this.streams.open.size === 0) this.events.idle();
   }
 
-  /** A stream begins, opened by either end; `contentLength` is -1 where none was said. */
+  /** Adds a stream that either end opened; `contentLength` is -1 where none was announced. */
   addStream(id: number, headers: readonly Header[], contentLength: number): StreamState {
     const windows = { receive: this.ours.initialWindowSize, send: this.peer.initialWindowSize };
     const stream = new StreamState(this, id, headers, windows, contentLength);
@@ -135,7 +135,7 @@ export class Engine implements StreamHost, ReceiverHost {
     return stream;
   }
 
-  /** Announces what the connection may take beside, if it is enough to be said. */
+  /** Announces more connection window once enough of it was used to be worth a frame. */
   creditConnection(): void {
     const increment = this.window.credit();
     if (increment > 0) this.writer.windowUpdate(0, increment);

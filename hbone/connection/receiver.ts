@@ -1,6 +1,6 @@
 /**
- * What comes from the peer: bytes and headers to their streams, all else to control_frames.ts. Hot path: `data`, which is
- * called for each part of DATA; it allocates nothing.
+ * Hands the peer's bytes and headers to their streams, and all other frames to control_frames.ts. Hot path: `data`, which is
+ * called for each part of a DATA frame and allocates nothing.
  */
 import { ControlFrames, expectStream } from "./control_frames.ts";
 import type { ReceiverHost } from "./receiver_host.ts";
@@ -28,7 +28,7 @@ export class Receiver implements FrameSink {
     this.#stall = new StallWatch(host.window, host.streams, host.limits.stallMs);
   }
 
-  /** The connection is over. */
+  /** The connection has ended. */
   stop(): void {
     this.#stall.stop();
   }
@@ -140,12 +140,14 @@ export class Receiver implements FrameSink {
     const { streams, limits, events } = this.#host;
     streams.lastPeerStream = id;
     if (error !== undefined) throw error;
-    if (id > streams.lastAccepted) throw new StreamError(ErrorCode.REFUSED_STREAM, "this end drains");
+    if (id > streams.lastAccepted) {
+      throw new StreamError(ErrorCode.REFUSED_STREAM, "this end drains its connection");
+    }
     if (streams.open.size >= limits.streams) {
       throw new StreamError(ErrorCode.REFUSED_STREAM, `${limits.streams} streams are open`);
     }
     const stream = this.#host.addStream(id, headers, checkRequest(headers));
-    // The end first: whoever takes the stream finds it as it is.
+    // The end comes first, so that the stream's user finds it in its true state.
     if (end) stream.endCame();
     events.opened(stream);
   }

@@ -1,4 +1,4 @@
-/** What the receiving side of a connection needs of it: the engine, seen from below. */
+/** The engine as the receiving side needs it. */
 import type { Transport } from "../../net/transport.ts";
 import type { Header } from "../frames/header.ts";
 import type { Limits } from "../frames/limits.ts";

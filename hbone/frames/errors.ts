@@ -26,7 +26,7 @@ export function errorName(code: number): string {
   return NAMES.get(code) ?? `0x${code.toString(16)}`;
 }
 
-/** A peer broke the protocol, or a limit, so that the whole connection ends with `code` (RFC 9113 §5.4.1). */
+/** The peer violated the protocol or a limit, so the whole connection ends with `code` (RFC 9113 §5.4.1). */
 export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
   constructor(readonly code: ErrorCode, message: string) {
@@ -34,7 +34,7 @@ export class ConnectionError extends Error {
   }
 }
 
-/** One stream broke the protocol, or a limit: it alone is reset with `code` (RFC 9113 §5.4.2). */
+/** The peer violated the protocol or a limit on one stream, which alone is reset with `code` (RFC 9113 §5.4.2). */
 export class StreamError extends Error {
   override readonly name = "StreamError";
   constructor(readonly code: ErrorCode, message: string) {
@@ -42,7 +42,7 @@ export class StreamError extends Error {
   }
 }
 
-/** A stream was reset (RST_STREAM): what was read of it is not all there was. */
+/** A stream was reset (RST_STREAM): the bytes read so far may be incomplete. */
 export class StreamReset extends Error {
   override readonly name = "StreamReset";
   constructor(readonly code: number, readonly by: "us" | "peer", cause?: unknown) {
@@ -55,7 +55,7 @@ export class StreamReset extends Error {
   }
 }
 
-/** A CONNECT was answered with another status than 2xx: what comes on the stream is no tunnel's (RFC 9110 §9.3.6). */
+/** A CONNECT was answered with a status other than 2xx, so the stream's content doesn't belong to a tunnel (RFC 9110 §9.3.6). */
 export class ConnectRefused extends Error {
   override readonly name = "ConnectRefused";
   constructor(
@@ -66,22 +66,22 @@ export class ConnectRefused extends Error {
   }
 }
 
-/** The connection is over, or takes no more streams (it drains): use another. */
+/** The connection has ended, or drains and takes no more streams: use another one. */
 export class ConnectionClosed extends Error {
   override readonly name = "ConnectionClosed";
 }
 
-/** As many streams are open as this end or the peer allows: wait for one to end, or use another connection. */
+/** The limit of open streams of this end or the peer is reached: wait for a stream to end, or use another connection. */
 export class TooManyStreams extends Error {
   override readonly name = "TooManyStreams";
 }
 
-/** The peer sent all of its own and wants no more of ours (RFC 9113 §8.1): nothing broke. */
+/** Whether the peer has sent everything and wants no more of this end (RFC 9113 §8.1), which is not a failure. */
 export function wantsNoMore(error: Error): boolean {
   return error instanceof StreamReset && error.by === "peer" && error.code === ErrorCode.NO_ERROR;
 }
 
-/** `value` as an Error: foreign code may throw anything. */
+/** Returns `value` as an Error, since code may throw anything. */
 export function asError(value: unknown): Error {
   return value instanceof Error ? value : new Error(String(value));
 }

@@ -1,7 +1,7 @@
 /**
  * The layout of frames (RFC 9113 §4 and §6): numbers and bytes, no state.
  *
- * Hot path. Indexes are checked by the callers, who know the length: `as number` says so to the compiler.
+ * Hot path. Callers check indexes, since they know the length: `as number` tells the compiler so.
  */
 
 import { ConnectionError, ErrorCode } from "./errors.ts";
@@ -30,7 +30,7 @@ export const FrameType = {
   GOAWAY: 0x7,
   WINDOW_UPDATE: 0x8,
   CONTINUATION: 0x9,
-  /** An extension of ours: the sender goes on on its other lane (lanes.ts). Without payload, on stream 0; others ignore it. */
+  /** pmz's extension frame: the sender continues on its other lane (lanes.ts). It has no payload and stream 0; other peers ignore it. */
   LANE: 0xb0,
 } as const;
 

@@ -1,28 +1,28 @@
 /**
- * From bytes to frames. Hot path: DATA is passed on in the parts it comes in, straight from the read buffer; only other
- * frames are waited for as a whole. Streams hold the buffer (a Segment) until they have passed their part on, and reading
- * goes on behind, or in another one.
+ * Parses bytes into frames. Hot path: DATA is passed on in the parts it arrives in, straight from the read buffer; only
+ * other frames are collected until they are whole. Streams hold the buffer (a Segment) until their part was consumed;
+ * meanwhile reading continues behind that part, or in another buffer.
  */
 import type { Transport } from "../../net/transport.ts";
 import { ConnectionError, ErrorCode } from "./errors.ts";
 import { Flag, FRAME_HEADER, FrameType, readUint24, readUint31 } from "./frame.ts";
 import { type BufferPool, LARGEST, Segment } from "./pool.ts";
 
-/** Bytes of a read buffer while little comes. */
+/** Size of the read buffer on a quiet connection, in bytes. */
 const QUIET = 16 * 1024;
 /** Bytes that a read should have room for. */
 const ROOM = 8 * 1024;
-/** Bytes that slow streams may keep from being used again, beside what they hold themselves; beyond it, that is copied. */
+/** Bytes of read buffers that slow streams may pin beyond what they hold themselves. Above it their bytes are copied out. */
 const PINNED = 4 * 1024 * 1024;
 
 export interface FrameSink {
-  /** Bytes that streams hold. */
+  /** Unread bytes that streams hold. */
   readonly held: number;
-  /** A frame, whole, but for DATA without padding; the payload is valid during the call. */
+  /** A whole frame of any type but DATA without padding. The payload is valid during the call only. */
   frame(type: number, flags: number, stream: number, payload: Uint8Array): void;
   /**
-   * A part of DATA: `segment.bytes[start, end)`; `padding` bytes (counted by flow control) come with it. `copy` asks not to
-   * hold the segment.
+   * A part of a DATA frame: `segment.bytes[start, end)`, and `padding` bytes that count for flow control. With `copy` the
+   * sink must copy the bytes and must not hold the segment.
    */
   data(
     stream: number,
@@ -35,16 +35,16 @@ export interface FrameSink {
     last: boolean,
     copy: boolean,
   ): void;
-  /** All that came in one read was passed on. */
+  /** All frames of one read were passed on. */
   turn(): void;
-  /** Streams hold too much: they should copy what waits. */
+  /** Streams pin too many buffers: they should copy their unread bytes. */
   compact(): void;
 }
 
 export class FrameReader {
-  /** From now on everything is thrown away: the connection is over. */
+  /** The connection has ended: all further bytes are discarded. */
   discarding = false;
-  /** Reads that brought something. */
+  /** Number of reads that returned bytes. */
   reads = 0;
 
   readonly #transport: Transport;
@@ -53,13 +53,13 @@ export class FrameReader {
   readonly #maxFrame: number;
   readonly #preface: Uint8Array;
   #segment: Segment;
-  /** `segment.bytes[at, have)` came and wasn't parsed yet. */
+  /** `segment.bytes[at, have)` was read and isn't parsed yet. */
   #at = 0;
   #have = 0;
-  /** Of the lane that isn't read now (lanes.ts): the same. */
+  /** The same for the lane that isn't read now (lanes.ts). */
   #aside: { readonly segment: Segment; readonly at: number; readonly have: number } | undefined;
   #prefaceLeft: number;
-  /** The DATA frame (or one of no known type, to skip) whose payload is coming. */
+  /** The DATA frame whose payload is arriving, or a frame of an unknown type that is skipped. */
   #partial: { stream: number; flags: number; left: number; first: boolean; skip: boolean } | undefined;
   #pinned = 0;
   readonly #unpin = (segment: Segment) => {
@@ -68,7 +68,7 @@ export class FrameReader {
 
   /**
    * @param maxFrame the SETTINGS_MAX_FRAME_SIZE that this end announced, in bytes
-   * @param preface what has to come before the first frame
+   * @param preface the bytes that must come before the first frame
    */
   constructor(
     transport: Transport,
@@ -87,8 +87,8 @@ export class FrameReader {
   }
 
   /**
-   * Reads until the transport's end; `violated` is called with what a frame's receiver threw, and the rest is discarded.
-   * @throws when the transport broke.
+   * Reads until the transport ends. When a frame's receiver throws, `violated` gets the error and the rest is discarded.
+   * @throws when the transport breaks.
    */
   async run(violated: (error: unknown) => void): Promise<void> {
     try {
@@ -125,7 +125,7 @@ export class FrameReader {
     return segment;
   }
 
-  /** Makes room for the next read: at the buffer's start if nobody holds it, behind what came, or in another buffer. */
+  /** Makes room for the next read: at the start of the buffer if no stream holds it, behind the unparsed bytes, or in another buffer. */
   #makeRoom(busy: boolean): void {
     const segment = this.#segment;
     const left = this.#have - this.#at;
@@ -148,13 +148,13 @@ export class FrameReader {
     if (this.#wasteful) this.#sink.compact();
   }
 
-  /** Bytes that have to come before the frame at `at` can be parsed. */
+  /** Bytes that are missing until the frame at `at` can be parsed. */
   #missing(): number {
     const left = this.#have - this.#at;
     if (this.#partial !== undefined) return 1;
     if (this.#prefaceLeft > 0 || left < FRAME_HEADER) return FRAME_HEADER - Math.min(left, FRAME_HEADER - 1);
     const { bytes } = this.#segment;
-    // Not parsed with its header there: it is one of those that have to be whole.
+    // Its header is there and it wasn't parsed: it is a frame that must be whole.
     return Math.max(1, FRAME_HEADER + readUint24(bytes, this.#at) - left);
   }
 
@@ -182,7 +182,9 @@ export class FrameReader {
         this.#at += FRAME_HEADER;
         if (skip) this.#sink.frame(type, flags, stream, bytes.subarray(0, 0));
         if (type === FrameType.LANE && this.#transport.peerTurned) {
-          if (length > 0) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a turn with a payload");
+          if (length > 0) {
+            throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a lane switch with a payload");
+          }
           this.#transport.peerTurned();
           bytes = this.#turn().bytes;
           continue;
@@ -201,9 +203,9 @@ export class FrameReader {
   }
 
   /**
-   * The peer has gone on to its other lane (lanes.ts). What came behind that word is from when it was back, and has to wait: where this
-   * lane lags behind, all of that may come in one read.
-   * @returns the segment that holds what is next
+   * The peer continues on its other lane (lanes.ts). Bytes behind this frame were sent after the peer came back to this lane, so
+   * they are set aside until then; a lane that lags behind may bring all of that in one read.
+   * @returns the segment that holds the next bytes to parse
    */
   #turn(): Segment {
     const aside = this.#aside;
@@ -232,7 +234,7 @@ export class FrameReader {
     return this.#prefaceLeft === 0;
   }
 
-  /** Passes on what there is of the frame that is coming; true when that was all of it. */
+  /** Passes on the bytes that arrived of the current frame; returns true when the frame is complete. */
   #parsePart(): boolean {
     const partial = this.#partial;
     if (partial === undefined) return true;
@@ -269,7 +271,7 @@ export class FrameReader {
     this.#sink.data(stream, flags, this.#segment, start, end, padding, first, last, this.#wasteful);
   }
 
-  /** Streams that hold little keep much. (Where they hold much themselves, copying it would free nothing.) */
+  /** Asks streams to copy when they pin much more than they hold. (Copying frees nothing where they hold much themselves.) */
   get #wasteful(): boolean {
     return this.#pinned > PINNED + this.#sink.held;
   }

@@ -1,6 +1,6 @@
 import { ErrorCode, StreamError } from "./errors.ts";
 
-/** A header field: the name in lower case (":method" and the like included), the value as bytes, one character each. */
+/** A header field. The name is in lower case and may be a pseudo-header (":method"); the value has one character for each byte. */
 export type Header = readonly [name: string, value: string];
 
 /** The value of the first header of that name. */
@@ -50,7 +50,7 @@ export function checkRequest(headers: readonly Header[]): number {
   if (pseudo.get(":method") === "CONNECT" && !pseudo.has(":protocol")) {
     needs(":authority");
     if (pseudo.has(":scheme") || pseudo.has(":path")) throw malformed("CONNECT with :scheme or :path");
-    // A tunnel has no content; what a content-length would mean isn't defined.
+    // A tunnel has no content, so a content-length has no defined meaning.
     return -1;
   }
   needs(":scheme");

@@ -2,17 +2,17 @@ import { ConnectionError, ErrorCode, StreamError } from "./errors.ts";
 import { Flag, FrameType, readUint31 } from "./frame.ts";
 import type { Limits } from "./limits.ts";
 
-/** A header block, put together from HEADERS and its CONTINUATIONs (RFC 9113 §6.2 and §6.10). */
+/** A header block, assembled from HEADERS and its CONTINUATION frames (RFC 9113 §6.2 and §6.10). */
 export interface HeaderBlock {
   readonly stream: number;
   readonly endStream: boolean;
   /** Valid until the next frame. */
   readonly bytes: Uint8Array;
-  /** The stream is malformed, though its block has to be decompressed all the same. */
+  /** Set when the stream is malformed. The block must be decompressed all the same, to keep the table in step. */
   readonly error: StreamError | undefined;
 }
 
-/** Puts header blocks together; at most one is under way on a connection. */
+/** Assembles header blocks. A connection has at most one incomplete block. */
 export class HeaderBlocks {
   readonly #limits: Limits;
   #stream = 0;
@@ -25,7 +25,7 @@ export class HeaderBlocks {
     this.#limits = limits;
   }
 
-  /** @throws ConnectionError when a block is under way and this frame isn't its next. */
+  /** @throws ConnectionError when a block is incomplete and this frame doesn't continue it. */
   expect(type: number, stream: number): void {
     const continues = type === FrameType.CONTINUATION;
     if (continues ? this.#stream === stream && stream !== 0 : this.#stream === 0) return;
@@ -35,7 +35,7 @@ export class HeaderBlocks {
     );
   }
 
-  /** HEADERS; returns the block if that was all of it. */
+  /** Takes a HEADERS frame; returns the block if it is complete. */
   headers(stream: number, flags: number, payload: Uint8Array): HeaderBlock | undefined {
     let start = 0;
     let end = payload.length;
@@ -56,7 +56,7 @@ export class HeaderBlocks {
     return this.#add(stream, flags, payload.subarray(start, end));
   }
 
-  /** CONTINUATION; returns the block if that was the last of it. */
+  /** Takes a CONTINUATION frame; returns the block if it is complete. */
   continuation(stream: number, flags: number, payload: Uint8Array): HeaderBlock | undefined {
     return this.#add(stream, flags, payload);
   }

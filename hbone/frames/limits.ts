@@ -1,6 +1,6 @@
 /**
- * What a peer can make this end do or keep, at most. Each has a default; beyond it a stream or the connection
- * ends with ENHANCE_YOUR_CALM or REFUSED_STREAM, and everything else goes on.
+ * Limits of what a peer can make this end do or store. When one is exceeded, the stream or the connection ends with
+ * ENHANCE_YOUR_CALM or REFUSED_STREAM; everything else continues.
  */
 export interface Limits {
   /** Bytes of one compressed header block, over all its frames. */
@@ -13,25 +13,25 @@ export interface Limits {
   continuations: number;
   /** Streams open at once. */
   streams: number;
-  /** Bytes received, not read yet, of all streams of the connection together. */
+  /** Received and unread bytes of all streams of the connection together. */
   buffered: number;
-  /** Bytes that one stream's window grows to; all of them together grow by half of `buffered`. */
+  /** Largest window of one stream in bytes. All windows together grow by half of `buffered` at most. */
   window: number;
-  /** Milliseconds that full buffers may hold everything up before the streams that fill them are reset. */
+  /** Milliseconds that full buffers may stall the connection before the streams that fill them are reset. */
   stallMs: number;
-  /** Answers (to SETTINGS and PING) that wait to be sent because the peer doesn't read. */
+  /** Unsent acknowledgements (of SETTINGS and PING) while the peer doesn't read. */
   unsentAnswers: number;
-  /** PINGs of ours that wait for their answer. */
+  /** PINGs sent by this end and not answered yet. */
   pings: number;
   /** Milliseconds that a peer may take to acknowledge our SETTINGS. */
   settingsAckMs: number;
-  /** Streams that the peer may reset before they were answered: at once, and then per second. */
+  /** Streams that the peer may reset before they were answered: burst, and per second. */
   earlyResets: number;
   earlyResetsPerSecond: number;
-  /** Frames that say nothing (empty DATA, PRIORITY, SETTINGS, PING, unknown types) at once, and then per second. */
+  /** Frames without effect (empty DATA, PRIORITY, SETTINGS, PING, unknown types): burst, and per second. */
   idleFrames: number;
   idleFramesPerSecond: number;
-  /** Streams that we may have to reset because the peer breaks the rules: at once, and then per second. */
+  /** Streams that this end resets because the peer violates the protocol: burst, and per second. */
   streamErrors: number;
   streamErrorsPerSecond: number;
 }
@@ -48,7 +48,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   unsentAnswers: 1000,
   pings: 16,
   settingsAckMs: 30_000,
-  earlyResets: 5000, // all streams may be given up at once
+  earlyResets: 5000, // a peer may reset all of its streams at once
   earlyResetsPerSecond: 200,
   idleFrames: 2000,
   idleFramesPerSecond: 200,

@@ -1,22 +1,22 @@
 /**
- * Buffers that are used again. Making one of 256 KiB for each connection and direction costs a third of all new
- * connections a second; holding large ones for quiet connections costs memory. So: size classes and free lists.
+ * A pool of read buffers in size classes, each with a free list. A fresh buffer of 256 KiB for each connection and
+ * direction would cost a third of the rate of new connections; a large one for each quiet connection would cost memory.
  */
 
 /** Bytes of a buffer that has room for a frame of 64 KiB with its header. */
 export const ONE_FRAME = 64 * 1024 + 16;
 const CLASSES = [4 * 1024, 16 * 1024, ONE_FRAME, 128 * 1024, 256 * 1024] as const;
-/** Bytes that a free list of one class keeps at most. */
+/** Largest size of one class's free list, in bytes. */
 const KEEP = 4 * 1024 * 1024;
 
-/** The smallest buffer that a pool gives out, in bytes: what a waiting read of a quiet connection pins. */
+/** The smallest buffer of a pool in bytes, which is what a pending read of a quiet connection pins. */
 export const SMALLEST: number = CLASSES[0];
 export const LARGEST = 256 * 1024;
 
 export class BufferPool {
   readonly #free: Uint8Array<ArrayBuffer>[][] = CLASSES.map(() => []);
 
-  /** A buffer of at least `size` bytes (its class's size; above the largest class exactly `size`). Its content is anything. */
+  /** Returns a buffer of at least `size` bytes: its class's size, or exactly `size` above the largest class. Its content is undefined. */
   take(size: number): Uint8Array<ArrayBuffer> {
     for (let i = 0; i < CLASSES.length; i++) {
       const bytes = CLASSES[i] as number;
@@ -25,7 +25,7 @@ export class BufferPool {
     return new Uint8Array(size);
   }
 
-  /** Takes back a whole buffer of `take`; the caller must not touch it any more. */
+  /** Takes back a buffer that `take` returned. The caller must not use it any more. */
   give(buffer: Uint8Array<ArrayBuffer>): void {
     for (let i = 0; i < CLASSES.length; i++) {
       if (CLASSES[i] !== buffer.length) continue;
@@ -37,8 +37,8 @@ export class BufferPool {
 }
 
 /**
- * A read buffer that several streams hold parts of, until each has passed its part on. It goes back to the pool
- * when the last one lets go.
+ * A reference-counted read buffer: several streams hold parts of it until each has consumed its own. It returns to the pool
+ * with the last release.
  */
 export class Segment {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -52,7 +52,7 @@ export class Segment {
     this.bytes = pool.take(size);
   }
 
-  /** True when only the one who made it holds it. */
+  /** Whether no stream holds a part of it. */
   get alone(): boolean {
     return this.#holds === 1;
   }

@@ -9,7 +9,7 @@ import {
   writeUint32,
 } from "./frame.ts";
 
-/** What one end tells the other about itself (RFC 9113 §6.5.2, RFC 8441 §3). */
+/** The settings that one end announces to the other (RFC 9113 §6.5.2, RFC 8441 §3). */
 export interface Settings {
   /** Bytes of the table that the peer's HPACK encoder may use. */
   headerTableSize: number;
@@ -25,7 +25,7 @@ export interface Settings {
   enableConnectProtocol: boolean;
 }
 
-/** What holds until a peer says otherwise. */
+/** The values in force until a SETTINGS frame changes them. */
 export const INITIAL_SETTINGS: Readonly<Settings> = {
   headerTableSize: 4096,
   enablePush: true,
@@ -36,7 +36,7 @@ export const INITIAL_SETTINGS: Readonly<Settings> = {
   enableConnectProtocol: false,
 };
 
-/** What an end announces of itself, with `changes` over the defaults. */
+/** The settings that this end announces: the defaults with `changes` applied. */
 export function announced(
   role: "client" | "server",
   limits: Limits,
@@ -48,7 +48,7 @@ export function announced(
     maxFrameSize: 64 * 1024,
     initialWindowSize: 1024 * 1024,
     maxHeaderListSize: limits.headerList,
-    // Only a client may be pushed to, and ours isn't.
+    // Only a client announces ENABLE_PUSH, and pmz's takes no pushes.
     enablePush: server,
     maxConcurrentStreams: server ? limits.streams : INITIAL_SETTINGS.maxConcurrentStreams,
     enableConnectProtocol: server,
@@ -66,7 +66,7 @@ const Id = {
   ENABLE_CONNECT_PROTOCOL: 0x8,
 } as const;
 
-/** The payload of a SETTINGS frame that says what in `settings` differs from the initial values. */
+/** Encodes the payload of a SETTINGS frame: the values in `settings` that differ from the initial ones. */
 export function encodeSettings(settings: Partial<Settings>): Uint8Array {
   const pairs: [number, number][] = [];
   const add = (id: number, value: number | boolean | undefined, initial: number | boolean) => {
@@ -89,7 +89,7 @@ export function encodeSettings(settings: Partial<Settings>): Uint8Array {
 }
 
 /**
- * What a SETTINGS frame's payload says, in order, over what was said before.
+ * Decodes a SETTINGS payload and applies its values, in order, to the ones before.
  * @throws ConnectionError for values that RFC 9113 §6.5.2 forbids.
  */
 export function decodeSettings(
@@ -131,7 +131,7 @@ export function decodeSettings(
         settings.maxHeaderListSize = value;
         break;
       case Id.ENABLE_CONNECT_PROTOCOL:
-        // RFC 8441 §3: once said, it can't be taken back.
+        // RFC 8441 §3: it must not be withdrawn once announced.
         if (value > 1 || (value === 0 && settings.enableConnectProtocol)) {
           throw bad("SETTINGS_ENABLE_CONNECT_PROTOCOL", value);
         }

@@ -3,8 +3,8 @@ import { TokenBucket } from "../../async/token_bucket.ts";
 import type { Limits } from "../frames/limits.ts";
 
 /**
- * What a peer may do that costs us and leads nowhere, before the connection ends with ENHANCE_YOUR_CALM
- * (RFC 9113 §10.5). Each method throws ConnectionError once it is too much.
+ * Limits on frames that cost this end work without effect: rapid reset, PING and SETTINGS floods, empty frames
+ * (RFC 9113 §10.5). Each method throws ConnectionError ENHANCE_YOUR_CALM when its limit is exceeded.
  */
 export class FloodLimits {
   readonly #limits: Limits;
@@ -21,29 +21,29 @@ export class FloodLimits {
     this.#streamErrors = new TokenBucket(limits.streamErrors, limits.streamErrorsPerSecond);
   }
 
-  /** A frame that says nothing. */
+  /** Counts a frame without effect. */
   idleFrame(what: string): void {
-    if (!this.#idleFrames.take()) throw enough(`frames that say nothing, the last: ${what}`);
+    if (!this.#idleFrames.take()) throw enough(`frames without effect, the last: ${what}`);
   }
 
-  /** A stream was reset before it was answered: opening and resetting at once makes us work for nothing (CVE-2023-44487). */
+  /** Counts a stream that the peer reset before it was answered (rapid reset, CVE-2023-44487). */
   earlyReset(): void {
     if (!this.#earlyResets.take()) throw enough("streams reset before they were answered");
   }
 
-  /** We have to reset a stream. */
+  /** Counts a stream that this end has to reset. */
   streamError(why: string): void {
     if (!this.#streamErrors.take()) throw enough(`streams in error, the last: ${why}`);
   }
 
-  /** An answer is about to be queued; `flushed` says when the queue is empty. */
+  /** Counts an acknowledgement that is about to be queued. `flushed` resolves when the queue is empty. */
   answer(flushed: () => Promise<void>): void {
     if (++this.#unsentAnswers > this.#limits.unsentAnswers) {
-      throw enough("questions, and the answers aren't read");
+      throw enough("unread acknowledgements");
     }
     if (this.#flushing) return;
     this.#flushing = true;
-    // Once this answer is in the queue.
+    // After this acknowledgement was queued.
     queueMicrotask(() =>
       flushed().then(() => {
         this.#flushing = false;

@@ -3,24 +3,24 @@ import { TooManyStreams } from "../frames/errors.ts";
 import { readUint32, writeUint32 } from "../frames/frame.ts";
 import type { RoundTrip } from "./round_trip.ts";
 
-/** Milliseconds between PINGs that only measure. */
+/** Milliseconds between PINGs that only measure the round trip. */
 const MEASURE_EVERY_MS = 200;
 
-/** Who is asked. */
+/** The peer, as PINGs need it. */
 export interface PingedPeer {
   send(payload: Uint8Array): void;
-  /** Grows whenever anything comes from there. */
+  /** A number that grows whenever anything arrives from the peer. */
   heard(): number;
 }
 
-/** PINGs of ours that wait for their answers (RFC 9113 §6.7). */
+/** Sends PINGs and matches their answers (RFC 9113 §6.7). */
 export class Pings {
   readonly #limit: number;
   readonly #roundTrip: RoundTrip;
   readonly #peer: PingedPeer;
   readonly #waiting = new Map<number, { resolve(): void; reject(error: Error): void }>();
   #next = 1;
-  /** The PING that only measures: its number while it's under way (else 0), and when it went. */
+  /** The PING that only measures: its number while it is unanswered (else 0), and when it was sent. */
   #measuring = 0;
   #measured = -Infinity;
 
@@ -31,7 +31,7 @@ export class Pings {
     this.#peer = peer;
   }
 
-  /** Resolves with the round trip in milliseconds; rejects when nothing at all has come for `timeoutMs`. */
+  /** Resolves with the round trip in milliseconds. Rejects when nothing at all arrives for `timeoutMs` milliseconds. */
   async ping(timeoutMs: number): Promise<number> {
     if (this.#waiting.size >= this.#limit) {
       throw new TooManyStreams(`${this.#limit} PINGs wait for an answer already`);
@@ -62,7 +62,7 @@ export class Pings {
     }
   }
 
-  /** Measures the round trip, unless it was measured lately: rides with the WINDOW_UPDATE that is queued at `now`. */
+  /** Measures the round trip unless that was done recently. The PING goes out with the WINDOW_UPDATE queued at `now`. */
   measure(now: number): void {
     if (this.#measuring !== 0 || now - this.#measured < MEASURE_EVERY_MS) return;
     this.#measured = now;

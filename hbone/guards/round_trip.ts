@@ -1,9 +1,9 @@
-/** Milliseconds after which a round trip counts as old: the way may have changed. */
+/** Milliseconds after which a sample is dropped, since the network path may have changed. */
 const AGES_MS = 30_000;
 
 /**
- * The round trip of a connection, from PINGs and SETTINGS that were answered: the least of the last minute, since what more
- * they take is spent waiting behind data. (With more, windows would grow because they are large.)
+ * The round trip of a connection: the shortest of the last minute's PINGs and SETTINGS, since longer ones waited behind data.
+ * (Counting that wait would make windows grow because they are large.)
  */
 export class RoundTrip {
   #least = Infinity;
@@ -16,7 +16,7 @@ export class RoundTrip {
     return least === Infinity ? undefined : least;
   }
 
-  /** An answer came at `now` (milliseconds, as performance.now) after so many milliseconds. */
+  /** Adds a sample in milliseconds, taken at `now` (as performance.now()). */
   sample(ms: number, now: number): void {
     if (now - this.#since > AGES_MS) {
       this.#leastBefore = this.#least;

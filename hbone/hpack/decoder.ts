@@ -4,18 +4,18 @@ import { byteString, huffmanDecode } from "./huffman.ts";
 import { STATIC_TABLE } from "./static_table.ts";
 
 export interface HeaderLimits {
-  /** Bytes of the decompressed list, 32 added for each field. */
+  /** Bytes of the decompressed list, counting 32 more for each field. */
   headerList: number;
   headerCount: number;
 }
 
-/** A header list; `tooLarge` when it went beyond a limit: it was read to its end (the table has to follow), but not kept. */
+/** A header list. With `tooLarge` it exceeded a limit: it was decoded to its end, to keep the table in step, and dropped. */
 export interface DecodedHeaders {
   readonly headers: readonly Entry[];
   readonly tooLarge: boolean;
 }
 
-/** Decompresses header blocks (RFC 7541). One for each direction of a connection: order matters. */
+/** Decompresses header blocks (RFC 7541), in order: one decoder for each direction of a connection. */
 export class Decoder {
   readonly #maxTableSize: number;
   readonly #limits: HeaderLimits;
@@ -31,8 +31,8 @@ export class Decoder {
   }
 
   /**
-   * One whole header block.
-   * @throws ConnectionError COMPRESSION_ERROR when it is none.
+   * Decodes one whole header block.
+   * @throws ConnectionError COMPRESSION_ERROR when the block is malformed.
    */
   decode(block: Uint8Array): DecodedHeaders {
     this.#from = block as Uint8Array<ArrayBuffer>;
@@ -103,7 +103,7 @@ export class Decoder {
     this.#at = end;
     if (!huffman) return byteString(this.#from, start, end);
     const text = huffmanDecode(this.#from, start, end);
-    if (text === undefined) throw broken("a string that is no Huffman code");
+    if (text === undefined) throw broken("an invalid Huffman code");
     return text;
   }
 

@@ -2,12 +2,12 @@ import { STATIC_TABLE } from "./static_table.ts";
 
 export type Entry = readonly [name: string, value: string];
 
-/** What an entry counts for (RFC 7541 §4.1). Names and values are byte strings: one character is one byte. */
+/** The size of an entry (RFC 7541 §4.1). Names and values are byte strings: one character is one byte. */
 export function entrySize(name: string, value: string): number {
   return name.length + value.length + 32;
 }
 
-/** The table that both ends of one direction keep alike (RFC 7541 §2.3.2), oldest out first. */
+/** The table that both ends of one direction keep in step (RFC 7541 §2.3.2). The oldest entry is evicted first. */
 export class DynamicTable {
   /** A ring: the newest entry is at `#newest`. */
   #ring: (Entry | undefined)[] = new Array(16).fill(undefined);
@@ -34,13 +34,13 @@ export class DynamicTable {
     return this.#maxSize;
   }
 
-  /** Sets the largest size; what is too much goes (RFC 7541 §4.3). */
+  /** Sets the largest size and evicts what exceeds it (RFC 7541 §4.3). */
   resize(maxSize: number): void {
     this.#maxSize = maxSize;
     this.#evictTo(maxSize);
   }
 
-  /** Adds an entry; one larger than the table empties it and isn't kept (RFC 7541 §4.4). Returns whether it was kept. */
+  /** Adds an entry; returns whether it was kept. An entry larger than the table empties it and isn't kept (RFC 7541 §4.4). */
   add(entry: Entry): boolean {
     const size = entrySize(entry[0], entry[1]);
     this.#evictTo(this.#maxSize - size);

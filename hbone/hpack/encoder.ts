@@ -2,14 +2,14 @@ import { DynamicTable, type Entry, entrySize } from "./dynamic_table.ts";
 import { huffmanEncode, huffmanLength } from "./huffman.ts";
 import { STATIC_TABLE } from "./static_table.ts";
 
-/** Bytes of the table that this encoder uses at most, whatever the peer offers. */
+/** Largest table that this encoder uses in bytes, even if the peer offers more. */
 const TABLE_LIMIT = 4096;
-/** Entries larger than this aren't worth the others that they would push out. */
+/** Larger entries aren't indexed: they would evict too many others. */
 const ENTRY_LIMIT = TABLE_LIMIT / 4;
-/** Fields remembered as seen once. */
+/** Number of fields that are remembered as seen once. */
 const SEEN_LIMIT = 256;
 
-/** Not even a proxy on the way may keep these in a table (RFC 7541 §7.1.3). */
+/** Never-indexed fields: no proxy on the way may index them either (RFC 7541 §7.1.3). */
 const SECRET: ReadonlySet<string> = new Set(["authorization", "proxy-authorization", "cookie", "set-cookie"]);
 
 const STATIC_FIELDS = new Map<string, number>();
@@ -24,24 +24,24 @@ function key(name: string, value: string): string {
 }
 
 export interface EncoderOptions {
-  /** When a field that isn't in the table goes into it: "repeated" spares the table values that never come again. */
+  /** When a new field is indexed. "repeated" keeps values that never come again out of the table. */
   index?: "repeated" | "always" | "never";
-  /** Huffman code where it is shorter. */
+  /** Whether strings are Huffman-coded where that is shorter. */
   huffman?: boolean;
 }
 
-/** Compresses header lists (RFC 7541). One for each direction of a connection: order matters. */
+/** Compresses header lists (RFC 7541), in order: one encoder for each direction of a connection. */
 export class Encoder {
   readonly #index: "repeated" | "always" | "never";
   readonly #huffman: boolean;
   readonly #table: DynamicTable;
-  /** Number of the entry (counted from the first ever added) by field and by name; the newest wins. */
+  /** The newest entry's number, counted from the first ever added, by field and by name. */
   readonly #fields = new Map<string, number>();
   readonly #names = new Map<string, number>();
   readonly #seen = new Set<string>();
   #added = 0;
   #removed = 0;
-  /** Sizes to announce at the start of the next block (RFC 7541 §4.2): the smallest since, and the last. */
+  /** Table sizes to announce at the start of the next block (RFC 7541 §4.2): the smallest since the last block, and the latest. */
   #resize: { smallest: number; last: number } | undefined;
   #out = new Uint8Array(512);
   #at = 0;
@@ -60,8 +60,8 @@ export class Encoder {
   }
 
   /**
-   * One header block. The bytes are the encoder's own: valid until the next call.
-   * @throws TypeError for a name or value that can't stand in HTTP/2; the table is then unchanged.
+   * Encodes one header block. The bytes are valid until the next call.
+   * @throws TypeError for a name or value that HTTP/2 doesn't allow; then the table is unchanged.
    */
   encode(headers: readonly Entry[]): Uint8Array {
     for (const [name, value] of headers) checkField(name, value);

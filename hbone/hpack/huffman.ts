@@ -34,14 +34,14 @@ function canonicalCodes(): Uint32Array {
   return codes;
 }
 
-/** Bytes that `text` (one character is one byte) takes when Huffman-coded. */
+/** The Huffman-coded length of `text` in bytes; one character is one byte. */
 export function huffmanLength(text: string): number {
   let bits = 0;
   for (let i = 0; i < text.length; i++) bits += LENGTH[text.charCodeAt(i)] as number;
   return (bits + 7) >>> 3;
 }
 
-/** Writes `text` Huffman-coded at `at`; returns where it ends. There must be room. */
+/** Writes `text` Huffman-coded at `at` and returns the end. The caller makes sure that it fits. */
 export function huffmanEncode(text: string, into: Uint8Array, at: number): number {
   // `hold` has at most 7 bits left over and takes one code of at most 30: shifts stay within 32 bits in two steps.
   let hold = 0;
@@ -62,13 +62,13 @@ export function huffmanEncode(text: string, into: Uint8Array, at: number): numbe
       }
     }
   }
-  // Filled up with the first bits of EOS: ones.
+  // Padded with the first bits of EOS, which are ones.
   if (bits > 0) into[at++] = (hold << (8 - bits)) | (0xff >>> bits);
   return at;
 }
 
 /**
- * A machine that eats four bits at a time; no code is shorter than five, so a step emits one symbol at most. States
+ * A state machine that takes four bits at a time. No code is shorter than five bits, so a step emits one symbol at most. States
  * are the inner nodes of the code's tree. An entry is the next state, the symbol in bits 16 to 23, EMIT, or FAIL.
  */
 const EMIT = 1 << 24;
@@ -118,7 +118,7 @@ function machine(): { steps: Uint32Array; padding: Uint8Array } {
   return { steps, padding };
 }
 
-/** The text that `from[start, end)` codes, or undefined when that is no proper code. */
+/** Decodes `from[start, end)`; undefined when the code is invalid. */
 export function huffmanDecode(from: Uint8Array, start: number, end: number): string | undefined {
   const codes: number[] = [];
   let state = 0;

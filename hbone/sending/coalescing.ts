@@ -1,31 +1,31 @@
 /**
- * When a message goes. Each costs API server, kubelet and runtime some hundred microseconds, however little is in it: on a connection
- * whose messages carry many frames the next one waits until it, too, has about as many. What comes alone, as one client's requests do,
- * never waits.
+ * Write coalescing: decides when queued frames are written as one message. Each message costs the API server, kubelet and container
+ * runtime some hundred microseconds, whatever its size. So on a connection whose messages usually carry many frames, the next message
+ * waits until it has about as many. A frame that comes alone, as one client's requests do, never waits.
  *
- * Hot path: counting a frame makes nothing; a message that waits makes a promise and, where its frames aren't there after a few turns
+ * Hot path: counting a frame allocates nothing. A message that waits costs a promise and, if its frames don't come within a few turns
  * of the event loop, a timer.
  */
 import { setImmediate } from "node:timers";
 
-/** Turns of the event loop that frames are waited for at most, while more come in each. */
+/** Turns of the event loop to wait at most, as long as each brings more frames. */
 const TURNS = 8;
-/** Frames of the usual message up to which nothing waits. */
+/** Up to this many frames in the usual message, nothing waits. */
 const FEW = 2;
-/** How many of the usual message's frames a message waits for. With all of them it would wait in vain for whoever has just stopped. */
+/** The share of the usual message's frames to wait for. With all of them it would wait in vain for a sender that has just stopped. */
 const SHARE = 0.8;
-/** Frames that are many enough, however many are usual. */
+/** Frames that are enough, however many are usual. */
 const MANY = 64;
-/** Bytes of a frame up to which it's one of many. */
+/** Frames up to this many bytes count as small. */
 const SMALL = 4 * 1024;
-/** Bytes that are a message by themselves. */
+/** Bytes that are enough for a message. */
 const ENOUGH = 32 * 1024;
-/** One of so many messages weighs as much in what is usual. */
+/** Weight of one message in the moving average: one in so many. */
 const MEMORY = 4;
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Calls `over` when frames have been waited for long enough, unless what it returns is called before. */
+/** Calls `over` after a pause, unless the function that it returns is called before. */
 export type Pause = (over: () => void) => () => void;
 
 /** Deno's shortest pause. */
@@ -36,13 +36,13 @@ const aMillisecond: Pause = (over) => {
 
 export class WriteCoalescing {
   readonly #pause: Pause;
-  /** Frames of the message that is being put together. */
+  /** Frames of the message being assembled. */
   #frames = 0;
-  /** Bytes that are to go. */
+  /** Bytes queued for it. */
   #bytes = 0;
-  /** Frames of a message, on average. */
+  /** Moving average of frames in a message. */
   #usual = 0;
-  /** Frames that are waited for, and who waits. */
+  /** The number of frames waited for, and the waiter. */
   #wanted = 0;
   #reached: (() => void) | undefined;
 
@@ -50,19 +50,19 @@ export class WriteCoalescing {
     this.#pause = pause;
   }
 
-  /** A stream's frame of so many bytes was queued. */
+  /** Counts a stream's frame of `bytes` bytes. */
   frame(bytes: number): void {
     if (bytes <= SMALL) this.#frames++;
     this.other(bytes);
   }
 
-  /** So many bytes were queued that say nothing of how many frames are usual: the connection's own. */
+  /** Counts bytes of the connection's own frames, which say nothing about how many frames are usual. */
   other(bytes: number): void {
     this.#bytes += bytes;
     if (this.#reached !== undefined && this.#enough(this.#wanted)) this.#reached();
   }
 
-  /** Resolves when what is queued is to go as a message. @param queued bytes that were queued before this call and haven't gone */
+  /** Resolves when the queued frames should be written as a message. @param queued bytes that were queued before this call and aren't written */
   async ready(queued: number): Promise<void> {
     this.#bytes = queued;
     await undefined;
@@ -82,7 +82,7 @@ export class WriteCoalescing {
     return this.#frames >= frames || this.#bytes >= ENOUGH;
   }
 
-  /** Resolves when a turn of the event loop has brought no frame. */
+  /** Resolves when a turn of the event loop brought no frame. */
   async #settled(): Promise<void> {
     let before = 0;
     for (let i = 0; i < TURNS && this.#frames > before && this.#bytes < ENOUGH; i++) {
@@ -91,7 +91,7 @@ export class WriteCoalescing {
     }
   }
 
-  /** Resolves when so many frames are there, or bytes enough, or the pause is over. */
+  /** Resolves when there are so many frames, or enough bytes, or the pause has passed. */
   async #come(frames: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wanted = frames;

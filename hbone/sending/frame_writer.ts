@@ -7,7 +7,7 @@ import { encodeSettings, type Settings } from "../frames/settings.ts";
 
 const NOTHING = new Uint8Array(0);
 
-/** Writes every frame but DATA into the queue. */
+/** Queues every frame but DATA. */
 export class FrameWriter {
   readonly #queue: SendQueue;
   readonly #encoder = new Encoder();
@@ -33,7 +33,7 @@ export class FrameWriter {
     this.#encoder.setMaxTableSize(bytes);
   }
 
-  /** HEADERS, and CONTINUATION as needed. @throws TypeError for headers that can't be sent; nothing is sent then. */
+  /** Queues HEADERS, and CONTINUATION as needed. @throws TypeError for headers that can't be sent; then nothing is queued. */
   headers(stream: number, headers: readonly Header[], end: boolean): void {
     const block = this.#encoder.encode(headers);
     const most = this.#queue.maxFrame;

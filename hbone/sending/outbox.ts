@@ -1,7 +1,7 @@
 /**
- * The sending half of a stream: its flow-control window, and what waits for it.
+ * The sending half of a stream: its flow-control window, and the bytes that wait for it.
  *
- * Hot path. Either `write` is used, or `take`, `lend` and `watch` (a relay's way: no promise a frame).
+ * Hot path. Callers use either `write`, or `take`, `lend` and `watch` as a relay does (no promise for each frame).
  */
 import { ConnectionClosed } from "../frames/errors.ts";
 import { Flag, FRAME_HEADER, FrameType, MAX_WINDOW } from "../frames/frame.ts";
@@ -13,7 +13,7 @@ interface Job {
   bytes: Uint8Array;
   /** Bytes sent so far. */
   at: number;
-  /** Settles only when all was taken. */
+  /** Settles when all bytes were taken. */
   whole: boolean;
   resolve(bytes: number): void;
   reject(error: Error): void;
@@ -22,14 +22,14 @@ interface Job {
 export class Outbox implements Waiting {
   readonly #queue: SendQueue;
   readonly #stream: number;
-  /** Called once, when END_STREAM was queued. */
+  /** Called once, after END_STREAM was queued. */
   readonly #ended: () => void;
   #window: number;
   /** Bytes that went to the queue so far. */
   sent = 0;
   #jobs: Job[] = [];
   #watcher: (() => void) | undefined;
-  /** In the row of the queue. */
+  /** Whether it waits in the send queue. */
   #waiting = false;
   #state: "open" | "ending" | "ended" = "open";
   #endWaiters: { resolve(): void; reject(error: Error): void }[] = [];
@@ -55,12 +55,12 @@ export class Outbox implements Waiting {
     return this.#state === "ended";
   }
 
-  /** Nothing waits for a window or for room. */
+  /** Whether no bytes wait for a window or for room. */
   get empty(): boolean {
     return this.#jobs.length === 0;
   }
 
-  /** Adds to the window (may be negative: RFC 9113 §6.9.2); false when it would be larger than allowed. */
+  /** Adds to the window, which may become negative (RFC 9113 §6.9.2). Returns false if it would exceed the allowed maximum. */
   grow(bytes: number): boolean {
     this.#window += bytes;
     if (this.#window > MAX_WINDOW) return false;
@@ -68,7 +68,7 @@ export class Outbox implements Waiting {
     return true;
   }
 
-  /** Copies as much as goes out now, one frame at most; 0 when it has to wait: the watcher is called then. */
+  /** Copies as many bytes as can be sent now, one frame at most. Returns 0 if it has to wait; then the watcher is called later. */
   take(bytes: Uint8Array, start: number, end: number): number {
     const length = Math.min(end - start, this.#room());
     if (length <= 0) return 0;
@@ -79,8 +79,8 @@ export class Outbox implements Waiting {
   }
 
   /**
-   * Lends `piece.bytes[start + 9, end)`; sets `piece.end` to what goes out now, one frame at most. False when it has
-   * to wait: the watcher is called then.
+   * Lends `piece.bytes[start + 9, end)` and sets `piece.end` to the end of what is sent now, one frame at most. Returns false
+   * if it has to wait; then the watcher is called later.
    */
   lend(piece: Piece): boolean {
     const length = Math.min(piece.end - piece.start - FRAME_HEADER, this.#room());
@@ -92,7 +92,7 @@ export class Outbox implements Waiting {
     return true;
   }
 
-  /** Calls `watcher` whenever there may be room again, or an error came. */
+  /** Calls `watcher` whenever there may be room again, or after an error. */
   watch(watcher: (() => void) | undefined): void {
     this.#watcher = watcher;
   }
@@ -101,7 +101,7 @@ export class Outbox implements Waiting {
   write(bytes: Uint8Array): Promise<number> {
     if (this.#error !== undefined) return Promise.reject(this.#error);
     if (this.#state !== "open") {
-      return Promise.reject(new TypeError("the stream's direction out was ended before"));
+      return Promise.reject(new TypeError("this stream's sending side has ended"));
     }
     if (bytes.length === 0) return Promise.resolve(0);
     if (this.#jobs.length === 0) {
@@ -111,7 +111,7 @@ export class Outbox implements Waiting {
     return new Promise((resolve, reject) => this.#jobs.push({ bytes, at: 0, whole: false, resolve, reject }));
   }
 
-  /** Sends all of `bytes`, now as far as it goes, the rest (copied) as soon as it can. */
+  /** Sends all of `bytes`: as many as possible now, a copy of the rest as soon as possible. */
   push(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length) {
@@ -123,7 +123,7 @@ export class Outbox implements Waiting {
     this.#jobs.push({ bytes: bytes.slice(at), at: 0, whole: true, resolve() {}, reject() {} });
   }
 
-  /** Ends the direction once all that waits was sent. */
+  /** Sends END_STREAM after all waiting bytes. */
   end(): Promise<void> {
     if (this.#error !== undefined) return Promise.reject(this.#error);
     if (this.#state === "ended") return Promise.resolve();
@@ -135,13 +135,13 @@ export class Outbox implements Waiting {
     return new Promise((resolve, reject) => this.#endWaiters.push({ resolve, reject }));
   }
 
-  /** END_STREAM went out with the headers. */
+  /** END_STREAM was sent with the headers. */
   endedWithHeaders(): void {
     this.#state = "ended";
     this.#ended();
   }
 
-  /** The stream or the connection broke: everything that waits fails. */
+  /** The stream or the connection broke: all waiting writes fail. */
   fail(error: Error): void {
     if (this.#error !== undefined) return;
     this.#error = error;
@@ -155,7 +155,7 @@ export class Outbox implements Waiting {
     this.#watcher?.();
   }
 
-  /** The queue, or the window, has room. */
+  /** The queue or the window has room. */
   resume(): void {
     this.#waiting = false;
     if (this.#error !== undefined) return;
@@ -171,7 +171,7 @@ export class Outbox implements Waiting {
       this.#jobs.shift();
       job.resolve(taken);
     }
-    // What is left takes its turn behind the other streams.
+    // The rest waits behind the other streams.
     if (this.#jobs.length > 0) this.#wait();
     else if (this.#state === "ending") this.#sendEnd();
     else this.#watcher?.();
@@ -179,7 +179,7 @@ export class Outbox implements Waiting {
 
   #room(): number {
     if (this.#error !== undefined || this.#window <= 0) return 0;
-    // Whoever came first goes first.
+    // The longest waiter is served first.
     const room = this.#waiting ? 0 : this.#queue.room;
     if (room > 0) return Math.min(room, this.#window);
     this.#wait();

@@ -1,7 +1,7 @@
 /**
- * Everything that goes out on a connection, in order. Hot path: frames queued in one turn of the event loop, while a write is under
- * way, or while more of them are waited for (coalescing.ts), are copied together into one write (through a port-forward, frames per
- * message are what counts); large ones may be lent instead and are written from where they lie.
+ * The queue of all frames that a connection sends, in order. Hot path: frames that are queued in one turn of the event loop, during a
+ * write, or while more are waited for (coalescing.ts) are copied into one write, since a port-forward costs by the message. Large
+ * frames may be lent and are then written from their own buffer.
  */
 import type { Transport } from "../../net/transport.ts";
 import { asError } from "../frames/errors.ts";
@@ -17,18 +17,18 @@ import type { BufferPool } from "../frames/pool.ts";
 
 /** Bytes that are coalesced into one write. */
 const BATCH = 128 * 1024;
-/** Bytes queued from which on data waits. */
+/** Queued bytes above which DATA waits. */
 const FULL = 256 * 1024;
-/** Bytes of the largest frame sent, whatever more a peer takes. */
+/** Largest DATA payload to send in bytes, even if the peer accepts more. */
 const LARGEST_FRAME = 64 * 1024;
 
 /**
- * Bytes that go into one message where messages cost more than bytes: two of the largest frames, or a batch. More would make what
- * follows wait on slow links.
+ * Bytes in one message where messages cost more than bytes: two of the largest frames, or a batch. A larger message would delay
+ * the next one on slow links.
  */
 const MESSAGE = 144 * 1024;
 
-/** Bytes queued that no peer which reads lets come together: data waits from FULL on, so that these are answers. */
+/** Queued bytes that only a peer that doesn't read can cause: DATA waits from FULL on, so the rest are acknowledgements. */
 const UNREAD = 4 * 1024 * 1024;
 
 /** A part of the queue: `bytes[start, end)`. */
@@ -36,22 +36,22 @@ export interface Piece {
   readonly bytes: Uint8Array;
   start: number;
   end: number;
-  /** Called when it was written, or can't be any more. */
+  /** Called after it was written, or when it never will be. */
   sent(error?: Error): void;
 }
 
-/** Who has data to send and waits for its turn. */
+/** A sender that has data and waits for its turn. */
 export interface Waiting {
-  /** There may be room now: sends one frame, and waits again for more. */
+  /** Called when there may be room: sends one frame, then waits again if it has more. */
   resume(): void;
 }
 
 export class SendQueue {
   /** Bytes that the peer's connection window still admits (RFC 9113 §6.9). */
   window = DEFAULT_WINDOW;
-  /** Bytes of a frame's payload, at most. */
+  /** Largest payload of a frame, in bytes. */
   maxFrame = MIN_MAX_FRAME_SIZE;
-  /** Calls of the transport's write so far. */
+  /** Number of calls of the transport's write. */
   writes = 0;
 
   readonly #transport: Transport;
@@ -59,7 +59,7 @@ export class SendQueue {
   readonly #broken: (error: Error) => void;
   readonly #coalescing = new WriteCoalescing();
   #pieces: Piece[] = [];
-  /** What was taken of them and is being written. */
+  /** The pieces that are being written. */
   readonly #writing: Piece[] = [];
   #batch: Uint8Array<ArrayBuffer> | undefined;
   #fill = 0;
@@ -88,11 +88,11 @@ export class SendQueue {
     return Math.min(this.window, this.maxFrame);
   }
 
-  /** A frame that flow control doesn't count; its payload is copied. */
+  /** Queues a frame that flow control doesn't count. Its payload is copied. */
   frame(type: number, flags: number, stream: number, payload: Uint8Array): void {
     if (this.#error !== undefined) return;
     if (this.#queued > UNREAD) {
-      return this.#giveUp(new Error("the peer doesn't read what it asks for"));
+      return this.#giveUp(new Error("the peer doesn't read the acknowledgements that it causes"));
     }
     const at = this.#reserve(FRAME_HEADER + payload.length, type === FrameType.HEADERS);
     const batch = this.#batch as Uint8Array;
@@ -100,14 +100,14 @@ export class SendQueue {
     batch.set(payload, at + FRAME_HEADER);
   }
 
-  /** Bytes that are no frame: the client's preface. */
+  /** Queues bytes that aren't a frame: the client's preface. */
   raw(bytes: Uint8Array): void {
     if (this.#error !== undefined) return;
     const at = this.#reserve(bytes.length, false);
     (this.#batch as Uint8Array).set(bytes, at);
   }
 
-  /** DATA, copied; the caller has checked `room`. */
+  /** Queues a copy of DATA. The caller has checked `room`. */
   data(stream: number, flags: number, bytes: Uint8Array, start: number, end: number): void {
     if (this.#error !== undefined) return;
     const length = end - start;
@@ -119,8 +119,8 @@ export class SendQueue {
   }
 
   /**
-   * DATA that stays where it is until `piece.sent()`: its payload is `piece.bytes[start + 9, end)`, and the nine bytes
-   * before become its header. The caller has checked `room`.
+   * Queues DATA without a copy, until `piece.sent()` is called: its payload is `piece.bytes[start + 9, end)`, and the nine
+   * bytes before it become its header. The caller has checked `room`.
    */
   lend(stream: number, flags: number, piece: Piece): void {
     const length = piece.end - piece.start - FRAME_HEADER;
@@ -134,12 +134,12 @@ export class SendQueue {
     this.#schedule();
   }
 
-  /** Puts a sender at the end of the row; it is resumed when the queue and the connection's window have room. */
+  /** Adds a sender to the waiters. It is resumed when the queue and the connection's window have room. */
   wait(sender: Waiting): void {
     this.#waiting.add(sender);
   }
 
-  /** The sender waits no more. */
+  /** Removes a sender from the waiters. */
   leave(sender: Waiting): void {
     this.#waiting.delete(sender);
   }
@@ -150,13 +150,13 @@ export class SendQueue {
     this.#resumeWaiting();
   }
 
-  /** Resolves when all that is queued now was written, or the queue failed. Never rejects. */
+  /** Resolves when everything queued so far was written, or the queue failed. Never rejects. */
   idle(): Promise<void> {
     if (!this.#running) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push({ after: this.#gone + this.#queued, resolve }));
   }
 
-  /** Gives everything up: nothing more is written. */
+  /** Fails the queue: nothing more is written. */
   fail(error: Error): void {
     if (this.#error !== undefined) return;
     this.#error = error;
@@ -172,7 +172,7 @@ export class SendQueue {
     queueMicrotask(() => this.#broken(error));
   }
 
-  /** Room in the batch, for a stream's frame or for the connection's own. */
+  /** Reserves room in the batch for a stream's frame, or for one of the connection. */
   #reserve(bytes: number, ofStream: boolean): number {
     if (this.#batch === undefined || this.#fill + bytes > this.#batch.length) {
       this.#seal();
@@ -232,12 +232,12 @@ export class SendQueue {
     for (const { resolve } of idle) resolve();
   }
 
-  /** Takes what is written next: one piece, or as many as fit into a message. False when there's nothing. */
+  /** Takes the pieces to write next: one, or as many as fit into a message. Returns false if there are none. */
   #takeNext(): boolean {
     const most = this.#transport.writeParts === undefined ? 0 : MESSAGE;
     let bytes = 0;
     for (;;) {
-      // What is being put together comes last.
+      // The batch being assembled comes last.
       if (this.#pieces.length === 0 && (bytes === 0 || bytes + this.#fill <= most)) this.#seal();
       const next = this.#pieces[0];
       if (next === undefined) break;
@@ -262,9 +262,9 @@ export class SendQueue {
   }
 
   #resumeWaiting(): void {
-    // Hot path: after each write, and mostly nobody waits.
+    // Hot path: this runs after each write, and mostly there is no waiter.
     if (this.#waiting.size === 0) return;
-    // Who waits again while this goes on is at the end, and comes up too.
+    // A sender that waits again meanwhile is at the end, and its turn comes too.
     for (const sender of this.#waiting) {
       if (this.room <= 0) return;
       this.#waiting.delete(sender);

@@ -1,21 +1,21 @@
 /**
- * What a peer may still send: the windows that this end announces (RFC 9113 §5.2 and §6.9). How large a stream's is,
- * window_growth.ts decides.
+ * Receive windows: how many bytes the peer may still send (RFC 9113 §5.2 and §6.9). window_growth.ts decides how large a
+ * stream's window is.
  *
  * Hot path: whole numbers only, no allocation.
  */
 
-/** The window of one stream: credited as its reader takes bytes, so that a slow reader is limited by it alone. */
+/** The window of one stream. It is credited as its reader consumes bytes, so a slow reader slows its own stream only. */
 export class StreamWindow {
-  /** Bytes the peer may have on the way or in our buffer. */
+  /** Bytes that may be in flight or unread. */
   #size: number;
-  /** Bytes it may still send. */
+  /** Bytes that the peer may still send. */
   #available: number;
-  /** Bytes that the reader took and that the peer wasn't told of yet. */
+  /** Bytes that the reader consumed and that aren't announced yet. */
   #taken = 0;
-  /** Bytes that were announced before the window shrank: what is announced can't be taken back, only not be renewed. */
+  /** Bytes announced before the window shrank. An announcement can't be withdrawn, only not renewed. */
   #excess = 0;
-  /** What the reader took since when (milliseconds): how fast it is. */
+  /** Bytes that the reader consumed since `#since` (milliseconds), for its pace. */
   #pace = 0;
   #paceSince = 0;
 
@@ -33,13 +33,13 @@ export class StreamWindow {
     return this.#paceSince;
   }
 
-  /** Counts bytes that came; false when they are more than was announced. */
+  /** Counts received bytes; returns false if they exceed the announced window. */
   receive(bytes: number): boolean {
     this.#available -= bytes;
     return this.#available >= 0;
   }
 
-  /** Counts bytes that the reader took; returns the increment to announce now, or 0: a quarter of the window at a time. */
+  /** Counts consumed bytes; returns the increment to announce now, or 0. A quarter of the window is announced at a time. */
   take(bytes: number): number {
     if (this.#excess > 0) {
       const kept = Math.min(this.#excess, bytes);
@@ -51,7 +51,7 @@ export class StreamWindow {
     return this.#announce(this.#taken);
   }
 
-  /** Makes the window larger; returns the increment to announce. */
+  /** Grows the window; returns the increment to announce. */
   grow(size: number): number {
     if (size <= this.#size) return 0;
     const growth = size - this.#size;
@@ -61,7 +61,7 @@ export class StreamWindow {
     return this.#announce(growth - known + this.#taken);
   }
 
-  /** Makes the window smaller, as fast as its reader takes what was announced before. */
+  /** Shrinks the window, as fast as its reader consumes what was announced before. */
   shrink(size: number): void {
     if (size >= this.#size) return;
     this.#excess += this.#size - size;
@@ -69,8 +69,8 @@ export class StreamWindow {
   }
 
   /**
-   * Counts bytes that were announced, as the reader's pace.
-   * @returns the bytes that the reader takes in one round trip, once one has passed since the last answer; else 0.
+   * Measures the reader's pace by the bytes that are announced.
+   * @returns the bytes that the reader consumes in one round trip, if one has passed since the last result; else 0
    */
   measure(bytes: number, now: number, roundTripMs: number): number {
     this.#pace += bytes;
@@ -89,12 +89,12 @@ export class StreamWindow {
   }
 }
 
-/** Bytes that are announced at least. */
+/** The smallest increment to announce, in bytes. */
 const LEAST_CREDIT = 16 * 1024;
 
 /**
- * The window of the connection: credited as bytes come, read or not, so that no stream waits for another's reader.
- * Invariant: what is buffered and what may still come are together never more than the cap.
+ * The window of the connection. It is credited as bytes arrive, read or not, so that no stream waits for another's reader.
+ * Invariant: buffered bytes and bytes that may still arrive are together at most the cap.
  */
 export class ConnectionWindow {
   /** Bytes that all streams may buffer together. */
@@ -104,8 +104,8 @@ export class ConnectionWindow {
   #buffered = 0;
 
   /**
-   * @param initial bytes the peer may send before it hears of us (RFC 9113 §6.9.2)
-   * @param target bytes the peer may have on the way
+   * @param initial bytes that the peer may send before the first announcement (RFC 9113 §6.9.2)
+   * @param target bytes that may be in flight
    * @param cap bytes that all streams may buffer together
    */
   constructor(initial: number, target: number, cap: number) {
@@ -114,29 +114,29 @@ export class ConnectionWindow {
     this.#target = Math.min(target, this.cap);
   }
 
-  /** Bytes that came and nobody took yet. */
+  /** Received and unread bytes. */
   get buffered(): number {
     return this.#buffered;
   }
 
-  /** The cap alone keeps the peer from sending. */
+  /** Whether the peer can't send because of the cap alone. */
   get held(): boolean {
     return this.#available < LEAST_CREDIT && this.cap - this.#buffered - this.#available < LEAST_CREDIT;
   }
 
-  /** Counts bytes that came and are kept; false when they are more than was announced. */
+  /** Counts received bytes; returns false if they exceed the announced window. */
   receive(bytes: number): boolean {
     this.#available -= bytes;
     this.#buffered += bytes;
     return this.#available >= 0;
   }
 
-  /** Counts bytes that are not kept any more. */
+  /** Counts bytes that left the buffers. */
   release(bytes: number): void {
     this.#buffered -= bytes;
   }
 
-  /** The increment to announce now, or 0: a quarter of the target at a time, less where the cap is near. */
+  /** Returns the increment to announce now, or 0: a quarter of the target at a time, less near the cap. */
   credit(): number {
     const most = Math.min(this.#target, this.cap - this.#buffered);
     const increment = most - this.#available;

@@ -1,19 +1,19 @@
 /**
- * The receiving half of a stream: bytes that came and nobody took yet, and whoever waits for them.
+ * The receiving half of a stream: unread bytes, and the reader that waits for them.
  *
- * Hot path. Bytes stay in the connection's read buffer (a Segment) until they are taken; one small object a frame.
- * Either `read` is used, or `peek`, `advance` and `watch` (a relay's way: no promise a frame).
+ * Hot path. Bytes stay in the connection's read buffer (a Segment) until they are consumed; one small object for each frame.
+ * Callers use either `read`, or `peek`, `advance` and `watch` as a relay does (no promise for each frame).
  */
 import type { StreamWindow } from "./flow_control.ts";
 import type { Segment } from "../frames/pool.ts";
 
-/** Bytes up to which what comes while more waits is copied together: a chunk of its own would cost some hundred bytes. */
+/** Frames up to this many bytes are copied together while others wait: a chunk object for each would cost some hundred bytes. */
 const SMALL = 512;
 const TOGETHER = 4 * 1024;
 
 interface Chunk {
   bytes: Uint8Array;
-  /** Undefined when the bytes are a copy of our own. */
+  /** Undefined when the bytes are a copy. */
   segment: Segment | undefined;
   start: number;
   end: number;
@@ -27,13 +27,13 @@ interface Reader {
 }
 
 export interface InboxOwner {
-  /** `bytes` were taken; `increment` (may be 0) is to be announced for the stream. */
+  /** `bytes` were consumed; `increment` is to be announced for the stream, unless it is 0. */
   taken(bytes: number, increment: number): void;
 }
 
 export class Inbox {
   readonly window: StreamWindow;
-  /** Bytes that came and nobody took yet. */
+  /** Unread bytes. */
   buffered = 0;
   /** Bytes that were taken so far. */
   received = 0;
@@ -44,7 +44,7 @@ export class Inbox {
   #watcher: (() => void) | undefined;
   #ended = false;
   #error: Error | undefined;
-  /** The head's bytes are being written somewhere: they can neither be moved nor let go. */
+  /** The first chunk is being written somewhere, so it can't be moved or released. */
   #lent = false;
 
   constructor(window: StreamWindow, owner: InboxOwner) {
@@ -52,7 +52,7 @@ export class Inbox {
     this.#owner = owner;
   }
 
-  /** The peer's END_STREAM came. */
+  /** Whether the peer's END_STREAM arrived. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -61,7 +61,7 @@ export class Inbox {
     return this.#error;
   }
 
-  /** Bytes came; they are `segment.bytes[start, end)`, copied when `copy` (the segment then isn't held). */
+  /** Adds received bytes, `segment.bytes[start, end)`. With `copy` they are copied and the segment isn't held. */
   deliver(segment: Segment, start: number, end: number, copy: boolean): void {
     this.buffered += end - start;
     if (this.#error !== undefined) return this.#leave(end - start);
@@ -105,7 +105,7 @@ export class Inbox {
     this.#watcher?.();
   }
 
-  /** Nothing more comes. */
+  /** The peer ended its direction. */
   end(): void {
     if (this.#error !== undefined) return;
     this.#ended = true;
@@ -116,7 +116,7 @@ export class Inbox {
     this.#watcher?.();
   }
 
-  /** The stream broke: what lies here is dropped, so that a break is never taken for an end. */
+  /** The stream broke. Unread bytes are dropped, so that a break is never taken for an end. */
   fail(error: Error): void {
     if (this.#error !== undefined) return;
     this.#error = error;
@@ -126,11 +126,11 @@ export class Inbox {
     this.#watcher?.();
   }
 
-  /** As Transport's. One read at a time. */
+  /** Reads as Transport does; one read at a time. */
   read(into: Uint8Array): Promise<number | null> {
     if (this.#error !== undefined) return Promise.reject(this.#error);
     if (this.#reader !== undefined) {
-      return Promise.reject(new TypeError("a read of this stream is under way already"));
+      return Promise.reject(new TypeError("this stream is already being read"));
     }
     const head = this.#head;
     if (head !== undefined) {
@@ -143,7 +143,7 @@ export class Inbox {
     return new Promise((resolve, reject) => this.#reader = { into, resolve, reject });
   }
 
-  /** The next bytes, or undefined when there are none (now, or any more). They stay put until `advance`. */
+  /** Returns the next bytes, or undefined if there are none now or ever. They stay valid until `advance`. */
   peek(): Uint8Array | undefined {
     const head = this.#head;
     if (head === undefined) return undefined;
@@ -151,7 +151,7 @@ export class Inbox {
     return head.bytes.subarray(head.start, head.end);
   }
 
-  /** Says how many of the bytes of `peek` were used. */
+  /** Consumes so many of the bytes that `peek` returned. */
   advance(bytes: number): void {
     this.#lent = false;
     const head = this.#head;
@@ -166,12 +166,12 @@ export class Inbox {
     this.#take(bytes);
   }
 
-  /** Calls `watcher` whenever bytes, the end or an error came. */
+  /** Calls `watcher` whenever bytes, the end or an error arrived. */
   watch(watcher: (() => void) | undefined): void {
     this.#watcher = watcher;
   }
 
-  /** Moves what waits here out of shared buffers, so that a slow reader doesn't keep them. */
+  /** Copies unread bytes out of shared buffers, so that a slow reader doesn't pin them. */
   compact(): void {
     for (let chunk = this.#lent ? this.#head?.next : this.#head; chunk !== undefined; chunk = chunk.next) {
       if (chunk.segment === undefined) continue;
@@ -192,7 +192,7 @@ export class Inbox {
   #drop(): void {
     let dropped = 0;
     let chunk = this.#head;
-    // What is being written somewhere goes when that is over, in `advance`.
+    // A chunk that is being written is released after that, in `advance`.
     const kept = this.#lent ? chunk : undefined;
     if (kept !== undefined) chunk = kept.next;
     for (; chunk !== undefined; chunk = chunk.next) {
@@ -205,7 +205,7 @@ export class Inbox {
     if (dropped > 0) this.#leave(dropped);
   }
 
-  /** Bytes that nobody will take. */
+  /** Releases bytes that will never be read. */
   #leave(bytes: number): void {
     this.buffered -= bytes;
     this.#owner.taken(bytes, 0);

@@ -3,8 +3,8 @@ import { ErrorCode } from "../frames/errors.ts";
 import type { StreamTable } from "./stream_table.ts";
 
 /**
- * Streams that nobody reads can come to hold all that may be buffered, and then every other waits for them. That may
- * pass; if it doesn't, those that hold the most are reset, so that the others go on.
+ * Watches for unread streams that fill the connection's buffers, so that all other streams wait for them. If that lasts, the
+ * fullest streams are reset, so that the others can continue.
  */
 export class StallWatch {
   readonly #window: ConnectionWindow;
@@ -19,7 +19,7 @@ export class StallWatch {
     this.#afterMs = afterMs;
   }
 
-  /** Bytes came. */
+  /** To be called when bytes arrived. */
   check(): void {
     if (this.#window.held && !this.#stopped) this.#timer ??= setTimeout(() => this.#relieve(), this.#afterMs);
   }
@@ -33,7 +33,7 @@ export class StallWatch {
     this.#timer = undefined;
     if (!this.#window.held) return;
     const enough = this.#window.cap / 2;
-    const error = new Error("nobody read it, and the connection's buffers were full");
+    const error = new Error("the stream wasn't read, and the connection's buffers were full");
     for (const stream of this.#streams.byBuffered()) {
       if (this.#window.buffered <= enough) return;
       stream.reset(ErrorCode.ENHANCE_YOUR_CALM, error);

@@ -3,10 +3,10 @@ import { ErrorCode } from "../frames/errors.ts";
 import type { Header } from "../frames/header.ts";
 import type { StreamEnd, StreamState } from "./stream_state.ts";
 
-/** Where the parts of hbone find what lies behind a stream; not for others. */
+/** The key of a stream's internal state, for hbone's own modules only. */
 export const state: unique symbol = Symbol("state");
 
-/** One stream of a connection: a Transport of its own, opened with headers and answered with headers. */
+/** One stream of a connection: a Transport that is opened with headers and answered with headers. */
 export class Stream implements AbortableTransport {
   readonly [state]: StreamState;
 
@@ -18,53 +18,53 @@ export class Stream implements AbortableTransport {
     return this[state].id;
   }
 
-  /** Bytes that were written into it and went to the connection's queue. */
+  /** Bytes that were written and handed to the connection's queue. */
   get sent(): number {
     return this[state].outbox.sent;
   }
 
-  /** Bytes that came out of it and were read. */
+  /** Bytes that were received and read. */
   get received(): number {
     return this[state].inbox.received;
   }
 
-  /** The headers it was opened with, by us or by the peer: ":method", ":authority" and so on first. */
+  /** The request's headers, sent by this end or the peer; pseudo-headers (":method", ":authority") come first. */
   get request(): readonly Header[] {
     return this[state].request;
   }
 
   /**
-   * The final response's headers, ":status" first. Rejects with StreamReset or ConnectionClosed when there will be none;
-   * that needn't be caught.
+   * The final response's headers, ":status" first. Rejects with StreamReset or ConnectionClosed if none will come; such a
+   * rejection needn't be caught.
    */
   get response(): Promise<readonly Header[]> {
     return this[state].response;
   }
 
-  /** Settles when both directions are over, however; never rejects. */
+  /** Resolves when both directions have ended, in order or not; never rejects. */
   get closed(): Promise<StreamEnd> {
     return this[state].closed;
   }
 
   /**
-   * Answers, once, before anything is written.
+   * Sends the response headers: once, and before anything is written.
    * @throws TypeError in the client's role, the second time, or for headers that can't be sent.
    */
   respond(headers: readonly Header[], options: { end?: boolean } = {}): void {
     this[state].respond(headers, options.end ?? false);
   }
 
-  /** As Transport's: a reset or a broken connection rejects (StreamReset, ConnectionClosed), only the peer's END_STREAM is null. */
+  /** Reads as Transport does. A reset or a broken connection rejects (StreamReset, ConnectionClosed); null means the peer's END_STREAM only. */
   read(into: Uint8Array): Promise<number | null> {
     return this[state].inbox.read(into);
   }
 
-  /** As Transport's: settles once the bytes were taken into the connection's bounded queue, as far as the peer's windows admit. */
+  /** Writes as Transport does. Settles once the bytes are in the connection's bounded queue, as far as the peer's windows admit. */
   write(bytes: Uint8Array): Promise<number> {
     return this[state].write(bytes);
   }
 
-  /** Sends END_STREAM, once all that was written before has been sent. */
+  /** Sends END_STREAM after all bytes written before. */
   closeWrite(): Promise<void> {
     return this[state].closeWrite();
   }
@@ -74,17 +74,17 @@ export class Stream implements AbortableTransport {
     this[state].close();
   }
 
-  /** Breaks both directions off with a code that says it was the connection beyond that broke (RFC 9113 §8.5). */
+  /** Resets the stream with a code that says the connection behind it broke (RFC 9113 §8.5). */
   abort(reason?: Error): void {
     this[state].abort(reason);
   }
 
-  /** Breaks both directions off with RST_STREAM; does nothing when the stream is over. */
+  /** Resets the stream (RST_STREAM); does nothing once it has ended. */
   reset(code: ErrorCode): void {
     this[state].reset(code);
   }
 
-  /** As close(). */
+  /** Same as close(). */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -3,7 +3,7 @@ import type { FrameWriter } from "../sending/frame_writer.ts";
 import type { FloodLimits } from "../guards/flood_limits.ts";
 import type { StreamTable } from "./stream_table.ts";
 
-/** What follows when a peer's frame is wrong for one stream, or comes for one that isn't open (RFC 9113 §5.1 and §5.4.2). */
+/** Handles frames that are wrong for one stream, or that are for a stream that isn't open (RFC 9113 §5.1 and §5.4.2). */
 export class StreamFaults {
   readonly #role: "client" | "server";
   readonly #streams: StreamTable;
@@ -17,19 +17,19 @@ export class StreamFaults {
     this.#floods = floods;
   }
 
-  /** A frame for a stream that isn't open; `forbidden` names it if it must not come for a closed one. */
+  /** Handles a frame for a stream that isn't open. `forbidden` names the frame if it is an error for a closed stream. */
   notOpen(id: number, forbidden: "DATA" | "HEADERS" | undefined): void {
     if (this.#streams.mayIgnore(id) || forbidden === undefined) return;
     const message = `${forbidden} for stream ${id}, which is closed`;
     if (forbidden === "DATA" || this.#role === "client") {
       return this.reset(id, new StreamError(ErrorCode.STREAM_CLOSED, message));
     }
-    // Either a stream that was skipped, or one that ended (RFC 9113 §5.1 and §5.1.1).
+    // The stream was skipped, or it has ended (RFC 9113 §5.1 and §5.1.1).
     const code = this.#streams.remembers(id) ? ErrorCode.STREAM_CLOSED : ErrorCode.PROTOCOL_ERROR;
     throw new ConnectionError(code, message);
   }
 
-  /** Resets one stream for what the peer did; what isn't a StreamError is the connection's. */
+  /** Resets one stream for a StreamError; throws any other error on, since it concerns the connection. */
   reset(id: number, error: unknown): void {
     if (!(error instanceof StreamError)) throw error;
     this.#floods.streamError(error.message);

@@ -1,4 +1,4 @@
-/** What lies behind a stream: its two halves, its headers, and how it ends. Driven by the engine. */
+/** The state of a stream: its two halves, its headers, and how it ends. The engine drives it. */
 import { ConnectRefused, ErrorCode, StreamError, StreamReset } from "../frames/errors.ts";
 import { StreamWindow } from "./flow_control.ts";
 import type { FrameWriter } from "../sending/frame_writer.ts";
@@ -8,21 +8,21 @@ import { Outbox } from "../sending/outbox.ts";
 import type { BufferPool, Segment } from "../frames/pool.ts";
 import type { SendQueue } from "../sending/send_queue.ts";
 
-/** How a stream ended: "clean" when both ends sent END_STREAM, "broken" when its connection went before. */
+/** How a stream ended: "clean" if both ends sent END_STREAM, "broken" if its connection ended before. */
 export type StreamEnd =
   | { readonly kind: "clean" }
   | { readonly kind: "reset"; readonly code: number; readonly by: "us" | "peer" }
   | { readonly kind: "broken"; readonly error: Error };
 
-/** What a stream needs of its connection. */
+/** The connection, as its streams need it. */
 export interface StreamHost {
   readonly role: "client" | "server";
   readonly queue: SendQueue;
   readonly pool: BufferPool;
   readonly writer: FrameWriter;
-  /** The stream's reader took bytes; `increment` (may be 0) is to be announced. */
+  /** The stream's reader consumed bytes; `increment` is to be announced, unless it is 0. */
   taken(stream: StreamState, bytes: number, increment: number): void;
-  /** Both directions are over. */
+  /** Both directions have ended. */
   over(stream: StreamState, resetByUs: boolean): void;
 }
 
@@ -36,14 +36,14 @@ export class StreamState implements InboxOwner {
   readonly inbox: Inbox;
   readonly outbox: Outbox;
   readonly host: StreamHost;
-  /** The final response was sent, or came. */
+  /** Whether the final response was sent or received. */
   answered = false;
 
-  /** Set when a CONNECT of ours was answered, and not with 2xx. */
+  /** Set when this end's CONNECT was answered with a status other than 2xx. */
   refused: ConnectRefused | undefined;
 
   #over = false;
-  /** Bytes that a content-length promised and that didn't come yet; -1 when there was none. */
+  /** Bytes of the content-length that haven't arrived yet; -1 without a content-length. */
   #promised: number;
   readonly #resolveResponse: (headers: readonly Header[]) => void;
   readonly #rejectResponse: (error: Error) => void;
@@ -61,7 +61,7 @@ export class StreamState implements InboxOwner {
     this.request = request;
     this.#promised = contentLength;
     const response = Promise.withResolvers<readonly Header[]>();
-    // Nobody has to wait for it.
+    // Awaiting it is optional.
     response.promise.catch(() => {});
     this.response = response.promise;
     this.#resolveResponse = response.resolve;
@@ -73,12 +73,12 @@ export class StreamState implements InboxOwner {
     this.outbox = new Outbox(host.queue, id, windows.send, () => this.#oneEnded());
   }
 
-  // What the user of the stream does.
+  // Actions of the stream's user.
 
   respond(headers: readonly Header[], end: boolean): void {
     if (this.host.role === "client") throw new TypeError("only a server responds");
     if (this.answered) throw new TypeError("this stream was responded to before");
-    // The peer went meanwhile: whoever writes or reads will hear of it.
+    // The peer reset it meanwhile: the next read or write reports that.
     if (this.#over) return;
     this.host.writer.headers(this.id, headers, end);
     this.answered = true;
@@ -103,15 +103,15 @@ export class StreamState implements InboxOwner {
   close(): void {
     if (this.#over) return this.#dropUnread();
     if (!this.outbox.empty || !this.mayWrite) return this.reset(ErrorCode.CANCEL);
-    // Never rejects here: the outbox is empty and whole.
+    // It can't reject here, since the outbox is empty and didn't fail.
     this.outbox.end().catch(() => {});
-    // The peer has all of ours; it only should not send any more (RFC 9113 §8.1).
+    // The peer has everything from this end; it should only stop sending (RFC 9113 §8.1).
     if (!this.#over) this.reset(ErrorCode.NO_ERROR);
     else this.#dropUnread();
   }
 
   #dropUnread(): void {
-    // Most streams are read to their end: no error is made for them (its stack costs more than the rest).
+    // Most streams are read to their end, and need no error: its stack trace costs more than the rest.
     if (this.inbox.buffered > 0) this.inbox.fail(new StreamReset(ErrorCode.CANCEL, "us"));
   }
 
@@ -130,7 +130,7 @@ export class StreamState implements InboxOwner {
     this.host.taken(this, bytes, this.#over ? 0 : increment);
   }
 
-  // What the peer does.
+  // Actions of the peer.
 
   /** @throws StreamError when the message is malformed. */
   headersCame(headers: readonly Header[], end: boolean): void {
@@ -153,14 +153,14 @@ export class StreamState implements InboxOwner {
   }
 
   /**
-   * Nothing but DATA, RST_STREAM, WINDOW_UPDATE and PRIORITY may come on a stream that a CONNECT connected (RFC 9113 §8.5): a TCP
-   * connection has no trailers, and what isn't surely its end must not be taken for one.
+   * Whether the stream is a connected tunnel, on which only DATA, RST_STREAM, WINDOW_UPDATE and PRIORITY may arrive (RFC 9113 §8.5):
+   * a TCP connection has no trailers, and they must not be taken for its end.
    */
   get #tunnels(): boolean {
     return this.refused === undefined && headerValue(this.request, ":method") === "CONNECT";
   }
 
-  /** @throws StreamError when they must not come. */
+  /** @throws StreamError when the bytes exceed the content-length, or come after the end. */
   dataCame(segment: Segment, start: number, end: number, copy: boolean): void {
     if (this.#promised >= 0) {
       this.#promised -= end - start;
@@ -172,7 +172,7 @@ export class StreamState implements InboxOwner {
     if (end > start) this.inbox.deliver(segment, start, end, copy);
   }
 
-  /** @throws StreamError when it must not come yet. */
+  /** @throws StreamError when bytes of the content-length are missing. */
   endCame(): void {
     if (this.#promised > 0) {
       throw new StreamError(ErrorCode.PROTOCOL_ERROR, "less DATA than content-length said");
@@ -185,7 +185,7 @@ export class StreamState implements InboxOwner {
     this.#break(new StreamReset(code, "peer"), { kind: "reset", code, by: "peer" });
   }
 
-  /** The connection is over. */
+  /** The connection has ended. */
   broke(error: Error): void {
     this.#break(error, { kind: "broken", error });
   }
@@ -203,8 +203,8 @@ export class StreamState implements InboxOwner {
     this.#over = true;
     const byUs = end.kind === "reset" && end.by === "us";
     this.host.over(this, byUs);
-    // What the peer sent to its end is whole, and stays readable, where the connection went, or the peer only wants no
-    // more of ours; any other reset says that something broke.
+    // What the peer sent up to its END_STREAM is complete. It stays readable if the connection ended, or if the peer only wants
+    // no more of this end (NO_ERROR). Any other reset means that something broke.
     const whole = this.inbox.ended &&
       (end.kind === "broken" || (!byUs && end.kind === "reset" && end.code === ErrorCode.NO_ERROR));
     if (!whole) this.inbox.fail(error);

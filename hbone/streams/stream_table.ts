@@ -2,21 +2,21 @@ import { ConnectionError, ErrorCode } from "../frames/errors.ts";
 import { MAX_STREAM_ID } from "../frames/frame.ts";
 import type { StreamState } from "./stream_state.ts";
 
-/** Closed streams that are remembered, to tell what was on its way from what must not come: those that ended, and those that we reset. */
+/** Closed streams that are remembered, to tell late frames from forbidden ones: those that ended, and those that this end reset. */
 const ENDED = 1024;
-/** Some times as many as may be open: all can be reset at once, with bytes on their way. */
+/** Several times the limit of open streams, since all can be reset at once with bytes in flight. */
 const RESET = 16_384;
 
-/** The streams of a connection: those that are open, and what is known of those that were (RFC 9113 §5.1). */
+/** The open streams of a connection, and what is remembered of closed ones (RFC 9113 §5.1). */
 export class StreamTable {
   readonly open = new Map<number, StreamState>();
-  /** Streams that are closed, though nobody has read all that came on them. */
+  /** Closed streams with bytes that aren't read yet. */
   readonly unread = new Set<StreamState>();
-  /** The largest stream that the peer opened. */
+  /** The largest id of a stream that the peer opened. */
   lastPeerStream = 0;
-  /** Streams of the peer above it are refused: we sent GOAWAY. */
+  /** The peer's streams above this id are refused, since this end sent GOAWAY. */
   lastAccepted = MAX_STREAM_ID;
-  /** The stream that this end opens next. */
+  /** The id of the next stream that this end opens. */
   next = 1;
   readonly #role: "client" | "server";
   /** Oldest first. */
@@ -27,7 +27,7 @@ export class StreamTable {
     this.#role = role;
   }
 
-  /** A stream that only the peer can have opened now. */
+  /** Whether a frame on this id opens a new stream of the peer. */
   isNew(id: number): boolean {
     return this.#role === "server" && id % 2 === 1 && id > this.lastPeerStream;
   }
@@ -47,7 +47,7 @@ export class StreamTable {
   }
 
   /**
-   * Judges a frame for a stream that isn't open: true when it may be ignored, false when it is an error of that stream.
+   * Judges a frame for a stream that isn't open: true if it can be ignored, false if it is an error of that stream.
    * @throws ConnectionError PROTOCOL_ERROR when the stream was never open.
    */
   mayIgnore(id: number): boolean {
@@ -56,16 +56,16 @@ export class StreamTable {
     if (id === 0 || !opened || initiator === "server") {
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `a frame for stream ${id}, which was never opened`);
     }
-    // It was on its way when we reset the stream.
+    // It was in flight when this end reset the stream.
     return this.#reset.has(id);
   }
 
-  /** The stream was open lately. */
+  /** Whether the stream was open recently. */
   remembers(id: number): boolean {
     return this.#ended.has(id) || this.#reset.has(id);
   }
 
-  /** Streams that hold bytes which nobody took, the most first. */
+  /** Streams with unread bytes, the fullest first. */
   byBuffered(): StreamState[] {
     return [...this.open.values(), ...this.unread].filter((stream) => stream.inbox.buffered > 0)
       .sort((a, b) => b.inbox.buffered - a.inbox.buffered);

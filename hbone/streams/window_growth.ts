@@ -1,15 +1,15 @@
 /**
- * How large streams' windows are. They begin with what SETTINGS say, and grow where that is what holds a stream back: a window
- * smaller than what its reader takes in a round trip makes the peer wait for us (the bandwidth-delay product; the
- * receive buffers of Linux's TCP follow the same rule, tcp_rcv_space_adjust). A reader that doesn't keep up never gets more.
+ * Sizes the windows of streams. A window begins with the size in SETTINGS and grows where it limits the stream: a window smaller
+ * than what the reader consumes in a round trip makes the peer wait (bandwidth-delay product; Linux's TCP receive buffers follow
+ * the same rule, tcp_rcv_space_adjust). The window of a reader that doesn't keep up never grows.
  *
- * Invariant: all growth together is at most the budget. Who wants more than is left takes it from streams that rest, then
+ * Invariant: all growth together is at most the budget. A stream that needs more than is left takes it from idle streams, then
  * from those that have more than their share.
  */
 import type { ConnectionWindow, StreamWindow } from "./flow_control.ts";
 import type { RoundTrip } from "../guards/round_trip.ts";
 
-/** A stream rests when nothing was announced for so many milliseconds. */
+/** A stream is idle when nothing was announced for this many milliseconds. */
 const RESTS_MS = 1000;
 
 export class WindowGrowth {
@@ -18,15 +18,15 @@ export class WindowGrowth {
   readonly #initial: number;
   readonly #most: number;
   readonly #budget: number;
-  /** Windows that have grown, in the order in which they began to. */
+  /** Windows that have grown, in the order in which their growth began. */
   readonly #grown = new Set<StreamWindow>();
-  /** Bytes by which they have. */
+  /** Their growth in bytes. */
   #granted = 0;
   #looked = -Infinity;
 
   /**
-   * @param initial bytes that a stream's window begins with
-   * @param most bytes that one grows to
+   * @param initial initial window of a stream in bytes
+   * @param most largest window of a stream in bytes
    */
   constructor(roundTrip: RoundTrip, connection: ConnectionWindow, initial: number, most: number) {
     this.#roundTrip = roundTrip;
@@ -36,20 +36,20 @@ export class WindowGrowth {
     this.#budget = connection.cap >>> 1;
   }
 
-  /** Bytes by which all windows together have grown. */
+  /** Growth of all windows together, in bytes. */
   get granted(): number {
     return this.#granted;
   }
 
-  /** `announced` bytes, that a stream's reader took, are about to be announced at `now`; returns what to add to them. */
+  /** Called when `announced` consumed bytes are about to be announced at `now`. Returns the bytes to add to them. */
   credited(window: StreamWindow, announced: number, now: number): number {
     const roundTrip = this.#roundTrip.ms;
     if (roundTrip === undefined) return 0;
-    // Readers don't keep up: what is promised to come is to be less.
+    // Readers don't keep up: the windows have to shrink.
     const pressed = this.#connection.buffered > this.#connection.cap >>> 1;
     if (pressed && window.size > this.#initial) this.#shrink(window, this.#initial);
     const pace = window.measure(announced, now, roundTrip);
-    // Twice the pace: it is half of what it could be where the window is what limits it.
+    // Twice the pace, since a window that limits its stream halves the pace that is possible.
     const wanted = Math.min(2 * Math.ceil(pace), 2 * window.size, this.#most);
     if (pressed || wanted <= window.size) return 0;
     const granted = Math.min(wanted - window.size, this.#room(window, wanted, now));
@@ -59,12 +59,12 @@ export class WindowGrowth {
     return window.grow(window.size + granted);
   }
 
-  /** The stream is over: what it had is free for others. */
+  /** The stream has ended: its growth is free for others. */
   over(window: StreamWindow): void {
     if (this.#grown.delete(window)) this.#granted -= window.size - this.#initial;
   }
 
-  /** Bytes by which a window that wants more may grow now; may be none, or less. */
+  /** Bytes by which a window may grow now; may be 0 or negative. */
   #room(window: StreamWindow, wanted: number, now: number): number {
     const more = wanted - window.size;
     if (this.#budget - this.#granted < more) this.#takeFromResting(window, now);
@@ -78,7 +78,7 @@ export class WindowGrowth {
 
   #takeFromResting(window: StreamWindow, now: number): void {
     const rests = Math.max(RESTS_MS, 4 * (this.#roundTrip.ms ?? 0));
-    // Who rests now is found as well a little later.
+    // A stream that becomes idle now is found a little later.
     if (now - this.#looked < rests / 4) return;
     this.#looked = now;
     for (const other of this.#grown) {

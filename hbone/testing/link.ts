@@ -68,7 +68,7 @@ class Line {
   async write(bytes: Uint8Array): Promise<number> {
     for (;;) {
       if (this.#error !== undefined) throw this.#error;
-      if (this.#ended) throw new Error("the link's direction out was ended before");
+      if (this.#ended) throw new Error("the link's sending side has ended");
       const now = performance.now();
       if (this.#free - now > QUEUE_MS) {
         await this.#wait(this.#free - now - QUEUE_MS);

@@ -72,7 +72,7 @@ class Pipe {
   async write(bytes: Uint8Array): Promise<number> {
     for (;;) {
       if (this.#error !== undefined) throw this.#error;
-      if (this.#ended) throw new Error("the transport's direction out was ended before");
+      if (this.#ended) throw new Error("the transport's sending side has ended");
       if (this.#size < ROOM) {
         this.#chunks.push(bytes.slice());
         this.#size += bytes.length;
