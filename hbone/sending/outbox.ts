@@ -3,7 +3,6 @@
  *
  * Hot path. Callers use either `write`, or `take`, `lend` and `watch` as a relay does (no promise for each frame).
  */
-import { ConnectionClosed } from "../frames/errors.ts";
 import { Flag, FRAME_HEADER, FrameType, MAX_WINDOW } from "../frames/frame.ts";
 import type { Piece, SendQueue, Waiting } from "./send_queue.ts";
 
@@ -200,9 +199,4 @@ export class Outbox implements Waiting {
     for (const waiter of waiters) waiter.resolve();
     this.#ended();
   }
-}
-
-/** What a sender gets when the whole connection is over. */
-export function connectionOver(what: string, cause?: Error): ConnectionClosed {
-  return new ConnectionClosed(what, cause === undefined ? undefined : { cause });
 }
