@@ -192,7 +192,10 @@ Deno.test("streams that nobody reads are reset once they hold everything up, and
   assert.equal(peer.code(FrameType.RST_STREAM), "nothing");
   await turn(100);
   assert.equal(peer.code(FrameType.RST_STREAM), "ENHANCE_YOUR_CALM");
-  await assert.rejects(peer.streams[0]?.read(new Uint8Array(1)) ?? Promise.resolve(), /the stream wasn.t read/);
+  await assert.rejects(
+    peer.streams[0]?.read(new Uint8Array(1)) ?? Promise.resolve(),
+    /the stream wasn.t read/,
+  );
   await peer.send(frame(FrameType.DATA, Flag.END_STREAM, 3, pattern(1000)));
   assert.deepEqual(await readAll(peer.streams[1] as Stream), pattern(1000));
 });
