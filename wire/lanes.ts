@@ -1,10 +1,10 @@
 /**
  * A tunnel that takes two port-forwards, since no protocol of theirs is cheap for both small messages and bulk uploads
  * (docs/decisions.md). Each is a lane: it begins with an opening that says which it is and of which tunnel, and carries that
- * tunnel's bytes from then on. When the gateway has both it says so by one byte, on the main lane.
+ * tunnel's bytes from then on. When the agent has both it says so by one byte, on the main lane.
  */
 
-/** "main" carries both directions, "bulk" the one from the laptop to the gateway while much is sent (hbone/lanes/lanes.ts). */
+/** "main" carries both directions, "bulk" the one from the laptop to the agent while much is sent (hbone/lanes/lanes.ts). */
 export type Lane = "main" | "bulk";
 
 export interface LaneOpening {
@@ -19,7 +19,7 @@ const NAME = 16;
 /** Bytes of an opening: the magic, which lane, the tunnel. */
 export const LANE_OPENING: number = MAGIC.length + 1 + NAME;
 const LANES: readonly Lane[] = ["main", "bulk"];
-/** The byte that the gateway sends when it has both lanes. */
+/** The byte that gateway and relay send when they have both lanes. */
 export const JOINED = 1;
 
 /** A name for a tunnel, which nobody can guess. */

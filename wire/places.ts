@@ -13,6 +13,8 @@ export const ports = {
   gatewayLanes: 8101,
   /** relay (node agent): the reversed tunnel; relay is the HTTP/2 client of a connection that the laptop made. */
   relay: 8200,
+  /** relay: the reversed tunnel too, by two port-forwards that it joins (lanes.ts). */
+  relayLanes: 8201,
 } as const;
 
 /** Labels on everything that pmz puts into a cluster. */

@@ -5,7 +5,7 @@ import { ports } from "../../wire/places.ts";
 import type { Transport } from "../../net/transport.ts";
 import { rateLimited } from "../rate_limited_log.ts";
 import { dial, SilenceProbes } from "./dial.ts";
-import { Lanes } from "./lanes.ts";
+import { LaneJoiner } from "../lanes.ts";
 import type { Log } from "../../wire/log.ts";
 import type { Range } from "../../net/range.ts";
 import { type StreamEnd, StreamServer } from "./serve.ts";
@@ -56,7 +56,7 @@ export async function runGateway(options: GatewayOptions): Promise<void> {
   using _probes = new SilenceProbes();
   const server = new StreamServer({ targets, dial, ranges: options.ranges });
   await using tunnels = new Tunnels(server, log);
-  using joining = new Lanes((transport) => tunnels.serve(transport));
+  using joining = new LaneJoiner((transport) => tunnels.serve(transport));
   const stop = () => {
     tunnelListener.close();
     laneListener.close();

@@ -11,7 +11,7 @@ export async function main(): Promise<void> {
     return runRelay({
       handoverPath: Deno.env.get(environment.handover) ?? HANDOVER_SOCKET,
       attachUid: userId(environment.attachUid, 0),
-      listenPort: ports.relay,
+      ports: { tunnel: ports.relay, lanes: ports.relayLanes },
       log,
       signal,
     });

@@ -1,4 +1,3 @@
-import { acceptAll } from "../../ffi/sockets/accept.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { sleep } from "../../async/sleep.ts";
 import type { Endpoint } from "../../net/address.ts";
@@ -11,6 +10,7 @@ import { rateLimited } from "../rate_limited_log.ts";
 import { type Handover, type PodHost, RelayedPod } from "./relayed_pod.ts";
 import type { Source } from "./proxied_connection.ts";
 import type { Identity } from "./tunnel.ts";
+import { TunnelListeners, type TunnelPorts } from "./tunnel_listeners.ts";
 import { Tunnels } from "./tunnels.ts";
 import { SourceClassifier } from "./source_classifier.ts";
 
@@ -19,8 +19,7 @@ export interface RelayOptions {
   readonly handoverPath: string;
   /** The user that attach runs as; root by default. */
   readonly attachUid?: number;
-  /** The port on 127.0.0.1 at which laptops' tunnels arrive through the API server's port-forward. */
-  readonly listenPort: number;
+  readonly ports: TunnelPorts;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -62,8 +61,7 @@ class Relay implements AsyncDisposable, PodHost {
   readonly #ended = new AbortController();
   #tunnels: Tunnels | undefined;
   #identity = "";
-  #listener: Deno.TcpListener | undefined;
-  #accepting: Promise<void> | undefined;
+  #listeners: TunnelListeners | undefined;
   #draining = false;
   #proven: readonly string[] = [];
   connections = 0;
@@ -119,7 +117,7 @@ class Relay implements AsyncDisposable, PodHost {
   async drain(): Promise<void> {
     this.#draining = true;
     this.#tellProven();
-    this.#listener?.close();
+    this.#listeners?.close();
     if (this.connections > 0) await sleep(DRAIN_MS, this.#ended.signal);
     else await sleep(HEARTBEAT_MS); // for connections that were steered before attach read it
   }
@@ -127,12 +125,7 @@ class Relay implements AsyncDisposable, PodHost {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#draining = true;
     this.#releaseAll();
-    try {
-      this.#listener?.close();
-    } catch {
-      // drain() has closed it.
-    }
-    await this.#accepting;
+    await this.#listeners?.[Symbol.asyncDispose]();
     await this.#tunnels?.[Symbol.asyncDispose]();
     if (this.connections > 0) await sleep(1_000, this.#ended.signal); // they were aborted, and end within a few turns
   }
@@ -146,7 +139,7 @@ class Relay implements AsyncDisposable, PodHost {
         onProven: (rules) => this.#setProven(rules),
         log: this.#options.log,
       });
-      this.#accepting = this.#listen(this.#tunnels);
+      this.#listeners = new TunnelListeners(this.#options.ports, this.#tunnels, this.#options.log);
     } else if (this.#identity !== JSON.stringify(identity)) {
       throw new Error("attach belongs to another pod or cluster than before");
     }
@@ -206,14 +199,5 @@ class Relay implements AsyncDisposable, PodHost {
 
   #tellProven(): void {
     this.link.send({ tell: "proven", rules: this.#draining ? [] : this.#proven });
-  }
-
-  async #listen(tunnels: Tunnels): Promise<void> {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: this.#options.listenPort });
-    this.#listener = listener;
-    await acceptAll(listener, (connection) => {
-      connection.setNoDelay(true);
-      tunnels.add(connection);
-    }, { failed: (error) => this.#options.log("warn", "can't accept a tunnel", { error }) });
   }
 }

@@ -15,7 +15,13 @@ Deno.test("a pod that came without its descriptors is refused, and the connectio
   const logged: string[] = [];
   const log = (_level: string, message: string) => void logged.push(message);
   const attachUid = Deno.uid() ?? 0;
-  const running = runRelay({ handoverPath, attachUid, listenPort: 0, log, signal: ending.signal });
+  const running = runRelay({
+    handoverPath,
+    attachUid,
+    ports: { tunnel: 0, lanes: 0 },
+    log,
+    signal: ending.signal,
+  });
   const attach = await listener.accept();
   assert.ok(attach);
   const tell = (message: AttachMessage, fds: readonly number[] = []) => attach.send(message, fds);

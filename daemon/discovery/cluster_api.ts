@@ -140,6 +140,7 @@ export class ClusterConnection implements AsyncDisposable {
       namespace: NODE_NAMESPACE,
       pod: agent.pod,
       port: ports.relay,
+      lanes: ports.relayLanes,
     };
   }
 

@@ -6,13 +6,13 @@ import type { AbortableTransport } from "../../net/transport.ts";
 /** Opens a lane; the signal ends it, also later. */
 export type DialLane = (lane: Lane, signal: AbortSignal) => Promise<AbortableTransport>;
 
-/** The gateway didn't join the lanes: it may not know them. */
+/** The agent didn't join the lanes: it may not know them. */
 export class NotJoined extends Error {
   override name = "NotJoined";
 }
 
 /**
- * Opens both lanes of a tunnel at once, and waits for the gateway to join them.
+ * Opens both lanes of a tunnel at once, and waits for the agent to join them.
  * @throws {NotJoined} @throws what a dial throws, the signal's reason.
  */
 export async function dialLanes(
@@ -29,7 +29,7 @@ export async function dialLanes(
     return transport;
   };
   const timer = setTimeout(
-    () => giveUp.abort(new NotJoined(`the gateway didn't join the lanes within ${timeoutMs / 1000} s`)),
+    () => giveUp.abort(new NotJoined(`the agent didn't join the lanes within ${timeoutMs / 1000} s`)),
     timeoutMs,
   );
   try {
@@ -49,7 +49,7 @@ export async function dialLanes(
 async function joined(main: AbortableTransport): Promise<void> {
   const answer = new Uint8Array(1);
   const length = await main.read(answer).catch((cause) => {
-    throw new NotJoined("the gateway doesn't take lanes", { cause });
+    throw new NotJoined("the agent doesn't take lanes", { cause });
   });
-  if (length === null || answer[0] !== JOINED) throw new NotJoined("the gateway doesn't take lanes");
+  if (length === null || answer[0] !== JOINED) throw new NotJoined("the agent doesn't take lanes");
 }

@@ -7,6 +7,10 @@ import { helloOf } from "../../wire/hello.ts";
 import { parseProxyStatus, PROOF_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";
 import { refuseStream } from "./refuse_stream.ts";
+import { type Forward } from "../../kube/port_forward/forward.ts";
+import { PortForwardError } from "../../kube/port_forward/port_forward.ts";
+import { TcpConnection } from "../../ffi/sockets/tcp_connection.ts";
+import { agentDialler } from "./dial_agent.ts";
 import { ReversedTunnel, type ReversedTunnelParts, type ReversedTunnelTimes } from "./reversed_tunnel.ts";
 import { echo, hear, say } from "../testing/gateway.ts";
 
@@ -212,4 +216,33 @@ Deno.test("what came with connections that were refused isn't kept: it would use
   assert.equal(await Promise.race([hear(stream, text.length), late]), text);
   await Promise.all([saying, late]);
   stream.abort();
+});
+
+/** A port-forward whose pod is this machine: that the pod refuses the port is only known by the first read. */
+const forwardTcp: Forward = async (_access, { port, signal }) => {
+  try {
+    const connection = new TcpConnection(await Deno.connect({ hostname: "127.0.0.1", port }));
+    signal?.addEventListener("abort", () => connection.close());
+    return connection;
+  } catch (cause) {
+    const [ours, theirs] = memoryPair();
+    theirs.abort(new PortForwardError("connection refused", { cause }));
+    return ours;
+  }
+};
+
+Deno.test("an agent that is older than lanes is reached by one port-forward, with real sockets", async () => {
+  using older = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const lanes = closed.addr.port;
+  closed.close();
+  const access = { tls: false, hostname: "api.test", port: 443, pathPrefix: "", caCerts: [], headers: {} };
+  const place = { access, namespace: "pmz-node", pod: "node-agent-1", port: older.addr.port, lanes };
+  const dial = agentDialler({ main: forwardTcp, bulk: forwardTcp, single: forwardTcp });
+  await using _to = reversed({ dial: async (signal) => await dial(place, signal) });
+  await using agent = new Connection(await older.accept(), { role: "client" });
+  await agent.ping(1_000);
+  const stream = agent.open([[":method", "CONNECT"], [":authority", `${RULE}:80`]]);
+  await say(stream, "by one port-forward");
+  assert.equal(await hear(stream, 19), "by one port-forward");
 });

@@ -69,7 +69,7 @@ export const relay: ContainerParts = {
     // Connections of pods come and go by sockets that attach made: of its own it only listens.
     allow: [
       "ffi",
-      `net=127.0.0.1:${ports.relay}`,
+      `net=127.0.0.1:${ports.relay},127.0.0.1:${ports.relayLanes}`,
       `read=${RUN}`,
       `write=${RUN},${HEARTBEAT_FILE}`,
       `env=${[environment.attachUid, environment.handover, environment.heartbeat].join(",")}`,

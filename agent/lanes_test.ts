@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { memoryPair } from "../../hbone/testing/memory_transport.ts";
-import { formatLaneOpening, JOINED, type Lane, newTunnelName } from "../../wire/lanes.ts";
-import type { AbortableTransport, Transport } from "../../net/transport.ts";
-import { Lanes } from "./lanes.ts";
+import { memoryPair } from "../hbone/testing/memory_transport.ts";
+import { formatLaneOpening, JOINED, type Lane, newTunnelName } from "../wire/lanes.ts";
+import type { AbortableTransport, Transport } from "../net/transport.ts";
+import { LaneJoiner } from "./lanes.ts";
 
 /** What joins lanes, and how a laptop dials one. */
-function gateway(patienceMs?: number) {
+function agent(patienceMs?: number) {
   const joined: Transport[] = [];
-  const lanes = new Lanes((transport) => void joined.push(transport), patienceMs);
+  const lanes = new LaneJoiner((transport) => void joined.push(transport), patienceMs);
   return {
     lanes,
     joined,
@@ -35,7 +35,7 @@ async function endOf(lane: Transport): Promise<string> {
 
 Deno.test("two lanes of a tunnel are joined, whichever comes first, and the laptop is told on the main one", async () => {
   for (const order of [["main", "bulk"], ["bulk", "main"]] as const) {
-    using at = gateway();
+    using at = agent();
     const tunnel = newTunnelName();
     const [first, second] = [await at.lane(order[0], tunnel), await at.lane(order[1], tunnel)];
     const [main, bulk] = order[0] === "main" ? [first, second] : [second, first];
@@ -58,7 +58,7 @@ Deno.test("two lanes of a tunnel are joined, whichever comes first, and the lapt
 });
 
 Deno.test("lanes of other tunnels, and two of one kind, aren't joined", async () => {
-  using at = gateway();
+  using at = agent();
   const tunnel = newTunnelName();
   await at.lane("bulk", tunnel);
   await at.lane("main", newTunnelName());
@@ -71,14 +71,14 @@ Deno.test("lanes of other tunnels, and two of one kind, aren't joined", async ()
 });
 
 Deno.test("what is no lane is closed at once", async () => {
-  using at = gateway();
+  using at = agent();
   const lane = await at.dial(new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".padEnd(40)));
   assert.equal(await endOf(lane), "ended");
   assert.equal(at.lanes.waiting, 0);
 });
 
 Deno.test("a lane whose other one doesn't come, and one that says nothing, are closed in time", async () => {
-  using at = gateway(50);
+  using at = agent(50);
   const alone = await at.lane("bulk", newTunnelName());
   const silent = await at.dial(new Uint8Array(3));
   assert.deepEqual(await Promise.all([endOf(alone), endOf(silent)]), ["ended", "ended"]);
@@ -86,7 +86,7 @@ Deno.test("a lane whose other one doesn't come, and one that says nothing, are c
 });
 
 Deno.test("so many lanes may wait; what comes beyond is closed, and place is free again when they go", async () => {
-  using at = gateway(200);
+  using at = agent(200);
   const waiting = await Promise.all(Array.from({ length: 256 }, () => at.lane("bulk", newTunnelName())));
   const [ours, theirs] = memoryPair();
   await at.lanes.take(theirs);
@@ -98,7 +98,7 @@ Deno.test("so many lanes may wait; what comes beyond is closed, and place is fre
 });
 
 Deno.test("disposing closes what waits, and leaves alone what is joined", async () => {
-  const at = gateway();
+  const at = agent();
   const tunnel = newTunnelName();
   await at.lane("bulk", tunnel);
   const main = await at.lane("main", tunnel);

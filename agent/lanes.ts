@@ -1,6 +1,6 @@
-import { LaneReceiver } from "../../hbone/mod.ts";
-import { JOINED, type Lane, LANE_OPENING, parseLaneOpening } from "../../wire/lanes.ts";
-import type { Transport } from "../../net/transport.ts";
+import { LaneReceiver } from "../hbone/mod.ts";
+import { JOINED, type Lane, LANE_OPENING, parseLaneOpening } from "../wire/lanes.ts";
+import type { Transport } from "../net/transport.ts";
 
 /** Lanes that wait for their other one, or haven't said yet what they are. */
 const WAITING = 256;
@@ -13,8 +13,8 @@ interface Single {
   readonly transport: Transport;
 }
 
-/** Joins lanes (wire/lanes.ts) to transports. */
-export class Lanes implements Disposable {
+/** Joins lanes (wire/lanes.ts) to transports, for gateway and relay alike. */
+export class LaneJoiner implements Disposable {
   readonly #joined: (transport: Transport) => void;
   readonly #patienceMs: number;
   /** All that aren't joined, and what ends them when they take too long. */
