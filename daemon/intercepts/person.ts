@@ -1,5 +1,5 @@
 import type { Api } from "../../kube/client/api.ts";
-import { ApiError } from "../../kube/client/api_error.ts";
+import { clusterUser } from "../../kube/client/cluster_user.ts";
 import type { ClusterName } from "../../wire/control.ts";
 import type { Person } from "./session.ts";
 
@@ -13,21 +13,6 @@ export async function person(api: Api, cluster: Pick<ClusterName, "context" | "u
   const identity = [machineId(), machine, Deno.uid(), user, cluster.context].join("\n");
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(identity)));
   return { user, machine, mark: digest.toHex().slice(0, 10) };
-}
-
-async function clusterUser(api: Api): Promise<string | undefined> {
-  try {
-    const review = await api.json("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {
-      body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
-      what: "ask who I am",
-    });
-    const { status } = review as { status?: { userInfo?: { username?: unknown } } };
-    const name = status?.userInfo?.username;
-    return typeof name === "string" && name !== "" ? name : undefined;
-  } catch (error) {
-    if (error instanceof ApiError && error.status >= 400) return undefined;
-    throw error;
-  }
 }
 
 /** Unique to an installation (`man 5 machine-id`), and not to be shown: only its hash leaves this file. */

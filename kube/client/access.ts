@@ -44,6 +44,8 @@ export interface Cluster extends AccessSource {
   readonly namespace: string;
   /** The kubeconfig's name of the user, or of the service account: for people to read, not an identity. */
   readonly user: string;
+  /** As in {@linkcode ApiServerAccess}. Secret where it has a password. */
+  readonly proxyUrl?: string;
   /** See {@linkcode certificatesHash}; empty where no CA is given (publicly trusted servers, plain HTTP). */
   readonly caHash: string;
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { describeDeed, reviewAccess } from "./access_review.ts";
+import { describeAction, reviewAccess } from "./access_review.ts";
 import { Api } from "./api.ts";
 import { fakeServer, json } from "../testing/api_server.ts";
 
-Deno.test("each deed is asked about, and the verdicts come in their order", async () => {
+Deno.test("each action is asked about, and the verdicts come in their order", async () => {
   let atOnce = 0, most = 0;
   await using server = fakeServer(async (request) => {
     most = Math.max(most, ++atOnce);
@@ -18,13 +18,13 @@ Deno.test("each deed is asked about, and the verdicts come in their order", asyn
     });
   });
   using api = new Api(server.source);
-  const deeds = Array.from(
+  const actions = Array.from(
     { length: 20 },
     (_, index) => ({ verb: "get", resource: "pods", name: `${index}`, group: index ? "g" : "" }),
   );
-  const verdicts = await reviewAccess(api, deeds);
-  assert.deepEqual(verdicts.map(({ allowed }) => allowed), deeds.map((_, index) => index % 2 === 0));
-  assert.deepEqual(verdicts.map(({ deed }) => deed), deeds);
+  const verdicts = await reviewAccess(api, actions);
+  assert.deepEqual(verdicts.map(({ allowed }) => allowed), actions.map((_, index) => index % 2 === 0));
+  assert.deepEqual(verdicts.map(({ attributes }) => attributes), actions);
   assert.deepEqual([verdicts[0]?.reason, verdicts[1]?.reason], ['get in ""', 'get in "g"']);
   assert(most <= 8, `${most} at once`);
 });
@@ -38,11 +38,11 @@ Deno.test("an answer without a verdict is a no", async () => {
   );
 });
 
-Deno.test("a deed is described in RBAC's terms", () => {
+Deno.test("an action is described in RBAC's terms", () => {
   const forward = { verb: "create", resource: "pods", subresource: "portforward", namespace: "pmz" };
-  assert.equal(describeDeed(forward), "create pods/portforward in namespace pmz");
+  assert.equal(describeAction(forward), "create pods/portforward in namespace pmz");
   assert.equal(
-    describeDeed({ verb: "list", resource: "things", group: "pmz.dev", name: "x" }),
+    describeAction({ verb: "list", resource: "things", group: "pmz.dev", name: "x" }),
     'list things.pmz.dev "x"',
   );
 });

@@ -54,7 +54,7 @@ export async function clusterAccess(
 ): Promise<Cluster> {
   const { reuseMs = 10_000 } = options;
   let source = await open(options);
-  const { context, entry, server: { caCerts } } = source;
+  const { context, entry, server: { caCerts, proxyUrl } } = source;
   let renewing: Promise<ApiServerAccess> | undefined;
   let current: { access: Promise<ApiServerAccess>; at: number } | undefined;
   return {
@@ -62,6 +62,7 @@ export async function clusterAccess(
     server: entry.server,
     namespace: context.namespace || "default",
     user: context.user ?? "",
+    ...(proxyUrl === undefined ? {} : { proxyUrl }),
     caHash: await certificatesHash(caCerts.join("\n")),
     async access({ renew = false } = {}) {
       if (renew) {
