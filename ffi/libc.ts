@@ -35,6 +35,8 @@ const library = Deno.dlopen("libc.so.6", {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
+  /** Of any number of arguments in C; of four here, which 64-bit Linux passes alike. */
+  syscall: { parameters: ["i64", "i64", "buffer", "i64"], result: "i64" },
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
 });
 

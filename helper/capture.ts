@@ -120,7 +120,10 @@ export class Capture implements Disposable {
 const EINVAL = 22;
 
 /** Loads the program for this kernel: 5.17 shows the device that a packet came in by, older ones refuse to be asked. */
-function loadFor(libbpf: Libbpf, bytes: Uint8Array<ArrayBuffer>): { object: BpfObject; steer: string } {
+export function loadFor(
+  libbpf: Libbpf,
+  bytes: Uint8Array<ArrayBuffer>,
+): { object: BpfObject; steer: string } {
   const object = libbpf.open(bytes, "capture");
   try {
     object.load(["steer_blind"]);

@@ -6,13 +6,24 @@ export class ProgramMissing extends Error {
   override name = "ProgramMissing";
 }
 
-/** The absolute path of a program of the system's, which is root's. @throws {ProgramMissing} */
-export function programPath(name: "sh" | "ip" | "ss"): string {
-  for (const folder of FOLDERS) {
-    const path = `${folder}/${name}`;
+/** The programs, by name. */
+export type SystemProgram = "sh" | "ip" | "ss";
+
+/** The absolute path of a program of the system's, which is root's; undefined when there is none. */
+export function findProgram(
+  name: SystemProgram,
+  folders: readonly string[] = FOLDERS,
+): string | undefined {
+  return folders.map((folder) => `${folder}/${name}`).find((path) => {
     const info = statOf(path);
-    if (info?.isFile && info.uid === 0 && ((info.mode ?? 0) & 0o022) === 0) return path;
-  }
+    return info?.isFile && info.uid === 0 && ((info.mode ?? 0) & 0o022) === 0;
+  });
+}
+
+/** The same of a program that has to be there. @throws {ProgramMissing} */
+export function programPath(name: SystemProgram): string {
+  const path = findProgram(name);
+  if (path !== undefined) return path;
   const remedy = name === "sh" ? "" : ": install iproute2";
   throw new ProgramMissing(`${name} is in none of ${FOLDERS.join(", ")}${remedy}`);
 }
