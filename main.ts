@@ -8,6 +8,8 @@
  * | helper | the root helper, behind sudo |
  * | anything else | the command line |
  */
+import type { DoctorParts } from "./checks/doctor.ts";
+import type { HelperAssets } from "./helper/laptop.ts";
 import { failures } from "./wire/control.ts";
 import { RELEASE } from "./wire/version.ts";
 
@@ -48,24 +50,23 @@ async function helper([verb, ...args]: readonly string[]): Promise<number> {
   const grant = parseGrant(args);
   if (verb === "start") {
     const { startHelper } = await import("./helper/start.ts");
-    const ready = await startHelper(grant, [...self(), "helper", "run"]).catch((error) => ({
-      ready: false,
-      error: error instanceof Error ? error.message : String(error),
-    }));
-    // deno-lint-ignore no-console -- the one line that `pmz up` waits for
-    console.log(JSON.stringify(ready));
-    return ready.ready ? 0 : failures.helper.exit;
+    // deno-lint-ignore no-console -- for whoever starts it by hand
+    console.log(JSON.stringify(await startHelper(grant, [...self(), "helper", "run"])));
+    return 0;
   }
   const { runHelper } = await import("./helper/main.ts");
+  // deno-lint-ignore no-console -- the one line that `helper start` waits for
+  await runHelper(grant, await helperAssets(), { onReady: (ready) => console.log(JSON.stringify(ready)) });
+  return 0;
+}
+
+async function helperAssets(): Promise<HelperAssets> {
   const { bpfObject, libbpfBytes } = await import("./ffi/assets.ts");
-  const assets = {
+  return {
     libbpf: libbpfBytes(base),
     capture: bpfObject(base, "capture"),
     names: bpfObject(base, "names"),
   };
-  // deno-lint-ignore no-console -- the one line that `helper start` waits for
-  await runHelper(grant, assets, { onReady: (ready) => console.log(JSON.stringify(ready)) });
-  return 0;
 }
 
 async function commandLine(args: readonly string[]): Promise<number> {
@@ -94,7 +95,41 @@ async function commandLine(args: readonly string[]): Promise<number> {
       const { leftovers } = await import("./daemon/process/leftovers.ts");
       return await leftovers();
     },
+    doctor: async (request, onChecked, signal) => {
+      const { doctor } = await import("./checks/doctor.ts");
+      return await doctor(request, await doctorParts(), onChecked, signal);
+    },
   });
+}
+
+/** What the checks look at of this machine, each as the room looks that works with it. */
+async function doctorParts(): Promise<DoctorParts> {
+  const { leftovers } = await import("./daemon/process/leftovers.ts");
+  const { readResolver } = await import("./daemon/laptop/resolv_conf.ts");
+  const { hasBpf } = await import("./ffi/bpf/system_call.ts");
+  const { glibcVersion } = await import("./ffi/glibc.ts");
+  const { findRootCgroup } = await import("./helper/cgroup.ts");
+  const { probePrograms } = await import("./helper/probe.ts");
+  const { findProgram } = await import("./helper/programs.ts");
+  const { agentInstaller } = await import("./install/installer.ts");
+  const { builtPayloads } = await import("./install/payload/source.ts");
+  const installer = agentInstaller(builtPayloads(new URL("dist/", base)));
+  return {
+    resolver: readResolver,
+    agents: (api) => installer.status(api, ["gateway", "node"]),
+    leftovers,
+    machine: {
+      os: Deno.build.os,
+      arch: Deno.build.arch,
+      kernel: Deno.osRelease(),
+      glibc: glibcVersion(),
+      isRoot: Deno.uid() === 0,
+      hasBpf,
+      loadPrograms: async () => probePrograms(await helperAssets()),
+      findRootCgroup,
+      findProgram,
+    },
+  };
 }
 
 if (import.meta.main) {

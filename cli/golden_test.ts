@@ -27,6 +27,7 @@ const text = [
   "agent status",
   "agent deploy -n default",
   "agent manifests --component gateway --base-image mirror/deno:2",
+  "doctor",
   "version",
   "down",
 ];
@@ -39,6 +40,7 @@ const json = [
   "intercept list",
   "leave echo",
   "agent status",
+  "doctor",
   "version",
   "down",
 ];

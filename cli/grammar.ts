@@ -9,6 +9,7 @@ import { agentStatus } from "./commands/agent_status.ts";
 import { dnsAdd } from "./commands/dns_add.ts";
 import { dnsList } from "./commands/dns_list.ts";
 import { dnsRemove } from "./commands/dns_remove.ts";
+import { doctor } from "./commands/doctor.ts";
 import { disconnect, down, stop } from "./commands/down.ts";
 import { intercept, interceptAdd } from "./commands/intercept.ts";
 import { interceptList } from "./commands/intercept_list.ts";
@@ -35,6 +36,7 @@ export const commands: readonly Command[] = [
   agentDelete,
   agentStatus,
   agentManifests,
+  doctor,
   version,
   connect,
   disconnect,
@@ -66,6 +68,6 @@ const agentWords = command(
 export const grammar: Parser<"sync", Invocation, unknown> = or(
   group("Inside a cluster", or(asWord(up), asWord(down), asWord(status), asWord(services))),
   group("Take a Service over", or(interceptWords, asWord(leave))),
-  group("More", or(dnsWords, agentWords, asWord(version))),
+  group("More", or(dnsWords, agentWords, asWord(doctor), asWord(version))),
   group("As pmzctl had it", or(asWord(connect), asWord(disconnect), asWord(run), asWord(stop))),
 );

@@ -1,4 +1,5 @@
 import type { HelperGrant } from "../wire/helper.ts";
+import type { CheckResult, DoctorRequest, OnChecked } from "../wire/doctor.ts";
 import type { AgentInstallOptions, Component } from "../wire/installer.ts";
 
 /** Where text goes; a write takes all of it, or throws. */
@@ -39,6 +40,8 @@ export interface CliParts {
   manifests(components: readonly Component[], options: AgentInstallOptions): string | Promise<string>;
   /** What pmz left on this machine though no daemon runs, in words; empty: nothing. */
   leftovers(): Promise<readonly string[]>;
+  /** Runs the checks of `pmz doctor`; changes nothing. */
+  doctor(request: DoctorRequest, onChecked: OnChecked, signal: AbortSignal): Promise<readonly CheckResult[]>;
   /** Milliseconds since 1970, for "since"; by default the clock. */
   now?(): number;
   /** Whose command line it is; by default this process's. */

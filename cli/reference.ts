@@ -35,14 +35,15 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | --- | --- | --- |
 | up, connect | UpList | one for each cluster: cluster, mode, proxy, services, proof, try, warnings |
 | down, disconnect, stop | Down | none of them; \`wasUp\`, and \`left\`: what is still there, in words |
-| status | Status | none of them; \`up\`, and if there is a daemon: release, pid, since, clusters, helper, proxy, intercepts |
+| status | Status | none of them; \`up\`, and if there is a daemon: release, pid, since, clusters, helper, proxy, intercepts, warnings |
 | services | ServiceList | cluster, namespace, name, hostname, addresses, ports, readyEndpoints, type, intercepted |
 | dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster |
 | intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, portName, local, since, pods, connections, alsoTaken, problems |
 | agent deploy, agent delete, agent status | AgentComponentList | component, state, why, image, payload, ours, pods |
+| doctor | CheckList | id, title, outcome (ok, warning, failed, skipped), findings (level, saw, remedy), ms; \`ok\` beside them |
 | version | Version | none of them; release, control, and daemon if one runs |
 
-\`wire/control.ts\` states the fields. New ones may come; those that are there keep their meaning within \`v1\`. Text in
+\`wire/control/answers.ts\` and \`wire/doctor.ts\` state the fields. New ones may come; those that are there keep their meaning within \`v1\`. Text in
 it that a terminal would act on stands as \`\\uXXXX\`.
 `;
 

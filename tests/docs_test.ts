@@ -150,7 +150,7 @@ Deno.test("every message in docs/troubleshooting.md is one of the code's", async
 
 /** The texts of the modules that speak to people. */
 async function* sourceTexts(): AsyncGenerator<string> {
-  for (const room of ["cli", "daemon", "helper", "kube", "agent", "install"]) {
+  for (const room of ["checks", "cli", "daemon", "helper", "kube", "agent", "install"]) {
     yield* textsIn(new URL(`${room}/`, root));
   }
 }
@@ -180,7 +180,7 @@ function section(path: string, title: string): string {
 /** A path of this repository: a file, or a folder with its slash. */
 function isPath(code: string): boolean {
   return !/\b[A-Z]{2,}\/|\*/.test(code) &&
-    /^(agent|async|bpf|build|cli|daemon|dataplane|dns|docs|ffi|hbone|helper|http|install|kube|names|net|tests|threads|tools|wire|\.ci)\/[\w./-]*$/
+    /^(agent|async|bpf|build|checks|cli|daemon|dataplane|dns|docs|ffi|hbone|helper|http|install|kube|names|net|tests|threads|tools|wire|\.ci)\/[\w./-]*$/
       .test(code) &&
     /(\.\w+|\/)$/.test(code);
 }

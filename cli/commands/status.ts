@@ -48,12 +48,14 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
     terminal.print({ text: cluster.cluster.context, style: "bold" });
     terminal.table(rowsOf(cluster, now));
   }
-  if (status.intercepts.length === 0) return;
-  terminal.print("");
-  const rows = status.intercepts.map((
-    entry,
-  ) => [entry.id, entry.local, `${entry.pods.ready} of ${entry.pods.all}`]);
-  terminal.table(rows, ["INTERCEPT", "LOCAL", "PODS"]);
+  if (status.intercepts.length > 0) {
+    terminal.print("");
+    const rows = status.intercepts.map((
+      entry,
+    ) => [entry.id, entry.local, `${entry.pods.ready} of ${entry.pods.all}`]);
+    terminal.table(rows, ["INTERCEPT", "LOCAL", "PODS"]);
+  }
+  for (const { message, hint } of status.warnings) terminal.warn(message, hint);
 }
 
 function rowsOf(

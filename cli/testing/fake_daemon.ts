@@ -93,6 +93,10 @@ export function defaultAnswers(): Answers {
       }],
       helper: { state: "connected", address: "198.18.255.254", routes: 5 },
       intercepts: [echoIntercept],
+      warnings: [{
+        message: "Names like SERVICE.dev stay the internet's or the local network's: namespace dev.",
+        hint: "Write the whole name: SERVICE.dev.svc.",
+      }],
     },
     services: [
       {

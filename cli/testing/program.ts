@@ -13,5 +13,6 @@ const code = await runCli(argv, {
   helperCommand: () => ["true"],
   manifests: () => "kind: List\n",
   leftovers: () => Promise.resolve([]),
+  doctor: () => Promise.resolve([]),
 });
 Deno.exit(code);

@@ -1,4 +1,5 @@
 import { type CliParts, runCli } from "../cli.ts";
+import { checkResults } from "./check_results.ts";
 import { type Answers, FakeDaemon } from "./fake_daemon.ts";
 
 /** What a command line did. */
@@ -64,6 +65,7 @@ export class World implements AsyncDisposable {
       helperCommand: () => ["true"],
       manifests: (components, options) => `# ${components.join(" ")} ${JSON.stringify(options)}`,
       leftovers: () => Promise.resolve([]),
+      doctor: () => Promise.resolve(checkResults),
       now: () => Date.parse("2026-01-01T12:00:00Z"),
       uid: 1000,
       interrupted: new AbortController().signal,

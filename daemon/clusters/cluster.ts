@@ -5,9 +5,7 @@ import type { ClusterConnection } from "../discovery/cluster_api.ts";
 import { capturedAddresses } from "../discovery/topology.ts";
 import { zoneData } from "../discovery/zone_data.ts";
 import type { DataPlane, TunnelNews } from "../../dataplane/plane.ts";
-import type { Flow } from "../../wire/flow.ts";
 import { Failure } from "../failure.ts";
-import { flowNames } from "./flow_names.ts";
 import { ClusterIntercepts } from "../intercepts/cluster_intercepts.ts";
 import type { Log } from "../process/log.ts";
 import type { ZoneData } from "../../names/zone/zone_data.ts";
@@ -32,8 +30,6 @@ export class Connected {
   readonly #parts: ConnectedParts;
   #news = Promise.withResolvers<void>();
   #reaching = false;
-  /** Of the present topology; made when it is asked for. */
-  #names: ((flow: Flow) => Flow) | undefined;
   zone: ZoneData;
   addresses: ReadonlyMap<string, CapturedPorts> = new Map();
 
@@ -63,7 +59,6 @@ export class Connected {
 
   /** Makes of what the cluster has what the laptop uses of it, and tells it. */
   changed(): void {
-    this.#names = undefined;
     const { topology } = this.connection;
     this.addresses = capturedAddresses(topology);
     this.zone = zoneData(this.connection.name, topology);
@@ -95,12 +90,6 @@ export class Connected {
         cause: error,
       });
     }
-  }
-
-  /** A flow of this cluster, with the name of what it leads to. */
-  named(flow: Flow): Flow {
-    this.#names ??= flowNames(this.connection.topology);
-    return this.#names(flow);
   }
 
   tunnelNews(news: TunnelNews): void {

@@ -3,7 +3,6 @@ import { ClusterConnection } from "../discovery/cluster_api.ts";
 import { Connected } from "./cluster.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import { DataPlane } from "../../dataplane/plane.ts";
-import type { Flow } from "../../wire/flow.ts";
 import { Failure } from "../failure.ts";
 import { logFailedFlow } from "../process/failed_flow.ts";
 import { Laptop } from "../laptop/laptop.ts";
@@ -30,7 +29,7 @@ export class Clusters implements AsyncDisposable {
       agent: (cluster, agent) => this.get(cluster).connection.agentPlace(agent),
       prove: (cluster, agent, challenge) => this.get(cluster).intercepts.prove(agent, challenge),
       tunnel: (news) => this.#connected.get(news.cluster)?.tunnelNews(news),
-      flowFailed: (flow, omitted) => logFailedFlow(parts.log, this.#named(flow), omitted),
+      flowFailed: (flow, omitted) => logFailedFlow(parts.log, flow, omitted),
       log: (message, fields) => parts.log("warn", message, fields),
       died: (error) => {
         parts.log("error", "a data worker failed; the daemon ends, and with it everything that it holds", {
@@ -123,20 +122,6 @@ export class Clusters implements AsyncDisposable {
       await this.#drop(connected);
       throw error;
     }
-  }
-
-  /** The flows that are open, and the last 512 that failed, by their beginning. */
-  async flows(): Promise<Flow[]> {
-    return (await this.data.flows()).map((flow) => this.#named(flow));
-  }
-
-  /** Calls `ended` with every flow that ends from now on, failed or not, until the result is disposed. */
-  followFlows(ended: (flow: Flow) => void): Disposable {
-    return this.data.followFlows((flow) => ended(this.#named(flow)));
-  }
-
-  #named(flow: Flow): Flow {
-    return this.#connected.get(flow.cluster)?.named(flow) ?? flow;
   }
 
   /** The laptop slept, or its network has changed: everything looks at once whether it still lives. */

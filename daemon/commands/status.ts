@@ -4,6 +4,7 @@ import { nameEntries } from "../discovery/name_entries.ts";
 import type { Clusters } from "../clusters/registry.ts";
 import type { Connected } from "../clusters/cluster.ts";
 import { Failure } from "../failure.ts";
+import { warnings } from "./warnings.ts";
 import type { Wanted } from "../intercepts/namespace_intercepts.ts";
 
 /** An intercept, what stands for it, and whose it is. */
@@ -74,7 +75,7 @@ export async function intercepts(clusters: Clusters): Promise<InterceptEntry[]> 
 /** How everything stands that is connected. */
 export async function status(
   clusters: Clusters,
-): Promise<Pick<Status, "clusters" | "helper" | "proxy" | "intercepts">> {
+): Promise<Pick<Status, "clusters" | "helper" | "proxy" | "intercepts" | "warnings">> {
   const { side, proxyAddress } = clusters.laptop;
   return {
     clusters: await Promise.all(clusters.all.map(async ({ id, connection }) => {
@@ -92,5 +93,6 @@ export async function status(
     helper: side ? { state: "connected", address: side.address, routes: side.routes } : { state: "none" },
     ...(proxyAddress ? { proxy: proxyAddress } : {}),
     intercepts: await intercepts(clusters),
+    warnings: await warnings(clusters.all),
   };
 }

@@ -3,9 +3,7 @@ import { TimeLimit } from "../../async/time_limit.ts";
 import type { Mode, UpRequest, UpResult } from "../../wire/control.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import { ensureInstalled } from "./agents.ts";
-import { type NameWarning, nameWarnings } from "../laptop/name_warnings.ts";
-import { readNameServiceFacts } from "../laptop/name_service.ts";
-import { parseResolvConf, RESOLV_CONF } from "../laptop/resolv_conf.ts";
+import { warnings } from "./warnings.ts";
 import { readiness } from "../discovery/topology.ts";
 import type { Clusters } from "../clusters/registry.ts";
 import type { Connected } from "../clusters/cluster.ts";
@@ -105,7 +103,7 @@ async function use(
       report.warn(`${address} is not captured: ${why}`);
     }
     await report.step("Names", () => clusters.laptop.captureNames());
-    for (const { message, hint } of await warningsOfNames(connected)) report.warn(message, hint);
+    for (const { message, hint } of await warnings(clusters.all)) report.warn(message, hint);
   }
   await clusters.laptop.publishCustom();
   const reachable = reachableOf(connected);
@@ -132,15 +130,6 @@ async function use(
     })),
     warnings: [],
   };
-}
-
-async function warningsOfNames({ zone }: Connected): Promise<NameWarning[]> {
-  const { search } = parseResolvConf(await Deno.readTextFile(RESOLV_CONF).catch(() => ""));
-  return nameWarnings(
-    await readNameServiceFacts(),
-    { hostname: Deno.hostname(), searchDomains: search },
-    zone,
-  );
 }
 
 function tunnelDetail(connected: Connected): string | undefined {

@@ -1,4 +1,5 @@
 /** The laptop's resolver configuration: /etc/resolv.conf (man 5 resolv.conf), read and watched; never written. */
+import type { Resolver } from "../../checks/parts.ts";
 import { parseAddress } from "../../net/address.ts";
 import { isLinkLocal } from "../../net/special_ranges.ts";
 
@@ -47,6 +48,16 @@ export function parseResolvConf(text: string): ResolvConf {
 export function canStandIn(nameserver: string): boolean {
   const address = parseAddress(nameserver);
   return address !== undefined && !isLinkLocal(address);
+}
+
+/** What resolv.conf says now, and which nameservers a stub can answer for. */
+export async function readResolver(path: string = RESOLV_CONF): Promise<Resolver> {
+  const { nameservers, search } = parseResolvConf(await readOrEmpty(path));
+  return {
+    nameservers: nameservers.map((address) => ({ address, canStandIn: canStandIn(address) })),
+    search,
+    hostname: Deno.hostname(),
+  };
 }
 
 export interface WatchOptions {

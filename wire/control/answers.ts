@@ -12,7 +12,13 @@ export interface Plan {
   readonly helper?: HelperGrant;
   /** Whether the daemon is connected to this cluster already, and how. */
   readonly connected?: Mode;
-  readonly warnings: readonly { readonly message: string; readonly hint?: string }[];
+  readonly warnings: readonly Warning[];
+}
+
+/** Something to know that is no failure, and what to do about it. */
+export interface Warning {
+  readonly message: string;
+  readonly hint?: string;
 }
 
 /** A cluster as people know it. */
@@ -33,7 +39,7 @@ export interface UpResult {
   readonly proof?: { readonly service: string; readonly port: number; readonly ms: number };
   /** Names worth trying, the connection's namespace first. */
   readonly try: readonly { readonly name: string; readonly port: number; readonly http: boolean }[];
-  readonly warnings: readonly { readonly message: string; readonly hint?: string }[];
+  readonly warnings: readonly Warning[];
 }
 
 export interface DownResult {
@@ -53,6 +59,8 @@ export interface Status {
   };
   readonly proxy?: string;
   readonly intercepts: readonly InterceptEntry[];
+  /** What keeps names from working for programs, as the checks of `pmz doctor` see it. */
+  readonly warnings: readonly Warning[];
 }
 
 export interface ClusterStatus {

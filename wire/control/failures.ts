@@ -1,6 +1,7 @@
 /** How things go wrong, each with what a script sees. The one table of exit codes: docs/exit-codes.md is made of it. */
 export const failures = {
   internal: { exit: 1, status: 500, means: "something that should not happen; see the log" },
+  unsound: { exit: 1, status: 500, means: "`pmz doctor` has found something that keeps pmz from working" },
   usage: { exit: 2, status: 400, means: "the command line or the request makes no sense" },
   "not-up": { exit: 3, status: 409, means: "needs a connection: run `pmz up` first" },
   unreachable: { exit: 4, status: 502, means: "the cluster's API server can't be reached" },

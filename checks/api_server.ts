@@ -1,0 +1,39 @@
+import { ApiError } from "../kube/client/api_error.ts";
+import { KubeconfigError } from "../kube/config/kubeconfig_files.ts";
+import { type Check, failed, ok } from "./check.ts";
+import type { CheckParts } from "./parts.ts";
+
+/** A server may be far away, and a plugin may have to fetch credentials from elsewhere. */
+const LIMIT_MS = 15_000;
+
+/** Whether the API server answers, as the one that the kubeconfig means and with its credentials. */
+export const apiServer: Check<Pick<CheckParts, "cluster">> = {
+  id: "api-server",
+  title: "API server",
+  severity: "failed",
+  needs: ["kubeconfig"],
+  remedy: "Run `kubectl get --raw /version`: it has to work first, and may want you to log in.",
+  limitMs: LIMIT_MS,
+  run: async (parts) => {
+    const { cluster, version } = await parts.cluster();
+    const begun = performance.now();
+    try {
+      const says = await version();
+      const ms = Math.round(performance.now() - begun);
+      return [ok(`${cluster.server} answers in ${ms} ms: Kubernetes ${says}.`)];
+    } catch (error) {
+      if (!(error instanceof ApiError || error instanceof KubeconfigError)) throw error;
+      return [failed(error.message, remedyOf(error, cluster.context))];
+    }
+  },
+};
+
+function remedyOf(error: ApiError | KubeconfigError, context: string): string {
+  const kubectl = `kubectl --context ${context} get --raw /version`;
+  if (error instanceof KubeconfigError) return `Run \`${kubectl}\`: it may want you to log in.`;
+  if (error.status === 401) return `Log in again, until \`${kubectl}\` works.`;
+  if (error.reason === "Certificate") {
+    return "Get a kubeconfig of this cluster: the certificate of its API server may have been replaced.";
+  }
+  return `Make \`${kubectl}\` work first: is the cluster running, is a VPN needed, is a proxy in the way?`;
+}

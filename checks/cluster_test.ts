@@ -1,0 +1,80 @@
+import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig_files.ts";
+import { apiServer } from "./api_server.ts";
+import { kubeconfig } from "./kubeconfig.ts";
+import { proxies } from "./proxies.ts";
+import { fakeCluster, type FakeClusterOptions } from "./testing/cluster.ts";
+import { assertFinding, assertSound, findingsOf } from "./testing/findings.ts";
+
+Deno.test("a kubeconfig that can be read says its context, server, namespace and user", async () => {
+  await using cluster = fakeCluster({ server: "https://192.0.2.1:6443" });
+  const findings = await findingsOf(kubeconfig, { cluster: () => Promise.resolve(cluster.open) });
+  assertFinding(findings, "ok", /Context dev: https:\/\/192\.0\.2\.1:6443, namespace shop, user jo\./);
+});
+
+Deno.test("a kubeconfig that can't be read, or lacks the context, is a failure with its own remedy", async () => {
+  const broken = (error: Error) => findingsOf(kubeconfig, { cluster: () => Promise.reject(error) });
+  assertFinding(await broken(new KubeconfigError("Can't read it")), "failed", /Can't read it/, /KUBECONFIG/);
+  assertFinding(await broken(new NoSuchContext("no context x")), "failed", /context x/, /get-contexts/);
+  assertFinding(await broken(new TypeError("server is not valid")), "failed", /not valid/);
+});
+
+async function reached(options: FakeClusterOptions) {
+  await using cluster = fakeCluster(options);
+  return await findingsOf(apiServer, { cluster: () => Promise.resolve(cluster.open) });
+}
+
+Deno.test("an API server that answers says its version", async () => {
+  assertFinding(await reached({}), "ok", /Kubernetes v1\.34\.4/);
+});
+
+Deno.test("an API server that refuses the credentials, or isn't there, is a failure", async () => {
+  assertFinding(await reached({ refuses: 401 }), "failed", /401/, /Log in again/);
+  const cluster = fakeCluster();
+  await cluster[Symbol.asyncDispose]();
+  const gone = await findingsOf(apiServer, { cluster: () => Promise.resolve(cluster.open) });
+  assertFinding(gone, "failed", /no answer/, /kubectl --context dev get --raw \/version/);
+});
+
+Deno.test("credentials that can't be had are a failure of their own", async () => {
+  await using cluster = fakeCluster();
+  const open = {
+    ...cluster.open,
+    version: () => Promise.reject(new KubeconfigError("no credentials: log in")),
+  };
+  const findings = await findingsOf(apiServer, { cluster: () => Promise.resolve(open) });
+  assertFinding(findings, "failed", /no credentials/, /log in/);
+});
+
+async function proxied(env: Record<string, string>, proxyUrl?: string) {
+  await using cluster = fakeCluster({
+    server: "https://api.example:6443",
+    ...(proxyUrl === undefined ? {} : { proxyUrl }),
+  });
+  return await findingsOf(proxies, {
+    cluster: () => Promise.resolve(cluster.open),
+    env: { get: (name) => env[name] },
+  });
+}
+
+Deno.test("without a proxy the API server is reached directly", async () => {
+  assertSound(await proxied({}));
+  assertFinding(await proxied({}), "ok", /api\.example:6443 is reached without a proxy/);
+});
+
+Deno.test("the proxy of the API server is named with where it was set, and without its password", async () => {
+  const proxy = "http://jo:secret@proxy.example:3128";
+  const fromVariable = await proxied({ HTTPS_PROXY: proxy }, proxy);
+  assertFinding(fromVariable, "ok", /through http:\/\/proxy\.example:3128, as HTTPS_PROXY says/);
+  assertFinding(await proxied({}, "socks5://proxy.example"), "ok", /as the kubeconfig says/);
+});
+
+Deno.test("a proxy of a kind that pmz can't use is a failure", async () => {
+  assertFinding(await proxied({}, "ftp://proxy.example"), "failed", /ftp:\/\//, /socks5/);
+  assertFinding(await proxied({}, "http://"), "failed", /not a URL/);
+});
+
+Deno.test("programs that send cluster names to a proxy are warned of, with the line to type", async () => {
+  const env = { http_proxy: "http://proxy.example:3128", no_proxy: "localhost" };
+  assertFinding(await proxied(env), "warning", /proxy\.example/, /^export NO_PROXY=localhost,\.svc,/);
+  assertSound(await proxied({ ...env, no_proxy: "localhost,.svc,.cluster.local" }));
+});

@@ -1,0 +1,94 @@
+import { daemon } from "./daemon.ts";
+import { helper } from "./helper.ts";
+import { leftovers } from "./leftovers.ts";
+import { machinePaths } from "./parts.ts";
+import { noDaemon, runningDaemon } from "./testing/daemon.ts";
+import { assertFinding, assertSound, findingsOf } from "./testing/findings.ts";
+import { Folder } from "./testing/folder.ts";
+import { tunnel } from "./tunnel.ts";
+
+const unusable = () =>
+  Promise.resolve(
+    { state: "unusable", why: "a daemon of another version runs", remedy: "run: pmz down" } as const,
+  );
+
+Deno.test("a daemon that runs is right, none is no failure, one that can't be used is", async () => {
+  const check = (view: typeof noDaemon) => findingsOf(daemon, { daemon: view, release: "0.1.0" });
+  assertSound(await check(runningDaemon()));
+  assertFinding(
+    await check(runningDaemon({ status: { release: "0.2.0" } })),
+    "ok",
+    /0\.2\.0 .* this is pmz 0\.1\.0/,
+  );
+  assertFinding(await check(noDaemon), "skipped", /pmz is not up/);
+  assertFinding(await check(unusable), "failed", /another version/, /pmz down/);
+});
+
+Deno.test("a tunnel is connected, or the reason is told", async () => {
+  const check = (view: typeof noDaemon) => findingsOf(tunnel, { daemon: view, stateFolder: "/state" });
+  assertFinding(await check(runningDaemon()), "ok", /dev: connected to the pod gateway-7d9, 9 ms/);
+  const dialling = runningDaemon({ cluster: { tunnel: { state: "connecting", why: "the pod is gone" } } });
+  assertFinding(await check(dialling), "failed", /the pod is gone/, /pmz agent status.*\/state\/daemon\.log/);
+});
+
+Deno.test("without a cluster that goes by the gateway there is no tunnel to look at", async () => {
+  const check = (view: typeof noDaemon) => findingsOf(tunnel, { daemon: view, stateFolder: "/state" });
+  assertFinding(await check(runningDaemon({ status: { clusters: [] } })), "skipped", /not connected/);
+  const only = runningDaemon({
+    cluster: { mode: "intercept", tunnel: { state: "connecting", why: "not asked for" } },
+  });
+  assertFinding(await check(only), "skipped", /not connected/);
+});
+
+interface Laptop {
+  readonly view?: typeof noDaemon;
+  readonly isRoot?: boolean;
+  readonly status?: string;
+  readonly sudo?: string | undefined;
+}
+
+async function checkHelper({ view = noDaemon, isRoot = false, status = "NoNewPrivs:\t0\n", sudo }: Laptop) {
+  using folder = new Folder();
+  const paths = { ...machinePaths, status: folder.write("status", status) };
+  return await findingsOf(helper, {
+    daemon: view,
+    sudo: () => Promise.resolve(sudo),
+    machine: { isRoot, paths },
+  });
+}
+
+Deno.test("a helper that captures is right, and one that has ended under a capture is a failure", async () => {
+  assertFinding(await checkHelper({ view: runningDaemon() }), "ok", /captures 5 addresses/);
+  const ended = runningDaemon({ status: { helper: { state: "none" } } });
+  assertFinding(await checkHelper({ view: ended }), "failed", /has ended/, /pmz up/);
+});
+
+Deno.test("a helper that doesn't run can be started by root, or with sudo", async () => {
+  assertSound(await checkHelper({ isRoot: true }));
+  assertFinding(await checkHelper({}), "warning", /not on PATH/, /--proxy/);
+  assertFinding(
+    await checkHelper({ status: "NoNewPrivs:\t1\n", sudo: "/usr/bin/sudo" }),
+    "warning",
+    /no_new_privs/,
+    /--proxy/,
+  );
+  const proxied = runningDaemon({ cluster: { mode: "proxy" }, status: { helper: { state: "none" } } });
+  assertSound(await checkHelper({ view: proxied, isRoot: true }));
+});
+
+Deno.test("a sudo without the setuid bit can't start it", async () => {
+  using folder = new Folder();
+  const sudo = folder.write("sudo", "#!/bin/sh\n");
+  assertFinding(await checkHelper({ sudo }), "warning", /setuid/, /--proxy/);
+  if (Deno.uid() !== 0) return; // only root can make one that is root's
+  Deno.chmodSync(sudo, 0o4755);
+  assertFinding(await checkHelper({ sudo }), "ok", /starts it with/);
+});
+
+Deno.test("what a killed pmz left is a warning; while one runs it's in use", async () => {
+  const check = (view: typeof noDaemon, left: readonly string[]) =>
+    findingsOf(leftovers, { daemon: view, leftovers: () => Promise.resolve(left) });
+  assertSound(await check(noDaemon, []));
+  assertFinding(await check(noDaemon, ["an empty rule"]), "warning", /an empty rule/, /pmz up/);
+  assertFinding(await check(runningDaemon(), ["a rule"]), "skipped", /in use/);
+});

@@ -1,0 +1,134 @@
+import type { Api } from "../kube/client/api.ts";
+import {
+  describeAction,
+  type ResourceAttributes,
+  reviewAccess,
+  type Verdict,
+} from "../kube/client/access_review.ts";
+import { clusterUser } from "../kube/client/cluster_user.ts";
+import type { Finding } from "../wire/doctor.ts";
+import { GROUP, RULE_PLURAL, SESSION_PLURAL } from "../wire/intercept.ts";
+import { GATEWAY_NAMESPACE, NODE_NAMESPACE } from "../wire/places.ts";
+import { type Check, failed, ok, warning } from "./check.ts";
+import type { CheckParts } from "./parts.ts";
+import { roleRemedy } from "./role_remedy.ts";
+
+/** Kinds that pmz follows, and what is missing without one. */
+const followed = [
+  { resource: "services", group: "", without: undefined },
+  {
+    resource: "endpointslices",
+    group: "discovery.k8s.io",
+    without: "a Service without endpoints is not refused at once",
+  },
+  { resource: "pods", group: "", without: "pod addresses and StatefulSet names can't be reached" },
+] as const;
+
+/** From this release on the API server wants `create` for a port-forward, besides `get`. */
+const CREATE_SINCE_MINOR = 35;
+
+/** Whether these credentials allow what `pmz up` and `pmz intercept` do in the cluster. */
+export const rights: Check<Pick<CheckParts, "cluster">> = {
+  id: "rights",
+  title: "Rights",
+  severity: "failed",
+  needs: ["api-server"],
+  remedy: "Run `kubectl auth can-i --list`: it has to work first.",
+  limitMs: 10_000,
+  run: async (parts, signal) => {
+    const { api, namespace, version, cluster } = await parts.cluster();
+    const user = await clusterUser(api, { signal }) ?? cluster.user;
+    const asker: Asker = { api, namespace, user, signal };
+    const [seeing, forwarding, intercepting] = await Promise.all([
+      judgeSeeing(asker),
+      judgeForwarding(asker, await version()),
+      judgeIntercepting(asker),
+    ]);
+    const findings = [...seeing, ...forwarding, ...intercepting];
+    return findings.length === 0 ? [ok("These credentials allow all that pmz does.")] : findings;
+  },
+};
+
+/** Who asks what is allowed, where. */
+interface Asker {
+  readonly api: Api;
+  readonly namespace: string;
+  /** As the cluster names the user. */
+  readonly user: string;
+  readonly signal: AbortSignal;
+}
+
+/** Services, EndpointSlices and pods have to be listed and watched: everywhere, or at least in the own namespace. */
+async function judgeSeeing(asker: Asker): Promise<Finding[]> {
+  const { namespace, user } = asker;
+  const remedy = roleRemedy("pmz-use", undefined, user);
+  const all = followed.map(async ({ resource, group, without }): Promise<Finding[]> => {
+    const actions = ["list", "watch"].map((verb) => ({ verb, resource, group }));
+    if ((await denied(asker, actions)).length === 0) return [];
+    const own = await denied(asker, actions.map((action) => ({ ...action, namespace })));
+    if (own.length === 0) {
+      const saw =
+        `You may list ${resource} in namespace ${namespace} only: pmz doesn't reach those of others.`;
+      return [warning(saw, remedy)];
+    }
+    const saw = sentence(own);
+    return [without === undefined ? failed(saw, remedy) : warning(`${saw} Without it, ${without}.`, remedy)];
+  });
+  return (await Promise.all(all)).flat();
+}
+
+/** The way to the gateway: its pods have to be seen, and forwarded to. */
+async function judgeForwarding(asker: Asker, version: string): Promise<Finding[]> {
+  const minor = Number(/^v?1\.(\d{1,3})/.exec(version)?.[1] ?? 0);
+  const missing = await denied(asker, forwardingTo(GATEWAY_NAMESPACE, minor));
+  if (missing.length === 0) return [];
+  const remedy = roleRemedy("pmz-use", GATEWAY_NAMESPACE, asker.user);
+  return [failed(`${sentence(missing)} Without it, the gateway can't be reached.`, remedy)];
+}
+
+/** What intercepts need on top: objects in the own namespace, and the way to the node agents. */
+async function judgeIntercepting(asker: Asker): Promise<Finding[]> {
+  const { namespace, user } = asker;
+  const verbs = ["get", "list", "watch", "create", "patch", "delete"];
+  const objects = [SESSION_PLURAL, RULE_PLURAL].flatMap((resource) =>
+    verbs.map((verb) => ({ verb, resource, group: GROUP, namespace }))
+  );
+  const [inNamespace, toAgents] = await Promise.all([
+    denied(asker, objects),
+    denied(asker, forwardingTo(NODE_NAMESPACE, 0)),
+  ]);
+  const findings: Finding[] = [];
+  for (const [missing, of] of [[inNamespace, namespace], [toAgents, NODE_NAMESPACE]] as const) {
+    if (missing.length === 0) continue;
+    const remedy = roleRemedy("pmz-intercept", of, user);
+    findings.push(warning(`${sentence(missing)} Without it, \`pmz intercept\` can't work.`, remedy));
+  }
+  return findings;
+}
+
+function forwardingTo(namespace: string, minor: number): ResourceAttributes[] {
+  const verbs = minor >= CREATE_SINCE_MINOR ? ["get", "create"] : ["get"];
+  return [
+    ...["list", "watch"].map((verb) => ({ verb, resource: "pods", namespace })),
+    ...verbs.map((verb) => ({ verb, resource: "pods", subresource: "portforward", namespace })),
+  ];
+}
+
+async function denied(
+  { api, signal }: Asker,
+  actions: readonly ResourceAttributes[],
+): Promise<Verdict[]> {
+  return (await reviewAccess(api, actions, { signal })).filter(({ allowed }) => !allowed);
+}
+
+/** "You may not list, watch pods in namespace pmz." One kind after the other, its verbs together. */
+function sentence(missing: readonly Verdict[]): string {
+  const byObject = Map.groupBy(
+    missing,
+    ({ attributes }) => describeAction({ ...attributes, verb: "" }).trim(),
+  );
+  const parts = [...byObject].map(([object, of]) =>
+    `${of.map(({ attributes }) => attributes.verb).join(", ")} ${object}`
+  );
+  return `You may not ${parts.join("; nor ")}.`;
+}

@@ -1,0 +1,73 @@
+import type { Cluster } from "../../kube/client/access.ts";
+import { Api } from "../../kube/client/api.ts";
+import { fakeServer, json, status } from "../../kube/testing/api_server.ts";
+import type { OpenCluster } from "../parts.ts";
+
+/** An action that the fake cluster is asked about: "create pods/portforward in pmz", "list services" everywhere. */
+export type Action = string;
+
+export interface FakeClusterOptions {
+  /** By default all actions are allowed. */
+  readonly allows?: (action: Action) => boolean;
+  readonly version?: string;
+  /** Instead of a version: how the API server answers. */
+  readonly refuses?: number;
+  /** As the cluster names the user; by default it doesn't say. */
+  readonly user?: string;
+  readonly server?: string;
+  readonly proxyUrl?: string;
+}
+
+/** A cluster of a test: the API server answers for versions, and for what is allowed. */
+export interface FakeCluster extends AsyncDisposable {
+  readonly open: OpenCluster;
+}
+
+export function fakeCluster(options: FakeClusterOptions = {}): FakeCluster {
+  const { allows = () => true, version = "v1.34.4", refuses, user } = options;
+  const server = fakeServer(async (request, url) => {
+    if (url.pathname === "/version") {
+      return refuses === undefined
+        ? json(200, { gitVersion: version })
+        : json(refuses, status(refuses, "Refused", "no"));
+    }
+    if (url.pathname.endsWith("/selfsubjectreviews")) {
+      return user === undefined
+        ? json(404, status(404, "NotFound", "no"))
+        : json(201, { metadata: {}, status: { userInfo: { username: user } } });
+    }
+    const { spec } = await request.json();
+    return json(201, { metadata: {}, status: { allowed: allows(actionOf(spec.resourceAttributes)) } });
+  });
+  const cluster: Cluster = {
+    ...server.source,
+    context: "dev",
+    server: options.server ?? `http://127.0.0.1:${server.access.port}`,
+    namespace: "shop",
+    user: "jo",
+    caHash: "",
+  };
+  const api = new Api(cluster);
+  return {
+    open: {
+      cluster,
+      proxyUrl: options.proxyUrl,
+      namespace: "shop",
+      api,
+      version: async () => {
+        const said = await api.json("GET", "/version", { what: "reach the cluster" });
+        return (said as { gitVersion: string }).gitVersion;
+      },
+    },
+    async [Symbol.asyncDispose]() {
+      api[Symbol.dispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function actionOf(
+  { verb, resource, subresource, namespace }: Readonly<Record<string, string | undefined>>,
+): Action {
+  return `${verb} ${resource}${subresource ? `/${subresource}` : ""}${namespace ? ` in ${namespace}` : ""}`;
+}

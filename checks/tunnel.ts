@@ -1,0 +1,35 @@
+import type { ClusterStatus } from "../wire/control.ts";
+import { controlFiles } from "../wire/control.ts";
+import type { Finding } from "../wire/doctor.ts";
+import { type Check, failed, ok, skipped } from "./check.ts";
+import type { CheckParts } from "./parts.ts";
+
+/** Whether the tunnel to each connected cluster is up, as the daemon says. */
+export const tunnel: Check<Pick<CheckParts, "daemon" | "stateFolder">> = {
+  id: "tunnel",
+  title: "Tunnel",
+  severity: "failed",
+  needs: ["daemon"],
+  remedy: "Run `pmz status`.",
+  limitMs: 10_000,
+  run: async ({ daemon, stateFolder }) => {
+    const view = await daemon();
+    // A cluster with intercepts alone has no tunnel out.
+    const clusters = view.state === "running"
+      ? view.status.clusters.filter(({ mode }) => mode !== "intercept")
+      : [];
+    if (clusters.length === 0) return [skipped("pmz is not connected to a cluster.")];
+    return clusters.map((cluster) => judge(cluster, `${stateFolder}/${controlFiles.log}`));
+  },
+};
+
+function judge({ cluster, tunnel, roundTripMs }: ClusterStatus, log: string): Finding {
+  if (tunnel.state === "connected") {
+    const trip = roundTripMs === undefined ? "" : `, ${roundTripMs} ms away`;
+    return ok(`${cluster.context}: connected to the pod ${tunnel.pod}${trip}.`);
+  }
+  return failed(
+    `${cluster.context}: not connected: ${tunnel.why}.`,
+    `See what runs in the cluster: pmz agent status. The daemon's log: ${log}`,
+  );
+}

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { nameServicePaths } from "../../checks/parts.ts";
+import type { Mode } from "../../wire/control.ts";
+import type { LaptopCluster } from "../laptop/laptop.ts";
+import { warnings } from "./warnings.ts";
+
+function clusterOf(mode: Mode, ...namespaces: readonly string[]): LaptopCluster {
+  return {
+    id: "dev",
+    connection: { mode },
+    addresses: new Map(),
+    zone: {
+      cluster: "dev",
+      context: "dev",
+      clusterDomain: "cluster.local",
+      namespace: "default",
+      services: namespaces.map((namespace) => ({ namespace, name: "echo", addresses: [], ports: [] })),
+    },
+  };
+}
+
+/** Of a laptop whose programs ask the nameservers of resolv.conf themselves. */
+const paths = {
+  ...nameServicePaths,
+  nsswitch: "/nonexistent",
+  resolved: "/nonexistent",
+  nscd: "/nonexistent",
+};
+
+Deno.test("a namespace without short names is warned of, with what to write instead", async () => {
+  const [warning, ...others] = await warnings([clusterOf("capture", "default", "dev")], paths);
+  assert.match(`${warning?.message} ${warning?.hint}`, /SERVICE\.dev .*SERVICE\.dev\.svc/);
+  assert.deepEqual(others, []);
+});
+
+Deno.test("programs that ask systemd-resolved are warned of", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const nsswitch = `${folder}/nsswitch.conf`;
+    await Deno.writeTextFile(nsswitch, "hosts: resolve dns\n");
+    const found = await warnings([clusterOf("capture", "default")], {
+      ...paths,
+      nsswitch,
+      resolved: nsswitch,
+    });
+    assert.match(found[0]?.message ?? "", /systemd-resolved/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("where names are not captured nothing is warned of", async () => {
+  assert.deepEqual(await warnings([clusterOf("proxy", "dev"), clusterOf("intercept", "dev")], paths), []);
+});
