@@ -58,6 +58,14 @@ verb_demo() {
 	exec "$deno" run -A --frozen tests/e2e/demo.ts "$@"
 }
 
+verb_recording() {
+	verb_get
+	"$deno" run -A --frozen build/build.ts
+	export PMZ_DENO="$deno"
+	"$cluster" build
+	exec "$deno" run -A --frozen tests/recording/record.ts "$@"
+}
+
 verb_bench() {
 	verb_get
 	packages wrk
