@@ -20,7 +20,7 @@ const PROMPT = "$ ";
 /** What alice types, and after which text its output is whole. */
 const session: readonly { readonly types: string; readonly until: RegExp }[] = [
   { types: "pmz up --yes", until: /try:/ },
-  { types: "curl -s http://echo.default.svc/ | cut -c1-60", until: /pod/ },
+  { types: `curl -s http://echo.default.svc/ | grep -o '"pod":"[^"]*"'`, until: /"pod":"echo/ },
   { types: "pmz intercept echo 8081 --yes", until: /leave/ },
   { types: "curl -s http://echo.default.svc/", until: /from the laptop/ },
   { types: "pmz down", until: /left/ },
@@ -42,15 +42,14 @@ server.serve_forever()
 await using world = await World.up({ nodes: 2 });
 await world.install(builtFile);
 // The agent is there before, as it is for everybody but the first of a team.
-await world.laptop.output("bob", ["pmz", "agent", "deploy", "--yes"], { timeout: 180_000 });
+await world.laptop.output("bob", ["pmz", "agent", "deploy"], { timeout: 180_000 });
 await using program = world.laptop.spawn("bob", ["python3", "-u", "-c", local]);
 await program.says(/ready/);
-const settings = { PS1: PROMPT, COLUMNS: String(size.columns), LINES: String(size.rows) };
 await using terminal = world.laptop.terminal("bob", [
   "sh",
   "-c",
-  `stty cols ${size.columns} rows ${size.rows}; exec bash --norc --noprofile`,
-], settings);
+  `stty cols ${size.columns} rows ${size.rows}; exec env PS1='${PROMPT}' bash --norc --noprofile`,
+]);
 
 const frames: Frame[] = [];
 const screen = new Screen(size.columns, size.rows);
