@@ -2,20 +2,16 @@
  * The flows of a data worker: those that are open, and the last ones that failed. On the way of every connection: one
  * object each, and no text before somebody looks. Bytes are read from the flow's stream, which counts them anyway.
  */
-import { type Endpoint, formatEndpoint } from "../net/address.ts";
+import { formatEndpoint } from "../net/address.ts";
+import type { ConnectionEnds, Program, SocketPrograms } from "../ffi/proc/socket_program.ts";
 import type { BreakListener } from "../hbone/mod.ts";
 import { FAILED_FLOWS_KEPT, type Flow, flowIds, isFailure, type Outcome } from "../wire/flow.ts";
 
-export type Program = NonNullable<Flow["program"]>;
+/** Open flows whose programs are looked up when somebody looks. */
+const MOST_PROGRAMS = 1_000;
 
-/** Both ends of a connection of this process. */
-export interface SocketEnds {
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
-}
-
-/** Finds the program at the far end of a connection on this laptop, in bounded time. */
-export type FindProgram = (socket: SocketEnds) => Program | undefined;
+/** Finds the programs at the far ends of connections. */
+export type FindPrograms = Pick<SocketPrograms, "find" | "findAll">;
 
 /** What is told of flows. */
 export interface FlowEvents {
@@ -32,7 +28,7 @@ export interface FlowStart {
   /** The address that was dialled: "10.96.12.7:8080". */
   readonly to: string;
   /** This process's connection with who opened it at the far end, or a caller elsewhere, as text. */
-  readonly from: SocketEnds | string;
+  readonly from: ConnectionEnds | string;
   readonly intercept?: string;
   /** The id that a peer gave it. */
   readonly id?: string;
@@ -45,21 +41,21 @@ export class OpenFlow implements BreakListener {
   /** The stream that carries it, which counts its bytes; undefined until there is one. */
   stream: { readonly sent: number; readonly received: number } | undefined;
   /** This process's connection with the program at its far end; undefined until there is one. */
-  socket: SocketEnds | undefined;
+  socket: ConnectionEnds | undefined;
   program: Program | undefined;
   readonly #start: FlowStart;
-  readonly #find: FindProgram;
+  readonly #programs: FindPrograms;
 
-  constructor(id: string, start: FlowStart, find: FindProgram) {
+  constructor(id: string, start: FlowStart, programs: FindPrograms) {
     this.id = id;
     this.#start = start;
-    this.#find = find;
+    this.#programs = programs;
     this.socket = typeof start.from === "string" ? undefined : start.from;
   }
 
   /** Looks the program up while its socket is still there. */
   breaking(): void {
-    if (this.socket !== undefined) this.program ??= this.#find(this.socket);
+    if (this.socket !== undefined) this.program ??= this.#programs.find(this.socket);
   }
 
   /** As others see it. */
@@ -92,16 +88,16 @@ export class FlowTable {
   /** The oldest first. */
   readonly #failed: Flow[] = [];
   readonly #events: FlowEvents;
-  readonly #find: FindProgram;
+  readonly #programs: FindPrograms;
   readonly #nextId = flowIds();
 
-  constructor(events: FlowEvents, find: FindProgram) {
+  constructor(events: FlowEvents, programs: FindPrograms) {
     this.#events = events;
-    this.#find = find;
+    this.#programs = programs;
   }
 
   begin(start: FlowStart): OpenFlow {
-    const flow = new OpenFlow(start.id ?? this.#nextId(), start, this.#find);
+    const flow = new OpenFlow(start.id ?? this.#nextId(), start, this.#programs);
     this.#open.add(flow);
     return flow;
   }
@@ -120,7 +116,12 @@ export class FlowTable {
   }
 
   /** The flows that are open, and the last ones that failed. */
-  flows(): Flow[] {
+  async flows(): Promise<Flow[]> {
+    const unknown = [...this.#open].filter((flow) => flow.program === undefined && flow.socket !== undefined)
+      .slice(0, MOST_PROGRAMS);
+    const sockets = unknown.flatMap(({ socket }) => socket === undefined ? [] : [socket]);
+    const programs = await this.#programs.findAll(sockets);
+    unknown.forEach((flow, i) => flow.program = programs[i]);
     return [...this.#failed, ...[...this.#open].map((open) => open.as({ kind: "open" }))];
   }
 }

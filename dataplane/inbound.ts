@@ -3,7 +3,8 @@ import { headerValue, relay, type Stream } from "../hbone/mod.ts";
 import { type Outcome, parseFlowId } from "../wire/flow.ts";
 import { headers, parseRuleTarget } from "../wire/streams.ts";
 import type { AbortableTransport } from "../net/transport.ts";
-import type { FlowTable, SocketEnds } from "./flow_table.ts";
+import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
+import type { FlowTable } from "./flow_table.ts";
 import { dialLocal, LocalRefusal } from "./local_target.ts";
 import type { Intercepted, LocalTargets } from "./local_targets.ts";
 import { outcomeOf, outcomeOfError } from "./outcome.ts";
@@ -15,7 +16,7 @@ export interface InboundParts {
   readonly locals: LocalTargets;
   readonly flows: FlowTable;
   /** Dials the program; `dialLocal` when absent. @throws {LocalRefusal} */
-  readonly dial?: (host: string, port: number) => Promise<AbortableTransport & SocketEnds>;
+  readonly dial?: (host: string, port: number) => Promise<AbortableTransport & ConnectionEnds>;
 }
 
 /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { SocketEnds } from "./flow_table.ts";
+import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
 import { type Header, headerValue, type Stream, StreamReset } from "../hbone/mod.ts";
 import { connected } from "../hbone/testing/pair.ts";
 import { memoryPair } from "../hbone/testing/memory_transport.ts";
@@ -14,10 +14,11 @@ import { LocalRefusal } from "./local_target.ts";
 import { LocalTargets } from "./local_targets.ts";
 import { RULE } from "./testing/plane.ts";
 
+const NO_PROGRAMS = { find: () => undefined, findAll: () => Promise.resolve([]) };
 const END = { address: addressOf(new Uint8Array(16)), port: 1 };
 
 /** An end in memory of a connection to a program. */
-function dialled(transport: AbortableTransport): AbortableTransport & SocketEnds {
+function dialled(transport: AbortableTransport): AbortableTransport & ConnectionEnds {
   return Object.assign(transport, { local: END, remote: END });
 }
 
@@ -27,7 +28,7 @@ function relayTo(dial: NonNullable<InboundParts["dial"]>) {
   const target = { rule: RULE, intercept: "echo.default:80", port: 80, host: "program", localPort: 3000 };
   locals.replace([target]);
   const failed: Flow[] = [];
-  const flows = new FlowTable({ failed: (flow) => void failed.push(flow), ended() {} }, () => undefined);
+  const flows = new FlowTable({ failed: (flow) => void failed.push(flow), ended() {} }, NO_PROGRAMS);
   const outcomes: Promise<Outcome>[] = [];
   const ends = connected((stream) =>
     void outcomes.push(inbound(stream, { cluster: "dev", locals, flows, dial }))
@@ -95,7 +96,7 @@ Deno.test("a flow is what the relay says of it, under the relay's id, and its by
   assert.equal(await theirs.read(buffer), 4);
   await theirs.write(new TextEncoder().encode("welcome"));
   assert.equal(await stream.read(buffer), 7);
-  const [flow] = to.flows.flows();
+  const [flow] = await to.flows.flows();
   assert.deepEqual({ ...flow, started: "" }, {
     id: "k3v9t0aq-1f",
     kind: "intercepted",
@@ -113,7 +114,7 @@ Deno.test("a flow is what the relay says of it, under the relay's id, and its by
   await stream.closeWrite();
   await theirs.closeWrite();
   assert.deepEqual(await to.outcome(), { kind: "done" });
-  assert.deepEqual(to.flows.flows(), []);
+  assert.deepEqual(await to.flows.flows(), []);
   assert.deepEqual(to.locals.counts(), [{ rule: RULE, open: 0, total: 1 }]);
 });
 
@@ -121,7 +122,7 @@ Deno.test("a flow without an id, or with one that is none, is given one, and odd
   await using to = relayTo(() => Promise.resolve(dialled(memoryPair()[0])));
   const stream = to.open(`${RULE}:80`, [[headers.flow, "../../etc"], [headers.caller, "\x1b[2J"]]);
   await stream.response;
-  const [flow] = to.flows.flows();
+  const [flow] = await to.flows.flows();
   assert.match(flow?.id ?? "", /^[a-z0-9]{8}-0$/);
   assert.equal(flow?.from, "unknown");
   stream.abort();
@@ -164,7 +165,7 @@ Deno.test("a caller that resets its connection is the client of the flow", async
 
 Deno.test("a stream that its caller gave up while the program was dialled leaves nothing open", async () => {
   const asked = Promise.withResolvers<void>();
-  const program = Promise.withResolvers<AbortableTransport & SocketEnds>();
+  const program = Promise.withResolvers<AbortableTransport & ConnectionEnds>();
   await using to = relayTo(() => (asked.resolve(), program.promise));
   const stream = to.open();
   await asked.promise;

@@ -118,7 +118,7 @@ export type DataCalls = {
   agents(of: { readonly cluster: string; readonly agents: readonly NodeAgent[] }): void;
   counts(cluster: string): ClusterCounts;
   /** The flows that are open, and the last ones that failed. */
-  flows(argument: null): readonly Flow[];
+  flows(argument: null): Promise<readonly Flow[]>;
   /** Whether `ended` is called. */
   follow(on: boolean): void;
 };

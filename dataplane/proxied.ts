@@ -2,7 +2,7 @@ import { formatEndpoint } from "../net/address.ts";
 import type { AbortableTransport } from "../net/transport.ts";
 import { arrivalOf, SocketOwners } from "../ffi/proc/socket_owner.ts";
 import { endsOf } from "../ffi/sockets/own_socket.ts";
-import type { SocketEnds } from "./flow_table.ts";
+import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
 import type { OutboundParts } from "./outbound.ts";
 import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
 import { serveProxy } from "./proxy/server.ts";
@@ -90,7 +90,7 @@ function asProxyError(error: unknown, where: string): ProxyTargetError {
   return new ProxyTargetError("proxy_internal_error", `${where}: ${message}`, { cause: error });
 }
 
-function clientEnds(client: Deno.TcpConn): SocketEnds {
+function clientEnds(client: Deno.TcpConn): ConnectionEnds {
   const { local, remote } = endsOf(client) ?? {};
   if (!local || !remote) throw new TypeError("a client of the proxy has an address and a port at both ends");
   return { local, remote };

@@ -1,4 +1,5 @@
 import type { TcpConnection } from "../ffi/sockets/tcp_connection.ts";
+import { SocketPrograms } from "../ffi/proc/socket_program.ts";
 import { TcpListener } from "../ffi/sockets/tcp_listener.ts";
 import { Channel, type MessageSide } from "../threads/channel.ts";
 import { ClusterData } from "./cluster_data.ts";
@@ -29,7 +30,7 @@ export function startDataWorker(
   const flows = new FlowTable({
     failed: (flow) => failures.add(flow),
     ended: (flow) => void main.call("ended", flow),
-  }, () => undefined);
+  }, new SocketPrograms());
 
   const answers = {
     connect(cluster) {
