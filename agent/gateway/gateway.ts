@@ -1,5 +1,5 @@
 import { acceptAll } from "../../ffi/sockets/accept.ts";
-import { Connection } from "../../hbone/mod.ts";
+import { Connection, KeptConnection } from "../../hbone/mod.ts";
 import type { Api } from "../../kube/client/api.ts";
 import { ports } from "../../wire/places.ts";
 import type { Transport } from "../../net/transport.ts";
@@ -117,11 +117,8 @@ class Tunnels implements AsyncDisposable {
     });
     this.#open.add(connection);
     this.#log("info", "tunnel open", { tunnel, open: this.#open.size });
-    const beat = setInterval(() => {
-      connection.ping(PING_TIMEOUT_MS).catch((error) => connection.abort(undefined, error));
-    }, PING_MS);
-    connection.closed.then(({ kind, error }) => {
-      clearInterval(beat);
+    const kept = new KeptConnection(connection, { everyMs: PING_MS, timeoutMs: PING_TIMEOUT_MS });
+    kept.closed.then(({ kind, error }) => {
       this.#open.delete(connection);
       this.#log("info", "tunnel closed", { tunnel, kind, ...(error ? { error } : {}) });
     });

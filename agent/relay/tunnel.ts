@@ -1,12 +1,18 @@
-import { Connection, ErrorCode, headerValue, type Stream } from "../../hbone/mod.ts";
+import {
+  Connection,
+  type ConnectionEnd,
+  ErrorCode,
+  headerValue,
+  KeptConnection,
+  type Stream,
+} from "../../hbone/mod.ts";
 import { agree, type Hello, parseHello } from "../../wire/hello.ts";
 import { type Challenge, CHALLENGE_HEADER, parseProof, PROOF_HEADER } from "../../wire/key_proof.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";
-import { sleep } from "../../async/sleep.ts";
 import { judge, type Verdict } from "./proof.ts";
 
-/** What relay is, as it says in its challenges; attach told it. */
+/** relay's identity in its challenges, which attach told it. */
 export interface Identity {
   readonly hello: Hello;
   /** SHA-256 of the cluster's CA, hex. */
@@ -16,41 +22,44 @@ export interface Identity {
   readonly node: string;
 }
 
-/** Milliseconds. */
+/** Milliseconds that the daemon has to answer a challenge. */
 const ANSWER_MS = 10_000;
+/** Milliseconds between PINGs, and until one counts as lost: a laptop that fell silent is left after 8 s at most. */
 const PING_MS = 4_000;
 
-/** A daemon's answer to a challenge, judged; "refused" when it gave none (it may not know the rule yet). */
+/** The verdict on a daemon's answer to a challenge; `refused` when it gave none, since it may not know the rule yet. */
 export type Answer = Verdict | { readonly kind: "refused"; readonly reason: string };
 
 /**
- * One tunnel: a connection that a laptop made to relay's loopback port through the API server. Roles are swapped:
- * relay is the HTTP/2 client of it. It carries the rules that it has proven, and no others.
+ * One tunnel: a connection that a laptop made to relay's loopback port through the API server. Roles are reversed: relay
+ * is the HTTP/2 client. The tunnel carries connections of the rules that it has proven, and of no others.
  */
 export class Tunnel implements AsyncDisposable {
   readonly #connection: Connection;
+  readonly #kept: KeptConnection;
   readonly #identity: Identity;
   #session: string | undefined;
   #proven: ReadonlySet<string> = new Set();
 
   constructor(transport: Transport, identity: Identity) {
     this.#connection = new Connection(transport, { role: "client" });
+    this.#kept = new KeptConnection(this.#connection, { everyMs: PING_MS, timeoutMs: PING_MS });
     this.#identity = identity;
   }
 
-  /** The session it has proven to be of. */
+  /** The session that the tunnel has proven to belong to. */
   get session(): string | undefined {
     return this.#session;
   }
 
-  /** UIDs of the rules that it has proven. */
+  /** UIDs of the rules that the tunnel has proven. */
   get proven(): ReadonlySet<string> {
     return this.#proven;
   }
 
-  /** Settles when it is over; never rejects. */
-  get closed(): Promise<unknown> {
-    return this.#connection.closed;
+  /** Settles when the tunnel is closed; never rejects. */
+  get closed(): Promise<ConnectionEnd> {
+    return this.#kept.closed;
   }
 
   get streams(): number {
@@ -58,10 +67,10 @@ export class Tunnel implements AsyncDisposable {
   }
 
   /**
-   * Asks for a proof that this tunnel is of a session with these rules, and keeps what was proven.
-   * @param session Whose rules these are; undefined, with no rules, to learn which session it is.
+   * Asks the daemon to prove that this tunnel belongs to a session with these rules, and keeps what was proven.
+   * @param session The rules' session; undefined, with no rules, to learn which session it is.
    * @param keys By session UID, the public keys of the sessions that have rules here.
-   * @throws when the tunnel is over, or the daemon's version doesn't fit this one.
+   * @throws when the tunnel is closed, or the daemon's version has none in common with this one.
    */
   async challenge(
     session: string | undefined,
@@ -93,35 +102,18 @@ export class Tunnel implements AsyncDisposable {
 
   /**
    * Opens a stream with headers that the laptop sees.
-   * @throws {ConnectionClosed} {TooManyStreams} when this tunnel takes none: try another.
+   * @throws {ConnectionClosed} {TooManyStreams} when this tunnel takes none: another one may.
    */
   open(headers: readonly (readonly [string, string])[]): Stream {
     return this.#connection.open(headers);
   }
 
-  /** Rules that are gone are proven no more. */
+  /** Drops the proofs of rules that don't exist any more. */
   forget(isThere: (rule: string) => boolean): void {
     this.#proven = new Set([...this.#proven].filter(isThere));
   }
 
-  /**
-   * Ends the tunnel when the laptop gives no sign of life for 8 seconds, two PINGs of 4: what it has then is gone,
-   * and the pods answer. Runs until the signal comes, which has to when the tunnel is over.
-   */
-  async watch(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      await sleep(PING_MS, signal);
-      if (signal.aborted) return;
-      try {
-        await this.#connection.ping(PING_MS);
-      } catch (cause) {
-        this.abort(new Error("the laptop gave no sign of life", { cause }));
-        return;
-      }
-    }
-  }
-
-  /** Takes no new streams; ends when those that are open have ended. */
+  /** Takes no new streams, and closes when the open ones have ended. */
   drain(): void {
     this.#connection.drain();
   }
@@ -135,10 +127,10 @@ export class Tunnel implements AsyncDisposable {
   }
 
   async #ask(challenge: Challenge): Promise<readonly (readonly [string, string])[]> {
-    // Its answer comes after the peer's SETTINGS, so that whether it takes extended CONNECT is known (RFC 8441 §3).
+    // The answer comes after the peer's SETTINGS, which say whether it supports extended CONNECT (RFC 8441 §3).
     await this.#connection.ping(ANSWER_MS);
     if (!this.#connection.enableConnectProtocol) {
-      throw new Error("the other end doesn't take extended CONNECT: it is no daemon of pmz");
+      throw new Error("the other end doesn't support extended CONNECT: it is not a daemon of pmz");
     }
     const stream = this.#connection.open([
       [":method", "CONNECT"],

@@ -70,7 +70,7 @@ Deno.test("a forged proof closes the tunnel and proves nothing", async () => {
   tunnels.setRules([laptop.rule(uid(10))]);
   await dial(mallory).closed;
   await until(() => logged.length > 0, "it was logged");
-  assert.match(logged.join(), /key proof is wrong/);
+  assert.match(logged.join(), /key proof is not valid/);
   assert.deepEqual(seen.proven, []);
 });
 

@@ -1,4 +1,4 @@
-import { Connection, type Stream } from "../../hbone/mod.ts";
+import { Connection, KeptConnection, RedialDelay, type Stream } from "../../hbone/mod.ts";
 import {
   type Challenge,
   CHALLENGE_HEADER,
@@ -8,9 +8,7 @@ import {
 } from "../../wire/key_proof.ts";
 import { parseHello } from "../../wire/hello.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
-import { backoff } from "../../async/backoff.ts";
-import { sleep } from "../../async/sleep.ts";
-import { follow, unlessAborted } from "../../async/abort.ts";
+import { unlessAborted } from "../../async/abort.ts";
 import { type Dial, dialUnlessAborted } from "./dial.ts";
 import { refuseStream } from "./refuse_stream.ts";
 
@@ -49,7 +47,7 @@ export class ReversedTunnel implements AsyncDisposable {
   readonly #times: ReversedTunnelTimes;
   readonly #ending = new AbortController();
   readonly #loop: Promise<void>;
-  #connection: Connection | undefined;
+  #kept: KeptConnection | undefined;
 
   constructor(parts: ReversedTunnelParts, times: Partial<ReversedTunnelTimes> = {}) {
     this.#parts = parts;
@@ -59,46 +57,37 @@ export class ReversedTunnel implements AsyncDisposable {
 
   /** Looks at once whether the agent still answers: for who knows that the network has changed, or the laptop slept. */
   check(): void {
-    const connection = this.#connection;
-    connection?.ping(CHECK_TIMEOUT_MS).catch(() => connection.abort());
+    this.#kept?.check(CHECK_TIMEOUT_MS);
   }
 
   async #keep(): Promise<void> {
     const signal = this.#ending.signal;
-    const { redial } = this.#times;
-    // In a row: dials that failed, and connections that went as soon as they had come.
-    let failures = 0;
+    const redial = new RedialDelay(this.#times.redial);
     while (!signal.aborted) {
       try {
         await using connection = new Connection(await dialUnlessAborted(this.#parts.dial, signal), {
           role: "server",
           onStream: (stream) => this.#take(stream),
         });
-        this.#connection = connection;
-        await this.#watch(connection, () => failures = 0);
+        await this.#closed(connection, redial);
       } catch (error) {
-        if (!signal.aborted) {
-          this.#parts.log(`node agent: ${error instanceof Error ? error.message : error}`);
-        }
+        if (signal.aborted) return;
+        redial.failed();
+        this.#parts.log(`node agent: ${error instanceof Error ? error.message : error}`);
       }
-      await sleep(backoff(redial, failures++), signal);
+      await redial.wait(signal);
     }
   }
 
-  /** Pings until the connection is over, or this tunnel; `lived` is called when it has answered for a while. */
-  async #watch(connection: Connection, lived: () => void): Promise<void> {
-    const over = new AbortController();
-    using _ending = follow(this.#ending.signal, over);
-    connection.closed.then(() => over.abort());
-    for (let pings = 0; !over.signal.aborted; pings++) {
-      try {
-        await unlessAborted(connection.ping(this.#times.pingTimeoutMs), over.signal);
-        if (pings > 0) lived();
-      } catch {
-        if (!over.signal.aborted) connection.abort();
-      }
-      await sleep(this.#times.pingEveryMs, over.signal);
-    }
+  /** Keeps a connection until it closes. @throws the reason of this tunnel's end */
+  async #closed(connection: Connection, redial: RedialDelay): Promise<void> {
+    const { pingEveryMs: everyMs, pingTimeoutMs: timeoutMs } = this.#times;
+    const onAnswer = () => {
+      if (kept.stable) redial.succeeded();
+    };
+    const kept = this.#kept = new KeptConnection(connection, { everyMs, timeoutMs, onAnswer });
+    await unlessAborted(kept.closed, this.#ending.signal);
+    if (!kept.stable) redial.failed();
   }
 
   #take(stream: Stream): void {

@@ -1,7 +1,4 @@
-import type { Connection, Header, Stream } from "../../hbone/mod.ts";
-import { backoff } from "../../async/backoff.ts";
-import { sleep } from "../../async/sleep.ts";
-import { follow } from "../../async/abort.ts";
+import { type Connection, type Header, KeptConnection, RedialDelay, type Stream } from "../../hbone/mod.ts";
 import { headers } from "../../wire/streams.ts";
 import type { Dial } from "./dial.ts";
 import { connectTunnel } from "./connect_tunnel.ts";
@@ -59,14 +56,13 @@ export class Tunnel implements AsyncDisposable {
   readonly #events: TunnelEvents;
   readonly #limits: TunnelLimits;
   readonly #ending = new AbortController();
-  readonly #connections = new Map<Connection, Promise<void>>();
+  readonly #connections = new Map<KeptConnection, Promise<void>>();
   readonly #waiting = new Set<Waiting>();
   readonly #loop: Promise<void>;
   /** Resolves when there may be something to dial for. */
   #changed = Promise.withResolvers<void>();
   #why = "first connection";
-  /** In a row: dials that failed, and connections that went as soon as they had come. */
-  #failures = 0;
+  readonly #redial: RedialDelay;
   /** The last round trip in milliseconds; null before the first. */
   roundTripMs: number | null = null;
 
@@ -74,12 +70,13 @@ export class Tunnel implements AsyncDisposable {
     this.#dial = dial;
     this.#events = events;
     this.#limits = { ...LIMITS, ...limits };
+    this.#redial = new RedialDelay(this.#limits.redial);
     this.#loop = this.#keep();
   }
 
   /** Streams that are open now. */
   get openStreams(): number {
-    return [...this.#connections.keys()].reduce((sum, connection) => sum + connection.streams, 0);
+    return [...this.#connections.keys()].reduce((sum, { connection }) => sum + connection.streams, 0);
   }
 
   /**
@@ -101,13 +98,11 @@ export class Tunnel implements AsyncDisposable {
 
   /** Looks at once whether the tunnel still lives: for who knows that the network has changed, or the laptop slept. */
   check(): void {
-    for (const connection of this.#connections.keys()) {
-      connection.ping(CHECK_TIMEOUT_MS).catch(() => connection.abort());
-    }
+    for (const kept of this.#connections.keys()) kept.check(CHECK_TIMEOUT_MS);
   }
 
   #free(): Connection | undefined {
-    for (const connection of this.#connections.keys()) if (connection.accepting) return connection;
+    for (const { connection } of this.#connections.keys()) if (connection.accepting) return connection;
     return undefined;
   }
 
@@ -168,7 +163,7 @@ export class Tunnel implements AsyncDisposable {
   /** Dials until the tunnel ends, whenever a connection is wanting. */
   async #keep(): Promise<void> {
     const { signal } = this.#ending;
-    const { redial, pingTimeoutMs: timeoutMs } = this.#limits;
+    const { pingTimeoutMs: timeoutMs } = this.#limits;
     while (!signal.aborted) {
       this.#serve();
       if (!this.#wanting) {
@@ -176,45 +171,37 @@ export class Tunnel implements AsyncDisposable {
         continue;
       }
       if (this.#connections.size === 0) this.#events.connecting(this.#why);
-      if (this.#failures > 0) await sleep(backoff(redial, this.#failures - 1), signal);
+      await this.#redial.wait(signal);
       try {
         const { connection, roundTripMs } = await connectTunnel(this.#dial, { signal, timeoutMs });
         this.roundTripMs = roundTripMs;
         this.#events.connected();
-        this.#connections.set(connection, this.#watch(connection));
+        this.#watch(connection);
       } catch (error) {
         this.#why = error instanceof Error ? error.message : String(error);
-        this.#failures++;
+        this.#redial.failed();
       }
     }
   }
 
-  /** Until the connection is over: pings it, so that a dead one is noticed. */
-  async #watch(connection: Connection): Promise<void> {
-    const { pingEveryMs, pingTimeoutMs } = this.#limits;
-    const over = new AbortController();
-    using _ending = follow(this.#ending.signal, over);
-    let lived = false;
-    const ended = connection.closed.then((end) => {
-      over.abort();
-      if (!lived) this.#failures++;
-      this.#connections.delete(connection);
-      this.#why = end.error ? `the tunnel broke: ${end.error.message}` : "the agent closed the tunnel";
-      if (!this.#ending.signal.aborted) this.#events.ended(this.#why);
-      this.#change();
-    });
-    for (;;) {
-      await sleep(pingEveryMs, over.signal);
-      if (over.signal.aborted) break;
-      try {
-        this.roundTripMs = await connection.ping(pingTimeoutMs);
-        lived = true;
-        this.#failures = 0;
-      } catch {
-        connection.abort();
-      }
-    }
-    await ended;
+  /** Keeps a connection until it closes. */
+  #watch(connection: Connection): void {
+    const { pingEveryMs: everyMs, pingTimeoutMs: timeoutMs } = this.#limits;
+    const onAnswer = (roundTripMs: number) => {
+      this.roundTripMs = roundTripMs;
+      if (kept.stable) this.#redial.succeeded();
+    };
+    const kept = new KeptConnection(connection, { everyMs, timeoutMs, onAnswer });
+    this.#connections.set(kept, this.#closed(kept));
+  }
+
+  async #closed(kept: KeptConnection): Promise<void> {
+    const { error } = await kept.closed;
+    if (!kept.stable) this.#redial.failed();
+    this.#connections.delete(kept);
+    this.#why = error ? `the tunnel broke: ${error.message}` : "the agent closed the tunnel";
+    if (!this.#ending.signal.aborted) this.#events.ended(this.#why);
+    this.#change();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -222,9 +209,9 @@ export class Tunnel implements AsyncDisposable {
     this.#change();
     for (const one of [...this.#waiting]) one.fail(disconnected());
     await this.#loop;
-    await Promise.all([...this.#connections].flatMap(([connection, watched]) => [
+    await Promise.all([...this.#connections].flatMap(([{ connection }, closed]) => [
       connection[Symbol.asyncDispose](),
-      watched,
+      closed,
     ]));
   }
 }
