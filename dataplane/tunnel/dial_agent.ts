@@ -4,7 +4,8 @@ import { wakeLevelOf } from "../../ffi/sockets/wake_level.ts";
 import { hostOf } from "../../kube/client/access.ts";
 import type { Prepared } from "../../kube/client/dial.ts";
 import { type Forward, portForwarder } from "../../kube/port_forward/forward.ts";
-import { portForward, PortForwardError } from "../../kube/port_forward/port_forward.ts";
+import { channelPortForward } from "../../kube/port_forward/channels.ts";
+import { PortForwardError } from "../../kube/port_forward/port_forward.ts";
 import { NotOffered } from "../../kube/port_forward/spdy/not_offered.ts";
 import { spdyPortForward } from "../../kube/port_forward/spdy/port_forward.ts";
 import type { Transport } from "../../net/transport.ts";
@@ -31,7 +32,7 @@ export interface Forwards {
  * port-forward. WebSocket channels cost a cluster less for what comes down and for small messages, SPDY for uploads.
  */
 export function agentDialler(
-  forwards: Forwards = { main: portForward, bulk: spdyPortForward, single: portForwarder() },
+  forwards: Forwards = { main: channelPortForward, bulk: spdyPortForward, single: portForwarder() },
   now: () => number = () => performance.now(),
 ): DialAgent {
   /** Pods without lanes, and until when that is believed. */

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { ApiServerAccess } from "../client/access.ts";
 import { ApiError } from "../client/api_error.ts";
-import { portForward, PortForwardError } from "./port_forward.ts";
+import { channelPortForward } from "./channels.ts";
+import { PortForwardError } from "./port_forward.ts";
 import { FakeKubelet, message, serverFrame } from "../testing/kubelet.ts";
 
 const target = { namespace: "pmz", pod: "gateway-1", port: 8100 };
@@ -29,7 +30,7 @@ Deno.test("bytes go through a port-forward both ways, and its end is an end", as
     await peer.send(message(0, "hello yourself"), message(0, "!"), serverFrame(8, Uint8Array.of(3, 232)));
     await peer.untilClosed();
   });
-  const forward = await portForward(kubelet.access, target);
+  const forward = await channelPortForward(kubelet.access, target);
   assert.equal(await forward.write(bytes("hello")), 5);
   assert.equal(await readAll(forward), "hello yourself!");
   forward.close();
@@ -45,7 +46,7 @@ Deno.test("small messages that have come are handed out in one read", async () =
     await peer.send(...Array.from({ length: 100 }, (_, i) => message(0, `${i % 10}`)));
     await peer.untilClosed();
   });
-  const forward = await portForward(kubelet.access, target);
+  const forward = await channelPortForward(kubelet.access, target);
   const into = new Uint8Array(1000);
   let reads = 0, got = 0;
   while (got < 100) {
@@ -83,7 +84,7 @@ Deno.test("however the server cuts messages into frames and the network cuts fra
         await peer.send(all.subarray(at));
         await peer.untilClosed();
       });
-      const forward = await portForward(kubelet.access, target);
+      const forward = await channelPortForward(kubelet.access, target);
       assert.equal(await readAll(forward, size), messages.flat().join(""));
       forward.close();
     },
@@ -94,7 +95,7 @@ Deno.test("however the server cuts messages into frames and the network cuts fra
 Deno.test("any bytes from the server are data, an end or a PortForwardError, never a hang or another error", async () => {
   const run = fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), async (garbage) => {
     await using kubelet = new FakeKubelet((peer) => peer.send(garbage));
-    const forward = await portForward(kubelet.access, target);
+    const forward = await channelPortForward(kubelet.access, target);
     try {
       await readAll(forward);
     } catch (error) {
@@ -114,7 +115,7 @@ Deno.test("a message of 3 MiB comes whole, and large writes go out whole", async
     assert.equal(got, big.length);
     await peer.untilClosed();
   });
-  const forward = await portForward(kubelet.access, target);
+  const forward = await channelPortForward(kubelet.access, target);
   const sending = (async () => {
     const data = bytes(big);
     for (let sent = 0; sent < data.length;) sent += await forward.write(data.subarray(sent));
@@ -136,7 +137,7 @@ Deno.test("parts go out as one message, and as further ones where they are too m
     }
     await peer.untilClosed();
   });
-  const forward = await portForward(kubelet.access, target);
+  const forward = await channelPortForward(kubelet.access, target);
   await forward.writeParts([]);
   await forward.writeParts([bytes("one"), bytes(""), bytes("two")]);
   const large = crypto.getRandomValues(new Uint8Array(60_000));
@@ -155,7 +156,7 @@ Deno.test("the pod's error is what read rejects with", async () => {
     await peer.send(message(1, "dial tcp4 127.0.0.1:8100: connect: connection refused\u001b[31m"));
     await peer.untilClosed();
   });
-  const forward = await portForward(kubelet.access, target);
+  const forward = await channelPortForward(kubelet.access, target);
   const failure = await forward.read(new Uint8Array(10)).then(() => assert.fail("read"), (error) => error);
   assert(failure instanceof PortForwardError);
   assert.equal(
@@ -168,7 +169,7 @@ Deno.test("the pod's error is what read rejects with", async () => {
 
 Deno.test("a connection that ends without a close is a break, not an end", async () => {
   await using kubelet = new FakeKubelet((peer) => peer.send(message(0, "half")));
-  const forward = await portForward(kubelet.access, target);
+  const forward = await channelPortForward(kubelet.access, target);
   const into = new Uint8Array(10);
   assert.equal(await forward.read(into), 4);
   await assert.rejects(forward.read(into), /closed the connection in the middle/);
@@ -178,7 +179,7 @@ Deno.test("a close with an error's code is a break that tells code and reason", 
   await using kubelet = new FakeKubelet((peer) =>
     peer.send(serverFrame(8, Uint8Array.of(3, 243, ...bytes("no more"))))
   );
-  const forward = await portForward(kubelet.access, target);
+  const forward = await channelPortForward(kubelet.access, target);
   await assert.rejects(forward.read(new Uint8Array(10)), /code 1011, "no more"/);
 });
 
@@ -190,7 +191,7 @@ Deno.test("a ping is answered by a pong with the same payload, between messages"
     answered.resolve([opcode, text(payload)]);
     await peer.untilClosed();
   });
-  const forward = await portForward(kubelet.access, target);
+  const forward = await channelPortForward(kubelet.access, target);
   await forward.read(new Uint8Array(10));
   forward.read(new Uint8Array(10)).catch(() => {});
   assert.deepEqual(await answered.promise, [10, "are you there"]);
@@ -199,7 +200,7 @@ Deno.test("a ping is answered by a pong with the same payload, between messages"
 
 Deno.test("abort rejects a read that waits, with the reason, and twice is fine", async () => {
   await using kubelet = new FakeKubelet((peer) => peer.untilClosed());
-  const forward = await portForward(kubelet.access, target);
+  const forward = await channelPortForward(kubelet.access, target);
   const reading = assert.rejects(forward.read(new Uint8Array(10)), /enough/);
   setTimeout(() => forward.abort(new Error("enough")), 10);
   await reading;
@@ -212,11 +213,14 @@ Deno.test("the signal ends opening, and breaks off what is open", async () => {
   await using silent = new FakeKubelet((peer) => peer.untilClosed(), { answer: false });
   const opening = new AbortController();
   setTimeout(() => opening.abort(new Error("never mind")), 10);
-  await assert.rejects(portForward(silent.access, { ...target, signal: opening.signal }), /never mind/);
+  await assert.rejects(
+    channelPortForward(silent.access, { ...target, signal: opening.signal }),
+    /never mind/,
+  );
 
   await using kubelet = new FakeKubelet((peer) => peer.untilClosed());
   const using_ = new AbortController();
-  const forward = await portForward(kubelet.access, { ...target, signal: using_.signal });
+  const forward = await channelPortForward(kubelet.access, { ...target, signal: using_.signal });
   setTimeout(() => using_.abort(new Error("that's it")), 10);
   await assert.rejects(forward.read(new Uint8Array(10)), /that's it/);
 });
@@ -244,7 +248,7 @@ for (const [code, reason, said, expected] of refusals) {
       await using kubelet = new FakeKubelet((peer) => peer.untilClosed(), {
         answer: `HTTP/1.1 ${code} X\r\n${framed}`,
       });
-      await assert.rejects(portForward(kubelet.access, target), (error) => {
+      await assert.rejects(channelPortForward(kubelet.access, target), (error) => {
         assert(error instanceof ApiError);
         assert.deepEqual([error.status, error.reason], [code, reason]);
         assert.match(error.message, expected);
@@ -263,7 +267,10 @@ Deno.test("an answer that isn't a WebSocket's is refused", async () => {
     ]
   ) {
     await using kubelet = new FakeKubelet((peer) => peer.untilClosed(), { answer });
-    await assert.rejects(portForward(kubelet.access, target), (error) => ApiError.is(error, "BadAnswer"));
+    await assert.rejects(
+      channelPortForward(kubelet.access, target),
+      (error) => ApiError.is(error, "BadAnswer"),
+    );
   }
 });
 
@@ -279,7 +286,7 @@ Deno.test("a server that isn't there is told as unreachable", async () => {
     caCerts: [],
     headers: {},
   };
-  await assert.rejects(portForward(access, target), (error) => ApiError.is(error, "Unreachable"));
+  await assert.rejects(channelPortForward(access, target), (error) => ApiError.is(error, "Unreachable"));
 });
 
 Deno.test("a token with a line break can't smuggle a header", async () => {
@@ -294,5 +301,5 @@ Deno.test("a token with a line break can't smuggle a header", async () => {
     caCerts: [],
     headers,
   };
-  await assert.rejects(portForward(access, target), /line break/);
+  await assert.rejects(channelPortForward(access, target), /line break/);
 });
