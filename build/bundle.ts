@@ -8,7 +8,7 @@ import { root } from "./versions.ts";
  *
  * @param folder the program's, absolute, without a slash at its end
  * @param entry the name of its main module, in that folder itself, so that all that is made lies in one folder
- * @param target made anew
+ * @param target the folder to make; what was in it is deleted
  * @param more files that it reads by names made at run time, from the base `new URL("./", import.meta.url)`
  * @throws {BuildError}
  */

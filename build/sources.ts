@@ -1,7 +1,7 @@
 import { BuildError, tool } from "./command.ts";
 import { root } from "./versions.ts";
 
-/** What a program is made of, found by following its imports and its `new URL("...", import.meta.url)`. */
+/** The files of a program, found by following its imports and its `new URL("...", import.meta.url)`. */
 export interface Sources {
   /** Modules of the project, by path relative to its folder. */
   modules: Set<string>;
@@ -54,7 +54,7 @@ export function relocated(module: string, text: string): string {
 export const workerFile = (module: string): string =>
   `worker-${module.replace(/\.tsx?$/, "").replaceAll("/", "-")}.js`;
 
-/** Paths that a module asks for beside its own, relative to the project's folder. */
+/** Paths that a module refers to, relative to the project's folder. */
 function locations(folder: string, module: string): string[] {
   const text = withoutComments(Deno.readTextFileSync(`${folder}/${module}`));
   const found = [...text.matchAll(location)].map(([, , path = ""]) =>

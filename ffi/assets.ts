@@ -1,4 +1,4 @@
-/** libbpf and the BPF objects, as bytes: read from beside the program, where only its owner writes, never from a path that came from outside. */
+/** libbpf and the BPF objects as bytes. They are read from the program's own folder, which only its owner can write, never from a path given from outside. */
 
 /** Names of BPF objects: bpf/NAME.bpf.o. */
 export type BpfObjectName = "capture" | "names" | "intercept";

@@ -109,7 +109,7 @@ export function cstring(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${text}\0`);
 }
 
-/** The address of a buffer, for structures that hold pointers: keep the buffer reachable until the call is over. */
+/** The address of a buffer, for structures that hold pointers: keep the buffer reachable until the call returns. */
 export function addressOfBuffer(buffer: Uint8Array<ArrayBuffer>): bigint {
   return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer)));
 }

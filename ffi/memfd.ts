@@ -3,13 +3,12 @@ import { cstring, libc, must } from "./libc.ts";
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
 const F_ADD_SEALS = 1033;
-/** F_SEAL_SEAL, SHRINK, GROW, WRITE: nobody changes its bytes any more, this process included. */
+/** F_SEAL_SEAL, SHRINK, GROW, WRITE: the bytes can't be changed any more, not even by this process. */
 const ALL_SEALS = 1 | 2 | 4 | 8;
 
 /**
- * A file in memory with these bytes that nobody can change any more (memfd_create(2)). Its path is for dlopen. It stays
- * open for good: glibc knows libraries by path, and another file with the same number would give the first library
- * again.
+ * Makes a sealed file in memory with these bytes (memfd_create(2)). Its path is for dlopen. The file stays open until the
+ * process ends: glibc identifies libraries by path, so another file with the same descriptor would yield the first library.
  * @throws {SystemCallError}
  */
 export function sealedFile(bytes: Uint8Array<ArrayBuffer>, name: string): { fd: number; path: string } {

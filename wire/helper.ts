@@ -2,7 +2,7 @@
  * What a user's daemon may ask of its root helper, over a SOCK_SEQPACKET unix socket: one JSON message a request, at
  * most 256 KiB, descriptors beside it by SCM_RIGHTS; one answer each, in order. Everything dies with the socket.
  *
- * What the helper grants was fixed at its start by whoever gave sudo's password (HelperGrant); no request widens it.
+ * What the helper grants was fixed at its start by the person who gave sudo's password (HelperGrant); no request widens it.
  */
 import type { Hello } from "./hello.ts";
 

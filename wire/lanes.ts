@@ -9,7 +9,7 @@ export type Lane = "main" | "bulk";
 
 export interface LaneOpening {
   readonly lane: Lane;
-  /** Which two lanes belong together: random, so that nobody else's can be joined. */
+  /** Names the tunnel that a lane belongs to. It is random, so that no other peer can join a lane to it. */
   readonly tunnel: string;
 }
 
@@ -22,7 +22,7 @@ const LANES: readonly Lane[] = ["main", "bulk"];
 /** The byte that gateway and relay send when they have both lanes. */
 export const JOINED = 1;
 
-/** A name for a tunnel, which nobody can guess. */
+/** Makes a name for a tunnel that can't be guessed. */
 export function newTunnelName(): string {
   return crypto.getRandomValues(new Uint8Array(NAME)).toHex();
 }
@@ -35,7 +35,7 @@ export function formatLaneOpening({ lane, tunnel }: LaneOpening): Uint8Array<Arr
   return bytes;
 }
 
-/** @returns undefined for what is no opening. */
+/** @returns undefined for bytes that aren't an opening */
 export function parseLaneOpening(bytes: Uint8Array): LaneOpening | undefined {
   if (bytes.length !== LANE_OPENING || !MAGIC.every((byte, i) => bytes[i] === byte)) return undefined;
   const lane = LANES[bytes[MAGIC.length] ?? -1];

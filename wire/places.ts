@@ -34,5 +34,5 @@ export const selectors = {
 export const PAYLOAD_ANNOTATION = "pmz.dev/payload";
 /** Annotation on the agents' pods: the newest and the oldest version of the tunnel protocols, "1-1". */
 export const PROTOCOL_ANNOTATION = "pmz.dev/protocol";
-/** Label on a namespace whose Services nobody may intercept: value "denied". */
+/** Label of a namespace whose Services must not be intercepted; its value is "denied". */
 export const INTERCEPT_LABEL = "pmz.dev/intercept";

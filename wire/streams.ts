@@ -1,10 +1,9 @@
 /**
- * What streams of a tunnel say of themselves, in the headers of their CONNECT (RFC 9113 §8.5) and of the answer.
+ * The headers of a tunnel's streams: of the CONNECT (RFC 9113 §8.5) and of its answer.
  *
  * Out, laptop to gateway: `:authority` is the Service's or pod's address and port, as the user's program dialled it.
- * In, relay to laptop: `:authority` is "RULE-UID:PORT", never an address; where it goes only the daemon knows.
- * Extended CONNECT (RFC 8441) has its place: `:protocol` of a stream is undefined for TCP; "connect-udp" (RFC 9298)
- * and the two of the key proof below are told apart by it.
+ * In, relay to laptop: `:authority` is "RULE-UID:PORT", never an address; only the daemon knows the local target.
+ * Extended CONNECT (RFC 8441): a stream for TCP has no `:protocol`; the hello and the key proof below have their own.
  */
 
 /** Pseudo-header values of `:protocol` on the reversed tunnel. */
@@ -42,7 +41,7 @@ export const proxyErrors = {
   "destination_not_found": 404,
   "connection_limit_reached": 503,
   "destination_unavailable": 503,
-  /** A stream that makes no sense: an authority that is no address and port, a hello of another protocol or version. */
+  /** The request is malformed: an authority without address and port, a hello of another protocol or version. */
   "http_request_error": 400,
   "proxy_internal_error": 500,
 } as const;
@@ -55,7 +54,7 @@ export function formatProxyStatus(proxy: string, error: ProxyError, details: str
   return `${proxy}; error=${error}; details="${quoted}"`;
 }
 
-/** The error type and details of a `proxy-status`; undefined when it has none that pmz knows. */
+/** The error type and details of a `proxy-status`; undefined when its type is unknown to pmz. */
 export function parseProxyStatus(value: string): { error: ProxyError; details: string } | undefined {
   const error = /;\s*error=([a-z_]+)/.exec(value)?.[1];
   if (!error || !Object.hasOwn(proxyErrors, error)) return undefined;
@@ -63,7 +62,7 @@ export function parseProxyStatus(value: string): { error: ProxyError; details: s
   return { error: error as ProxyError, details: details.replace(/\\(.)/g, "$1") };
 }
 
-/** What the reversed tunnel's CONNECT names: a rule, and the Service port of it. */
+/** The target of a CONNECT on a reversed tunnel: a rule and its Service port. */
 export interface RuleTarget {
   readonly rule: string;
   readonly port: number;

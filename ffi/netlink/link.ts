@@ -11,7 +11,7 @@ const IFF_UP = 1;
 const IFLA_IFNAME = 3;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
-const IFA_F_NODAD = 2; // nobody else is on the device who could have the address
+const IFA_F_NODAD = 2; // no other machine on the device could have the address
 /** struct ifinfomsg, struct ifaddrmsg. */
 const IFINFOMSG = 16;
 const IFADDRMSG = 8;
@@ -34,7 +34,7 @@ export function linkUp(netlink: Netlink, device: number): void {
   netlink.do("taking a device up", { type: RTM_NEWLINK, body });
 }
 
-/** Gives a device one address, with nothing on link beside it. @throws {SystemCallError} EOPNOTSUPP or EACCES without IPv6. */
+/** Gives a device one address and no on-link network. @throws {SystemCallError} EOPNOTSUPP or EACCES without IPv6. */
 export function addAddress(netlink: Netlink, device: number, address: IpAddress): void {
   const fixed = new Uint8Array(IFADDRMSG);
   fixed.set([

@@ -16,11 +16,11 @@ const NLM_F_ACK = 4;
 const NLM_F_DUMP = 0x300;
 const NLM_F_DUMP_INTR = 0x10;
 const HEADER = 16;
-/** Messages that go to the kernel in one write: their answers have to fit into the socket's buffer. */
+/** Messages in one write to the kernel, whose answers must fit into the socket's buffer. */
 const BATCH = 128;
 const DUMP_ATTEMPTS = 5;
 
-/** What is asked of rtnetlink: a type (RTM_...), its flags, and the body with its attributes. */
+/** A request to rtnetlink: a type (RTM_...), its flags, and the body with its attributes. */
 export interface NetlinkRequest {
   readonly type: number;
   /** NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE. */
@@ -46,13 +46,13 @@ export class Netlink implements Disposable {
     this.#option(SOL_SOCKET, SO_RCVBUF, 1 << 20);
   }
 
-  /** Does one thing. @throws {SystemCallError} with the kernel's errno. */
+  /** Sends one request. @throws {SystemCallError} with the kernel's errno. */
   do(what: string, request: NetlinkRequest): void {
     const [errno] = this.doAll([request]);
     if (errno) throw new SystemCallError(what, errno);
   }
 
-  /** Does many things, in order, and says for each what the kernel answered: 0, or an errno. @throws {SystemCallError} */
+  /** Sends requests in order; returns the kernel's answer to each: 0, or an errno. @throws {SystemCallError} */
   doAll(requests: readonly NetlinkRequest[]): number[] {
     const results: number[] = [];
     for (let at = 0; at < requests.length; at += BATCH) {
@@ -75,7 +75,7 @@ export class Netlink implements Disposable {
     this.#fd = -1;
   }
 
-  /** Undefined when the table changed in between: what came may have holes. */
+  /** Undefined when the table changed during the dump, which may then have gaps. */
   #dump(what: string, type: number, body: Uint8Array): Uint8Array<ArrayBuffer>[] | undefined {
     const sequence = ++this.#sequence;
     this.#send(message({ type, flags: NLM_F_DUMP, body }, sequence));

@@ -32,11 +32,11 @@ export interface DiagSocket {
   readonly state: number;
   readonly local: { readonly address: IpAddress; readonly port: number };
   readonly remote: { readonly address: IpAddress; readonly port: number };
-  /** Owner of the socket's file; 0 also for one that nobody has accepted yet. */
+  /** Owner of the socket's file; also 0 for one that wasn't accepted yet. */
   readonly uid: number;
   /** Of the socket's file, as in /proc/PID/fd: "socket:[INODE]"; 0 when it has none (not accepted yet, or closed). */
   readonly inode: number;
-  /** What the kernel knows it by, never used twice. */
+  /** The kernel's id of the socket, never used twice. */
   readonly cookie: bigint;
   /** struct inet_diag_sockid, to name the socket in a request. */
   readonly id: Uint8Array<ArrayBuffer>;

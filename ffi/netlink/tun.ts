@@ -5,14 +5,14 @@ const TUNSETIFF = 0x400454can;
 const SIOCGIFINDEX = 0x8933n;
 const IFF_TUN = 1;
 const IFF_NO_PI = 0x1000;
-const IFF_TUN_EXCL = 0x8000; // never somebody else's device
+const IFF_TUN_EXCL = 0x8000; // never a device that exists already
 /** struct ifreq, and the name in it. */
 const IFREQ = 40;
 const IFNAMSIZ = 16;
 const EBUSY = 16;
 const ENOENT = 2;
 
-/** A TUN device that is there for as long as this holds it open: with the process it goes, and its routes with it. */
+/** A TUN device that exists while this holds it open. It goes with the process, and its routes with it. */
 export class TunDevice implements Disposable {
   #fd: number;
   readonly name: string;

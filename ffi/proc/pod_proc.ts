@@ -1,7 +1,7 @@
 /**
- * Finds pods in the host's /proc: a mount of it is all that is needed, no host PID namespace. A process id can be
- * another process's a moment later, so a process is held as an open directory (/proc/PID), which goes on meaning the
- * one it was opened for and fails when that is gone.
+ * Finds pods in the host's /proc, for which a mount of it is enough: no host PID namespace is needed. A process id can
+ * belong to another process a moment later, so a process is held as an open directory (/proc/PID), which keeps meaning the
+ * process that it was opened for and fails once that has ended.
  */
 import { readProcFile } from "./proc_file.ts";
 import { Netns } from "./netns.ts";
@@ -34,7 +34,7 @@ export function findPods(hostProc: string, wanted: ReadonlySet<string>): Map<str
       if (list) list.push(candidate);
       else found.set(uid, [candidate]);
     } catch {
-      // Gone meanwhile.
+      // It has ended meanwhile.
     }
   }
   for (const list of found.values()) list.sort((a, b) => a.start < b.start ? -1 : a.start > b.start ? 1 : 0);
@@ -80,11 +80,11 @@ export function holdsSocket(hostProc: string, pid: number, inode: number): boole
       try {
         if (Deno.readLinkSync(`${folder}/${name}`) === `socket:[${inode}]`) return true;
       } catch {
-        // Closed meanwhile.
+        // It was closed meanwhile.
       }
     }
   } catch {
-    // Gone meanwhile.
+    // It has ended meanwhile.
   }
   return false;
 }

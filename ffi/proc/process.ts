@@ -8,7 +8,7 @@ const O_RDWR = 2;
 const O_CREAT = 0o100;
 const O_NOFOLLOW = 0o400000;
 
-/** Makes this process one that nobody else can look into: no core dump, no ptrace, /proc/self root's (prctl(2)). */
+/** Makes this process not dumpable (prctl(2)): no core dump, no ptrace, and /proc/self belongs to root. */
 export function keepSecrets(): void {
   must("PR_SET_DUMPABLE", libc.prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n));
   must("RLIMIT_CORE", libc.setrlimit(RLIMIT_CORE, new Uint8Array(16)));

@@ -35,7 +35,7 @@ export class SocketOwners {
   }
 
   /**
-   * The owner's uid; undefined when there is no such socket (any more), or several users have one that it might be.
+   * The owner's uid; undefined when there is no such socket, or when sockets of several users match.
    * @throws when /proc can't be read.
    */
   async owner(arrival: Arrival): Promise<number | undefined> {

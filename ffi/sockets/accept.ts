@@ -1,16 +1,16 @@
-/** Milliseconds until accepting is tried again, where it failed: the process may be out of descriptors, which passes. */
+/** Milliseconds until accepting is tried again after a failure: a process can be out of descriptors for a moment. */
 const PAUSE_MS = 50;
 
 export interface Accepting {
-  /** Told when accepting begins to fail (EMFILE, ECONNABORTED), not each time that it goes on to. */
+  /** Called when accepting begins to fail (EMFILE, ECONNABORTED), not for each further failure. */
   readonly failed?: (error: unknown) => void;
 }
 
 /**
- * Accepts until the listener is closed, whatever happens in between. Never rejects; `for await` on a listener does, and whoever is out
- * of descriptors for a moment would be deaf for good.
+ * Accepts connections until the listener is closed. It never rejects and survives failures, where `for await` on a listener ends
+ * with the first one: a process out of descriptors for a moment would never accept again.
  *
- * @param taken gets each connection as its own, and must not throw
+ * @param taken owns each connection, and must not throw
  */
 export async function acceptAll(
   listener: Pick<Deno.TcpListener, "accept">,
@@ -22,7 +22,7 @@ export async function acceptAll(
     try {
       connection = await listener.accept();
     } catch (error) {
-      // As Deno says it: closed before, closed meanwhile.
+      // Deno's two errors for a listener that was closed before, or meanwhile.
       if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
       if (!failing) failed?.(error);
       failing = true;

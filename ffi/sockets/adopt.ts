@@ -6,30 +6,30 @@ import { libc, must } from "../libc.ts";
 import { closeDescriptor, localEndpoint } from "./socket.ts";
 
 /**
- * Sockets that were made by descriptor (ffi/sockets/socket.ts) or handed over become Deno's here, by node:net: Deno's own
- * listeners and connections can't be made of a descriptor. Works in Workers too.
+ * Adopts sockets by descriptor, made by ffi/sockets/socket.ts or handed over, with node:net: Deno's own listeners and
+ * connections can't be made from a descriptor. This works in Workers too.
  *
- * Hot path: one event and one copy a read; no allocation here.
+ * Hot path: one event and one copy for each read; no allocation here.
  */
 
 const F_DUPFD_CLOEXEC = 1030;
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
 
-/** A listening socket that is accepted on. */
+/** An adopted listener. */
 export interface AdoptedListener extends Disposable {
   readonly address: Endpoint;
   /**
-   * Looks whether connections wait without being accepted, and begins anew then: to be called now and then, since once accept(2) has
-   * failed (EMFILE, ENFILE, ENOMEM) node:net never accepts again, and tells nobody (Deno 2.9.6).
+   * Checks whether connections wait without being accepted, and starts over in that case. Call it regularly: after accept(2) has
+   * failed once (EMFILE, ENFILE, ENOMEM), node:net never accepts again and reports nothing (Deno 2.9.6).
    * @returns false while connections wait in vain
    */
   look(): boolean;
 }
 
 /**
- * Accepts on a listening socket, which becomes this listener's own. Disposing closes it.
- * @throws {SystemCallError} when the process is out of descriptors; the socket stays the caller's then.
+ * Accepts on a listening socket and owns it from then on. Disposing closes it.
+ * @throws {SystemCallError} when the process is out of descriptors; then the caller still owns the socket.
  */
 export function adoptListener(
   fd: number,
@@ -37,7 +37,7 @@ export function adoptListener(
 ): AdoptedListener {
   const address = localEndpoint(fd);
   let accepted = 0;
-  // Half-open: a peer that has said all may still want to hear the answer.
+  // Half-open: a peer that has ended its direction may still wait for the answer.
   const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
   const serve = (fd: number) => {
     const server = net.createServer(options, (socket) => {
@@ -48,10 +48,10 @@ export function adoptListener(
     server.listen({ fd });
     return server;
   };
-  // The socket by a descriptor of our own: to look at, and to begin anew with.
+  // A duplicate of the descriptor, to inspect the socket and to start over with.
   let own = must("duplicating a listener", libc.fcntl(fd, F_DUPFD_CLOEXEC, 0));
   let server = serve(fd);
-  /** How many had been accepted when connections were seen waiting by the last look. */
+  /** The number of accepted connections when the last check saw others waiting. */
   let before: number | undefined;
   return {
     address,
@@ -84,16 +84,16 @@ function connectionsWaiting(listener: number): number {
   return got < 0 ? 0 : info[6] ?? 0;
 }
 
-/** Makes a connected socket, or one that still connects, a transport; the descriptor becomes its own. */
+/** Makes a transport of a connected or connecting socket, and owns its descriptor. */
 export function adoptSocket(fd: number): SocketTransport {
   const socket = new net.Socket({ fd, allowHalfOpen: true });
   socket.setNoDelay(true);
   return new SocketTransport(socket);
 }
 
-/** A TCP connection of node:net as a transport: an end and a break are told apart, and it can be reset. */
+/** A TCP connection of node:net as a transport that tells an end from a break and can be reset. */
 export class SocketTransport implements AbortableTransport {
-  /** What node:net reads at a time. */
+  /** Bytes of one read of node:net. */
   readonly part: number = 64 * 1024;
   readonly #socket: net.Socket;
   #chunk: Uint8Array | undefined;
@@ -113,12 +113,12 @@ export class SocketTransport implements AbortableTransport {
     socket.pause();
   }
 
-  /** This end: of a captured connection, the address that was dialled. */
+  /** The local end; for a captured connection, the address that was dialled. */
   get local(): Endpoint {
     return endpoint(this.#socket.localAddress, this.#socket.localPort);
   }
 
-  /** The other end. */
+  /** The remote end. */
   get remote(): Endpoint {
     return endpoint(this.#socket.remoteAddress, this.#socket.remotePort);
   }
@@ -152,7 +152,7 @@ export class SocketTransport implements AbortableTransport {
     this.#socket.destroy();
   }
 
-  /** Ends it with a TCP reset. */
+  /** Resets the connection. */
   abort(reason?: Error): void {
     this.#broke(reason ?? new Error("the connection was broken off"));
     this.#socket.resetAndDestroy();

@@ -8,8 +8,8 @@ const SO_KEEPALIVE = 9;
 const ON = new Uint8Array(new Int32Array([1]).buffer);
 
 /**
- * Has the kernel probe each TCP connection of this process after so many seconds of silence. Deno can only switch probes on, for one
- * connection at a time, and the kernel's own time is two hours. Connections that are opened later want another call.
+ * Has the kernel probe each TCP connection of this process after this many seconds of silence. Deno can only enable probes for one
+ * connection at a time, with the kernel's default of two hours. Connections that are opened later need another call.
  */
 export function probeSilentConnections(seconds: number): void {
   const wanted = new Int32Array([seconds]);
@@ -19,7 +19,7 @@ export function probeSilentConnections(seconds: number): void {
   const length = new Uint8Array(new Uint32Array([4]).buffer);
   const size = descriptorTableSize();
   for (let fd = 0; fd < size; fd++) {
-    // Of whatever is no TCP socket it fails. Setting it again would send probes that wait sooner.
+    // This fails for anything but a TCP socket. Setting the same value again would restart the timers of pending probes.
     if (libc.getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, presentBytes, length) < 0) continue;
     if (present[0] === seconds) continue;
     libc.setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, wantedBytes, 4);

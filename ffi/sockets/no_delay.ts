@@ -5,10 +5,10 @@ const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 
 /**
- * Sets TCP_NODELAY on a connection of Deno's that has no setNoDelay: a `Deno.TlsConn` (2.9). Without it a small write that follows
- * another waits for the peer's delayed acknowledgement, 40 ms on Linux.
+ * Sets TCP_NODELAY on a Deno connection without setNoDelay: a `Deno.TlsConn` (2.9). Without it, a small write that follows
+ * another one waits for the peer's delayed acknowledgement, which takes 40 ms on Linux.
  *
- * @returns false when this process has no such socket (any more): then small writes may wait.
+ * @returns false when this process has no such socket; then small writes may wait
  */
 export function setNoDelay(
   connection: { readonly localAddr: Deno.Addr; readonly remoteAddr: Deno.Addr },

@@ -13,8 +13,8 @@ import {
 import { getOption } from "./socket.ts";
 
 /**
- * The descriptors of this process's own sockets. Deno doesn't tell them, so they are looked for among all that are open, by
- * the addresses and ports that Deno does tell.
+ * Finds the descriptors of this process's own sockets. Deno doesn't expose them, so they are searched for among all open
+ * descriptors by the addresses and ports that Deno does expose.
  */
 
 const SOL_SOCKET = 1;
@@ -22,12 +22,12 @@ const SO_TYPE = 3;
 const SO_ACCEPTCONN = 30;
 const RLIMIT_NOFILE = 7;
 
-/** An own socket that could not be found. */
+/** No socket of this process was found. */
 export class NoDescriptor extends Error {
   override name = "NoDescriptor";
 }
 
-/** Where a socket is bound, and what it's connected to; a listener, or a UDP socket for anybody, to nothing. */
+/** A socket's local and remote end. A listener or an unconnected UDP socket has no remote end. */
 export interface SocketEnds {
   readonly type: "tcp" | "udp";
   readonly local: Endpoint;
@@ -39,14 +39,14 @@ const length = new Uint32Array(1);
 const lengthBytes = new Uint8Array(length.buffer);
 
 /**
- * Where the last one was found. Sockets are mostly sought in the order that they were opened in, so the next one is mostly the
- * next descriptor. Only a hint: nothing but time depends on it.
+ * Where the last socket was found. Sockets are mostly looked up in the order in which they were opened, so the next one is mostly
+ * the next descriptor. It is module state on purpose: the descriptor table belongs to the process, and a wrong hint only costs time.
  */
 let hint = 0;
-/** Descriptors that are looked at from there on, before all are. */
+/** Descriptors to try from the hint on, before all others. */
 const NEAR = 64;
 
-/** @returns undefined where this process has no such socket (any more). */
+/** @returns undefined when this process has no such socket */
 export function descriptorOf(ends: SocketEnds): number | undefined {
   const found = search(hint, NEAR, ends) ?? search(0, descriptorTableSize(), ends);
   if (found !== undefined) hint = found;
@@ -71,7 +71,7 @@ export function boundDescriptorOf(type: "tcp" | "udp", hostname: string, port: n
   return fd;
 }
 
-/** What Deno tells of a connection. @returns undefined for one that is not of TCP. */
+/** The ends of a Deno connection. @returns undefined for one that isn't TCP */
 export function endsOf(
   { localAddr, remoteAddr }: { readonly localAddr: Deno.Addr; readonly remoteAddr: Deno.Addr },
 ): SocketEnds | undefined {
@@ -79,7 +79,7 @@ export function endsOf(
   return local && remote && { type: "tcp", local, remote };
 }
 
-/** An address of Deno's. @returns undefined for one that has no port, as a unix socket's. */
+/** A Deno address as an endpoint. @returns undefined for one without a port, as a unix socket's */
 export function endOf(address: Deno.Addr): Endpoint | undefined {
   if (!("hostname" in address)) return undefined;
   const parsed = parseAddress(address.hostname);
@@ -87,7 +87,7 @@ export function endOf(address: Deno.Addr): Endpoint | undefined {
 }
 
 function isAt(fd: number, { local, remote }: SocketEnds): boolean {
-  // What differs most comes first. Files, and descriptors that aren't open, fail.
+  // The remote end comes first, since it differs most. Both calls fail for files and closed descriptors.
   if (remote !== undefined && !matches(libc.getpeername, fd, remote)) return false;
   return matches(libc.getsockname, fd, local);
 }
@@ -102,7 +102,7 @@ function isOf(fd: number, { type, remote }: SocketEnds): boolean {
   }
 }
 
-/** Compares bytes, not text: thousands of sockets may have the sought port. */
+/** Compares bytes, not text, since thousands of sockets may have the same port. */
 function matches(call: typeof libc.getsockname, fd: number, { address, port }: Endpoint): boolean {
   length[0] = name.length;
   if (call(fd, name, lengthBytes) < 0) return false;
@@ -117,9 +117,9 @@ function matches(call: typeof libc.getsockname, fd: number, { address, port }: E
 }
 
 /**
- * Descriptors that this process's table has room for: FDSize in /proc/self/status (proc(5)), which grows with them and never
- * shrinks. Not by Deno, which lets only programs with all permissions read there. Out of descriptors (EMFILE, ENFILE) that can't be
- * opened: it's the limit then, below which all are.
+ * The size of this process's descriptor table: FDSize in /proc/self/status (proc(5)), which grows as needed and never shrinks.
+ * The file is read by the C library, since Deno reads it only for programs with all permissions. A process out of descriptors
+ * (EMFILE, ENFILE) can't open it; then the limit of descriptors is returned, which all of them are below.
  */
 export function descriptorTableSize(): number {
   const status = new Uint8Array(4096);
@@ -137,7 +137,7 @@ export function descriptorTableSize(): number {
   }
 }
 
-/** The soft limit of descriptors: one more than the highest that can be. */
+/** The soft limit of descriptors, one more than the highest possible one. */
 function mostDescriptors(): number {
   const limits = new BigUint64Array(2);
   must("getrlimit", libc.getrlimit(RLIMIT_NOFILE, new Uint8Array(limits.buffer)));

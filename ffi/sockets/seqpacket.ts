@@ -24,20 +24,20 @@ const MSG_CMSG_CLOEXEC = 0x40000000;
 const MSG_CTRUNC = 0x8;
 const MSG_TRUNC = 0x20;
 const SHUT_RDWR = 2;
-/** An accept that fails is tried again that often, with that pause. */
+/** Attempts to accept before the failure is reported, and the pause between them in milliseconds. */
 const ATTEMPTS = 20;
 const RETRY_MS = 50;
 
-/** A message as it came: JSON, and descriptors that are the receiver's to close. */
+/** A received message: JSON, and descriptors that the receiver has to close. */
 export interface Received {
   readonly message: unknown;
   readonly fds: number[];
 }
 
 /**
- * JSON messages with descriptors beside them, over a SOCK_SEQPACKET unix socket. Deno and node:net lose descriptors,
- * so this is recvmsg and sendmsg. A receive waits in a thread of Deno's blocking pool, which `close` can only wake by
- * shutdown(2). Only for the main thread: a Worker that is terminated while it waits would free the kernel's buffers.
+ * Sends JSON messages with descriptors over a SOCK_SEQPACKET unix socket. Deno and node:net lose descriptors, so this uses
+ * recvmsg and sendmsg. A receive blocks in a thread of Deno's pool, which `close` wakes by shutdown(2). Use it on the main
+ * thread only: a Worker that is terminated during a receive would free buffers that the kernel writes to.
  */
 export class SeqPacket implements Disposable {
   readonly #fd: number;
@@ -49,7 +49,7 @@ export class SeqPacket implements Disposable {
     libc.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, new Uint8Array(new Uint32Array([2 * LONGEST]).buffer), 4);
   }
 
-  /** @throws {SystemCallError} when nobody listens at `path`. */
+  /** @throws {SystemCallError} when no process listens at `path`. */
   static connect(path: string): SeqPacket {
     const fd = must("socket", libc.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     const address = unixAddress(path);
@@ -62,7 +62,7 @@ export class SeqPacket implements Disposable {
     return new SeqPacket(fd);
   }
 
-  /** Who connected, as the kernel knows it (SO_PEERCRED): at the time of connect(2). */
+  /** The peer's process and user at the time of connect(2), from the kernel (SO_PEERCRED). */
   get peer(): { readonly pid: number; readonly uid: number; readonly gid: number } {
     const value = new Int32Array(3);
     const length = new Uint32Array([12]);
@@ -81,7 +81,8 @@ export class SeqPacket implements Disposable {
 
   /**
    * Sends one message, at once or not at all.
-   * @throws {SystemCallError} EAGAIN when the peer doesn't read ({@linkcode isFull}), EPIPE when it's gone. @throws {RangeError} too long
+   * @throws {SystemCallError} EAGAIN when the peer doesn't read ({@linkcode isFull}), EPIPE when it has closed.
+   * @throws {RangeError} when the message is too long
    */
   send(message: unknown, fds: readonly number[] = []): void {
     const data = new TextEncoder().encode(JSON.stringify(message));
@@ -99,9 +100,9 @@ export class SeqPacket implements Disposable {
   }
 
   /**
-   * Waits for the next message; undefined when the peer is gone, or this was closed. One wait at a time.
-   * A message whose descriptors didn't all come, since this process is out of them or there were too many, comes with none.
-   * @throws {TypeError} for a message that is no JSON, or too long: what came with it is closed.
+   * Waits for the next message; undefined when the peer or this end has closed. One wait at a time.
+   * A message arrives without descriptors if not all of them did: this process is out of descriptors, or there were too many.
+   * @throws {TypeError} for a message that isn't valid JSON or is too long; its descriptors are closed
    */
   async receive(): Promise<Received | undefined> {
     if (this.#closed) return undefined;
@@ -114,7 +115,7 @@ export class SeqPacket implements Disposable {
     if (length < 0) return undefined;
     const fds = descriptors(header);
     const flags = new DataView(header.bytes.buffer).getInt32(48, true);
-    // Without a byte it's the end, or a message that passes for it; descriptors may come with that too.
+    // Zero bytes mean the end, or an empty message that looks like it; descriptors may come with that too.
     if (length === 0 || flags & MSG_CTRUNC) { for (const fd of fds.splice(0)) libc.close(fd); }
     if (length === 0) return undefined;
     try {
@@ -126,12 +127,12 @@ export class SeqPacket implements Disposable {
     }
   }
 
-  /** Ends it: a receive that waits gets undefined. Twice is fine. */
+  /** Closes it: a pending receive returns undefined. Closing twice is fine. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     libc.shutdown(this.#fd, SHUT_RDWR);
-    // The number may only be given away when no thread waits on it any more.
+    // The descriptor may only be reused once no thread waits on it.
     if (!this.#receiving) this.#release();
   }
 
@@ -144,12 +145,12 @@ export class SeqPacket implements Disposable {
   }
 }
 
-/** Whether a message couldn't be sent since the peer hasn't read those before. */
+/** Whether sending failed because the peer hasn't read earlier messages. */
 export function isFull(error: unknown): boolean {
   return error instanceof SystemCallError && error.errno === EAGAIN;
 }
 
-/** A unix socket on which SeqPackets are accepted; only for the main thread, as these. */
+/** A unix socket that accepts SeqPackets; for the main thread only, as these. */
 export class SeqPacketListener implements Disposable {
   readonly #fd: number;
   #accepting = false;
@@ -161,14 +162,14 @@ export class SeqPacketListener implements Disposable {
 
   /**
    * Listens at `path`, which must not exist yet.
-   * @param options.uid whose the socket's file is to be, `mode` who may connect; both before anybody can.
+   * @param options.uid the owner of the socket's file; `mode` says who may connect. Both are set before listening begins.
    */
   static listen(path: string, options: { uid?: number; mode?: number } = {}): SeqPacketListener {
     const fd = must("socket", libc.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     const address = unixAddress(path);
     try {
       must(`bind ${path}`, libc.bind(fd, address, address.length));
-      // Nobody can connect before listen(2).
+      // No process can connect before listen(2).
       Deno.chmodSync(path, options.mode ?? 0o600);
       if (options.uid !== undefined) Deno.chownSync(path, options.uid, null);
       must("listen", libc.listen(fd, 8));
@@ -179,7 +180,7 @@ export class SeqPacketListener implements Disposable {
     return new SeqPacketListener(fd);
   }
 
-  /** The next peer; undefined when this was closed. @throws {SystemCallError} when accept(2) keeps failing. */
+  /** Waits for the next peer; undefined when this was closed. @throws {SystemCallError} when accept(2) keeps failing. */
   async accept(): Promise<SeqPacket | undefined> {
     for (let attempt = 0; !this.#closed; attempt++) {
       this.#accepting = true;
@@ -189,7 +190,7 @@ export class SeqPacketListener implements Disposable {
         libc.close(this.#fd);
         if (fd >= 0) libc.close(fd);
       } else if (fd >= 0) return new SeqPacket(fd);
-      // errno belongs to the thread that called, which is gone: its reason can't be told, and may pass (EMFILE, EINTR).
+      // errno belongs to the pool's thread and can't be read here. The cause may pass (EMFILE, EINTR).
       else if (attempt === ATTEMPTS) throw new SystemCallError("accept4", 0);
       else await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
@@ -211,7 +212,7 @@ interface MessageHeader {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly data: Uint8Array<ArrayBuffer>;
   readonly control: Uint8Array<ArrayBuffer>;
-  /** Only so that it stays reachable with the rest. */
+  /** Kept so that it stays reachable with the rest. */
   readonly iovec: Uint8Array<ArrayBuffer>;
 }
 
@@ -230,7 +231,7 @@ function messageHeader(data: Uint8Array<ArrayBuffer>, control: Uint8Array<ArrayB
   return { bytes: new Uint8Array(new BigUint64Array(fields).buffer), data, control, iovec };
 }
 
-/** The descriptors of the SCM_RIGHTS message that came: the only one that there can be. */
+/** The descriptors of the received SCM_RIGHTS message; there can be only one. */
 function descriptors(header: MessageHeader): number[] {
   const came = Number(new BigUint64Array(header.bytes.buffer)[5]);
   const view = new DataView(header.control.buffer);

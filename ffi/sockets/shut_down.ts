@@ -4,8 +4,8 @@ import { descriptorOf, endsOf } from "./own_socket.ts";
 const SHUT_RDWR = 2;
 
 /**
- * Ends both directions of a TCP connection of this process (shutdown(2)), below whatever Deno does with it. Sought by its ends each
- * time: who has closed it already may call this, and another's socket that has its number by then isn't touched.
+ * Ends both directions of a TCP connection of this process (shutdown(2)), below Deno's own handling. The socket is looked up by its
+ * ends each time, so that calling this for a closed connection never touches another socket that got its descriptor.
  */
 export function shutDown(
   connection: { readonly localAddr: Deno.Addr; readonly remoteAddr: Deno.Addr },

@@ -17,14 +17,14 @@ const SO_REUSEADDR = 2;
 const EINPROGRESS = 115;
 
 /**
- * A listening TCP socket, non-blocking: for adoptListener, or to hand over. Where Deno is to accept in the netns it's in, TcpListener
- * is the faster one; this one can be made in another netns.
+ * Makes a non-blocking listening TCP socket, for adoptListener or to hand over. It can be made in another network namespace;
+ * in Deno's own one, TcpListener is faster.
  * @param options.port 0: any
- * @throws {SystemCallError} @throws {TypeError} for an address that is none.
+ * @throws {SystemCallError} @throws {TypeError} for an invalid address.
  */
 export function tcpListener(options: { address: string; port?: number; backlog?: number }): number {
   const address = parseAddress(options.address);
-  if (!address) throw new TypeError(`${options.address} is no address`);
+  if (!address) throw new TypeError(`${options.address} is not a valid IP address`);
   const fd = tcpSocket(address.family);
   try {
     setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -39,7 +39,7 @@ export function tcpListener(options: { address: string; port?: number; backlog?:
   }
 }
 
-/** An unconnected TCP socket, non-blocking. @throws {SystemCallError} */
+/** Makes a non-blocking, unconnected TCP socket. @throws {SystemCallError} */
 export function tcpSocket(family: 4 | 6): number {
   return must(
     "socket",
@@ -48,8 +48,8 @@ export function tcpSocket(family: 4 | 6): number {
 }
 
 /**
- * Begins to connect a non-blocking socket. It can be adopted while it still connects: writes queue, a failure comes as
- * an error of the first read or write.
+ * Begins to connect a non-blocking socket. It can be adopted while it connects: writes are queued, and a failure is
+ * reported by the first read or write.
  * @throws {SystemCallError} when it fails at once.
  */
 export function startConnect(fd: number, to: Endpoint): void {
@@ -94,7 +94,7 @@ export function setOption(fd: number, level: number, name: number, value: number
   must(`setsockopt ${level}/${name}`, libc.setsockopt(fd, level, name, bytes, 4));
 }
 
-/** Closes a descriptor that is nobody else's. */
+/** Closes a descriptor that the caller owns. */
 export function closeDescriptor(fd: number): void {
   libc.close(fd);
 }

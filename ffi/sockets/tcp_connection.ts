@@ -11,26 +11,26 @@ const TCP_NODELAY = 1;
 const NOWHERE = new Uint8Array(16);
 
 /**
- * A TCP connection of Deno's as a transport that can be reset.
+ * A Deno TCP connection as a transport that can be reset.
  *
- * Hot path: reads and writes are Deno's own. node:net, which has resets too, costs twice the CPU for a small read and write
- * (docs/decisions.md).
+ * Hot path: reads and writes are Deno's own. node:net can reset connections too, but costs twice the CPU for a small read and
+ * write (docs/decisions.md).
  */
 export class TcpConnection implements AbortableTransport {
   readonly #conn: Deno.TcpConn;
   #open = true;
 
-  /** The connection becomes this one's own. It should have TCP_NODELAY, or small writes wait. */
+  /** Owns the connection, which should have TCP_NODELAY, or small writes wait. */
   constructor(conn: Deno.TcpConn) {
     this.#conn = conn;
   }
 
-  /** This end: of a captured connection, the address that was dialled. */
+  /** The local end; for a captured connection, the address that was dialled. */
   get local(): Endpoint {
     return known(this.#conn.localAddr);
   }
 
-  /** The other end. */
+  /** The remote end. */
   get remote(): Endpoint {
     return known(this.#conn.remoteAddr);
   }
@@ -54,8 +54,8 @@ export class TcpConnection implements AbortableTransport {
   }
 
   /**
-   * Ends it with a TCP reset, by connecting it to nowhere (man 2 connect: AF_UNSPEC; the kernel's tcp_disconnect). SO_LINGER
-   * wouldn't do: Deno's close ends the direction out first, and the peer would see an end, then the reset.
+   * Resets the connection by connecting the socket to AF_UNSPEC (man 2 connect; the kernel's tcp_disconnect). SO_LINGER
+   * doesn't work: Deno's close ends the sending direction first, so the peer would see an end before the reset.
    */
   abort(): void {
     if (!this.#open) return;
@@ -64,20 +64,20 @@ export class TcpConnection implements AbortableTransport {
     this.close();
   }
 
-  /** @returns undefined where the peer has reset it: then it has no ends any more. */
+  /** @returns undefined when the peer has reset the connection, which then has no ends any more */
   #descriptor(): number | undefined {
     const ends = endsOf(this.#conn);
     const fd = ends && descriptorOf(ends);
     return fd !== undefined && this.#isOwn(fd) ? fd : undefined;
   }
 
-  /** A newer connection may have the ends of one that was reset. Its option doesn't change with this one's. */
+  /** Tells this socket from a newer one with the same ends: only this one's option follows setNoDelay. */
   #isOwn(fd: number): boolean {
     for (const on of [true, false]) {
       try {
         this.#conn.setNoDelay(on);
       } catch {
-        return true; // Deno can't while a read and a write are under way; and they wouldn't be, had it been reset.
+        return true; // Deno refuses this during a read and a write, which a reset would have ended.
       }
       if (getOption(fd, IPPROTO_TCP, TCP_NODELAY) !== Number(on)) return false;
     }

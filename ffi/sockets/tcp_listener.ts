@@ -5,10 +5,10 @@ import { TcpConnection } from "./tcp_connection.ts";
 
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
-/** Connections that wait to be accepted. */
+/** The listen backlog. */
 const BACKLOG = 4096;
 
-/** A listener of Deno's whose descriptor is known, so that it can be handed over too. Disposing closes it. */
+/** A Deno listener whose descriptor is known, so that it can also be handed over. Disposing closes it. */
 export class TcpListener implements Disposable {
   readonly descriptor: number;
   readonly port: number;
@@ -23,7 +23,7 @@ export class TcpListener implements Disposable {
     this.#listener = listen(hostname);
     this.port = this.#listener.addr.port;
     this.descriptor = boundDescriptorOf("tcp", hostname, this.port);
-    // What is accepted inherits it: a call less for each connection.
+    // Accepted connections inherit it, which saves a call for each.
     setOption(this.descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
     void acceptAll(this.#listener, (conn) => onConnection(new TcpConnection(conn)));
   }

@@ -8,8 +8,9 @@ const IPPROTO_IPV6 = 41;
 const IPV6_TRANSPARENT = 75;
 
 /**
- * Lets a listener answer from addresses that aren't in the table `local`. It's bound to the device first, which only root
- * can undo: else whoever has the socket could send from any address on any way (stop listening, bind, connect).
+ * Lets a listener answer from addresses that aren't in the routing table `local` (IP_TRANSPARENT). It is bound to the device
+ * first, which only root can undo: otherwise the socket's owner could send from any address over any device (stop listening,
+ * bind, connect).
  * @throws {SystemCallError}
  */
 export function makeTransparent(fd: number, family: 4 | 6, device: string): void {

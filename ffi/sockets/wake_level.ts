@@ -5,11 +5,11 @@ const SOL_SOCKET = 1;
 const SO_RCVLOWAT = 18;
 
 /**
- * What sets how many bytes have to be there until the kernel wakes whoever waits to read from a connection of this process (SO_RCVLOWAT,
- * which epoll heeds for TCP since Linux 4.18). A read that doesn't wait takes what there is. It must not be called when the connection
- * was closed: the descriptor may be another's by then.
+ * Returns a function that sets how many bytes must have arrived before the kernel wakes a pending read of the connection
+ * (SO_RCVLOWAT, which epoll honours for TCP since Linux 4.18). A read that finds bytes takes them at once. The function must not be
+ * called after the connection was closed, since another socket may have its descriptor by then.
  *
- * @returns undefined when this process has no such socket (any more).
+ * @returns undefined when this process has no such socket
  */
 export function wakeLevelOf(
   connection: { readonly localAddr: Deno.Addr; readonly remoteAddr: Deno.Addr },
@@ -21,7 +21,7 @@ export function wakeLevelOf(
   const bytes = new Uint8Array(value.buffer);
   return (level) => {
     value[0] = level;
-    // It fails of one that was just closed, whose reads end anyway.
+    // This fails for a socket that was just closed, whose reads end anyway.
     libc.setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, bytes, bytes.length);
   };
 }
