@@ -35,7 +35,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | --- | --- | --- |
 | up, connect | UpList | one for each cluster: cluster, mode, proxy, services, proof, try, warnings |
 | down, disconnect, stop | Down | none of them; \`wasUp\`, and \`left\`: what is still there, in words |
-| status | Status | none of them; \`up\`, and if there is a daemon: release, pid, since, clusters, helper, proxy, intercepts, warnings |
+| status | Status | none of them; \`up\`, and if there is a daemon: release, pid, since, clusters, helper, proxy, names (DNS queries, counted), intercepts, warnings |
 | services | ServiceList | cluster, namespace, name, hostname, addresses, ports, readyEndpoints, type, intercepted |
 | dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster |
 | intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, portName, local, since, pods, connections, alsoTaken, problems |

@@ -1,6 +1,6 @@
 import { parseAddress } from "../net/address.ts";
 import { Zone } from "../names/zone/zone.ts";
-import type { CustomDomain, ZoneData } from "../names/zone/zone_data.ts";
+import type { CustomDomain, ZoneChange, ZoneData } from "../names/zone/zone_data.ts";
 import type { AddressChange, Target } from "./protocol.ts";
 
 /** Which cluster an address or a name belongs to, and what the cluster itself calls it. */
@@ -22,6 +22,15 @@ export class Directory {
 
   setZone(zone: ZoneData): void {
     this.#zone.set(zone);
+  }
+
+  changeNames(change: ZoneChange): void {
+    this.#zone.change(change);
+  }
+
+  /** Forgets the names of all clusters; the user's own domains stay. */
+  forgetNames(): void {
+    this.#zone.clear();
   }
 
   setCustom(domains: readonly CustomDomain[]): void {

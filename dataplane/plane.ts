@@ -2,7 +2,7 @@
  * The data plane, as the daemon sees it: the only way to whatever carries a laptop's bytes. It keeps the workers, tells
  * each what it has to know, and joins what they answer.
  */
-import type { CustomDomain, ZoneData } from "../names/zone/zone_data.ts";
+import type { CustomDomain, ZoneChange, ZoneData } from "../names/zone/zone_data.ts";
 import type { Channel } from "../threads/channel.ts";
 import { openWorker, type StartWorker } from "../threads/worker.ts";
 import { FAILED_FLOWS_KEPT, type Flow } from "../wire/flow.ts";
@@ -57,7 +57,6 @@ type Worker = Disposable & { readonly channel: Channel<MainCalls, DataCalls> };
 
 export class DataPlane implements Disposable {
   readonly #workers: readonly [Worker, ...Worker[]];
-  readonly #zones = new Map<string, ZoneData>();
   #custom: readonly CustomDomain[] = [];
   #serving = false;
   readonly #followers = new Set<(flow: Flow) => void>();
@@ -102,7 +101,6 @@ export class DataPlane implements Disposable {
 
   /** Breaks all flows of a cluster off, and forgets it. */
   async disconnect(cluster: string): Promise<void> {
-    this.#zones.delete(cluster);
     await this.#all("disconnect", cluster);
     this.#tunnels.forget(cluster);
   }
@@ -111,10 +109,14 @@ export class DataPlane implements Disposable {
     if (change.added.size > 0 || change.removed.length > 0) await this.#all("changeAddresses", change);
   }
 
-  /** Replaces a cluster's names. Only the proxy looks them up: they are sent to its worker while it is served. */
+  /** Replaces a cluster's names. Only the proxy looks them up: without effect while it isn't served. */
   async setZone(zone: ZoneData): Promise<void> {
-    this.#zones.set(zone.cluster, zone);
     if (this.#serving) await this.#proxying("zone", zone);
+  }
+
+  /** Changes some Services of a cluster, as `setZone` would. */
+  async changeNames(change: ZoneChange): Promise<void> {
+    if (this.#serving) await this.#proxying("names", change);
   }
 
   /** Replaces the user's own domains. */
@@ -137,18 +139,18 @@ export class DataPlane implements Disposable {
   }
 
   /**
-   * Serves the proxy on loopback.
+   * Serves the proxy on loopback. It knows no cluster's names until they are set.
    * @returns its address: "127.0.0.1:1080"
    * @throws {RemoteError} when it can't listen on that port
    */
   async serveProxy(port: number): Promise<string> {
     const address = await this.#proxying("proxy", port);
     this.#serving = true;
-    await Promise.all([...this.#zones.values()].map((zone) => this.#proxying("zone", zone)));
     await this.#proxying("custom", this.#custom);
     return address;
   }
 
+  /** Ends the proxy, and forgets all clusters' names. */
   async endProxy(): Promise<void> {
     this.#serving = false;
     await this.#proxying("unproxy", null);
@@ -233,7 +235,7 @@ export class DataPlane implements Disposable {
   }
 
   /** Calls the worker that serves the proxy. */
-  #proxying<Name extends "proxy" | "unproxy" | "zone" | "custom">(
+  #proxying<Name extends "proxy" | "unproxy" | "zone" | "names" | "custom">(
     name: Name,
     argument: Parameters<DataCalls[Name]>[0],
   ): Promise<Awaited<ReturnType<DataCalls[Name]>>> {

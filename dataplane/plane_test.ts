@@ -147,6 +147,8 @@ Deno.test("a probe says how a destination answers, and how long that took", asyn
 Deno.test("the proxy dials by name, through the tunnel of the cluster that has it", async () => {
   await using to = startPlane();
   await to.reach();
+  const address = await to.plane.serveProxy(0);
+  assert.equal(await to.plane.serveProxy(0), address);
   await to.plane.setZone({
     cluster: "dev",
     context: "dev",
@@ -154,8 +156,6 @@ Deno.test("the proxy dials by name, through the tunnel of the cluster that has i
     namespace: "default",
     services: [{ namespace: "default", name: "echo", addresses: ["10.96.0.7"], ports: [] }],
   });
-  const address = await to.plane.serveProxy(0);
-  assert.equal(await to.plane.serveProxy(0), address);
   const port = Number(address.split(":")[1]);
   using conn = await Deno.connect({ hostname: "127.0.0.1", port });
   await say(conn, "CONNECT echo.default.svc:80 HTTP/1.1\r\nHost: echo.default.svc:80\r\n\r\n");

@@ -5,7 +5,7 @@
 import type { ApiServerAccess } from "../kube/client/access.ts";
 import type { Flow, Outcome } from "../wire/flow.ts";
 import type { Challenge, Proof } from "../wire/key_proof.ts";
-import type { CustomDomain, ZoneData } from "../names/zone/zone_data.ts";
+import type { CustomDomain, ZoneChange, ZoneData } from "../names/zone/zone_data.ts";
 
 /** What a connection of a laptop's program is for. */
 export interface Destination {
@@ -104,9 +104,12 @@ export type DataCalls = {
   changeAddresses(change: AddressChange): void;
   /** Replaces a cluster's names: the proxy looks them up. */
   zone(zone: ZoneData): void;
+  /** Changes some Services of a cluster. */
+  names(change: ZoneChange): void;
   custom(domains: readonly CustomDomain[]): void;
   /** Serves the proxy on loopback; its own address is the answer. */
   proxy(port: number): string;
+  /** Ends the proxy, and forgets all clusters' names. */
   unproxy(argument: null): Promise<void>;
   /** Looks at once whether the tunnels still live: the laptop slept, or its network has changed. */
   check(argument: null): void;

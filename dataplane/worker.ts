@@ -59,6 +59,7 @@ export function startDataWorker(
     },
     changeAddresses: (change) => directory.changeAddresses(change),
     zone: (zone) => directory.setZone(zone),
+    names: (change) => directory.changeNames(change),
     custom: (domains) => directory.setCustom(domains),
     proxy(port) {
       proxy ??= startProxy(port, { directory, flows, tunnel });
@@ -67,6 +68,7 @@ export function startDataWorker(
     async unproxy() {
       await proxy?.[Symbol.asyncDispose]();
       proxy = undefined;
+      directory.forgetNames();
     },
     check() {
       for (const data of clusters.values()) data.check();

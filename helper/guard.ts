@@ -28,7 +28,7 @@ export class Guard {
     const never = this.#never.find(({ range }) => contains(range, address));
     if (never) return never.why;
     if (!this.#allowed.some((range) => contains(range, address))) {
-      return "public: not in a range that was accepted for this cluster";
+      return "public, and in no range that was accepted for this cluster";
     }
     if (machine.own.has(address.text)) return "an address of this machine";
     if (machine.gateways.has(address.text)) return "a gateway of this machine";

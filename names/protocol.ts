@@ -11,11 +11,6 @@ export interface WantedStandIns {
   readonly accounts: Accounts;
   /** As in resolv.conf, those that can be stood in for (canStandIn). */
   readonly nameservers: readonly string[];
-  /**
-   * An address that systemd-resolved asks (the user's own pmz address, once the device is there): answered to every account, and
-   * what isn't pmz's doesn't exist.
-   */
-  readonly link?: string;
 }
 
 /** A stand-in that is open. The descriptors are the worker's own: duplicated by whoever sends them on, never closed. */
@@ -30,8 +25,6 @@ export interface OpenStandIn {
 export interface OpenStandIns {
   /** In the order of the nameservers. */
   readonly standIns: readonly OpenStandIn[];
-  /** Where systemd-resolved may ask: "198.18.255.254:40053". */
-  readonly link?: string;
   /** Those that could not be opened: their queries go on as without pmz. */
   readonly failed: readonly { readonly nameserver: string; readonly why: string }[];
 }
@@ -39,8 +32,6 @@ export interface OpenStandIns {
 export type NamesCalls = {
   /** Opens stand-ins; again when resolv.conf has changed: those that stay keep their sockets. */
   standIns(wanted: WantedStandIns): Promise<OpenStandIns>;
-  /** Replaces all that is known of all clusters. */
-  zones(zones: readonly ZoneData[]): void;
   /** Sets or replaces one cluster's names. */
   zone(zone: ZoneData): void;
   /** Changes some Services of a cluster. */
@@ -51,9 +42,8 @@ export type NamesCalls = {
   surroundings(surroundings: Surroundings): void;
   /** Beats from now on in the helper's map of this descriptor, which may be closed when the call has settled. */
   beat(fd: number): void;
+  /** What all stand-ins together have counted. */
   stats(argument: null): NameServerStats;
-  /** Closes all sockets and stops the heart. */
-  stop(argument: null): Promise<void>;
 };
 
 /** The names worker asks nothing of the main thread. */

@@ -21,46 +21,38 @@ export interface NamesWorkerParts {
   readonly port?: number;
 }
 
-/** Answers the main thread on `side` from now on. */
-export function startNamesWorker(side: MessageSide, parts: NamesWorkerParts = {}): void {
+/**
+ * Answers the main thread on `side` from now on. The thread that ends takes everything along; disposing is for those who run it in
+ * a thread of their own.
+ */
+export function startNamesWorker(side: MessageSide, parts: NamesWorkerParts = {}): AsyncDisposable {
   const networks = new OwnNetworks();
   const zone = new Zone({ forbidden: (address) => networks.forbids(address) });
   const standIns = new StandIns(zone, networks, parts.port);
-  const clusters = new Set<string>();
-  const heart = new Heart(parts.openBeat ?? ((fd) => new Beat(fd)));
-  const gone = (cluster: string) => {
-    clusters.delete(cluster);
-    zone.delete(cluster);
-  };
-  const known: NamesCalls["zone"] = (data) => {
-    clusters.add(data.cluster);
-    zone.set(data);
-  };
+  const heartbeat = new Heartbeat(parts.openBeat ?? ((fd) => new Beat(fd)));
   new Channel<NamesCalls, NoCalls>(
     side,
     {
       standIns: (wanted) => standIns.set(wanted),
-      zones(zones) {
-        for (const cluster of clusters) gone(cluster);
-        zones.forEach(known);
-      },
-      zone: known,
+      zone: (data) => zone.set(data),
       change: (change) => zone.change(change),
-      gone,
+      gone: (cluster) => zone.delete(cluster),
       custom: (domains) => zone.setCustom(domains),
       surroundings: (surroundings) => zone.setSurroundings(surroundings),
-      beat: (fd) => heart.start(fd),
+      beat: (fd) => heartbeat.start(fd),
       stats: () => standIns.stats,
-      async stop() {
-        heart.stop();
-        await standIns[Symbol.asyncDispose]();
-      },
     } satisfies NamesCalls,
   );
+  return {
+    async [Symbol.asyncDispose]() {
+      heartbeat.stop();
+      await standIns[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** Beats in one map at a time. */
-class Heart {
+class Heartbeat {
   readonly #open: NonNullable<NamesWorkerParts["openBeat"]>;
   #stop: (() => void) | undefined;
 

@@ -25,13 +25,13 @@ function started(port?: number) {
     beat: (writer: number) => void beats.push(`beat ${fd} ${writer}`),
     [Symbol.dispose]: () => void beats.push(`closed ${fd}`),
   });
-  startNamesWorker(port2, { openBeat, ...(port && { port }) });
+  const worker = startNamesWorker(port2, { openBeat, ...(port && { port }) });
   const channel = new Channel<NoCalls, NamesCalls>(port1, {});
   return {
     beats,
     call: channel.call.bind(channel) as typeof channel.call,
     async [Symbol.asyncDispose]() {
-      await channel.call("stop", null);
+      await worker[Symbol.asyncDispose]();
       port1.close();
       port2.close();
     },
@@ -55,7 +55,7 @@ const wanted = { uid, accounts: [{ first: uid, last: uid }] } as const;
 Deno.test("the worker opens a stand-in for each nameserver, says its descriptors, and answers", async () => {
   await using upstream = await fakeUpstream();
   await using worker = started(upstream.nameserver.port);
-  await worker.call("zones", [zone]);
+  await worker.call("zone", zone);
   const nameservers = ["127.0.0.1", "127.0.0.53", "nonsense"];
   const { standIns: [first, second], failed } = await worker.call("standIns", { ...wanted, nameservers });
   assert.deepEqual(failed.map(({ nameserver }) => nameserver), ["nonsense"]);
@@ -79,11 +79,16 @@ Deno.test("when the nameservers change, those that stay keep their sockets", asy
   await assert.rejects(refused, Deno.errors.ConnectionRefused);
 });
 
-Deno.test("zones come whole, change and go", async () => {
-  await using worker = started();
-  const { link } = await worker.call("standIns", { ...wanted, nameservers: [], link: "127.0.0.1" });
-  const names = async () => [await ask(link, "echo.default.svc"), await ask(link, "shop.example")];
-  assert.deepEqual(await names(), [3, 3]);
+Deno.test("a cluster's names come whole, change and go", async () => {
+  await using upstream = await fakeUpstream();
+  await using worker = started(upstream.nameserver.port);
+  const { standIns: [standIn] } = await worker.call("standIns", { ...wanted, nameservers: ["127.0.0.1"] });
+  const names = async () => [
+    await ask(standIn?.standIn, "echo.default.svc"),
+    await ask(standIn?.standIn, "shop.example"),
+  ];
+  const elsewhere = "203.0.113.7"; // the nameserver's own answer to everything
+  assert.deepEqual(await names(), [elsewhere, elsewhere]);
   await worker.call("zone", zone);
   await worker.call("custom", [{ domain: "shop.example", namespace: "default", service: "echo" }]);
   await worker.call("surroundings", { hostname: "laptop", searchDomains: [] });
@@ -91,11 +96,17 @@ Deno.test("zones come whole, change and go", async () => {
   const set = [{ namespace: "default", name: "echo", addresses: ["10.96.0.11"], ports: [] }];
   await worker.call("change", { cluster: "one", set, removed: [] });
   assert.deepEqual(await names(), ["10.96.0.11", "10.96.0.11"]);
-  await worker.call("zones", []);
-  assert.deepEqual(await names(), [3, 3]);
+  await worker.call("change", {
+    cluster: "one",
+    set: [],
+    removed: [{ namespace: "default", name: "echo" }],
+  });
+  assert.deepEqual(await names(), [elsewhere, 0]);
+  await worker.call("gone", "one");
+  assert.deepEqual(await names(), [elsewhere, elsewhere]);
 });
 
-Deno.test("the heart beats at once and then twice a second, in one map at a time", async () => {
+Deno.test("the heartbeat comes at once and then twice a second, in one map at a time", async () => {
   await using worker = started();
   await worker.call("beat", 7);
   await new Promise((resolve) => setTimeout(resolve, 1_200));

@@ -20,6 +20,7 @@ export function runningDaemon(
         services: 3,
         openStreams: 0,
         limits: [],
+        unreachable: { count: 0, first: [] },
         ...cluster,
       }],
       helper: { state: "connected", address: "198.18.255.254", routes: 5 },

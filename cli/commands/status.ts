@@ -59,7 +59,7 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
 }
 
 function rowsOf(
-  { cluster, mode, tunnel, roundTripMs, services, openStreams, limits }: ClusterStatus,
+  { cluster, mode, tunnel, roundTripMs, services, openStreams, limits, unreachable }: ClusterStatus,
   now: number,
 ): string[][] {
   const trip = roundTripMs === undefined ? "" : `, round trip ${formatDuration(roundTripMs)}`;
@@ -79,5 +79,11 @@ function rowsOf(
     ["  services", String(services)],
     ["  open", `${openStreams} connections`],
     ...limits.map((limit) => ["  limited", limit]),
+    ...unreachable.first.map((
+      { service, address, why },
+    ) => ["  unreachable", `${service} at ${address}: ${why}`]),
+    ...(unreachable.count > unreachable.first.length
+      ? [["  unreachable", `${unreachable.count - unreachable.first.length} more addresses`]]
+      : []),
   ];
 }

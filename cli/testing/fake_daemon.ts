@@ -90,8 +90,17 @@ export function defaultAnswers(): Answers {
         services: 3,
         openStreams: 4,
         limits: ["may not watch pods: pods have no names"],
+        unreachable: {
+          count: 1,
+          first: [{
+            service: "default/public",
+            address: "203.0.113.7",
+            why: "public, and in no range that was accepted for this cluster",
+          }],
+        },
       }],
       helper: { state: "connected", address: "198.18.255.254", routes: 5 },
+      names: { answered: 12, forwarded: 30, unanswered: 1, refused: 0, dropped: 0 },
       intercepts: [echoIntercept],
       warnings: [{
         message: "Names like SERVICE.dev stay the internet's or the local network's: namespace dev.",

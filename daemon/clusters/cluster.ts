@@ -1,25 +1,28 @@
 import { unlessAborted } from "../../async/abort.ts";
 import { TimeLimit } from "../../async/time_limit.ts";
-import type { CapturedPorts } from "../../wire/helper.ts";
 import type { ClusterConnection } from "../discovery/cluster_api.ts";
-import { capturedAddresses } from "../discovery/topology.ts";
-import { zoneData } from "../discovery/zone_data.ts";
+import { ClusterIndex, type IndexChange } from "../discovery/cluster_index.ts";
+import { CLUSTER_DOMAIN } from "../discovery/service_names.ts";
+import { type TopologyChange, wholeOf } from "../discovery/topology.ts";
 import type { DataPlane, TunnelNews } from "../../dataplane/plane.ts";
 import { Failure } from "../failure.ts";
 import { ClusterIntercepts } from "../intercepts/cluster_intercepts.ts";
 import type { Log } from "../process/log.ts";
-import type { ZoneData } from "../../names/zone/zone_data.ts";
+import type { ZoneIdentity } from "../../names/zone/zone_data.ts";
 
 /** The tunnel has this long to be there for the first time, in milliseconds. */
 const TUNNEL_TIMEOUT_MS = 30_000;
 
-/** What a connected cluster leans on. */
+/** Services that are named in the log for one change, because of their addresses. */
+const LOGGED = 20;
+
+/** What a connected cluster needs. */
 export interface ConnectedParts {
   readonly connection: ClusterConnection;
   readonly data: Pick<DataPlane, "connect" | "reach" | "disconnect" | "setIntercepts" | "setAgents">;
   readonly log: Log;
-  /** Called when what the cluster has, or how much of it is used, has changed. */
-  readonly changed: (cluster: Connected) => void;
+  /** Called when what the laptop uses of the cluster has changed. */
+  readonly changed: (cluster: Connected, change: IndexChange) => void;
   readonly tunnelTimeoutMs?: number;
 }
 
@@ -30,14 +33,13 @@ export class Connected {
   readonly #parts: ConnectedParts;
   #news = Promise.withResolvers<void>();
   #reaching = false;
-  zone: ZoneData;
-  addresses: ReadonlyMap<string, CapturedPorts> = new Map();
+  /** What the cluster has, by address and by name. */
+  readonly index = new ClusterIndex();
 
   constructor(parts: ConnectedParts) {
     const { connection, data, log } = parts;
     this.connection = connection;
     this.#parts = parts;
-    this.zone = zoneData(connection.name, { services: new Map(), pods: new Map() });
     const quiet = (error: unknown) =>
       log("warn", "a change of the intercepts could not be passed on", { cluster: this.id, error });
     this.intercepts = new ClusterIntercepts(connection, log, ({ targets, agents }) => {
@@ -50,20 +52,40 @@ export class Connected {
     return this.connection.id;
   }
 
+  /** What the cluster's names end with. */
+  get zone(): ZoneIdentity {
+    const { context, namespace } = this.connection.name;
+    return { cluster: this.id, context, clusterDomain: CLUSTER_DOMAIN, namespace };
+  }
+
   /** Learns what the cluster has, and follows it. @throws {ApiError} @throws the signal's reason */
   async discover(signal: AbortSignal): Promise<void> {
     await this.#parts.data.connect(this.id);
-    await this.connection.discover(() => this.changed(), signal);
-    this.changed();
+    await this.connection.discover((change) => this.#changed(change), signal);
+    this.#changed(wholeOf(this.connection.topology));
   }
 
-  /** Makes of what the cluster has what the laptop uses of it, and tells it. */
-  changed(): void {
-    const { topology } = this.connection;
-    this.addresses = capturedAddresses(topology);
-    this.zone = zoneData(this.connection.name, topology);
+  #changed(change: TopologyChange): void {
+    const indexed = this.index.update(this.connection.topology, change);
     this.intercepts.changed();
-    this.#parts.changed(this);
+    this.#logRefused(change);
+    if (indexed.addresses.size > 0 || indexed.services.size > 0) this.#parts.changed(this, indexed);
+  }
+
+  /** Says which Services claim an address that the gateway never dials. */
+  #logRefused({ services }: TopologyChange): void {
+    const refused = [...services].flatMap((service) =>
+      (this.index.refused.get(service) ?? []).map(({ address, why }) => ({
+        service,
+        error: `${address}: ${why}`,
+      }))
+    );
+    for (const one of refused.slice(0, LOGGED)) {
+      this.#parts.log("warn", "a Service's address is never dialled: no name leads there", {
+        cluster: this.id,
+        ...one,
+      });
+    }
   }
 
   /**

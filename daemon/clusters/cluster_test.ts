@@ -45,12 +45,12 @@ Deno.test("what a cluster has becomes addresses and names, and so do its changes
   cluster.service("echo", { clusterIP: "10.96.0.7", ports: [{ port: 80 }] });
   await using to = await connectedTo(cluster);
   await to.connected.discover(forever);
-  assert.deepEqual([...to.connected.addresses.keys()], ["10.96.0.7"]);
-  assert.deepEqual(to.connected.zone.services.map(({ name }) => name), ["echo"]);
+  assert.deepEqual([...to.connected.index.addresses.keys()], ["10.96.0.7"]);
+  assert.deepEqual([...to.connected.index.services.keys()], ["default/echo"]);
   const before = to.changes();
   cluster.service("late", { clusterIP: "10.96.0.8", ports: [{ port: 80 }] });
   await until("it's told", () => to.changes() > before);
-  assert.ok(to.connected.addresses.has("10.96.0.8"));
+  assert.ok(to.connected.index.addresses.has("10.96.0.8"));
 });
 
 Deno.test("the tunnel is dialled once, and waited for", async () => {

@@ -110,8 +110,8 @@ export class Clusters implements AsyncDisposable {
       data: this.data,
       log: this.#parts.log,
       // A change that comes while it's being disconnected must not bring it back.
-      changed: (cluster) => {
-        if (this.#connected.get(cluster.id) === cluster) this.laptop.publish(cluster);
+      changed: (cluster, change) => {
+        if (this.#connected.get(cluster.id) === cluster) this.laptop.publish(cluster, change);
       },
     });
     this.#connected.set(connected.id, connected);
@@ -146,7 +146,7 @@ export class Clusters implements AsyncDisposable {
     for (const cluster of this.all) {
       await report.step(`Disconnect ${cluster.id}`, () => this.#drop(cluster, report));
     }
-    const left = this.laptop.side ? await report.step("Network", () => this.laptop.endCapture()) : [];
+    const left = this.laptop.hostCapture ? await report.step("Network", () => this.laptop.endCapture()) : [];
     await this.laptop.endProxy();
     return left;
   }
@@ -154,7 +154,7 @@ export class Clusters implements AsyncDisposable {
   /** Never throws: what can't be undone here must not keep the rest. */
   async #drop(cluster: Connected, report?: Reporter): Promise<void> {
     this.#connected.delete(cluster.id);
-    const ended = await Promise.allSettled([this.laptop.remove(cluster.id), cluster.end()]);
+    const ended = await Promise.allSettled([this.laptop.forget(cluster.id), cluster.end()]);
     for (const one of ended) {
       if (one.status === "rejected") {
         this.#parts.log("warn", "a cluster can't be left cleanly", {

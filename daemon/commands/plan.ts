@@ -20,7 +20,7 @@ export async function plan(request: PlanRequest, clusters: Clusters, parts: Daem
   const connection = there?.connection ?? looked.connection;
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
-  const needsHelper = request.mode === "capture" && !clusters.laptop.side;
+  const needsHelper = request.mode === "capture" && !clusters.laptop.hostCapture;
   return {
     cluster: connection.name,
     agent,

@@ -1,4 +1,12 @@
-import type { CustomName, InterceptEntry, NameEntry, ServiceEntry, Status } from "../../wire/control.ts";
+import type {
+  ClusterStatus,
+  CustomName,
+  InterceptEntry,
+  NameEntry,
+  ServiceEntry,
+  Status,
+} from "../../wire/control.ts";
+import type { UnreachableAddress } from "../laptop/laptop.ts";
 import { serviceEntries } from "../discovery/entries.ts";
 import { nameEntries } from "../discovery/name_entries.ts";
 import type { Clusters } from "../clusters/registry.ts";
@@ -36,7 +44,7 @@ export function services(clusters: Clusters): ServiceEntry[] {
     serviceEntries(
       cluster.id,
       cluster.connection.topology,
-      cluster.zone.services,
+      clusters.laptop.namesOf(cluster),
       (namespace, service) =>
         intercepts.find((one) =>
           one.cluster === cluster.id && one.namespace === namespace && one.service === service
@@ -47,7 +55,10 @@ export function services(clusters: Clusters): ServiceEntry[] {
 
 /** Every name that answers, the user's own domains too. */
 export function names(clusters: Clusters, custom: readonly CustomName[]): NameEntry[] {
-  return nameEntries(clusters.all.map((cluster) => cluster.zone), custom);
+  return nameEntries(
+    clusters.all.map((cluster) => ({ ...cluster.zone, services: clusters.laptop.namesOf(cluster) })),
+    custom,
+  );
 }
 
 /** All intercepts, without their counts. Where several clusters are connected, their ids say which it is. */
@@ -75,10 +86,12 @@ export async function intercepts(clusters: Clusters): Promise<InterceptEntry[]> 
 /** How everything stands that is connected. */
 export async function status(
   clusters: Clusters,
-): Promise<Pick<Status, "clusters" | "helper" | "proxy" | "intercepts" | "warnings">> {
-  const { side, proxyAddress } = clusters.laptop;
+): Promise<Pick<Status, "clusters" | "helper" | "proxy" | "names" | "intercepts" | "warnings">> {
+  const { hostCapture, proxyAddress } = clusters.laptop;
+  const names = await clusters.laptop.nameStats();
   return {
-    clusters: await Promise.all(clusters.all.map(async ({ id, connection }) => {
+    clusters: await Promise.all(clusters.all.map(async (cluster) => {
+      const { id, connection } = cluster;
       const { openStreams, roundTripMs } = await clusters.data.counts(id);
       return {
         cluster: connection.name,
@@ -88,11 +101,22 @@ export async function status(
         services: connection.topology.services.size,
         openStreams,
         limits: connection.limits,
+        unreachable: shortened(clusters.laptop.unreachable(cluster)),
       };
     })),
-    helper: side ? { state: "connected", address: side.address, routes: side.routes } : { state: "none" },
+    helper: hostCapture
+      ? { state: "connected", address: hostCapture.address, routes: hostCapture.routes }
+      : { state: "none" },
     ...(proxyAddress ? { proxy: proxyAddress } : {}),
+    ...(names ? { names } : {}),
     intercepts: await intercepts(clusters),
     warnings: await warnings(clusters.all),
   };
+}
+
+/** Addresses that are named in a status; more are counted. */
+const NAMED = 20;
+
+function shortened(all: readonly UnreachableAddress[]): ClusterStatus["unreachable"] {
+  return { count: all.length, first: all.slice(0, NAMED) };
 }

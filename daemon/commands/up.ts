@@ -5,6 +5,7 @@ import { formatEndpoint } from "../../net/address.ts";
 import { ensureInstalled } from "./agents.ts";
 import { warnings } from "./warnings.ts";
 import { readiness } from "../discovery/topology.ts";
+import type { Laptop, UnreachableAddress } from "../laptop/laptop.ts";
 import type { Clusters } from "../clusters/registry.ts";
 import type { Connected } from "../clusters/cluster.ts";
 import type { Probe } from "../../dataplane/plane.ts";
@@ -89,24 +90,18 @@ async function use(
   await ensureInstalled(connection.api, "gateway", request, parts, report, signal);
   await report.step("Tunnel", (detail) => connected.reach(detail, signal), () => tunnelDetail(connected));
   if (order.indexOf(request.mode) > order.indexOf(connection.mode)) connection.mode = request.mode;
-  connected.changed();
+  clusters.laptop.modeChanged(connected);
   const proxy = request.mode === "proxy"
     ? await report.step("Proxy", () => clusters.laptop.proxy(request.proxyPort ?? 0), (address) => address)
     : undefined;
   if (request.mode === "capture") {
-    const laptop = await report.step(
-      "Routes",
-      () => clusters.laptop.capture(),
-      (side) => `${side.routes} addresses`,
-    );
-    for (const [address, why] of [...laptop.refused].slice(0, 5)) {
-      report.warn(`${address} is not captured: ${why}`);
-    }
+    await report.step("Routes", () => clusters.laptop.capture(), ({ routes }) => `${routes} addresses`);
     await report.step("Names", () => clusters.laptop.captureNames());
     for (const { message, hint } of await warnings(clusters.all)) report.warn(message, hint);
   }
+  warnOfUnreachable(clusters.laptop.unreachable(connected), report);
   await clusters.laptop.publishCustom();
-  const reachable = reachableOf(connected);
+  const reachable = reachableOf(connected, clusters.laptop);
   const own = reachable.filter(({ service }) =>
     service.namespace === connection.name.namespace && service.name !== "kubernetes"
   );
@@ -132,16 +127,35 @@ async function use(
   };
 }
 
+/** Addresses that are named in a warning; more are counted. */
+const NAMED = 5;
+
+function warnOfUnreachable(unreachable: readonly UnreachableAddress[], report: Reporter): void {
+  for (const { service, address, why } of unreachable.slice(0, NAMED)) {
+    report.warn(`${service} is not reached at ${address}, and no name leads there: ${why}`);
+  }
+  if (unreachable.length > NAMED) {
+    report.warn(
+      `${unreachable.length - NAMED} more addresses of Services are not reached`,
+      "pmz status -o json",
+    );
+  }
+}
+
 function tunnelDetail(connected: Connected): string | undefined {
   const { tunnel } = connected.connection;
   return tunnel.state === "connected" ? tunnel.pod : undefined;
 }
 
-/** What something serves, the connection's own namespace first. */
-function reachableOf({ connection: { topology, name } }: Connected): Reachable[] {
+/** What something serves and this laptop reaches, the connection's own namespace first. */
+function reachableOf(connected: Connected, laptop: Laptop): Reachable[] {
+  const { topology, name } = connected.connection;
   const ready = topology.slices && readiness(topology.slices);
+  const addresses = new Map(
+    laptop.namesOf(connected).map((names) => [`${names.namespace}/${names.name}`, names.addresses]),
+  );
   const all = [...topology.services].flatMap(([key, service]) =>
-    service.clusterIPs.slice(0, 1).flatMap((address) =>
+    (service.headless ? [] : addresses.get(key) ?? []).slice(0, 1).flatMap((address) =>
       service.ports
         .filter((port) => port.protocol === "TCP" && (ready?.(key).ports.has(port.name) ?? true))
         .map((port) => ({ service, port, address }))

@@ -2,7 +2,7 @@ import { cheapChecks } from "../../checks/registry.ts";
 import { nameServicePaths } from "../../checks/parts.ts";
 import { runChecks } from "../../checks/run.ts";
 import type { Warning } from "../../wire/control.ts";
-import type { LaptopCluster } from "../laptop/laptop.ts";
+import type { LaptopCluster } from "../laptop/laptop_cluster.ts";
 import { readResolver } from "../laptop/resolv_conf.ts";
 
 /** What keeps names of a cluster from working for the user's programs, while they are captured: what the cheap checks see. */
@@ -12,7 +12,9 @@ export async function warnings(
 ): Promise<Warning[]> {
   const captured = clusters.filter(({ connection }) => connection.mode === "capture");
   if (captured.length === 0) return [];
-  const namespaces = captured.flatMap(({ zone }) => zone.services.map(({ namespace }) => namespace));
+  const namespaces = captured.flatMap(({ index }) =>
+    [...index.services.values()].map(({ namespace }) => namespace)
+  );
   const results = await runChecks(cheapChecks, {
     nameService: paths,
     resolver: readResolver,

@@ -1,23 +1,11 @@
 import assert from "node:assert/strict";
 import { nameServicePaths } from "../../checks/parts.ts";
 import type { Mode } from "../../wire/control.ts";
-import type { LaptopCluster } from "../laptop/laptop.ts";
+import { FakeLaptopCluster } from "../testing/laptop_cluster.ts";
 import { warnings } from "./warnings.ts";
 
-function clusterOf(mode: Mode, ...namespaces: readonly string[]): LaptopCluster {
-  return {
-    id: "dev",
-    connection: { mode },
-    addresses: new Map(),
-    zone: {
-      cluster: "dev",
-      context: "dev",
-      clusterDomain: "cluster.local",
-      namespace: "default",
-      services: namespaces.map((namespace) => ({ namespace, name: "echo", addresses: [], ports: [] })),
-    },
-  };
-}
+const clusterOf = (mode: Mode, ...namespaces: readonly string[]) =>
+  new FakeLaptopCluster("dev", mode, Object.fromEntries(namespaces.map((one) => [`${one}/echo`, []])));
 
 /** Of a laptop whose programs ask the nameservers of resolv.conf themselves. */
 const paths = {

@@ -7,7 +7,7 @@ import type { AgentPlace, NodeAgent, TunnelNews } from "../../dataplane/plane.ts
 import type { Log } from "../process/log.ts";
 import { AgentPods } from "./agent_pods.ts";
 import { Discovery } from "./discovery.ts";
-import type { Topology } from "./topology.ts";
+import type { Topology, TopologyChange } from "./topology.ts";
 
 /** How long the cluster may take to say its version, in milliseconds: a server that is far away, or asleep. */
 const REACH_TIMEOUT_MS = 10_000;
@@ -89,7 +89,7 @@ export class ClusterConnection implements AsyncDisposable {
   }
 
   /** Starts to follow what the cluster has; `changed` is called after changes. Once. */
-  async discover(changed: () => void, signal?: AbortSignal): Promise<void> {
+  async discover(changed: (change: TopologyChange) => void, signal?: AbortSignal): Promise<void> {
     this.#discovery ??= this.#parts.use(
       await Discovery.start(this.api, this.name.namespace, this.#log, changed, signal),
     );

@@ -5,10 +5,15 @@ import { type Resource, resources } from "../../kube/client/resources.ts";
 import { follow } from "../../async/abort.ts";
 import { watch, type Watched } from "../../kube/watch/watch.ts";
 import { type Log, watchLog } from "../process/log.ts";
-import type { Topology } from "./topology.ts";
+import type { Topology, TopologyChange } from "./topology.ts";
 
-/** A change of the cluster is told after this: a rollout changes many objects at once. In milliseconds. */
+/** Changes are told together after this long, in milliseconds: a rollout changes many objects at once. */
 const SETTLE_MS = 30;
+
+/** Keys that have changed since they were last told. */
+type Changes = { readonly [Kind in keyof TopologyChange]: Set<string> };
+
+const noChanges = (): Changes => ({ services: new Set(), slices: new Set(), pods: new Set() });
 
 /**
  * What a cluster has, kept up to date: of all namespaces, or of the connection's own where the credentials allow no
@@ -16,19 +21,21 @@ const SETTLE_MS = 30;
  */
 export class Discovery implements AsyncDisposable {
   readonly #watches: Watched<unknown>[] = [];
-  readonly #changed: () => void;
+  readonly #changed: (change: TopologyChange) => void;
   readonly #ending = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #changes = noChanges();
   #topology: Topology | undefined;
   /** What may not be seen, in words. */
   readonly limits: string[] = [];
 
-  private constructor(changed: () => void) {
+  private constructor(changed: (change: TopologyChange) => void) {
     this.#changed = changed;
   }
 
   /**
-   * Lists everything once, and follows it from then on: `changed` is called soon after a change.
+   * Lists everything once, and follows it from then on: `changed` is called soon after a change. A change that leaves a parsed
+   * object as it was isn't told (kube/watch/watch.ts).
    * @param signal ends the start: a server that doesn't answer is waited for
    * @throws {ApiError} when not even the Services of the own namespace may be listed. @throws the signal's reason
    */
@@ -36,16 +43,17 @@ export class Discovery implements AsyncDisposable {
     api: Api,
     namespace: string,
     log: Log,
-    changed: () => void,
+    changed: (change: TopologyChange) => void,
     signal?: AbortSignal,
   ): Promise<Discovery> {
     const discovery = new Discovery(changed);
     using _starting = follow(signal, discovery.#ending);
     try {
       const [services, slices, pods] = await Promise.all([
-        discovery.#see(api, resources.services, namespace, parseService, log),
-        discovery.#see(api, resources.endpointSlices, namespace, parseEndpointSlice, log).catch(forbidden),
-        discovery.#see(api, resources.pods, namespace, parsePod, log).catch(forbidden),
+        discovery.#see(api, resources.services, "services", namespace, parseService, log),
+        discovery.#see(api, resources.endpointSlices, "slices", namespace, parseEndpointSlice, log)
+          .catch(forbidden),
+        discovery.#see(api, resources.pods, "pods", namespace, parsePod, log).catch(forbidden),
       ]);
       if (!slices) {
         discovery.limits.push(
@@ -80,37 +88,41 @@ export class Discovery implements AsyncDisposable {
   async #see<T>(
     api: Api,
     resource: Resource,
+    kind: keyof TopologyChange,
     own: string,
     parse: (raw: unknown) => T,
     log: Log,
   ): Promise<Watched<T>> {
     const options = { parse, log: watchLog(log), signal: this.#ending.signal };
     try {
-      return await this.#watch(watch(api, resource, options));
+      return await this.#watch(kind, watch(api, resource, options));
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 403)) throw error;
-      const seen = await this.#watch(watch(api, resource, { ...options, namespace: own }));
+      const seen = await this.#watch(kind, watch(api, resource, { ...options, namespace: own }));
       this.limits.push(`only ${resource.plural} of the namespace ${own} may be listed`);
       return seen;
     }
   }
 
-  async #watch<T>(watched: Watched<T>): Promise<Watched<T>> {
+  async #watch<T>(kind: keyof TopologyChange, watched: Watched<T>): Promise<Watched<T>> {
     try {
       await watched.ready;
     } catch (error) {
       await watched[Symbol.asyncDispose]();
       throw error;
     }
-    watched.onChange(() => this.#settle());
+    watched.onChange(({ key }) => this.#note(kind, key));
     this.#watches.push(watched);
     return watched;
   }
 
-  #settle(): void {
+  #note(kind: keyof TopologyChange, key: string): void {
+    this.#changes[kind].add(key);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#changed();
+      const changes = this.#changes;
+      this.#changes = noChanges();
+      this.#changed(changes);
     }, SETTLE_MS);
   }
 

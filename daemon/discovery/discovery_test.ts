@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ApiError } from "../../kube/client/api_error.ts";
 import { until } from "../../kube/testing/api_server.ts";
 import { Discovery } from "./discovery.ts";
+import type { TopologyChange } from "./topology.ts";
 import { FakeApi, forbidden } from "../testing/cluster.ts";
 
 const quiet = () => {};
@@ -11,8 +12,13 @@ Deno.test("everything is there once it has started, and followed from then on", 
   cluster.service("echo", { clusterIP: "10.96.0.7", ports: [{ port: 80 }] });
   cluster.pod("echo-1", { ip: "10.244.0.5" });
   cluster.slice("echo", ["10.244.0.5"], [{ port: 8080 }]);
-  let changes = 0;
-  await using discovery = await Discovery.start(cluster.api, "default", quiet, () => void changes++);
+  const changes: TopologyChange[] = [];
+  await using discovery = await Discovery.start(
+    cluster.api,
+    "default",
+    quiet,
+    (change) => void changes.push(change),
+  );
   const { topology } = discovery;
   assert.deepEqual([...topology.services.keys()], ["default/echo"]);
   assert.deepEqual([...topology.pods.keys()], ["default/echo-1"]);
@@ -20,9 +26,26 @@ Deno.test("everything is there once it has started, and followed from then on", 
   assert.deepEqual(discovery.limits, []);
   cluster.service("late", { clusterIP: "10.96.0.8", ports: [{ port: 80 }] }, "shop");
   cluster.pod("late-1", { namespace: "shop" });
-  await until("the change is told", () => changes > 0);
+  await until("the pod is there", () => changes.some(({ pods }) => pods.has("shop/late-1")));
   assert.ok(topology.services.has("shop/late"));
-  assert.ok(changes <= 2, "changes that come together are told together");
+  assert.ok(changes.length <= 2, "changes that come together are told together");
+  assert.deepEqual(changes.flatMap(({ services, slices }) => [...services, ...slices]), ["shop/late"]);
+});
+
+Deno.test("a change of an object that leaves what is read of it as it was isn't told", async () => {
+  await using cluster = new FakeApi();
+  cluster.pod("echo-1", { ip: "10.244.0.5" });
+  const changes: string[] = [];
+  await using _discovery = await Discovery.start(
+    cluster.api,
+    "default",
+    quiet,
+    ({ pods }) => void changes.push(...pods),
+  );
+  cluster.pod("echo-1", { ip: "10.244.0.5", more: { annotations: { "example.com/seen": "now" } } });
+  cluster.pod("echo-2", { ip: "10.244.0.6" });
+  await until("the next one is told", () => changes.length > 0);
+  assert.deepEqual(changes, ["default/echo-2"]);
 });
 
 Deno.test("with rights in one namespace only, that is what is seen, and said", async () => {

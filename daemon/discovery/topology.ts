@@ -1,7 +1,6 @@
 import type { EndpointSlice, Pod, Service } from "../../kube/objects/objects.ts";
 import { isTerminating, mayRun, selects } from "../../kube/objects/selectors.ts";
-import { parseAddress } from "../../net/address.ts";
-import type { CapturedPorts, ServedPort } from "../../wire/helper.ts";
+import type { ServedPort } from "../../wire/helper.ts";
 
 /** What a cluster has, as far as it may be seen. Keys are "namespace/name". */
 export interface Topology {
@@ -9,6 +8,22 @@ export interface Topology {
   /** Undefined where EndpointSlices may not be listed: then every Service port counts as served. */
   readonly slices?: ReadonlyMap<string, EndpointSlice>;
   readonly pods: ReadonlyMap<string, Pod>;
+}
+
+/** Keys of objects that are new, have changed or are gone. */
+export interface TopologyChange {
+  readonly services: ReadonlySet<string>;
+  readonly slices: ReadonlySet<string>;
+  readonly pods: ReadonlySet<string>;
+}
+
+/** Everything that a topology has, as a change: for who begins with it. */
+export function wholeOf({ services, slices, pods }: Topology): TopologyChange {
+  return {
+    services: new Set(services.keys()),
+    slices: new Set(slices?.keys()),
+    pods: new Set(pods.keys()),
+  };
 }
 
 /** How many ready endpoints a Service has, and by the names of its ports, "" for an unnamed one. */
@@ -37,32 +52,23 @@ export function readiness(slices: ReadonlyMap<string, EndpointSlice>): (service:
 }
 
 /**
- * The addresses by which the laptop's programs reach the cluster, and what each answers: the clusterIPs, and the
- * addresses of pods that aren't on their node's network. Nothing else that the cluster says: no external addresses,
- * no load balancers, no endpoints that are no pods.
+ * The ports by which a Service is reached, and which of them a ready endpoint serves.
+ * @param slices its own; undefined where they can't be listed: then every port counts as served
  */
-export function capturedAddresses(topology: Topology): Map<string, CapturedPorts> {
-  const captured = new Map<string, CapturedPorts>();
-  for (const pod of topology.pods.values()) {
-    if (pod.hostNetwork || !mayRun(pod)) continue;
-    for (const text of pod.podIPs) {
-      const address = parseAddress(text);
-      if (address) captured.set(address.text, "any");
-    }
-  }
-  const ready = topology.slices && readiness(topology.slices);
-  for (const [key, service] of topology.services) {
-    const ports = service.ports.flatMap((port): ServedPort[] => {
-      if (port.protocol === "SCTP") return [];
-      const protocol = port.protocol === "TCP" ? "tcp" : "udp";
-      return [{ protocol, port: port.port, served: ready?.(key).ports.has(port.name) ?? true }];
-    });
-    for (const text of service.clusterIPs) {
-      const address = parseAddress(text);
-      if (address) captured.set(address.text, ports);
-    }
-  }
-  return captured;
+export function servedPorts(service: Service, slices: readonly EndpointSlice[] | undefined): ServedPort[] {
+  const ready = slices &&
+    new Set(
+      slices.filter(hasReadyEndpoint).flatMap((slice) => slice.ports.map(({ name }) => name)),
+    );
+  return service.ports.flatMap((port): ServedPort[] => {
+    if (port.protocol === "SCTP") return [];
+    const protocol = port.protocol === "TCP" ? "tcp" : "udp";
+    return [{ protocol, port: port.port, served: ready?.has(port.name) ?? true }];
+  });
+}
+
+function hasReadyEndpoint(slice: EndpointSlice): boolean {
+  return slice.endpoints.some((endpoint) => endpoint.ready);
 }
 
 /** The pods that a Service's selector finds and that aren't being deleted; none where it has no selector. */

@@ -1,32 +1,42 @@
 import { pollUntil } from "../../async/poll_until.ts";
-import type { CapturedPorts } from "../../wire/helper.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
 import type { Log } from "../process/log.ts";
-import type { CustomDomain, ZoneData } from "../../names/zone/zone_data.ts";
+import type { NameServerStats } from "../../names/server/stats.ts";
+import type { CustomDomain, ServiceNames } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
-import { Capture } from "./route_programmer.ts";
 import { HelperClient } from "./helper_client.ts";
-import { Names } from "./name_capture.ts";
+import type { LaptopChange, LaptopCluster } from "./laptop_cluster.ts";
+import { NameCapture } from "./name_capture.ts";
+import { reachableNames } from "./reachable_names.ts";
+import { RouteProgrammer } from "./route_programmer.ts";
 
-/** After `down`, the helper has this long to be gone, in milliseconds. */
+/** The helper has this long to be gone after `down`, in milliseconds. */
 const GONE_TIMEOUT_MS = 3_000;
+/** Addresses that were refused and are named in the log, of one change; more are counted. */
+const LOGGED = 20;
+
+/** The data plane, as far as it accepts what is captured. */
+type CaptureData = Pick<DataPlane, "listen" | "unlisten">;
 
 /**
- * Everything that makes the user's programs reach the clusters: the helper, what it captures, the names. It goes as a
- * whole, by itself too, when the helper does.
+ * What makes the user's programs reach the clusters: the helper, the addresses that it captures, and the names that lead to them.
+ * It ends as a whole, also by itself when the helper does.
  */
-export class LaptopSide implements AsyncDisposable {
+export class HostCapture implements AsyncDisposable {
   readonly #helper: HelperClient;
-  readonly #data: Pick<DataPlane, "listen" | "unlisten">;
-  readonly #capture: Capture;
+  readonly #data: CaptureData;
+  readonly #log: Log;
   readonly #families = new Set<4 | 6>();
-  #names: Names | undefined;
+  readonly #routes: RouteProgrammer;
+  readonly #clusters = new Map<string, LaptopCluster>();
+  #names: NameCapture | undefined;
   #disposed: Promise<void> | undefined;
 
-  private constructor(helper: HelperClient, data: Pick<DataPlane, "listen" | "unlisten">) {
+  private constructor(helper: HelperClient, data: CaptureData, log: Log) {
     this.#helper = helper;
     this.#data = data;
-    this.#capture = new Capture(helper);
+    this.#log = log;
+    this.#routes = new RouteProgrammer(helper, this.#families, (refused) => this.#logRefused(refused));
   }
 
   /**
@@ -34,18 +44,22 @@ export class LaptopSide implements AsyncDisposable {
    * @param path the helper's socket
    * @throws {Failure} `helper`
    */
-  static async start(data: Pick<DataPlane, "listen" | "unlisten">, path: string): Promise<LaptopSide> {
+  static async start(
+    data: CaptureData,
+    path: string,
+    log: Log,
+  ): Promise<HostCapture> {
     const helper = await HelperClient.connect(path);
-    const side = new LaptopSide(helper, data);
+    const capture = new HostCapture(helper, data, log);
     try {
-      await side.#listen(4, "127.0.0.1");
-      await side.#listen(6, "::1");
-      await introduce(helper.facts.address);
+      await capture.#listen(4, "127.0.0.1");
+      await capture.#listen(6, "::1");
+      await identify(helper.facts.address);
     } catch (error) {
-      await side[Symbol.asyncDispose]();
+      await capture[Symbol.asyncDispose]();
       throw error;
     }
-    return side;
+    return capture;
   }
 
   /** Resolves when the helper is gone, asked to or not. */
@@ -65,46 +79,129 @@ export class LaptopSide implements AsyncDisposable {
     return this.#helper.facts.address;
   }
 
-  /** Addresses that are captured. */
+  /** The number of addresses that are captured. */
   get routes(): number {
-    return this.#capture.size;
+    return this.#routes.size;
   }
 
   /** Addresses that the helper refused, and why. */
   get refused(): ReadonlyMap<string, string> {
-    return this.#capture.refused;
+    return this.#routes.refused;
   }
 
-  /** Takes the user's DNS queries; once. */
-  async startNames(startWorker: StartWorker, log: Log): Promise<void> {
+  /** Whether an address is captured, and leads to this cluster. */
+  isCaptured(cluster: string, address: string): boolean {
+    return this.#routes.isCaptured(cluster, address);
+  }
+
+  /** Why an address of a cluster isn't captured, or leads elsewhere; undefined when it is captured for it. */
+  refusal(cluster: string, address: string): string | undefined {
+    return this.#routes.refusal(cluster, address);
+  }
+
+  /** Counts of the names worker; undefined while it doesn't run. */
+  async nameStats(): Promise<NameServerStats | undefined> {
+    return await this.#names?.stats();
+  }
+
+  /** Takes the user's DNS queries, if that isn't so already, and answers for the clusters that are captured. */
+  async startNames(startWorker: StartWorker): Promise<void> {
+    if (this.#names) return;
+    const log = this.#log;
     const failed = () => {
       const dead = this.#names;
       this.#names = undefined;
       dead?.[Symbol.asyncDispose]().catch((error) => log("warn", "names can't be ended", { error }));
     };
-    this.#names ??= await Names.start({ helper: this.#helper, startWorker, log, failed });
+    this.#names = await NameCapture.start({ helper: this.#helper, startWorker, log, failed });
+    for (const cluster of this.#clusters.values()) await this.#tellZone(cluster);
   }
 
-  /** Captures a cluster's addresses, of the families that are listened for. */
-  capture(cluster: string, addresses: ReadonlyMap<string, CapturedPorts>): Promise<void> {
-    const answered = [...addresses].filter(([address]) => this.#families.has(address.includes(":") ? 6 : 4));
-    return this.#capture.update(cluster, new Map(answered));
+  /** Captures what a cluster has; again for one that is there: what the helper refused is asked for again. */
+  async add(cluster: LaptopCluster): Promise<void> {
+    this.#clusters.set(cluster.id, cluster);
+    const { id, index: { addresses } } = cluster;
+    const moved = await this.#routes.add({ id, addresses });
+    await this.#tellZone(cluster);
+    await this.#tellNames(moved);
   }
 
-  async setZone(zone: ZoneData): Promise<void> {
-    await this.#names?.setZone(zone);
+  /** Captures what has changed in a cluster; then its names change, so that none leads to an address before it is captured. */
+  async change(cluster: LaptopCluster, { addresses, services }: LaptopChange): Promise<void> {
+    let moved: ReadonlySet<string> = new Set();
+    try {
+      moved = await this.#routes.change(addresses);
+    } finally {
+      await this.#tellNames(moved, cluster.id, services);
+    }
+  }
+
+  /** Captures nothing of a cluster any longer. */
+  async remove(cluster: string): Promise<void> {
+    this.#clusters.delete(cluster);
+    // A helper that is gone has no routes, and a names worker that is gone has no names.
+    const [routes] = await Promise.allSettled([
+      this.#routes.remove(cluster),
+      this.#names?.removeZone(cluster),
+    ]);
+    if (routes.status === "fulfilled") await this.#tellNames(routes.value);
+  }
+
+  /** A Service as its names answer: with the addresses that are captured. */
+  namesOf(cluster: string, service: ServiceNames): ServiceNames {
+    return reachableNames(service, (address) => this.#routes.isCaptured(cluster, address));
+  }
+
+  #logRefused(refused: ReadonlyMap<string, string>): void {
+    for (const [address, why] of [...refused].slice(0, LOGGED)) {
+      for (const { id, index } of this.#clusters.values()) {
+        for (const service of index.servicesAt(address)) {
+          const error = `${address}: ${why}`;
+          this.#log("warn", "a Service's address is not captured: no name leads there", {
+            cluster: id,
+            service,
+            error,
+          });
+        }
+      }
+    }
+    if (refused.size <= LOGGED) return;
+    this.#log("warn", "more addresses are not captured", { count: refused.size - LOGGED });
+  }
+
+  async #tellZone({ id, zone, index: { services } }: LaptopCluster): Promise<void> {
+    const all = [...services.values()].map((service) => this.namesOf(id, service));
+    await this.#names?.setZone({ ...zone, services: all });
+  }
+
+  /** Tells the names worker of Services of one cluster, and of those of any cluster that have one of these addresses. */
+  async #tellNames(
+    addresses: ReadonlySet<string>,
+    changed?: string,
+    services: ReadonlySet<string> = new Set(),
+  ): Promise<void> {
+    if (!this.#names) return;
+    for (const { id, index } of this.#clusters.values()) {
+      const keys = new Set(id === changed ? services : []);
+      for (const address of addresses) for (const key of index.servicesAt(address)) keys.add(key);
+      if (keys.size === 0) continue;
+      const set: ServiceNames[] = [];
+      const removed: { namespace: string; name: string }[] = [];
+      for (const key of keys) {
+        const service = index.services.get(key);
+        const [namespace = "", name = ""] = key.split("/");
+        if (service) set.push(this.namesOf(id, service));
+        else removed.push({ namespace, name });
+      }
+      await this.#names.changeZone({ cluster: id, set, removed });
+    }
   }
 
   async setCustom(domains: readonly CustomDomain[]): Promise<void> {
     await this.#names?.setCustom(domains);
   }
 
-  async remove(cluster: string): Promise<void> {
-    // A helper that is gone has no routes, and a names worker no names.
-    await Promise.allSettled([this.#names?.removeZone(cluster), this.#capture.remove(cluster)]);
-  }
-
-  /** Whether the device is still there, some time after the helper was let go. */
+  /** What is still there some time after the helper was let go, in words: its device. */
   async left(): Promise<string[]> {
     const device = `/sys/class/net/${this.#helper.facts.device}`;
     const gone = () => Deno.lstat(device).then(() => false, () => true);
@@ -125,9 +222,9 @@ export class LaptopSide implements AsyncDisposable {
 }
 
 /**
- * Lets the names program know this process, whose own queries must pass: by a connect to port 1 of the pmz address,
- * which the program forbids after having taken note (bpf/laptop.h).
+ * Tells the names program which process this is, whose own queries must pass: by a connect to port 1 of the pmz address, which the
+ * program notes and refuses (bpf/laptop.h).
  */
-async function introduce(address: string): Promise<void> {
+async function identify(address: string): Promise<void> {
   await Deno.connect({ hostname: address, port: 1 }).then((conn) => conn.close(), () => {});
 }

@@ -1,41 +1,49 @@
-import type { CustomName, Mode } from "../../wire/control.ts";
-import type { CapturedPorts } from "../../wire/helper.ts";
-import { LaptopSide } from "./host_capture.ts";
+import type { CustomName } from "../../wire/control.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
+import type { NameServerStats } from "../../names/server/stats.ts";
+import type { ServiceNames } from "../../names/zone/zone_data.ts";
 import { Failure } from "../failure.ts";
-import type { ZoneData } from "../../names/zone/zone_data.ts";
 import type { DaemonParts } from "../parts.ts";
+import { HostCapture } from "./host_capture.ts";
+import type { LaptopChange, LaptopCluster } from "./laptop_cluster.ts";
 
-/** A connected cluster, as far as the laptop's side needs it. */
-export interface LaptopCluster {
-  readonly id: string;
-  readonly connection: { readonly mode: Mode };
-  readonly addresses: ReadonlyMap<string, CapturedPorts>;
-  readonly zone: ZoneData;
-}
-
-/** What an `up` has found of the laptop's side: what it undoes stays as it was. */
+/** The state before an `up`, so that one that fails takes back only what it has added. */
 export interface LaptopBefore {
   readonly captured: boolean;
   readonly proxy: boolean;
 }
 
-/** The data plane, as far as the laptop's side goes. */
+/** An address of a Service that this laptop doesn't reach, so that its names don't answer it either. */
+export interface UnreachableAddress {
+  /** "namespace/name" */
+  readonly service: string;
+  readonly address: string;
+  readonly why: string;
+}
+
+/** The data plane, as far as the laptop's programs go. */
 type LaptopData = Pick<
   DataPlane,
-  "listen" | "unlisten" | "changeAddresses" | "setZone" | "setCustomDomains" | "serveProxy" | "endProxy"
+  | "listen"
+  | "unlisten"
+  | "changeAddresses"
+  | "setZone"
+  | "changeNames"
+  | "setCustomDomains"
+  | "serveProxy"
+  | "endProxy"
 >;
 type LaptopParts = Pick<DaemonParts, "helperSocket" | "startWorker" | "log">;
 
-/** The laptop's side, which all clusters share: what the helper captures, the names, the proxy. Each is there when it was asked for. */
+/** What the laptop offers its programs, for all clusters: capture by the helper, names, the proxy. Each runs once it was asked for. */
 export class Laptop {
   readonly #parts: LaptopParts;
   readonly #data: LaptopData;
-  /** The addresses that the data plane knows of a cluster. */
-  readonly #published = new WeakMap<LaptopCluster, ReadonlySet<string>>();
   readonly #clusters: () => readonly LaptopCluster[];
   readonly #custom: () => readonly CustomName[];
-  #side: LaptopSide | undefined;
+  /** Clusters whose addresses the data plane knows. */
+  readonly #reached = new Set<string>();
+  #capture: HostCapture | undefined;
   #proxy: string | undefined;
 
   /** @param clusters those that are connected @param custom the user's own domains */
@@ -51,9 +59,9 @@ export class Laptop {
     this.#custom = custom;
   }
 
-  /** The helper's side, while it's connected. */
-  get side(): LaptopSide | undefined {
-    return this.#side;
+  /** Capture by the helper, while that is connected. */
+  get hostCapture(): HostCapture | undefined {
+    return this.#capture;
   }
 
   /** "127.0.0.1:1080", while it's served. */
@@ -61,22 +69,22 @@ export class Laptop {
     return this.#proxy;
   }
 
-  /** Captures what the clusters want. @throws {Failure} `helper` */
-  async capture(): Promise<LaptopSide> {
-    const side = this.#side ?? await LaptopSide.start(this.#data, this.#parts.helperSocket);
-    if (this.#side !== side) {
-      this.#side = side;
-      side.lost.then(() => this.#lost(side));
+  /** Captures what the clusters have. @throws {Failure} `helper` */
+  async capture(): Promise<HostCapture> {
+    const capture = this.#capture ??
+      await HostCapture.start(this.#data, this.#parts.helperSocket, this.#parts.log);
+    if (this.#capture !== capture) {
+      this.#capture = capture;
+      capture.lost.then(() => this.#lost(capture));
     }
-    for (const cluster of this.#captured()) await side.capture(cluster.id, cluster.addresses);
-    return side;
+    for (const cluster of this.#captured()) await capture.add(cluster);
+    return capture;
   }
 
   /** Takes the user's DNS queries. @throws {Failure} `helper` */
   async captureNames(): Promise<void> {
-    await this.#side?.startNames(this.#parts.startWorker, this.#parts.log);
-    await this.#side?.setCustom(this.#custom());
-    for (const cluster of this.#captured()) await this.#side?.setZone(cluster.zone);
+    await this.#capture?.startNames(this.#parts.startWorker);
+    await this.#capture?.setCustom(this.#custom());
   }
 
   #captured(): LaptopCluster[] {
@@ -84,12 +92,12 @@ export class Laptop {
   }
 
   /** The helper is gone: by itself, or because it was let go. */
-  #lost(side: LaptopSide): void {
-    if (this.#side !== side) return;
-    this.#side = undefined;
+  #lost(capture: HostCapture): void {
+    if (this.#capture !== capture) return;
+    this.#capture = undefined;
     this.#parts.log("warn", "the root helper is gone: nothing is captured any more");
-    const failed = (error: unknown) => this.#parts.log("warn", "the laptop's side can't be ended", { error });
-    side[Symbol.asyncDispose]().catch(failed);
+    const failed = (error: unknown) => this.#parts.log("warn", "capture can't be ended", { error });
+    capture[Symbol.asyncDispose]().catch(failed);
   }
 
   /** Serves the proxy; its address. @throws {Failure} `conflict` when the port is taken, or it's served elsewhere. */
@@ -100,42 +108,111 @@ export class Laptop {
         hint: "to have it elsewhere: pmz down, then pmz up --proxy=PORT",
       });
     }
+    if (there) return there;
     try {
-      return this.#proxy ??= await this.#data.serveProxy(port);
+      this.#proxy = await this.#data.serveProxy(port);
     } catch (cause) {
       throw new Failure("conflict", `the proxy can't listen on port ${port} of 127.0.0.1`, {
         hint: "choose another: pmz up --proxy=PORT",
         cause,
       });
     }
+    for (const cluster of this.#clusters()) if (this.#reached.has(cluster.id)) this.#tellZone(cluster);
+    return this.#proxy;
   }
 
-  /** What has changed in a cluster goes to whoever answers for it. Failures are the helper's or a worker's end: told there. */
-  publish(cluster: LaptopCluster): void {
-    const quiet = (error: unknown) =>
-      this.#parts.log("warn", "a change of the cluster could not be passed on", {
-        cluster: cluster.id,
-        error,
-      });
-    // An intercept-only cluster publishes no addresses: it must not shadow another cluster with the same ranges.
+  /** Publishes all of a cluster, or takes it back, as its mode has it now. */
+  modeChanged(cluster: LaptopCluster): void {
+    const { id, index: { addresses } } = cluster;
+    // An intercept-only cluster publishes no addresses: it must not shadow another cluster with the same ones.
     const reached = cluster.connection.mode !== "intercept";
-    const addresses = new Set(reached ? cluster.addresses.keys() : []);
-    const before = this.#published.get(cluster) ?? new Set();
-    this.#published.set(cluster, addresses);
-    this.#data.changeAddresses({
-      cluster: cluster.id,
-      added: new Map([...addresses.difference(before)].map((address) => [address, address])),
-      removed: [...before.difference(addresses)],
-    }).catch(quiet);
-    this.#data.setZone(reached ? cluster.zone : { ...cluster.zone, services: [] }).catch(quiet);
+    if (reached === this.#reached.has(id)) return;
+    if (reached) this.#reached.add(id);
+    else this.#reached.delete(id);
+    this.#tellAddresses(cluster, addresses.keys());
+    if (this.#proxy !== undefined) this.#tellZone(cluster);
+  }
+
+  /** Passes on what has changed in a cluster. */
+  publish(cluster: LaptopCluster, change: LaptopChange): void {
+    if (!this.#reached.has(cluster.id)) return;
+    this.#tellAddresses(cluster, change.addresses);
+    if (this.#proxy !== undefined) this.#tellServices(cluster, change.services);
     if (cluster.connection.mode !== "capture") return;
-    this.#side?.capture(cluster.id, cluster.addresses).catch(quiet);
-    this.#side?.setZone(cluster.zone).catch(quiet);
+    this.#quietly(cluster.id, this.#capture?.change(cluster, change));
+  }
+
+  /** Tells the data plane where these addresses lead: it has to know before they are captured. */
+  #tellAddresses({ id, index }: LaptopCluster, addresses: Iterable<string>): void {
+    const reached = this.#reached.has(id);
+    const added = new Map<string, string>();
+    const removed: string[] = [];
+    for (const address of addresses) {
+      if (reached && index.addresses.has(address)) added.set(address, address);
+      else removed.push(address);
+    }
+    this.#quietly(id, this.#data.changeAddresses({ cluster: id, added, removed }));
+  }
+
+  /** Tells the data plane all names of a cluster: the proxy looks them up. */
+  #tellZone({ id, zone, index }: LaptopCluster): void {
+    const services = this.#reached.has(id) ? [...index.services.values()] : [];
+    this.#quietly(id, this.#data.setZone({ ...zone, services }));
+  }
+
+  #tellServices({ id, index }: LaptopCluster, keys: ReadonlySet<string>): void {
+    if (keys.size === 0) return;
+    const set: ServiceNames[] = [];
+    const removed: { namespace: string; name: string }[] = [];
+    for (const key of keys) {
+      const service = index.services.get(key);
+      const [namespace = "", name = ""] = key.split("/");
+      if (service) set.push(service);
+      else removed.push({ namespace, name });
+    }
+    this.#quietly(id, this.#data.changeNames({ cluster: id, set, removed }));
+  }
+
+  /** A failure is the end of the helper or of a worker, which is told where it is noticed. */
+  #quietly(cluster: string, work: Promise<unknown> | undefined): void {
+    work?.catch((error) =>
+      this.#parts.log("warn", "a change of the cluster could not be passed on", { cluster, error })
+    );
+  }
+
+  /** A cluster's Services as their names answer on this laptop. */
+  namesOf({ id, connection, index }: LaptopCluster): ServiceNames[] {
+    const capture = connection.mode === "capture" ? this.#capture : undefined;
+    return [...index.services.values()].map((service) => capture?.namesOf(id, service) ?? service);
+  }
+
+  /** Addresses of a cluster's Services that this laptop doesn't reach. */
+  unreachable({ id, connection, index }: LaptopCluster): UnreachableAddress[] {
+    const found = [...index.refused].flatMap(([service, refused]) =>
+      refused.map(({ address, why }): UnreachableAddress => ({ service, address, why }))
+    );
+    const capture = connection.mode === "capture" ? this.#capture : undefined;
+    if (!capture) return found;
+    for (const [service, { addresses }] of index.services) {
+      const isReached = addresses.some((address) => capture.isCaptured(id, address));
+      for (const address of addresses) {
+        const why = capture.refusal(id, address);
+        // Of a dual-stack Service, the addresses of a family that this machine doesn't have are no loss.
+        if (why === undefined || (isReached && !capture.refused.has(address))) continue;
+        found.push({ service, address, why });
+      }
+    }
+    return found;
+  }
+
+  /** Counts of the names worker; undefined while no names are captured. */
+  async nameStats(): Promise<NameServerStats | undefined> {
+    return await this.#capture?.nameStats();
   }
 
   async publishCustom(): Promise<void> {
     await this.#data.setCustomDomains(this.#custom());
-    await this.#side?.setCustom(this.#custom());
+    await this.#capture?.setCustom(this.#custom());
   }
 
   /** What there is for a cluster, to come back to with `release`. */
@@ -143,26 +220,32 @@ export class Laptop {
     return { captured: cluster.connection.mode === "capture", proxy: this.#proxy !== undefined };
   }
 
-  /** Lets go of what wasn't there before, of a cluster that stays. */
+  /** Takes back what wasn't there before, of a cluster that stays connected. */
   async release(cluster: LaptopCluster, before: LaptopBefore): Promise<void> {
-    this.publish(cluster);
+    this.modeChanged(cluster);
     if (!before.proxy) await this.endProxy();
     if (before.captured) return;
     await this.remove(cluster.id);
     if (this.#captured().length === 0) await this.endCapture();
   }
 
-  /** Nothing of a cluster is captured any more. */
+  /** Captures nothing of a cluster any longer. */
   async remove(cluster: string): Promise<void> {
-    await this.#side?.remove(cluster);
+    await this.#capture?.remove(cluster);
+  }
+
+  /** Forgets a cluster that is being disconnected. */
+  async forget(cluster: string): Promise<void> {
+    this.#reached.delete(cluster);
+    await this.remove(cluster);
   }
 
   /** Lets the helper go; what it left behind, in words. */
   async endCapture(): Promise<string[]> {
-    const side = this.#side;
-    this.#side = undefined;
-    await side?.[Symbol.asyncDispose]();
-    return await side?.left() ?? [];
+    const capture = this.#capture;
+    this.#capture = undefined;
+    await capture?.[Symbol.asyncDispose]();
+    return await capture?.left() ?? [];
   }
 
   async endProxy(): Promise<void> {

@@ -1,46 +1,51 @@
 import assert from "node:assert/strict";
 import { until } from "../../kube/testing/api_server.ts";
 import type { Mode } from "../../wire/control.ts";
-import type { CapturedPorts } from "../../wire/helper.ts";
 import { fakeHelper, fakeListeners } from "../testing/helper.ts";
+import { FakeLaptopCluster } from "../testing/laptop_cluster.ts";
 import type { AddressChange } from "../../dataplane/plane.ts";
-import type { ZoneData } from "../../names/zone/zone_data.ts";
+import type { ZoneChange, ZoneData } from "../../names/zone/zone_data.ts";
 import { Failure } from "../failure.ts";
-import { Laptop, type LaptopCluster } from "./laptop.ts";
+import { Laptop } from "./laptop.ts";
 
-function clusterOf(id: string, mode: Mode, ...addresses: string[]) {
-  return {
-    id,
-    connection: { mode },
-    addresses: new Map<string, CapturedPorts>(addresses.map((one) => [one, "any"])),
-    zone: {
-      cluster: id,
-      context: id,
-      clusterDomain: "cluster.local",
-      namespace: "default",
-      services: [{ namespace: "default", name: "echo", addresses, ports: [] }],
-    },
-  };
-}
+const clusterOf = (id: string, mode: Mode, ...addresses: string[]) =>
+  new FakeLaptopCluster(id, mode, { echo: addresses });
 
-/** The laptop's side of these clusters, with a fake helper and a fake data plane. */
-function laptopOf(...clusters: LaptopCluster[]) {
-  const helper = fakeHelper();
+/** What the laptop offers for these clusters, with a fake helper and a fake data plane. */
+function laptopOf(...clusters: FakeLaptopCluster[]) {
+  const refuses = new Map<string, string>();
+  const helper = fakeHelper((request) => {
+    if (request.ask !== "capture") return undefined;
+    const refused = request.add.flatMap(({ address }) => {
+      const why = refuses.get(address);
+      return why === undefined ? [] : [{ address, why }];
+    });
+    return { ok: true, refused };
+  });
   const listeners = fakeListeners();
   const told = {
-    changes: [] as { cluster: string; added: string[]; removed: readonly string[] }[],
-    services: new Map<string, number>(),
+    addresses: new Map<string, Set<string>>(),
+    services: new Map<string, Set<string>>(),
+    changes: 0,
     proxy: 0,
   };
   const data = {
     listen: (address: string) => Promise.resolve([listeners.listen(address)]),
     unlisten: () => Promise.resolve(listeners.unlisten()),
     changeAddresses({ cluster, added, removed }: AddressChange) {
-      told.changes.push({ cluster, added: [...added.keys()], removed });
+      const addresses = told.addresses.get(cluster) ?? new Set();
+      told.addresses.set(cluster, addresses.union(new Set(added.keys())).difference(new Set(removed)));
+      told.changes += added.size + removed.length;
       return Promise.resolve();
     },
     setZone({ cluster, services }: ZoneData) {
-      told.services.set(cluster, services.length);
+      told.services.set(cluster, new Set(services.map(({ name }) => name)));
+      return Promise.resolve();
+    },
+    changeNames({ cluster, set, removed }: ZoneChange) {
+      const services = told.services.get(cluster) ?? new Set();
+      const gone = new Set(removed.map(({ name }) => name));
+      told.services.set(cluster, services.union(new Set(set.map(({ name }) => name))).difference(gone));
       return Promise.resolve();
     },
     setCustomDomains: () => Promise.resolve(),
@@ -62,6 +67,7 @@ function laptopOf(...clusters: LaptopCluster[]) {
   return {
     laptop,
     helper,
+    refuses,
     listeners,
     told,
     log,
@@ -83,48 +89,79 @@ Deno.test("only what clusters that are captured have is captured", async () => {
     clusterOf("dev", "capture", "10.96.0.7"),
     clusterOf("prod", "proxy", "10.96.0.8"),
   );
-  const side = await to.laptop.capture();
-  assert.equal(side.routes, 1);
+  const capture = await to.laptop.capture();
+  assert.equal(capture.routes, 1);
   assert.deepEqual(to.captured(), ["10.96.0.7"]);
-  assert.equal(await to.laptop.capture(), side, "it's there already");
+  assert.equal(await to.laptop.capture(), capture, "it's there already");
 });
 
 Deno.test("a cluster with intercepts only doesn't stand before another that has its addresses", async () => {
   const own = clusterOf("dev", "intercept", "10.96.0.7");
   await using to = laptopOf(own);
-  to.laptop.publish(own);
-  assert.deepEqual(to.told.changes, [{ cluster: "dev", added: [], removed: [] }]);
-  assert.equal(to.told.services.get("dev"), 0);
+  to.laptop.modeChanged(own);
+  to.laptop.publish(own, own.set("late", "10.96.0.8"));
   own.connection.mode = "proxy";
-  to.laptop.publish(own);
-  assert.deepEqual(to.told.changes[1], { cluster: "dev", added: ["10.96.0.7"], removed: [] });
-  assert.equal(to.told.services.get("dev"), 1);
+  to.laptop.modeChanged(own);
+  await until("it's told", () => to.told.addresses.has("dev"));
+  assert.deepEqual(to.told.addresses.get("dev"), new Set(["10.96.0.7", "10.96.0.8"]));
+  assert.equal(to.told.changes, 2, "not before it was reached");
+  own.connection.mode = "intercept";
+  to.laptop.modeChanged(own);
+  await until("it's taken back", () => to.told.addresses.get("dev")?.size === 0);
 });
 
-Deno.test("of a cluster's addresses only what has changed is passed on", async () => {
-  const dev = clusterOf("dev", "proxy", "10.96.0.7", "10.96.0.8");
+Deno.test("a change of one Service tells of one Service, wherever it's known", async () => {
+  const dev = clusterOf("dev", "proxy", "10.96.0.7");
   await using to = laptopOf(dev);
-  to.laptop.publish(dev);
-  dev.addresses.delete("10.96.0.7");
-  dev.addresses.set("10.96.0.9", "any");
-  to.laptop.publish(dev);
-  assert.deepEqual(to.told.changes, [
-    { cluster: "dev", added: ["10.96.0.7", "10.96.0.8"], removed: [] },
-    { cluster: "dev", added: ["10.96.0.9"], removed: ["10.96.0.7"] },
+  to.laptop.modeChanged(dev);
+  to.laptop.publish(dev, dev.set("late", "10.96.0.8"));
+  await until("its address is told", () => to.told.addresses.get("dev")?.has("10.96.0.8") === true);
+  assert.equal(to.told.changes, 2);
+  assert.equal(to.told.services.size, 0, "nobody looks names up without a proxy");
+  await to.laptop.proxy(0);
+  await until("all names are told", () => to.told.services.get("dev")?.size === 2);
+  to.laptop.publish(dev, dev.delete("late"));
+  await until("one is gone", () => to.told.services.get("dev")?.size === 1);
+  assert.deepEqual(to.told.addresses.get("dev"), new Set(["10.96.0.7"]));
+});
+
+Deno.test("a Service's address that isn't reached is no address of its name, and is said with the reason", async () => {
+  const dev = new FakeLaptopCluster("dev", "capture", { echo: ["10.96.0.7", "fd00::7"], evil: ["8.8.8.8"] });
+  dev.index.refused.set("default/worse", [{ address: "100.100.100.200", why: "the metadata service" }]);
+  await using to = laptopOf(dev);
+  to.refuses.set("8.8.8.8", "public");
+  const addresses = () => to.laptop.namesOf(dev).map(({ name, addresses }) => [name, addresses]);
+  await to.laptop.capture();
+  assert.deepEqual(addresses(), [["echo", ["10.96.0.7", "fd00::7"]], ["evil", []]]);
+  assert.deepEqual(to.laptop.unreachable(dev), [
+    { service: "default/worse", address: "100.100.100.200", why: "the metadata service" },
+    { service: "default/evil", address: "8.8.8.8", why: "public" },
   ]);
-  const again = clusterOf("dev", "proxy", "10.96.0.9");
-  to.laptop.publish(again);
-  assert.deepEqual(to.told.changes[2]?.added, ["10.96.0.9"], "connected again, it begins without any");
+  to.refuses.clear();
+  await to.laptop.capture();
+  assert.deepEqual(addresses(), [["echo", ["10.96.0.7", "fd00::7"]], ["evil", ["8.8.8.8"]]]);
+  assert.equal(to.laptop.unreachable(dev).length, 1);
+});
+
+Deno.test("of two clusters with one address, the second's name doesn't lead to the first", async () => {
+  const [dev, prod] = [clusterOf("dev", "capture", "10.96.0.7"), clusterOf("prod", "capture", "10.96.0.7")];
+  await using to = laptopOf(dev, prod);
+  await to.laptop.capture();
+  assert.deepEqual(to.laptop.namesOf(dev)[0]?.addresses, ["10.96.0.7"]);
+  assert.deepEqual(to.laptop.namesOf(prod)[0]?.addresses, []);
+  assert.match(to.laptop.unreachable(prod)[0]?.why ?? "", /cluster dev has the same address/);
+  await to.laptop.remove("dev");
+  assert.deepEqual(to.laptop.namesOf(prod)[0]?.addresses, ["10.96.0.7"]);
 });
 
 Deno.test("a helper that goes takes its captures along; the next up connects to another", async () => {
   await using to = laptopOf(clusterOf("dev", "capture", "10.96.0.7"));
-  const side = await to.laptop.capture();
+  const capture = await to.laptop.capture();
   to.helper.die();
-  await until("it's noticed", () => to.laptop.side === undefined);
+  await until("it's noticed", () => to.laptop.hostCapture === undefined);
   await until("nothing is listened for", () => to.listeners.addresses.length === 0);
   assert.deepEqual(to.log, ["the root helper is gone: nothing is captured any more"]);
-  assert.notEqual(await to.laptop.capture(), side);
+  assert.notEqual(await to.laptop.capture(), capture);
   assert.deepEqual(to.captured(), ["10.96.0.7", "10.96.0.7"]);
 });
 
@@ -149,15 +186,15 @@ Deno.test("what an up has added is let go of, and what was there stays", async (
   const dev = clusterOf("dev", "proxy", "10.96.0.7");
   const prod = clusterOf("prod", "capture", "10.96.0.8");
   await using to = laptopOf(dev, prod);
-  const side = await to.laptop.capture();
+  const capture = await to.laptop.capture();
   const before = to.laptop.before(dev);
   dev.connection.mode = "capture";
   await to.laptop.capture();
   await to.laptop.proxy(0);
-  assert.equal(side.routes, 2);
+  assert.equal(capture.routes, 2);
   dev.connection.mode = "proxy";
   await to.laptop.release(dev, before);
-  assert.equal(side.routes, 1);
-  assert.equal(to.laptop.side, side, "another cluster is captured");
+  assert.equal(capture.routes, 1);
+  assert.equal(to.laptop.hostCapture, capture, "another cluster is captured");
   assert.equal(to.laptop.proxyAddress, undefined);
 });

@@ -3,7 +3,8 @@ import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import type { StandIn } from "../../wire/helper.ts";
 import type { NamesCalls, NoCalls } from "../../names/protocol.ts";
 import { canStandIn, type ResolvConf, watchResolvConf } from "./resolv_conf.ts";
-import type { CustomDomain, ZoneData } from "../../names/zone/zone_data.ts";
+import type { NameServerStats } from "../../names/server/stats.ts";
+import type { CustomDomain, ZoneChange, ZoneData } from "../../names/zone/zone_data.ts";
 import type { Log } from "../process/log.ts";
 import { openWorker, type StartWorker } from "../../threads/worker.ts";
 import type { Channel } from "../../threads/channel.ts";
@@ -13,8 +14,8 @@ export interface NamesHelper {
   names(standIns: readonly StandIn[], fds: readonly number[]): Promise<number | undefined>;
 }
 
-/** What Names leans on. */
-export interface NamesParts {
+/** What NameCapture needs. */
+export interface NameCaptureParts {
   readonly helper: NamesHelper;
   readonly startWorker: StartWorker;
   readonly log: Log;
@@ -29,14 +30,14 @@ export interface NamesParts {
  * Disposing gives the queries back first, then ends the stand-ins. Should the worker die, its heart stops, and the
  * queries go where they would without pmz.
  */
-export class Names implements AsyncDisposable {
+export class NameCapture implements AsyncDisposable {
   readonly #worker: Disposable & { channel: Channel<NoCalls, NamesCalls> };
   readonly #helper: NamesHelper;
   readonly #log: Log;
   readonly #ending = new AbortController();
   #following: Promise<void> = Promise.resolve();
 
-  private constructor({ helper, startWorker, log, failed }: NamesParts) {
+  private constructor({ helper, startWorker, log, failed }: NameCaptureParts) {
     this.#worker = openWorker<NoCalls, NamesCalls>(startWorker, "names", {}, (error) => {
       log("warn", "names don't answer any more", { error });
       failed();
@@ -46,8 +47,8 @@ export class Names implements AsyncDisposable {
   }
 
   /** Opens the stand-ins; settles when the user's queries go to them. */
-  static async start(parts: NamesParts): Promise<Names> {
-    const names = new Names(parts);
+  static async start(parts: NameCaptureParts): Promise<NameCapture> {
+    const names = new NameCapture(parts);
     const { signal } = names.#ending;
     const confs = watchResolvConf({ signal, ...parts.resolvConf });
     try {
@@ -68,12 +69,20 @@ export class Names implements AsyncDisposable {
     await this.#worker.channel.call("zone", zone);
   }
 
+  async changeZone(change: ZoneChange): Promise<void> {
+    await this.#worker.channel.call("change", change);
+  }
+
   async removeZone(cluster: string): Promise<void> {
     await this.#worker.channel.call("gone", cluster);
   }
 
   async setCustom(domains: readonly CustomDomain[]): Promise<void> {
     await this.#worker.channel.call("custom", domains);
+  }
+
+  async stats(): Promise<NameServerStats> {
+    return await this.#worker.channel.call("stats", null);
   }
 
   async #follow(confs: AsyncGenerator<ResolvConf>): Promise<void> {

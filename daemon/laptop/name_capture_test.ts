@@ -4,7 +4,7 @@ import { until } from "../../kube/testing/api_server.ts";
 import { startNamesWorker } from "../../names/worker.ts";
 import type { StandIn } from "../../wire/helper.ts";
 import type { WorkerThread } from "../../threads/worker.ts";
-import { Names } from "./name_capture.ts";
+import { NameCapture } from "./name_capture.ts";
 
 /** A names worker in this thread, a helper that remembers, and a resolv.conf of the test's own. */
 function surroundings(conf: string) {
@@ -13,7 +13,7 @@ function surroundings(conf: string) {
   Deno.writeTextFileSync(resolvConf, conf);
   const { port1, port2 } = new MessageChannel();
   const beats: string[] = [];
-  startNamesWorker(port2, {
+  const worker = startNamesWorker(port2, {
     openBeat: () => ({
       beat: () => void beats.push("beat"),
       [Symbol.dispose]: () => void beats.push("stopped"),
@@ -54,7 +54,7 @@ function surroundings(conf: string) {
       return failed;
     },
     start: () =>
-      Names.start({
+      NameCapture.start({
         helper,
         resolvConf: { path: resolvConf, everyMs: 100 },
         startWorker: () => thread,
@@ -62,11 +62,7 @@ function surroundings(conf: string) {
         failed: () => void failed++,
       }),
     async [Symbol.asyncDispose]() {
-      // The worker's own end: in a Worker, terminate() is all of it.
-      const stopped = Promise.withResolvers<void>();
-      port1.onmessage = () => stopped.resolve();
-      port1.postMessage({ id: -1, call: "stop", argument: null });
-      await stopped.promise;
+      await worker[Symbol.asyncDispose](); // in a Worker, terminate() is all of it
       port1.close();
       port2.close();
       await Deno.remove(folder, { recursive: true });

@@ -1,73 +1,172 @@
+import { isDeepStrictEqual } from "node:util";
 import type { CapturedPorts } from "../../wire/helper.ts";
 
-/** The helper, as far as it captures. */
-export interface Captor {
-  /** Adds or changes addresses; says which were refused, and why. */
+/** The helper, as far as it captures addresses. */
+export interface RouteHelper {
+  /** Captures addresses, or changes their ports. @returns those that were refused, and why */
   capture(addresses: ReadonlyMap<string, CapturedPorts>): Promise<ReadonlyMap<string, string>>;
   release(addresses: readonly string[]): Promise<void>;
 }
 
-/** What each cluster wants captured: address to ports. */
-type Wanted = ReadonlyMap<string, CapturedPorts>;
+/** A cluster whose addresses are captured. */
+export interface RoutedCluster {
+  readonly id: string;
+  /** What the cluster has now. Live. */
+  readonly addresses: ReadonlyMap<string, CapturedPorts>;
+}
+
+/** A captured address: the cluster that it leads to, and what the helper knows of its ports. */
+interface Captured {
+  readonly cluster: string;
+  readonly ports: CapturedPorts;
+}
 
 /**
- * Keeps what is captured as the clusters want it: the helper's routes and tables. An address that two clusters have is
- * captured once, with the ports of the one that was connected first.
+ * Keeps the helper's routes as the clusters need them. An address that two clusters have leads to the one that was added first.
+ * Only addresses that are said to have changed are looked at.
  */
-export class Capture {
-  readonly #helper: Captor;
-  readonly #wanted = new Map<string, Wanted>();
-  /** What the helper was told: address to its ports, as JSON. */
-  readonly #captured = new Map<string, string>();
-  /** What the helper refused, and why; not asked for again as long as it's wanted. */
-  readonly refused = new Map<string, string>();
-  #turn: Promise<void> = Promise.resolve();
+export class RouteProgrammer {
+  readonly #helper: RouteHelper;
+  readonly #families: ReadonlySet<4 | 6>;
+  readonly #onRefused: (refused: ReadonlyMap<string, string>) => void;
+  /** In the order in which they were added. */
+  readonly #clusters = new Map<string, RoutedCluster>();
+  readonly #captured = new Map<string, Captured>();
+  readonly #refused = new Map<string, string>();
+  #dirty = new Set<string>();
+  #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(helper: Captor) {
+  /**
+   * @param families those that are listened for
+   * @param onRefused called with addresses that the helper has refused just now, and why
+   */
+  constructor(
+    helper: RouteHelper,
+    families: ReadonlySet<4 | 6>,
+    onRefused: (refused: ReadonlyMap<string, string>) => void = () => {},
+  ) {
     this.#helper = helper;
+    this.#families = families;
+    this.#onRefused = onRefused;
   }
 
-  /** Addresses that are captured now. */
+  /** The number of addresses that are captured now. */
   get size(): number {
     return this.#captured.size;
   }
 
-  /** Replaces what a cluster wants; settles when it's in force. */
-  update(cluster: string, wanted: Wanted): Promise<void> {
-    this.#wanted.set(cluster, wanted);
-    return this.#apply();
+  /** Addresses that the helper refused, and why. They are asked for again when their cluster is added again, or has them anew. */
+  get refused(): ReadonlyMap<string, string> {
+    return this.#refused;
   }
 
-  /** A cluster is gone: nothing of it stays. */
-  remove(cluster: string): Promise<void> {
-    this.#wanted.delete(cluster);
-    return this.#apply();
+  /** Whether an address is captured, and leads to this cluster. */
+  isCaptured(cluster: string, address: string): boolean {
+    return this.#captured.get(address)?.cluster === cluster;
   }
 
-  /** One change after the other: the helper's answers would come in another order than the wishes. */
-  #apply(): Promise<void> {
+  /** Why an address of a cluster isn't captured, or leads elsewhere; undefined when it is captured for it. */
+  refusal(cluster: string, address: string): string | undefined {
+    const captured = this.#captured.get(address);
+    if (captured?.cluster === cluster) return undefined;
+    if (captured) return `the cluster ${captured.cluster} has the same address, and was connected before`;
+    if (!this.#families.has(familyOf(address))) return `this machine has no IPv${familyOf(address)}`;
+    return this.#refused.get(address) ?? "it isn't captured yet";
+  }
+
+  /**
+   * Captures all that a cluster has.
+   * @returns the addresses that lead somewhere else than before, when that is in force. The same holds for the other methods.
+   */
+  add(cluster: RoutedCluster): Promise<ReadonlySet<string>> {
+    this.#clusters.set(cluster.id, cluster);
+    for (const address of cluster.addresses.keys()) this.#refused.delete(address);
+    return this.#apply(cluster.addresses.keys());
+  }
+
+  /** Captures or releases what has changed in a cluster. */
+  change(addresses: Iterable<string>): Promise<ReadonlySet<string>> {
+    return this.#apply(addresses);
+  }
+
+  /** Releases all that a cluster has, unless another one has it too. */
+  remove(cluster: string): Promise<ReadonlySet<string>> {
+    const gone = this.#clusters.get(cluster);
+    this.#clusters.delete(cluster);
+    // Also what it has no longer, and whose change is still on its way here.
+    const captured = [...this.#captured].flatMap(([address, to]) => to.cluster === cluster ? [address] : []);
+    return this.#apply([...gone?.addresses.keys() ?? [], ...captured]);
+  }
+
+  /** One change after the other, so that the helper's answers come in the order of the requests. */
+  #apply(addresses: Iterable<string>): Promise<ReadonlySet<string>> {
+    for (const address of addresses) this.#dirty.add(address);
     const applied = this.#turn.then(() => this.#reconcile());
     this.#turn = applied.catch(() => {});
     return applied;
   }
 
-  async #reconcile(): Promise<void> {
-    const wanted = new Map<string, CapturedPorts>();
-    for (const addresses of this.#wanted.values()) {
-      for (const [address, ports] of addresses) if (!wanted.has(address)) wanted.set(address, ports);
+  async #reconcile(): Promise<ReadonlySet<string>> {
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    const moved = new Set<string>();
+    try {
+      await this.#release([...dirty].filter((address) => !this.#wanted(address)), moved);
+      await this.#capture(dirty, moved);
+    } catch (error) {
+      this.#dirty = dirty.union(this.#dirty); // the next change tries again
+      throw error;
     }
-    for (const address of this.refused.keys()) if (!wanted.delete(address)) this.refused.delete(address);
-    const gone = [...this.#captured.keys()].filter((address) => !wanted.has(address));
-    const changed = new Map<string, CapturedPorts>();
-    for (const [address, ports] of wanted) {
-      if (this.#captured.get(address) !== JSON.stringify(ports)) changed.set(address, ports);
-    }
-    if (gone.length > 0) await this.#helper.release(gone);
-    for (const address of gone) this.#captured.delete(address);
-    const refused = changed.size > 0 ? await this.#helper.capture(changed) : new Map<string, string>();
-    for (const [address, why] of refused) this.refused.set(address, why);
-    for (const [address, ports] of changed) {
-      if (!refused.has(address)) this.#captured.set(address, JSON.stringify(ports));
+    return moved;
+  }
+
+  async #release(gone: readonly string[], moved: Set<string>): Promise<void> {
+    for (const address of gone) this.#refused.delete(address);
+    const captured = gone.filter((address) => this.#captured.has(address));
+    if (captured.length === 0) return;
+    await this.#helper.release(captured);
+    for (const address of captured) {
+      this.#captured.delete(address);
+      moved.add(address);
     }
   }
+
+  async #capture(dirty: ReadonlySet<string>, moved: Set<string>): Promise<void> {
+    const wanted = new Map<string, Captured>();
+    for (const address of dirty) {
+      const now = this.#wanted(address);
+      if (!now || this.#refused.has(address) || !this.#families.has(familyOf(address))) continue;
+      const before = this.#captured.get(address);
+      if (before && isDeepStrictEqual(before.ports, now.ports)) this.#lead(address, now, moved);
+      else wanted.set(address, now);
+    }
+    if (wanted.size === 0) return;
+    const refused = await this.#helper.capture(
+      new Map([...wanted].map(([address, { ports }]) => [address, ports])),
+    );
+    for (const [address, now] of wanted) {
+      const why = refused.get(address);
+      if (why === undefined) this.#lead(address, now, moved);
+      else this.#refused.set(address, why);
+    }
+    if (refused.size > 0) this.#onRefused(refused);
+  }
+
+  #lead(address: string, to: Captured, moved: Set<string>): void {
+    if (this.#captured.get(address)?.cluster !== to.cluster) moved.add(address);
+    this.#captured.set(address, to);
+  }
+
+  /** Where an address is to lead: to the first cluster that has it. */
+  #wanted(address: string): Captured | undefined {
+    for (const { id, addresses } of this.#clusters.values()) {
+      const ports = addresses.get(address);
+      if (ports !== undefined) return { cluster: id, ports };
+    }
+    return undefined;
+  }
+}
+
+function familyOf(address: string): 4 | 6 {
+  return address.includes(":") ? 6 : 4;
 }

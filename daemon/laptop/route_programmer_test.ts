@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { CapturedPorts } from "../../wire/helper.ts";
-import { type Captor, Capture } from "./route_programmer.ts";
+import { type RouteHelper, RouteProgrammer } from "./route_programmer.ts";
 
 const ports = (...served: number[]): CapturedPorts =>
   served.map((port) => ({ protocol: "tcp", port, served: true }));
-const wanted = (of: Record<string, CapturedPorts>) => new Map(Object.entries(of));
+const both: ReadonlySet<4 | 6> = new Set([4, 6]);
 
 /** A helper that remembers what it captures; it refuses what `refuses` says. */
-function helper(refuses: (address: string) => string | undefined = () => undefined) {
+function fakeHelper(refuses: (address: string) => string | undefined = () => undefined) {
   const captured = new Map<string, CapturedPorts>();
   const asked: string[] = [];
-  const captor: Captor = {
+  const helper: RouteHelper = {
     async capture(addresses) {
       await Promise.resolve();
       asked.push(`capture ${[...addresses.keys()].join(" ")}`);
@@ -29,71 +29,143 @@ function helper(refuses: (address: string) => string | undefined = () => undefin
       for (const address of addresses) assert.ok(captured.delete(address), `${address} isn't captured`);
     },
   };
-  return { captor, captured, asked };
+  return { helper, captured, asked };
+}
+
+/** A cluster whose addresses change by `set`, which gives those that have. */
+function clusterOf(id: string, first: Record<string, CapturedPorts> = {}) {
+  const addresses = new Map(Object.entries(first));
+  return {
+    id,
+    addresses,
+    set(now: Record<string, CapturedPorts>): Set<string> {
+      const before = new Set(addresses.keys());
+      addresses.clear();
+      for (const [address, ports] of Object.entries(now)) addresses.set(address, ports);
+      return before.union(new Set(addresses.keys()));
+    },
+  };
 }
 
 Deno.test("the helper is asked for what has changed, and for nothing else", async () => {
-  const { captor, captured, asked } = helper();
-  const capture = new Capture(captor);
-  await capture.update("one", wanted({ a: ports(80), b: "any", c: "any" }));
-  await capture.update("one", wanted({ a: ports(80), b: ports(81), d: "any" }));
-  await capture.update("one", wanted({ a: ports(80), b: ports(81), d: "any" }));
+  const { helper, captured, asked } = fakeHelper();
+  const routes = new RouteProgrammer(helper, both);
+  const one = clusterOf("one", { a: ports(80), b: "any", c: "any" });
+  assert.deepEqual([...await routes.add(one)], ["a", "b", "c"]);
+  const moved = await routes.change(one.set({ a: ports(80), b: ports(81), d: "any" }));
+  assert.deepEqual([...moved].sort(), ["c", "d"], "b leads where it did, with other ports");
+  assert.equal((await routes.change(["a", "b", "d"])).size, 0);
   assert.deepEqual(asked, ["capture a b c", "release c", "capture b d"]);
-  assert.deepEqual(captured, wanted({ a: ports(80), b: ports(81), d: "any" }));
-  assert.equal(capture.size, 3);
+  assert.deepEqual([...captured].sort(), [["a", ports(80)], ["b", ports(81)], ["d", "any"]]);
+  assert.equal(routes.size, 3);
 });
 
-Deno.test("an address of two clusters is the first one's, and the second's when that goes", async () => {
-  const { captor, captured } = helper();
-  const capture = new Capture(captor);
-  await capture.update("one", wanted({ a: ports(1) }));
-  await capture.update("two", wanted({ a: ports(2), b: "any" }));
+Deno.test("an address that isn't said to have changed isn't looked at", async () => {
+  const { helper, asked } = fakeHelper();
+  const routes = new RouteProgrammer(helper, both);
+  const one = clusterOf("one", { a: "any", b: "any" });
+  await routes.add(one);
+  one.set({ a: ports(1), b: ports(1) });
+  await routes.change(["b"]);
+  assert.deepEqual(asked, ["capture a b", "capture b"]);
+});
+
+Deno.test("an address of two clusters leads to the first, and to the second when that goes", async () => {
+  const { helper, captured } = fakeHelper();
+  const routes = new RouteProgrammer(helper, both);
+  const one = clusterOf("one", { a: ports(1) });
+  await routes.add(one);
+  await routes.add(clusterOf("two", { a: ports(2), b: "any" }));
   assert.deepEqual(captured.get("a"), ports(1));
-  await capture.update("one", wanted({ a: ports(3) }));
+  assert.deepEqual([routes.isCaptured("one", "a"), routes.isCaptured("two", "a")], [true, false]);
+  assert.match(routes.refusal("two", "a") ?? "", /cluster one has the same address/);
+  await routes.change(one.set({ a: ports(3) }));
   assert.deepEqual(captured.get("a"), ports(3));
-  await capture.remove("one");
+  assert.deepEqual([...await routes.remove("one")], ["a"]);
   assert.deepEqual(captured.get("a"), ports(2));
-  await capture.remove("two");
+  assert.ok(routes.isCaptured("two", "a"));
+  await routes.remove("two");
   assert.equal(captured.size, 0);
 });
 
-Deno.test("a refused address is told, and asked for again only when it was gone meanwhile", async () => {
-  const { captor, asked } = helper((address) => address === "lan" ? "it's on-link" : undefined);
-  const capture = new Capture(captor);
-  await capture.update("one", wanted({ lan: "any", a: "any" }));
-  await capture.update("one", wanted({ lan: ports(80), a: "any" }));
-  assert.deepEqual([...capture.refused], [["lan", "it's on-link"]]);
-  assert.equal(capture.size, 1);
-  await capture.update("one", wanted({ a: "any" }));
-  assert.equal(capture.refused.size, 0);
-  await capture.update("one", wanted({ lan: "any", a: "any" }));
+Deno.test("a refused address is told with its reason, and asked for again when its cluster is added again", async () => {
+  let refuses = true;
+  const { helper, asked } = fakeHelper((address) =>
+    refuses && address === "lan" ? "it's on-link" : undefined
+  );
+  const told: [string, string][] = [];
+  const routes = new RouteProgrammer(helper, both, (refused) => void told.push(...refused));
+  const one = clusterOf("one", { lan: "any", a: "any" });
+  assert.deepEqual([...await routes.add(one)], ["a"]);
+  assert.deepEqual(told, [["lan", "it's on-link"]]);
+  assert.equal(routes.refusal("one", "lan"), "it's on-link");
+  await routes.change(one.set({ lan: ports(80), a: "any" }));
+  assert.deepEqual([...routes.refused], [["lan", "it's on-link"]]);
+  refuses = false;
+  assert.deepEqual([...await routes.add(one)], ["lan"]);
+  assert.equal(routes.refusal("one", "lan"), undefined);
   assert.deepEqual(asked, ["capture lan a", "capture lan"]);
 });
 
-Deno.test("changes that come together end as the last one wants it", async () => {
+Deno.test("a refused address that a cluster has lost and got again is asked for again", async () => {
+  const { helper, asked } = fakeHelper((address) => address === "lan" ? "it's on-link" : undefined);
+  const routes = new RouteProgrammer(helper, both);
+  const one = clusterOf("one", { lan: "any" });
+  await routes.add(one);
+  await routes.change(one.set({}));
+  assert.equal(routes.refused.size, 0);
+  await routes.change(one.set({ lan: "any" }));
+  assert.deepEqual(asked, ["capture lan", "capture lan"]);
+});
+
+Deno.test("addresses of a family that isn't listened for are not asked for, and that is their reason", async () => {
+  const { helper, asked } = fakeHelper();
+  const routes = new RouteProgrammer(helper, new Set([4]));
+  await routes.add(clusterOf("one", { "10.96.0.7": "any", "fd00::7": "any" }));
+  assert.deepEqual(asked, ["capture 10.96.0.7"]);
+  assert.equal(routes.refusal("one", "fd00::7"), "this machine has no IPv6");
+});
+
+Deno.test("changes that come together end as the last one wants it, and it's known what leads where", async () => {
   const addresses = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d"));
-  const change = fc.record({ cluster: fc.constantFrom("one", "two"), addresses });
+  const change = fc.record({ cluster: fc.constantFrom(0, 1), addresses });
   await fc.assert(fc.asyncProperty(fc.array(change, { maxLength: 8 }), async (changes) => {
-    const { captor, captured } = helper();
-    const capture = new Capture(captor);
-    const last = new Map<string, string[]>();
-    await Promise.all(changes.map(({ cluster, addresses }) => {
-      last.set(cluster, addresses);
-      return capture.update(cluster, new Map(addresses.map((address) => [address, "any"])));
+    const { helper, captured } = fakeHelper();
+    const routes = new RouteProgrammer(helper, both);
+    const clusters = [clusterOf("one"), clusterOf("two")];
+    await Promise.all(clusters.map((cluster) => routes.add(cluster)));
+    const leads = new Map<string, string | undefined>();
+    const asTold = (moved: ReadonlySet<string>) => {
+      for (const address of moved) {
+        leads.set(address, clusters.find(({ id }) => routes.isCaptured(id, address))?.id);
+      }
+    };
+    await Promise.all(changes.map(async ({ cluster, addresses }) => {
+      const now = Object.fromEntries(addresses.map((address) => [address, "any" as const]));
+      asTold(await routes.change(clusters[cluster]?.set(now) ?? []));
     }));
-    assert.deepEqual(new Set(captured.keys()), new Set([...last.values()].flat()));
+    assert.deepEqual(
+      new Set(captured.keys()),
+      new Set(clusters.flatMap((cluster) => [...cluster.addresses.keys()])),
+    );
+    for (const address of ["a", "b", "c", "d"]) {
+      const first = clusters.find((cluster) => cluster.addresses.has(address))?.id;
+      assert.equal(leads.get(address), first, address);
+    }
   }));
 });
 
-Deno.test("a helper that fails fails the change, and the next one is tried", async () => {
-  const { captor, captured } = helper();
+Deno.test("a helper that fails fails the change, and the next one tries again", async () => {
+  const { helper, captured } = fakeHelper();
   let fails = true;
-  const capture = new Capture({
-    ...captor,
-    capture: (addresses) => fails ? Promise.reject(new Error("gone")) : captor.capture(addresses),
-  });
-  await assert.rejects(capture.update("one", wanted({ a: "any" })), /gone/);
+  const routes = new RouteProgrammer({
+    ...helper,
+    capture: (addresses) => fails ? Promise.reject(new Error("gone")) : helper.capture(addresses),
+  }, both);
+  const one = clusterOf("one", { a: "any" });
+  await assert.rejects(routes.add(one), /gone/);
   fails = false;
-  await capture.update("one", wanted({ a: "any", b: "any" }));
-  assert.deepEqual([...captured.keys()], ["a", "b"]);
+  one.set({ a: "any", b: "any" });
+  await routes.change(["b"]);
+  assert.deepEqual([...captured.keys()].sort(), ["a", "b"]);
 });

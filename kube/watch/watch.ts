@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Api, Selection } from "../client/api.ts";
 import { ApiError } from "../client/api_error.ts";
 import { pathOf, type Resource } from "../client/resources.ts";
@@ -51,7 +52,10 @@ export interface Watched<T> extends AsyncDisposable {
   readonly error: Error | undefined;
   /** How many objects are left out because there are too many. */
   readonly overflow: number;
-  /** Called after `items` has changed. What is in `items` already isn't told again. */
+  /**
+   * Called after `items` has changed. What is in `items` already isn't told again, nor is an object of which nothing has changed
+   * that is kept (`parse`).
+   */
   onChange(listener: (change: Change<T>) => void): Disposable;
   onState(listener: (state: WatchState, error: Error | undefined) => void): Disposable;
   /** Drops the connection and takes up again at once: for who knows that the network has changed. */
@@ -261,8 +265,9 @@ class Watcher<T> implements Watched<T> {
     const known = this.#items.has(key);
     if (!known && this.#items.size >= this.#most) return this.#leave(this.#left, key);
     this.#left.delete(key);
-    this.#items.set(key, item);
     this.#versions.set(key, version);
+    if (known && isDeepStrictEqual(this.#items.get(key), item)) return;
+    this.#items.set(key, item);
     this.#tell(this.#changed, { kind: known ? "modified" : "added", key, item });
   }
 

@@ -1,6 +1,5 @@
 /** What to do with a query: pure, so that UDP and TCP say the same. */
 import { FormatError, type Message, parseMessage, rcodes, types } from "../../dns/message.ts";
-import { negativeResource } from "../../dns/resource.ts";
 import type { Answer, Zone } from "../zone/zone.ts";
 
 /** What is said of one's own buffer for UDP (DNS flag day 2020: no fragments). */
@@ -54,24 +53,9 @@ export function consider(
 
 /** The answer to a query that its nameserver can't be asked: SERVFAIL; undefined for what isn't a query. */
 export function failure(query: Uint8Array): Message | undefined {
-  return answerAnyway(query, (message) => replyTo(message, rcodes.servFail));
-}
-
-/** The answer where nobody else is there to be asked: such a name doesn't exist (and that for a second only). */
-export function nobodyKnows(query: Uint8Array): Message | undefined {
-  return answerAnyway(query, (message) => {
-    const [question] = message.questions;
-    if (message.opcode !== 0 || !question) return replyTo(message, rcodes.notImp);
-    const zone = question.name.split(".").at(-1) ?? "";
-    const authorities = [negativeResource(zone.includes("\\") ? "" : zone)];
-    return replyTo(message, rcodes.nxDomain, { answers: [], authorities, additionals: [] });
-  });
-}
-
-function answerAnyway(query: Uint8Array, reply: (message: Message) => Message): Message | undefined {
   try {
     const message = parseMessage(query);
-    return message.response ? undefined : reply(message);
+    return message.response ? undefined : replyTo(message, rcodes.servFail);
   } catch (error) {
     if (error instanceof FormatError) return undefined;
     throw error;

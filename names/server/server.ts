@@ -12,7 +12,7 @@ import { type Nameserver, NoAnswer, UdpForwarder } from "./forward.ts";
 import type { Message } from "../../dns/message.ts";
 import { writeMessage } from "../../dns/message_writer.ts";
 import { completed } from "./external_name.ts";
-import { consider, failure, nobodyKnows } from "./respond.ts";
+import { consider, failure } from "./respond.ts";
 import { type NameServerStats, noneYet } from "./stats.ts";
 import { openStandIn, type StandInSockets } from "./stub_listener.ts";
 import { TcpSession } from "./tcp_session.ts";
@@ -27,8 +27,8 @@ export interface NameServerOptions {
   readonly zone: Pick<Zone, "answer">;
   /** Where to listen; a free port of it is taken. */
   readonly address: string;
-  /** Whom it stands in for; absent: nobody else is asked, and what isn't pmz's doesn't exist (systemd-resolved's link). */
-  readonly nameserver?: Nameserver;
+  /** Whom it stands in for. */
+  readonly nameserver: Nameserver;
   /** Whether whoever sent this may be answered. Others get nothing. */
   readonly isAllowed: (arrival: Arrival) => Promise<boolean>;
   /** Addresses to which no cluster's name may lead. */
@@ -110,7 +110,6 @@ export class NameServer implements AsyncDisposable {
     const verdict = consider(query, zone);
     if (verdict.kind === "drop") return undefined;
     if (verdict.kind !== "pass") return writeMessage(await this.own(verdict), verdict.udpLimit);
-    if (!nameserver) return written(nobodyKnows(query));
     this.stats.forwarded++;
     try {
       return await this.#forwarder.ask(query, nameserver, this.#stop.signal);
@@ -125,8 +124,7 @@ export class NameServer implements AsyncDisposable {
   async own(verdict: Extract<ReturnType<typeof consider>, { kind: "answer" | "outside" }>): Promise<Message> {
     this.stats.answered++;
     const { nameserver, forbidden } = this.#options;
-    // Whoever asks where there is no nameserver (systemd-resolved) follows the CNAME itself.
-    if (verdict.kind === "answer" || !nameserver) return verdict.reply;
+    if (verdict.kind === "answer") return verdict.reply;
     try {
       return await completed(verdict, nameserver, this.#forwarder, forbidden, this.#stop.signal);
     } catch {

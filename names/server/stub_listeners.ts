@@ -1,4 +1,4 @@
-/** All stand-ins of a user: one NameServer for each nameserver of the laptop, and one for systemd-resolved where it asks. */
+/** All stand-ins of a user: one NameServer for each nameserver of the laptop. */
 import { boundDescriptorOf } from "../../ffi/sockets/own_socket.ts";
 import { formatEndpoint, parseAddress } from "../../net/address.ts";
 import { type Accounts, SocketOwners } from "../../ffi/proc/socket_owner.ts";
@@ -20,7 +20,6 @@ export class StandIns implements AsyncDisposable {
   #last: Promise<unknown> = Promise.resolve();
   /** By nameserver. */
   readonly #servers = new Map<string, { readonly index: number; readonly server: NameServer }>();
-  #link: { readonly address: string; readonly server: NameServer } | undefined;
 
   /** @param port of the nameservers: 53, but in tests */
   constructor(zone: Pick<Zone, "answer">, networks: OwnNetworks = new OwnNetworks(), port = 53) {
@@ -54,13 +53,6 @@ export class StandIns implements AsyncDisposable {
     for (const nameserver of wanted.nameservers) {
       if (!this.#servers.has(nameserver)) await attempt(nameserver, () => this.#open(nameserver, wanted.uid));
     }
-    const { link } = wanted;
-    if (this.#link && this.#link.address !== link) {
-      await this.#link.server[Symbol.asyncDispose]();
-      this.#link = undefined;
-    }
-    if (link !== undefined && !this.#link) await attempt(link, () => this.#openLink(link));
-
     const standIns: OpenStandIn[] = [];
     for (const nameserver of wanted.nameservers) {
       const server = this.#servers.get(nameserver)?.server;
@@ -68,14 +60,12 @@ export class StandIns implements AsyncDisposable {
         await attempt(nameserver, () => void standIns.push(described(nameserver, server)));
       }
     }
-    const end = this.#link?.server.end;
-    return { standIns, failed, ...(end && { link: formatEndpoint(end.address, end.port) }) };
+    return { standIns, failed };
   }
 
   get stats(): NameServerStats {
     const sum = noneYet();
-    const servers = [...this.#servers.values(), ...(this.#link ? [this.#link] : [])];
-    for (const { server: { stats } } of servers) {
+    for (const { server: { stats } } of this.#servers.values()) {
       for (const key of Object.keys(sum) as (keyof NameServerStats)[]) sum[key] += stats[key];
     }
     return sum;
@@ -100,16 +90,6 @@ export class StandIns implements AsyncDisposable {
       forwarder: this.#forwarder,
     });
     this.#servers.set(nameserver, { index, server });
-  }
-
-  async #openLink(address: string): Promise<void> {
-    const server = await NameServer.open({
-      zone: this.#zone,
-      address,
-      isAllowed: () => Promise.resolve(true),
-      forbidden: (one) => this.#networks.forbids(one),
-    });
-    this.#link = { address, server };
   }
 }
 

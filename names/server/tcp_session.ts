@@ -3,7 +3,7 @@ import { type Arrival, arrivalOf } from "../../ffi/proc/socket_owner.ts";
 import type { Nameserver } from "./forward.ts";
 import type { Message } from "../../dns/message.ts";
 import { writeMessage } from "../../dns/message_writer.ts";
-import { consider, nobodyKnows, type Verdict } from "./respond.ts";
+import { consider, type Verdict } from "./respond.ts";
 import type { NameServerStats } from "./stats.ts";
 import { MessageWriter, readMessages } from "../../dns/tcp_frames.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
@@ -17,7 +17,7 @@ const IDLE_MS = 30_000;
 
 export interface TcpSessionOptions {
   readonly zone: Pick<Zone, "answer">;
-  readonly nameserver: Nameserver | undefined;
+  readonly nameserver: Nameserver;
   readonly isAllowed: (arrival: Arrival) => Promise<boolean>;
   /** Completes an answer of pmz's own; never rejects. */
   readonly own: (verdict: Extract<Verdict, { kind: "answer" | "outside" }>) => Promise<Message>;
@@ -69,7 +69,7 @@ export class TcpSession implements AsyncDisposable {
       this.#break();
     };
     const { signal } = this.#end;
-    await using upstream = nameserver && new TcpUpstream({ nameserver, onAnswer: answered, onLost, signal });
+    await using upstream = new TcpUpstream({ nameserver, onAnswer: answered, onLost, signal });
     this.#stillThere();
     for await (const query of readMessages(this.#conn)) {
       this.#stillThere();
@@ -77,20 +77,17 @@ export class TcpSession implements AsyncDisposable {
     }
     // The client has asked all it wants to; it still listens.
     await Promise.all(this.#waiting);
-    await upstream?.until(0);
+    await upstream.until(0);
   }
 
   async #take(
     query: Uint8Array,
-    upstream: TcpUpstream | undefined,
+    upstream: TcpUpstream,
     answered: (message: Uint8Array) => Promise<void>,
   ): Promise<void> {
     const verdict = consider(query, this.#options.zone);
     if (verdict.kind === "drop") return;
     if (verdict.kind === "pass") {
-      const reply = upstream ? undefined : nobodyKnows(query);
-      if (reply) await answered(writeMessage(reply));
-      if (!upstream) return;
       this.#options.stats.forwarded++;
       await upstream.until(MOST_WAITING - 1);
       return upstream.send(query);

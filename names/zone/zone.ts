@@ -85,6 +85,11 @@ export class Zone {
     this.#clusters.delete(cluster);
   }
 
+  /** Forgets all clusters; custom domains stay. */
+  clear(): void {
+    this.#clusters.clear();
+  }
+
   /** Sets all custom domains; those that are no names are left out. */
   setCustom(domains: readonly CustomDomain[]): void {
     this.#custom = new Map(domains.flatMap((custom) => {

@@ -13,8 +13,8 @@ export interface ServiceNames {
   readonly headless?: readonly { readonly hostname?: string; readonly addresses: readonly string[] }[];
 }
 
-/** A cluster's names, whole. Clusters are asked in the order in which they were first set. */
-export interface ZoneData {
+/** A cluster, as far as its names say so. */
+export interface ZoneIdentity {
   /** The cluster's id. */
   readonly cluster: string;
   /** The kubeconfig's name for it: `service.namespace.svc.CONTEXT` works whatever other clusters are connected. */
@@ -23,6 +23,10 @@ export interface ZoneData {
   readonly clusterDomain: string;
   /** The connection's own namespace: its Services have single-label names. */
   readonly namespace: string;
+}
+
+/** A cluster's names, whole. Clusters are asked in the order in which they were first set. */
+export interface ZoneData extends ZoneIdentity {
   readonly services: readonly ServiceNames[];
 }
 

@@ -58,9 +58,25 @@ export interface Status {
     readonly state: "none";
   };
   readonly proxy?: string;
+  /** Queries for names since they are captured; absent while they are not. */
+  readonly names?: NameCounts;
   readonly intercepts: readonly InterceptEntry[];
   /** What keeps names from working for programs, as the checks of `pmz doctor` see it. */
   readonly warnings: readonly Warning[];
+}
+
+/** DNS queries of the user's programs. */
+export interface NameCounts {
+  /** Answered by pmz itself. */
+  readonly answered: number;
+  /** Passed on to the nameserver that was asked. */
+  readonly forwarded: number;
+  /** Passed on, and not answered by that nameserver. */
+  readonly unanswered: number;
+  /** Of another account of this machine. */
+  readonly refused: number;
+  /** Beyond a limit. */
+  readonly dropped: number;
 }
 
 export interface ClusterStatus {
@@ -73,6 +89,12 @@ export interface ClusterStatus {
   readonly openStreams: number;
   /** Kinds that may not be watched with these credentials, and what that means. */
   readonly limits: readonly string[];
+  /** Addresses of Services that this laptop doesn't reach, so that their names don't answer them. */
+  readonly unreachable: {
+    readonly count: number;
+    /** The first of them. */
+    readonly first: readonly { readonly service: string; readonly address: string; readonly why: string }[];
+  };
 }
 export type TunnelState =
   | { readonly state: "connected"; readonly since: string; readonly pod: string }

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { addressIn } from "../../dns/resource.ts";
+import { IN, types } from "../../dns/message.ts";
+import { Zone } from "../../names/zone/zone.ts";
+import { reachableNames } from "./reachable_names.ts";
+
+const db = {
+  namespace: "default",
+  name: "db",
+  addresses: ["10.244.0.5", "10.244.0.6", "fd00::6"],
+  ports: [{ port: 5432, protocol: "TCP" }],
+  headless: [
+    { hostname: "db-0", addresses: ["10.244.0.5"] },
+    { hostname: "db-1", addresses: ["10.244.0.6", "fd00::6"] },
+  ],
+};
+
+Deno.test("a Service keeps the addresses that are captured, and a pod without one has no name", () => {
+  assert.equal(reachableNames(db, () => true), db);
+  const some = reachableNames(db, (address) => address === "fd00::6");
+  assert.deepEqual(some.addresses, ["fd00::6"]);
+  assert.deepEqual(some.headless, [{ hostname: "db-1", addresses: ["fd00::6"] }]);
+  assert.deepEqual(reachableNames(db, () => false).addresses, []);
+});
+
+const address = fc.oneof(
+  fc.ipV4(),
+  fc.constantFrom("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "10.96.0.7", "10.96.0.8", "8.8.8.8"),
+);
+
+Deno.test("whatever a cluster claims, no name answers an address that isn't captured", () => {
+  const asked = [
+    "echo.default",
+    "echo.default.svc.cluster.local",
+    "p.echo.default.svc",
+    "_x._tcp.echo.default.svc",
+  ];
+  fc.assert(fc.property(
+    fc.array(address, { maxLength: 5 }),
+    fc.array(address, { maxLength: 3 }),
+    fc.boolean(),
+    (claimed, pod, headless) => {
+      const isCaptured = (text: string) => text === "10.96.0.7" || text === "10.96.0.8";
+      const zone = new Zone();
+      zone.set({
+        cluster: "one",
+        context: "one",
+        clusterDomain: "cluster.local",
+        namespace: "default",
+        services: [reachableNames({
+          namespace: "default",
+          name: "echo",
+          addresses: headless ? pod : claimed,
+          ports: [{ name: "x", port: 80, protocol: "TCP" }],
+          ...(headless ? { headless: [{ hostname: "p", addresses: pod }] } : {}),
+        }, isCaptured)],
+      });
+      for (const name of asked) {
+        for (const type of [types.A, types.AAAA, types.ANY, types.SRV]) {
+          const answer = zone.answer({ name, type, class: IN });
+          if (answer === "not-ours") continue;
+          for (const resource of [...answer.answers, ...answer.additionals]) {
+            const answered = addressIn(resource);
+            if (answered) assert.ok(isCaptured(answered.text), `${name} answers ${answered.text}`);
+          }
+        }
+      }
+    },
+  ));
+});
