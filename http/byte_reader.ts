@@ -1,39 +1,78 @@
-/** Reads a connection's beginning piece by piece, and keeps what came beyond. */
+/** Reads what a peer sends piece by piece, and keeps what came beyond the piece. */
 
-/** The peer ended, or said more than it may, before what was to be read was there. */
+/** The peer ended, or sent more than it may, before all that was to be read had come. */
 export class EarlyEnd extends Error {
   override name = "EarlyEnd";
 }
 
 type Source = { read(into: Uint8Array): Promise<number | null> };
 
+/** Bytes of the buffer: of a quiet connection, and of one whose reads fill it. */
+const SMALLEST = 4 * 1024;
+const LARGEST = 64 * 1024;
+
 export class ByteReader {
+  /** Bytes that have come so far. */
+  received = 0;
   readonly #source: Source;
-  #buffer = new Uint8Array(4096);
+  #buffer = new Uint8Array(SMALLEST);
   #start = 0;
   #end = 0;
+  /** A read that is under way. */
+  #reading: Promise<boolean> | undefined;
 
   constructor(source: Source) {
     this.#source = source;
   }
 
-  /** What has come and isn't taken yet; good until the next call. */
+  /** What has come and was not taken yet; good until the next read. */
   get buffered(): Uint8Array {
     return this.#buffer.subarray(this.#start, this.#end);
   }
 
-  /** Waits for more. False at the peer's end. @throws what reading throws */
-  async more(): Promise<boolean> {
-    if (this.#start === this.#end) this.#start = this.#end = 0;
-    if (this.#end === this.#buffer.length) {
-      const size = this.#end - this.#start;
-      const to = this.#start > 0 ? this.#buffer : new Uint8Array(2 * this.#buffer.length);
-      to.set(this.buffered);
-      [this.#buffer, this.#start, this.#end] = [to, 0, size];
+  /**
+   * Waits for more bytes. False at the peer's end. A call while another one waits shares its read: a read may be begun long before
+   * anything is expected, to notice the peer's end.
+   * @throws what reading throws
+   */
+  more(): Promise<boolean> {
+    return this.#reading ??= this.#read();
+  }
+
+  async #read(): Promise<boolean> {
+    try {
+      const count = await this.#source.read(this.#room());
+      if (count === null) return false;
+      this.#end += count;
+      this.received += count;
+      return true;
+    } finally {
+      this.#reading = undefined;
     }
-    const count = await this.#source.read(this.#buffer.subarray(this.#end));
-    this.#end += count ?? 0;
-    return count !== null;
+  }
+
+  /** Where the next bytes go. */
+  #room(): Uint8Array {
+    const { length } = this.#buffer;
+    const size = this.#end - this.#start;
+    if (size === 0) {
+      // As large as the reads before it would have filled.
+      if (this.#end === length && length < LARGEST) this.#buffer = new Uint8Array(4 * length);
+      else if (this.#end < length / 4 && length > SMALLEST) this.#buffer = new Uint8Array(length / 4);
+      this.#start = this.#end = 0;
+    } else if (this.#end === length) {
+      const to = this.#start > 0 ? this.#buffer : new Uint8Array(2 * length);
+      to.set(this.buffered);
+      this.#buffer = to;
+      this.#start = 0;
+      this.#end = size;
+    }
+    return this.#buffer.subarray(this.#end);
+  }
+
+  /** Drops `count` of what is buffered. */
+  skip(count: number): void {
+    this.#start = Math.min(this.#start + count, this.#end);
   }
 
   /** Takes `count` of what is buffered, as a copy. */
@@ -43,36 +82,43 @@ export class ByteReader {
     return taken;
   }
 
-  /** Exactly `count` bytes. @throws {EarlyEnd} */
+  /** Takes exactly `count` bytes. @throws {EarlyEnd} */
   async exactly(count: number): Promise<Uint8Array<ArrayBuffer>> {
-    while (this.buffered.length < count) {
+    while (this.#end - this.#start < count) {
       if (!await this.more()) throw new EarlyEnd("the peer ended too early");
     }
     return this.take(count);
   }
 
   /**
-   * Up to and with the first empty line: the head of an HTTP message; undefined when the peer ended before it began.
-   * @throws {EarlyEnd} when it ended in between, or `limit` bytes had none.
+   * Takes all up to and with the first empty line: the head of an HTTP message. Undefined when the peer ended before one began.
+   * The bytes are good until the next read.
+   * @throws {EarlyEnd} when the peer ended in between, or `limit` bytes had no empty line.
    */
-  async head(limit: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async head(limit: number): Promise<Uint8Array | undefined> {
     for (let from = 0;;) {
-      const end = endOfHead(this.buffered, from);
-      if (end !== undefined && end <= limit) return this.take(end);
-      if (this.buffered.length >= limit) throw new EarlyEnd(`a head is longer than ${limit} bytes`);
-      from = Math.max(0, this.buffered.length - 3);
+      const end = endOfHead(this.#buffer, this.#start + from, this.#end) - this.#start;
+      if (end > 0 && end <= limit) {
+        const head = this.buffered.subarray(0, end);
+        this.#start += end;
+        return head;
+      }
+      const size = this.#end - this.#start;
+      if (size >= limit) throw new EarlyEnd(`a head is longer than ${limit} bytes`);
+      from = Math.max(0, size - 3);
       if (await this.more()) continue;
-      if (this.buffered.length === 0) return undefined;
+      if (size === 0) return undefined;
       throw new EarlyEnd("the peer ended within a head");
     }
   }
 }
 
-function endOfHead(bytes: Uint8Array, from: number): number | undefined {
-  for (let at = bytes.indexOf(13, from); at >= 0; at = bytes.indexOf(13, at + 1)) {
+/** Where the bytes from `from` to `to` have their first empty line's end; -1 where they have none. */
+function endOfHead(bytes: Uint8Array, from: number, to: number): number {
+  for (let at = bytes.indexOf(13, from); at >= 0 && at + 4 <= to; at = bytes.indexOf(13, at + 1)) {
     if (bytes[at + 1] === 10 && bytes[at + 2] === 13 && bytes[at + 3] === 10) return at + 4;
   }
-  return undefined;
+  return -1;
 }
 
 /** Writes all of `bytes`. */
@@ -80,5 +126,5 @@ export async function writeAll(
   to: { write(bytes: Uint8Array): Promise<number> },
   bytes: Uint8Array,
 ): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await to.write(bytes.subarray(at));
+  for (let at = 0; at < bytes.length;) at += await to.write(at === 0 ? bytes : bytes.subarray(at));
 }

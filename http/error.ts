@@ -1,4 +1,4 @@
-/** An HTTP message that isn't one, or that can be read in two ways: nobody should pass it on. */
+/** Bytes are not an HTTP/1.1 message, or two parsers could read them differently: they must not be passed on. */
 export class HttpFormatError extends Error {
   override name = "HttpFormatError";
 }

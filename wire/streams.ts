@@ -41,6 +41,10 @@ export const proxyErrors = {
   "destination_not_found": 404,
   "connection_limit_reached": 503,
   "destination_unavailable": 503,
+  /** The target ended the connection before it had answered. */
+  "connection_terminated": 502,
+  /** The target's answer is not valid HTTP. */
+  "http_protocol_error": 502,
   /** The request is malformed: an authority without address and port, a hello of another protocol or version. */
   "http_request_error": 400,
   "proxy_internal_error": 500,

@@ -1,30 +1,41 @@
-/** A client that speaks HTTP/1.1 to the proxy: CONNECT gives a tunnel, requests in absolute form are forwarded one after the other. */
-import type { AbortableTransport } from "../../net/transport.ts";
-import { EarlyEnd, writeAll } from "../../http/byte_reader.ts";
-import { plainAnswer, targetAnswer } from "./http_answer.ts";
-import { forward, type ForwardContext } from "./http_forward.ts";
+/** A client that speaks HTTP/1.1 to the proxy: CONNECT gives it a tunnel, requests in absolute form are forwarded in their order. */
+import { type ByteReader, EarlyEnd, writeAll } from "../../http/byte_reader.ts";
 import { HttpFormatError } from "../../http/error.ts";
-import { parseRequestHead, writeHead } from "../../http/head.ts";
+import { parseRequestHead } from "../../http/head.ts";
+import { HeadWriter } from "../../http/head_writer.ts";
+import type { AbortableTransport } from "../../net/transport.ts";
+import { type Client, forward } from "./exchange.ts";
+import { established, plainAnswer, targetAnswer } from "./http_answer.ts";
 import { type IsOurs, type ProxyRequest, readProxyRequest } from "./http_request.ts";
-import { asTargetError } from "./target.ts";
+import type { IdleConnections } from "./idle_connections.ts";
+import { asTargetError, type OpenTarget, type ProxyTargetError } from "./target.ts";
 
 const LONGEST_HEAD = 32 * 1024;
 
-export interface HttpContext extends ForwardContext {
+export interface HttpContext {
+  readonly reader: ByteReader;
+  readonly writer: { write(bytes: Uint8Array): Promise<number> };
+  readonly open: OpenTarget;
+  readonly signal: AbortSignal;
+  readonly failed: (error: ProxyTargetError) => void;
+  readonly idle: IdleConnections;
   /** Whether a host is the cluster's: whose pages may call into it. */
   readonly isOurs: IsOurs;
-  /** A request's head is waited for. */
+  /** The proxy waits for a request's head. */
   readonly waiting: () => void;
   /** A request's head has come. */
   readonly begun: () => void;
 }
 
 /**
- * Serves the client until a CONNECT succeeds: its transport is the answer, ready to be relayed; undefined when the connection is over.
- * @throws what reading and writing throw, when the client is gone.
+ * Serves the client until both sides have a connection for bytes of their own, by a CONNECT or an upgrade: its transport is the answer,
+ * ready to be relayed. Undefined when the client's connection is to be closed.
+ * @throws what reading and writing throw when the client is gone; {ResponseBroken}.
  */
 export async function acceptHttp(context: HttpContext): Promise<AbortableTransport | undefined> {
-  const { reader, client, isOurs, waiting, begun } = context;
+  using connections = context.idle.ofClient();
+  const client: Client = { ...context, connections, request: new HeadWriter(), response: new HeadWriter() };
+  const { reader, writer, isOurs, waiting, begun } = context;
   for (;;) {
     waiting();
     try {
@@ -32,17 +43,19 @@ export async function acceptHttp(context: HttpContext): Promise<AbortableTranspo
       if (!bytes) return undefined;
       begun();
       const head = parseRequestHead(bytes);
-      const request = await readProxyRequest(head, isOurs);
+      const request = readProxyRequest(head, isOurs);
       if (request.kind === "connect") return await connect(request, context);
       if (request.kind === "refused") {
-        await writeAll(client, plainAnswer(request.status, request.why));
+        await writeAll(writer, plainAnswer(request.status, request.why));
         return undefined;
       }
-      if (!await forward(head, request, context)) return undefined;
+      const after = await forward(head, request, client);
+      if (after.kind === "switched") return after.transport;
+      if (after.kind === "close") return undefined;
     } catch (error) {
       if (error instanceof EarlyEnd) {
-        await writeAll(client, plainAnswer(431, "the request's head is too long, or ends early"));
-      } else if (error instanceof HttpFormatError) await writeAll(client, plainAnswer(400, error.message));
+        await writeAll(writer, plainAnswer(431, "the request's head is too long, or ends early"));
+      } else if (error instanceof HttpFormatError) await writeAll(writer, plainAnswer(400, error.message));
       else throw error;
       return undefined;
     }
@@ -51,7 +64,7 @@ export async function acceptHttp(context: HttpContext): Promise<AbortableTranspo
 
 async function connect(
   { target }: Extract<ProxyRequest, { kind: "connect" }>,
-  { reader, client, open, signal, failed }: HttpContext,
+  { reader, writer, open, signal, failed }: HttpContext,
 ): Promise<AbortableTransport | undefined> {
   const first = reader.take(reader.buffered.length);
   let transport: AbortableTransport;
@@ -60,11 +73,11 @@ async function connect(
   } catch (cause) {
     const error = asTargetError(cause, target);
     failed(error);
-    await writeAll(client, targetAnswer(error));
+    await writeAll(writer, targetAnswer(error));
     return undefined;
   }
   try {
-    await writeAll(client, writeHead("HTTP/1.1 200 Connection established", []));
+    await writeAll(writer, established);
   } catch (error) {
     transport.abort();
     throw error;

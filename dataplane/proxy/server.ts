@@ -3,13 +3,16 @@
  * Only the cluster's names and addresses are reached through it. A connection's life: accept -> whose is it -> opening (socks5.ts,
  * http.ts) -> stream -> relay.
  */
+import { Deadlines } from "../../async/deadlines.ts";
 import { acceptAll } from "../../ffi/sockets/accept.ts";
+import { TcpConnection } from "../../ffi/sockets/tcp_connection.ts";
 import { relay } from "../../hbone/mod.ts";
 import { parseAddress } from "../../net/address.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { ByteReader } from "../../http/byte_reader.ts";
 import { acceptHttp } from "./http.ts";
 import type { IsOurs } from "./http_request.ts";
+import { IdleConnections, type IdleLimits } from "./idle_connections.ts";
 import { acceptSocks } from "./socks5.ts";
 import type { OpenTarget, OpenTargetFor, ProxyTargetError } from "./target.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
@@ -20,6 +23,8 @@ const MOST_CONNECTIONS = 1_024;
 const OPENING_MS = 10_000;
 /** A kept connection without a request. */
 const IDLE_MS = 60_000;
+/** From the end of what the client is told to the end of what it says. */
+const LAST_WORDS_MS = 1_000;
 const LETTER = /^[A-Z]$/;
 
 export interface ProxyOptions {
@@ -35,14 +40,16 @@ export interface ProxyOptions {
   readonly signal: AbortSignal;
   /** Targets that could not be reached: for the log. */
   readonly failed?: (error: ProxyTargetError) => void;
-  readonly limits?: { readonly connections?: number; readonly openingMs?: number; readonly idleMs?: number };
+  readonly limits?: IdleLimits & { readonly connections?: number; readonly openingMs?: number };
 }
 
 export interface ProxyServer extends AsyncDisposable {
   readonly hostname: string;
   readonly port: number;
-  /** Connections that are open. */
+  /** Connections of clients that are open. */
   readonly connections: number;
+  /** Connections to targets that wait for their client's next request. */
+  readonly idle: number;
 }
 
 /**
@@ -62,12 +69,15 @@ class Proxy implements ProxyServer {
   readonly #options: ProxyOptions;
   readonly #listener: Deno.TcpListener;
   readonly #stop = new AbortController();
-  readonly #open = new Map<Deno.TcpConn, Promise<void>>();
+  readonly #open = new Map<TcpConnection, Promise<void>>();
+  readonly #deadlines = new Deadlines();
+  readonly #idle: IdleConnections;
   readonly #accepting: Promise<void>;
 
   constructor(options: ProxyOptions, listener: Deno.TcpListener) {
     this.#options = options;
     this.#listener = listener;
+    this.#idle = new IdleConnections(this.#deadlines, options.limits);
     options.signal.addEventListener("abort", this.#end);
     this.#accepting = acceptAll(listener, (conn) => this.#take(conn));
     if (options.signal.aborted) this.#end();
@@ -85,6 +95,10 @@ class Proxy implements ProxyServer {
     return this.#open.size;
   }
 
+  get idle(): number {
+    return this.#idle.size;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end();
     await this.#accepting;
@@ -96,91 +110,97 @@ class Proxy implements ProxyServer {
     this.#options.signal.removeEventListener("abort", this.#end);
     this.#stop.abort(new Error("the proxy was closed"));
     closeQuietly(this.#listener);
-    for (const conn of this.#open.keys()) closeQuietly(conn);
+    for (const client of this.#open.keys()) client.close();
   };
 
   #take(conn: Deno.TcpConn): void {
     const most = this.#options.limits?.connections ?? MOST_CONNECTIONS;
     if (this.#open.size >= most || this.#stop.signal.aborted) return closeQuietly(conn);
-    const done = this.#serve(conn).catch(() => {
-      // The client is gone, or broke off: nobody is left to be told.
+    const client = new TcpConnection(conn);
+    const done = this.#serve(conn, client).catch(() => {
+      // The client is gone, or its answer broke off: a reset, so that it takes nothing for an end.
+      client.abort();
     }).finally(() => {
-      closeQuietly(conn);
-      this.#open.delete(conn);
+      client.close();
+      this.#open.delete(client);
     });
-    this.#open.set(conn, done);
+    this.#open.set(client, done);
   }
 
-  async #serve(conn: Deno.TcpConn): Promise<void> {
+  async #serve(conn: Deno.TcpConn, client: TcpConnection): Promise<void> {
     if (!await this.#options.allow(conn)) return;
     conn.setNoDelay(true);
-    const transport = await this.#opening(conn);
-    if (!transport) return await lastWords(conn);
+    const transport = await this.#opening(conn, client);
+    if (!transport) return await this.#lastWords(client);
     const broken = () => transport.abort();
     this.#stop.signal.addEventListener("abort", broken);
     if (this.#stop.signal.aborted) broken();
-    await relay(conn, transport);
+    await relay(client, transport);
     this.#stop.signal.removeEventListener("abort", broken);
   }
 
-  async #opening(conn: Deno.TcpConn): Promise<AbortableTransport | undefined> {
+  async #opening(conn: Deno.TcpConn, client: TcpConnection): Promise<AbortableTransport | undefined> {
     const { isOurs, failed = () => {}, limits } = this.#options;
     const open: OpenTarget = (...target) => this.#options.open(conn, ...target);
     const { signal } = this.#stop;
-    const reader = new ByteReader(conn);
-    using timer = new Timer(() => closeQuietly(conn));
+    const reader = new ByteReader(client);
+    using limit = new TimeLimit(this.#deadlines, () => client.close());
     const openingMs = limits?.openingMs ?? OPENING_MS;
-    timer.start(openingMs);
+    limit.start(openingMs);
     if (!await reader.more()) return undefined;
     const first = reader.buffered[0] ?? 0;
     if (first === 5 || first === 4) {
       // The target may take longer than the client's words: `open` has a limit of its own.
-      const opening: OpenTarget = (...target) => (timer.stop(), open(...target));
-      return await acceptSocks(reader, conn, opening, signal, failed);
+      const opening: OpenTarget = (...target) => (limit.stop(), open(...target));
+      return await acceptSocks(reader, client, opening, signal, failed);
     }
     if (!LETTER.test(String.fromCharCode(first))) return undefined;
     let requests = 0;
     return await acceptHttp({
       reader,
-      client: conn,
+      writer: client,
       open,
       signal,
       failed,
+      idle: this.#idle,
       isOurs,
-      waiting: () => timer.start(requests++ === 0 ? openingMs : limits?.idleMs ?? IDLE_MS),
-      begun: () => timer.stop(),
+      waiting: () => limit.start(requests++ === 0 ? openingMs : limits?.idleMs ?? IDLE_MS),
+      begun: () => limit.stop(),
     });
   }
-}
 
-/** Lets the client read what it was told: closing with bytes of its own unread would reset the connection. */
-async function lastWords(conn: Deno.TcpConn): Promise<void> {
-  using _timer = new Timer(() => closeQuietly(conn)).start(1_000);
-  await conn.closeWrite();
-  const sink = new Uint8Array(16 * 1024);
-  for (let read = 0; read < 1 << 20;) {
-    const count = await conn.read(sink);
-    if (count === null) return;
-    read += count;
+  /** Lets the client read what it was told: closing with bytes of its own unread would reset the connection. */
+  async #lastWords(client: TcpConnection): Promise<void> {
+    using limit = new TimeLimit(this.#deadlines, () => client.close());
+    limit.start(LAST_WORDS_MS);
+    await client.closeWrite();
+    const sink = new Uint8Array(16 * 1024);
+    for (let read = 0; read < 1 << 20;) {
+      const count = await client.read(sink);
+      if (count === null) return;
+      read += count;
+    }
   }
 }
 
-class Timer implements Disposable {
+/** A time limit that is set again and again. */
+class TimeLimit implements Disposable {
+  readonly #deadlines: Deadlines;
   readonly #over: () => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #stop: (() => void) | undefined;
 
-  constructor(over: () => void) {
+  constructor(deadlines: Deadlines, over: () => void) {
+    this.#deadlines = deadlines;
     this.#over = over;
   }
 
-  start(ms: number): this {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#over, ms);
-    return this;
+  start(ms: number): void {
+    this.#stop?.();
+    this.#stop = this.#deadlines.add(ms, this.#over);
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#stop?.();
   }
 
   [Symbol.dispose](): void {

@@ -28,6 +28,8 @@ const replyOf = {
   destination_not_found: replies.hostUnreachable,
   connection_limit_reached: replies.failure,
   destination_unavailable: replies.hostUnreachable,
+  connection_terminated: replies.failure,
+  http_protocol_error: replies.failure,
   http_request_error: replies.failure,
   proxy_internal_error: replies.failure,
 } as const satisfies Record<ProxyError, number>;

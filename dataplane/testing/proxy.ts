@@ -1,9 +1,9 @@
 /** For tests: a proxy on loopback, a web server behind it, and clients. */
 import { arrivalOf, SocketOwners } from "../../ffi/proc/socket_owner.ts";
-import type { AbortableTransport } from "../../net/transport.ts";
+import { dialTcp } from "../../ffi/sockets/tcp_connection.ts";
+import { writeAll } from "../../http/byte_reader.ts";
 import { type ProxyOptions, type ProxyServer, serveProxy } from "../proxy/server.ts";
 import { ProxyTargetError, type Target } from "../proxy/target.ts";
-import { closeQuietly } from "../../net/close_quietly.ts";
 
 export const uid = Deno.uid();
 
@@ -30,8 +30,8 @@ function webServer() {
   return served;
 }
 
-/** Where a test's names lead; "broken" and "silent" are targets that misbehave. */
-export function start(more: Partial<ProxyOptions> = {}) {
+/** Where a test's names lead: `*.origin.svc` to `origin`, some to targets that fail, the others to a web server. */
+export function start(more: Partial<ProxyOptions> = {}, origin?: { readonly port: number }) {
   const web = webServer();
   const raw = rawServer();
   const opened: { target: Target; first: string }[] = [];
@@ -47,10 +47,13 @@ export function start(more: Partial<ProxyOptions> = {}) {
       opened.push({ target, first: new TextDecoder().decode(first) });
       const failure = failures[target.host];
       if (failure) throw failure;
-      const port = target.host === "raw.default.svc" ? raw.addr.port : web.addr.port;
-      const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-      const transport: AbortableTransport = Object.assign(conn, { abort: () => closeQuietly(conn) });
-      for (let at = 0; first && at < first.length;) at += await conn.write(first.subarray(at));
+      const port = origin && target.host.endsWith(".origin.svc")
+        ? origin.port
+        : target.host === "raw.default.svc"
+        ? raw.addr.port
+        : web.addr.port;
+      const transport = await dialTcp("127.0.0.1", port, { timeoutMs: 5_000 });
+      await writeAll(transport, first ?? new Uint8Array(0));
       return transport;
     },
     ...more,
@@ -74,7 +77,7 @@ const failures: Record<string, Error> = {
     "refused.default.svc:80 refused the connection",
   ),
   "slow.default.svc": new ProxyTargetError("connection_timeout", "slow.default.svc:80 did not answer"),
-  "example.com": new ProxyTargetError("destination_not_found", "example.com is no name of the cluster"),
+  "example.com": new ProxyTargetError("destination_not_found", "example.com is not a name of the cluster"),
   "node.default.svc": new ProxyTargetError("destination_ip_prohibited", "pmz dials no nodes"),
   "bug.default.svc": new TypeError("secret detail"),
 };
