@@ -1,3 +1,4 @@
+import { TokenBucket } from "../async/token_bucket.ts";
 import { formatEndpoint } from "../net/address.ts";
 import type { AbortableTransport } from "../net/transport.ts";
 import { arrivalOf, SocketOwners } from "../ffi/proc/socket_owner.ts";
@@ -12,15 +13,23 @@ import { NoTunnel } from "./tunnel/tunnel.ts";
 
 /** Where proxies usually are, so that examples hold; any free port where it's taken. */
 const USUAL_PORT = 1080;
+/** Lines about answers that failed, at once and a second in the long run. */
+const [BURST, PER_SECOND] = [20, 1];
 
-/** Serves the proxy on loopback, for this user alone. @throws when the port that was asked for is taken. */
+/**
+ * Serves the proxy on loopback, for this user alone.
+ * @param log writes a line into the daemon's log: for what no flow says, since its connection was sound
+ * @throws when the port that was asked for is taken.
+ */
 export function startProxy(
   port: number,
   parts: OutboundParts,
+  log: (message: string) => void,
 ): AsyncDisposable & { readonly address: string } {
   const owners = new SocketOwners();
   const uid = Deno.uid() ?? -1;
   const accounts = [{ first: uid, last: uid }];
+  const lines = new TokenBucket(BURST, PER_SECOND);
   const serve = (port: number) =>
     serveProxy({
       hostname: "127.0.0.1",
@@ -28,6 +37,9 @@ export function startProxy(
       allow: (conn) => owners.isFrom(arrivalOf(conn), accounts),
       open: (client, target, first) => open(client, target, first, parts),
       isOurs: (host) => parts.directory.byHost(host) !== undefined,
+      answerFailed: ({ message }) => {
+        if (lines.take()) log(`proxy: ${message}`);
+      },
       signal: new AbortController().signal, // ended by being disposed
     });
   const proxy = port === 0 ? usualOrAny(serve) : serve(port);

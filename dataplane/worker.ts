@@ -62,7 +62,7 @@ export function startDataWorker(
     names: (change) => directory.changeNames(change),
     custom: (domains) => directory.setCustom(domains),
     proxy(port) {
-      proxy ??= startProxy(port, { directory, flows, tunnel });
+      proxy ??= startProxy(port, { directory, flows, tunnel }, log);
       return proxy.address;
     },
     async unproxy() {
@@ -88,6 +88,7 @@ export function startDataWorker(
     follow: (on) => void (flows.followed = on),
   } satisfies DataCalls;
   const main = new Channel<DataCalls, MainCalls>(side, answers);
+  const log = (message: string) => void main.call("log", { message, fields: {} });
 
   function tunnel(cluster: string): Tunnel {
     const tunnel = clusters.get(cluster)?.tunnel;
@@ -95,7 +96,7 @@ export function startDataWorker(
     return tunnel;
   }
 
-  return { log: (message) => void main.call("log", { message, fields: {} }) };
+  return { log };
 }
 
 function openListener(

@@ -23,7 +23,7 @@ import { targetAnswer } from "./http_answer.ts";
 import type { ProxyRequest } from "./http_request.ts";
 import type { ClientConnections } from "./idle_connections.ts";
 import { asTargetError, type OpenTarget, ProxyTargetError } from "./target.ts";
-import { Upstream } from "./upstream.ts";
+import { AnswerError, Upstream } from "./upstream.ts";
 
 /** Interim responses (1xx) that a target may send before its real one. */
 const MOST_INTERIM = 16;
@@ -44,8 +44,8 @@ export interface Client {
   readonly connections: ClientConnections;
   readonly open: OpenTarget;
   readonly signal: AbortSignal;
-  /** A target could not be reached, or did not answer: for the log. */
-  readonly failed: (error: ProxyTargetError) => void;
+  /** A target did not answer as it should, though its connection may look sound: for the log. */
+  readonly answerFailed: (error: AnswerError) => void;
 }
 
 export type ForwardedRequest = Extract<ProxyRequest, { kind: "forward" }>;
@@ -123,7 +123,7 @@ class Exchange {
     } catch (error) {
       if (this.#broken) throw this.#broken;
       if (!(error instanceof ProxyTargetError)) throw error;
-      this.#client.failed(error);
+      if (error instanceof AnswerError) this.#client.answerFailed(error);
       const stays = this.#persists && this.#sent;
       const withoutBody = this.#method === "HEAD";
       await writeAll(this.#client.writer, targetAnswer(error, { stays, minor: this.#minor, withoutBody }));
@@ -132,10 +132,12 @@ class Exchange {
     try {
       return await this.#respond(answered);
     } catch (cause) {
-      answered.upstream.abort();
-      if (cause instanceof ProxyTargetError) this.#client.failed(cause);
-      // Where the response said how long it is, the client sees for itself that it has not all of it.
-      if (cause instanceof ProxyTargetError && answered.body.length.kind !== "untilClose") return close;
+      this.#leave(answered.upstream, cause);
+      if (cause instanceof AnswerError) {
+        this.#client.answerFailed(cause);
+        // Where the response said how long it is, the client sees for itself that it has not all of it.
+        if (answered.body.length.kind !== "untilClose") return close;
+      }
       throw new ResponseBroken(`the response of ${this.#request.authority} broke off`, { cause });
     }
   }
@@ -149,7 +151,7 @@ class Exchange {
         await kept.send(this.#client.request.written);
         return await this.#answerOf(kept);
       } catch (error) {
-        kept.abort();
+        this.#leave(kept, error);
         // RFC 9112 §9.3.1: the target may have closed it while it was idle.
         if (this.#broken || !this.#repeatable || !kept.silent) throw error;
       }
@@ -158,9 +160,15 @@ class Exchange {
     try {
       return await this.#answerOf(opened);
     } catch (error) {
-      opened.abort();
+      this.#leave(opened, error);
       throw error;
     }
+  }
+
+  /** Ends a connection that is of no more use. It breaks off, unless the target has a whole request and failed by itself. */
+  #leave(upstream: Upstream, why: unknown): void {
+    if (this.#sent && why instanceof AnswerError) upstream.close();
+    else upstream.abort();
   }
 
   /** Opens a connection with the request as its first bytes. @throws {ProxyTargetError} */

@@ -206,7 +206,7 @@ Deno.test("half a response is never taken for a whole one, and nothing is said w
       await talk.say(half);
     });
     const failures: string[] = [];
-    await using setting = start({ failed: ({ message }) => failures.push(message) }, target);
+    await using setting = start({ answerFailed: ({ message }) => failures.push(message) }, target);
     using client = await Talk.with(setting.proxy);
     await client.say(request("GET"));
     assert.match(await client.rest(), seen);
@@ -383,9 +383,10 @@ Deno.test("a side that takes nothing stops the other: no more is read than fits 
   await upload;
 });
 
-/** Waits until a number stays the same for a while. */
+/** Waits until a number is more than it was and then stays the same for a while. */
 async function settled(of: () => number): Promise<void> {
-  for (let [before, same] = [-1, 0]; same < 20;) {
+  const first = of();
+  for (let [before, same] = [first, 0]; before === first || same < 30;) {
     same = of() === before ? same + 1 : 0;
     before = of();
     await new Promise((resolve) => setTimeout(resolve, 10));

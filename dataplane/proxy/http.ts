@@ -8,7 +8,8 @@ import { type Client, forward } from "./exchange.ts";
 import { established, plainAnswer, targetAnswer } from "./http_answer.ts";
 import { type IsOurs, type ProxyRequest, readProxyRequest } from "./http_request.ts";
 import type { IdleConnections } from "./idle_connections.ts";
-import { asTargetError, type OpenTarget, type ProxyTargetError } from "./target.ts";
+import type { AnswerError } from "./upstream.ts";
+import { asTargetError, type OpenTarget } from "./target.ts";
 
 const LONGEST_HEAD = 32 * 1024;
 
@@ -17,7 +18,7 @@ export interface HttpContext {
   readonly writer: { write(bytes: Uint8Array): Promise<number> };
   readonly open: OpenTarget;
   readonly signal: AbortSignal;
-  readonly failed: (error: ProxyTargetError) => void;
+  readonly answerFailed: (error: AnswerError) => void;
   readonly idle: IdleConnections;
   /** Whether a host is the cluster's: whose pages may call into it. */
   readonly isOurs: IsOurs;
@@ -64,7 +65,7 @@ export async function acceptHttp(context: HttpContext): Promise<AbortableTranspo
 
 async function connect(
   { target }: Extract<ProxyRequest, { kind: "connect" }>,
-  { reader, writer, open, signal, failed }: HttpContext,
+  { reader, writer, open, signal }: HttpContext,
 ): Promise<AbortableTransport | undefined> {
   const first = reader.take(reader.buffered.length);
   let transport: AbortableTransport;
@@ -72,7 +73,6 @@ async function connect(
     transport = await open(target, first.length > 0 ? first : undefined, signal);
   } catch (cause) {
     const error = asTargetError(cause, target);
-    failed(error);
     await writeAll(writer, targetAnswer(error));
     return undefined;
   }

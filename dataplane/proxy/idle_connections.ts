@@ -20,8 +20,8 @@ const IDLE_MS = 60_000;
 const SURE_MS = 1_000;
 
 export interface IdleLimits {
-  readonly idle?: number;
-  readonly idleMs?: number;
+  readonly mostIdle?: number;
+  readonly idleTargetMs?: number;
   readonly sureMs?: number;
 }
 
@@ -41,7 +41,7 @@ export class IdleConnections {
 
   constructor(deadlines: Deadlines, limits: IdleLimits = {}) {
     this.#deadlines = deadlines;
-    this.#limits = { idle: MOST_IDLE, idleMs: IDLE_MS, sureMs: SURE_MS, ...limits };
+    this.#limits = { mostIdle: MOST_IDLE, idleTargetMs: IDLE_MS, sureMs: SURE_MS, ...limits };
   }
 
   get size(): number {
@@ -58,7 +58,7 @@ export class IdleConnections {
 
   #add(upstream: Upstream, gone: () => void, ms: number): Idle {
     for (const oldest of this.#all) {
-      if (this.#all.size < this.#limits.idle) break;
+      if (this.#all.size < this.#limits.mostIdle) break;
       oldest.forget();
       oldest.upstream.close();
     }
@@ -67,7 +67,7 @@ export class IdleConnections {
       idle.forget();
       upstream.close();
     };
-    const inTime = this.#deadlines.add(Math.min(ms, this.#limits.idleMs), drop);
+    const inTime = this.#deadlines.add(Math.min(ms, this.#limits.idleTargetMs), drop);
     const forget = () => {
       inTime();
       this.#all.delete(idle);

@@ -192,9 +192,9 @@ Deno.test("a request that can't be sent again takes no connection that was idle 
   }
 });
 
-Deno.test("idle connections are closed in time, and where there are too many the one that is idle for longest", async () => {
+Deno.test("where there are too many idle connections, the one that is idle for longest is closed", async () => {
   await using target = numbered();
-  await using setting = start({ limits: { idle: 2, idleMs: 300 } }, target);
+  await using setting = start({ limits: { mostIdle: 2 } }, target);
   using client = await Talk.with(setting.proxy);
   using other = await Talk.with(setting.proxy);
   const to = async (talk: Talk, host: string) => {
@@ -205,7 +205,17 @@ Deno.test("idle connections are closed in time, and where there are too many the
   assert.equal(setting.proxy.idle, 2);
   assert.deepEqual([await to(client, "b"), await to(client, "a")], ["2", "4"]);
   assert.equal(setting.proxy.idle, 2);
+});
+
+Deno.test("a connection that is idle for too long is closed, and its client keeps its own", async () => {
+  await using target = numbered();
+  await using setting = start({ limits: { idleTargetMs: 100 } }, target);
+  using client = await Talk.with(setting.proxy);
+  await client.say(ask());
+  await client.until("[1]");
   await eventually(() => setting.proxy.idle === 0);
+  await client.say(ask());
+  await client.until("[2]");
 });
 
 Deno.test("a client has idle connections to eight targets at most", async () => {

@@ -14,7 +14,8 @@ import { acceptHttp } from "./http.ts";
 import type { IsOurs } from "./http_request.ts";
 import { IdleConnections, type IdleLimits } from "./idle_connections.ts";
 import { acceptSocks } from "./socks5.ts";
-import type { OpenTarget, OpenTargetFor, ProxyTargetError } from "./target.ts";
+import type { OpenTarget, OpenTargetFor } from "./target.ts";
+import type { AnswerError } from "./upstream.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
 
 /** Connections at a time, those that are relayed included. */
@@ -38,9 +39,13 @@ export interface ProxyOptions {
   /** Whether a host is the cluster's: pages from elsewhere may not call into it through a browser that uses the proxy. */
   readonly isOurs: IsOurs;
   readonly signal: AbortSignal;
-  /** Targets that could not be reached: for the log. */
-  readonly failed?: (error: ProxyTargetError) => void;
-  readonly limits?: IdleLimits & { readonly connections?: number; readonly openingMs?: number };
+  /** A target did not answer as it should, though its connection may look sound: for the log. */
+  readonly answerFailed?: (error: AnswerError) => void;
+  readonly limits?: IdleLimits & {
+    readonly connections?: number;
+    readonly openingMs?: number;
+    readonly idleMs?: number;
+  };
 }
 
 export interface ProxyServer extends AsyncDisposable {
@@ -140,7 +145,7 @@ class Proxy implements ProxyServer {
   }
 
   async #opening(conn: Deno.TcpConn, client: TcpConnection): Promise<AbortableTransport | undefined> {
-    const { isOurs, failed = () => {}, limits } = this.#options;
+    const { isOurs, answerFailed = () => {}, limits } = this.#options;
     const open: OpenTarget = (...target) => this.#options.open(conn, ...target);
     const { signal } = this.#stop;
     const reader = new ByteReader(client);
@@ -152,7 +157,7 @@ class Proxy implements ProxyServer {
     if (first === 5 || first === 4) {
       // The target may take longer than the client's words: `open` has a limit of its own.
       const opening: OpenTarget = (...target) => (limit.stop(), open(...target));
-      return await acceptSocks(reader, client, opening, signal, failed);
+      return await acceptSocks(reader, client, opening, signal);
     }
     if (!LETTER.test(String.fromCharCode(first))) return undefined;
     let requests = 0;
@@ -161,7 +166,7 @@ class Proxy implements ProxyServer {
       writer: client,
       open,
       signal,
-      failed,
+      answerFailed,
       idle: this.#idle,
       isOurs,
       waiting: () => limit.start(requests++ === 0 ? openingMs : limits?.idleMs ?? IDLE_MS),

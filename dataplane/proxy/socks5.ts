@@ -2,7 +2,7 @@
 import { addressOf, parseAddress } from "../../net/address.ts";
 import type { ProxyError } from "../../wire/streams.ts";
 import { type ByteReader, writeAll } from "../../http/byte_reader.ts";
-import { asTargetError, type OpenTarget, type ProxyTargetError, type Target } from "./target.ts";
+import { asTargetError, type OpenTarget, type Target } from "./target.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 
 export const SOCKS5 = 5;
@@ -48,7 +48,6 @@ export async function acceptSocks(
   client: Writer,
   open: OpenTarget,
   signal: AbortSignal,
-  failed: (error: ProxyTargetError) => void,
 ): Promise<AbortableTransport | undefined> {
   const request = await readRequest(reader, client);
   if (!request) return undefined;
@@ -62,7 +61,6 @@ export async function acceptSocks(
     transport = await open(request.target, first.length > 0 ? first : undefined, signal);
   } catch (cause) {
     const error = asTargetError(cause, request.target);
-    failed(error);
     await writeAll(client, replyBytes(replyOf[error.kind]));
     return undefined;
   }

@@ -38,7 +38,6 @@ async function talk(given: readonly number[], error?: ProxyTargetError) {
       return error ? Promise.reject(error) : Promise.resolve(transport);
     },
     new AbortController().signal,
-    () => {},
   );
   return { said, opened, tunnel: got === transport };
 }

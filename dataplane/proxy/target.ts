@@ -32,12 +32,11 @@ export class ProxyTargetError extends Error {
   }
 }
 
-/** Any error as one that clients can be told; what an unexpected one says stays in the log. */
+/** Any error as one that clients can be told. */
 export function asTargetError(error: unknown, { host, port }: Target): ProxyTargetError {
   if (error instanceof ProxyTargetError) return error;
-  return new ProxyTargetError("proxy_internal_error", `${host} port ${port}: pmz failed; its log says why`, {
-    cause: error,
-  });
+  const why = error instanceof Error ? error.message : String(error);
+  return new ProxyTargetError("proxy_internal_error", `${host} port ${port}: ${why}`, { cause: error });
 }
 
 /** "echo.default.svc:80", "[fd00::1]:80"; undefined when it isn't a host and a port. */

@@ -8,6 +8,11 @@ import { ProxyTargetError, type Target } from "./target.ts";
 
 const LONGEST_RESPONSE_HEAD = 64 * 1024;
 
+/** A target was reached and did not answer as it should. */
+export class AnswerError extends ProxyTargetError {
+  override name = "AnswerError";
+}
+
 export class Upstream {
   readonly transport: AbortableTransport;
   readonly reader: ByteReader;
@@ -25,7 +30,7 @@ export class Upstream {
     return this.reader.received === this.#receivedBefore;
   }
 
-  /** Sends a further request. @throws {ProxyTargetError} */
+  /** Sends a further request. @throws {AnswerError} */
   async send(request: Uint8Array): Promise<void> {
     this.#receivedBefore = this.reader.received;
     try {
@@ -35,7 +40,7 @@ export class Upstream {
     }
   }
 
-  /** Reads the next response's head. @throws {ProxyTargetError} when there is none. */
+  /** Reads the next response's head. @throws {AnswerError} when there is none. */
   async responseHead(): Promise<ResponseHead> {
     let bytes: Uint8Array | undefined;
     try {
@@ -52,7 +57,7 @@ export class Upstream {
     }
   }
 
-  /** Waits for more of a response that has begun. False at the target's end. @throws {ProxyTargetError} */
+  /** Waits for more of a response that has begun. False at the target's end. @throws {AnswerError} */
   async more(): Promise<boolean> {
     try {
       return await this.reader.more();
@@ -61,7 +66,7 @@ export class Upstream {
     }
   }
 
-  /** How many of the bytes that have come are of the response's `body`. @throws {ProxyTargetError} */
+  /** How many of the bytes that have come are of the response's `body`. @throws {AnswerError} */
   belonging(body: MessageBody): number {
     try {
       return body.take(this.reader.buffered);
@@ -71,18 +76,18 @@ export class Upstream {
   }
 
   /** The target ended the connection too early. @param after what it had done before, as in "took the request" */
-  ended(after: string, cause?: unknown): ProxyTargetError {
+  ended(after: string, cause?: unknown): AnswerError {
     const { host, port } = this.#target;
     const message = `${host} port ${port} ${after} and ended the connection without a whole answer`;
-    return new ProxyTargetError("connection_terminated", message, { cause });
+    return new AnswerError("connection_terminated", message, { cause });
   }
 
   /** The target's answer is not HTTP/1.1, or could be read in two ways. */
-  malformed(cause: unknown): ProxyTargetError {
+  malformed(cause: unknown): AnswerError {
     const { host, port } = this.#target;
     const why = cause instanceof HttpFormatError || cause instanceof EarlyEnd ? `: ${cause.message}` : "";
     const message = `${host} port ${port} answers, but not in valid HTTP/1.1${why}`;
-    return new ProxyTargetError("http_protocol_error", message, { cause });
+    return new AnswerError("http_protocol_error", message, { cause });
   }
 
   /** Ends the connection as after its last exchange. */

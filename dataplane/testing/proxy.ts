@@ -79,7 +79,7 @@ const failures: Record<string, Error> = {
   "slow.default.svc": new ProxyTargetError("connection_timeout", "slow.default.svc:80 did not answer"),
   "example.com": new ProxyTargetError("destination_not_found", "example.com is not a name of the cluster"),
   "node.default.svc": new ProxyTargetError("destination_ip_prohibited", "pmz dials no nodes"),
-  "bug.default.svc": new TypeError("secret detail"),
+  "bug.default.svc": new TypeError("the tunnel has a bug"),
 };
 
 /** A server that answers every connection with the same bytes and closes it. */
