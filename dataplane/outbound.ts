@@ -13,7 +13,7 @@ export interface OutboundParts {
   readonly directory: Directory;
   readonly flows: FlowTable;
   /** @throws {NoTunnel} when the cluster isn't connected */
-  tunnel(cluster: string): Tunnel;
+  tunnel(cluster: string): Pick<Tunnel, "open">;
 }
 
 /**
@@ -25,10 +25,11 @@ export async function outbound(
   connection: TcpConnection,
   { directory, flows, tunnel }: OutboundParts,
 ): Promise<Outcome> {
-  const { address, port } = connection.local;
-  const target = directory.byAddress(address.text);
+  const { hostname, port } = connection.localAddr;
+  // Deno writes addresses as we do; should it ever write one otherwise, it's found by the parsed one.
+  const target = directory.byAddress(hostname) ?? directory.byAddress(connection.local.address.text);
   const cluster = target?.cluster ?? "";
-  const to = formatEndpoint(target?.address ?? address.text, port);
+  const to = formatEndpoint(target?.address ?? hostname, port);
   const flow = flows.begin({ kind: "captured", cluster, from: connection, to });
   let outcome: Outcome;
   try {
@@ -37,7 +38,7 @@ export async function outbound(
         kind: "refused",
         by: "laptop",
         error: "destination_not_found",
-        details: `no connected cluster has the address ${address.text} any more`,
+        details: `no connected cluster has the address ${hostname} any more`,
       };
     } else {
       const stream = await tunnel(cluster).open(to, { flow: flow.id });

@@ -7,7 +7,7 @@ import type { Tunnel } from "./tunnel/tunnel.ts";
 /** Opens a stream to a destination as a captured connection does, and closes it once it is connected. */
 export async function probe(
   { cluster, address, port }: Destination,
-  tunnel: (cluster: string) => Tunnel,
+  tunnel: (cluster: string) => Pick<Tunnel, "open">,
 ): Promise<Probe> {
   const started = performance.now();
   const ms = () => performance.now() - started;

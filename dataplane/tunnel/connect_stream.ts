@@ -18,7 +18,7 @@ export class TargetRefused extends Error {
  * @throws {TargetRefused} what the gateway said instead. @throws {NoTunnel}
  */
 export async function connectStream(
-  tunnel: Tunnel,
+  tunnel: Pick<Tunnel, "open">,
   authority: string,
   options: { readonly flow?: string; readonly first?: Uint8Array } = {},
 ): Promise<Stream> {

@@ -1,10 +1,12 @@
-// The near end of our tunnel, as the daemon's data worker has it: its listeners, its own tunnel, the relay. Only
-// what it dials differs: a TCP connection on loopback for the port-forward. Its arguments are the gateway's port and the
-// ports to reach; the ports where it listens are what it prints.
+// The near end of our tunnel, as the daemon's data worker has it: its listeners, its own tunnel, its own way of a captured
+// connection. Only what it dials differs: a TCP connection on loopback for the port-forward. Its arguments are the gateway's
+// port and the ports to reach; the ports where it listens are what it prints.
+import { Directory } from "../../../dataplane/directory.ts";
+import { FlowTable } from "../../../dataplane/flow_table.ts";
+import { outbound } from "../../../dataplane/outbound.ts";
 import { Tunnel } from "../../../dataplane/tunnel/tunnel.ts";
-import type { TcpConnection } from "../../../ffi/sockets/tcp_connection.ts";
+import { SocketPrograms } from "../../../ffi/proc/socket_program.ts";
 import { TcpListener } from "../../../ffi/sockets/tcp_listener.ts";
-import { relay } from "../../../hbone/mod.ts";
 import { held } from "./held.ts";
 
 /** What the gateway takes for a Service's address; never dialled. */
@@ -16,17 +18,16 @@ const tunnel = new Tunnel(async (signal) => {
   socket.setNoDelay();
   return socket;
 }, { connected() {}, connecting() {}, ended() {} });
+const directory = new Directory();
+directory.add("bench");
+directory.changeAddresses({ cluster: "bench", added: new Map([["127.0.0.1", SERVICE]]), removed: [] });
+const flows = new FlowTable({ failed() {}, ended() {} }, new SocketPrograms());
 
-const ports = targets.map((target) =>
-  new TcpListener("127.0.0.1", (connection) => captured(connection, target)).port
-);
+const ports = targets.map((target) => {
+  // The listener's own port is not the target's.
+  const open: Tunnel["open"] = (_, options) => tunnel.open(`${SERVICE}:${target}`, options);
+  const parts = { directory, flows, tunnel: () => ({ open }) };
+  return new TcpListener("127.0.0.1", (connection) => void outbound(connection, parts)).port;
+});
 void held();
 await Deno.stdout.write(new TextEncoder().encode(`ready ${ports.join(" ")}\n`));
-
-async function captured(connection: TcpConnection, target: string): Promise<void> {
-  try {
-    await relay(connection, await tunnel.open(`${SERVICE}:${target}`));
-  } catch {
-    connection.abort();
-  }
-}
