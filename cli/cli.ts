@@ -71,6 +71,7 @@ async function run(invocation: Invocation, parts: CliParts): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) throw error;
+    if (cli.isEndless && signal.aborted) return 0;
     return report(error, cli.terminal);
   }
 }

@@ -84,6 +84,15 @@ export class ControlClient {
     throw this.#broken(name, undefined);
   }
 
+  /** Makes a call that answers with values for as long as the daemon lives and the signal doesn't abort. */
+  async *stream<Name extends CallOf<"stream">>(
+    name: Name,
+    ...[request]: Arguments<Name>
+  ): AsyncGenerator<AnswerOf<Name>> {
+    const response = await this.#send(name, request);
+    for await (const text of this.#lines(name, response)) yield this.#parsed(name, text) as AnswerOf<Name>;
+  }
+
   async #send<Name extends CallName>(
     name: Name,
     request: RequestOf<Name> | undefined,

@@ -150,6 +150,6 @@ Deno.test("an abort ends the request, and the daemon notices", async () => {
   });
   const work = client?.follow("up", up, () => controller.abort());
   await assert.rejects(work ?? Promise.resolve(), { name: "AbortError" });
-  await daemon.upAborted.promise;
+  await daemon.readerGone.promise;
   await Deno.remove(folder, { recursive: true });
 });

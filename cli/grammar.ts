@@ -11,6 +11,7 @@ import { dnsList } from "./commands/dns_list.ts";
 import { dnsRemove } from "./commands/dns_remove.ts";
 import { doctor } from "./commands/doctor.ts";
 import { disconnect, down, stop } from "./commands/down.ts";
+import { flows } from "./commands/flows.ts";
 import { intercept, interceptAdd } from "./commands/intercept.ts";
 import { interceptList } from "./commands/intercept_list.ts";
 import { interceptDelete, leave } from "./commands/leave.ts";
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   down,
   status,
   services,
+  flows,
   intercept,
   interceptList,
   leave,
@@ -66,7 +68,7 @@ const agentWords = command(
 
 /** Understands a whole command line. */
 export const grammar: Parser<"sync", Invocation, unknown> = or(
-  group("Inside a cluster", or(asWord(up), asWord(down), asWord(status), asWord(services))),
+  group("Inside a cluster", or(asWord(up), asWord(down), asWord(status), asWord(services), asWord(flows))),
   group("Take a Service over", or(interceptWords, asWord(leave))),
   group("More", or(dnsWords, agentWords, asWord(doctor), asWord(version))),
   group("As pmzctl had it", or(asWord(connect), asWord(disconnect), asWord(run), asWord(stop))),

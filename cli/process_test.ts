@@ -33,7 +33,7 @@ Deno.test("SIGINT to the process ends the request, and the exit code is 130", as
   const { code, stderr } = await child.output();
   assert.equal(code, 130);
   assert.match(new TextDecoder().decode(stderr), /error: interrupted/);
-  await daemon.upAborted.promise;
+  await daemon.readerGone.promise;
   await Deno.remove(folder, { recursive: true });
 });
 

@@ -35,15 +35,17 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | --- | --- | --- |
 | up, connect | UpList | one for each cluster: cluster, mode, proxy, services, proof, try, warnings |
 | down, disconnect, stop | Down | none of them; \`wasUp\`, and \`left\`: what is still there, in words |
-| status | Status | none of them; \`up\`, and if there is a daemon: release, pid, since, clusters, helper, proxy, names (DNS queries, counted), intercepts, warnings |
+| status | Status | none of them; \`up\`, and if there is a daemon: release, pid, since, clusters, helper, proxy, names (DNS queries, counted), intercepts, failures, warnings |
 | services | ServiceList | cluster, namespace, name, hostname, addresses, ports, readyEndpoints, type, intercepted |
+| flows | FlowList | id, kind, protocol, from, program, to, name, cluster, intercept, started, ms, sent, received, outcome |
+| flows -f | Flow | none of them; \`flow\`: an object a line, as each ends, until Ctrl-C |
 | dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster |
 | intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, portName, local, since, pods, connections, alsoTaken, problems |
 | agent deploy, agent delete, agent status | AgentComponentList | component, state, why, image, payload, ours, pods |
 | doctor | CheckList | id, title, outcome (ok, warning, failed, skipped), findings (level, saw, remedy), ms; \`ok\` beside them |
 | version | Version | none of them; release, control, and daemon if one runs |
 
-\`wire/control/answers.ts\` and \`wire/doctor.ts\` state the fields. New ones may come; those that are there keep their meaning within \`v1\`. Text in
+\`wire/control/answers.ts\`, \`wire/flow.ts\` and \`wire/doctor.ts\` state the fields. New ones may come; those that are there keep their meaning within \`v1\`. Text in
 it that a terminal would act on stands as \`\\uXXXX\`.
 `;
 

@@ -23,8 +23,8 @@ export function clean(text: string, longest: number = LONGEST_TEXT): string {
 }
 
 /** `value` as JSON in which nothing reaches a terminal that it would act on: such characters stand as \uXXXX. */
-export function cleanJson(value: unknown): string {
-  const json = JSON.stringify(value, null, 2);
+export function cleanJson(value: unknown, layout: "indented" | "line" = "indented"): string {
+  const json = JSON.stringify(value, null, layout === "line" ? 0 : 2);
   return json.replace(UNPRINTABLE, (character) => {
     if (character === "\n") return character; // of the layout: within strings JSON has it as \n
     return Array.from(

@@ -13,11 +13,22 @@ export class Cli implements AsyncDisposable {
   /** Aborts with Ctrl-C. */
   readonly signal: AbortSignal;
   #startedDaemon: ControlClient | undefined;
+  #isEndless = false;
 
   constructor(parts: CliParts, look: Look, signal: AbortSignal) {
     this.parts = parts;
     this.terminal = new Terminal(parts, look);
     this.signal = signal;
+  }
+
+  /** Whether Ctrl-C is the command's end, and no interruption. */
+  get isEndless(): boolean {
+    return this.#isEndless;
+  }
+
+  /** What the command does from here on has no end of its own: Ctrl-C ends it, with exit code 0. */
+  untilCtrlC(): void {
+    this.#isEndless = true;
   }
 
   /** The daemon; undefined when none runs. */

@@ -8,6 +8,11 @@ export interface Look {
   readonly verbose: boolean;
 }
 
+/** The fields of a JSON object besides those that say what it is. */
+type JsonContent = Readonly<Record<string, unknown>> & { readonly apiVersion?: never; readonly kind?: never };
+
+const API_VERSION = "pmz.dev/cli/v1";
+
 const styles = { bold: "1", dim: "2", red: "31", green: "32", yellow: "33" } as const;
 
 /** A piece of a line; what isn't styled is plain. */
@@ -63,9 +68,15 @@ export class Terminal {
   }
 
   /** The data as JSON: an object that says what it is. Says nothing where text was asked for. */
-  json(kind: string, content: Readonly<Record<string, unknown>>): void {
+  json(kind: string, content: JsonContent): void {
     if (this.look.output !== "json") return;
-    this.#parts.stdout.write(`${cleanJson({ apiVersion: "pmz.dev/cli/v1", kind, ...content })}\n`);
+    this.#parts.stdout.write(`${cleanJson({ apiVersion: API_VERSION, kind, ...content })}\n`);
+  }
+
+  /** One of several JSON objects, each on a line of its own. Says nothing where text was asked for. */
+  jsonLine(kind: string, content: JsonContent): void {
+    if (this.look.output !== "json") return;
+    this.#parts.stdout.write(`${cleanJson({ apiVersion: API_VERSION, kind, ...content }, "line")}\n`);
   }
 
   /** Text of pmz's own for a machine (YAML, a shell's completion script), as it is. */
@@ -138,4 +149,14 @@ export function formatDuration(ms: number): string {
 
 function two(big: number, bigUnit: string, small: number, smallUnit: string): string {
   return small === 0 ? `${big} ${bigUnit}` : `${big} ${bigUnit} ${small} ${smallUnit}`;
+}
+
+/** A number of bytes for people: "312 B", "1.2 KiB", "30 MiB". */
+export function formatBytes(bytes: number): string {
+  let [value, unit] = [bytes, "B"];
+  for (const larger of ["KiB", "MiB", "GiB", "TiB"]) {
+    if (value < 1024) break;
+    [value, unit] = [value / 1024, larger];
+  }
+  return `${unit === "B" || value >= 10 ? Math.round(value) : value.toFixed(1)} ${unit}`;
 }

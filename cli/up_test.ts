@@ -202,5 +202,5 @@ Deno.test("Ctrl-C ends the request so that the daemon undoes, and the exit code 
   const { code, stderr } = await running;
   assert.equal(code, 130);
   assert.match(stderr, /interrupted/);
-  await world.daemon.upAborted.promise;
+  await world.daemon.readerGone.promise;
 });

@@ -7,6 +7,7 @@ import type {
   CustomName,
   DownRequest,
   DownResult,
+  FlowEvent,
   InterceptEntry,
   InterceptRequest,
   NameEntry,
@@ -17,6 +18,7 @@ import type {
   UpRequest,
   UpResult,
 } from "../wire/control.ts";
+import type { Flow } from "../wire/flow.ts";
 import { type Hello, helloOf } from "../wire/hello.ts";
 import type { AgentComponent } from "../wire/installer.ts";
 import { RELEASE } from "../wire/version.ts";
@@ -26,6 +28,7 @@ import { Clusters } from "./clusters/registry.ts";
 import { CustomNames } from "./custom_names.ts";
 import { Failure } from "./failure.ts";
 import { intercept, leave } from "./commands/intercept.ts";
+import { flows, followFlows } from "./commands/flows.ts";
 import * as overview from "./commands/status.ts";
 import { plan } from "./commands/plan.ts";
 import { watchSleep } from "./process/sleep.ts";
@@ -141,6 +144,14 @@ export class Daemon implements Controlled, AsyncDisposable {
     );
     if (!entry) throw new Failure("internal", `${name.domain} was not taken`);
     return entry;
+  }
+
+  flows(): Promise<Flow[]> {
+    return flows(this.#clusters);
+  }
+
+  followFlows(_request: object, signal: AbortSignal): AsyncGenerator<FlowEvent> {
+    return followFlows(this.#clusters, signal);
   }
 
   intercepts(): Promise<InterceptEntry[]> {

@@ -71,6 +71,26 @@ export interface Flow {
   readonly outcome: Outcome;
 }
 
+/** Who opened a flow: "node (4312)", or an address. */
+export function formatCaller({ kind, program, from }: Flow): string {
+  return kind !== "intercepted" && program !== undefined ? formatProgram(program) : from;
+}
+
+/** Where a flow goes: "payments.default.svc:8080", or "echo.default:80 -> node (4312)" where it's intercepted. */
+export function formatTarget({ kind, program, to, name, intercept }: Flow): string {
+  const target = intercept ?? name ?? to;
+  return kind === "intercepted" && program !== undefined ? `${target} -> ${formatProgram(program)}` : target;
+}
+
+/** A flow in words: "node (4312) -> payments.default.svc:8080: refused by the gateway: no ready endpoint". */
+export function formatFlow(flow: Flow): string {
+  return `${formatCaller(flow)} -> ${formatTarget(flow)}: ${formatOutcome(flow.outcome)}`;
+}
+
+function formatProgram({ pid, name }: NonNullable<Flow["program"]>): string {
+  return `${name} (${pid})`;
+}
+
 /**
  * Makes flow ids: a random part that no other process has, and a number. "k3v9t0aq-1f".
  * @returns a function that makes the next one

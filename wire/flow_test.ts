@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { flowIds, parseFlowId } from "./flow.ts";
+import { type Flow, flowIds, formatFlow, parseFlowId } from "./flow.ts";
 
 Deno.test("flow ids of one process differ, and are read as they were written", () => {
   const next = flowIds();
@@ -19,4 +19,43 @@ Deno.test("only a short text of letters and digits is taken for a flow id", () =
     assert.ok(id === undefined || id === text && id.length <= 28 && !/[^a-z0-9-]/.test(id));
   }));
   assert.equal(parseFlowId(undefined), undefined);
+});
+
+const flow: Flow = {
+  id: "k3v9t0aq-1f",
+  kind: "captured",
+  protocol: "tcp",
+  from: "198.18.255.254:41234",
+  to: "10.96.12.7:8080",
+  cluster: "dev",
+  started: "2026-01-01T12:00:00Z",
+  sent: 0,
+  received: 0,
+  outcome: { kind: "refused", by: "gateway", error: "destination_unavailable", details: "no ready endpoint" },
+};
+const program = { pid: 4312, name: "node" };
+
+Deno.test("a flow in words says who opened it, where it goes, and why it failed", () => {
+  assert.equal(
+    formatFlow({ ...flow, program, name: "payments.default.svc:8080" }),
+    "node (4312) -> payments.default.svc:8080: refused by the gateway: no ready endpoint",
+  );
+  assert.equal(
+    formatFlow({ ...flow, outcome: { kind: "no-tunnel", details: "the API server can't be reached" } }),
+    "198.18.255.254:41234 -> 10.96.12.7:8080: no tunnel: the API server can't be reached",
+  );
+});
+
+Deno.test("the program of an intercepted flow is the one that answers", () => {
+  const intercepted = {
+    ...flow,
+    kind: "intercepted",
+    from: "10.244.1.7:51234",
+    intercept: "echo.default:80",
+  } as const;
+  const outcome = { kind: "reset", by: "server", details: "the program reset the connection" } as const;
+  assert.equal(
+    formatFlow({ ...intercepted, program, outcome }),
+    "10.244.1.7:51234 -> echo.default:80 -> node (4312): reset by the server: the program reset the connection",
+  );
 });

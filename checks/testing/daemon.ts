@@ -25,6 +25,7 @@ export function runningDaemon(
       }],
       helper: { state: "connected", address: "198.18.255.254", routes: 5 },
       intercepts: [],
+      failures: [],
       warnings: [],
       ...status,
     },

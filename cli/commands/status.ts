@@ -1,8 +1,10 @@
 import { object } from "@optique/core/constructs";
 import { type ClusterStatus, controlFiles, type Status } from "../../wire/control.ts";
+import { formatFlow } from "../../wire/flow.ts";
 import { define } from "../command.ts";
 import { failure } from "../failure.ts";
 import type { Cli } from "../session.ts";
+import { formatWhen } from "../flow_lines.ts";
 import { formatDuration } from "../terminal.ts";
 
 export const status = define({
@@ -54,6 +56,11 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
       entry,
     ) => [entry.id, entry.local, `${entry.pods.ready} of ${entry.pods.all}`]);
     terminal.table(rows, ["INTERCEPT", "LOCAL", "PODS"]);
+  }
+  if (status.failures.length > 0) {
+    terminal.print("");
+    terminal.print({ text: "last failed connections", style: "bold" });
+    terminal.table(status.failures.map((flow) => [`  ${formatWhen(flow, now)}`, formatFlow(flow)]));
   }
   for (const { message, hint } of status.warnings) terminal.warn(message, hint);
 }

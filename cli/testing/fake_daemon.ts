@@ -3,6 +3,7 @@ import {
   type ControlError,
   controlFiles,
   failures,
+  type FlowEvent,
   type InterceptEntry,
   type NameEntry,
   type Plan,
@@ -11,6 +12,7 @@ import {
   type Status,
   type UpResult,
 } from "../../wire/control.ts";
+import type { Flow } from "../../wire/flow.ts";
 import { type Hello, helloOf } from "../../wire/hello.ts";
 import type { AgentComponent } from "../../wire/installer.ts";
 
@@ -26,6 +28,11 @@ export interface Answers {
   plan: Plan | ControlError;
   up: readonly Progress<UpResult>[];
   status: Status;
+  flows: readonly Flow[];
+  /** Told to a follower of flows. */
+  flowEvents: readonly FlowEvent[];
+  /** Whether the follower waits for more then. */
+  flowsStay: boolean;
   services: readonly ServiceEntry[];
   names: readonly NameEntry[];
   intercepts: readonly InterceptEntry[];
@@ -49,6 +56,60 @@ export const echoIntercept: InterceptEntry = {
   connections: { open: 1, total: 12 },
   alsoTaken: [],
   problems: [],
+};
+
+/** A connection of a program that the gateway refused, two minutes before "now". */
+export const refusedFlow: Flow = {
+  id: "k3v9t0aq-1f",
+  kind: "captured",
+  protocol: "tcp",
+  from: "198.18.255.254:41234",
+  program: { pid: 4312, name: "node" },
+  to: "10.96.12.7:8080",
+  name: "payments.default.svc:8080",
+  cluster: "dev",
+  started: "2026-01-01T11:58:00Z",
+  ms: 12,
+  sent: 0,
+  received: 0,
+  outcome: {
+    kind: "refused",
+    by: "gateway",
+    error: "destination_unavailable",
+    details: "no ready endpoint",
+  },
+};
+
+/** An open connection from the cluster to a program on the laptop. */
+export const interceptedFlow: Flow = {
+  id: "x1y2z3aa-0",
+  kind: "intercepted",
+  protocol: "tcp",
+  from: "10.244.1.7:51234",
+  program: { pid: 5001, name: "python3" },
+  to: "10.244.1.9:8080",
+  cluster: "dev",
+  intercept: "echo.default:80",
+  started: "2026-01-01T11:59:57Z",
+  sent: 1_234,
+  received: 5_000_000,
+  outcome: { kind: "open" },
+};
+
+/** A connection through the proxy that ended in order. */
+export const doneFlow: Flow = {
+  id: "k3v9t0aq-20",
+  kind: "proxied",
+  protocol: "tcp",
+  from: "127.0.0.1:50000",
+  to: "10.96.25.30:80",
+  name: "echo.default.svc:80",
+  cluster: "dev",
+  started: "2026-01-01T11:59:58Z",
+  ms: 1_500,
+  sent: 300,
+  received: 20_000,
+  outcome: { kind: "done" },
 };
 
 export const upResult: UpResult = {
@@ -102,11 +163,15 @@ export function defaultAnswers(): Answers {
       helper: { state: "connected", address: "198.18.255.254", routes: 5 },
       names: { answered: 12, forwarded: 30, unanswered: 1, refused: 0, dropped: 0 },
       intercepts: [echoIntercept],
+      failures: [refusedFlow],
       warnings: [{
         message: "Names like SERVICE.dev stay the internet's or the local network's: namespace dev.",
         hint: "Write the whole name: SERVICE.dev.svc.",
       }],
     },
+    flows: [refusedFlow, interceptedFlow],
+    flowEvents: [{ flow: doneFlow }, { missed: 3 }, { flow: refusedFlow }],
+    flowsStay: false,
     services: [
       {
         cluster: "dev",
@@ -170,8 +235,8 @@ export function defaultAnswers(): Answers {
 export class FakeDaemon implements AsyncDisposable {
   readonly answers: Answers;
   readonly asked: Asked[] = [];
-  /** Settles when a reader of `up` went away before its end. */
-  readonly upAborted = Promise.withResolvers<void>();
+  /** Settles when a reader went away before the end of its answer. */
+  readonly readerGone = Promise.withResolvers<void>();
   readonly #server: Deno.HttpServer<Deno.UnixAddr>;
   #ended = false;
 
@@ -209,6 +274,8 @@ export class FakeDaemon implements AsyncDisposable {
       return this.#stream([{ kind: "result", result: { wasUp: true, left: answers.left } }]);
     });
     app.get("/status", () => answer(answers.status));
+    app.get("/flows", () => answer(answers.flows));
+    app.get("/flows/ended", () => this.#lines(answers.flowEvents, !answers.flowsStay));
     app.get("/services", () => answer(answers.services));
     app.get("/names", () => answer(answers.names));
     app.post("/names", () => answer(answers.names[1]));
@@ -232,10 +299,15 @@ export class FakeDaemon implements AsyncDisposable {
     return app;
   }
 
-  /** The lines as NDJSON, each cut in two pieces; without a last line it stays open, as work that goes on. */
+  /** Progress: without a last line it stays open, as work that isn't done. */
   #stream(lines: readonly Progress<unknown>[]): Response {
+    return this.#lines(lines, ["result", "error"].includes(lines.at(-1)?.kind ?? ""));
+  }
+
+  /** Lines of NDJSON, each cut in two pieces. */
+  #lines(lines: readonly unknown[], ends: boolean): Response {
     const encoder = new TextEncoder();
-    const { upAborted } = this;
+    const { readerGone } = this;
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
         for (const line of lines) {
@@ -243,10 +315,9 @@ export class FakeDaemon implements AsyncDisposable {
           controller.enqueue(encoder.encode(text.slice(0, 7)));
           controller.enqueue(encoder.encode(text.slice(7)));
         }
-        const last = lines.at(-1)?.kind;
-        if (last === "result" || last === "error") controller.close();
+        if (ends) controller.close();
       },
-      cancel: () => upAborted.resolve(),
+      cancel: () => readerGone.resolve(),
     });
     return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
   }

@@ -11,6 +11,7 @@ import { serviceEntries } from "../discovery/entries.ts";
 import { nameEntries } from "../discovery/name_entries.ts";
 import type { Clusters } from "../clusters/registry.ts";
 import type { Connected } from "../clusters/cluster.ts";
+import { lastFailures } from "./flows.ts";
 import { Failure } from "../failure.ts";
 import { warnings } from "./warnings.ts";
 import type { Wanted } from "../intercepts/namespace_intercepts.ts";
@@ -86,7 +87,7 @@ export async function intercepts(clusters: Clusters): Promise<InterceptEntry[]> 
 /** How everything stands that is connected. */
 export async function status(
   clusters: Clusters,
-): Promise<Pick<Status, "clusters" | "helper" | "proxy" | "names" | "intercepts" | "warnings">> {
+): Promise<Omit<Status, "release" | "pid" | "since">> {
   const { hostCapture, proxyAddress } = clusters.laptop;
   const names = await clusters.laptop.nameStats();
   return {
@@ -110,6 +111,7 @@ export async function status(
     ...(proxyAddress ? { proxy: proxyAddress } : {}),
     ...(names ? { names } : {}),
     intercepts: await intercepts(clusters),
+    failures: await lastFailures(clusters),
     warnings: await warnings(clusters.all),
   };
 }

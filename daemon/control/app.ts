@@ -4,12 +4,20 @@ import { callsOf, type Controlled, failures, LONGEST_CONTROL_REQUEST } from "../
 import { describe, Failure } from "../failure.ts";
 import { streamProgress } from "./progress.ts";
 import { readRequest } from "./request.ts";
+import { streamValues } from "./stream.ts";
 
 /** Told of failures that no caller caused: the answer has one line of them, the log has all. */
 export type OnUnexpected = (error: unknown) => void;
 
-/** The control API as a hono application: a route for each row of the table in wire/control/calls.ts. */
-export function controlApp(daemon: Controlled, onUnexpected: OnUnexpected = () => {}): Hono {
+/**
+ * The control API as a hono application: a route for each row of the table in wire/control/calls.ts.
+ * @param closing ends the answers that have no end of their own
+ */
+export function controlApp(
+  daemon: Controlled,
+  closing: AbortSignal,
+  onUnexpected: OnUnexpected = () => {},
+): Hono {
   const app = new Hono();
   const failed = (error: unknown) => {
     const failure = describe(error);
@@ -29,6 +37,12 @@ export function controlApp(daemon: Controlled, onUnexpected: OnUnexpected = () =
     app.on(method, path, async (c) => {
       const request = await readRequest(c, name);
       return streamProgress<unknown>((report, signal) => daemon[name](request, report, signal), onUnexpected);
+    });
+  }
+  for (const [name, { method, path }] of callsOf("stream")) {
+    app.on(method, path, async (c) => {
+      const request = await readRequest(c, name);
+      return streamValues((signal) => daemon[name](request, signal), closing);
     });
   }
   return app;

@@ -1,5 +1,9 @@
 import { controlFiles, type Controlled } from "../../wire/control.ts";
+import { settlesWithin } from "../../async/timeout.ts";
 import { controlApp, type OnUnexpected } from "./app.ts";
+
+/** Readers have this long to take the rest of their answers, in milliseconds. */
+const READ_TIMEOUT_MS = 1_000;
 
 /** The control API, as it is served. */
 export interface ControlServer extends AsyncDisposable {
@@ -22,7 +26,7 @@ export function serveControl(
   removeFile(born);
   const closing = new AbortController();
   const options = { path: born, signal: closing.signal, onListen() {} };
-  const server = Deno.serve(options, controlApp(daemon, onUnexpected).fetch);
+  const server = Deno.serve(options, controlApp(daemon, closing.signal, onUnexpected).fetch);
   Deno.chmodSync(born, 0o600);
   const { dev, ino } = Deno.lstatSync(born);
   Deno.renameSync(born, path);
@@ -35,7 +39,7 @@ export function serveControl(
     async [Symbol.asyncDispose]() {
       await withdraw();
       closing.abort();
-      await server.finished;
+      await settlesWithin(server.finished, READ_TIMEOUT_MS);
     },
   };
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { controlFiles } from "../../wire/control.ts";
+import type { Flow } from "../../wire/flow.ts";
 import { helloOf } from "../../wire/hello.ts";
 import { answers } from "../process/spawn.ts";
 import { nothing } from "../testing/controlled.ts";
@@ -57,4 +58,24 @@ Deno.test("a server that withdraws can't be found any more, and still finishes i
   assert.equal(await answers(at.socket), false);
   answer.resolve();
   assert.match(await new Response(conn.readable).text(), /^HTTP\/1\.1 200/);
+});
+
+Deno.test("a reader that doesn't read holds the end of the server up for no longer than a second", async () => {
+  await using at = await place();
+  const flow = { id: "x".repeat(64 * 1024) } as Flow;
+  const server = serveControl(at.folder, {
+    ...nothing,
+    async *followFlows() {
+      for (;;) {
+        await Promise.resolve();
+        yield { flow };
+      }
+    },
+  });
+  using conn = await Deno.connect({ transport: "unix", path: at.socket });
+  await conn.write(new TextEncoder().encode("GET /flows/ended HTTP/1.1\r\nhost: pmz\r\n\r\n"));
+  await conn.read(new Uint8Array(1024));
+  const begun = performance.now();
+  await server[Symbol.asyncDispose]();
+  assert.ok(performance.now() - begun < 3_000);
 });

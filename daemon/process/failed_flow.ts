@@ -1,4 +1,4 @@
-import type { Flow } from "../../wire/flow.ts";
+import { type Flow, formatCaller, formatTarget } from "../../wire/flow.ts";
 import type { Log } from "./log.ts";
 
 /**
@@ -6,13 +6,14 @@ import type { Log } from "./log.ts";
  * @param omitted how many failed before it that are not logged, since there were too many
  */
 export function logFailedFlow(log: Log, flow: Flow, omitted: number): void {
-  const { id, from, to, name, program, cluster, intercept, outcome, ms } = flow;
+  const { id, to, cluster, intercept, outcome, ms } = flow;
+  const target = formatTarget(flow);
   if (outcome.kind === "open" || outcome.kind === "done") return;
   const byClient = outcome.kind === "reset" && outcome.by === "client";
   log(byClient ? "info" : "warn", "a flow failed", {
     flow: id,
-    from: program === undefined ? from : `${program.name} (${program.pid})`,
-    to: name === undefined ? to : `${name} (${to})`,
+    from: formatCaller(flow),
+    to: target === to ? to : `${target}, ${to}`,
     ...(cluster === "" ? {} : { cluster }),
     ...(intercept === undefined ? {} : { intercept }),
     outcome: outcome.kind === "no-tunnel" ? outcome.kind : `${outcome.kind} by ${outcome.by}`,

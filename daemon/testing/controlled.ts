@@ -15,6 +15,8 @@ export const nothing: Controlled = {
   names: () => [],
   addName: notAsked,
   removeName: notAsked,
+  flows: () => [],
+  followFlows: notAsked,
   intercepts: () => Promise.resolve([]),
   intercept: notAsked,
   leave: notAsked,

@@ -1,5 +1,6 @@
 /** What the daemon answers: wire/control/calls.ts says to which call. */
 import type { AgentComponent, Component } from "../installer.ts";
+import type { Flow } from "../flow.ts";
 import type { HelperGrant } from "../helper.ts";
 import type { Mode } from "./requests.ts";
 
@@ -61,6 +62,8 @@ export interface Status {
   /** Queries for names since they are captured; absent while they are not. */
   readonly names?: NameCounts;
   readonly intercepts: readonly InterceptEntry[];
+  /** The last flows that failed, the newest last; without those that their own clients broke off. */
+  readonly failures: readonly Flow[];
   /** What keeps names from working for programs, as the checks of `pmz doctor` see it. */
   readonly warnings: readonly Warning[];
 }
@@ -141,3 +144,6 @@ export interface InterceptEntry {
   /** Why it isn't in force everywhere; empty when it is. */
   readonly problems: readonly string[];
 }
+
+/** What a follower of flows is told: a flow that ended, or how many were left out, since the follower is too slow. */
+export type FlowEvent = { readonly flow: Flow } | { readonly missed: number };

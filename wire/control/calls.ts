@@ -3,11 +3,13 @@
  * a new call is a row here, a method of the daemon, and whatever asks for it.
  */
 import { type Infer, object, type Schema } from "../schema.ts";
+import type { Flow } from "../flow.ts";
 import type { Hello } from "../hello.ts";
 import type { AgentComponent } from "../installer.ts";
 import type { Reporter } from "../progress.ts";
 import type {
   DownResult,
+  FlowEvent,
   InterceptEntry,
   NameEntry,
   Plan,
@@ -29,8 +31,8 @@ import {
 
 declare const answer: unique symbol;
 
-/** How a call answers: `once`, with JSON; `progress`, with lines of Progress. */
-type Kind = "once" | "progress";
+/** How a call answers: `once`, with JSON; `progress`, with lines of Progress; `stream`, with a line for each value. */
+type Kind = "once" | "progress" | "stream";
 /** The kind of an answer, with its type. */
 interface Answer<K extends Kind, T> {
   readonly kind: K;
@@ -39,6 +41,8 @@ interface Answer<K extends Kind, T> {
 const once = <T>(): Answer<"once", T> => ({ kind: "once" });
 /** Long work: NDJSON, a Progress a line; the last one is a result or an error. It's undone when the reader goes away. */
 const progress = <T>(): Answer<"progress", T> => ({ kind: "progress" });
+/** NDJSON, a value a line, until the reader goes away or the daemon ends. */
+const stream = <T>(): Answer<"stream", T> => ({ kind: "stream" });
 
 /** A row of the table. Fields of the request that the path names go there; of a GET the others are the query. */
 export interface Call {
@@ -99,6 +103,10 @@ export const calls = {
     request: agentRequest,
     answer: progress<readonly AgentComponent[]>(),
   },
+  /** The flows that are open, and the last ones that failed: those that began first come first. */
+  flows: { method: "GET", path: "/flows", request: nothing, answer: once<readonly Flow[]>() },
+  /** Each flow that ends from now on, failed or not. */
+  followFlows: { method: "GET", path: "/flows/ended", request: nothing, answer: stream<FlowEvent>() },
   /** Ends the daemon after the answer, which is empty. */
   stop: { method: "POST", path: "/stop", request: nothing, answer: once<void>() },
 } as const satisfies Record<string, Call>;
@@ -123,6 +131,12 @@ export type Controlled =
       report: Reporter,
       signal: AbortSignal,
     ) => Promise<AnswerOf<Name>>;
+  }
+  & {
+    [Name in CallOf<"stream">]: (
+      request: RequestOf<Name>,
+      signal: AbortSignal,
+    ) => AsyncIterable<AnswerOf<Name>>;
   };
 
 /** The rows of the calls that answer in this way. */
