@@ -15,7 +15,7 @@ export const apiServer: Check<Pick<CheckParts, "cluster">> = {
   remedy: "Run `kubectl get --raw /version`: it has to work first, and may want you to log in.",
   limitMs: LIMIT_MS,
   run: async (parts) => {
-    const { cluster, version } = await parts.cluster();
+    const { cluster, proxyUrl, version } = await parts.cluster();
     const begun = performance.now();
     try {
       const says = await version();
@@ -23,17 +23,18 @@ export const apiServer: Check<Pick<CheckParts, "cluster">> = {
       return [ok(`${cluster.server} answers in ${ms} ms: Kubernetes ${says}.`)];
     } catch (error) {
       if (!(error instanceof ApiError || error instanceof KubeconfigError)) throw error;
-      return [failed(error.message, remedyOf(error, cluster.context))];
+      return [failed(error.message, remedyOf(error, cluster.context, proxyUrl !== undefined))];
     }
   },
 };
 
-function remedyOf(error: ApiError | KubeconfigError, context: string): string {
+function remedyOf(error: ApiError | KubeconfigError, context: string, isProxied: boolean): string {
   const kubectl = `kubectl --context ${context} get --raw /version`;
   if (error instanceof KubeconfigError) return `Run \`${kubectl}\`: it may want you to log in.`;
   if (error.status === 401) return `Log in again, until \`${kubectl}\` works.`;
   if (error.reason === "Certificate") {
     return "Get a kubeconfig of this cluster: the certificate of its API server may have been replaced.";
   }
-  return `Make \`${kubectl}\` work first: is the cluster running, is a VPN needed, is a proxy in the way?`;
+  const proxy = isProxied ? " It is reached through a proxy: pmz doctor proxies" : "";
+  return `Make \`${kubectl}\` work first.${proxy}`;
 }

@@ -32,7 +32,10 @@ Deno.test("an API server that refuses the credentials, or isn't there, is a fail
   const cluster = fakeCluster();
   await cluster[Symbol.asyncDispose]();
   const gone = await findingsOf(apiServer, { cluster: () => Promise.resolve(cluster.open) });
-  assertFinding(gone, "failed", /no answer/, /kubectl --context dev get --raw \/version/);
+  assertFinding(gone, "failed", /no answer/, /kubectl --context dev get --raw \/version` work first\.$/);
+  const open = { ...cluster.open, proxyUrl: "http://proxy.example" };
+  const proxied = await findingsOf(apiServer, { cluster: () => Promise.resolve(open) });
+  assertFinding(proxied, "failed", /no answer/, /through a proxy: pmz doctor proxies/);
 });
 
 Deno.test("credentials that can't be had are a failure of their own", async () => {

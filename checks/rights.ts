@@ -1,6 +1,6 @@
 import type { Api } from "../kube/client/api.ts";
 import {
-  describeAction,
+  describeActions,
   type ResourceAttributes,
   reviewAccess,
   type Verdict,
@@ -62,19 +62,23 @@ interface Asker {
 async function judgeSeeing(asker: Asker): Promise<Finding[]> {
   const { namespace, user } = asker;
   const remedy = roleRemedy("pmz-use", undefined, user);
-  const all = followed.map(async ({ resource, group, without }): Promise<Finding[]> => {
-    const actions = ["list", "watch"].map((verb) => ({ verb, resource, group }));
-    if ((await denied(asker, actions)).length === 0) return [];
-    const own = await denied(asker, actions.map((action) => ({ ...action, namespace })));
-    if (own.length === 0) {
-      const saw =
-        `You may list ${resource} in namespace ${namespace} only: pmz doesn't reach those of others.`;
-      return [warning(saw, remedy)];
-    }
-    const saw = sentence(own);
-    return [without === undefined ? failed(saw, remedy) : warning(`${saw} Without it, ${without}.`, remedy)];
-  });
-  return (await Promise.all(all)).flat();
+  const kinds = await Promise.all(followed.map(async (kind) => {
+    const actions = ["list", "watch"].map((verb) => ({ verb, resource: kind.resource, group: kind.group }));
+    if ((await denied(asker, actions)).length === 0) return undefined;
+    return { ...kind, missing: await denied(asker, actions.map((action) => ({ ...action, namespace }))) };
+  }));
+  const limited = kinds.filter((kind) => kind !== undefined);
+  const findings = limited.filter(({ missing }) => missing.length > 0).map(({ missing, without }) =>
+    without === undefined
+      ? failed(sentence(missing), remedy)
+      : warning(`${sentence(missing)} Without it, ${without}.`, remedy)
+  );
+  const ownOnly = limited.filter(({ missing }) => missing.length === 0).map(({ resource }) => resource);
+  if (ownOnly.length === 0) return findings;
+  const saw = `You may list ${
+    ownOnly.join(", ")
+  } in namespace ${namespace} only: pmz doesn't reach those of others.`;
+  return [...findings, warning(saw, remedy)];
 }
 
 /** The way to the gateway: its pods have to be seen, and forwarded to. */
@@ -121,14 +125,6 @@ async function denied(
   return (await reviewAccess(api, actions, { signal })).filter(({ allowed }) => !allowed);
 }
 
-/** "You may not list, watch pods in namespace pmz." One kind after the other, its verbs together. */
 function sentence(missing: readonly Verdict[]): string {
-  const byObject = Map.groupBy(
-    missing,
-    ({ attributes }) => describeAction({ ...attributes, verb: "" }).trim(),
-  );
-  const parts = [...byObject].map(([object, of]) =>
-    `${of.map(({ attributes }) => attributes.verb).join(", ")} ${object}`
-  );
-  return `You may not ${parts.join("; nor ")}.`;
+  return `You may not ${describeActions(missing.map(({ attributes }) => attributes))}.`;
 }

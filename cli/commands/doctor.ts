@@ -1,5 +1,5 @@
 import { object } from "@optique/core/constructs";
-import { message } from "@optique/core/message";
+import { message, text } from "@optique/core/message";
 import { multiple } from "@optique/core/modifiers";
 import { argument } from "@optique/core/primitives";
 import { choice } from "@optique/core/valueparser";
@@ -17,6 +17,13 @@ import { findSudo } from "../root_helper.ts";
 import type { Cli } from "../session.ts";
 import { Steps } from "../steps.ts";
 
+const check = choice(checkIds, {
+  metavar: "CHECK",
+  errors: {
+    invalidChoice: (input) => message`${input} is not a valid check: expected ${text(checkIds.join(", "))}`,
+  },
+});
+
 export const doctor = define({
   words: "doctor",
   usage: "[CHECK...]",
@@ -32,7 +39,7 @@ export const doctor = define({
   ],
   options: object({
     checks: multiple(
-      argument(choice(checkIds, { metavar: "CHECK" }), { description: message`All of them by default.` }),
+      argument(check, { description: message`By default all: ${text(checkIds.join(", "))}.` }),
     ),
     context,
     kubeconfig,

@@ -43,11 +43,37 @@ export async function reviewAccess(
   return verdicts;
 }
 
-/** "get pods/portforward in namespace pmz" */
-export function describeAction(action: ResourceAttributes): string {
-  const { verb, resource, group, subresource, namespace, name } = action;
-  const kind = `${resource}${group ? `.${group}` : ""}${subresource ? `/${subresource}` : ""}`;
-  return `${verb} ${kind}${name ? ` "${name}"` : ""}${namespace ? ` in namespace ${namespace}` : ""}`;
+/**
+ * "list, watch services, pods in namespace shop; nor get pods/portforward in namespace pmz": the verbs of one kind of
+ * object stand together, and so do kinds with the same verbs. For what is not allowed.
+ */
+export function describeActions(actions: readonly ResourceAttributes[]): string {
+  const objects = new Map<
+    string,
+    { readonly kind: string; readonly place: string; readonly verbs: string[] }
+  >();
+  for (const action of actions) {
+    const kind = kindOf(action), place = placeOf(action);
+    const object = objects.get(kind + place) ?? { kind, place, verbs: [] };
+    object.verbs.push(action.verb);
+    objects.set(kind + place, object);
+  }
+  const alike = Map.groupBy(objects.values(), ({ verbs, place }) => `${verbs}${place}`);
+  return [...alike.values()].flatMap((same) => {
+    const [first] = same;
+    if (!first) return [];
+    return [`${first.verbs.join(", ")} ${same.map(({ kind }) => kind).join(", ")}${first.place}`];
+  }).join("; nor ");
+}
+
+function kindOf({ resource, group, subresource, name }: ResourceAttributes): string {
+  return `${resource}${group ? `.${group}` : ""}${subresource ? `/${subresource}` : ""}${
+    name ? ` "${name}"` : ""
+  }`;
+}
+
+function placeOf({ namespace }: ResourceAttributes): string {
+  return namespace ? ` in namespace ${namespace}` : "";
 }
 
 async function reviewOne(

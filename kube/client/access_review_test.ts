@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describeAction, reviewAccess } from "./access_review.ts";
+import { describeActions, reviewAccess } from "./access_review.ts";
 import { Api } from "./api.ts";
 import { fakeServer, json } from "../testing/api_server.ts";
 
@@ -38,11 +38,24 @@ Deno.test("an answer without a verdict is a no", async () => {
   );
 });
 
-Deno.test("an action is described in RBAC's terms", () => {
+Deno.test("actions are described in RBAC's terms", () => {
   const forward = { verb: "create", resource: "pods", subresource: "portforward", namespace: "pmz" };
-  assert.equal(describeAction(forward), "create pods/portforward in namespace pmz");
+  assert.equal(describeActions([forward]), "create pods/portforward in namespace pmz");
   assert.equal(
-    describeAction({ verb: "list", resource: "things", group: "pmz.dev", name: "x" }),
+    describeActions([{ verb: "list", resource: "things", group: "pmz.dev", name: "x" }]),
     'list things.pmz.dev "x"',
+  );
+});
+
+Deno.test("verbs of one kind stand together, and kinds with the same verbs in the same namespace", () => {
+  const actions = ["list", "watch"].flatMap((verb) => [
+    { verb, resource: "pods", namespace: "shop" },
+    { verb, resource: "services", namespace: "shop" },
+    { verb, resource: "pods", namespace: "pmz" },
+  ]);
+  assert.equal(
+    describeActions([...actions, { verb: "get", resource: "services", namespace: "pmz" }]),
+    "list, watch pods, services in namespace shop; nor list, watch pods in namespace pmz; " +
+      "nor get services in namespace pmz",
   );
 });

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import type { CheckId, CheckResult, Level } from "../../wire/doctor.ts";
+import type { Ended } from "./lib/command.ts";
+import type { Pmz } from "./lib/pmz.ts";
+import { Stage } from "./lib/stage.ts";
+
+/** What `pmz doctor -o json` says. */
+interface Report {
+  readonly ended: Ended;
+  readonly ok: boolean;
+  outcome(id: CheckId): Level | undefined;
+  /** What a check saw, and its remedies. */
+  text(id: CheckId): string;
+}
+
+async function doctor(
+  person: Pmz,
+  args: readonly string[] = [],
+  env: Record<string, string> = {},
+): Promise<Report> {
+  const ended = await person.run(["doctor", ...args, "-o", "json"], { timeout: 60_000, env });
+  const { ok, items } = JSON.parse(ended.stdout) as { ok: boolean; items: readonly CheckResult[] };
+  assert.equal(ended.code, ok ? 0 : 1, ended.stderr);
+  const find = (id: CheckId) => items.find((item) => item.id === id);
+  return {
+    ended,
+    ok,
+    outcome: (id) => find(id)?.outcome,
+    text: (id) =>
+      find(id)?.findings.map((finding) =>
+        "remedy" in finding ? `${finding.saw} ${finding.remedy}` : finding.saw
+      )
+        .join("\n") ?? "",
+  };
+}
+
+/** Repeats doctor until a check has this outcome. */
+async function until(person: Pmz, id: CheckId, outcome: Level): Promise<Report> {
+  for (const end = performance.now() + 60_000;;) {
+    const report = await doctor(person);
+    if (report.outcome(id) === outcome) return report;
+    assert.ok(performance.now() < end, `${id} doesn't become ${outcome}: ${report.text(id)}`);
+  }
+}
+
+Deno.test("before up doctor finds a laptop that is ready for it, without root, and changes nothing", async () => {
+  await using stage = await Stage.set();
+  const { alice, world } = stage;
+  await alice.done(["agent", "deploy"], { timeout: 60_000 });
+  await alice.done(["down"]);
+  const before = await world.laptop.snapshot();
+  const report = await doctor(alice);
+  assert.ok(report.ok, report.ended.stdout);
+  for (
+    const id of ["platform", "kernel", "cgroup", "tun", "programs", "api-server", "rights", "agent"] as const
+  ) {
+    assert.equal(report.outcome(id), "ok", report.text(id));
+  }
+  assert.doesNotMatch(report.text("kernel"), /by its version/, "the kernel's symbols were read");
+  assert.match(report.text("helper"), /`pmz up` starts it with \/usr\/bin\/sudo/);
+  assert.deepEqual(["daemon", "tunnel", "short-names"].map((id) => report.outcome(id as CheckId)), [
+    "skipped",
+    "skipped",
+    "skipped",
+  ]);
+  await world.laptop.settles(before, 2_000);
+});
+
+Deno.test("after up doctor finds daemon, helper and tunnel, and then what has gone of them", async () => {
+  await using stage = await Stage.set();
+  const { world } = stage;
+  const alice = await stage.up();
+  const up = await doctor(alice);
+  assert.ok(up.ok, up.ended.stdout);
+  for (const id of ["daemon", "helper", "tunnel", "agent", "short-names"] as const) {
+    assert.equal(up.outcome(id), "ok", up.text(id));
+  }
+  assert.equal(up.outcome("leftovers"), "skipped");
+
+  await world.laptop.output("root", ["kill", "-9", String(await alice.helper())]);
+  const withoutHelper = await until(alice, "helper", "failed");
+  assert.match(withoutHelper.text("helper"), /has ended.*pmz up/);
+  assert.match(withoutHelper.ended.stderr, /error: 1 check failed: helper/);
+
+  await world.kubectl(["-n", "pmz", "delete", "deployment", "gateway", "--wait"]);
+  try {
+    const withoutAgent = await until(alice, "tunnel", "failed");
+    assert.match(withoutAgent.text("agent"), /not installed.*pmz agent deploy/);
+    assert.equal(withoutAgent.outcome("api-server"), "ok");
+  } finally {
+    await alice.done(["agent", "deploy", "--component", "gateway"], { timeout: 60_000 });
+  }
+  await until(alice, "tunnel", "ok");
+});
+
+Deno.test("without the agent doctor warns before up, and says what installs it", async () => {
+  await using stage = await Stage.set();
+  const { alice } = stage;
+  await alice.done(["agent", "delete", "--yes"], { timeout: 60_000 });
+  const report = await doctor(alice);
+  assert.ok(report.ok, report.ended.stdout);
+  assert.equal(report.outcome("agent"), "warning");
+  assert.match(report.text("agent"), /`pmz up` asks, and installs it/);
+});
+
+Deno.test("who lacks rights is told which, and what an administrator types helps", async () => {
+  await using stage = await Stage.set();
+  const { alice, world } = stage;
+  await alice.done(["agent", "deploy", "--component", "gateway"], { timeout: 60_000 });
+  const carol = ["--kubeconfig", "/home/alice/.kube/carol"];
+  const report = await doctor(alice, carol);
+  assert.equal(report.outcome("rights"), "failed");
+  assert.match(
+    report.text("rights"),
+    /You may list services, endpointslices, pods in namespace default only/,
+  );
+  const lines = report.text("rights").matchAll(/kubectl (.*(?:pmz-use).*)$/gm);
+  const bindings = [...lines].map(([, line = ""]) => line.split(" "));
+  assert.equal(bindings.length, 2);
+  try {
+    for (const binding of bindings) await world.kubectl(binding);
+    const allowed = await doctor(alice, carol);
+    assert.ok(allowed.ok, allowed.text("rights"));
+    assert.match(allowed.text("rights"), /^You may not .* `pmz intercept` can't work/);
+  } finally {
+    await world.kubectl(["delete", "clusterrolebinding", "pmz-use-carol", "--ignore-not-found"]);
+    await world.kubectl(["-n", "pmz", "delete", "rolebinding", "pmz-use-carol", "--ignore-not-found"]);
+  }
+});
+
+Deno.test("an API server that doesn't answer, and a proxy in the shell, are found in bounded time", async () => {
+  await using stage = await Stage.set();
+  const { alice } = stage;
+  await alice.shell("sed 's#server: .*#server: https://10.77.255.253:6443#' ~/.kube/config > ~/elsewhere");
+  try {
+    const begun = performance.now();
+    const report = await doctor(alice, ["--kubeconfig", "/home/alice/elsewhere"]);
+    assert.ok(performance.now() - begun < 20_000);
+    assert.equal(report.outcome("api-server"), "failed");
+    assert.deepEqual([report.outcome("rights"), report.outcome("kernel")], ["skipped", "ok"]);
+    const proxied = await doctor(alice, ["proxies"], { http_proxy: "http://proxy.test:3128" });
+    assert.equal(proxied.outcome("proxies"), "warning");
+    assert.match(proxied.text("proxies"), /export NO_PROXY=\.svc,/);
+  } finally {
+    await alice.shell("rm ~/elsewhere");
+  }
+});
