@@ -2,20 +2,20 @@ import assert from "node:assert/strict";
 import { rateLimited } from "./rate_limited_log.ts";
 
 Deno.test("lines above the rate are left out, and the next one counts them", async () => {
-  const written: { message: string; leftOut: unknown }[] = [];
+  const written: { message: string; omitted: unknown }[] = [];
   const log = rateLimited(
-    (_level, message, fields) => void written.push({ message, leftOut: fields?.leftOut }),
+    (_level, message, fields) => void written.push({ message, omitted: fields?.omitted }),
     { burst: 2, perSecond: 100 },
   );
   for (const message of ["first", "second", "third", "fourth"]) log("info", message);
-  assert.deepEqual(written, [{ message: "first", leftOut: undefined }, {
+  assert.deepEqual(written, [{ message: "first", omitted: undefined }, {
     message: "second",
-    leftOut: undefined,
+    omitted: undefined,
   }]);
   let more = 0;
   for (; written.length < 3; more++) {
     await new Promise((resolve) => setTimeout(resolve, 1));
     log("info", "later");
   }
-  assert.deepEqual(written[2], { message: "later", leftOut: 2 + more - 1 });
+  assert.deepEqual(written[2], { message: "later", omitted: 2 + more - 1 });
 });

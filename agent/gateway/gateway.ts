@@ -125,7 +125,9 @@ class Tunnels implements AsyncDisposable {
   }
 
   #logFailure(tunnel: number, { flow, ...end }: StreamEnd): void {
-    if (end.error !== undefined) this.#failures("info", "connection failed", { flow, tunnel, ...end });
+    if (end.error === undefined) return;
+    // A reset by the laptop's program is ordinary.
+    this.#failures(end.by === "laptop" ? "info" : "warn", "a flow failed", { flow, tunnel, ...end });
   }
 
   /** Sends GOAWAY to all, and aborts after 20 s what is still open. */

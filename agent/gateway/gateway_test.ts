@@ -112,7 +112,7 @@ Deno.test("nodes, pods on the host network, pods that ended, externalIPs and unk
   ) {
     assert.equal(await to.ask(target), prohibited, target);
   }
-  assert.deepEqual(to.lines.filter((line) => line === "connection failed").length, 5);
+  assert.deepEqual(to.lines.filter((line) => line === "a flow failed").length, 5);
 });
 
 Deno.test("an address that becomes known while a stream waits for it is decided on at once", async () => {

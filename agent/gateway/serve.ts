@@ -53,9 +53,11 @@ export interface StreamEnd {
   /** Why it failed; undefined when it was carried to its end. */
   readonly error?: ProxyError | "broken";
   readonly details?: string;
+  /** Whose end broke, of a connection that broke. */
+  readonly by?: "laptop" | "target";
   /** The flow's id, as the laptop logs it. Only of streams that failed. */
   readonly flow?: string;
-  /** Our end of the connection to the target, which a relay logs as the caller. Only of connections that broke. */
+  /** Our end of the connection to the target, which a relay logs as its caller. Only of connections that broke. */
   readonly local?: string;
   readonly out: number;
   readonly in: number;
@@ -125,11 +127,17 @@ export class StreamServer {
     if ("error" in reached) return refuse(stream, target, reached.error, reached.details, greeting.answer);
     const { connection } = reached;
     stream.respond([[":status", "200"], ...greeting.answer]);
-    const { aToB, bToA, error } = await relay(stream, connection);
+    const { aToB, bToA, error, brokenBy } = await relay(stream, connection);
     const end = { target, out: aToB, in: bToA };
     if (error === undefined) return end;
     const { address, port } = connection.local;
-    return { ...end, error: "broken", details: error.message, local: formatEndpoint(address.text, port) };
+    return {
+      ...end,
+      error: "broken",
+      details: error.message,
+      by: brokenBy === "a" ? "laptop" : "target",
+      local: formatEndpoint(address.text, port),
+    };
   }
 
   /** Reaches a target for as long as the stream is open. */

@@ -131,7 +131,7 @@ Deno.test("a stream that failed is reported with its flow id, one that broke als
   const stream = to.connect("10.96.0.7:80", encoder.encode("reset me"), [[headers.flow, "k3v9t0aq-1g"]]);
   await assert.rejects(text(stream));
   const end = await to.ends[1];
-  assert.deepEqual([end?.flow, end?.error, end?.local], ["k3v9t0aq-1g", "broken", caller]);
+  assert.deepEqual([end?.flow, end?.error, end?.by, end?.local], ["k3v9t0aq-1g", "broken", "target", caller]);
   await to.connect("10.0.0.99:80", undefined, [[headers.flow, "not a flow's id"]]).response;
   assert.equal((await to.ends[2])?.flow, undefined);
 });

@@ -52,6 +52,8 @@ export type Source = "kubelet" | "node" | "other";
 export interface Outcome {
   /** Where it went; `dropped`: closed without an answer, as a probe that only connects. */
   readonly kind: "laptop" | "pod" | "reset" | "dropped";
+  /** Whose end broke, of a connection that broke while it was carried. */
+  readonly by?: "caller" | "laptop" | "pod";
   /** Why the laptop declined it, or what broke it; undefined when it was carried to its end. */
   readonly details?: string;
 }
@@ -81,8 +83,9 @@ export async function proxy(connection: InterceptedConnection, upstreams: Upstre
     const answer = await answerTo(stream, peeked);
     if (answer.kind === "declined") return await toPod(peeked, upstreams, answer.details);
     if (answer.kind === "failed") return reset(transport, new Error(answer.details));
-    const { error } = await relay(peeked, stream);
-    return { kind: "laptop", ...(error ? { details: error.message } : {}) };
+    const { error, brokenBy } = await relay(peeked, stream);
+    if (!error) return { kind: "laptop" };
+    return { kind: "laptop", by: brokenBy === "a" ? "caller" : "laptop", details: error.message };
   } catch (error) {
     return reset(transport, error instanceof Error ? error : new Error(String(error)));
   }
@@ -94,9 +97,13 @@ async function toPod(
   upstreams: Upstreams,
   declined?: string,
 ): Promise<Outcome> {
-  const { error, bToA } = await relay(transport, await upstreams.dialPod());
-  const details = [declined, error?.message].filter((each) => each !== undefined).join("; then the pod: ");
-  return { kind: error && bToA === 0 ? "reset" : "pod", ...(details === "" ? {} : { details }) };
+  const { error, bToA, brokenBy } = await relay(transport, await upstreams.dialPod());
+  if (!error) return { kind: "pod", ...(declined === undefined ? {} : { details: declined }) };
+  return {
+    kind: bToA === 0 ? "reset" : "pod",
+    by: brokenBy === "a" ? "caller" : "pod",
+    details: declined === undefined ? error.message : `${declined}; then the pod: ${error.message}`,
+  };
 }
 
 function reset(transport: AbortableTransport, reason: Error): Outcome {

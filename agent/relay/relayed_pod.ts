@@ -154,13 +154,15 @@ export class RelayedPod implements Disposable {
   }
 
   #logFailure(
-    { kind, details }: Outcome,
+    { kind, by, details }: Outcome,
     about: { flow: string; rule: string | undefined; caller: Endpoint; destination: Endpoint },
   ): void {
     const { flow, rule, caller, destination } = about;
-    this.#host.log("info", "connection failed", {
+    // A reset by the caller is ordinary.
+    this.#host.log(by === "caller" ? "info" : "warn", "a flow failed", {
       flow,
       outcome: kind,
+      by,
       details,
       caller: endpointText(caller),
       destination: endpointText(destination),
