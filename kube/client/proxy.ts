@@ -3,6 +3,7 @@ import { connect as connectTls } from "node:tls";
 import { Buffer } from "node:buffer";
 import { type ApiServerAccess, hostOf } from "./access.ts";
 import { onAbort } from "../../async/abort.ts";
+import { readResponseHead } from "./response_head.ts";
 
 /** An HTTP proxy's CONNECT (RFC 9110 §9.3.6), or SOCKS5 (RFC 1928, RFC 1929); names are resolved by the proxy. */
 export async function throughProxy(
@@ -46,13 +47,12 @@ async function httpConnect(socket: Socket, access: ApiServerAccess, user: string
   const target = hostOf(access);
   const authorization = user ? `Proxy-Authorization: Basic ${btoa(`${user}:${password}`)}\r\n` : "";
   socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${authorization}\r\n`);
-  let head = "";
-  while (!head.endsWith("\r\n\r\n")) {
-    if (head.length > 16_384) throw new Error("it answers with an endless header");
-    head += (await readExactly(socket, 1)).toString("latin1");
-  }
-  const status = /^HTTP\/1\.[01] (\d{3})[^\r\n]*/.exec(head);
-  if (!status?.[1]?.startsWith("2")) throw new Error(`it answers "${status?.[0] ?? head.slice(0, 80)}"`);
+  // Byte by byte: what follows belongs to TLS.
+  const { head } = await readResponseHead(async (into) => {
+    into.set(await readExactly(socket, 1));
+    return 1;
+  });
+  if (head.status < 200 || head.status > 299) throw new Error(`it answers "${head.statusLine}"`);
 }
 
 async function socks5(socket: Socket, access: ApiServerAccess, user: string, password: string) {
