@@ -1,6 +1,7 @@
 import { cstring, libc, must, SystemCallError } from "../libc.ts";
 import { reasonOf, withLog } from "./libbpf_log.ts";
 import { sealedFile } from "../memfd.ts";
+import { bpfFacts, explainRefusal } from "./refusal.ts";
 
 const symbols = {
   bpf_link__destroy: { parameters: ["pointer"], result: "i32" },
@@ -27,15 +28,11 @@ export class BpfError extends Error {
   override name = "BpfError";
   readonly errno: number;
 
-  /** @param reason what the kernel or the verifier said besides */
+  /** @param reason what the kernel or the verifier said in addition */
   constructor(what: string, errno: number, reason = "") {
     const { message } = new SystemCallError(what, errno);
-    const hint = errno === 1
-      ? ": it needs root, or CAP_BPF and CAP_NET_ADMIN"
-      : errno === 22 || errno === 95
-      ? ": this kernel is too old for it (5.9 is needed)"
-      : "";
-    super(message + hint + (reason && ` (${reason})`));
+    const hint = explainRefusal(errno, bpfFacts());
+    super(message + (hint && `: ${hint}`) + (reason && ` (${reason})`));
     this.errno = errno;
   }
 }
