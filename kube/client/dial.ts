@@ -3,7 +3,8 @@ import { connect as connectTls } from "node:tls";
 import type { Buffer } from "node:buffer";
 import type { ApiServerAccess } from "./access.ts";
 import { connected, isAddress, throughProxy } from "./proxy.ts";
-import { onAbort } from "../../async/abort.ts";
+import { onAbort, unlessAborted } from "../../async/abort.ts";
+import { TimeLimit } from "../../async/time_limit.ts";
 
 /** The part of `Deno.Conn` that is used here. */
 export interface Connection {
@@ -52,7 +53,7 @@ export async function dial(
 ): Promise<Connection> {
   signal?.throwIfAborted();
   if (needsNode(access)) return new NodeConnection(await dialSocket(access, signal));
-  return await settle<Connection>(
+  return await inTime<Connection>(
     (ending) => access.tls ? connectDenoTls(access, ending, prepare) : connectDeno(access, ending),
     (late) => late.close(),
     signal,
@@ -107,7 +108,7 @@ async function connectDenoTls(
 
 /** The same by node's sockets; see {@linkcode needsNode}. */
 export async function dialSocket(access: ApiServerAccess, signal?: AbortSignal): Promise<Socket> {
-  const socket = await settle((ending) => openSocket(access, ending), (late) => late.destroy(), signal);
+  const socket = await inTime((ending) => openSocket(access, ending), (late) => late.destroy(), signal);
   socket.setNoDelay(true);
   return socket;
 }
@@ -134,30 +135,22 @@ async function openSocket(access: ApiServerAccess, signal: AbortSignal): Promise
   );
 }
 
-/** Waits for a connection, no longer than allowed; then it's given up by `ending`, and closed if it comes after all. */
-async function settle<T>(
-  open: (ending: AbortSignal) => Promise<T>,
+/**
+ * Opens a connection within the time limit. When the time is up or `signal` aborts, `open` is told so by the signal that it is given; a
+ * connection that it opens after all is closed.
+ */
+async function inTime<T>(
+  open: (signal: AbortSignal) => Promise<T>,
   close: (late: T) => void,
   signal?: AbortSignal,
 ): Promise<T> {
-  const ending = new AbortController();
-  const opened = open(ending.signal);
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new DOMException(`no connection within ${TIMEOUT_MS / 1000} s`, "TimeoutError")),
-    TIMEOUT_MS,
-  );
-  const aborted = () => reject(signal?.reason);
-  signal?.addEventListener("abort", aborted, { once: true });
+  using limit = new TimeLimit(TIMEOUT_MS, signal);
+  const opening = open(limit.signal);
   try {
-    return await Promise.race([opened, promise]);
+    return await unlessAborted(opening, limit.signal);
   } catch (error) {
-    opened.then(close, () => {});
-    ending.abort(error);
+    opening.then(close, () => {});
     throw error;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", aborted);
   }
 }
 

@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { type ApiServerAccess, hostOf } from "./access.ts";
 import { onAbort } from "../../async/abort.ts";
 import { readResponseHead } from "./response_head.ts";
+import { socks5Connect, type Socks5Connection, type Socks5Target } from "./socks5.ts";
 
 /** An HTTP proxy's CONNECT (RFC 9110 §9.3.6), or SOCKS5 (RFC 1928, RFC 1929); names are resolved by the proxy. */
 export async function throughProxy(
@@ -27,10 +28,11 @@ export async function throughProxy(
     )
     : await connected(connectNet({ host, port }), "connect", signal);
   const user = decodeURIComponent(proxy.username), password = decodeURIComponent(proxy.password);
+  const login = user ? { user, password } : undefined;
   using _ending = onAbort(signal, () => socket.destroy());
   try {
-    if (socks) await socks5(socket, access, user, password);
-    else await httpConnect(socket, access, user, password);
+    if (socks) await socks5Connect(bytesOf(socket), { hostname: access.hostname, port: access.port, login });
+    else await httpConnect(socket, access, login);
     return socket;
   } catch (cause) {
     socket.destroy();
@@ -43,9 +45,11 @@ export async function throughProxy(
   }
 }
 
-async function httpConnect(socket: Socket, access: ApiServerAccess, user: string, password: string) {
+async function httpConnect(socket: Socket, access: ApiServerAccess, login: Socks5Target["login"]) {
   const target = hostOf(access);
-  const authorization = user ? `Proxy-Authorization: Basic ${btoa(`${user}:${password}`)}\r\n` : "";
+  const authorization = login
+    ? `Proxy-Authorization: Basic ${Buffer.from(`${login.user}:${login.password}`).toString("base64")}\r\n`
+    : "";
   socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${authorization}\r\n`);
   // Byte by byte: what follows belongs to TLS.
   const { head } = await readResponseHead(async (into) => {
@@ -55,32 +59,8 @@ async function httpConnect(socket: Socket, access: ApiServerAccess, user: string
   if (head.status < 200 || head.status > 299) throw new Error(`it answers "${head.statusLine}"`);
 }
 
-async function socks5(socket: Socket, access: ApiServerAccess, user: string, password: string) {
-  socket.write(user ? Uint8Array.of(5, 2, 0, 2) : Uint8Array.of(5, 1, 0));
-  const method = (await readExactly(socket, 2))[1];
-  if (method === 2) {
-    const [name, secret] = [Buffer.from(user), Buffer.from(password)];
-    if (name.length > 255 || secret.length > 255) {
-      throw new Error("its user or password is longer than 255 bytes");
-    }
-    socket.write(Buffer.concat([Uint8Array.of(1, name.length), name, Uint8Array.of(secret.length), secret]));
-    if ((await readExactly(socket, 2))[1] !== 0) throw new Error("it refuses user and password");
-  } else if (method !== 0) {
-    throw new Error("it wants a login that isn't in its URL");
-  }
-  const name = Buffer.from(access.hostname);
-  if (name.length > 255) throw new Error("the server's name is longer than 255 bytes");
-  // Address type 3, a name: proxies take addresses as text there too.
-  socket.write(Buffer.concat([
-    Uint8Array.of(5, 1, 0, 3, name.length),
-    name,
-    Uint8Array.of(access.port >> 8, access.port & 255),
-  ]));
-  const reply = await readExactly(socket, 5);
-  if (reply[1] !== 0) throw new Error(`it answers with SOCKS error ${reply[1]}`);
-  const rest = { 1: 3, 3: reply[4] ?? 0, 4: 15 }[reply[3] ?? 0];
-  if (rest === undefined) throw new Error("its answer isn't SOCKS5");
-  await readExactly(socket, rest + 2);
+function bytesOf(socket: Socket): Socks5Connection {
+  return { read: (size) => readExactly(socket, size), write: (bytes) => void socket.write(bytes) };
 }
 
 /** Reads from a paused socket no byte more than asked for: what follows belongs to TLS. */

@@ -1,10 +1,14 @@
+import { parseAddress } from "../../net/address.ts";
+import { contains, parseRange } from "../../net/range.ts";
 import type { ApiServerAccess } from "../client/access.ts";
+
+const loopback = ["127.0.0.0/8", "::1/128"].map(parseRange).filter((range) => range !== undefined);
 
 /**
  * The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a server, as kubectl reads them
  * (Go's net/http ProxyFromEnvironment: lower case too; no proxy for localhost and loopback addresses).
  *
- * @returns undefined for none.
+ * @returns the proxy's URL; undefined where the server is reached directly
  */
 export function environmentProxy(
   server: Pick<ApiServerAccess, "tls" | "hostname" | "port">,
@@ -22,29 +26,21 @@ export function environmentProxy(
 
 function excludes(entry: string, host: string, port: number): boolean {
   if (entry === "*") return true;
-  if (entry.includes("/")) return inPrefix(host, entry);
+  const address = parseAddress(host);
+  if (entry.includes("/")) {
+    const range = parseRange(entry);
+    return address !== undefined && range !== undefined && contains(range, address);
+  }
   const parts = /^(.*[^:]):(\d+)$/.exec(entry.startsWith("[") || entry.split(":").length === 2 ? entry : "");
   if (parts && Number(parts[2]) !== port) return false;
   const name = (parts?.[1] ?? entry).replace(/^\[|\]$/g, "").replace(/^\*/, "");
+  const excluded = parseAddress(name);
+  if (excluded) return excluded.text === address?.text;
   if (name.startsWith(".")) return host.endsWith(name);
   return host === name || host.endsWith(`.${name}`);
 }
 
 function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
-/** IPv4 only: an IPv6 prefix in NO_PROXY excludes nothing. */
-function inPrefix(host: string, prefix: string): boolean {
-  const [network = "", length = ""] = prefix.split("/");
-  const address = ipv4Of(host), base = ipv4Of(network), bits = Number(length);
-  if (address === undefined || base === undefined || !/^\d+$/.test(length) || bits > 32) return false;
-  const size = 2 ** (32 - bits);
-  return Math.floor(address / size) === Math.floor(base / size);
-}
-
-function ipv4Of(text: string): number | undefined {
-  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)?.slice(1).map(Number);
-  if (!parts || parts.some((part) => part > 255)) return undefined;
-  return parts.reduce((sum, part) => sum * 256 + part, 0);
+  const address = parseAddress(host);
+  return host === "localhost" || address !== undefined && loopback.some((range) => contains(range, address));
 }

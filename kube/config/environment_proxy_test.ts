@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseAddress } from "../../net/address.ts";
 import { environmentProxy } from "./environment_proxy.ts";
 
 const server = { tls: true, hostname: "api.corp.example", port: 6443 };
@@ -48,6 +50,29 @@ Deno.test("NO_PROXY names hosts, domains, ports and prefixes that are reached di
   assert(excluded("10.77.1.1", "10.77.1.1"));
   assert(excluded("[fd00::1]:6443", "fd00::1"));
   assert(excluded("fd00::1", "fd00::1"));
+  assert(excluded("fd00:0::1", "fd00::1"));
+  assert(excluded("fd00::/8", "fd00::1"));
+  assert(!excluded("::/0", "10.77.1.1"));
+});
+
+Deno.test("an address is excluded by each prefix of its own, and whatever else NO_PROXY says changes nothing", () => {
+  const host = fc.oneof(fc.ipV4(), fc.ipV6()).map((text) => parseAddress(text)?.text ?? "10.0.0.1")
+    .filter((text) => proxyOf({ HTTPS_PROXY: "p" }, { ...server, hostname: text }) !== undefined);
+  const noise = fc.array(fc.oneof(fc.string(), fc.stringMatching(/^[[\]*.:/0-9a-f]{0,20}$/)), {
+    maxLength: 5,
+  });
+  fc.assert(fc.property(host, fc.nat(128), noise, fc.nat(5), (hostname, bits, noise, at) => {
+    const own = `${hostname}/${hostname.includes(":") ? bits : bits % 33}`;
+    const list = [...noise.slice(0, at), own, ...noise.slice(at)];
+    assert.equal(proxyOf({ HTTPS_PROXY: "p", NO_PROXY: list.join(",") }, { ...server, hostname }), undefined);
+  }));
+});
+
+Deno.test("any text in NO_PROXY leads to the proxy or past it", () => {
+  fc.assert(fc.property(fc.string(), fc.domain(), (no, hostname) => {
+    const proxy = proxyOf({ HTTPS_PROXY: "p", NO_PROXY: no }, { ...server, hostname });
+    assert(proxy === undefined || proxy === "http://p");
+  }));
 });
 
 Deno.test("no proxy is used for loopback", () => {

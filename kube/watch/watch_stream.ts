@@ -15,7 +15,7 @@ export class SilenceError extends Error {
 }
 
 /**
- * The events of a watch's answer: one JSON object a line.
+ * Reads the events of a watch: one JSON object a line.
  *
  * @param idleMs milliseconds without a byte after which the connection counts as dead.
  * @throws SilenceError; ApiError for an ERROR event (`Expired` when the resourceVersion is too old) and for lines that aren't events.
@@ -31,7 +31,7 @@ export async function* watchEvents(
     } else if (type === "ERROR") {
       throw errorOf(object);
     }
-    // Anything else is of a Kubernetes yet to come.
+    // Other types are those of future versions of Kubernetes.
   }
 }
 
@@ -40,7 +40,7 @@ function eventOf(line: string): { type: unknown; object: Json } {
     const event = record(JSON.parse(line), "event");
     return { type: event.type, object: record(event.object, "event.object") };
   } catch (cause) {
-    throw new ApiError("The watch sent something that is no event", {
+    throw new ApiError("The watch sent a line that isn't an event", {
       status: 200,
       reason: "BadAnswer",
       cause,
