@@ -1,7 +1,8 @@
 import { TokenBucket } from "../async/token_bucket.ts";
 import { formatEndpoint } from "../net/address.ts";
 import type { AbortableTransport } from "../net/transport.ts";
-import { arrivalOf, SocketOwners } from "../ffi/proc/socket_owner.ts";
+import { ConnectionOwners } from "../ffi/proc/connection_owner.ts";
+import { arrivalOf } from "../ffi/proc/socket_owner.ts";
 import { endsOf } from "../ffi/sockets/own_socket.ts";
 import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
 import type { OutboundParts } from "./outbound.ts";
@@ -26,7 +27,7 @@ export function startProxy(
   parts: OutboundParts,
   log: (message: string) => void,
 ): AsyncDisposable & { readonly address: string } {
-  const owners = new SocketOwners();
+  const owners = new ConnectionOwners();
   const uid = Deno.uid() ?? -1;
   const accounts = [{ first: uid, last: uid }];
   const lines = new TokenBucket(BURST, PER_SECOND);
@@ -45,7 +46,10 @@ export function startProxy(
   const proxy = port === 0 ? usualOrAny(serve) : serve(port);
   return {
     address: formatEndpoint(proxy.hostname, proxy.port),
-    [Symbol.asyncDispose]: () => Promise.resolve(proxy[Symbol.asyncDispose]()),
+    async [Symbol.asyncDispose]() {
+      await proxy[Symbol.asyncDispose]();
+      owners[Symbol.dispose]();
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { arrivalOf, SocketOwners } from "../../ffi/proc/socket_owner.ts";
+import { ConnectionOwners } from "../../ffi/proc/connection_owner.ts";
+import { arrivalOf } from "../../ffi/proc/socket_owner.ts";
 import { curl, curlAs, exchange, start, uid } from "../testing/proxy.ts";
 import { serveProxy } from "./server.ts";
 
@@ -210,7 +211,7 @@ Deno.test({
   name: "of two users of the machine, only the one whose proxy it is can use it (needs root)",
   ignore: uid !== 0,
   async fn() {
-    const owners = new SocketOwners();
+    using owners = new ConnectionOwners();
     const [mine, other] = [65_534, 65_533];
     const allow = (conn: Deno.TcpConn) => owners.isFrom(arrivalOf(conn), [{ first: mine, last: mine }]);
     await using setting = start({ allow });

@@ -1,5 +1,6 @@
 /** For tests: a proxy on loopback, a web server behind it, and clients. */
-import { arrivalOf, SocketOwners } from "../../ffi/proc/socket_owner.ts";
+import { ConnectionOwners } from "../../ffi/proc/connection_owner.ts";
+import { arrivalOf } from "../../ffi/proc/socket_owner.ts";
 import { dialTcp } from "../../ffi/sockets/tcp_connection.ts";
 import { writeAll } from "../../http/byte_reader.ts";
 import { type ProxyOptions, type ProxyServer, serveProxy } from "../proxy/server.ts";
@@ -36,7 +37,7 @@ export function start(more: Partial<ProxyOptions> = {}, origin?: { readonly port
   const raw = rawServer();
   const opened: { target: Target; first: string }[] = [];
   const stop = new AbortController();
-  const owners = new SocketOwners();
+  const owners = new ConnectionOwners();
   const proxy = serveProxy({
     hostname: "127.0.0.1",
     port: 0,
@@ -67,6 +68,7 @@ export function start(more: Partial<ProxyOptions> = {}, origin?: { readonly port
       await proxy[Symbol.asyncDispose]();
       await web.shutdown();
       await raw[Symbol.asyncDispose]();
+      owners[Symbol.dispose]();
     },
   };
 }
