@@ -50,9 +50,13 @@ async function helper([verb, ...args]: readonly string[]): Promise<number> {
   const grant = parseGrant(args);
   if (verb === "start") {
     const { startHelper } = await import("./helper/start.ts");
-    // deno-lint-ignore no-console -- for whoever starts it by hand
-    console.log(JSON.stringify(await startHelper(grant, [...self(), "helper", "run"])));
-    return 0;
+    const ready = await startHelper(grant, [...self(), "helper", "run"]).catch((error) => ({
+      ready: false,
+      error: error instanceof Error ? error.message : String(error),
+    }));
+    // deno-lint-ignore no-console -- the one line that `pmz up` waits for
+    console.log(JSON.stringify(ready));
+    return ready.ready ? 0 : failures.helper.exit;
   }
   const { runHelper } = await import("./helper/main.ts");
   // deno-lint-ignore no-console -- the one line that `helper start` waits for

@@ -1,32 +1,107 @@
-import type { HelperGrant } from "../wire/helper.ts";
+import type { HelperGrant, HelperReady } from "../wire/helper.ts";
 import { failure } from "./failure.ts";
 import type { Cli } from "./session.ts";
 
 const WITHOUT_ROOT = "without root there is: pmz up --proxy";
+/** Characters that are kept of what sudo and the helper print. */
+const LONGEST_OUTPUT = 64 * 1024;
+
+/** How a start ended, and what was printed meanwhile. */
+interface Attempt {
+  readonly program: string;
+  readonly status: Deno.CommandStatus;
+  readonly stdout: string;
+  readonly stderr: string;
+}
 
 /**
  * Starts the root helper with sudo, in the foreground, so that sudo can ask for the password: on the terminal, or,
  * where stdin is none, by reading it from there. Root itself needs no sudo.
- * @throws {CliFailure} `helper` when sudo is missing, refuses, or the helper doesn't start.
+ * @throws {CliFailure} `helper` when sudo is missing or refuses, or the helper doesn't start: it says which
  */
 export async function startHelper(cli: Cli, grant: HelperGrant): Promise<void> {
   const helper = [...cli.parts.helperCommand(grant)];
   const isRoot = (cli.parts.uid ?? Deno.uid()) === 0;
   const line = isRoot ? helper : [await sudoOf(cli), ...sudoOptions(cli), "--", ...helper];
   if (!isRoot) cli.terminal.note("sudo starts pmz's root helper: routes and names, for your user alone");
-  const [program = "", ...args] = line;
-  const child = new Deno.Command(program, { args, stdin: "inherit", stdout: "null", stderr: "inherit" })
-    .spawn();
-  const { code, signal } = await child.status;
+  const attempt = await run(cli, line);
   cli.signal.throwIfAborted();
-  if (code !== 0) {
-    const how = signal === null ? `with ${code}` : `by ${signal}`;
-    throw failure(
-      "helper",
-      `the root helper didn't start: ${line.slice(0, 1).join(" ")} ended ${how}`,
-      WITHOUT_ROOT,
-    );
+  if (attempt.status.code === 0) return;
+  const ready = readyOf(attempt.stdout);
+  if (ready && !ready.ready) {
+    throw failure("helper", `the root helper can't start: ${ready.error}`, WITHOUT_ROOT);
   }
+  throw isRoot ? endedEarly(attempt) : refusedBySudo(attempt);
+}
+
+/** Runs it; what it prints on stderr goes on to the terminal as it comes. */
+async function run(cli: Cli, [program = "", ...args]: readonly string[]): Promise<Attempt> {
+  const child = new Deno.Command(program, {
+    args,
+    env: { LC_ALL: "C" }, // its words are read, below
+    stdin: "inherit",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const [status, stdout, stderr] = await Promise.all([
+    child.status,
+    textOf(child.stdout),
+    textOf(child.stderr, (text) => cli.parts.stderr.write(text)),
+  ]);
+  return { program, status, stdout, stderr };
+}
+
+async function textOf(
+  from: ReadableStream<Uint8Array<ArrayBuffer>>,
+  each: (text: string) => void = () => {},
+): Promise<string> {
+  let all = "";
+  for await (const text of from.pipeThrough(new TextDecoderStream())) {
+    each(text);
+    all = (all + text).slice(-LONGEST_OUTPUT);
+  }
+  return all;
+}
+
+/** The line of `pmz helper start`; undefined when it wasn't reached. */
+function readyOf(stdout: string): HelperReady | undefined {
+  try {
+    const said: unknown = JSON.parse(stdout);
+    return typeof said === "object" && said !== null && "ready" in said ? said as HelperReady : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What sudo's own words mean (sudo(8), "DIAGNOSTICS"). */
+const refusals: readonly (readonly [words: RegExp, says: string, hint: string])[] = [
+  [
+    /incorrect password attempt|no password was provided|authentication failure/i,
+    "sudo didn't accept the password",
+    `try again, or ${WITHOUT_ROOT}`,
+  ],
+  [
+    /a password is required|a terminal is required|no tty present/i,
+    "sudo needs a password, and there is no terminal to ask for it",
+    `run pmz up on a terminal, or ${WITHOUT_ROOT}`,
+  ],
+  [
+    /not in the sudoers file|is not allowed to|may not run sudo/i,
+    "sudo doesn't allow you to start the root helper",
+    `ask the administrator of this machine, or ${WITHOUT_ROOT}`,
+  ],
+];
+
+function refusedBySudo(attempt: Attempt): Error {
+  const refusal = refusals.find(([words]) => words.test(attempt.stderr));
+  if (!refusal) return endedEarly(attempt);
+  const [, says, hint] = refusal;
+  return failure("helper", `the root helper wasn't started: ${says}`, hint);
+}
+
+function endedEarly({ program, status: { code, signal } }: Attempt): Error {
+  const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
+  return failure("helper", `the root helper wasn't started: ${program} ended ${how}`, WITHOUT_ROOT);
 }
 
 function sudoOptions(cli: Cli): string[] {
@@ -40,7 +115,7 @@ async function sudoOf(cli: Cli): Promise<string> {
   if (path !== undefined) return path;
   throw failure(
     "helper",
-    "sudo is not on PATH: the root helper can't be started",
+    "the root helper wasn't started: there is no sudo on PATH",
     `run pmz up as root, or ${WITHOUT_ROOT}`,
   );
 }

@@ -94,10 +94,12 @@ Deno.test("--yes agrees beforehand, and how to install goes along", async () => 
   });
 });
 
-/** A folder with a `sudo` that notes its arguments and what it reads, then runs the rest, or refuses. */
-async function fakeSudo(folder: string, refuses = false): Promise<{ PATH: string }> {
+/** A folder with a `sudo` that notes its arguments and what it reads, then runs the rest, or refuses with these words. */
+async function fakeSudo(folder: string, refuses?: string): Promise<{ PATH: string }> {
   const script = `#!/bin/sh\necho "$@" > ${folder}/sudo.args\n${
-    refuses ? "exit 1" : 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"'
+    refuses === undefined
+      ? 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"'
+      : `echo "${refuses}" >&2; exit 1`
   }\n`;
   await Deno.writeTextFile(`${folder}/sudo`, script, { mode: 0o755 });
   return { PATH: `/nowhere:${folder}` };
@@ -130,16 +132,44 @@ Deno.test("root needs no sudo", async () => {
   assert.equal((await world.pmz("up")).code, 0);
 });
 
-Deno.test("a sudo that refuses or isn't there ends it before the connection, and --proxy is named", async () => {
-  for (const there of [true, false]) {
-    await using world = new World({ answers: { plan: { ...plan as Plan, helper: grant } } });
-    const { PATH } = await fakeSudo(world.folder, true);
-    const { code, stderr } = await world.pmz("up", {
-      env: { get: (name) => name === "PATH" && there ? PATH : undefined },
-    });
-    assert.equal(code, 10);
-    assert.match(stderr, /hint: .*pmz up --proxy/);
-    assert.deepEqual(asked(world), ["POST /plan"]);
+/** An `up` whose root helper doesn't start. */
+async function withoutHelper(how: { sudo?: string; helper?: string; uid?: number }) {
+  await using world = new World({ answers: { plan: { ...plan as Plan, helper: grant } } });
+  const { PATH } = await fakeSudo(world.folder, how.sudo);
+  const { code, stderr } = await world.pmz("up", {
+    env: { get: (name) => name === "PATH" ? PATH : undefined },
+    helperCommand: () => ["/bin/sh", "-c", how.helper ?? "exit 1"],
+    uid: how.uid ?? 1000,
+  });
+  assert.equal(code, 10);
+  assert.deepEqual(asked(world), ["POST /plan"]);
+  assert.match(stderr, /hint: .*pmz up --proxy/);
+  return stderr;
+}
+
+Deno.test("a sudo that isn't there ends it before the connection, and --proxy is named", async () => {
+  await using world = new World({ answers: { plan: { ...plan as Plan, helper: grant } } });
+  const { code, stderr } = await world.pmz("up", { env: { get: () => undefined } });
+  assert.equal(code, 10);
+  assert.match(stderr, /there is no sudo on PATH\n {2}hint: .*pmz up --proxy/);
+  assert.deepEqual(asked(world), ["POST /plan"]);
+});
+
+Deno.test("a wrong password, a user who may not use sudo, and a missing terminal are told apart", async () => {
+  const wrong = await withoutHelper({ sudo: "sudo: 3 incorrect password attempts" });
+  assert.match(wrong, /sudo: 3 incorrect password attempts\nerror: .*sudo didn't accept the password/);
+  const denied = await withoutHelper({ sudo: "jo is not in the sudoers file." });
+  assert.match(denied, /sudo doesn't allow you to start .*\n {2}hint: ask the administrator/);
+  const silent = await withoutHelper({ sudo: "sudo: a password is required" });
+  assert.match(silent, /there is no terminal to ask for it/);
+  assert.match(await withoutHelper({ sudo: "sudo: oops" }), /sudo ended with exit code 1/);
+});
+
+Deno.test("a helper that can't start says itself why, with sudo or as root", async () => {
+  const helper = `echo '{"ready":false,"error":"this kernel has no TUN device"}'; exit 10`;
+  for (const uid of [0, 1000]) {
+    const stderr = await withoutHelper({ helper, uid });
+    assert.match(stderr, /error: the root helper can't start: this kernel has no TUN device\n/);
   }
 });
 

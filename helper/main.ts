@@ -1,7 +1,7 @@
 import { pollUntil } from "../async/poll_until.ts";
 import { FileLock, keepSecrets, leaveSession } from "../ffi/proc/process.ts";
 import { type Received, SeqPacket, SeqPacketListener } from "../ffi/sockets/seqpacket.ts";
-import type { HelperGrant } from "../wire/helper.ts";
+import type { HelperGrant, HelperReady } from "../wire/helper.ts";
 import { prepareFolder } from "./folder.ts";
 import { type HelperAssets, Laptop } from "./laptop.ts";
 import { HelperLog } from "./log.ts";
@@ -23,11 +23,6 @@ export interface HelperOptions {
   /** Instead of SIGTERM and SIGINT. */
   readonly signal?: AbortSignal;
 }
-
-/** The first and only line that a helper says to who started it. */
-export type HelperReady =
-  | { readonly ready: true; readonly pid: number; readonly socket: string; readonly address: string }
-  | { readonly ready: false; readonly error: string };
 
 /**
  * The root helper of one user: serves one daemon, and ends with it. It ends too when no daemon comes in 15 s.

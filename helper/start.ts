@@ -1,10 +1,9 @@
 import { pollUntil } from "../async/poll_until.ts";
 import { withTimeout } from "../async/timeout.ts";
 import { FileLock } from "../ffi/proc/process.ts";
-import type { HelperGrant } from "../wire/helper.ts";
+import type { HelperGrant, HelperReady } from "../wire/helper.ts";
 import { type HelperFolder, prepareFolder } from "./folder.ts";
 import { grantArguments } from "./grant.ts";
-import type { HelperReady } from "./main.ts";
 import { readState } from "./state.ts";
 
 /** How long a helper may take to be ready, and an old one to end, in milliseconds. */

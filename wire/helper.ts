@@ -30,6 +30,11 @@ export interface HelperGrant {
   readonly cap: number;
 }
 
+/** The first and only line that a helper, and `pmz helper start`, say to who started them. */
+export type HelperReady =
+  | { readonly ready: true; readonly pid: number; readonly socket: string; readonly address: string }
+  | { readonly ready: false; readonly error: string };
+
 /** What a captured address answers: a pod's takes any port, a Service's only those that a ready endpoint serves. */
 export type CapturedPorts = "any" | readonly ServedPort[];
 export interface ServedPort {
