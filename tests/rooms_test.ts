@@ -74,6 +74,18 @@ Deno.test("rooms import each other as docs/architecture.md says, and no other wa
   }
 });
 
+Deno.test("the data plane is reached by its face alone", () => {
+  for (const room of rooms.keys()) {
+    if (workshops.has(room) || depthOf(room) > 1 || room === "dataplane/") continue;
+    for (const module of modulesIn(room)) {
+      const past = importsOf(module).filter((path) =>
+        path.startsWith("dataplane/") && path !== "dataplane/plane.ts"
+      );
+      assert.deepEqual(past, [], `${module} imports past dataplane/plane.ts`);
+    }
+  }
+});
+
 Deno.test("every room has a row in docs/architecture.md", () => {
   for (const { name, isDirectory } of Deno.readDirSync(root)) {
     if (!isDirectory || /^\.|^(dist|docs|findings|tools)$/.test(name)) continue;

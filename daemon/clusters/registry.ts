@@ -5,7 +5,7 @@ import { Connected } from "./cluster.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import { DataPlane } from "../../dataplane/plane.ts";
 import { Failure } from "../failure.ts";
-import { FlowNames } from "../discovery/flow_names.ts";
+import { namedFlow } from "./flow_names.ts";
 import { logFailedFlow } from "../process/failed_flow.ts";
 import { Laptop } from "../laptop/laptop.ts";
 import type { DaemonParts } from "../parts.ts";
@@ -20,7 +20,6 @@ export interface Looked extends AsyncDisposable {
 export class Clusters implements AsyncDisposable {
   readonly #parts: DaemonParts;
   readonly #connected = new Map<string, Connected>();
-  readonly #names = new FlowNames((cluster) => this.#connected.get(cluster)?.connection.topology);
   readonly data: DataPlane;
   readonly laptop: Laptop;
 
@@ -32,7 +31,7 @@ export class Clusters implements AsyncDisposable {
       agent: (cluster, agent) => this.get(cluster).connection.agentPlace(agent),
       prove: (cluster, agent, challenge) => this.get(cluster).intercepts.prove(agent, challenge),
       tunnel: (news) => this.#connected.get(news.cluster)?.tunnelNews(news),
-      flowFailed: (flow, omitted) => logFailedFlow(parts.log, this.#names.named(flow), omitted),
+      flowFailed: (flow, omitted) => logFailedFlow(parts.log, this.named(flow), omitted),
       log: (message, fields) => parts.log("warn", message, fields),
       died: (error) => {
         parts.log("error", "a data worker failed; the daemon ends, and with it everything that it holds", {
@@ -50,7 +49,7 @@ export class Clusters implements AsyncDisposable {
 
   /** The flow with the name of what was dialled. */
   named(flow: Flow): Flow {
-    return this.#names.named(flow);
+    return namedFlow(flow, this.#connected.get(flow.cluster)?.index);
   }
 
   /** @throws {Failure} `not-up` when it isn't connected. */

@@ -64,6 +64,14 @@ export class ClusterIndex {
     return this.#namesAt.get(address);
   }
 
+  /** What has an address: a Service ("echo.default.svc"), else a pod ("pod/echo-1.default"). */
+  nameAt(address: string): string | undefined {
+    const [service] = this.#clusterIPAt.get(address);
+    if (service !== undefined) return `${service.split("/").reverse().join(".")}.svc`;
+    const [pod] = this.#podsAt.get(address);
+    return pod && `pod/${pod.split("/").reverse().join(".")}`;
+  }
+
   /** Takes over what has changed in a topology; what comes of it differs from what was. */
   update(topology: Topology, change: TopologyChange): IndexChange {
     const services = new Set(change.services);
