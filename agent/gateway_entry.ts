@@ -1,4 +1,4 @@
-/** The entry of the gateway's bundle: nothing of the node agent is in it. */
+/** The entry of the gateway's bundle, which contains nothing of the node agent. */
 import { main } from "./gateway/main.ts";
 import { starter } from "./start.ts";
 

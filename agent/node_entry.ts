@@ -6,15 +6,18 @@ import { starter } from "./start.ts";
 
 export const start = starter({
   attach: (files) =>
-    attach({ libbpf: given(files, libbpfFile(Deno.build.arch)), intercept: given(files, INTERCEPT_FILE) }),
+    attach({
+      libbpf: requiredFile(files, libbpfFile(Deno.build.arch)),
+      intercept: requiredFile(files, INTERCEPT_FILE),
+    }),
   relay: () => relay(),
 });
 
-function given(files: Files, name: string): Uint8Array<ArrayBuffer> {
+function requiredFile(files: Files, name: string): Uint8Array<ArrayBuffer> {
   const file = Object.hasOwn(files, name) ? files[name] : undefined;
   if (!file) {
     throw new Error(
-      `this payload has no ${name}: it isn't for this node's architecture (${Deno.build.arch})`,
+      `this payload has no ${name}: it was not built for this node's architecture (${Deno.build.arch})`,
     );
   }
   return file;

@@ -1,11 +1,11 @@
 import type { Files } from "../wire/payload.ts";
 
-/** What a payload's code can be, by name: the roles that the loader in the pod spec asks for. */
+/** The roles of a payload's code, by the names that the loader in the pod spec uses. */
 export type Roles = Readonly<Record<string, (files: Files) => Promise<void>>>;
 
 /**
- * The `start` that the loader calls: runs a role until it ends, and ends the process. A failure is one line that says
- * why, for `kubectl logs` and for pmz to show.
+ * Makes the function that the loader calls. It runs a role and then ends the process. A failure is one line with the
+ * reason, which `kubectl logs` and pmz show.
  */
 export function starter(roles: Roles): (role: string, files: Files) => Promise<void> {
   return async (role, files) => {

@@ -1,19 +1,19 @@
 import { type Candidate, findPods, isRunning } from "../../ffi/proc/pod_proc.ts";
 import type { Log } from "../../wire/log.ts";
 
-/** Milliseconds between looks: less than a runtime takes from the end of the last container to taking the network down. */
+/** Milliseconds between looks: less than a runtime needs from the end of the last container until it removes the network. */
 const LOOK_MS = 20;
-/** What a pod's sandbox is called: it does nothing but hold the namespaces ("pod": OpenShift before 4). */
+/** Names of the sandbox process, which only holds the namespaces ("pod": OpenShift before 4). */
 const sandboxes: ReadonlySet<string> = new Set(["pause", "pod"]);
 
 /**
- * Notices when the application of a pod that is being deleted has ended. Its own connections are closed by that; those that relay has
- * would stay with their callers for good, as soon as the pod's network is down and a reset can't reach them any more.
+ * Notices when the application of a pod that is being deleted has ended. The kernel closes the application's connections
+ * then, and relay has to reset its own: once the pod's network is removed, a reset can't reach their callers any more.
  */
 export class LeavingPods implements Disposable {
   readonly #hostProc: string;
   readonly #log: Log;
-  /** What runs in each, as far as it was looked for. */
+  /** The processes of each pod that were running at the last look. */
   readonly #running = new Map<string, readonly Candidate[]>();
   #onEnded: (uid: string) => void = () => {};
   #failing = false;
@@ -25,8 +25,8 @@ export class LeavingPods implements Disposable {
   }
 
   /**
-   * Follows exactly these from now on.
-   * @param onEnded is told of each whose application has ended; then it isn't followed any more, until it's named here again
+   * Follows exactly these pods from now on.
+   * @param onEnded called once for each pod whose application has ended; it is followed again when it is named again
    */
   follow(uids: ReadonlySet<string>, onEnded: (uid: string) => void): void {
     this.#onEnded = onEnded;
@@ -41,7 +41,7 @@ export class LeavingPods implements Disposable {
     this.#timer = undefined;
   }
 
-  /** Nobody above would catch what it throws; a process that is out of descriptors may not be a moment later. */
+  /** Nothing above would catch an error; a process without free descriptors may have some a moment later. */
   #tryLook(): void {
     try {
       this.#look();
@@ -52,11 +52,11 @@ export class LeavingPods implements Disposable {
     }
   }
 
-  /** Mostly reads one file for each pod: all processes are gone through only when those known have ended. */
+  /** Reads one file for each pod in most cases: it reads all processes only when the known ones have ended. */
   #look(): void {
     const quiet = [...this.#running].filter(([uid, processes]) => {
       const first = processes.findIndex((each) => this.#runs(each));
-      if (first > 0) this.#running.set(uid, processes.slice(first)); // what has ended isn't looked at again
+      if (first > 0) this.#running.set(uid, processes.slice(first)); // an ended process isn't read again
       return first < 0;
     });
     if (quiet.length === 0) return;

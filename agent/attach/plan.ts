@@ -1,20 +1,20 @@
 /**
- * What should be in force on this node: from rules, live sessions, Services and this node's pods to the ports of each
- * pod and the reasons where there are none. A pure function, called again whenever one of them changes.
+ * Plans which ports of which pods are intercepted on this node, and why others can't be: a pure function of the rules, live
+ * sessions, Services and this node's pods, called again when one of them changes.
  *
- * The pods of a rule are those that its Service's selector finds in the rule's own namespace; nothing that a tenant
- * could write by hand (EndpointSlices, Endpoints) adds a pod.
+ * The pods of a rule are those that its Service's selector matches in the rule's own namespace. Nothing that a tenant could
+ * write by hand (EndpointSlices, Endpoints) adds a pod.
  */
 import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
 import type { Pod, Service } from "../../kube/objects/objects.ts";
 import { isTerminating, mayRun, podPort, selects } from "../../kube/objects/selectors.ts";
 
-export interface Cluster {
+export interface PlanInput {
   readonly rules: readonly InterceptRule[];
-  /** By UID: only those that are alive. */
+  /** The live sessions, by UID. */
   readonly sessions: ReadonlyMap<string, InterceptSession>;
   readonly services: readonly Service[];
-  /** Of this node. */
+  /** The pods of this node. */
   readonly pods: readonly Pod[];
   /** Namespaces labelled `pmz.dev/intercept=denied`. */
   readonly denied: ReadonlySet<string>;
@@ -22,7 +22,7 @@ export interface Cluster {
   readonly fingerprint: (publicKey: string) => string | undefined;
 }
 
-/** A port of a pod that a rule has. */
+/** A port of a pod, and the rule that intercepts it. */
 export interface PlannedPort {
   readonly port: number;
   readonly rule: InterceptRule;
@@ -34,7 +34,7 @@ export interface PlannedPod {
   readonly ports: readonly PlannedPort[];
 }
 
-/** Why a rule isn't in force in a pod; the text is for people. */
+/** The reason why a rule is not in force in a pod, for people. */
 export interface Refusal {
   readonly rule: InterceptRule;
   readonly pod: Pod;
@@ -42,19 +42,19 @@ export interface Refusal {
 }
 
 export interface Plan {
-  /** By the pod's UID: pods with at least one port. */
+  /** The pods with at least one port, by UID. */
   readonly pods: ReadonlyMap<string, PlannedPod>;
   readonly refusals: readonly Refusal[];
 }
 
-/** What a tenant can't go beyond; the rest goes on. `portsPerPod` is PORTS of bpf/intercept.bpf.c. */
+/** Limits of what tenants can use; rules beyond them are refused. `portsPerPod` is PORTS of bpf/intercept.bpf.c. */
 export const limits = { rulesPerNamespace: 500, rulesPerNode: 500, portsPerPod: 256 } as const;
 
-/** Runtimes whose sandbox has a network stack of its own, in which the kernel of the node sees no sockets. */
+/** Runtimes whose sandboxes have a network stack of their own: the node's kernel sees no sockets in them. */
 const sandboxed = /gvisor|runsc|kata/i;
 
-/** Plans this node. Older rules come first: they win where two want the same port, and where a limit is reached. */
-export function plan(cluster: Cluster): Plan {
+/** Plans this node. Older rules come first: they win when two want the same port, and when a limit is reached. */
+export function plan(cluster: PlanInput): Plan {
   const pods = new Map<string, { pod: Pod; ports: PlannedPort[] }>();
   const refusals: Refusal[] = [];
   const services = new Map(
@@ -97,39 +97,37 @@ function compare(a: string, b: string): number {
 }
 
 /** A rule counts only with the very session it names: alive, beside it, with the key and the user it says. */
-function isOfLiveSession(rule: InterceptRule, cluster: Cluster): boolean {
+function isOfLiveSession(rule: InterceptRule, cluster: PlanInput): boolean {
   const session = cluster.sessions.get(rule.session.uid);
   return session !== undefined && session.namespace === rule.namespace &&
     session.name === rule.session.name &&
     session.user === rule.user && cluster.fingerprint(session.publicKey) === rule.keyFingerprint;
 }
 
-/**
- * A pod that is being deleted counts until it has ended: what still comes to it would be answered past the rule, for as long as
- * kube-proxies haven't heard of it, or for good where a Service has no other pods (KEP-1669).
- */
 function overLimit(rule: InterceptRule, inNamespace: number, onNode: number): string | undefined {
   if (inNamespace > limits.rulesPerNamespace) {
-    return `namespace ${rule.namespace} has ${limits.rulesPerNamespace} older rules already`;
+    return `namespace ${rule.namespace} already has ${limits.rulesPerNamespace} older rules, the most allowed`;
   }
-  if (onNode > limits.rulesPerNode) return `this node has ${limits.rulesPerNode} older rules already`;
+  if (onNode > limits.rulesPerNode) {
+    return `this node already has ${limits.rulesPerNode} older rules, the most allowed`;
+  }
 }
 
 function cannot(rule: InterceptRule, pod: Pod, denied: ReadonlySet<string>): string | undefined {
-  if (denied.has(rule.namespace)) return `namespace ${rule.namespace} is labelled pmz.dev/intercept=denied`;
-  if (pod.hostNetwork) return "the pod is on the node's own network";
+  if (denied.has(rule.namespace)) return `namespace ${rule.namespace} has the label pmz.dev/intercept=denied`;
+  if (pod.hostNetwork) return "the pod uses its node's network";
   if (pod.runtimeClassName && sandboxed.test(pod.runtimeClassName)) {
     return `the pod's runtime class "${pod.runtimeClassName}" has a network stack of its own`;
   }
 }
 
-/** The port of this pod that the rule's Service port leads to, or why there's none. */
+/** The pod's port that the rule's Service port leads to, or the reason why there is none. */
 function targetOf(rule: InterceptRule, service: Service, pod: Pod): { port: number } | string {
   const ports = service.ports.filter((port) => port.port === rule.port);
   const port = ports.find((port) => port.protocol === "TCP");
   if (!port) {
     return ports.length > 0
-      ? `port ${rule.port} of Service ${service.name} isn't TCP`
+      ? `port ${rule.port} of Service ${service.name} is not TCP`
       : `Service ${service.name} has no port ${rule.port}`;
   }
   const number = podPort(pod, port);
@@ -138,7 +136,7 @@ function targetOf(rule: InterceptRule, service: Service, pod: Pod): { port: numb
     : { port: number };
 }
 
-/** Gives the port to the rule; says why when it can't have it. */
+/** Gives a port to a rule; returns the reason when it can't. */
 function take(
   pods: Map<string, { pod: Pod; ports: PlannedPort[] }>,
   pod: Pod,
@@ -147,10 +145,10 @@ function take(
   const planned = pods.get(pod.uid) ?? { pod, ports: [] };
   const holder = planned.ports.find((other) => other.port === wanted.port)?.rule;
   if (holder) {
-    return `the pod's port ${wanted.port} is intercepted already: rule ${holder.name} of ${holder.user}`;
+    return `the pod's port ${wanted.port} is already intercepted: rule ${holder.name} of ${holder.user}`;
   }
   if (planned.ports.length >= limits.portsPerPod) {
-    return `${limits.portsPerPod} ports of the pod are intercepted already`;
+    return `${limits.portsPerPod} ports of the pod are already intercepted, the most allowed`;
   }
   planned.ports.push(wanted);
   pods.set(pod.uid, planned);

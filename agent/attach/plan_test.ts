@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
 import type { Pod, Service } from "../../kube/objects/objects.ts";
-import { type Cluster, limits, plan } from "./plan.ts";
+import { limits, plan, type PlanInput } from "./plan.ts";
 
 const session: InterceptSession = {
   namespace: "default",
@@ -64,7 +64,7 @@ const service: Service = {
   publishNotReadyAddresses: false,
 };
 
-function planned(changes: Partial<Cluster> = {}) {
+function planned(changes: Partial<PlanInput> = {}) {
   const result = plan({
     rules: [rule()],
     sessions: new Map([[session.uid, session]]),
@@ -144,7 +144,7 @@ Deno.test("where two rules want one port the older has it, and the later is told
   const result = planned({ rules: [later, rule()] });
   assert.deepEqual(result.ports, [["pod-1", ["8080 rule-1"]]]);
   assert.deepEqual(result.reasons, [
-    "rule-0 pod-1: the pod's port 8080 is intercepted already: rule echo-80 of alice",
+    "rule-0 pod-1: the pod's port 8080 is already intercepted: rule echo-80 of alice",
   ]);
 });
 
@@ -155,12 +155,12 @@ Deno.test("rules of the same second have one order on every node", () => {
 
 Deno.test("what can't be in force says why", () => {
   const reasons = (changes: Partial<Pod>) => planned({ pods: [pod(changes)] }).reasons.join();
-  assert.match(reasons({ hostNetwork: true }), /node's own network/);
+  assert.match(reasons({ hostNetwork: true }), /pod uses its node's network/);
   assert.match(reasons({ runtimeClassName: "gvisor" }), /"gvisor" has a network stack of its own/);
   assert.match(reasons({ runtimeClassName: "kata-qemu" }), /kata/);
   assert.equal(reasons({ runtimeClassName: "nvidia" }), "");
   assert.match(planned({ denied: new Set(["default"]) }).reasons.join(), /pmz.dev\/intercept=denied/);
-  assert.match(planned({ rules: [rule({ port: 53 })] }).reasons.join(), /port 53 of Service echo isn't TCP/);
+  assert.match(planned({ rules: [rule({ port: 53 })] }).reasons.join(), /port 53 of Service echo is not TCP/);
   assert.match(planned({ rules: [rule({ port: 99 })] }).reasons.join(), /Service echo has no port 99/);
 });
 
@@ -173,5 +173,7 @@ Deno.test("rules beyond a namespace's limit are refused, the oldest and other na
     }));
   const result = planned({ rules: many });
   assert.deepEqual(result.ports, [["pod-1", ["8080 rule-0000"]]]);
-  assert.deepEqual(result.reasons, ["rule-0500 pod-1: namespace default has 500 older rules already"]);
+  assert.deepEqual(result.reasons, [
+    "rule-0500 pod-1: namespace default already has 500 older rules, the most allowed",
+  ]);
 });

@@ -7,30 +7,30 @@ import type { Log } from "../../wire/log.ts";
 
 const hello = helloOf("handover");
 
-/** What attach says of itself in its first message. */
+/** The contents of attach's first message. */
 export type Introduction = Omit<Extract<AttachMessage, { tell: "hello" }>, "tell" | "hello">;
 
-/** The relay that is connected: messages to it, each at once or not at all. */
-export interface Relay {
-  /** False when it couldn't be sent: relay is gone, or doesn't read; the link then ends. */
+/** The relay that is connected. */
+export interface RelayChannel {
+  /** Sends a message at once; returns false when relay doesn't read or is gone, and then ends the connection. */
   send(message: AttachMessage, fds?: readonly number[]): boolean;
 }
 
 export interface RelayLinkOptions {
-  /** Of the socket; its folder is shared with relay alone. */
+  /** The path of the socket, in a folder that only relay shares. */
   readonly path: string;
-  /** The user that relay runs as: nobody else is let in. */
+  /** The user that relay runs as; others are refused. */
   readonly relayUid: number;
   readonly introduction: Introduction;
   readonly log: Log;
-  /** A relay has come. */
-  readonly onRelay: (relay: Relay) => void;
-  readonly onMessage: (message: Exclude<RelayMessage, { tell: "hello" }>, relay: Relay) => void;
-  /** The relay that had come is gone: all that it was given is void. */
-  readonly onGone: () => void;
+  /** A relay has connected. */
+  readonly onConnected: (relay: RelayChannel) => void;
+  readonly onMessage: (message: Exclude<RelayMessage, { tell: "hello" }>, relay: RelayChannel) => void;
+  /** The relay disconnected: everything that it was given is void. */
+  readonly onDisconnected: () => void;
 }
 
-/** Attach's end of the handover: waits for relay, one at a time, a new one instead of the one before. */
+/** attach's end of the handover. It serves one relay at a time: a new one replaces the one before. */
 export class RelayLink implements Disposable {
   readonly #options: RelayLinkOptions;
   readonly #listener: SeqPacketListener;
@@ -42,16 +42,16 @@ export class RelayLink implements Disposable {
     this.#options = options;
     const { path } = options;
     try {
-      Deno.removeSync(path); // of an attach before this one, in the same folder
+      Deno.removeSync(path); // left by a killed attach
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-    // Open to all who reach the folder, since giving it to relay would take CAP_CHOWN: who comes is checked.
+    // Every user who reaches the folder may connect, since chown would need CAP_CHOWN; their uid is checked.
     this.#listener = SeqPacketListener.listen(path, { mode: 0o666 });
   }
 
-  /** Settles when the relay that is here now, if any, is gone. */
-  get relayGone(): Promise<void> {
+  /** Settles when the current relay, if there is one, has disconnected. */
+  get disconnected(): Promise<void> {
     return this.#serving;
   }
 
@@ -71,7 +71,7 @@ export class RelayLink implements Disposable {
   }
 
   async #serve(socket: SeqPacket): Promise<void> {
-    const { log, relayUid, introduction, onRelay, onMessage, onGone } = this.#options;
+    const { log, relayUid, introduction, onConnected, onMessage, onDisconnected } = this.#options;
     const { uid } = socket.peer;
     if (uid !== relayUid) {
       log("warn", "refused a connection to relay's socket by another user", { uid });
@@ -79,20 +79,20 @@ export class RelayLink implements Disposable {
     }
     this.#current?.close();
     this.#current = socket;
-    const over = Promise.withResolvers<void>();
-    this.#serving = over.promise;
-    const relay: Relay = { send: (message, fds) => this.#send(socket, message, fds) };
-    let came = false;
+    const ended = Promise.withResolvers<void>();
+    this.#serving = ended.promise;
+    const relay: RelayChannel = { send: (message, fds) => this.#send(socket, message, fds) };
+    let greeted = false;
     try {
       relay.send({ tell: "hello", hello, ...introduction });
       for (let got; (got = await socket.receive()) !== undefined;) {
-        for (const fd of got.fds) closeDescriptor(fd); // it has none to give
+        for (const fd of got.fds) closeDescriptor(fd); // relay sends none
         const message = parseRelayMessage(got.message);
         if (message.tell === "hello") {
           agree(hello, message.hello);
-          came = true;
-          onRelay(relay);
-        } else if (came && this.#current === socket) onMessage(message, relay);
+          greeted = true;
+          onConnected(relay);
+        } else if (greeted && this.#current === socket) onMessage(message, relay);
       }
     } catch (error) {
       log("warn", "ended the connection to relay", { error });
@@ -100,8 +100,8 @@ export class RelayLink implements Disposable {
       socket.close();
       const last = this.#current === socket;
       if (last) this.#current = undefined;
-      if (came && last) onGone();
-      over.resolve();
+      if (greeted && last) onDisconnected();
+      ended.resolve();
     }
   }
 

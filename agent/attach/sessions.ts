@@ -1,25 +1,25 @@
 import type { InterceptSession } from "../../wire/intercept.ts";
 
-/** What is known of a session: its last renewal, and when this process first saw it (its own clock, milliseconds). */
+/** A session as it was last renewed, and when this process first saw that (its own clock, milliseconds). */
 interface Seen {
   session: InterceptSession;
   at: number;
 }
 
 /**
- * Which sessions are alive: those whose `renewal` changed within their duration, by this process's own clock since it
- * saw the change. No two machines' clocks have to agree; a session that is met for the first time is alive.
+ * Decides which sessions are alive: those whose `renewal` changed within their duration, measured by this process's own
+ * clock since it saw the change. Clocks of different machines need not agree. A new session is alive.
  */
 export class SessionClock {
   readonly #seen = new Map<string, Seen>();
   readonly #now: () => number;
 
-  /** @param now A clock that never goes back, in milliseconds. */
+  /** @param now A monotonic clock, in milliseconds. */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** Takes in all sessions that there are now. */
+  /** Replaces all sessions. */
   observe(sessions: readonly InterceptSession[]): void {
     const current = new Set(sessions.map((session) => session.uid));
     for (const uid of this.#seen.keys()) if (!current.has(uid)) this.#seen.delete(uid);
@@ -30,23 +30,23 @@ export class SessionClock {
     }
   }
 
-  /** Starts everyone's time again: for the first list after the API server was out of reach, when nobody could renew. */
+  /** Restarts all durations, after an outage of the API server in which no daemon could renew. */
   restart(): void {
     for (const seen of this.#seen.values()) seen.at = this.#now();
   }
 
-  /** Those alive now, by UID. */
+  /** The live sessions, by UID. */
   alive(): Map<string, InterceptSession> {
     return this.#which((end) => end > this.#now());
   }
 
-  /** Those that are over and still there, by UID. */
-  over(): Map<string, InterceptSession> {
+  /** The expired sessions that still exist, by UID. */
+  expired(): Map<string, InterceptSession> {
     return this.#which((end) => end <= this.#now());
   }
 
-  /** Milliseconds until the next one ends if it isn't renewed; undefined when none is alive. */
-  untilNext(): number | undefined {
+  /** Milliseconds until the next session expires unless it is renewed; undefined when none is alive. */
+  untilNextExpiry(): number | undefined {
     const now = this.#now();
     const ends = [...this.#seen.values()].map(endOf).filter((end) => end > now);
     return ends.length > 0 ? Math.min(...ends) - now : undefined;

@@ -28,7 +28,7 @@ Deno.test("a session lives as long as its renewal changes within its duration", 
   clock.observe([session("s", "2")]);
   time.now += 9_999;
   assert.equal(clock.alive().has("s"), true);
-  assert.equal(clock.over().size, 0);
+  assert.equal(clock.expired().size, 0);
 });
 
 Deno.test("seeing the same renewal again doesn't prolong a session", () => {
@@ -37,11 +37,11 @@ Deno.test("seeing the same renewal again doesn't prolong a session", () => {
   time.now += 6_000;
   clock.observe([session("s", "1")]);
   time.now += 4_000;
-  assert.deepEqual([...clock.over().keys()], ["s"]);
+  assert.deepEqual([...clock.expired().keys()], ["s"]);
   assert.equal(clock.alive().size, 0);
 });
 
-Deno.test("a session that was over and is renewed lives again", () => {
+Deno.test("an expired session that is renewed lives again", () => {
   const { time, clock } = clockAt();
   clock.observe([session("s", "1")]);
   time.now += 20_000;
@@ -49,30 +49,30 @@ Deno.test("a session that was over and is renewed lives again", () => {
   assert.equal(clock.alive().has("s"), true);
 });
 
-Deno.test("a session that is gone is neither alive nor over", () => {
+Deno.test("a deleted session is neither alive nor expired", () => {
   const { time, clock } = clockAt();
   clock.observe([session("s", "1")]);
   clock.observe([]);
   time.now += 20_000;
-  assert.equal(clock.alive().size + clock.over().size, 0);
-  assert.equal(clock.untilNext(), undefined);
+  assert.equal(clock.alive().size + clock.expired().size, 0);
+  assert.equal(clock.untilNextExpiry(), undefined);
 });
 
-Deno.test("the next end is the soonest of those alive", () => {
+Deno.test("the next expiry is the soonest of the live sessions", () => {
   const { time, clock } = clockAt();
   clock.observe([session("s", "1", 10), session("t", "1", 30)]);
   time.now += 4_000;
-  assert.equal(clock.untilNext(), 6_000);
+  assert.equal(clock.untilNextExpiry(), 6_000);
   time.now += 6_000;
-  assert.equal(clock.untilNext(), 20_000);
+  assert.equal(clock.untilNextExpiry(), 20_000);
 });
 
-Deno.test("an outage of the API server doesn't end sessions: their time starts again with the first list after it", () => {
+Deno.test("an outage of the API server expires no sessions: their durations start again with the first list after it", () => {
   const { time, clock } = clockAt();
   clock.observe([session("s", "1")]);
   time.now += 60_000;
   clock.restart();
   assert.equal(clock.alive().has("s"), true);
   time.now += 10_000;
-  assert.equal(clock.over().has("s"), true);
+  assert.equal(clock.expired().has("s"), true);
 });

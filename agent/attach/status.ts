@@ -1,20 +1,20 @@
 /**
- * What each rule's status should say of this node's pods, and what has to be written so that it does. Derived from
- * what is there and what the API server shows, so that a restart needs no memory.
+ * Computes each rule's status for this node's pods, and what has to be written. It is derived from the plan and from the
+ * status that the API server has, so a restart needs no memory.
  */
 import { GROUP, type InterceptedPod, type InterceptRule, parseRule, VERSION } from "../../wire/intercept.ts";
 import { isTerminating } from "../../kube/objects/selectors.ts";
 import { type Plan, type PlannedPort } from "./plan.ts";
 
-/** A rule with the part of its status that only people read. */
+/** A rule, with `podsReady` of its status, which is for people only. */
 export interface WatchedRule {
   readonly rule: InterceptRule;
   readonly podsReady?: string;
 }
 
 /**
- * A rule as it came from the API server.
- * @throws {TypeError} when it isn't one.
+ * Parses a rule of the API server.
+ * @throws {TypeError} when it isn't a valid one.
  */
 export function parseWatchedRule(raw: unknown): WatchedRule {
   const rule = parseRule(raw);
@@ -22,17 +22,17 @@ export function parseWatchedRule(raw: unknown): WatchedRule {
   return typeof status?.podsReady === "string" ? { rule, podsReady: status.podsReady } : { rule };
 }
 
-/** How a planned port stands: steering, or why not (yet). */
-export type Standing = { readonly state: "ready" } | {
+/** The state of a planned port; the reason says why it isn't steered (yet). */
+export type PortState = { readonly state: "ready" } | {
   readonly state: "waiting" | "refused";
   readonly reason: string;
 };
 
-/** What this node has to say of each rule, by the rule's UID; rules without pods here that are to stay are left out. */
-export function entries(
+/** This node's status entries, by the rule's UID. Pods that are being deleted have none. */
+export function statusEntries(
   plan: Plan,
   node: string,
-  standing: (podUid: string, port: PlannedPort) => Standing,
+  stateOf: (podUid: string, port: PlannedPort) => PortState,
 ): Map<string, InterceptedPod[]> {
   const all = new Map<string, InterceptedPod[]>();
   const add = (rule: InterceptRule, entry: InterceptedPod) => {
@@ -43,7 +43,7 @@ export function entries(
   for (const { pod, ports } of plan.pods.values()) {
     if (isTerminating(pod)) continue;
     for (const port of ports) {
-      add(port.rule, { node, pod: pod.name, uid: pod.uid, ...standing(pod.uid, port) });
+      add(port.rule, { node, pod: pod.name, uid: pod.uid, ...stateOf(pod.uid, port) });
     }
   }
   for (const { rule, pod, reason } of plan.refusals) {
@@ -54,9 +54,9 @@ export function entries(
 }
 
 /**
- * The object to apply so that a rule's status says what this node has to say; undefined when it does already. Only
- * this node's entries are in it (server-side apply, one field manager a node, leaves the others' alone), and, where
- * it has any, the count over all nodes: every node computes the same from what it sees, so they agree in the end.
+ * The object to apply so that a rule's status has this node's entries; undefined when it has them already. It contains only
+ * this node's entries, since server-side apply with one field manager a node leaves the others' alone. Where the node has
+ * entries it also contains the count over all nodes: every node computes it from what it sees, so they agree in the end.
  */
 export function statusToApply(
   watched: WatchedRule,

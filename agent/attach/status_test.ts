@@ -38,7 +38,7 @@ Deno.test("a node applies its own entries only, and the count over all nodes", (
   });
 });
 
-Deno.test("nothing is written when the status says it already", () => {
+Deno.test("nothing is written when the status is up to date", () => {
   const shown = watched({ pods: [entry("b", 2), entry("a", 1)], podsReady: "2/2" });
   assert.equal(statusToApply(shown, "a", [entry("a", 1)]), undefined);
   assert.equal(statusToApply(watched(), "a", []), undefined);
@@ -53,7 +53,7 @@ Deno.test("a change, a wrong count and entries that should go are written", () =
   assert.notEqual(statusToApply(behind, "a", [entry("a", 1)]), undefined);
 });
 
-Deno.test("every node comes to the same count", () => {
+Deno.test("every node computes the same count", () => {
   const pods = [entry("a", 1), entry("b", 2, "refused"), entry("b", 3)];
   const seen = watched({ pods });
   const counts = ["a", "b"].map((node) => {

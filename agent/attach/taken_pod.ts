@@ -7,18 +7,18 @@ import type { Pod } from "../../kube/objects/objects.ts";
 import { parseAddress } from "../../net/address.ts";
 import { Steering } from "./steering.ts";
 
-/** What taking pods over needs, the same for all of a node. */
-export interface TakeOver {
+/** What a takeover needs, the same for all pods of a node. */
+export interface TakeoverOptions {
   readonly hostProc: string;
   readonly libbpf: Libbpf;
   /** bpf/intercept.bpf.o */
   readonly object: Uint8Array<ArrayBuffer>;
   readonly workers: number;
-  /** Whose the sockets are that relay accepts. */
+  /** The user that relay runs as, who owns the sockets that it accepts. */
   readonly relayUid: number;
 }
 
-/** A listening socket made in a pod, until it's handed to relay. */
+/** A listening socket in a pod, until it is handed to relay. */
 export interface MadeListener {
   readonly family: 4 | 6;
   readonly worker: number;
@@ -26,8 +26,8 @@ export interface MadeListener {
 }
 
 /**
- * A pod that is taken over: its network namespace, held open, and the program in it. Ports are steered one by one, so
- * the pod goes on answering until something says otherwise.
+ * A pod that is taken over: its network namespace, held open, and the BPF program in it. Ports are steered one by one; the
+ * pod answers all others.
  */
 export class TakenPod implements Disposable {
   readonly pod: Pod;
@@ -38,14 +38,14 @@ export class TakenPod implements Disposable {
   readonly #steered = new Set<number>();
   readonly #owned: Disposable;
   #listeners: MadeListener[] = [];
-  /** The addresses that were checked last. */
+  /** The pod's addresses at the last check. */
   #checked = "";
 
   /**
-   * @param others Inodes of network namespaces that are not this pod's: the host's, ours, other pods'.
-   * @throws when the process isn't the pod's, the namespace hasn't the pod's address, or the kernel refuses.
+   * @param others Inodes of network namespaces that are not this pod's: the host's, our own, other pods'.
+   * @throws when the process isn't the pod's, the namespace lacks the pod's address, or the kernel refuses.
    */
-  constructor(pod: Pod, candidate: Candidate, others: ReadonlySet<number>, how: TakeOver) {
+  constructor(pod: Pod, candidate: Candidate, others: ReadonlySet<number>, how: TakeoverOptions) {
     using owned = new DisposableStack();
     this.pod = pod;
     this.#relayUid = how.relayUid;
@@ -62,12 +62,12 @@ export class TakenPod implements Disposable {
     this.#owned = owned.move();
   }
 
-  /** Tells it from every other network namespace. */
+  /** The inode of the pod's network namespace. */
   get inode(): number {
     return this.#sandbox.netns.inode;
   }
 
-  /** Whether the process that it was found by is still there. */
+  /** Whether the process by which the namespace was found still runs. */
   get alive(): boolean {
     return this.#sandbox.alive;
   }
@@ -76,18 +76,18 @@ export class TakenPod implements Disposable {
     return [...new Set(this.#listeners.map(({ family }) => family))];
   }
 
-  /** For relay: the beat map and, for each worker and family, the listener. */
+  /** Descriptors for relay: the heartbeat map, then the listener of each family and worker. */
   get descriptors(): number[] {
-    return [this.#steering.beats, ...this.#listeners.map(({ fd }) => fd)];
+    return [this.#steering.heartbeats, ...this.#listeners.map(({ fd }) => fd)];
   }
 
-  /** Ports whose new connections are steered now. */
+  /** The ports that are steered now. */
   get steered(): ReadonlySet<number> {
     return this.#steered;
   }
 
   /**
-   * Checks that this is the pod's own namespace, as far as its addresses are known yet.
+   * Checks that the namespace has the pod's addresses, as far as they are known.
    * @throws when it lacks one.
    */
   check(pod: Pod): void {
@@ -95,24 +95,24 @@ export class TakenPod implements Disposable {
     const found = new Set(this.#sandbox.addresses());
     const missing = pod.podIPs.find((ip) => !found.has(parseAddress(ip)?.text ?? ip));
     if (missing) {
-      throw new Error(`the network namespace of pod ${pod.name} hasn't the pod's address ${missing}`);
+      throw new Error(`the network namespace of pod ${pod.name} lacks the pod's address ${missing}`);
     }
     this.#checked = pod.podIPs.join();
   }
 
-  /** Closes our copies of the listeners: when relay's copy goes too, nothing is steered any more. */
+  /** Closes our copies of the listeners, so that connections are steered only as long as relay has its own. */
   handedOver(): void {
     for (const { fd } of this.#listeners.splice(0)) closeDescriptor(fd);
   }
 
-  /** Sockets with which relay can dial the application; the caller closes them once they're sent. */
+  /** Makes sockets with which relay can dial the application; the caller closes them once they are sent. */
   sockets(family: 4 | 6, count: number): number[] {
     return this.#sandbox.netns.run(() => unconnectedSockets(family, count));
   }
 
   /**
-   * Steers exactly these ports. Connections that are open when a port begins are closed, once: callers that keep
-   * theirs would stay where they were. Says what could not be closed, if anything.
+   * Steers exactly these ports. Connections to a port that are open when its steering begins are closed once: callers that
+   * keep theirs alive would stay with the pod. Returns the error when they can't be closed.
    * @throws {BpfError}
    */
   steer(ports: ReadonlySet<number>): Error | undefined {
@@ -142,9 +142,9 @@ export class TakenPod implements Disposable {
   }
 
   /**
-   * Whether a connection to a port that has just begun to be steered is from before. What came between looking and
-   * steering isn't in `before`, but has been accepted by another than relay; what nobody has accepted yet may be
-   * relay's, and is left.
+   * Whether a connection to a port is older than the port's steering. One that came between the look and the steering is
+   * not in `before`, but a process other than relay has accepted it. One that is not accepted yet may be relay's, and is
+   * left open.
    */
   #isOld(socket: DiagSocket, before: ReadonlySet<bigint>): boolean {
     const { local, remote } = socket;
@@ -163,11 +163,11 @@ export class TakenPod implements Disposable {
         this.#listeners.push({ family, worker, fd: made.fd });
       }
     }
-    if (this.#listeners.length === 0) throw new Error("the pod's network namespace has no loopback");
+    if (this.#listeners.length === 0) throw new Error("the pod's network namespace has no loopback address");
   }
 }
 
-/** From inside the pod; not so 127.0.0.6, an Istio sidecar that hands over what came from outside. */
+/** Whether a connection comes from inside the pod. 127.0.0.6 is an Istio sidecar, which passes on what came from outside. */
 function isLoopback(address: string): boolean {
   return address === "::1" || (address.startsWith("127.") && address !== "127.0.0.6");
 }

@@ -3,37 +3,37 @@ import type { Pod } from "../../kube/objects/objects.ts";
 import { isTerminating } from "../../kube/objects/selectors.ts";
 import type { PlannedPod } from "./plan.ts";
 import { LeavingPods } from "./leaving_pods.ts";
-import { TakenPod, type TakeOver } from "./taken_pod.ts";
-import type { Relay } from "./relay_link.ts";
+import { TakenPod, type TakeoverOptions } from "./taken_pod.ts";
+import type { RelayChannel } from "./relay_link.ts";
 import type { Log } from "../../wire/log.ts";
 
-/** Why a pod can't be taken over. A pod that is just being made is in trouble for a moment: that isn't logged. */
+/** Why a pod can't be taken over. A pod that is starting has trouble for a moment, which isn't logged. */
 interface Trouble {
   reason: string;
   readonly since: number;
   logged: boolean;
 }
 
-/** Milliseconds. */
-const MOMENT_MS = 5_000;
-/** Until a pod that relay refused is handed over again: each time its open connections are closed. */
+/** Milliseconds of trouble until it is logged. */
+const LOGGED_AFTER_MS = 5_000;
+/** Milliseconds until a refused pod is handed over again: each time its open connections are closed. */
 const REFUSED_MS = 10_000;
 
-/** The pods of this node that are taken over for the relay that is there, and why others aren't. */
+/** The pods of this node that are taken over for the connected relay, and the reasons why others aren't. */
 export class TakenPods implements Disposable {
-  readonly #how: TakeOver;
+  readonly #how: TakeoverOptions;
   readonly #others: ReadonlySet<number>;
   readonly #log: Log;
   readonly #taken = new Map<string, TakenPod>();
   readonly #leaving: LeavingPods;
   readonly #troubles = new Map<string, Trouble>();
-  /** Pods that relay refused, and when. */
+  /** When relay refused a pod, by UID. */
   readonly #refused = new Map<string, number>();
-  /** What relay was told last of each pod's ports. */
+  /** The ports that relay was told last, by the pod's UID. */
   readonly #told = new Map<string, string>();
 
-  /** @param others Inodes of network namespaces that are no pod's to take: the host's and our own. */
-  constructor(how: TakeOver, others: ReadonlySet<number>, log: Log) {
+  /** @param others Inodes of network namespaces that are never taken: the host's and our own. */
+  constructor(how: TakeoverOptions, others: ReadonlySet<number>, log: Log) {
     this.#how = how;
     this.#others = others;
     this.#log = log;
@@ -44,20 +44,20 @@ export class TakenPods implements Disposable {
     return this.#taken.get(uid);
   }
 
-  /** Why a pod isn't taken over yet. */
+  /** The reason why a pod isn't taken over yet. */
   trouble(uid: string): string | undefined {
     return this.#troubles.get(uid)?.reason;
   }
 
   /**
-   * Brings what is taken to what is planned, and tells relay.
-   * @param mayGo Whether a rule's connections may go to relay now.
-   * @returns Whether pods are missing whose sandbox isn't there yet: to be tried again soon.
+   * Takes over the planned pods, releases all others, and tells relay.
+   * @param hasTunnel Whether a rule has a proven tunnel, so that its ports may be steered.
+   * @returns Whether some pods have no sandbox yet, and should be tried again soon.
    */
   reconcile(
     planned: ReadonlyMap<string, PlannedPod>,
-    relay: Relay,
-    mayGo: (rule: string) => boolean,
+    relay: RelayChannel,
+    hasTunnel: (rule: string) => boolean,
   ): boolean {
     for (const [uid, taken] of this.#taken) {
       const plan = planned.get(uid);
@@ -79,27 +79,27 @@ export class TakenPods implements Disposable {
     this.#leaving.follow(new Set(leaving), (uid) => this.#release(uid, relay));
     for (const [uid, plan] of planned) {
       const taken = this.#taken.get(uid);
-      if (taken) this.#steer(taken, plan, relay, mayGo);
+      if (taken) this.#steer(taken, plan, relay, hasTunnel);
     }
     for (const uid of this.#troubles.keys()) if (!planned.has(uid)) this.#troubles.delete(uid);
     return [...missing].some((uid) => !this.#taken.has(uid));
   }
 
-  /** Relay couldn't take a pod: it's left alone, for a while. */
-  refused(uid: string, relay: Relay): void {
+  /** relay couldn't take a pod over: it is released for a while. */
+  refused(uid: string, relay: RelayChannel): void {
     const taken = this.#taken.get(uid);
     if (!taken) return;
     this.#release(uid, relay);
     this.#refused.set(uid, performance.now());
-    this.#trouble(taken.pod, "the node agent's relay couldn't take it");
+    this.#trouble(taken.pod, "the node agent's relay couldn't take the pod over");
   }
 
-  /** Steers nothing new; what is open goes on. */
-  leaveAll(): void {
+  /** Steers no new connections; open ones stay with relay. */
+  stopSteering(): void {
     for (const taken of this.#taken.values()) taken.steer(new Set());
   }
 
-  /** Leaves all pods alone; relay, if it is there, isn't told: it's gone, or will be. */
+  /** Releases all pods without telling relay, which is gone or about to end. */
   [Symbol.dispose](): void {
     this.#leaving[Symbol.dispose]();
     for (const taken of this.#taken.values()) taken[Symbol.dispose]();
@@ -111,7 +111,7 @@ export class TakenPods implements Disposable {
 
   #isStillRight(taken: TakenPod, pod: Pod): boolean {
     try {
-      taken.check(pod); // its address may only be known now
+      taken.check(pod); // its address may have become known only now
       return true;
     } catch (error) {
       this.#log("warn", "released a pod", { pod: pod.name, error });
@@ -119,14 +119,14 @@ export class TakenPods implements Disposable {
     }
   }
 
-  #release(uid: string, relay: Relay): void {
+  #release(uid: string, relay: RelayChannel): void {
     this.#taken.get(uid)?.[Symbol.dispose]();
     this.#taken.delete(uid);
     this.#told.delete(uid);
     relay.send({ tell: "released", uid });
   }
 
-  #take(missing: ReadonlySet<string>, planned: ReadonlyMap<string, PlannedPod>, relay: Relay): void {
+  #take(missing: ReadonlySet<string>, planned: ReadonlyMap<string, PlannedPod>, relay: RelayChannel): void {
     const found = findPods(this.#how.hostProc, missing);
     for (const uid of missing) {
       const plan = planned.get(uid);
@@ -141,7 +141,7 @@ export class TakenPods implements Disposable {
 
   #tryCandidates(pod: Pod, candidates: readonly Candidate[]): TakenPod | undefined {
     const others = new Set([...this.#others, ...[...this.#taken.values()].map(({ inode }) => inode)]);
-    if (candidates.length === 0) this.#trouble(pod, "the pod's sandbox isn't there yet");
+    if (candidates.length === 0) this.#trouble(pod, "the pod has no sandbox yet");
     for (const candidate of candidates) {
       try {
         return new TakenPod(pod, candidate, others, this.#how);
@@ -155,12 +155,12 @@ export class TakenPods implements Disposable {
     const trouble = this.#troubles.get(uid) ?? { reason, since: performance.now(), logged: false };
     this.#troubles.set(uid, trouble);
     trouble.reason = reason;
-    if (trouble.logged || performance.now() - trouble.since < MOMENT_MS) return;
+    if (trouble.logged || performance.now() - trouble.since < LOGGED_AFTER_MS) return;
     trouble.logged = true;
     this.#log("warn", "can't take over a pod", { pod: name, namespace, error: reason });
   }
 
-  #handOver(taken: TakenPod, { pod, ports }: PlannedPod, relay: Relay): void {
+  #handOver(taken: TakenPod, { pod, ports }: PlannedPod, relay: RelayChannel): void {
     const steered = ports.map(({ port, rule }) => ({ port, rule: rule.uid }));
     relay.send({
       tell: "pod",
@@ -175,16 +175,16 @@ export class TakenPods implements Disposable {
     this.#told.set(pod.uid, JSON.stringify(steered));
   }
 
-  #steer(taken: TakenPod, plan: PlannedPod, relay: Relay, mayGo: (rule: string) => boolean): void {
+  #steer(taken: TakenPod, plan: PlannedPod, relay: RelayChannel, hasTunnel: (rule: string) => boolean): void {
     const { uid } = plan.pod;
     const ports = plan.ports.map(({ port, rule }) => ({ port, rule: rule.uid }));
     const told = JSON.stringify(ports);
-    // Relay first: a connection that comes at once has its rule.
+    // relay is told first, so that it knows the rule of a connection that comes at once.
     if (this.#told.get(uid) !== told) {
       relay.send({ tell: "ports", uid, ports });
       this.#told.set(uid, told);
     }
-    const live = ports.filter(({ rule }) => mayGo(rule)).map(({ port }) => port);
+    const live = ports.filter(({ rule }) => hasTunnel(rule)).map(({ port }) => port);
     const failed = taken.steer(new Set(live));
     if (failed) {
       this.#log("warn", "can't close open connections to an intercepted port: they stay with the pod", {

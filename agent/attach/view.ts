@@ -9,43 +9,43 @@ import type { Log } from "../../wire/log.ts";
 import { INTERCEPT_LABEL } from "../../wire/places.ts";
 import { parseWatchedRule, type WatchedRule } from "./status.ts";
 
-/** A session with what is needed to delete exactly this version of it. */
+/** A session, with the version that a deletion names as its precondition. */
 export interface WatchedSession {
   readonly session: InterceptSession;
   readonly resourceVersion: string;
 }
 
-/** What a node agent knows of the cluster, and what it may change there. */
+/** The node agent's view of the cluster, and its writes. */
 export interface ClusterView extends AsyncDisposable {
   rules(): readonly WatchedRule[];
   sessions(): readonly WatchedSession[];
-  /** Of this node. */
+  /** The pods of this node. */
   pods(): readonly Pod[];
-  /** Of the namespaces that have rules. */
+  /** The Services of namespaces that have rules. */
   services(): readonly Service[];
-  /** Whether a namespace's Services and labels are known yet. */
+  /** Whether a namespace's Services and labels have been listed. */
   known(namespace: string): boolean;
-  /** Namespaces labelled `pmz.dev/intercept=denied`, among those known. */
+  /** Listed namespaces with the label `pmz.dev/intercept=denied`. */
   denied(): ReadonlySet<string>;
-  /** Called after anything of the above has changed. */
+  /** Calls the listener after any of the above has changed. */
   onChange(listener: () => void): Disposable;
-  /** Called when sessions are known again after a time in which nobody could renew them. */
+  /** Calls the listener when sessions are listed again after an outage in which they could not be renewed. */
   onReturn(listener: () => void): Disposable;
   /** Writes this node's part of a rule's status. */
   applyStatus(rule: WatchedRule, body: object): Promise<void>;
-  /** Deletes a session, if it's still as it was seen; says whether this was the one who did. */
+  /** Deletes a session if it is unchanged; returns whether it did. */
   deleteSession(session: WatchedSession): Promise<boolean>;
 }
 
-/** What is watched of a namespace that has rules. */
+/** The watches of a namespace that has rules. */
 interface Scope extends AsyncDisposable {
   readonly services: Watched<Service>;
-  /** The namespace itself: whether it's labelled so. */
+  /** The namespace itself: whether it has the label. */
   readonly denied: Watched<boolean>;
   ready: boolean;
 }
 
-/** The view that an API server gives. */
+/** A view that watches of the API server keep up to date. */
 export class ApiView implements ClusterView {
   readonly #api: Api;
   readonly #node: string;
@@ -137,7 +137,7 @@ export class ApiView implements ClusterView {
     await Promise.all(all.map((each) => each[Symbol.asyncDispose]()));
   }
 
-  /** Watches the namespaces that have rules, and no others. */
+  /** Watches exactly the namespaces that have rules. */
   #follow(): void {
     const wanted = new Set(this.rules().map(({ rule }) => rule.namespace));
     for (const [namespace, scope] of this.#scopes) {
@@ -180,7 +180,7 @@ export class ApiView implements ClusterView {
   }
 }
 
-/** Who applies a node's entries; 128 characters at most, and a node's name may have 253. */
+/** The field manager of a node's entries: at most 128 characters, while a node's name may have 253. */
 export function fieldManager(node: string): string {
   const name = `pmz-node-${node}`;
   if (name.length <= 128) return name;
@@ -190,7 +190,7 @@ export function fieldManager(node: string): string {
 function parseWatchedSession(raw: unknown): WatchedSession {
   const session = parseSession(raw);
   const { resourceVersion } = (raw as { metadata: { resourceVersion?: unknown } }).metadata;
-  if (typeof resourceVersion !== "string") throw new TypeError("metadata.resourceVersion is no text");
+  if (typeof resourceVersion !== "string") throw new TypeError("metadata.resourceVersion is not a string");
   return { session, resourceVersion };
 }
 

@@ -1,6 +1,6 @@
 import type { ProxyError } from "../../wire/streams.ts";
 
-/** What the kernel calls a failed connect, and what RFC 9209 does. */
+/** The error types of RFC 9209 for the kernel's names of a failed connect. */
 const errors: Readonly<Record<string, ProxyError>> = {
   ECONNREFUSED: "connection_refused",
   ECONNRESET: "connection_refused",
@@ -16,7 +16,7 @@ const errors: Readonly<Record<string, ProxyError>> = {
   ENOMEM: "connection_limit_reached",
 };
 
-/** The RFC 9209 error type of a failed dial; `proxy_internal_error` for what has no name there. */
+/** The RFC 9209 error type of a failed dial; `proxy_internal_error` for codes without one. */
 export function dialErrorType(error: unknown): ProxyError {
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
   return errors[code] ?? "proxy_internal_error";

@@ -1,11 +1,11 @@
 import { parseAddress } from "../../net/address.ts";
 
-/** Which addresses a set of objects has: two objects may have the same one (a pod that ended, and its successor). */
+/** The addresses of a set of objects. Two objects may have the same one, as a pod that ended and its successor. */
 export class KnownAddresses {
   readonly #ofObject = new Map<string, readonly string[]>();
   readonly #objects = new Map<string, number>();
 
-  /** Sets all addresses of an object; those that are no addresses are left out. */
+  /** Replaces the addresses of an object; texts that are not valid addresses are left out. */
   set(object: string, addresses: readonly string[]): void {
     const parsed = [...new Set(addresses.flatMap((text) => parseAddress(text)?.text ?? []))];
     this.delete(object);
@@ -27,7 +27,7 @@ export class KnownAddresses {
     return this.#objects.has(address);
   }
 
-  /** How many different addresses there are. */
+  /** The number of different addresses. */
   get size(): number {
     return this.#objects.size;
   }

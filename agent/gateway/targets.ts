@@ -8,41 +8,41 @@ import type { LearningTargets } from "./serve.ts";
 
 type Log = NonNullable<WatchOptions<unknown>["log"]>;
 
-/** Addresses that an object brings in: what may be dialled, and what must not be. */
+/** The addresses of an object: those that may be dialled, and those that must not be. */
 export interface Addresses {
   readonly target: readonly string[];
   readonly node: readonly string[];
 }
 
-/** A Service's clusterIPs. Nothing else that it says is an address to dial: externalIPs may be anybody's. */
+/** A Service's clusterIPs. Its other addresses are not dialled: externalIPs can be any host's. */
 export function ofService(raw: unknown): Addresses {
   return { target: parseService(raw).clusterIPs, node: [] };
 }
 
-/** A pod's addresses: its node's for one on the host network; none once it has ended, since others may have them then. */
+/** A pod's addresses: its node's for one on the host network; none once it has ended, since another may have them. */
 export function ofPod(raw: unknown): Addresses {
   const pod = parsePod(raw);
   if (pod.phase === "Succeeded" || pod.phase === "Failed") return { target: [], node: [] };
   return pod.hostNetwork ? { target: [], node: pod.podIPs } : { target: pod.podIPs, node: [] };
 }
 
-/** A node's addresses, internal and external. */
+/** A node's internal and external addresses. */
 export function ofNode(raw: unknown): Addresses {
   return { target: [], node: parseNode(raw).addresses };
 }
 
-/** Addresses that watches of Services, pods and nodes keep up to date. */
+/** Targets that watches of Services, pods and nodes keep up to date. */
 export class WatchedTargets implements LearningTargets, AsyncDisposable {
   readonly #target = new KnownAddresses();
   readonly #node = new KnownAddresses();
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #watches: Watched<Addresses>[] = [];
-  /** Settles when all is known; rejects when the rights for it are missing. */
+  /** Resolves when all objects are listed; rejects when the rights for that are missing. */
   readonly ready: Promise<void>;
   #complete = false;
 
   constructor(api: Api, options: { signal?: AbortSignal; log?: Log } = {}) {
-    // Nodes first: what must not be dialled is known before what may be.
+    // Nodes come first: addresses that must not be dialled are known before those that may be.
     this.#follow(api, "node", ofNode, options);
     this.#follow(api, "pod", ofPod, options);
     this.#follow(api, "service", ofService, options);
@@ -60,13 +60,13 @@ export class WatchedTargets implements LearningTargets, AsyncDisposable {
     return this.#node.has(address);
   }
 
-  /** Waits until all is known, at most so many milliseconds. */
+  /** Waits until all objects are listed, at most so many milliseconds. */
   async completed(ms: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#complete) await pause(ms, signal, (resolve) => this.ready.then(resolve, () => {}));
     return this.#complete;
   }
 
-  /** Waits until an address is known, at most so many milliseconds: a Service may be younger than the watch's last event. */
+  /** Waits until an address is known, at most so many milliseconds. */
   async learn(address: string, ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted || this.isTarget(address) || this.isNode(address)) return;
     const waiting = this.#waiting.get(address) ?? new Set();
@@ -109,7 +109,7 @@ export class WatchedTargets implements LearningTargets, AsyncDisposable {
   }
 }
 
-/** Waits so many milliseconds, until the signal, or until what is given to `wait` is called. */
+/** Waits so many milliseconds, until the signal, or until `wait` calls the function that it gets. */
 async function pause(ms: number, signal: AbortSignal, wait: (resolve: () => void) => unknown): Promise<void> {
   if (signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -122,5 +122,5 @@ async function pause(ms: number, signal: AbortSignal, wait: (resolve: () => void
   signal.removeEventListener("abort", wake);
 }
 
-/** Beyond Kubernetes' own limits for a cluster (5,000 nodes, 150,000 pods, 10,000 Services). */
+/** More than Kubernetes' own limits for a cluster (5,000 nodes, 150,000 pods, 10,000 Services). */
 const MOST = { node: 20_000, pod: 200_000, service: 50_000 } as const;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Challenge, type Proof, signedBytes } from "../../wire/key_proof.ts";
 import { helloOf } from "../../wire/hello.ts";
-import { type Claim, judge } from "./proof.ts";
+import { type Claim, verifyProof } from "./proof.ts";
 
 const hello = helloOf("reversed-tunnel");
 const session = "11111111-1111-1111-1111-111111111111";
@@ -33,11 +33,11 @@ async function makeSession() {
   return { sign, claim };
 }
 
-Deno.test("a tunnel that signs with the session's key is proven, in whichever order its rules come", async () => {
+Deno.test("a tunnel that signs with the session's key is proven, in any order of its rules", async () => {
   const { sign, claim } = await makeSession();
   const reversed = { rules: [...challenge.rules].reverse() };
   for (const proof of [await sign(), await sign({ challenge: reversed })]) {
-    assert.deepEqual(await judge(JSON.stringify(proof), claim), { kind: "proven", session });
+    assert.deepEqual(await verifyProof(JSON.stringify(proof), claim), { kind: "proven", session });
   }
 });
 
@@ -52,32 +52,35 @@ Deno.test("a signature for anything else proves nothing: another cluster, pod, n
       { challenge: { rules: challenge.rules.slice(1) } },
     ]
   ) {
-    const verdict = await judge(JSON.stringify(await sign(elsewhere)), claim);
+    const verdict = await verifyProof(JSON.stringify(await sign(elsewhere)), claim);
     assert.equal(verdict.kind, "false", JSON.stringify(elsewhere));
   }
 });
 
 Deno.test("a signature with another key proves nothing", async () => {
   const [ours, mallory] = [await makeSession(), await makeSession()];
-  const verdict = await judge(JSON.stringify(await mallory.sign()), ours.claim);
-  assert.deepEqual(verdict, { kind: "false", reason: `the signature isn't that of session ${session}` });
+  const verdict = await verifyProof(JSON.stringify(await mallory.sign()), ours.claim);
+  assert.deepEqual(verdict, {
+    kind: "false",
+    reason: `the signature is not by the key of session ${session}`,
+  });
 });
 
-Deno.test("a proof of a session that nothing is known of is neither true nor false", async () => {
+Deno.test("a proof of an unknown session is neither proven nor false", async () => {
   const { sign, claim } = await makeSession();
-  assert.deepEqual(await judge(JSON.stringify(await sign()), { ...claim, keys: new Map() }), {
+  assert.deepEqual(await verifyProof(JSON.stringify(await sign()), { ...claim, keys: new Map() }), {
     kind: "unknown",
     session,
   });
 });
 
-Deno.test("what is no proof, or a key that is none, is false and throws nothing", async () => {
+Deno.test("an invalid proof or key is false, and throws nothing", async () => {
   const { sign, claim } = await makeSession();
   for (const header of [undefined, "", "{}", "nonsense", JSON.stringify({ session, nonce, signature: 5 })]) {
-    assert.equal((await judge(header, claim)).kind, "false", String(header));
+    assert.equal((await verifyProof(header, claim)).kind, "false", String(header));
   }
   const proof = await sign();
-  assert.equal((await judge(JSON.stringify({ ...proof, signature: "*" }), claim)).kind, "false");
+  assert.equal((await verifyProof(JSON.stringify({ ...proof, signature: "*" }), claim)).kind, "false");
   const keys = new Map([[session, "no key"]]);
-  assert.equal((await judge(JSON.stringify(proof), { ...claim, keys })).kind, "false");
+  assert.equal((await verifyProof(JSON.stringify(proof), { ...claim, keys })).kind, "false");
 });

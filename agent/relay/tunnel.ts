@@ -10,7 +10,7 @@ import { agree, type Hello, parseHello } from "../../wire/hello.ts";
 import { type Challenge, CHALLENGE_HEADER, parseProof, PROOF_HEADER } from "../../wire/key_proof.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";
-import { judge, type Verdict } from "./proof.ts";
+import { type Verdict, verifyProof } from "./proof.ts";
 
 /** relay's identity in its challenges, which attach told it. */
 export interface Identity {
@@ -86,7 +86,7 @@ export class Tunnel implements AsyncDisposable {
     const proof = headerValue(headers, PROOF_HEADER);
     const theirs = proof === undefined ? undefined : parseProof(proof)?.hello;
     if (theirs !== undefined) agree(hello, parseHello(theirs));
-    const verdict = await judge(proof, { cluster, challenge, keys });
+    const verdict = await verifyProof(proof, { cluster, challenge, keys });
     if (session !== undefined && verdict.kind !== "false" && verdict.session !== session) {
       return {
         kind: "false",

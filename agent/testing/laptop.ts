@@ -1,4 +1,4 @@
-/** The laptop's end of reversed tunnels, for tests: signs what it's asked for, and answers streams as it's told. */
+/** The laptop's end of reversed tunnels, for tests: answers challenges, and streams as the test says. */
 import { Connection, type Header, headerValue, type Stream } from "../../hbone/mod.ts";
 import type { RelayedRule } from "../../wire/handover.ts";
 import { helloOf } from "../../wire/hello.ts";
@@ -10,7 +10,7 @@ export const uid = (n: number): string => `${String(n).padStart(8, "0")}-1111-11
 export const hello = helloOf("reversed-tunnel");
 export const identity = { hello, cluster: "c".repeat(64), pod: uid(100), node: "node-1" } as const;
 
-/** That a pod is taken over, by one worker and for IPv4; without a UID. */
+/** The message that hands a pod over, for one worker and IPv4; the test adds the UID. */
 export const aPod = {
   tell: "pod",
   pod: "default/echo",
@@ -23,15 +23,15 @@ export const aPod = {
 export interface LaptopOptions {
   session?: string;
   cluster?: string;
-  /** Which challenges are answered with 403; none without it. */
+  /** Which challenges are answered with 403; none by default. */
   refuses?: (rules: readonly string[]) => boolean;
-  /** Changes the session that an answer names, by how many challenges came before. */
+  /** The session that an answer names instead, by the number of earlier challenges. */
   claims?: (challenge: number) => string;
-  /** What becomes of a stream of an intercepted connection. */
+  /** Serves the stream of an intercepted connection. */
   onStream?: (stream: Stream) => void;
 }
 
-/** One daemon with a session key of its own. */
+/** A daemon with its session key. */
 export class Laptop {
   session: string;
   readonly challenges: (readonly string[])[] = [];
@@ -52,7 +52,7 @@ export class Laptop {
     return new Laptop(key, spki.toBase64(), options);
   }
 
-  /** For a session whose UID came after its key: the cluster's CA, and what becomes of streams. */
+  /** Sets the hash of the cluster's CA and the server of streams later: a session's UID comes after its key. */
   answer(cluster: string, onStream: (stream: Stream) => void): void {
     this.#options = { ...this.#options, cluster, onStream };
   }
@@ -61,7 +61,7 @@ export class Laptop {
     return this.#publicKey;
   }
 
-  /** A rule of its session, as attach tells relay of it. */
+  /** A rule of its session, as attach tells it to relay. */
   rule(rule: string, port = 80): RelayedRule {
     return { uid: rule, port, session: this.session, publicKey: this.#publicKey };
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { isKubelet } from "./probes.ts";
+import { isKubelet } from "./probe_detector.ts";
 
-Deno.test("the kubelet is known in its distributions, and what only looks like it isn't", () => {
+Deno.test("the kubelet is recognized in its distributions, and similar programs are not", () => {
   for (
     const [name, ...args] of [
       ["kubelet", "/usr/bin/kubelet", "--config=x"],

@@ -2,48 +2,51 @@ import { createHash } from "node:crypto";
 import type { RelayedRule, RelayMessage } from "../../wire/handover.ts";
 import { sleep } from "../../async/sleep.ts";
 import { type Plan, plan, type PlannedPort } from "./plan.ts";
-import type { Probes } from "./probes.ts";
-import type { Relay } from "./relay_link.ts";
+import type { ProbeDetector } from "./probe_detector.ts";
+import type { RelayChannel } from "./relay_link.ts";
 import { SessionClock } from "./sessions.ts";
-import { entries, type Standing, statusToApply } from "./status.ts";
+import { type PortState, statusEntries, statusToApply } from "./status.ts";
 import type { TakenPods } from "./taken_pods.ts";
 import type { Log } from "../../wire/log.ts";
 import type { ClusterView } from "./view.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 
-/** Milliseconds: changes that come together are taken together; looking for a sandbox that isn't there yet; looking after all. */
-const SOON_MS = 10;
+/** Milliseconds in which changes are collected before they are acted on. */
+const COLLECT_MS = 10;
+/** Milliseconds until a pod without a sandbox is looked at again. */
 const SANDBOX_MS = 200;
+/** Milliseconds between two rounds without a change. */
 const LATEST_MS = 1_000;
-/** Milliseconds in which the status that was applied should have come back by the watch. */
+/** Milliseconds in which the watch should show a status that was applied. */
 const APPLIED_MS = 5_000;
+/** Milliseconds between two reads of the node's addresses. */
 const HOST_ADDRESSES_MS = 10_000;
 
 export interface NodeOptions {
   readonly node: string;
   readonly view: ClusterView;
   readonly pods: TakenPods;
-  readonly probes: Probes;
+  readonly probes: ProbeDetector;
   readonly log: Log;
   readonly clock?: SessionClock;
 }
 
 /**
- * Keeps one node as the cluster says: takes pods over, steers what has a live session and a proven tunnel, says in
- * the rules' status how that stands, deletes sessions that are over. Everything is derived anew each time from what is
- * there, so that neither a missed change nor a restart of attach or relay leaves anything behind.
+ * Reconciles one node with the cluster: takes pods over, steers ports that have a live session and a proven tunnel, writes
+ * the rules' status, and deletes expired sessions. Each round starts from the current state, so neither a missed change nor
+ * a restart of attach or relay leaves anything behind.
  */
-export class Node implements Disposable {
+export class NodeReconciler implements Disposable {
   readonly #options: NodeOptions;
   readonly #clock: SessionClock;
   readonly #listening = new DisposableStack();
   readonly #writing = new Map<string, { readonly body: string; readonly at: number }>();
-  /** Sessions whose deletion was tried, and when. */
+  /** When the deletion of a session was tried, by UID. */
   readonly #deleting = new Map<string, number>();
-  /** Of the public keys of the sessions that there are. */
-  readonly #prints = new Map<string, string | undefined>();
-  #relay: Relay | undefined;
-  /** Rules with a proven tunnel, as relay says. */
+  /** Fingerprints by public key, of the sessions that exist. */
+  readonly #fingerprints = new Map<string, string | undefined>();
+  #relay: RelayChannel | undefined;
+  /** The rules that have a proven tunnel. */
   #proven: ReadonlySet<string> = new Set();
   #toldRules = "";
   #toldHost = "";
@@ -57,14 +60,14 @@ export class Node implements Disposable {
     this.#listening.use(options.view.onReturn(() => this.#clock.restart()));
   }
 
-  /** A relay has come; what the one before had is void. */
-  relayCame(relay: Relay): void {
-    this.relayWent();
+  /** A relay has connected; everything that the one before had is void. */
+  relayConnected(relay: RelayChannel): void {
+    this.relayDisconnected();
     this.#relay = relay;
     this.#wake.abort();
   }
 
-  relayWent(): void {
+  relayDisconnected(): void {
     this.#relay = undefined;
     this.#proven = new Set();
     [this.#toldRules, this.#toldHost] = ["", ""];
@@ -72,8 +75,8 @@ export class Node implements Disposable {
     this.#wake.abort();
   }
 
-  /** What relay asks or tells. */
-  tell(message: Exclude<RelayMessage, { tell: "hello" }>, relay: Relay): void {
+  /** Takes a message of relay. */
+  receive(message: Exclude<RelayMessage, { tell: "hello" }>, relay: RelayChannel): void {
     if (relay !== this.#relay) return;
     switch (message.tell) {
       case "proven":
@@ -88,9 +91,9 @@ export class Node implements Disposable {
     }
   }
 
-  /** Steers nothing new; connections that relay carries go on. */
-  leaveAll(): void {
-    this.#options.pods.leaveAll();
+  /** Steers no new connections; open ones stay with relay. */
+  stopSteering(): void {
+    this.#options.pods.stopSteering();
   }
 
   /** Runs until the signal. */
@@ -106,12 +109,12 @@ export class Node implements Disposable {
       }
       const took = performance.now() - start;
       await sleep(again, AbortSignal.any([signal, this.#wake.signal]));
-      // A flood of changes costs a fifth of the time at most.
-      if (this.#wake.signal.aborted) await sleep(Math.max(SOON_MS, 4 * took), signal);
+      // Even a flood of changes takes a fifth of the time at most.
+      if (this.#wake.signal.aborted) await sleep(Math.max(COLLECT_MS, 4 * took), signal);
     }
   }
 
-  /** Takes this node's entries out of every rule's status: for an end that isn't followed by another beginning soon. */
+  /** Removes this node's entries from every rule's status, before the agent ends. */
   async withdraw(): Promise<void> {
     const { view, node, log } = this.#options;
     await Promise.all(
@@ -131,7 +134,7 @@ export class Node implements Disposable {
     this.#options.pods[Symbol.dispose]();
   }
 
-  /** One round; returns in how many milliseconds the next is due at the latest. */
+  /** Runs one round; returns the milliseconds until the next one is due. */
   #reconcile(): number {
     const { view, pods, node } = this.#options;
     this.#clock.observe(view.sessions().map(({ session }) => session));
@@ -144,34 +147,34 @@ export class Node implements Disposable {
       denied: view.denied(),
       fingerprint: (key) => this.#fingerprint(key),
     });
-    for (const key of this.#prints.keys()) if (!keys.has(key)) this.#prints.delete(key);
+    for (const key of this.#fingerprints.keys()) if (!keys.has(key)) this.#fingerprints.delete(key);
     let waits = false;
     if (this.#relay) {
       this.#tellRules(planned, this.#relay);
       this.#tellHost(this.#relay);
       waits = pods.reconcile(planned.pods, this.#relay, (rule) => this.#proven.has(rule));
     }
-    this.#writeStatus(entries(planned, node, (uid, port) => this.#standing(uid, port)));
+    this.#writeStatus(statusEntries(planned, node, (uid, port) => this.#stateOf(uid, port)));
     this.#deleteSessions();
-    return Math.min(waits ? SANDBOX_MS : LATEST_MS, (this.#clock.untilNext() ?? Infinity) + 1);
+    return Math.min(waits ? SANDBOX_MS : LATEST_MS, (this.#clock.untilNextExpiry() ?? Infinity) + 1);
   }
 
   #fingerprint(key: string): string | undefined {
-    if (!this.#prints.has(key)) this.#prints.set(key, fingerprint(key));
-    return this.#prints.get(key);
+    if (!this.#fingerprints.has(key)) this.#fingerprints.set(key, fingerprint(key));
+    return this.#fingerprints.get(key);
   }
 
-  #standing(uid: string, { port, rule }: PlannedPort): Standing {
-    const waiting = (reason: string): Standing => ({ state: "waiting", reason });
-    if (!this.#relay) return waiting("the node agent's relay isn't there");
+  #stateOf(uid: string, { port, rule }: PlannedPort): PortState {
+    const waiting = (reason: string): PortState => ({ state: "waiting", reason });
+    if (!this.#relay) return waiting("the node agent's relay is not connected");
     const taken = this.#options.pods.get(uid);
     if (!taken) return waiting(this.#options.pods.trouble(uid) ?? "the pod is about to be taken over");
     if (taken.steered.has(port)) return { state: "ready" };
-    return waiting(`no tunnel of ${rule.user}'s session has come to this node yet`);
+    return waiting(`no tunnel of ${rule.user}'s session to this node is open yet`);
   }
 
-  /** Relay has to know all rules that concern this node, for the key proofs. */
-  #tellRules(planned: Plan, relay: Relay): void {
+  /** Tells relay all rules that concern this node, for the key proofs. */
+  #tellRules(planned: Plan, relay: RelayChannel): void {
     const sessions = this.#clock.alive();
     const rules = new Map<string, RelayedRule>();
     for (const { ports } of planned.pods.values()) {
@@ -188,7 +191,7 @@ export class Node implements Disposable {
     if (relay.send({ tell: "rules", rules: list })) this.#toldRules = told;
   }
 
-  #tellHost(relay: Relay): void {
+  #tellHost(relay: RelayChannel): void {
     const now = performance.now();
     if (now - this.#hostAt < HOST_ADDRESSES_MS && this.#toldHost !== "") return;
     this.#hostAt = now;
@@ -207,7 +210,7 @@ export class Node implements Disposable {
     }
   }
 
-  #giveSockets(uid: string, family: 4 | 6, count: number, relay: Relay): void {
+  #giveSockets(uid: string, family: 4 | 6, count: number, relay: RelayChannel): void {
     const taken = this.#options.pods.get(uid);
     if (!taken) return;
     try {
@@ -219,7 +222,7 @@ export class Node implements Disposable {
     }
   }
 
-  #writeStatus(mine: ReturnType<typeof entries>): void {
+  #writeStatus(mine: ReturnType<typeof statusEntries>): void {
     const { view, node, log } = this.#options;
     const now = performance.now();
     const rules = view.rules();
@@ -239,15 +242,15 @@ export class Node implements Disposable {
     }
   }
 
-  /** Sessions that are over go; every node tries, the first one does it. */
+  /** Deletes expired sessions; every node tries, and the first one succeeds. */
   #deleteSessions(): void {
     const { view, log } = this.#options;
-    const over = this.#clock.over();
+    const expired = this.#clock.expired();
     const now = performance.now();
-    for (const uid of this.#deleting.keys()) if (!over.has(uid)) this.#deleting.delete(uid);
+    for (const uid of this.#deleting.keys()) if (!expired.has(uid)) this.#deleting.delete(uid);
     for (const watched of view.sessions()) {
       const { uid, name, user } = watched.session;
-      if (!over.has(uid) || now - (this.#deleting.get(uid) ?? -Infinity) < APPLIED_MS) continue;
+      if (!expired.has(uid) || now - (this.#deleting.get(uid) ?? -Infinity) < APPLIED_MS) continue;
       this.#deleting.set(uid, now);
       view.deleteSession(watched).then(
         (deleted) => {
@@ -263,15 +266,15 @@ export class Node implements Disposable {
 const KEY = { characters: 60, bytes: 44 };
 
 /**
- * SHA-256 of a session's public key (the SubjectPublicKeyInfo's bytes), hex. Whatever is no such key has none, and so no rule: with
- * keys as long as a session may name, the rules of a node would be too long for a message to relay.
+ * SHA-256 of a session's public key (the SubjectPublicKeyInfo's bytes), hex; undefined for anything but an Ed25519 key, so
+ * that no rule can have it. With longer keys the rules of a node would not fit in a message to relay.
  */
 export function fingerprint(publicKey: string): string | undefined {
-  if (publicKey.length !== KEY.characters) return undefined; // base64 may hold any number of spaces
+  if (publicKey.length !== KEY.characters) return undefined; // base64 may contain any number of spaces
   try {
     const bytes = Uint8Array.fromBase64(publicKey);
     return bytes.length === KEY.bytes ? createHash("sha256").update(bytes).digest("hex") : undefined;
   } catch {
-    return undefined; // no base64
+    return undefined; // not valid base64
   }
 }

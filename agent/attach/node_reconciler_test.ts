@@ -4,7 +4,7 @@ import { SeqPacket, SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
 import type { RelayedRule } from "../../wire/handover.ts";
 import { ports } from "../../wire/places.ts";
 import { Laptop, uid, until } from "../testing/laptop.ts";
-import { fingerprint } from "./node.ts";
+import { fingerprint } from "./node_reconciler.ts";
 import { limits } from "./plan.ts";
 import type { State } from "./testing/attach_alone.ts";
 import { addresses, PORT, type Process, RELAY_UID, World } from "./testing/world.ts";
@@ -332,14 +332,14 @@ Deno.test({
     await limit(8);
     await all.tell(all.attach);
     await until(
-      () => status(all.attach)?.pods[0]?.reason?.includes("relay couldn't take it") ?? false,
+      () => status(all.attach)?.pods[0]?.reason?.includes("relay couldn't take the pod over") ?? false,
       "the status says why",
       15_000,
     );
     assert.deepEqual(await all.world.ask("client", addresses.pod4, 20), { pod: 20 });
     await limit(1024);
     await all.answeredBy("laptop", 30_000); // attach tries every 10 s
-    assert.equal(all.relay.lines.filter((line) => line.includes("link to attach")).length, 0);
+    assert.equal(all.relay.lines.filter((line) => line.includes("connection to attach")).length, 0);
     assert.deepEqual(await all.world.ask("client", addresses.pod4, 200), { laptop: 200 });
   },
 });
