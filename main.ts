@@ -99,6 +99,11 @@ async function commandLine(args: readonly string[]): Promise<number> {
       const { leftovers } = await import("./daemon/process/leftovers.ts");
       return await leftovers();
     },
+    shellWarnings: async () => {
+      const { shellChecks } = await import("./checks/registry.ts");
+      const { warningsOf } = await import("./checks/warnings.ts");
+      return await warningsOf(shellChecks, { env: Deno.env });
+    },
     doctor: async (request, onChecked, signal) => {
       const { doctor } = await import("./checks/doctor.ts");
       return await doctor(request, await doctorParts(), onChecked, signal);

@@ -35,6 +35,6 @@ function remedyOf(error: ApiError | KubeconfigError, context: string, isProxied:
   if (error.reason === "Certificate") {
     return "Get a kubeconfig of this cluster: the certificate of its API server may have been replaced.";
   }
-  const proxy = isProxied ? " It is reached through a proxy: pmz doctor proxies" : "";
+  const proxy = isProxied ? " It is reached through a proxy: pmz doctor api-proxy" : "";
   return `Make \`${kubectl}\` work first.${proxy}`;
 }

@@ -1,7 +1,8 @@
 import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig_files.ts";
+import { apiProxy } from "./api_proxy.ts";
 import { apiServer } from "./api_server.ts";
 import { kubeconfig } from "./kubeconfig.ts";
-import { proxies } from "./proxies.ts";
+import { programProxy } from "./program_proxy.ts";
 import { fakeCluster, type FakeClusterOptions } from "./testing/cluster.ts";
 import { assertFinding, assertSound, findingsOf } from "./testing/findings.ts";
 
@@ -35,7 +36,7 @@ Deno.test("an API server that refuses the credentials, or isn't there, is a fail
   assertFinding(gone, "failed", /no answer/, /kubectl --context dev get --raw \/version` work first\.$/);
   const open = { ...cluster.open, proxyUrl: "http://proxy.example" };
   const proxied = await findingsOf(apiServer, { cluster: () => Promise.resolve(open) });
-  assertFinding(proxied, "failed", /no answer/, /through a proxy: pmz doctor proxies/);
+  assertFinding(proxied, "failed", /no answer/, /through a proxy: pmz doctor api-proxy/);
 });
 
 Deno.test("credentials that can't be had are a failure of their own", async () => {
@@ -53,7 +54,7 @@ async function proxied(env: Record<string, string>, proxyUrl?: string) {
     server: "https://api.example:6443",
     ...(proxyUrl === undefined ? {} : { proxyUrl }),
   });
-  return await findingsOf(proxies, {
+  return await findingsOf(apiProxy, {
     cluster: () => Promise.resolve(cluster.open),
     env: { get: (name) => env[name] },
   });
@@ -73,11 +74,16 @@ Deno.test("the proxy of the API server is named with where it was set, and witho
 
 Deno.test("a proxy of a kind that pmz can't use is a failure", async () => {
   assertFinding(await proxied({}, "ftp://proxy.example"), "failed", /ftp:\/\//, /socks5/);
-  assertFinding(await proxied({}, "http://"), "failed", /not a URL/);
+  assertFinding(await proxied({}, "http://"), "failed", /not a valid URL/);
 });
 
 Deno.test("programs that send cluster names to a proxy are warned of, with the line to type", async () => {
-  const env = { http_proxy: "http://proxy.example:3128", no_proxy: "localhost" };
-  assertFinding(await proxied(env), "warning", /proxy\.example/, /^export NO_PROXY=localhost,\.svc,/);
-  assertSound(await proxied({ ...env, no_proxy: "localhost,.svc,.cluster.local" }));
+  const shell = (env: Record<string, string>) =>
+    findingsOf(programProxy, { env: { get: (name) => env[name] } });
+  assertSound(await shell({}));
+  const env = { http_proxy: "http://jo:secret@proxy.example:3128", no_proxy: "localhost" };
+  const exported = /^export NO_PROXY=localhost,\.svc,\.cluster\.local no_proxy=localhost,\.svc,/;
+  assertFinding(await shell(env), "warning", /ask http:\/\/proxy\.example:3128 for/, exported);
+  assertSound(await shell({ ...env, no_proxy: "localhost,.svc,.cluster.local" }));
+  assertSound(await shell({ HTTPS_PROXY: "http://proxy.example:3128" }));
 });

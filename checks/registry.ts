@@ -1,5 +1,6 @@
 import type { CheckId } from "../wire/doctor.ts";
 import { agent } from "./agent.ts";
+import { apiProxy } from "./api_proxy.ts";
 import { apiServer } from "./api_server.ts";
 import { cgroup } from "./cgroup.ts";
 import type { Check } from "./check.ts";
@@ -11,8 +12,8 @@ import { leftovers } from "./leftovers.ts";
 import { nameService } from "./name_service.ts";
 import type { CheckParts } from "./parts.ts";
 import { platform } from "./platform.ts";
+import { programProxy } from "./program_proxy.ts";
 import { programs } from "./programs.ts";
-import { proxies } from "./proxies.ts";
 import { rights } from "./rights.ts";
 import { shortNames } from "./short_names.ts";
 import { tun } from "./tun.ts";
@@ -26,8 +27,9 @@ export const registry = {
   tun,
   programs,
   "name-service": nameService,
+  "program-proxy": programProxy,
   kubeconfig,
-  proxies,
+  "api-proxy": apiProxy,
   "api-server": apiServer,
   rights,
   agent,
@@ -41,8 +43,15 @@ export const registry = {
 /** The same, in the order of {@linkcode checkIds}: those that others need come first. */
 export const checks: readonly Check<CheckParts>[] = Object.values(registry);
 
-/** What checks that ask nobody and read a few files look at. */
-export type CheapParts = Pick<CheckParts, "nameService" | "resolver" | "namespaces">;
+/*
+ * Checks that ask nobody and cost next to nothing: `pmz up` and `pmz status` show their warnings while programs use a
+ * cluster's names.
+ */
 
-/** Those that cost next to nothing, and matter while programs use a cluster's names: `pmz up` and `pmz status` show their warnings. */
-export const cheapChecks: readonly Check<CheapParts>[] = [nameService, shortNames];
+/** What the daemon can look at. */
+export type DaemonParts = Pick<CheckParts, "nameService" | "resolver" | "namespaces">;
+export const daemonChecks: readonly Check<DaemonParts>[] = [nameService, shortNames];
+
+/** What only the shell knows that a command was typed in. */
+export type ShellParts = Pick<CheckParts, "env">;
+export const shellChecks: readonly Check<ShellParts>[] = [programProxy];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { checkIds } from "../wire/doctor.ts";
-import { cheapChecks, checks, registry } from "./registry.ts";
+import { checks, daemonChecks, registry, shellChecks } from "./registry.ts";
 
 Deno.test("each check stands under its own name, in the order in which checks are shown", () => {
   assert.deepEqual(
@@ -24,6 +24,6 @@ Deno.test("a check needs only checks that are shown before it, so no two wait fo
   }
 });
 
-Deno.test("the cheap checks are checks of the registry", () => {
-  for (const check of cheapChecks) assert.ok(checks.some(({ id }) => id === check.id));
+Deno.test("what up and status show are checks of the registry", () => {
+  for (const check of [...daemonChecks, ...shellChecks]) assert.ok(checks.some(({ id }) => id === check.id));
 });

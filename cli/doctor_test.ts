@@ -105,3 +105,16 @@ Deno.test("elsewhere no progress is told", async () => {
   });
   assert.equal(stderr, "");
 });
+
+Deno.test("up and status warn of what this shell's environment keeps from working, once, and not with --proxy", async () => {
+  const shellWarnings = () =>
+    Promise.resolve([{ message: "HTTP_PROXY is set", hint: "export NO_PROXY=.svc" }]);
+  await using world = new World({ parts: { shellWarnings } });
+  const warned = /^warning: HTTP_PROXY is set\n {2}hint: export NO_PROXY=\.svc$/gm;
+  for (const line of ["up", "up --context one --context two", "status"]) {
+    assert.equal((await world.pmz(line)).stderr.match(warned)?.length, 1, line);
+  }
+  assert.doesNotMatch((await world.pmz("up --proxy")).stderr, warned);
+  const { stdout } = await world.pmz("status -o json");
+  assert.equal(JSON.parse(stdout).warnings.at(-1).message, "HTTP_PROXY is set");
+});

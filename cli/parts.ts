@@ -1,3 +1,4 @@
+import type { Warning } from "../wire/control.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import type { CheckResult, DoctorRequest, OnChecked } from "../wire/doctor.ts";
 import type { AgentInstallOptions, Component } from "../wire/installer.ts";
@@ -40,6 +41,8 @@ export interface CliParts {
   manifests(components: readonly Component[], options: AgentInstallOptions): string | Promise<string>;
   /** What pmz left on this machine though no daemon runs, in words; empty: nothing. */
   leftovers(): Promise<readonly string[]>;
+  /** What this shell's environment keeps from working while programs use a cluster's names. */
+  shellWarnings(): Promise<readonly Warning[]>;
   /** Runs the checks of `pmz doctor`; changes nothing. */
   doctor(request: DoctorRequest, onChecked: OnChecked, signal: AbortSignal): Promise<readonly CheckResult[]>;
   /** Milliseconds since 1970, for "since"; by default the clock. */

@@ -29,7 +29,11 @@ export async function startHelper(cli: Cli, grant: HelperGrant): Promise<void> {
   if (attempt.status.code === 0) return;
   const ready = readyOf(attempt.stdout);
   if (ready && !ready.ready) {
-    throw failure("helper", `the root helper can't start: ${ready.error}`, WITHOUT_ROOT);
+    throw failure(
+      "helper",
+      `the root helper can't start: ${ready.error}`,
+      `pmz doctor checks this machine; ${WITHOUT_ROOT}`,
+    );
   }
   throw isRoot ? endedEarly(attempt) : refusedBySudo(attempt);
 }

@@ -23,7 +23,12 @@ export const status = define({
       cli.terminal.json("Status", { up: false });
       throw failure("not-up", "pmz is not up", "run: pmz up");
     }
-    const status = await daemon.ask("status");
+    const said = await daemon.ask("status");
+    const isCaptured = said.clusters.some(({ mode }) => mode === "capture");
+    const status: Status = {
+      ...said,
+      warnings: [...said.warnings, ...isCaptured ? await cli.parts.shellWarnings() : []],
+    };
     cli.terminal.json("Status", { up: status.clusters.length > 0, ...status });
     printStatus(cli, status);
   },

@@ -69,6 +69,8 @@ export const up = define({
       results.push(await upCluster(cli, daemon, context, options));
     }
     cli.terminal.json("UpList", { items: results });
+    if (options.proxy !== undefined) return; // a cluster's names are asked of that proxy then
+    for (const { message, hint } of await cli.parts.shellWarnings()) cli.terminal.warn(message, hint);
   },
 });
 

@@ -13,6 +13,7 @@ const code = await runCli(argv, {
   helperCommand: () => ["true"],
   manifests: () => "kind: List\n",
   leftovers: () => Promise.resolve([]),
+  shellWarnings: () => Promise.resolve([]),
   doctor: () => Promise.resolve([]),
 });
 Deno.exit(code);

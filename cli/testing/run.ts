@@ -65,6 +65,7 @@ export class World implements AsyncDisposable {
       helperCommand: () => ["true"],
       manifests: (components, options) => `# ${components.join(" ")} ${JSON.stringify(options)}`,
       leftovers: () => Promise.resolve([]),
+      shellWarnings: () => Promise.resolve([]),
       doctor: () => Promise.resolve(checkResults),
       now: () => Date.parse("2026-01-01T12:00:00Z"),
       uid: 1000,

@@ -122,6 +122,7 @@ Deno.test("who lacks rights is told which, and what an administrator types helps
     const allowed = await doctor(alice, carol);
     assert.ok(allowed.ok, allowed.text("rights"));
     assert.match(allowed.text("rights"), /^You may not .* `pmz intercept` can't work/);
+    await alice.done(["up", "--proxy", ...carol], { timeout: 60_000 });
   } finally {
     await world.kubectl(["delete", "clusterrolebinding", "pmz-use-carol", "--ignore-not-found"]);
     await world.kubectl(["-n", "pmz", "delete", "rolebinding", "pmz-use-carol", "--ignore-not-found"]);
@@ -138,9 +139,14 @@ Deno.test("an API server that doesn't answer, and a proxy in the shell, are foun
     assert.ok(performance.now() - begun < 20_000);
     assert.equal(report.outcome("api-server"), "failed");
     assert.deepEqual([report.outcome("rights"), report.outcome("kernel")], ["skipped", "ok"]);
-    const proxied = await doctor(alice, ["proxies"], { http_proxy: "http://proxy.test:3128" });
-    assert.equal(proxied.outcome("proxies"), "warning");
-    assert.match(proxied.text("proxies"), /export NO_PROXY=\.svc,/);
+    const proxied = await doctor(alice, ["program-proxy"], { http_proxy: "http://proxy.test:3128" });
+    assert.equal(proxied.outcome("program-proxy"), "warning");
+    assert.match(proxied.text("program-proxy"), /export NO_PROXY=\.svc,/);
+    const up = await alice.run(["up", "--yes"], {
+      timeout: 60_000,
+      env: { http_proxy: "http://proxy.test:3128" },
+    });
+    assert.match(up.stderr, /warning: HTTP_PROXY is set.*\n {2}hint: export NO_PROXY=/);
   } finally {
     await alice.shell("rm ~/elsewhere");
   }
