@@ -2,7 +2,7 @@ import { bash, fish, zsh } from "@optique/core/completion";
 import { runParser } from "@optique/core/facade";
 import { formatMessage, type Message } from "@optique/core/message";
 import { failures } from "../wire/control.ts";
-import type { Invocation } from "./command.ts";
+import type { Interruption, Invocation } from "./command.ts";
 import { asFailure, failure } from "./failure.ts";
 import { commands, grammar } from "./grammar.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -29,7 +29,11 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
     if (error instanceof Deno.errors.BrokenPipe) return 0; // whoever read our output has seen enough, as in `| head`
     return report(
       error,
-      new Terminal(parts, { output: "text", quiet: false, verbose: argv.includes("--verbose") }),
+      new Terminal(parts, {
+        output: "text",
+        quiet: false,
+        verbose: ["-v", "--verbose"].some((word) => argv.includes(word)),
+      }),
     );
   }
 }
@@ -72,7 +76,7 @@ async function run(invocation: Invocation, parts: CliParts): Promise<number> {
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) throw error;
     if (cli.isEndless && signal.aborted) return 0;
-    return report(error, cli.terminal);
+    return report(error, cli.terminal, invocation.interrupted);
   }
 }
 
@@ -89,9 +93,9 @@ async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<v
   }
 }
 
-function report(error: unknown, terminal: Terminal): number {
+function report(error: unknown, terminal: Terminal, interrupted?: Interruption): number {
   const { code, message, hint, causes } = asFailure(error);
-  if (code === "interrupted") terminal.error("interrupted; what had begun is being undone");
+  if (code === "interrupted" && interrupted) terminal.error(interrupted.message, interrupted.hint);
   else terminal.error(message, hint, causes);
   return failures[code].exit;
 }

@@ -27,14 +27,26 @@ export interface CommandDefinition<Options> {
   readonly options: Parser<"sync", Options, unknown>;
   /** Whether it prints data, and so takes `-o json`. */
   readonly data: boolean;
+  /** What to say after Ctrl-C; "interrupted" without it. */
+  readonly interrupted?: Interruption;
   run(cli: Cli, options: Options): Promise<void>;
 }
+
+/** What Ctrl-C has left, and what to do about it. */
+export interface Interruption {
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** Of a command whose work is undone when it's interrupted. */
+export const undone: Interruption = { message: "interrupted: what had begun is being undone" };
 
 /** A command line that has been understood: what to run. */
 export interface Invocation {
   readonly words: string;
   readonly options: unknown;
   readonly look: Look;
+  readonly interrupted: Interruption;
   run(cli: Cli): Promise<void>;
 }
 
@@ -50,13 +62,16 @@ export interface Command {
 
 /** Makes a command of its definition: its options, and those that all commands share. */
 export function define<Options>(definition: CommandDefinition<Options>): Command {
-  const { words, brief, examples } = definition;
+  const { words, brief, examples, interrupted = { message: "interrupted" } } = definition;
   const own: Parser<"sync", Pick<Invocation, "options" | "run">, unknown> = map(
     definition.options,
     (options) => ({ options, run: (cli: Cli) => definition.run(cli, options) }),
   );
   const look = definition.data ? dataLook : plainLook;
-  const parser = map(object({ own, look }), ({ own, look }): Invocation => ({ words, look, ...own }));
+  const parser = map(
+    object({ own, look }),
+    ({ own, look }): Invocation => ({ words, look, interrupted, ...own }),
+  );
   return { words, brief, examples, parser, page: pageOf(definition) };
 }
 

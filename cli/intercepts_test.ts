@@ -169,7 +169,6 @@ Deno.test("a daemon that was only started for a look at the agents is stopped ag
   assert.equal((await world.pmz("agent status --context dev")).code, 0);
   assert.deepEqual(world.daemon.asked.map(({ request }) => request), [
     "GET /agent?context=dev",
-    "GET /status",
     "POST /stop",
   ]);
 });

@@ -6,6 +6,9 @@ import { Steps } from "./steps.ts";
 import type { Look } from "./terminal.ts";
 import { Terminal } from "./terminal.ts";
 
+/** A daemon has this long to take the request that it may end, in milliseconds. */
+const STOP_TIMEOUT_MS = 2_000;
+
 /** What a command works with, for the time it runs. */
 export class Cli implements AsyncDisposable {
   readonly parts: CliParts;
@@ -127,22 +130,16 @@ export class Cli implements AsyncDisposable {
     };
   }
 
-  /** Stops the daemon if this command started it and it's of no use: it holds no cluster and no intercept. */
+  /** Lets the daemon end if this command started it: it does where it holds no cluster. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#startedDaemon) return;
     const { stateFolder, release } = this.parts;
-    const signal = AbortSignal.timeout(2000); // the command's own may have aborted
+    const signal = AbortSignal.timeout(STOP_TIMEOUT_MS); // the command's own may have aborted
     try {
       const client = await ControlClient.connect({ stateFolder, release, signal });
-      const status = await client?.ask("status");
-      if (status && status.clusters.length === 0 && status.intercepts.length === 0) {
-        await client?.ask("stop");
-      }
-    } catch (error) {
-      this.terminal.warn(
-        `the daemon could not be stopped again: ${error instanceof Error ? error.message : error}`,
-        "run: pmz down",
-      );
+      await client?.ask("stop");
+    } catch {
+      // A daemon that isn't of use ends by itself a little later.
     }
   }
 }

@@ -231,6 +231,28 @@ Deno.test("Ctrl-C ends the request so that the daemon undoes, and the exit code 
   controller.abort(new DOMException("interrupted", "AbortError"));
   const { code, stderr } = await running;
   assert.equal(code, 130);
-  assert.match(stderr, /interrupted/);
+  assert.match(stderr, /^.*error: interrupted: what had begun is being undone\n$/s);
   await world.daemon.readerGone.promise;
+});
+
+Deno.test("Ctrl-C in the middle of down says that it may be half down, and what to type", async () => {
+  const controller = new AbortController();
+  await using world = new World({ answers: { downStays: true } });
+  const running = world.pmz("down", { interrupted: controller.signal });
+  while (!world.daemon.asked.some(({ request }) => request === "POST /down")) {
+    await new Promise((next) => setTimeout(next, 5));
+  }
+  controller.abort(new DOMException("interrupted", "AbortError"));
+  const { code, stderr } = await running;
+  assert.deepEqual([code, stderr], [
+    130,
+    "error: interrupted: pmz may be half down\n  hint: run it again: pmz down\n",
+  ]);
+});
+
+Deno.test("-v is --verbose, also where the command line isn't understood", async () => {
+  await using world = new World({
+    answers: { plan: { code: "unreachable", message: "no way", causes: ["Error: ECONNREFUSED"] } },
+  });
+  assert.match((await world.pmz("up -v")).stderr, /cause: Error: ECONNREFUSED/);
 });

@@ -49,7 +49,6 @@ export class Daemon implements Controlled, AsyncDisposable {
   readonly #sleep: Disposable;
   #idle: ReturnType<typeof setTimeout> | undefined;
   #idleMs: number;
-  #stopping: ReturnType<typeof setTimeout> | undefined;
   /** Requests that are being worked on. */
   #working = 0;
   /** One change after the other: two `up`s at once would do everything twice. */
@@ -188,12 +187,10 @@ export class Daemon implements Controlled, AsyncDisposable {
     return await this.#busy(() => removeAgent(request, this.#clusters, this.#parts, report, signal));
   }
 
-  /** Ends the daemon soon, the answer that goes on is still sent; unless it's of use to somebody else by then. */
+  /** Ends the daemon as soon as it has nothing to do and no cluster; the answer to this is still sent. */
   stop(): void {
-    this.#stopping ??= setTimeout(() => {
-      this.#stopping = undefined;
-      if (this.#working === 0 && this.#clusters.all.length === 0) this.#parts.ended();
-    }, SOON_MS);
+    this.#idleMs = SOON_MS;
+    this.#rest();
   }
 
   /** In its turn, with a signal that aborts when the asker goes away, at `down`, and when the daemon ends. */
@@ -240,7 +237,6 @@ export class Daemon implements Controlled, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort(new Failure("interrupted", "pmz's daemon ends"));
     clearTimeout(this.#idle);
-    clearTimeout(this.#stopping);
     this.#sleep[Symbol.dispose]();
     await this.#turn;
     await this.#clusters[Symbol.asyncDispose]();

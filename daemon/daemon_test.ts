@@ -226,6 +226,30 @@ Deno.test("a plan says what would be done, and does nothing of it", async () => 
   await at.daemon.up(at.up, recorder(), forever);
   const again = await at.daemon.plan(at.up);
   assert.deepEqual([again.connected, again.install, again.helper], ["proxy", [], undefined]);
+  assert.deepEqual(again.warnings, []);
+});
+
+Deno.test("a namespace that a connection can't have any more is warned of in the plan", async () => {
+  await using at = await fakeDaemon();
+  await at.daemon.up(at.up, recorder(), forever);
+  const { warnings } = await at.daemon.plan({ ...at.up, namespace: "shop" });
+  assert.match(warnings[0]?.message ?? "", /namespace default: -n shop changes nothing$/);
+  assert.match(warnings[0]?.hint ?? "", /pmz down --context dev, then pmz up --context dev -n shop$/);
+  const intercepting = await at.daemon.plan({ ...at.up, mode: "intercept", namespace: "shop" });
+  assert.deepEqual(intercepting.warnings, []);
+});
+
+Deno.test("the warnings of an up are told as they come, and stand in its result", async () => {
+  await using at = await fakeDaemon({
+    onStream: (stream) => stream.respond([[":status", "502"]], { end: true }),
+  });
+  const report = recorder();
+  const { warnings } = await at.daemon.up(at.up, report, forever);
+  assert.ok(warnings.length > 0);
+  assert.deepEqual(
+    report.told.filter((one) => one.startsWith("! ")),
+    warnings.map(({ message }) => `! ${message}`),
+  );
 });
 
 Deno.test("custom names lead to a Service that is there, and are listed", async () => {

@@ -5,7 +5,7 @@ import { flag, option } from "@optique/core/primitives";
 import type { AgentRequest } from "../../wire/control.ts";
 import { component, componentsOf, printComponents } from "../agent_components.ts";
 import { context, kubeconfig } from "../cluster_options.ts";
-import { define } from "../command.ts";
+import { define, undone } from "../command.ts";
 import { agree, sayCluster } from "../consent.ts";
 import { namespace } from "../values.ts";
 
@@ -26,6 +26,7 @@ export const agentDelete = define({
     namespace: optional(option("-n", "--namespace", namespace(), { hidden: true })),
   }),
   data: true,
+  interrupted: undone,
   async run(cli, options) {
     const daemon = await cli.startedDaemon();
     const components = componentsOf(options.component);

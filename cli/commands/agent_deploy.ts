@@ -5,7 +5,7 @@ import { flag, option } from "@optique/core/primitives";
 import type { AgentRequest } from "../../wire/control.ts";
 import { component, componentsOf, printComponents } from "../agent_components.ts";
 import { context, imageOptions, installOptionsOf, kubeconfig, ranges } from "../cluster_options.ts";
-import { define } from "../command.ts";
+import { define, undone } from "../command.ts";
 import { sayCluster } from "../consent.ts";
 import { namespace } from "../values.ts";
 
@@ -34,6 +34,7 @@ export const agentDeploy = define({
     namespace: optional(option("-n", "--namespace", namespace(), { hidden: true })),
   }),
   data: true,
+  interrupted: undone,
   async run(cli, options) {
     if (options.namespace !== undefined) {
       cli.terminal.warn(

@@ -29,6 +29,7 @@ export const down = define({
     })),
   }),
   data: true,
+  interrupted: { message: "interrupted: pmz may be half down", hint: "run it again: pmz down" },
   async run(cli, { context }) {
     const result = await takeDown(cli, context);
     const whole = context === undefined ? "" : `${context}: `;

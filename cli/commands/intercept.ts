@@ -2,7 +2,7 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { argument, option } from "@optique/core/primitives";
 import { context, imageOptions, inNamespace, installOptionsOf, kubeconfig, yes } from "../cluster_options.ts";
-import { define } from "../command.ts";
+import { define, undone } from "../command.ts";
 import { agreeToInstall, sayCluster } from "../consent.ts";
 import { failure } from "../failure.ts";
 import type { Cli } from "../session.ts";
@@ -47,6 +47,7 @@ export const intercept = define({
     ...shared,
   }),
   data: true,
+  interrupted: undone,
   run: startIntercept,
 });
 
@@ -67,6 +68,7 @@ export const interceptAdd = define({
     ...shared,
   }),
   data: true,
+  interrupted: undone,
   run: startIntercept,
 });
 
@@ -81,7 +83,13 @@ async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void
   const namespace = service.namespace ?? options.namespace;
   const choice = cli.choice({ ...options, namespace });
   const daemon = await cli.startedDaemon();
-  const plan = await daemon.ask("plan", { ...choice, mode: "intercept" });
+  const plan = await daemon.ask("plan", {
+    ...choice,
+    mode: "intercept",
+    service: service.service,
+    localPort: local.local,
+    ...(local.port === undefined ? {} : { port: local.port }),
+  });
   if (plan.connected === undefined || plan.install.length > 0) sayCluster(cli, plan.cluster);
   for (const { message, hint } of plan.warnings) cli.terminal.warn(message, hint);
   const install = await agreeToInstall(cli, plan, options.yes);

@@ -4,7 +4,7 @@ import { optional } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
 import { port } from "@optique/core/valueparser";
 import type { Mode, UpResult } from "../../wire/control.ts";
-import { alias, define } from "../command.ts";
+import { alias, define, undone } from "../command.ts";
 import {
   contexts,
   imageOptions,
@@ -62,6 +62,7 @@ export const up = define({
   ],
   options,
   data: true,
+  interrupted: undone,
   async run(cli, options) {
     const daemon = await cli.startedDaemon();
     const results: UpResult[] = [];
@@ -101,7 +102,6 @@ async function upCluster(
       ...(installOptions === undefined ? {} : { installOptions }),
     },
   );
-  for (const { message, hint } of result.warnings) cli.terminal.warn(message, hint);
   printResult(cli, result, plan.connected === mode);
   return result;
 }

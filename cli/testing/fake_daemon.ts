@@ -39,6 +39,8 @@ export interface Answers {
   intercept: readonly Progress<InterceptEntry>[];
   agent: readonly AgentComponent[];
   left: readonly string[];
+  /** Whether `down` never ends. */
+  downStays: boolean;
 }
 
 const cluster = { context: "dev", server: "https://127.0.0.1:6443", namespace: "default", user: "jo" };
@@ -228,6 +230,7 @@ export function defaultAnswers(): Answers {
       { component: "node", state: "absent" },
     ],
     left: [],
+    downStays: false,
   };
 }
 
@@ -270,6 +273,7 @@ export class FakeDaemon implements AsyncDisposable {
     app.post("/plan", () => answer(answers.plan));
     app.post("/up", () => this.#stream(answers.up));
     app.post("/down", () => {
+      if (answers.downStays) return this.#stream([]);
       queueMicrotask(() => this[Symbol.asyncDispose]());
       return this.#stream([{ kind: "result", result: { wasUp: true, left: answers.left } }]);
     });

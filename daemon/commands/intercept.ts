@@ -10,7 +10,7 @@ import type { DaemonParts } from "../parts.ts";
 import { Failure } from "../failure.ts";
 import type { Wanted } from "../intercepts/namespace_intercepts.ts";
 import { interceptsOf } from "./status.ts";
-import { findTarget } from "../intercepts/target.ts";
+import { findServedTarget } from "./target_check.ts";
 
 /** A rule has this long to be in force in all pods, in milliseconds. */
 const FORCE_TIMEOUT_MS = 30_000;
@@ -33,10 +33,15 @@ export async function intercept(
   const undo = new AsyncDisposableStack();
   try {
     if (isNew) undo.defer(async () => void await clusters.remove(connected.id, report));
-    const target = findTarget(connection.topology, namespace, request.service, request.port);
+    const target = findServedTarget(connection.topology, {
+      namespace,
+      service: request.service,
+      port: request.port,
+      localPort: request.local.port,
+    });
     await refuseDenied(connected, namespace, signal);
     await ensureInstalled(connection.api, "node", request, parts, report, signal);
-    const before = intercepts.entries([]).find(({ wanted }) =>
+    const before = intercepts.entries().find(({ wanted }) =>
       wanted.target.service.uid === target.service.uid && wanted.target.port.port === target.port.port
     )?.wanted;
     const wanted = await report.step(
@@ -120,7 +125,7 @@ async function inForce(
   const end = performance.now() + FORCE_TIMEOUT_MS;
   for (;;) {
     signal.throwIfAborted();
-    const entry = connected.intercepts.entries([]).find((one) => one.wanted === wanted)?.entry;
+    const entry = connected.intercepts.entries().find((one) => one.wanted === wanted)?.entry;
     if (!entry) throw new Failure("conflict", "the intercept was removed meanwhile");
     const { ready, all } = entry.pods;
     if (all > 0 && ready === all) return entry;

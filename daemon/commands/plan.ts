@@ -2,9 +2,11 @@ import { lookup } from "node:dns/promises";
 import type { Api } from "../../kube/client/api.ts";
 import { parseNode } from "../../kube/objects/objects.ts";
 import { resources } from "../../kube/client/resources.ts";
-import type { Plan, PlanRequest } from "../../wire/control.ts";
+import type { Plan, PlanRequest, Warning } from "../../wire/control.ts";
 import type { HelperGrant } from "../../wire/helper.ts";
 import type { Component } from "../../wire/installer.ts";
+import { checkTarget, findServedTarget } from "./target_check.ts";
+import type { ClusterConnection } from "../discovery/cluster_api.ts";
 import type { Clusters } from "../clusters/registry.ts";
 import type { DaemonParts } from "../parts.ts";
 
@@ -18,6 +20,12 @@ export async function plan(request: PlanRequest, clusters: Clusters, parts: Daem
   await using looked = await clusters.look(request);
   const there = looked.there ?? clusters.sameAs(looked.connection);
   const connection = there?.connection ?? looked.connection;
+  if (request.service !== undefined) {
+    const { service, port, localPort, namespace = connection.name.namespace } = request;
+    const choice = { namespace, service, port, localPort };
+    if (there) findServedTarget(connection.topology, choice);
+    else await checkTarget(connection.api, choice);
+  }
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
   const needsHelper = request.mode === "capture" && !clusters.laptop.hostCapture;
@@ -27,8 +35,22 @@ export async function plan(request: PlanRequest, clusters: Clusters, parts: Daem
     install: agent.filter((one) => one.state === "absent").map((one) => one.component),
     ...(needsHelper ? { helper: await grant(connection.api, connection.name.server) } : {}),
     ...(there ? { connected: there.connection.mode } : {}),
-    warnings: [],
+    warnings: there ? namespaceWarning(request, there.connection) : [],
   };
+}
+
+/** The namespace of a connection is that of the `up` that made it. */
+function namespaceWarning(
+  { mode, namespace }: PlanRequest,
+  { name }: Pick<ClusterConnection, "name">,
+): Warning[] {
+  if (mode === "intercept" || namespace === undefined || namespace === name.namespace) return [];
+  return [{
+    message:
+      `${name.context} is connected already, with the namespace ${name.namespace}: -n ${namespace} changes nothing`,
+    hint:
+      `to change it: pmz down --context ${name.context}, then pmz up --context ${name.context} -n ${namespace}`,
+  }];
 }
 
 /** What the root helper may do: fixed before sudo is asked, and no wider than this user and this cluster need. */

@@ -9,6 +9,7 @@ import type {
 import type { UnreachableAddress } from "../laptop/laptop.ts";
 import { serviceEntries } from "../discovery/entries.ts";
 import { nameEntries } from "../discovery/name_entries.ts";
+import type { RuleCounts } from "../../dataplane/plane.ts";
 import type { Clusters } from "../clusters/registry.ts";
 import type { Connected } from "../clusters/cluster.ts";
 import { lastFailures } from "./flows.ts";
@@ -62,11 +63,14 @@ export function names(clusters: Clusters, custom: readonly CustomName[]): NameEn
   );
 }
 
-/** All intercepts, without their counts. Where several clusters are connected, their ids say which it is. */
-export function interceptsOf(clusters: Clusters): FoundIntercept[] {
+/** All intercepts. Where several clusters are connected, their ids say which it is. */
+export function interceptsOf(
+  clusters: Clusters,
+  counts: ReadonlyMap<string, readonly RuleCounts[]> = new Map(),
+): FoundIntercept[] {
   const several = clusters.all.length > 1;
   return clusters.all.flatMap((cluster) =>
-    cluster.intercepts.entries([]).map(({ entry, wanted }) => ({
+    cluster.intercepts.entries(counts.get(cluster.id)).map(({ entry, wanted }) => ({
       cluster,
       wanted,
       entry: several ? { ...entry, id: `${entry.id}@${cluster.id}` } : entry,
@@ -76,12 +80,11 @@ export function interceptsOf(clusters: Clusters): FoundIntercept[] {
 
 /** All intercepts, with the connections that were counted. */
 export async function intercepts(clusters: Clusters): Promise<InterceptEntry[]> {
-  const counts = await Promise.all(clusters.all.map((cluster) => clusters.data.counts(cluster.id)));
-  const rules = counts.flatMap((one) => one.rules);
-  return interceptsOf(clusters).map(({ entry, wanted }) => {
-    const counted = rules.find((one) => one.rule === wanted.rule.uid);
-    return counted ? { ...entry, connections: { open: counted.open, total: counted.total } } : entry;
-  });
+  const counts = new Map<string, readonly RuleCounts[]>();
+  await Promise.all(
+    clusters.all.map(async ({ id }) => counts.set(id, (await clusters.data.counts(id)).rules)),
+  );
+  return interceptsOf(clusters, counts).map(({ entry }) => entry);
 }
 
 /** How everything stands that is connected. */

@@ -1,6 +1,6 @@
 import { unlessAborted } from "../../async/abort.ts";
 import { TimeLimit } from "../../async/time_limit.ts";
-import type { Mode, UpRequest, UpResult } from "../../wire/control.ts";
+import type { Mode, UpRequest, UpResult, Warning } from "../../wire/control.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import { ensureInstalled } from "./agents.ts";
 import { warnings } from "./warnings.ts";
@@ -51,7 +51,16 @@ export async function up(
   const { mode } = connection;
   const before = clusters.laptop.before(connected);
   try {
-    return await use(connected, request, clusters, parts, interruptible(report, signal), signal);
+    const warned: Warning[] = [];
+    const result = await use(
+      connected,
+      request,
+      clusters,
+      parts,
+      interruptible(collecting(report, warned), signal),
+      signal,
+    );
+    return { ...result, warnings: warned };
   } catch (error) {
     connection.mode = mode;
     try {
@@ -62,6 +71,17 @@ export async function up(
     }
     throw error;
   }
+}
+
+/** Passes everything on, and keeps the warnings: scripts want them with the result. */
+function collecting(report: Reporter, warned: Warning[]): Reporter {
+  return {
+    step: (name, work, done) => report.step(name, work, done),
+    warn(message, hint) {
+      report.warn(message, hint);
+      warned.push(hint === undefined ? { message } : { message, hint });
+    },
+  };
 }
 
 /** Begins no step once the signal is aborted; what undoes must not report so. */
@@ -84,7 +104,7 @@ async function use(
   parts: DaemonParts,
   report: Reporter,
   signal: AbortSignal,
-): Promise<UpResult> {
+): Promise<Omit<UpResult, "warnings">> {
   const { connection } = connected;
   for (const limit of connection.limits) report.warn(limit);
   await ensureInstalled(connection.api, "gateway", request, parts, report, signal);
@@ -123,7 +143,6 @@ async function use(
       port: port.port,
       http: /^(http|https|h2c|grpc)/.test(port.appProtocol ?? port.name) || port.port === 80,
     })),
-    warnings: [],
   };
 }
 

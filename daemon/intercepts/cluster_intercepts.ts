@@ -175,8 +175,8 @@ export class ClusterIntercepts implements AsyncDisposable {
     });
   }
 
-  /** Every intercept, with the connections that the data worker has counted. */
-  entries(counts: readonly RuleCounts[]): { entry: InterceptEntry; wanted: Wanted }[] {
+  /** Every intercept, with the connections that were counted of each; 0 without counts. */
+  entries(counts: readonly RuleCounts[] = []): { entry: InterceptEntry; wanted: Wanted }[] {
     return [...this.#open].flatMap((namespace) =>
       [...namespace.wanted.values()].map((wanted) => ({
         wanted,

@@ -12,6 +12,7 @@ export interface InterceptTarget {
 /**
  * The Service and port that a request means.
  * @param port name or number; absent: the Service's only TCP port, or the one named "http", or 80
+ * @param localPort on the laptop: for the hint, where the two were given the other way round
  * @throws {Failure} with what there is instead, or why it can't be intercepted.
  */
 export function findTarget(
@@ -19,6 +20,7 @@ export function findTarget(
   namespace: string,
   name: string,
   port?: string,
+  localPort?: number,
 ): InterceptTarget {
   const service = topology.services.get(`${namespace}/${name}`);
   if (!service) {
@@ -51,7 +53,12 @@ export function findTarget(
   }
   const found = tcp.find((one) => one.name === port || String(one.port) === port);
   if (!found) {
-    throw new Failure("not-found", `${where} has no TCP port ${port}`, { hint: `it has ${names || "none"}` });
+    const isReversed = tcp.some((one) => one.port === localPort);
+    throw new Failure("not-found", `${where} has no TCP port ${port}`, {
+      hint: isReversed
+        ? `LOCAL comes first: pmz intercept ${where} ${port}:${localPort}`
+        : `it has ${names || "none"}`,
+    });
   }
   return { service, port: found };
 }

@@ -40,6 +40,7 @@ export interface UpResult {
   readonly proof?: { readonly service: string; readonly port: number; readonly ms: number };
   /** Names worth trying, the connection's namespace first. */
   readonly try: readonly { readonly name: string; readonly port: number; readonly http: boolean }[];
+  /** Those that were told with the progress. */
   readonly warnings: readonly Warning[];
 }
 

@@ -49,7 +49,15 @@ export const clusterChoice = object(cluster);
 export type ClusterChoice = Infer<typeof clusterChoice>;
 
 /** What is about to be done, for the command line to say and to ask about. */
-export const planRequest = object({ ...cluster, mode: oneOf("mode", modes) });
+export const planRequest = object({
+  ...cluster,
+  mode: oneOf("mode", modes),
+  /** What is about to be intercepted: a plan for what isn't there fails. */
+  service: optional(service),
+  port: optional(text(63)),
+  /** The port on the laptop: for the error, where the two were given the other way round. */
+  localPort: optional(port),
+});
 export type PlanRequest = Infer<typeof planRequest>;
 
 export const upRequest = object({
