@@ -12,9 +12,9 @@ import { FlowTable } from "./flow_table.ts";
 import { inbound, type InboundParts } from "./inbound.ts";
 import { LocalRefusal } from "./local_target.ts";
 import { LocalTargets } from "./local_targets.ts";
+import { NO_PROGRAMS } from "./testing/flows.ts";
 import { RULE } from "./testing/plane.ts";
 
-const NO_PROGRAMS = { find: () => undefined, findAll: () => Promise.resolve([]) };
 const END = { address: addressOf(new Uint8Array(16)), port: 1 };
 
 /** An end in memory of a connection to a program. */

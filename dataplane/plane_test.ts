@@ -212,6 +212,45 @@ Deno.test("an agent's streams go to the laptop's program, and its challenges to 
   assert.deepEqual(await rules(), [{ rule: RULE, open: 0, total: 1 }]);
 });
 
+Deno.test("several workers listen, keep tunnels of their own, and answer as one", async () => {
+  await using to = startPlane({ workers: 2 });
+  await to.reach(CAPTURED);
+  assert.equal(to.gateway.dials, 2);
+  const { ports, dial } = await to.listen();
+  assert.equal(new Set(ports).size, 2);
+  const conns = await Promise.all([...ports, ...ports].map(dial));
+  for (const conn of conns) {
+    await say(conn, "hello");
+    assert.equal(await hear(conn, 5), "hello");
+  }
+  assert.equal((await to.plane.counts("dev")).openStreams, 4);
+  const flows = await to.plane.flows();
+  assert.deepEqual(flows.map(({ outcome }) => outcome.kind), Array(4).fill("open"));
+  assert.deepEqual(new Set(flows.map(({ to }) => to)), new Set(ports.map((port) => `10.96.0.7:${port}`)));
+  for (const conn of conns) conn.close();
+});
+
+Deno.test("each agent's reversed tunnel is kept by one of several workers, which all know the intercepts", async () => {
+  using program = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using to = startPlane({ workers: 3 });
+  await to.plane.connect("dev");
+  const target = { rule: RULE, intercept: "echo.default:80", port: 80, host: "127.0.0.1" };
+  await to.plane.setIntercepts("dev", [{ ...target, localPort: program.addr.port }]);
+  const agents = [1, 2, 3, 4, 5].map((digit) => ({ ...AGENT, uid: AGENT.uid.replace(/.$/, `${digit}`) }));
+  await to.plane.setAgents("dev", agents);
+  await to.plane.setAgents("dev", agents);
+  await until("the agents are dialled", () => to.agents.length === agents.length);
+  for (const agent of to.agents) {
+    const stream = agent.open([[":method", "CONNECT"], [":authority", `${RULE}:80`]]);
+    using conn = await program.accept();
+    await say(stream, "over");
+    assert.equal(await hear(conn, 4), "over");
+  }
+  assert.equal((await to.plane.counts("dev")).rules[0]?.total, agents.length);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(to.agents.length, agents.length, "none of them is dialled twice");
+});
+
 Deno.test("a failure that nobody waits for is a line in the daemon's log, and ends no worker", async () => {
   const worker = new Worker(new URL("./main.ts", import.meta.url), { type: "module" });
   const lines: string[] = [];

@@ -100,10 +100,14 @@ export class SocketPrograms implements Disposable {
 
 /** The newest first. Numbers begin again when they are used up, so those above the last one are the older ones. */
 function processIds(): number[] {
-  const last = Number(Deno.readTextFileSync("/proc/loadavg").trim().split(" ").at(-1));
-  const ids = [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => pid > 0);
-  const isOlder = (pid: number) => Number(pid > last);
-  return ids.sort((a, b) => isOlder(a) - isOlder(b) || b - a);
+  try {
+    const last = Number(Deno.readTextFileSync("/proc/loadavg").trim().split(" ").at(-1));
+    const ids = [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => pid > 0);
+    const isOlder = (pid: number) => Number(pid > last);
+    return ids.sort((a, b) => isOlder(a) - isOlder(b) || b - a);
+  } catch {
+    return []; // no /proc: programs can't be told
+  }
 }
 
 /** Those of some sockets that a process has open. */

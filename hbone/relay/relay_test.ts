@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { byHand, frame, REQUEST, uint32 } from "../testing/by_hand.ts";
 import { FRAME_HEADER, FrameType } from "../frames/frame.ts";
 import type { Transport } from "../../net/transport.ts";
-import { relay } from "./relay.ts";
+import { relay, type RelayEnd } from "./relay.ts";
 import {
   CONNECT,
   connected,
@@ -106,7 +106,24 @@ Deno.test("a socket that breaks resets the stream, and a reset breaks the socket
   const end = await relayed;
   assert.equal(end.aToB, 1000);
   assert.ok(end.error instanceof StreamReset);
-  await Promise.all(over);
+  assert.equal(end.brokenBy, "b");
+  const [there] = await Promise.all(over) as RelayEnd[];
+  assert.equal(there?.brokenBy, "b", "the service's side broke by itself");
+});
+
+Deno.test("who listens hears of a break while the other end still stands, and nothing of an end", async () => {
+  for (const breaks of [true, false]) {
+    const [app, near] = memoryPair();
+    const [far, service] = memoryPair();
+    const seen: string[] = [];
+    const abort = far.abort.bind(far);
+    far.abort = (reason) => (seen.push("abort"), abort(reason));
+    const relayed = relay(near, far, { breaking: () => void seen.push("breaking") });
+    if (breaks) app.abort(new Error("reset by the application"));
+    else await Promise.all([app.closeWrite(), service.closeWrite()]);
+    const { brokenBy } = await relayed;
+    assert.deepEqual([seen, brokenBy], breaks ? [["breaking", "abort"], "a"] : [[], undefined]);
+  }
 });
 
 Deno.test("a relay whose reader stops holds back the writer", async () => {

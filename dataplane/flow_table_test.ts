@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { addressOf } from "../net/address.ts";
+import { FAILED_FLOWS_KEPT, type Flow, type Outcome } from "../wire/flow.ts";
+import { FlowTable } from "./flow_table.ts";
+import { NO_PROGRAMS } from "./testing/flows.ts";
+
+const START = { kind: "captured", cluster: "dev", from: "127.0.0.1:41234", to: "10.96.0.7:80" } as const;
+const REFUSED: Outcome = { kind: "no-tunnel", details: "gone" };
+
+function table(programs: ConstructorParameters<typeof FlowTable>[1] = NO_PROGRAMS) {
+  const told = { failed: [] as Flow[], ended: [] as Flow[] };
+  const flows = new FlowTable({
+    failed: (flow) => void told.failed.push(flow),
+    ended: (flow) => void told.ended.push(flow),
+  }, programs);
+  return { flows, told };
+}
+
+Deno.test("the last failed flows are kept, however many fail", async () => {
+  const { flows, told } = table();
+  for (let i = 0; i < FAILED_FLOWS_KEPT + 10; i++) flows.end(flows.begin(START), REFUSED);
+  const kept = await flows.flows();
+  assert.equal(kept.length, FAILED_FLOWS_KEPT);
+  assert.deepEqual(kept, told.failed.slice(10));
+});
+
+Deno.test("a flow ends once", async () => {
+  const { flows, told } = table();
+  const flow = flows.begin(START);
+  flows.end(flow, REFUSED);
+  flows.end(flow, { kind: "done" });
+  flows.end(flow, REFUSED);
+  assert.equal(told.failed.length, 1);
+  assert.equal((await flows.flows()).length, 1);
+});
+
+Deno.test("flows that end in order are told only while somebody follows", async () => {
+  const { flows, told } = table();
+  flows.end(flows.begin(START), { kind: "done" });
+  flows.followed = true;
+  flows.end(flows.begin(START), { kind: "done" });
+  flows.end(flows.begin(START), REFUSED);
+  assert.deepEqual(told.ended.map(({ outcome }) => outcome.kind), ["done", "no-tunnel"]);
+  assert.equal((await flows.flows()).length, 1);
+});
+
+Deno.test("a program is looked up when its flow fails, and of open flows when somebody looks", async () => {
+  const program = { pid: 4312, name: "node" };
+  let asked = 0;
+  const { flows, told } = table({
+    find: () => (asked++, program),
+    findAll: (sockets) => Promise.resolve(sockets.map(() => (asked++, program))),
+  });
+  const end = { address: addressOf(new Uint8Array(16)), port: 1 };
+  const begin = () => flows.begin({ ...START, from: { local: end, remote: end } });
+  flows.end(begin(), { kind: "done" });
+  assert.equal(asked, 0);
+  flows.end(begin(), REFUSED);
+  assert.deepEqual([asked, told.failed[0]?.program], [1, program]);
+  begin();
+  for (let i = 0; i < 3; i++) assert.deepEqual((await flows.flows()).at(-1)?.program, program);
+  assert.equal(asked, 2, "it is remembered");
+});
