@@ -16,21 +16,21 @@ import { ADMISSION_SINCE } from "./manifests/admission.ts";
 import { gatewayManifests } from "./manifests/gateway.ts";
 import { nodeManifests } from "./manifests/node_agent.ts";
 import { type ManifestOptions, podLabels, STOCK_IMAGE } from "./manifests/options.ts";
-import { refuseStrangers } from "./preflight.ts";
+import { preflight } from "./preflight.ts";
 import type { PayloadSource } from "./payload/source.ts";
 import { type Running, running, statusOf, workloads } from "./running.ts";
 
-/** Milliseconds that a component has to become ready: an image may have to be pulled. */
+/** Milliseconds that a component has to become ready; the nodes may have to pull an image. */
 const READY_MS = 180_000;
 
-const makers = { gateway: gatewayManifests, node: nodeManifests } satisfies Record<Component, unknown>;
+const makeManifests = { gateway: gatewayManifests, node: nodeManifests } satisfies Record<Component, unknown>;
 
-/** Installs, looks at and removes the agents, with payloads from `source`. */
+/** Installs, inspects and removes the agents, with payloads from `source`. */
 export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
   const installer: AgentInstaller<Api> = {
     status: async (api, components) =>
       await Promise.all(components.map(async (component) => {
-        // Without a payload of its own (a development tree that isn't built) all but `ours` can be told.
+        // A development tree that isn't built has no payload: only `ours` stays unknown then.
         const own = await source.payload(component).catch(() => undefined);
         return await statusOf(api, component, own?.digest);
       })),
@@ -38,20 +38,20 @@ export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
     install: async (api, components, options, onStep, signal) => {
       for (const component of components) {
         const title = componentTitles[component];
-        const there = await running(api, component, signal);
-        if (there && isKept(there, title, options)) {
+        const found = await running(api, component, signal);
+        if (found && isKept(found, title, options)) {
           onStep({
             step: `keep the ${title}`,
-            detail: `it speaks this pmz's protocol (${there.image})`,
+            detail: `it speaks this pmz's protocol (${found.image})`,
             ms: 0,
           });
           await step(onStep, `wait for the ${title}`, (detail) => ready(api, component, detail, signal));
           continue;
         }
         const modern = await isModern(api, signal);
-        let manifests = await made(source, component, options, modern);
+        let manifests = await manifestsOf(source, component, options, modern);
         if ((await Promise.all(manifests.map((each) => isForged(api, each, signal)))).includes(true)) {
-          manifests = await made(source, component, options, modern, crypto.randomUUID().slice(0, 8));
+          manifests = await manifestsOf(source, component, options, modern, crypto.randomUUID().slice(0, 8));
         }
         await step(
           onStep,
@@ -59,7 +59,7 @@ export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
           (detail) => deploy(api, component, manifests, detail, signal),
         );
         await step(onStep, `wait for the ${title}`, (detail) => ready(api, component, detail, signal));
-        await forgetOldPayloads(api, component, manifests, signal);
+        await prunePayloads(api, component, manifests, signal);
       }
     },
 
@@ -81,24 +81,24 @@ export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
       // The node agent goes first: the pods answer again while laptops still have their tunnels.
       for (const component of components.toSorted().toReversed()) {
         await step(onStep, `remove the ${componentTitles[component]}`, async (detail) => {
-          const manifests = await made(source, component, {}, true);
-          let staysThere = false;
+          const manifests = await manifestsOf(source, component, {}, true);
+          let namespaceStays = false;
           await remove(api, manifests, {
             signal,
             onProgress: ({ object, outcome, done, total }) => {
-              if (object.startsWith("Namespace ") && outcome === "kept") staysThere = true;
+              if (object.startsWith("Namespace ") && outcome === "kept") namespaceStays = true;
               detail(`${object} ${outcome} (${done} of ${total})`);
             },
           });
-          // With the namespace payloads of other releases would go too.
-          if (staysThere) await forgetOldPayloads(api, component, [], signal);
+          // Deleting the namespace deletes the payloads of other releases, too.
+          if (namespaceStays) await prunePayloads(api, component, [], signal);
         });
       }
     },
 
     manifests: async (components, options) => {
-      const all = await Promise.all(components.map((each) => made(source, each, options, true)));
-      // An object that stands for itself, as people read and change it: no aliases, no folded lines.
+      const all = await Promise.all(components.map((each) => manifestsOf(source, each, options, true)));
+      // People read and change these documents: no aliases, no folded lines.
       return ordered(all.flat()).map((each) => dump(each, { lineWidth: -1, noRefs: true })).join(
         "---\n",
       );
@@ -107,16 +107,16 @@ export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
   return installer;
 }
 
-/** An agent that runs and speaks our protocol is never replaced unasked: others, with other versions of pmz, share it. */
-function isKept(there: Running, title: string, { force = false }: AgentInstallOptions): boolean {
+/** Whether an agent stays: one that runs and speaks our protocol does, since people with other releases of pmz share it. */
+function isKept(found: Running, title: string, { force = false }: AgentInstallOptions): boolean {
   if (force) return false;
-  if (there.fit === "newer") {
+  if (found.fit === "newer") {
     throw new Error(
-      `The cluster's ${title} is of a newer pmz and doesn't speak this one's protocol. Update pmz; ` +
-        `or replace it for everybody: pmz agent deploy --force.`,
+      `The cluster's ${title} is newer than this pmz and doesn't speak its protocol. Update pmz, or replace the ` +
+        `${title} for all users: pmz agent deploy --force.`,
     );
   }
-  return there.fit === "fits" && there.ready > 0;
+  return found.fit === "fits" && found.ready > 0;
 }
 
 async function deploy(
@@ -126,7 +126,7 @@ async function deploy(
   detail: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  if (component === "node") await refuseStrangers(api, signal);
+  if (component === "node") await preflight(api, signal);
   await apply(api, manifests, {
     signal,
     onProgress: ({ object, outcome, done, total }) => detail(`${object} ${outcome} (${done} of ${total})`),
@@ -134,15 +134,15 @@ async function deploy(
 }
 
 /**
- * Whether a ConfigMap that has a payload's name has other bytes: somebody put it there. Kubelets go on giving pods the one
- * that they know of an immutable ConfigMap's name, so it's of no use to replace it: the payload needs another name.
+ * Whether a ConfigMap with a payload's name has other contents, so that somebody else created it. Kubelets keep the contents
+ * of an immutable ConfigMap that they know, so replacing it doesn't help: the payload needs another name.
  */
 async function isForged(api: Api, manifest: Manifest, signal: AbortSignal): Promise<boolean> {
   if (manifest.kind !== "ConfigMap") return false;
   const { name, namespace = "" } = manifest.metadata;
   try {
-    const there = await api.get(resources.configMaps, { namespace, name }, { signal });
-    return !same(there.binaryData, manifest.binaryData);
+    const found = await api.get(resources.configMaps, { namespace, name }, { signal });
+    return !same(found.binaryData, manifest.binaryData);
   } catch (error) {
     if (ApiError.is(error, "NotFound")) return false;
     throw error;
@@ -169,8 +169,8 @@ async function ready(
   });
 }
 
-/** Payloads that no pod runs any more. */
-async function forgetOldPayloads(
+/** Deletes payloads that no pod runs any more. */
+async function prunePayloads(
   api: Api,
   component: Component,
   manifests: readonly Manifest[],
@@ -186,8 +186,8 @@ async function forgetOldPayloads(
   await prune(api, resources.configMaps, { namespace, keep, labelSelector, signal });
 }
 
-/** The objects of a component. */
-async function made(
+/** The manifests of a component. */
+async function manifestsOf(
   source: PayloadSource,
   component: Component,
   options: AgentInstallOptions,
@@ -203,32 +203,34 @@ async function made(
     modern,
     ...salt === undefined ? {} : { salt },
   };
-  return makers[component](manifestOptions);
+  return makeManifests[component](manifestOptions);
 }
 
 function checkedRange(text: string): string {
   const range = parseRange(text);
-  if (!range) throw new TypeError(`"${text}" is no range in CIDR notation, as in 10.0.0.0/16`);
+  if (!range) {
+    throw new TypeError(`"${text}" is not a valid range: expected CIDR notation, as in 10.0.0.0/16`);
+  }
   return range.text;
 }
 
-/** Whether the cluster is of 1.30 or newer. */
+/** Whether the cluster's version is 1.30 or newer. */
 async function isModern(api: Api, signal: AbortSignal): Promise<boolean> {
   const version = await api.json("GET", "/version", { signal, what: "ask for the cluster's version" });
   const minor = typeof version === "object" && version !== null && "minor" in version
     ? String(version.minor)
     : "";
-  // "27+" on some clouds; what can't be read is taken as new.
+  // Some clouds say "27+". A version that can't be parsed counts as new.
   return !(parseInt(minor) < ADMISSION_SINCE);
 }
 
-/** Tells a step's beginning, what goes on in it, and its end. */
+/** Reports the beginning of a step, its details, and its end. */
 async function step(
   onStep: InstallStep,
   name: string,
   run: (detail: (text: string) => void) => Promise<void>,
 ): Promise<void> {
-  const begun = performance.now();
+  const started = performance.now();
   let last: string | undefined;
   onStep({ step: name });
   await run((detail) => {
@@ -237,7 +239,7 @@ async function step(
   });
   onStep({
     step: name,
-    ms: Math.round(performance.now() - begun),
+    ms: Math.round(performance.now() - started),
     ...last === undefined ? {} : { detail: last },
   });
 }

@@ -128,7 +128,7 @@ function annotate(object: Json | undefined, annotations: Json): void {
   object.metadata = { ...object.metadata as Json, annotations };
 }
 
-Deno.test("both components are installed, with their steps told, and status knows them as ours", async () => {
+Deno.test("both components are installed step by step, and their status says that they are ours", async () => {
   await using to = cluster();
   const { install, status, digest } = await installer();
   const steps: string[] = [];
@@ -153,7 +153,7 @@ Deno.test("both components are installed, with their steps told, and status know
   }
 });
 
-Deno.test("an agent that runs and speaks our protocol is kept, whatever its payload; force replaces it", async () => {
+Deno.test("an agent that runs and speaks our protocol is kept with any payload; force replaces it", async () => {
   await using to = cluster();
   const [old, own] = [await installer("old"), await installer("new")];
   await old.install(to.api, ["gateway"], {}, quiet, never);
@@ -177,14 +177,14 @@ Deno.test("an agent that is too old is replaced, one that is too new is not", as
   const [newer] = await status(to.api, ["gateway"]);
   assert.equal(newer?.state, "incompatible");
   assert.match(newer?.why ?? "", /update pmz/);
-  await assert.rejects(install(to.api, ["gateway"], {}, quiet, never), /newer pmz.*Update pmz/);
+  await assert.rejects(install(to.api, ["gateway"], {}, quiet, never), /newer than this pmz.*Update pmz/);
   annotate(to.objects.get(gatewayPath), {});
   assert.equal((await status(to.api, ["gateway"]))[0]?.state, "incompatible");
   await install(to.api, ["gateway"], {}, quiet, never);
   assert.equal((await status(to.api, ["gateway"]))[0]?.state, "ready");
 });
 
-Deno.test("an agent that doesn't run is no reason to keep it: the next install repairs it", async () => {
+Deno.test("an agent that doesn't run is repaired by the next installation", async () => {
   let broken = true;
   await using to = cluster({ broken: () => broken });
   const { install, status } = await installer();
@@ -215,7 +215,7 @@ Deno.test("an agent that is starting is waited for until it is ready", async () 
   assert.equal((await status(to.api, ["gateway"]))[0]?.state, "ready");
 });
 
-Deno.test("a ConfigMap with a payload's name and other bytes is not used: the payload gets another name", async () => {
+Deno.test("a payload gets another name when a ConfigMap with its name has other contents", async () => {
   await using to = cluster();
   const { install } = await installer();
   await install(to.api, ["gateway"], {}, quiet, never);
@@ -230,12 +230,12 @@ Deno.test("a ConfigMap with a payload's name and other bytes is not used: the pa
   assert(JSON.stringify(to.objects.get(gatewayPath)).includes(maps[0]?.split("/").at(-1) ?? "none"));
 });
 
-Deno.test("the node agent's namespace has to be pmz's alone", async () => {
+Deno.test("the node agent's namespace must belong to pmz alone", async () => {
   const strangers: [string, Json, RegExp][] = [
     [
       "/api/v1/namespaces/pmz-node/pods/cron",
       { metadata: { name: "cron", labels: { app: "cron" } } },
-      /other pods \(cron\)/,
+      /other pods: cron\./,
     ],
     [
       "/apis/rbac.authorization.k8s.io/v1/namespaces/pmz-node/rolebindings/devs",
@@ -244,7 +244,7 @@ Deno.test("the node agent's namespace has to be pmz's alone", async () => {
         roleRef: { kind: "ClusterRole", name: "edit" },
         subjects: [{ kind: "Group" }],
       },
-      /RoleBindings devs/,
+      /other RoleBindings: devs\./,
     ],
   ];
   for (const [path, object, why] of strangers) {
@@ -271,7 +271,7 @@ Deno.test("a cluster before 1.30 gets no admission policy", async () => {
   assert(![...to.objects.keys()].some((path) => path.includes("admission")));
 });
 
-Deno.test("uninstalling takes all away that was installed, and twice is fine", async () => {
+Deno.test("uninstalling removes everything that was installed, and may be repeated", async () => {
   await using to = cluster();
   const { install, uninstall, status } = await installer();
   await install(to.api, ["gateway", "node"], {}, quiet, never);
@@ -284,14 +284,14 @@ Deno.test("uninstalling takes all away that was installed, and twice is fine", a
   ]);
 });
 
-Deno.test("who may not look at the agents learns that it's unknown, not that it's absent", async () => {
+Deno.test("without the right to read it a component is unknown, not absent", async () => {
   await using to = cluster({ forbidden: (path) => path.includes("/deployments") });
   const [gateway, node] = await (await installer()).status(to.api, ["gateway", "node"]);
   assert.equal(gateway?.state, "unknown");
   assert.equal(node?.state, "absent");
 });
 
-Deno.test("a namespace that was there before, and what else is in it, is not deleted", async () => {
+Deno.test("a namespace that existed before is not deleted, nor what else it contains", async () => {
   await using to = await cluster();
   to.objects.set("/api/v1/namespaces/pmz", {
     metadata: { name: "pmz", uid: "u", labels: { team: "infra" } },

@@ -12,21 +12,21 @@ const roleBindings: Resource = {
 };
 
 /**
- * Whoever may change pods in the node agent's namespace is root on the nodes: it has to be pmz's alone.
- * @throws Error when others have pods or rights there, ApiError when the cluster can't be asked.
+ * Checks that the node agent's namespace belongs to pmz alone. Its pods are privileged: who may change pods there is root on
+ * the nodes.
+ * @throws {Error} when it has other pods or role bindings. @throws {ApiError} when the cluster can't be asked.
  */
-export async function refuseStrangers(api: Api, signal: AbortSignal): Promise<void> {
+export async function preflight(api: Api, signal: AbortSignal): Promise<void> {
   const at = { namespace: NODE_NAMESPACE };
   const pods = await listed(api, resources.pods, at, signal);
-  const strangers = pods.filter((pod) => {
+  const others = pods.filter((pod) => {
     const metadata = child(pod, "metadata", "pod");
     return textMap(metadata, "labels", "metadata")[labels.partOf] !== "pmz";
   });
-  if (strangers.length > 0) {
+  if (others.length > 0) {
     throw new Error(
-      `Namespace ${NODE_NAMESPACE} is privileged and has to be pmz's alone, and it has other pods (${
-        names(strangers)
-      }). Move them, then deploy again.`,
+      `Namespace ${NODE_NAMESPACE} is privileged, so it must belong to pmz alone. It has other pods: ` +
+        `${names(others)}. Move them, then deploy again.`,
     );
   }
   const bindings = (await listed(api, roleBindings, at, signal)).filter((binding) =>
@@ -35,9 +35,8 @@ export async function refuseStrangers(api: Api, signal: AbortSignal): Promise<vo
   );
   if (bindings.length > 0) {
     throw new Error(
-      `Namespace ${NODE_NAMESPACE} is privileged and has to be pmz's alone, and others have rights in it (RoleBindings ${
-        names(bindings)
-      }). Only the Role pmz-intercept may be bound there. Remove them, then deploy again.`,
+      `Namespace ${NODE_NAMESPACE} is privileged, so it must belong to pmz alone. It has other RoleBindings: ` +
+        `${names(bindings)}. Only the Role pmz-intercept may be bound there. Remove them, then deploy again.`,
     );
   }
 }
@@ -51,7 +50,7 @@ function names(objects: readonly Parameters<typeof child>[0][]): string {
   return all.length > 5 ? `${all.slice(0, 5).join(", ")} and ${all.length - 5} more` : all.join(", ");
 }
 
-/** Whoever installs may not be allowed to look at everything: what can't be seen isn't judged. */
+/** All objects of a resource; none without the right to list them, which the installing user may lack. */
 async function listed(api: Api, resource: Resource, at: { namespace: string }, signal: AbortSignal) {
   try {
     return (await api.list(resource, at, { signal })).items.map((each) => record(each, resource.plural));

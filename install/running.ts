@@ -14,16 +14,16 @@ import { type ProtocolVersions, protocolVersions } from "../wire/hello.ts";
 import { GATEWAY } from "./manifests/gateway.ts";
 import { NODE_AGENT } from "./manifests/node_agent.ts";
 
-/** What runs a component in a cluster. */
+/** The workload that runs each component. */
 export const workloads: Readonly<Record<Component, Workload>> = {
   gateway: { kind: "Deployment", namespace: GATEWAY_NAMESPACE, name: GATEWAY },
   node: { kind: "DaemonSet", namespace: NODE_NAMESPACE, name: NODE_AGENT },
 };
 
-/** How the tunnel protocols of an agent and of this pmz stand to each other. */
+/** Whether an agent speaks a version of the tunnel protocol that this pmz speaks; if not, whether it is older or newer. */
 export type Fit = "fits" | "older" | "newer";
 
-/** What an agent that is installed says of itself. */
+/** An installed agent. */
 export interface Running {
   readonly image: string;
   readonly payload: string;
@@ -33,8 +33,8 @@ export interface Running {
 }
 
 /**
- * A component as it's installed; undefined where it isn't.
- * @throws ApiError, ParseError
+ * Reads an installed component; undefined when it isn't installed.
+ * @throws {ApiError} @throws {ParseError}
  */
 export async function running(
   api: Api,
@@ -71,7 +71,7 @@ function parse(object: KubeObject, kind: Workload["kind"]): Running {
   };
 }
 
-/** "2-1": speaks the versions 1 and 2. An agent that says nothing is older than all that do. */
+/** Compares an agent's versions with ours: "2-1" is 1 and 2. An agent without the annotation is older. */
 export function fitOf(annotation: string, ours: ProtocolVersions = protocolVersions.tunnel): Fit {
   const match = /^([0-9]{1,6})-([0-9]{1,6})$/.exec(annotation);
   if (!match || Number(match[1]) < ours.oldest) return "older";
@@ -92,7 +92,7 @@ export async function statusOf(
     found = await running(api, component);
   } catch (error) {
     if (ApiError.is(error, "Forbidden")) {
-      return { component, state: "unknown", why: "these credentials may not look at it" };
+      return { component, state: "unknown", why: "these credentials have no right to read it" };
     }
     throw error;
   }
@@ -108,7 +108,7 @@ export async function statusOf(
     const why = found.fit === "newer" ? "it is newer than this pmz: update pmz" : "it is older than this pmz";
     return { ...facts, state: "incompatible", why };
   }
-  // One gateway is enough for all; a pod on a node without its agent can't be intercepted.
+  // One gateway serves all laptops, but pods on a node without a node agent can't be intercepted.
   const enough = component === "gateway" ? found.ready > 0 : found.ready >= found.wanted;
   if (enough) return { ...facts, state: "ready" };
   return { ...facts, state: "starting", why: await whyNotReady(api, component) };

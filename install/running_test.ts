@@ -16,6 +16,6 @@ Deno.test("an agent fits exactly if its tunnel's hello would agree with ours", (
   }));
 });
 
-Deno.test("what makes no sense is an older agent: it's replaced", () => {
+Deno.test("an agent with an invalid annotation counts as older", () => {
   for (const text of ["", "1", "a-b", "1-1-1", "-1", "1 - 1"]) assert.equal(fitOf(text), "older", text);
 });

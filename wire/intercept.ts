@@ -1,7 +1,7 @@
 /**
- * The two objects by which intercepts are agreed on in the cluster: `InterceptSession` (one daemon's presence in a
- * namespace) and `InterceptRule` (which Service port goes to that session). The laptop writes them with the
- * developer's own rights; attach reads them, and writes a rule's status. Schemas: install/manifests/.
+ * The two kinds of objects by which laptops and node agents agree on intercepts: `InterceptSession` (a daemon's presence in
+ * a namespace) and `InterceptRule` (a Service port whose connections go to that session). The laptop writes them with the
+ * developer's own rights; attach reads them, and writes the rules' status. Schemas: install/manifests/crds.yaml.
  */
 
 export const GROUP = "pmz.dev";
@@ -14,24 +14,24 @@ const kind = { group: GROUP, version: VERSION, namespaced: true } as const;
 export const sessionResource = { ...kind, plural: SESSION_PLURAL } as const;
 export const ruleResource = { ...kind, plural: RULE_PLURAL } as const;
 
-/** Presence of one daemon in a namespace. */
+/** A daemon's presence in a namespace. */
 export interface InterceptSession {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
   /** The public key: SubjectPublicKeyInfo of an Ed25519 key, base64. Immutable. */
   readonly publicKey: string;
-  /** Who it says it is. Immutable; shown as claimed unless an admission policy ties it to the requester. */
+  /** The user. Immutable; only claimed unless an admission policy ties it to the requester. */
   readonly user: string;
   /** The laptop's name, for people. Immutable. */
   readonly machine: string;
-  /** How long it lives without a renewal, in seconds: by the agent's own clock since it saw the last change. */
+  /** Seconds without a renewal until it expires, by the agent's own clock since it saw the last change. */
   readonly durationSeconds: number;
-  /** Changes with each renewal; compared for equality only, so no clocks need to agree. */
+  /** Changes with each renewal. It is only compared for equality, so clocks need not agree. */
   readonly renewal: string;
 }
 
-/** Which Service port's connections go to a session. Everything but the status is immutable. */
+/** A Service port whose connections go to a session. Everything but the status is immutable. */
 export interface InterceptRule {
   readonly namespace: string;
   /** "SERVICE-PORT" for a whole-service rule, so that creating it twice fails. */
@@ -44,27 +44,27 @@ export interface InterceptRule {
   /** SHA-256 of the session's public key (the SubjectPublicKeyInfo's bytes), hex. */
   readonly keyFingerprint: string;
   readonly user: string;
-  /** ISO time of creation: a tie goes to the older. */
+  /** ISO time of creation: of two rules for one port the older wins. */
   readonly created: string;
-  /** Set while it's being deleted. */
+  /** Set while the rule is being deleted. */
   readonly deleting: boolean;
   readonly status: InterceptRuleStatus;
 }
 
-/** Written by attach: server-side apply, each node its own entries of `pods`. */
+/** Written by attach with server-side apply: each node owns its entries of `pods`. */
 export interface InterceptRuleStatus {
   readonly pods: readonly InterceptedPod[];
 }
 
-/** How a rule stands in one pod. */
+/** The state of a rule in one pod. */
 export interface InterceptedPod {
   readonly node: string;
   readonly pod: string;
   /** The pod's UID: the key of the list. */
   readonly uid: string;
-  /** `ready`: steering, a tunnel is there; `waiting`: no tunnel of the session yet, the pod answers itself; `refused`: see reason. */
+  /** `ready`: connections are steered; `waiting`: not yet, so the pod answers; `refused`: never, see `reason`. */
   readonly state: "ready" | "waiting" | "refused";
-  /** For people: why it's not ready. */
+  /** Why it is not ready, for people. */
   readonly reason?: string;
 }
 
@@ -74,8 +74,8 @@ export function ruleName(service: string, port: number): string {
 }
 
 /**
- * A session as it came from the API server.
- * @throws {TypeError} when it isn't one; the message names the object and the field.
+ * Parses a session of the API server.
+ * @throws {TypeError} when it isn't valid; the message names the object and the field.
  */
 export function parseSession(raw: unknown): InterceptSession {
   const object = fields(raw, "InterceptSession");
@@ -91,8 +91,8 @@ export function parseSession(raw: unknown): InterceptSession {
 }
 
 /**
- * A rule as it came from the API server.
- * @throws {TypeError} when it isn't one; the message names the object and the field.
+ * Parses a rule of the API server.
+ * @throws {TypeError} when it isn't valid; the message names the object and the field.
  */
 export function parseRule(raw: unknown): InterceptRule {
   const object = fields(raw, "InterceptRule");

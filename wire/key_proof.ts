@@ -1,19 +1,19 @@
 /**
- * How a daemon proves to relay that a tunnel is its session's. The API server's port-forward says nothing of who
- * dialled, so relay asks: on each new tunnel, and again whenever it learns of a rule of that session, it opens a
- * stream with `:protocol` "pmz-proof" whose header carries a Challenge; the daemon answers 200 with a Proof, or 403.
+ * The key proof: a daemon proves to relay that a tunnel belongs to its session. The API server's port-forward doesn't say
+ * who dialled. So on each new tunnel, and again for each new rule of its session, relay opens a stream with `:protocol`
+ * "pmz-proof" and a Challenge in a header; the daemon answers 200 with a Proof, or 403.
  *
- * What is signed names everything that could be confused with something else (protocol, cluster, agent's pod, node,
- * session, rules, both nonces), so neither a replay nor a relay of it to another agent or cluster holds.
+ * The signature covers everything that an attacker could exchange (protocol, cluster, agent's pod, node, session, rules,
+ * both nonces), so a proof is not valid again, nor for another agent or cluster.
  */
 import type { Hello } from "./hello.ts";
 
-/** Header of the stream that asks: a Challenge as JSON. */
+/** Header of relay's request: a Challenge as JSON. */
 export const CHALLENGE_HEADER = "pmz-challenge";
-/** Header of the answer: a Proof as JSON. */
+/** Header of the daemon's answer: a Proof as JSON. */
 export const PROOF_HEADER = "pmz-proof";
 
-/** What relay asks. */
+/** relay's challenge. */
 export interface Challenge {
   readonly hello: Hello;
   /** UID of the agent's own pod. */
@@ -21,11 +21,11 @@ export interface Challenge {
   readonly node: string;
   /** 32 random bytes, hex. */
   readonly nonce: string;
-  /** The rules that the tunnel is to carry; empty in the first challenge, by which relay learns the session. */
+  /** The rules that the tunnel is to carry; empty in the first challenge, which asks for the session. */
   readonly rules: readonly string[];
 }
 
-/** What the daemon answers. */
+/** The daemon's answer. */
 export interface Proof {
   readonly hello: Hello;
   /** UID of the daemon's InterceptSession. */
@@ -36,7 +36,7 @@ export interface Proof {
   readonly signature: string;
 }
 
-/** Everything that is signed. `cluster` is the SHA-256 of the cluster's CA certificate (DER), hex: both sides know it by themselves. */
+/** The contents of the signature. `cluster`: SHA-256 of the cluster's CA certificate (DER), hex, which neither side is told. */
 export interface Signed {
   readonly cluster: string;
   readonly challenge: Challenge;
@@ -44,7 +44,7 @@ export interface Signed {
   readonly nonce: string;
 }
 
-/** The bytes that are signed: fixed order, each part with its length, so that no two different inputs give the same bytes. */
+/** The bytes that are signed: in fixed order, each part with its length, so that different inputs give different bytes. */
 export function signedBytes(of: Signed): Uint8Array<ArrayBuffer> {
   const parts = [
     "pmz key proof 1",
@@ -59,7 +59,7 @@ export function signedBytes(of: Signed): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(parts.map((part) => `${part.length}:${part}`).join("\n"));
 }
 
-/** Reads a challenge that came over a tunnel; undefined when it isn't one. The hello is checked by parseHello. */
+/** Parses a challenge; undefined when it isn't valid. Its hello is still to be checked by parseHello. */
 export function parseChallenge(json: string): (Omit<Challenge, "hello"> & { hello: unknown }) | undefined {
   const raw = object(json);
   if (!raw || !isId(raw.pod) || !isNode(raw.node) || !isNonce(raw.nonce)) return undefined;
@@ -68,7 +68,7 @@ export function parseChallenge(json: string): (Omit<Challenge, "hello"> & { hell
   return { hello: raw.hello, pod: raw.pod, node: raw.node, nonce: raw.nonce, rules };
 }
 
-/** Reads a proof that came over a tunnel; undefined when it isn't one. */
+/** Parses a proof; undefined when it isn't valid. */
 export function parseProof(json: string): (Omit<Proof, "hello"> & { hello: unknown }) | undefined {
   const raw = object(json);
   if (!raw || !isId(raw.session) || !isNonce(raw.nonce)) return undefined;

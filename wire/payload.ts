@@ -1,14 +1,14 @@
 /**
- * What the agents' pods run, as one block of bytes: gzip of a line of JSON (names and lengths) and the files after it.
- * Its SHA-256 stands in the pod spec, and is checked before anything in it is so much as unpacked.
+ * The code of the agents' pods as one block of bytes: gzip of a line of JSON (names and lengths) and the files. Its SHA-256
+ * is in the pod spec, and is checked before the block is unpacked.
  */
 
-/** Bytes of a ConfigMap: in base64, with its metadata, below 180 KiB, so that `kubectl apply` can keep its annotation of it. */
+/** Bytes in one ConfigMap. In base64 it is below 180 KiB, so that `kubectl apply` can store it in its annotation. */
 export const CHUNK = 128 * 1024;
-/** Of the packed payload; 16 ConfigMaps. */
+/** Bytes of a packed payload: 16 ConfigMaps. */
 export const LARGEST_PAYLOAD = 2 * 1024 * 1024;
 
-/** Files of a payload by their names. */
+/** The files of a payload, by name. */
 export type Files = Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
 
 export interface Payload {
@@ -17,18 +17,18 @@ export interface Payload {
   readonly packed: Uint8Array<ArrayBuffer>;
 }
 
-/** The entry of the agents' code in each payload. */
+/** The name of the agents' code in each payload. */
 export const AGENT_FILE = "agent.js";
 
-/** As `uname -m` and Deno.build.arch have it. */
+/** An architecture by the name of `uname -m` and Deno.build.arch. */
 export type Architecture = "x86_64" | "aarch64";
-/** The BPF object and libbpf in the node agent's payload. */
+/** The names of the BPF object and libbpf in the node agent's payload. */
 export const INTERCEPT_FILE = "intercept.bpf.o";
 export const libbpfFile = (architecture: Architecture): string => `libbpf.${architecture}.so`;
 
 /**
- * Packs files: the same files give the same bytes.
- * @throws RangeError when they are too large.
+ * Packs files. The same files give the same bytes.
+ * @throws {RangeError} when they are too large.
  */
 export async function pack(files: Files): Promise<Payload> {
   const names = Object.keys(files).sort();
@@ -39,18 +39,20 @@ export async function pack(files: Files): Promise<Payload> {
 }
 
 /**
- * A payload that was packed before.
- * @throws RangeError when it's too large.
+ * The payload of packed bytes.
+ * @throws {RangeError} when it is too large.
  */
 export async function payloadOf(packed: Uint8Array<ArrayBuffer>): Promise<Payload> {
   if (packed.length > LARGEST_PAYLOAD) {
-    throw new RangeError(`the agents' payload has ${packed.length} bytes, more than ${LARGEST_PAYLOAD}`);
+    throw new RangeError(
+      `the agents' payload has ${packed.length} bytes: expected at most ${LARGEST_PAYLOAD}`,
+    );
   }
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", packed));
   return { digest: `sha256:${hash.toHex()}`, packed };
 }
 
-/** The payload in pieces that fit into a ConfigMap each. */
+/** Splits a payload into pieces for one ConfigMap each. */
 export function chunksOf({ packed }: Payload): Uint8Array<ArrayBuffer>[] {
   const count = Math.max(1, Math.ceil(packed.length / CHUNK));
   return Array.from({ length: count }, (_, i) => packed.subarray(i * CHUNK, (i + 1) * CHUNK));

@@ -1,11 +1,11 @@
-/** Names and numbers that laptop and cluster have to agree on. */
+/** Well-known names and ports that laptop and cluster share. */
 
-/** Where the gateway runs (restricted Pod Security). */
+/** The namespace of the gateway (restricted Pod Security). */
 export const GATEWAY_NAMESPACE = "pmz";
-/** Where the node agent runs (privileged Pod Security). */
+/** The namespace of the node agent (privileged Pod Security). */
 export const NODE_NAMESPACE = "pmz-node";
 
-/** Ports, on loopback of the agents' pods only: the API server's port-forward is the sole way in. */
+/** Ports on loopback of the agents' pods, which only the API server's port-forward reaches. */
 export const ports = {
   /** gateway: the tunnel; the laptop is the HTTP/2 client. */
   gateway: 8100,
@@ -17,7 +17,7 @@ export const ports = {
   relayLanes: 8201,
 } as const;
 
-/** Labels on everything that pmz puts into a cluster. */
+/** Labels of everything that pmz installs in a cluster. */
 export const labels = {
   partOf: "app.kubernetes.io/part-of",
   component: "app.kubernetes.io/component",
@@ -30,9 +30,9 @@ export const selectors = {
   node: "app.kubernetes.io/part-of=pmz,app.kubernetes.io/component=node",
 } as const;
 
-/** Annotation on the agents' pods: the digest of the payload that they run, "sha256:HEX". */
+/** Annotation of the agents' pods: the digest of their payload, "sha256:HEX". */
 export const PAYLOAD_ANNOTATION = "pmz.dev/payload";
-/** Annotation on the agents' pods: the newest and the oldest version of the tunnel protocols, "1-1". */
+/** Annotation of the agents' pods: the newest and the oldest version of the tunnel protocol, "1-1". */
 export const PROTOCOL_ANNOTATION = "pmz.dev/protocol";
 /** Label of a namespace whose Services must not be intercepted; its value is "denied". */
 export const INTERCEPT_LABEL = "pmz.dev/intercept";

@@ -10,13 +10,13 @@
 export const PROOF_PROTOCOL = "pmz-proof";
 
 /**
- * The hello of the tunnel (laptop to gateway). The laptop puts its own into `headers.hello` of the first stream, whatever
- * that is for, or of a stream with this `:protocol` that is for nothing else (`:scheme` "https", `:path` "/", `:authority`
- * "pmz"; END_STREAM at once). The gateway's own is in the answer to it, for a mismatch too (status 400).
+ * `:protocol` of a stream that only exchanges hellos (`:scheme` "https", `:path` "/", `:authority` "pmz"; END_STREAM at
+ * once). The laptop's hello may also be in `headers.hello` of any first stream. The gateway's is in the answer, also when
+ * the two don't agree (status 400).
  */
 export const HELLO_PROTOCOL = "pmz-hello";
 
-/** Names of the headers that pmz adds. Values are ASCII and short. */
+/** The names of pmz's headers. Their values are short and ASCII. */
 export const headers = {
   /** On the first stream of each tunnel and its answer: a Hello, as JSON. */
   hello: "pmz-hello",
@@ -32,7 +32,7 @@ export const headers = {
   proxyStatus: "proxy-status",
 } as const;
 
-/** Why a target could not be reached: RFC 9209 §2.3 error types that pmz uses, and the HTTP status each comes with. */
+/** The error types of RFC 9209 §2.3 that pmz uses, with their HTTP statuses. */
 export const proxyErrors = {
   "connection_refused": 502,
   "connection_timeout": 504,
@@ -77,7 +77,7 @@ export function formatRuleTarget(target: RuleTarget): string {
   return `${target.rule}:${target.port}`;
 }
 
-/** Reads "RULE-UID:PORT"; undefined when it isn't one. */
+/** Parses "RULE-UID:PORT"; undefined when it isn't valid. */
 export function parseRuleTarget(authority: string): RuleTarget | undefined {
   const match = /^([0-9a-f-]{36}):([1-9][0-9]{0,4})$/.exec(authority);
   const port = Number(match?.[2]);

@@ -6,9 +6,8 @@ import { labelsOf } from "./options.ts";
 export const ADMISSION_SINCE = 30;
 
 /**
- * Ties the user that a rule or session names to whoever makes it, and a session's renewal to that user: without it, the
- * name is what the object claims. Deleting is left to rights alone: the agent deletes sessions that are over, and their
- * rules go with them.
+ * Ties the user named by a rule or session to the user who creates it, and a session's renewal to that user; without the
+ * policy the name is only claimed. Deletions need no policy: the agent deletes expired sessions, and their rules with them.
  */
 export function admissionManifests(): Manifest[] {
   const metadata = { name: "pmz-intercept-user", labels: labelsOf("intercept") };
@@ -29,10 +28,10 @@ export function admissionManifests(): Manifest[] {
           }],
         },
         validations: [{
-          // Labels, finalizers and the like may be changed by others: the cluster itself does.
+          // Others may change labels, finalizers and the like: the cluster itself does.
           expression: `(request.operation == 'UPDATE' && object.spec == oldObject.spec) || ${own}`,
           messageExpression:
-            `"spec.user is '" + object.spec.user + "', and you are '" + request.userInfo.username + "': it has to be who makes or renews it"`,
+            `"spec.user is '" + object.spec.user + "', but it must be the user who creates or renews the object: '" + request.userInfo.username + "'"`,
           reason: "Forbidden",
         }],
       },

@@ -4,19 +4,19 @@ import { chunksOf } from "../../wire/payload.ts";
 import type { ManifestOptions } from "./options.ts";
 import type { PayloadPlace } from "./payload.ts";
 
-/** What an agent's container needs; the rest is the same for all. */
+/** What differs between the agents' containers. */
 export interface ContainerParts {
-  /** The role that the payload plays in it, and the container's name. */
+  /** The role of the payload in this container, and the container's name. */
   readonly role: string;
   readonly permissions: Permissions;
-  /** Linux capabilities without "CAP_". None: an unprivileged user of the image runs it. */
+  /** Linux capabilities without "CAP_"; without any, the image's unprivileged user runs it. */
   readonly capabilities: readonly string[];
   readonly env: readonly object[];
   readonly mounts: readonly object[];
   readonly resources: { readonly cpu: string; readonly memory: string; readonly memoryLimit: string };
 }
 
-/** What a container may write to, shared with no other: relay could otherwise plant there what attach reads. */
+/** A writable folder of each container. It isn't shared, so relay can't plant files that attach reads. */
 const SCRATCH = "/scratch";
 /** The heartbeat: an agent writes the seconds since the epoch into it, every 5 s (agent/process.ts). */
 export const HEARTBEAT_FILE = `${SCRATCH}/beat`;
@@ -41,12 +41,12 @@ export function container(parts: ContainerParts, options: ManifestOptions, place
     resources: { requests: { cpu, memory }, limits: { memory: memoryLimit } },
     volumeMounts: [...place.mounts, { name: `scratch-${parts.role}`, mountPath: SCRATCH }, ...parts.mounts],
     ...probes(),
-    // The last line of a container that ended is why: pmz and kubectl describe show it.
+    // The last line of a failed container is the reason, which pmz and kubectl describe show.
     terminationMessagePolicy: "FallbackToLogsOnError",
   };
 }
 
-/** The volume of a container's own: its beat, and what Deno makes of the loader. */
+/** The volume of a container's writable folder: its heartbeat, and Deno's cache of the loader. */
 export function scratchVolume({ role }: ContainerParts): object {
   return { name: `scratch-${role}`, emptyDir: { medium: "Memory", sizeLimit: "32Mi" } };
 }
@@ -63,8 +63,8 @@ function securityContext(capabilities: readonly string[]): object {
 }
 
 /**
- * The agents listen on loopback only, where the kubelet can't knock: a shell reads a file instead. A probe costs a process
- * on the node, so once a container has started it is looked at seldom; nothing in the cluster waits for readiness.
+ * Probes that read the heartbeat file: the agents listen on loopback only, which the kubelet can't reach. Each probe costs a
+ * process on the node, so they are rare once a container has started; nothing in the cluster waits for readiness.
  */
 function probes(): object {
   const script = `read -r beat <${HEARTBEAT_FILE} && [ $(($(date +%s) - beat)) -lt ${STALE_SECONDS} ]`;

@@ -3,7 +3,7 @@ import type { Manifest } from "../../kube/apply/apply.ts";
 import text from "./crds.yaml" with { type: "text" };
 import { labelsOf } from "./options.ts";
 
-/** The kinds by which intercepts are agreed on, as crds.yaml has them. */
+/** The kinds of intercept rules and sessions, from crds.yaml. */
 export function crdManifests(): Manifest[] {
   return (loadAll(text) as Manifest[]).map((crd) => ({
     ...crd,

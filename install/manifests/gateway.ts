@@ -39,7 +39,7 @@ function parts(options: ManifestOptions): ContainerParts {
   };
 }
 
-/** All that the gateway needs in a cluster. */
+/** The manifests of the gateway, with the roles that its users need. */
 export function gatewayManifests(options: ManifestOptions): Manifest[] {
   const place = payloadPlace("gateway", options);
   const gateway = parts(options);
@@ -61,9 +61,9 @@ export function gatewayManifests(options: ManifestOptions): Manifest[] {
         annotations: annotationsOf(options),
       },
       spec: {
-        // The number of replicas is whoever's who scales it: 1 where nobody does.
+        // No `replicas`, so that an apply keeps the number to which an administrator scaled it.
         selector: { matchLabels: podLabels("gateway") },
-        // The new one is there before the old one goes: laptops move over by themselves.
+        // The new pod is ready before the old one ends, and laptops redial by themselves.
         strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
         revisionHistoryLimit: 2,
         template: {

@@ -36,7 +36,7 @@ function rightsOf(manifests: readonly Manifest[]): unknown {
   );
 }
 
-Deno.test("rights, security contexts and permissions are those of golden.json, down to the letter", async () => {
+Deno.test("rights, security contexts and permissions are exactly those of golden.json", async () => {
   const all = await options();
   const found = rightsOf([...gatewayManifests(all), ...nodeManifests(all)]);
   const file = new URL("./golden.json", import.meta.url);
@@ -81,7 +81,7 @@ Deno.test("no container may gain rights, write to its image, or open a port in t
   }
 });
 
-Deno.test("relay has no token, no capability, no volume of the host, and nothing that attach reads but the socket's folder", async () => {
+Deno.test("relay has no token, capability or host volume, and shares only the socket's folder with attach", async () => {
   const { spec, containers } = workload(nodeManifests(await options()), "DaemonSet");
   assert.equal(spec.automountServiceAccountToken, false);
   const [attach, relay] = containers;
@@ -110,7 +110,7 @@ Deno.test("the variables that the pod specs set are those that the agents may re
   }
 });
 
-Deno.test("each object can be applied by kubectl: its annotation of what was applied has at most 256 KiB", async () => {
+Deno.test("each object can be applied by kubectl, whose annotation has at most 256 KiB", async () => {
   const all = await options();
   for (const manifest of [...gatewayManifests(all), ...nodeManifests(all)]) {
     const limit = manifest.kind === "ConfigMap" ? 180 * 1024 : 256 * 1024;
@@ -118,7 +118,7 @@ Deno.test("each object can be applied by kubectl: its annotation of what was app
   }
 });
 
-Deno.test("a payload's ConfigMaps can't be changed, and are named by what is in them", async () => {
+Deno.test("a payload's ConfigMaps are immutable, and named by their contents", async () => {
   const names = async (fill: number, salt?: string) =>
     gatewayManifests(
       await options({ payload: await payloadOf(new Uint8Array(10).fill(fill)), ...salt ? { salt } : {} }),
@@ -131,7 +131,7 @@ Deno.test("a payload's ConfigMaps can't be changed, and are named by what is in 
   assert.notDeepEqual(await names(1), await names(1, "0a1b2c3d"));
 });
 
-Deno.test("a prebuilt image has no ConfigMaps and no volume for them, and is checked by the same digest", async () => {
+Deno.test("a prebuilt image needs no ConfigMaps or volume, and is checked by the same digest", async () => {
   const all = await options({ prebuilt: true, image: "registry.example/pmz-agent:1" });
   const manifests = gatewayManifests(all);
   assert(!manifests.some(({ kind }) => kind === "ConfigMap"));
@@ -150,7 +150,7 @@ Deno.test("before 1.30 there is no admission policy, and AppArmor is an annotati
   assert(text.includes("container.apparmor.security.beta.kubernetes.io/attach"));
 });
 
-Deno.test("the YAML says the same as the objects, one document each, namespaces and CRDs first", async () => {
+Deno.test("the YAML has the same objects, one document each, namespaces and CRDs first", async () => {
   const all = await options();
   const installer = agentInstaller({ architectures: ["amd64"], payload: () => Promise.resolve(all.payload) });
   const objects = loadAll(
@@ -168,5 +168,5 @@ Deno.test("the YAML says the same as the objects, one document each, namespaces 
     Object.fromEntries(list.map((each) => [`${each.kind} ${each.metadata.name}`, each]));
   const expected = byName([...gatewayManifests({ ...all, ranges: ["10.0.0.0/8"] }), ...nodeManifests(all)]);
   assert.deepEqual(byName(objects), JSON.parse(JSON.stringify(expected)));
-  await assert.rejects(installer.manifests(["gateway"], { ranges: ["ten"] }), /"ten" is no range/);
+  await assert.rejects(installer.manifests(["gateway"], { ranges: ["ten"] }), /"ten" is not a valid range/);
 });

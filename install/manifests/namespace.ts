@@ -3,7 +3,7 @@ import type { Component } from "../../wire/installer.ts";
 import { INTERCEPT_LABEL } from "../../wire/places.ts";
 import { labelsOf } from "./options.ts";
 
-/** A namespace of pmz's own, with the Pod Security level that its pods need and no more. Nobody intercepts pmz itself. */
+/** A namespace of pmz, with the Pod Security level that its pods need. Its Services can't be intercepted. */
 export function namespace(name: string, component: Component, level: "restricted" | "privileged"): Manifest {
   return {
     apiVersion: "v1",
@@ -21,7 +21,7 @@ export function namespace(name: string, component: Component, level: "restricted
   };
 }
 
-/** Nothing in the cluster reaches the namespace's pods: the API server's port-forward goes to their loopback. */
+/** A NetworkPolicy against all ingress: the API server's port-forward, the only way in, goes to the pods' loopback. */
 export function noIngress(namespace: string, component: Component): Manifest {
   return {
     apiVersion: "networking.k8s.io/v1",

@@ -15,14 +15,14 @@ import { type Rule, serviceAccount } from "./service_account.ts";
 /** The name of the node agent's DaemonSet and service account. */
 export const NODE_AGENT = "node-agent";
 
-/** Where attach and relay meet; in memory, shared by these two containers and nobody else. */
+/** The folder of the handover's socket: in memory, shared by attach and relay only. */
 const RUN = HANDOVER_SOCKET.slice(0, HANDOVER_SOCKET.lastIndexOf("/"));
 const TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount";
 const run = { name: "run", mountPath: RUN };
 
 const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
 
-/** Has the rights (the API server's token, other pods' network namespaces), listens nowhere, sees no traffic. */
+/** attach has the rights (the API server's token, other pods' network namespaces), listens on no port, sees no traffic. */
 export const attach: ContainerParts = {
   role: "attach",
   permissions: {
@@ -62,11 +62,11 @@ export const attach: ContainerParts = {
   resources: { cpu: "20m", memory: "96Mi", memoryLimit: "512Mi" },
 };
 
-/** Carries the traffic: has no token, no capability, another user, and sees no process but its own. */
+/** relay carries the traffic. It has no token and no capability, runs as another user, and sees no other process. */
 export const relay: ContainerParts = {
   role: "relay",
   permissions: {
-    // Connections of pods come and go by sockets that attach made: of its own it only listens.
+    // Connections of pods use sockets that attach made; relay itself only listens.
     allow: [
       "ffi",
       `net=127.0.0.1:${ports.relay},127.0.0.1:${ports.relayLanes}`,
@@ -82,7 +82,7 @@ export const relay: ContainerParts = {
   resources: { cpu: "20m", memory: "96Mi", memoryLimit: "1Gi" },
 };
 
-/** What attach's token may do in the cluster. */
+/** The rights of attach's token. */
 const rules: readonly Rule[] = [
   { apiGroups: [""], resources: ["services", "pods", "namespaces"], verbs: ["get", "list", "watch"] },
   { apiGroups: [GROUP], resources: [RULE_PLURAL, SESSION_PLURAL], verbs: ["get", "list", "watch"] },
@@ -90,7 +90,7 @@ const rules: readonly Rule[] = [
   { apiGroups: [GROUP], resources: [SESSION_PLURAL], verbs: ["delete"] },
 ];
 
-/** The token that only attach mounts: the pod itself mounts none. */
+/** The token, which only attach mounts. */
 const tokenVolume = {
   name: "token",
   projected: {
@@ -103,7 +103,7 @@ const tokenVolume = {
   },
 } as const;
 
-/** All that intercepts need in a cluster. */
+/** The manifests of the node agent, with the kinds and roles that intercepts need. */
 export function nodeManifests(options: ManifestOptions): Manifest[] {
   const place = payloadPlace("node", options);
   return [
@@ -139,7 +139,7 @@ export function nodeManifests(options: ManifestOptions): Manifest[] {
             hostNetwork: false,
             hostPID: false,
             hostIPC: false,
-            // Each container has processes of its own: relay sees none of attach's.
+            // The containers' processes are separate, so relay can't see those of attach.
             shareProcessNamespace: false,
             terminationGracePeriodSeconds: 10,
             affinity: onLinuxOf(options.architectures),
@@ -170,7 +170,7 @@ export function nodeManifests(options: ManifestOptions): Manifest[] {
   ];
 }
 
-/** Where nodes have AppArmor, the runtime's profile forbids attach other processes' ns/net. A field since 1.30. */
+/** AppArmor's default profile forbids attach to open other processes' ns/net. The field exists since 1.30. */
 function unconfined(container: object, { modern }: ManifestOptions): object {
   if (!modern || !("securityContext" in container)) return container;
   const context = container.securityContext as object;

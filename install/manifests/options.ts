@@ -3,29 +3,29 @@ import { labels as places, PAYLOAD_ANNOTATION, PROTOCOL_ANNOTATION } from "../..
 import { protocolVersions } from "../../wire/hello.ts";
 import type { Payload } from "../../wire/payload.ts";
 
-/** Deno's own image at the version that this is built with. */
+/** Deno's official image, at the version of this build. */
 export const STOCK_IMAGE = "docker.io/denoland/deno:2.9.6";
 /** The image's unprivileged user. */
 export const DENO_USER = 1993;
 
-/** What the manifests of a component are made from. */
+/** Options of a component's manifests. */
 export interface ManifestOptions {
   readonly payload: Payload;
-  /** The stock image, a mirror of it, or a prebuilt one. */
+  /** The stock image, a mirror of it, or a prebuilt image. */
   readonly image: string;
-  /** The image has the payload inside, in the folder PREBUILT; no ConfigMaps then. */
+  /** Whether the image contains the payload, in the folder PREBUILT; then there are no ConfigMaps. */
   readonly prebuilt: boolean;
-  /** In the names of the payload's ConfigMaps, where those without it are taken by something else. */
+  /** A suffix of the names of the payload's ConfigMaps, when the usual names are taken by other objects. */
   readonly salt?: string;
   /** Ranges in CIDR notation that the gateway may dial besides Services and pods. */
   readonly ranges: readonly string[];
-  /** Of the nodes that the node agent's payload has a libbpf for, as Kubernetes calls them: "amd64". */
+  /** The nodes' architectures that the node agent's payload has a libbpf for, by Kubernetes' names: "amd64". */
   readonly architectures: readonly string[];
-  /** Admission policies exist (1.30); AppArmor has a field (1.30; an annotation before). */
+  /** Whether the cluster is 1.30 or newer: it has admission policies, and a field for AppArmor instead of an annotation. */
   readonly modern: boolean;
 }
 
-/** On everything of a component; the selector of its pods is a part of them. */
+/** The labels of all objects of a component; they include its pods' selector. */
 export function labelsOf(component: Component | "use" | "intercept"): Record<string, string> {
   return {
     ...podLabels(component),
@@ -34,12 +34,12 @@ export function labelsOf(component: Component | "use" | "intercept"): Record<str
   };
 }
 
-/** By which the laptop finds an agent's pods, see wire/places.ts. */
+/** The labels by which the laptop finds an agent's pods (wire/places.ts). */
 export function podLabels(component: Component | "use" | "intercept"): Record<string, string> {
   return { [places.partOf]: "pmz", [places.component]: component };
 }
 
-/** What an agent's pods and workload say of themselves to a laptop. */
+/** The annotations by which a laptop recognizes an agent's code and protocol versions. */
 export function annotationsOf({ payload }: Pick<ManifestOptions, "payload">): Record<string, string> {
   const { newest, oldest } = protocolVersions.tunnel;
   return {

@@ -4,14 +4,14 @@ import { PAYLOAD_FOLDER, PREBUILT } from "../payload/loader.ts";
 import { chunksOf } from "../../wire/payload.ts";
 import { labelsOf, type ManifestOptions } from "./options.ts";
 
-/** Names of the ConfigMaps of a payload: by its hash, so that what runs never sees another's. */
+/** The names of a payload's ConfigMaps. They contain its hash, so that a running agent never reads another payload. */
 function configMapNames(component: Component, { payload, salt }: ManifestOptions): string[] {
   const hash = payload.digest.slice("sha256:".length).slice(0, 16);
   const name = ["payload", component, hash, ...salt === undefined ? [] : [salt]].join("-");
   return chunksOf(payload).map((_, i) => `${name}-${i}`);
 }
 
-/** The payload as ConfigMaps that can't be changed, only replaced. */
+/** The payload as immutable ConfigMaps. */
 export function configMaps(namespace: string, component: Component, options: ManifestOptions): Manifest[] {
   if (options.prebuilt) return [];
   const names = configMapNames(component, options);
@@ -24,14 +24,14 @@ export function configMaps(namespace: string, component: Component, options: Man
   }));
 }
 
-/** Where a pod finds its payload: the folder, and the volume and mount for it, if any. */
+/** Where a pod finds its payload: the folder, and its volume and mount, if it has one. */
 export interface PayloadPlace {
   readonly folder: string;
   readonly volumes: readonly object[];
   readonly mounts: readonly object[];
 }
 
-/** The ConfigMaps as one folder; or the image's own. */
+/** All ConfigMaps as one folder, or the image's own folder. */
 export function payloadPlace(component: Component, options: ManifestOptions): PayloadPlace {
   if (options.prebuilt) return { folder: PREBUILT, volumes: [], mounts: [] };
   const sources = configMapNames(component, options).map((name) => ({ configMap: { name } }));

@@ -6,15 +6,15 @@ import type { Rule } from "./service_account.ts";
 
 const RBAC = "rbac.authorization.k8s.io/v1";
 
-/** The way to the agents' pods: 1.35 wants both verbs of a port-forward. */
+/** Rights to port-forward to the agents' pods; Kubernetes 1.35 and newer require both verbs. */
 const portForward: readonly Rule[] = [
   { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
   { apiGroups: [""], resources: ["pods/portforward"], verbs: ["get", "create"] },
 ];
 
 /**
- * Rights of people to use pmz, apart from those to install it. Bound to nobody here. Whoever has them reaches what the
- * gateway reaches, past NetworkPolicies.
+ * The roles of users who connect with pmz; an administrator binds them. A user with these roles reaches everything that the
+ * gateway reaches, and NetworkPolicies see the gateway's pod as the source.
  */
 export function useManifests(): Manifest[] {
   const labels = labelsOf("use");
@@ -38,8 +38,8 @@ export function useManifests(): Manifest[] {
 }
 
 /**
- * Rights of people to intercept, to be bound in the namespaces where they may: not aggregated to `edit`, which CI
- * accounts have too. Bound to nobody here.
+ * The roles of users who intercept; an administrator binds the ClusterRole in the namespaces where they may. It isn't
+ * aggregated to `edit`, which CI accounts have, too.
  */
 export function interceptManifests(): Manifest[] {
   const labels = labelsOf("intercept");

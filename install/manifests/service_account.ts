@@ -2,14 +2,14 @@ import type { Manifest } from "../../kube/apply/apply.ts";
 import type { Component } from "../../wire/installer.ts";
 import { labelsOf } from "./options.ts";
 
-/** What may be done with which objects, as RBAC writes it. */
+/** A rule of RBAC. */
 export interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
   readonly verbs: readonly string[];
 }
 
-/** A service account with rights in the whole cluster. Its token is mounted only where a pod spec says so. */
+/** A service account with rights in the whole cluster. Its token is mounted only by pod specs that ask for it. */
 export function serviceAccount(
   namespace: string,
   name: string,

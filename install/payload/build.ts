@@ -1,6 +1,6 @@
 /**
- * Makes the payloads from source. `deno run -A install/payload/build.ts [--libbpf ARCHITECTURE=FILE]... FOLDER` writes
- * FOLDER/gateway.payload and, where it is told of a libbpf, FOLDER/node.payload; the same sources give the same bytes.
+ * Builds the payloads from source. `deno run -A install/payload/build.ts [--libbpf ARCHITECTURE=FILE]... FOLDER` writes
+ * FOLDER/gateway.payload and, with a libbpf, FOLDER/node.payload. The same sources give the same bytes.
  */
 import type { Component } from "../../wire/installer.ts";
 import {
@@ -13,11 +13,11 @@ import {
   type Payload,
 } from "../../wire/payload.ts";
 
-/** What a node agent needs beside its code. */
+/** The files of a node agent's payload besides its code. */
 export interface Inputs {
-  /** Paths of libbpf (with libelf and zlib inside), for each architecture that the nodes may have. */
+  /** Paths of libbpf (with libelf and zlib inside), by the nodes' architectures. */
   readonly libbpf: Partial<Readonly<Record<Architecture, string>>>;
-  /** Path of the compiled intercept.bpf.c; by default the one that is checked in. */
+  /** Path of the compiled intercept.bpf.c; the checked-in one by default. */
   readonly intercept?: string;
 }
 
@@ -28,8 +28,8 @@ const entries: Readonly<Record<Component, URL>> = {
 const interceptObject = new URL("../../bpf/intercept.bpf.o", import.meta.url);
 
 /**
- * Builds a component's payload. Needs to run in Deno itself, not in a compiled program.
- * @throws when the bundle can't be made, or a file is missing.
+ * Builds a component's payload. It works only in Deno itself, not in a compiled program.
+ * @throws when bundling fails, or a file is missing.
  */
 export async function buildPayload(component: Component, inputs: Inputs = { libbpf: {} }): Promise<Payload> {
   const code = await bundle(entries[component]);
@@ -50,11 +50,11 @@ async function nodeFiles({ libbpf, intercept }: Inputs): Promise<Files> {
   return files;
 }
 
-/** A component's code as one file. Minified for its comments: they would name paths of the machine that it was built on. */
+/** Bundles a component's code. Minifying removes comments that name paths of the building machine. */
 async function bundle(entry: URL): Promise<Uint8Array<ArrayBuffer>> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["bundle", "--quiet", "--platform", "deno", "--minify", entry.pathname],
-    // npm's packages are found as the project's own lock file has them.
+    // npm packages are resolved by the project's lock file.
     cwd: new URL("../../", import.meta.url),
     stdin: "null",
   }).output();

@@ -4,7 +4,7 @@ import { buildPayload } from "./build.ts";
 import { chunksOf, INTERCEPT_FILE, libbpfFile } from "../../wire/payload.ts";
 import { command } from "./loader.ts";
 
-Deno.test("the gateway's payload is the same each time, and names no place of the machine it was built on", async () => {
+Deno.test("the gateway's payload is reproducible, and names no path of the building machine", async () => {
   const [one, two] = await Promise.all([buildPayload("gateway"), buildPayload("gateway")]);
   assert.equal(one.digest, two.digest);
   const plain = new Blob([one.packed]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -15,7 +15,7 @@ Deno.test("the gateway's payload is the same each time, and names no place of th
   assert.equal(chunksOf(one).length, 1);
 });
 
-Deno.test("the gateway's real payload starts by a pod's command, and says what is missing outside a pod", async () => {
+Deno.test("the gateway's payload starts by a pod's command, and says what is missing outside a pod", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const payload = await buildPayload("gateway");
@@ -40,7 +40,7 @@ Deno.test("the gateway's real payload starts by a pod's command, and says what i
   }
 });
 
-Deno.test("the node agent's payload has the program and the library that were given, and isn't made without", async () => {
+Deno.test("the node agent's payload contains the BPF program and the library, and needs both", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/o`, "program");

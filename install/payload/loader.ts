@@ -1,9 +1,9 @@
 /**
- * The loader in the pod spec: whoever reads the pod can read all of it, and it's what the digest in the pod spec hangs on.
- * It joins the chunks, compares, and only then unpacks and runs, from memory, so nothing can be changed in between. It runs
- * under the agent's own permissions already.
+ * The loader in the pod spec, in plain sight of everyone who may read the pod: it enforces the digest there. It joins the
+ * chunks, compares their digest, and only then unpacks and runs them, from memory, so that nothing can change in between. It
+ * runs under the agent's own permissions.
  *
- * Arguments: the digest, the number of chunks, the folder that they are in, the role.
+ * Arguments: the digest, the number of chunks, their folder, the role.
  */
 export const loader = `\
 const [digest, count, folder, role] = Deno.args;
@@ -12,8 +12,8 @@ for (let i = 0; i < Number(count); i++) chunks.push(await Deno.readFile(folder +
 const packed = new Blob(chunks);
 const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await packed.arrayBuffer())).toHex();
 if (digest !== "sha256:" + hash) {
-  console.error("pmz: the payload is sha256:" + hash + ", and this pod is to run " + digest +
-    ". Nothing of it was run: somebody changed its ConfigMaps. Deploy again: pmz agent deploy --force");
+  console.error("pmz: the payload is sha256:" + hash + ", but this pod may only run " + digest +
+    ". None of it was run: its ConfigMaps have been changed. Deploy again: pmz agent deploy --force");
   Deno.exit(78);
 }
 const plain = new Uint8Array(await new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
@@ -26,7 +26,7 @@ const code = URL.createObjectURL(new Blob([files["agent.js"]], { type: "text/jav
 await (await import(code)).start(role, files);
 `;
 
-/** What a role may do: Deno's own permissions, beneath what the pod's security context leaves. */
+/** The permissions of a role in Deno, within those of the pod's security context. */
 export interface Permissions {
   /** Without the `--allow-`: "net", "read=/payload". */
   readonly allow: readonly string[];
@@ -34,12 +34,12 @@ export interface Permissions {
   readonly heapMiB: number;
 }
 
-/** Where the payload's chunks are in a pod: files "0", "1", ... */
+/** The folder of the payload's chunks in a pod: files "0", "1", ... */
 export const PAYLOAD_FOLDER = "/payload";
-/** The agents' code in a prebuilt image. */
+/** The folder of the payload in a prebuilt image. */
 export const PREBUILT = "/pmz/payload";
 
-/** The container's command: a shell that becomes Deno, which reads the loader from its standard input. */
+/** The container's command: a shell that executes Deno with the loader as its standard input. */
 export function command(
   role: string,
   payload: { readonly digest: string; readonly chunks: number },

@@ -45,7 +45,7 @@ async function run(files: Files, change: (chunks: Uint8Array[]) => void = () => 
   }
 }
 
-Deno.test("a payload that is what the pod spec says runs, from memory, with the permissions given and no others", async () => {
+Deno.test("a payload with the pod spec's digest runs from memory, with exactly the permissions given", async () => {
   const noise = crypto.getRandomValues(new Uint8Array(60_000));
   const large = new Uint8Array(300_000);
   for (let i = 0; i < 5; i++) large.set(noise, i * 60_000); // of a kind that gzip can't shrink to one chunk
@@ -66,7 +66,7 @@ Deno.test("a payload that is what the pod spec says runs, from memory, with the 
   });
 });
 
-Deno.test("with one byte changed, anywhere, nothing of it runs, and it says why", async () => {
+Deno.test("a payload with one changed byte doesn't run, and the loader says why", async () => {
   const files = { "agent.js": encoder.encode(`export const start = () => console.log("RAN");`) };
   const whole = await run(files);
   assert.equal(whole.out, "RAN\n", whole.err);
@@ -77,11 +77,11 @@ Deno.test("with one byte changed, anywhere, nothing of it runs, and it says why"
     });
     assert.equal(code, 78);
     assert.equal(out, "");
-    assert.match(err, new RegExp(`this pod is to run ${digest}\\. Nothing of it was run`));
+    assert.match(err, new RegExp(`this pod may only run ${digest}\\. None of it was run`));
   }
 });
 
-Deno.test("a chunk that is missing, or bytes added at the end, are refused", async () => {
+Deno.test("a payload with a missing chunk or additional bytes is refused", async () => {
   const files = { "agent.js": encoder.encode(`export const start = () => console.log("RAN");`) };
   const missing = await run(files, (chunks) => void chunks.pop());
   assert.notEqual(missing.code, 0);
@@ -100,7 +100,7 @@ Deno.test("the same files give the same payload", async () => {
   assert.match(one.digest, /^sha256:[0-9a-f]{64}$/);
 });
 
-Deno.test("what can't be kept in a cluster is refused", async () => {
+Deno.test("a payload that is too large for a cluster is refused", async () => {
   const large = new Uint8Array(3 * 1024 * 1024);
   for (let i = 0; i < large.length; i += 65_536) crypto.getRandomValues(large.subarray(i, i + 65_536));
   await assert.rejects(pack({ "agent.js": large }), RangeError);
