@@ -65,7 +65,7 @@ function judge({ component, state, why, image, ours, pods }: AgentComponent): Fi
   }
 }
 
-/** A gateway that is missing is no trouble before `up` for somebody who may install it. */
+/** Before `up`, a missing gateway is a failure only for a user who may not install it. */
 async function judgeAbsent(api: Api, isUsed: boolean, signal: AbortSignal): Promise<Finding> {
   const saw = "The gateway is not installed in this cluster";
   const [mayInstall] = await reviewAccess(

@@ -14,7 +14,7 @@ export interface Check<Parts> {
   readonly limitMs?: number;
   /**
    * Looks, changes nothing, and says what it saw.
-   * @param signal aborts when nobody waits for the answer any more
+   * @param signal aborts when the time is up, or the user interrupts
    */
   readonly run: (parts: Parts, signal: AbortSignal) => Promise<readonly Finding[]>;
 }

@@ -12,7 +12,7 @@ const unusable = () =>
     { state: "unusable", why: "a daemon of another version runs", remedy: "run: pmz down" } as const,
   );
 
-Deno.test("a daemon that runs is right, none is no failure, one that can't be used is", async () => {
+Deno.test("a running daemon is right, an unusable one is a failure, and without one the check is skipped", async () => {
   const check = (view: typeof noDaemon) => findingsOf(daemon, { daemon: view, release: "0.1.0" });
   assertSound(await check(runningDaemon()));
   assertFinding(
@@ -31,7 +31,7 @@ Deno.test("a tunnel is connected, or the reason is told", async () => {
   assertFinding(await check(dialling), "failed", /the pod is gone/, /pmz agent status.*\/state\/daemon\.log/);
 });
 
-Deno.test("without a cluster that goes by the gateway there is no tunnel to look at", async () => {
+Deno.test("without a cluster that uses the gateway the tunnel is not checked", async () => {
   const check = (view: typeof noDaemon) => findingsOf(tunnel, { daemon: view, stateFolder: "/state" });
   assertFinding(await check(runningDaemon({ status: { clusters: [] } })), "skipped", /not connected/);
   const only = runningDaemon({
@@ -85,10 +85,10 @@ Deno.test("a sudo without the setuid bit can't start it", async () => {
   assertFinding(await checkHelper({ sudo }), "ok", /starts it with/);
 });
 
-Deno.test("what a killed pmz left is a warning; while one runs it's in use", async () => {
+Deno.test("what a killed pmz left is a warning; while one runs its rules are in use", async () => {
   const check = (view: typeof noDaemon, left: readonly string[]) =>
     findingsOf(leftovers, { daemon: view, leftovers: () => Promise.resolve(left) });
   assertSound(await check(noDaemon, []));
   assertFinding(await check(noDaemon, ["an empty rule"]), "warning", /an empty rule/, /pmz up/);
-  assertFinding(await check(runningDaemon(), ["a rule"]), "skipped", /in use/);
+  assertFinding(await check(runningDaemon(), ["a rule"]), "skipped", /uses its rules/);
 });

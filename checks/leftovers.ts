@@ -10,7 +10,7 @@ export const leftovers: Check<Pick<CheckParts, "daemon" | "leftovers">> = {
   remedy: "Look at the rules of the network: ip rule.",
   limitMs: 10_000,
   run: async (parts) => {
-    if ((await parts.daemon()).state !== "none") return [skipped("pmz is up: what is there is in use.")];
+    if ((await parts.daemon()).state !== "none") return [skipped("pmz is up, and uses its rules.")];
     const left = await parts.leftovers();
     if (left.length === 0) return [ok("Nothing is left of a pmz that ran before.")];
     return left.map((what) =>

@@ -4,7 +4,7 @@ import type { Finding } from "../wire/doctor.ts";
 
 /** How the C library of this machine looks up names. */
 export interface NameServiceFacts {
-  /** The text of nsswitch.conf; undefined when there is none (musl has none at all). */
+  /** The text of nsswitch.conf; undefined when the file is missing (musl reads no such file). */
   readonly nsswitch: string | undefined;
   readonly resolvedRuns: boolean;
   /** nscd runs, and answers for hosts. */

@@ -44,8 +44,8 @@ export const registry = {
 export const checks: readonly Check<CheckParts>[] = Object.values(registry);
 
 /*
- * Checks that ask nobody and cost next to nothing: `pmz up` and `pmz status` show their warnings while programs use a
- * cluster's names.
+ * `pmz up` and `pmz status` show the warnings of these while programs use a cluster's names: each reads a few small
+ * files at most.
  */
 
 /** What the daemon can look at. */

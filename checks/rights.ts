@@ -13,7 +13,7 @@ import { type Check, failed, ok, warning } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
 import { roleRemedy } from "./role_remedy.ts";
 
-/** Kinds that pmz follows, and what is missing without one. */
+/** Kinds of objects that pmz follows, and what does not work without one. */
 const followed = [
   { resource: "services", group: "", without: undefined },
   {
@@ -49,7 +49,7 @@ export const rights: Check<Pick<CheckParts, "cluster">> = {
   },
 };
 
-/** Who asks what is allowed, where. */
+/** The user whose rights are asked for, and the namespace. */
 interface Asker {
   readonly api: Api;
   readonly namespace: string;

@@ -28,12 +28,12 @@ Deno.test("doctor asks for the checks and the cluster that the line names", asyn
   assert.equal(env?.get("HTTPS_PROXY"), "http://proxy.example");
 });
 
-Deno.test("without words it's about everything, and KUBECONFIG of this shell", async () => {
+Deno.test("without arguments doctor checks everything, with the KUBECONFIG of this shell", async () => {
   const { first } = await ask("doctor", { env: { KUBECONFIG: "/a:/b" } });
   assert.deepEqual([first?.request.only, first?.request.kubeconfig], [[], "/a:/b"]);
 });
 
-Deno.test("a check that there is not is a mistake of the line, and says which there are", async () => {
+Deno.test("an unknown check is a usage error that lists the valid ones", async () => {
   const { code, stderr, first } = await ask("doctor karnel");
   assert.equal(code, 2);
   assert.match(stderr, /karnel.*kernel/);

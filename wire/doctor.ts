@@ -66,7 +66,7 @@ export interface DoctorRequest {
   daemon(): Promise<DaemonView>;
 }
 
-/** Told when a check begins and when it has ended: how many have, of how many, and what is being checked now. */
+/** Called when a check begins or ends, with the number of checks that are done and the checks that run now. */
 export type OnChecked = (
   progress: { readonly done: number; readonly all: number; readonly running: readonly CheckId[] },
 ) => void;

@@ -18,7 +18,7 @@ export interface FakeClusterOptions {
   readonly proxyUrl?: string;
 }
 
-/** A cluster of a test: the API server answers for versions, and for what is allowed. */
+/** A cluster of a test: its API server answers questions for the version and for rights. */
 export interface FakeCluster extends AsyncDisposable {
   readonly open: OpenCluster;
 }

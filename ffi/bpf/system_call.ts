@@ -3,7 +3,7 @@ import { errno, libc } from "../libc.ts";
 const ENOSYS = 38;
 /** The number of bpf(2) (asm/unistd.h). */
 const numbers: Partial<Record<typeof Deno.build.arch, number>> = { x86_64: 321, aarch64: 280 };
-/** A command that there is not: the kernel refuses it, whoever asks, before it does anything. */
+/** Not a command of bpf(2): the kernel refuses it, also when root asks, and does nothing. */
 const NO_COMMAND = -1n;
 
 /** Whether the kernel has bpf(2) for this process: not without CONFIG_BPF_SYSCALL, nor under some seccomp filters. */

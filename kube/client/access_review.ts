@@ -45,7 +45,7 @@ export async function reviewAccess(
 
 /**
  * "list, watch services, pods in namespace shop; nor get pods/portforward in namespace pmz": the verbs of one kind of
- * object stand together, and so do kinds with the same verbs. For what is not allowed.
+ * object stand together, and so do kinds with the same verbs. It completes "You may not".
  */
 export function describeActions(actions: readonly ResourceAttributes[]): string {
   const objects = new Map<
