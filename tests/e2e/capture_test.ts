@@ -90,6 +90,45 @@ Deno.test("a port that nobody serves is refused at once, and so is a Service wit
   }
 });
 
+Deno.test("a Service whose address isn't captured has no address by name either, and status says which and why", async () => {
+  await using stage = await Stage.set();
+  const { world } = stage;
+  const address = "10.96.250.7";
+  const service = {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "taken", namespace: "default" },
+    spec: { clusterIP: address, selector: { app: "echo" }, ports: [{ port: 80, targetPort: 8080 }] },
+  };
+  const device = (await world.laptop.output("root", ["ip", "route", "show", "default"])).split(" ")[4] ?? "";
+  // A gateway of the laptop's own, which the helper never captures.
+  const route = ["route", "add", "192.0.2.0/24", "via", address, "dev", device, "onlink"];
+  await world.laptop.output("root", ["ip", ...route]);
+  await world.apply(service);
+  try {
+    const { code, stderr } = await stage.alice.up();
+    assert.equal(code, 0);
+    const why = new RegExp(
+      `default/taken is not reached at ${address.replaceAll(".", "\\.")}.*gateway of this machine`,
+    );
+    assert.match(stderr, why);
+    assert.equal((await curlFails(stage.alice, "http://taken.default.svc/")).code, 6);
+    const unreachable = async () => (await stage.alice.json<Status>(["status"])).clusters[0]?.unreachable;
+    assert.deepEqual(await unreachable(), {
+      count: 1,
+      first: [{ service: "default/taken", address, why: "a gateway of this machine" }],
+    });
+    // The next `up` asks again.
+    await world.laptop.output("root", ["ip", "route", "del", "192.0.2.0/24"]);
+    await stage.alice.done(["up"]);
+    assert.deepEqual(await unreachable(), { count: 0, first: [] });
+    assert.match((await curl(stage.alice, "http://taken.default.svc/"))[0]?.pod ?? "", /^echo-/);
+  } finally {
+    await world.kubectl(["delete", "service", "taken"]);
+    await world.laptop.run("root", ["ip", "route", "del", "192.0.2.0/24"]);
+  }
+});
+
 Deno.test("the internet and its names are what they were", async () => {
   await using stage = await Stage.set();
   const { world, alice } = stage;
