@@ -9,7 +9,7 @@
  * | anything else | the command line |
  */
 import type { DoctorParts } from "./checks/doctor.ts";
-import type { HelperAssets } from "./helper/laptop.ts";
+import type { HelperAssets } from "./helper/host_resources.ts";
 import { failures } from "./wire/control.ts";
 import { RELEASE } from "./wire/version.ts";
 

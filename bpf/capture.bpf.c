@@ -1,6 +1,6 @@
 // Takes one user's connections to a cluster's addresses (steer, on the laptop's netns), and refuses at once
-// what the cluster wouldn't answer (the hooks, on the laptop's root cgroup). helper/capture.ts loads it, one
-// copy for each user; its bpf_links are the helper's and go with it.
+// what the cluster wouldn't answer (the hooks, on the laptop's root cgroup). helper/capture_hooks.ts loads
+// it, one copy for each user; its bpf_links are the helper's and go with it.
 #include "laptop.h"
 
 #define WORKERS 8
@@ -8,8 +8,8 @@
 #define PORTS 262144
 #define POD 1
 #define SERVICE 2
-#define KNOCK bpf_htons(1)	 // of the user's pmz address: see `knocks`
-#define CLOSED_PORT bpf_htons(1) // of loopback: a connect there is refused at once
+#define IDENTIFY_PORT bpf_htons(1) // of the user's pmz address: see `identities`
+#define CLOSED_PORT bpf_htons(1)   // of loopback: a connect there is refused at once
 
 // captured address -> POD (any port) or SERVICE (its served ports); helper writes
 struct {
@@ -44,9 +44,9 @@ struct {
 } listeners4 SEC(".maps"), listeners6 SEC(".maps");
 
 // 0: the helper, 1: the daemon -> who it is as the kernel sees it, which no number that it could tell would
-// say where pid namespaces are. Each makes itself known by a connect to KNOCK of the user's pmz address,
-// which fails; the first one counts. Hook writes, helper reads.
-struct knock {
+// say where pid namespaces are. Each makes itself known by a connect to IDENTIFY_PORT of the user's pmz
+// address, which fails; the first one counts. Hook writes, helper reads.
+struct identity {
 	__u64 netns; // cookie
 	__u32 process;
 	__u32 known;
@@ -55,8 +55,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 2);
 	__type(key, __u32);
-	__type(value, struct knock);
-} knocks SEC(".maps");
+	__type(value, struct identity);
+} identities SEC(".maps");
 
 // What becomes of a packet for a captured address that starts a connection: a neighbour's must reach no
 // server of the laptop, nor a UDP one, so whatever isn't the user's own connection is dropped, never passed
@@ -123,8 +123,8 @@ int steer_blind(struct bpf_sk_lookup *ctx) {
 }
 
 // Whether the slot is the caller's now.
-static __always_inline int knock(struct bpf_sock_addr *ctx, __u32 who) {
-	struct knock *known = bpf_map_lookup_elem(&knocks, &who);
+static __always_inline int identify(struct bpf_sock_addr *ctx, __u32 who) {
+	struct identity *known = bpf_map_lookup_elem(&identities, &who);
 	if (!known)
 		return 0;
 	if (!known->known) {
@@ -164,9 +164,9 @@ static __always_inline int refuse(struct bpf_sock_addr *ctx, int family, const s
 static __always_inline int connect_to(struct bpf_sock_addr *ctx, int family) {
 	struct address to = other_end(ctx, family);
 	struct settings *set = config();
-	if (set && ctx->user_port == KNOCK && same(&to, &set->own4)) {
-		if ((current_uid() || !knock(ctx, 0)) && is_user(set)) // the user may be root
-			knock(ctx, 1);
+	if (set && ctx->user_port == IDENTIFY_PORT && same(&to, &set->own4)) {
+		if ((current_uid() || !identify(ctx, 0)) && is_user(set)) // the user may be root
+			identify(ctx, 1);
 		return 0;
 	}
 	set = config_here(ctx);

@@ -1,6 +1,6 @@
-// Sends one user's DNS queries for the configured nameservers to the daemon's stand-ins, and makes the
-// answers seem to come from the nameserver that was asked. On the laptop's root cgroup; helper/names.ts loads
-// it, one copy for each user; its bpf_links are the helper's and go with it.
+// Sends one user's DNS queries for the configured nameservers to the daemon's stubs, and makes the
+// answers seem to come from the nameserver that was asked. On the laptop's root cgroup; helper/name_hooks.ts
+// loads it, one copy for each user; its bpf_links are the helper's and go with it.
 #include "laptop.h"
 
 #define NAMESERVERS 32
@@ -12,15 +12,15 @@ struct endpoint {
 	__u32 port; // network order, in the low half
 };
 
-// nameserver -> the daemon's stand-in for it; helper writes
+// nameserver -> the daemon's stub for it; helper writes
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, NAMESERVERS);
 	__type(key, struct address);
 	__type(value, struct endpoint);
-} stand_ins SEC(".maps");
+} stubs SEC(".maps");
 
-// stand-in -> its nameserver; helper writes
+// stub -> its nameserver; helper writes
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, NAMESERVERS);
@@ -37,7 +37,7 @@ struct {
 	__type(value, __u64);
 } beat SEC(".maps");
 
-// A query on its way out, by connect or by a socket that isn't connected: to the stand-in, if there's one.
+// A query on its way out, by connect or by a socket that isn't connected: to the stub, if there's one.
 static __always_inline int ask(struct bpf_sock_addr *ctx, int family) {
 	__u32 zero = 0;
 	if (ctx->user_port != DNS)
@@ -46,7 +46,7 @@ static __always_inline int ask(struct bpf_sock_addr *ctx, int family) {
 	if (!set || !is_user(set) || !set->daemon || set->daemon == current_process())
 		return 1;
 	struct address to = other_end(ctx, family);
-	struct endpoint *found = bpf_map_lookup_elem(&stand_ins, &to);
+	struct endpoint *found = bpf_map_lookup_elem(&stubs, &to);
 	if (!found || is_mapped(&to) != is_mapped(&found->address))
 		return 1;
 	struct bpf_sock *sk = ctx->sk;

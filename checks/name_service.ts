@@ -73,10 +73,10 @@ export function judgeNameService({ nsswitch, resolvedRuns, nscdAnswers }: NameSe
 
 /** Says which nameservers pmz can't answer for. Pure. */
 export function judgeNameservers(
-  nameservers: readonly { readonly address: string; readonly canStandIn: boolean }[],
+  nameservers: readonly { readonly address: string; readonly canRedirect: boolean }[],
 ): Finding[] {
   const list = (of: typeof nameservers) => of.map(({ address }) => address).join(", ");
-  const unseen = nameservers.filter(({ canStandIn }) => !canStandIn);
+  const unseen = nameservers.filter(({ canRedirect }) => !canRedirect);
   const asked = ok(`resolv.conf names ${list(nameservers)}.`);
   if (unseen.length === 0) return [asked];
   const [saw, effect] = unseen.length === nameservers.length

@@ -5,7 +5,7 @@ import { assertFinding, assertSound, findingsOf } from "./testing/findings.ts";
 import { Folder } from "./testing/folder.ts";
 
 const resolver: Resolver = {
-  nameservers: [{ address: "192.0.2.53", canStandIn: true }],
+  nameservers: [{ address: "192.0.2.53", canRedirect: true }],
   search: [],
   hostname: "laptop",
 };
@@ -82,7 +82,7 @@ Deno.test("nscd that answers for hosts is in the way; one that is gone, or leave
 });
 
 Deno.test("a nameserver that is link-local can't be answered for", () => {
-  const server = (address: string, canStandIn: boolean) => ({ address, canStandIn });
+  const server = (address: string, canRedirect: boolean) => ({ address, canRedirect });
   assert.equal(judgeNameservers([server("192.0.2.1", true)]).length, 1);
   const all = judgeNameservers([server("fe80::1", false)]);
   assertFinding(all, "warning", /All nameservers are link-local/, /another nameserver/);

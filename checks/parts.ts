@@ -91,7 +91,7 @@ export const nameServicePaths: NameServicePaths = {
 
 /** What resolv.conf says, and which of its nameservers pmz can answer for. */
 export interface Resolver {
-  readonly nameservers: readonly { readonly address: string; readonly canStandIn: boolean }[];
+  readonly nameservers: readonly { readonly address: string; readonly canRedirect: boolean }[];
   readonly search: readonly string[];
   readonly hostname: string;
 }

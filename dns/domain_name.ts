@@ -1,27 +1,27 @@
 /**
  * Domain names on the wire (RFC 1035 §3.1, §4.1.4) and as text: labels joined by dots, no dot at the end, the root is "".
- * Bytes that would be mistaken in text are escaped as in master files (RFC 1035 §5.1): "\.", "\\", "\007".
+ * Bytes that would be ambiguous in text are escaped as in master files (RFC 1035 §5.1): "\.", "\\", "\007".
  */
 
-/** A message, or a name, that isn't one. The only error that reading DNS from outside can give. */
+/** A message or name that isn't valid: the only error of the parsers in this room. */
 export class FormatError extends Error {
   override name = "FormatError";
 }
 
-/** Octets of a name on the wire, with its lengths and its end (RFC 1035 §2.3.4). */
+/** Octets of a name on the wire, including the length of each label and the end (RFC 1035 §2.3.4). */
 const LONGEST_NAME = 255;
 const LONGEST_LABEL = 63;
 
-/** A name read from a message, and where what follows it begins. */
+/** A name read from a message, and the offset of what follows it. */
 export interface ReadName {
   readonly name: string;
   readonly end: number;
 }
 
 /**
- * Reads the name at `at`, following compression pointers. Each pointer has to lead further back than the one before:
- * a loop can't be built.
- * @throws {FormatError} when there is no name.
+ * Reads the name at `at`, following compression pointers. Each pointer has to lead further back than the one before, so that no
+ * loop is possible.
+ * @throws {FormatError} when there is no valid name
  */
 export function readName(bytes: Uint8Array, at: number): ReadName {
   let [name, length, end, lowest] = ["", 1, -1, at];
@@ -37,7 +37,7 @@ export function readName(bytes: Uint8Array, at: number): ReadName {
       position = lowest = target;
       continue;
     }
-    if (size > LONGEST_LABEL) throw new FormatError("a name has a label of a kind that nobody uses");
+    if (size > LONGEST_LABEL) throw new FormatError("a name has a label of an unknown type");
     if (size === 0) return { name, end: end < 0 ? position + 1 : end };
     length += size + 1;
     if (length > LONGEST_NAME) throw new FormatError("a name is longer than 255 octets");
@@ -77,7 +77,7 @@ export function labelsOf(name: string): Uint8Array[] {
     else if (code === 0x5c) {
       const digits = /^[0-9]{3}/.exec(name.slice(i + 1, i + 4))?.[0];
       const byte = digits ? Number(digits) : name.charCodeAt(i + 1);
-      if (!(byte < 256)) throw new FormatError(`"${name}" has an escape that is none`);
+      if (!(byte < 256)) throw new FormatError(`"${name}" has an escape that is not valid`);
       label.push(byte);
       i += digits ? 3 : 1;
     } else if (code > 0x20 && code < 0x7f) label.push(code);
@@ -111,14 +111,14 @@ export function nameBytes(name: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Two names are the same whatever the case of their ASCII letters (RFC 4343); this is the one to compare. */
+/** The form in which names are compared: the case of ASCII letters doesn't matter (RFC 4343). */
 export function canonical(name: string): string {
   return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 /**
- * What a person or a Kubernetes object calls a domain, as pmz keeps it: lower case, no dot at the end, letters, digits,
- * "-" and "_" only (other scripts as Punycode); undefined when it is no name that a program could ask for.
+ * A domain as a person or a Kubernetes object writes it, in pmz's form: lower case, without a dot at the end, of letters, digits,
+ * "-" and "_" (other scripts as Punycode). Undefined when it isn't a name that a program could ask for.
  * @param text "shop.example", "*.shop.example" where `wildcard` is allowed.
  */
 export function parseDomain(text: string, { wildcard = false } = {}): string | undefined {

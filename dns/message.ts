@@ -1,13 +1,13 @@
 /**
- * DNS messages (RFC 1035 §4, EDNS: RFC 6891), read and written in full: small, strict, and nothing but FormatError
- * comes out of bytes that are none. (dns-packet on npm throws whatever the bytes lead to, has no types of its own, and
- * knows names as plain strings in which a dot inside a label can't be told from the dot between two.)
+ * DNS messages (RFC 1035 §4, EDNS: RFC 6891), parsed in full. Bytes that aren't a message give a FormatError and no other error.
+ * (dns-packet on npm throws any kind of error, and has names as plain strings, in which a dot inside a label looks like the dot
+ * between two.)
  */
 import { FormatError, nameBytes, readName } from "./domain_name.ts";
 
 export { FormatError } from "./domain_name.ts";
 
-/** Types that pmz answers or has to know the shape of (RFC 1035 §3.2.2, 3596, 2782, 6672, 6891). */
+/** Types that pmz answers, or whose data it has to understand (RFC 1035 §3.2.2, 3596, 2782, 6672, 6891). */
 export const types = {
   A: 1,
   NS: 2,
@@ -25,7 +25,7 @@ export const types = {
   AXFR: 252,
   ANY: 255,
 } as const;
-/** The internet's class. */
+/** The class of the internet. */
 export const IN = 1;
 
 export const rcodes = {
@@ -54,7 +54,7 @@ export interface Resource {
   readonly data: Uint8Array;
 }
 
-/** What the OPT record says (RFC 6891 §6.1). Options are kept as they are. */
+/** The content of the OPT record (RFC 6891 §6.1). Options are kept as they are. */
 export interface Edns {
   readonly udpSize: number;
   readonly version: number;
@@ -72,7 +72,7 @@ export interface Message {
   readonly recursionAvailable: boolean;
   readonly authenticData: boolean;
   readonly checkingDisabled: boolean;
-  /** With the upper bits of the OPT record, where there is one. */
+  /** Includes the upper bits from the OPT record, if there is one. */
   readonly rcode: number;
   readonly questions: readonly Question[];
   readonly answers: readonly Resource[];
@@ -85,13 +85,13 @@ export interface Message {
 export const HEADER_SIZE = 12;
 /** A message over TCP has its length in 16 bits before it. */
 export const LONGEST_DNS_MESSAGE = 65_535;
-/** Records of one message that are read; a full 64 KiB of the smallest useful ones. */
+/** The most records of one message: as many of the smallest useful ones as 64 KiB hold. */
 const MOST_RECORDS = 4_096;
 const MOST_QUESTIONS = 16;
 
 /**
- * Reads a message; bytes after its end are not looked at.
- * @throws {FormatError} when it isn't one.
+ * Parses a message; bytes after its end are ignored.
+ * @throws {FormatError} when it isn't valid
  */
 export function parseMessage(bytes: Uint8Array): Message {
   if (bytes.length < HEADER_SIZE) throw new FormatError("a DNS message is shorter than its header");
@@ -100,7 +100,7 @@ export function parseMessage(bytes: Uint8Array): Message {
   const [asked, answered, authority, additional] = [4, 6, 8, 10].map((at) => view.getUint16(at));
   const counts = [answered ?? 0, authority ?? 0, additional ?? 0];
   if ((asked ?? 0) > MOST_QUESTIONS || counts.reduce((sum, n) => sum + n, 0) > MOST_RECORDS) {
-    throw new FormatError("a DNS message has more records than anybody needs");
+    throw new FormatError("a DNS message has too many questions or records");
   }
 
   let at = HEADER_SIZE;
@@ -125,7 +125,7 @@ export function parseMessage(bytes: Uint8Array): Message {
   const opts = extra.filter((resource) => resource.type === types.OPT);
   const [opt] = opts;
   if (opts.length > 1 || (opt && opt.name !== "")) {
-    throw new FormatError("a DNS message has a wrong OPT record");
+    throw new FormatError("a DNS message has an OPT record that is not valid");
   }
   return {
     id: view.getUint16(0),
@@ -167,7 +167,7 @@ function readResource(bytes: Uint8Array, view: DataView, at: number): { resource
   };
 }
 
-/** Bytes before the names in a record's data, and how many names, for the types whose names may be compressed. */
+/** Bytes before the names in a record's data, and the number of names, for types whose names may be compressed. */
 const namesInside: ReadonlyMap<number, { before: number; names: number; after: number }> = new Map([
   [types.NS, { before: 0, names: 1, after: 0 }],
   [types.CNAME, { before: 0, names: 1, after: 0 }],
@@ -188,7 +188,7 @@ function expand(bytes: Uint8Array, type: number, start: number, end: number): Ui
     parts.push(nameBytes(read.name));
     at = read.end;
   }
-  if (at + shape.after !== end) throw new FormatError("a record's length and what it holds differ");
+  if (at + shape.after !== end) throw new FormatError("a record's length doesn't fit its data");
   parts.push(bytes.subarray(at, end));
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let to = 0;

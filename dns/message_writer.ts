@@ -2,18 +2,18 @@
 import { FormatError, labelsOf } from "./domain_name.ts";
 import { HEADER_SIZE, LONGEST_DNS_MESSAGE, type Message, type Resource, types } from "./message.ts";
 
-/** Beyond this a compression pointer can't point (14 bits). */
+/** The highest offset of a compression pointer (14 bits). */
 const FURTHEST_POINTER = 0x3fff;
 
 /**
- * The message's bytes. When they would be more than `limit`, as many answers are in it as fit, and it says that it is
- * truncated; additional records are left out silently (RFC 2181 §9).
- * @throws {FormatError} when a name in it is none, or its questions alone are longer than `limit`.
+ * The message's bytes, `limit` at most: of a longer one as many answers as fit, with the flag for a truncated message; additional
+ * records are left out without the flag (RFC 2181 §9).
+ * @throws {FormatError} when a name in it isn't valid, or its questions alone are longer than `limit`
  */
 export function writeMessage(message: Message, limit = LONGEST_DNS_MESSAGE): Uint8Array<ArrayBuffer> {
   const writer = new Writer(limit);
   const opt = message.edns && optOf(message);
-  // The OPT record has to be in a truncated answer too.
+  // A truncated answer has the OPT record too.
   writer.reserved = opt ? 11 + opt.data.length : 0;
   for (const question of message.questions) {
     writer.name(question.name);
@@ -50,21 +50,21 @@ function optOf(message: Message): Resource {
 }
 
 class Writer {
-  /** Bytes kept free for what is still to come. */
+  /** Bytes kept free for what follows. */
   reserved = 0;
-  /** Something did not fit; nothing more is written. */
+  /** Whether something did not fit; then nothing more is written. */
   full = false;
   #buffer = new Uint8Array(512);
   #at = HEADER_SIZE;
   readonly #limit: number;
-  /** Where a name was written whole; exact case, so that a name is read back as it was given. */
+  /** Offsets of names that were written in full, by their exact case, so that a name is read back as it was given. */
   readonly #names = new Map<string, number>();
 
   constructor(limit: number) {
     this.#limit = Math.min(limit, LONGEST_DNS_MESSAGE);
   }
 
-  /** What was reserved may be used. Only for a record whose name is the root: others could point to what was taken back. */
+  /** Uses what was reserved. Only for a record whose name is the root: another one could point to bytes that were taken back. */
   reopen(): void {
     this.reserved = 0;
     this.full = false;
@@ -83,7 +83,7 @@ class Writer {
     this.#put([value >> 8 & 255, value & 255]);
   }
 
-  /** All of the record, or nothing of it. */
+  /** Writes the whole record, or nothing of it. */
   resource(resource: Resource): boolean {
     if (this.full) return false;
     const before = this.#at;

@@ -1,18 +1,18 @@
-/** Resource records that pmz writes itself. TTL and negative TTL are 1 s: what a name leads to changes with the cluster. */
+/** Resource records that pmz writes. TTL and negative TTL are 1 s, since addresses change with the cluster. */
 import { addressOf, type IpAddress } from "../net/address.ts";
 import { nameBytes } from "./domain_name.ts";
 import { IN, type Resource, types } from "./message.ts";
 
 const TTL = 1;
 
-/** A or AAAA, after the address's family. */
+/** An A or AAAA record, by the address's family. */
 export function addressResource(name: string, address: IpAddress): Resource {
   return address.family === 4
     ? { name, type: types.A, class: IN, ttl: TTL, data: address.bytes.slice(12) }
     : { name, type: types.AAAA, class: IN, ttl: TTL, data: address.bytes.slice() };
 }
 
-/** The address in an A or AAAA record; undefined for other records, and for ones of the wrong length. */
+/** The address in an A or AAAA record; undefined for other records, and for data of the wrong length. */
 export function addressIn(resource: Resource): IpAddress | undefined {
   const { type, data } = resource;
   if (resource.class !== IN) return undefined;
@@ -24,17 +24,17 @@ export function addressIn(resource: Resource): IpAddress | undefined {
   return addressOf(mapped);
 }
 
-/** @throws {FormatError} when `target` isn't a name. */
+/** @throws {FormatError} when `target` isn't a valid name */
 export function aliasResource(name: string, target: string): Resource {
   return { name, type: types.CNAME, class: IN, ttl: TTL, data: nameBytes(target) };
 }
 
-/** @throws {FormatError} when `target` isn't a name. */
+/** @throws {FormatError} when `target` isn't a valid name */
 export function pointerResource(name: string, target: string): Resource {
   return { name, type: types.PTR, class: IN, ttl: TTL, data: nameBytes(target) };
 }
 
-/** SRV (RFC 2782). @throws {FormatError} when `target` isn't a name. */
+/** SRV (RFC 2782). @throws {FormatError} when `target` isn't a valid name */
 export function serviceResource(name: string, port: number, weight: number, target: string): Resource {
   const rest = nameBytes(target);
   const data = new Uint8Array(6 + rest.length);
@@ -45,21 +45,21 @@ export function serviceResource(name: string, port: number, weight: number, targ
   return { name, type: types.SRV, class: IN, ttl: TTL, data };
 }
 
-/** The SOA that a negative answer needs, so that it is kept for a second and no longer (RFC 2308 §5). */
+/** The SOA of a negative answer, by which it is cached for one second (RFC 2308 §5). */
 export function negativeResource(zone: string): Resource {
   const [primary, person] = [nameBytes("dns.pmz.invalid"), nameBytes("hostmaster.pmz.invalid")];
   const data = new Uint8Array(primary.length + person.length + 20);
   data.set(primary);
   data.set(person, primary.length);
   const view = new DataView(data.buffer, primary.length + person.length);
-  // Serial, refresh, retry, expire, minimum: only the last is looked at.
+  // Serial, refresh, retry, expire, minimum: resolvers use the last one only.
   [1, 60, 60, 60, 1].forEach((value, i) => view.setUint32(4 * i, value));
   return { name: zone, type: types.SOA, class: IN, ttl: TTL, data };
 }
 
 /**
- * The address that a name under in-addr.arpa (RFC 1035 §3.5) or ip6.arpa (RFC 3596 §2.5) stands for.
- * @param labels of the name, in lower case.
+ * The address of a name under in-addr.arpa (RFC 1035 §3.5) or ip6.arpa (RFC 3596 §2.5).
+ * @param labels of the name, in lower case
  */
 export function reversedAddress(labels: readonly string[]): IpAddress | undefined {
   const kind = labels.slice(-2).join(".");

@@ -4,7 +4,7 @@ import { LONGEST_DNS_MESSAGE } from "./message.ts";
 type Reader = { read(into: Uint8Array): Promise<number | null> };
 type Writer = { write(bytes: Uint8Array): Promise<number> };
 
-/** The messages that come, until the peer ends its direction. @throws what reading throws. */
+/** The messages that arrive, until the peer ends its direction. @throws the errors of reading */
 export async function* readMessages(from: Reader): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const buffer = new Uint8Array(2 + LONGEST_DNS_MESSAGE);
   let filled = 0;
@@ -22,7 +22,7 @@ export async function* readMessages(from: Reader): AsyncGenerator<Uint8Array<Arr
   }
 }
 
-/** Writes whole messages to one connection, one after the other, whoever sends them. */
+/** Writes whole messages to one connection, one after the other, also for several senders. */
 export class MessageWriter {
   readonly #to: Writer;
   #last: Promise<void> = Promise.resolve();
@@ -31,13 +31,13 @@ export class MessageWriter {
     this.#to = to;
   }
 
-  /** Settles when the message is written. @throws what writing throws; also to those who come after. */
+  /** Settles when the message is written. @throws the errors of writing, also of a message before this one */
   send(message: Uint8Array): Promise<void> {
     const framed = new Uint8Array(2 + message.length);
     new DataView(framed.buffer).setUint16(0, message.length);
     framed.set(message, 2);
     this.#last = this.#last.then(() => this.#all(framed));
-    // Whoever sends next sees the failure; it mustn't count as unhandled before.
+    // The next sender sees the failure; until then it must not count as unhandled.
     this.#last.catch(() => {});
     return this.#last;
   }

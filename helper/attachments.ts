@@ -1,7 +1,7 @@
 import { type BpfLink, type BpfObject, openForAttach } from "../ffi/bpf/libbpf.ts";
 import { closeDescriptor } from "../ffi/sockets/socket.ts";
 
-/** Attaches programs of an object to a cgroup; the links go all together. @throws {BpfError} and then none is attached */
+/** Attaches programs of an object to a cgroup; disposing detaches all of them. @throws {BpfError} when one can't be attached; then none is */
 export function attachToCgroup(object: BpfObject, names: readonly string[], cgroup: string): DisposableStack {
   return attachAll(cgroup, names, (name, fd) => object.program(name).attachCgroup(fd));
 }

@@ -1,6 +1,6 @@
 import { readProcFile } from "../ffi/proc/proc_file.ts";
 
-/** No cgroup v2: then nothing could be refused, and without that nothing is captured. */
+/** There is no cgroup v2, so no connection could be refused; then none is captured. */
 export class NoCgroup extends Error {
   override name = "NoCgroup";
 }

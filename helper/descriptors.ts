@@ -6,36 +6,36 @@ import type { Endpoint } from "../net/address.ts";
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 
-/** Whose sockets are taken, and of which network namespace (the inode of its file). */
+/** Which sockets are accepted: those of one user, in one network namespace (the inode of its file). */
 export interface Owner {
   readonly uid: number;
   readonly netns: bigint;
 }
 
 /**
- * Why a descriptor isn't taken as a listening TCP socket of the user's on loopback; undefined when it may be.
- * The daemon could have got any from somewhere: sshd's listener, a root socket, one of another netns.
+ * Why a descriptor isn't accepted as a listening TCP socket of the user on loopback; undefined when it is. The daemon could send
+ * any socket that it got hold of: sshd's listener, one of root's, one of another network namespace.
  */
 export function listenerRefusal(fd: number, family: 4 | 6, owner: Owner): string | undefined {
   return refusal(fd, family, owner, "tcp");
 }
 
-/** The same for a stand-in's socket, which has to be bound to just that address and port. */
-export function standInRefusal(
+/** The same for a DNS stub's socket, which has to be bound to exactly that address and port. */
+export function stubRefusal(
   fd: number,
-  standIn: Endpoint,
+  stub: Endpoint,
   protocol: "udp" | "tcp",
   owner: Owner,
 ): string | undefined {
-  const why = refusal(fd, standIn.address.family, owner, protocol);
+  const why = refusal(fd, stub.address.family, owner, protocol);
   if (why !== undefined) return why;
   const { address, port } = localEndpoint(fd);
-  if (address.text !== standIn.address.text || port !== standIn.port) return "is bound elsewhere";
+  if (address.text !== stub.address.text || port !== stub.port) return "is bound elsewhere";
 }
 
 function refusal(fd: number, family: 4 | 6, owner: Owner, protocol: "udp" | "tcp"): string | undefined {
   const { kind, uid } = factsOf(fd);
-  if (kind !== "socket") return "is no socket";
+  if (kind !== "socket") return "is not a socket";
   if (uid !== owner.uid) return `belongs to uid ${uid}`;
   const socket = socketFactsOf(fd); // the domain first: what follows is of IP only
   if (socket.domain !== (family === 4 ? AF_INET : AF_INET6)) return `is not of IPv${family}`;

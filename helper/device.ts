@@ -6,16 +6,16 @@ import { type IpAddress, parseAddress } from "../net/address.ts";
 import { FIRST_TABLE, SLOTS } from "../wire/helper.ts";
 import { overlap, parseRange, type Range, rangeOf } from "../net/range.ts";
 
-/** Where pmz's own addresses may be: the first that the machine has no use for. */
+/** Ranges for pmz's own addresses: the first that the machine doesn't use is taken. */
 const PLACES4 = ["198.18.255.0/24", "100.127.255.0/24", "172.31.255.0/24", "10.255.255.0/24"];
 const PLACE6 = "fd70:6d7a::";
 
-/** No device could be made, for a reason that the user can do something about. */
+/** No device could be made, for a reason that the user can mend. */
 export class DeviceError extends Error {
   override name = "DeviceError";
 }
 
-/** A user's device: the routes lead to it, its addresses are what captured connections come from. It goes with the process. */
+/** A user's device: the target of the routes, and the source of captured connections. It ends with the process. */
 export class UserDevice implements Disposable {
   readonly #tun: TunDevice;
   readonly own4: IpAddress;
@@ -65,7 +65,7 @@ export class UserDevice implements Disposable {
   }
 }
 
-/** pmz's own devices, this user's and others'. @throws {SystemCallError} */
+/** The devices of pmz, of this user and of others. @throws {SystemCallError} */
 export function devicesOfPmz(netlink: Netlink): Set<number> {
   return new Set(allLinks(netlink).filter(({ name }) => /^pmz[0-9]+$/.test(name)).map(({ index }) => index));
 }
@@ -89,10 +89,10 @@ function createTun(name: string): TunDevice | undefined {
   }
 }
 
-/** Routes that are shorter are ways out, whole or in pieces (a VPN's 0.0.0.0/1 and 128.0.0.0/1), and no networks. */
+/** Shorter prefixes are default routes, whole or in parts (a VPN's 0.0.0.0/1 and 128.0.0.0/1), not networks. */
 const SHORTEST = 8;
 
-/** The first place that nothing on this machine uses or leads to. */
+/** The first range that no address and no route of this machine is in. */
 function freePlace(netlink: Netlink): Range {
   const ours = devicesOfPmz(netlink);
   const used = [
@@ -111,7 +111,7 @@ function freePlace(netlink: Netlink): Range {
   );
 }
 
-/** A device of pmz's asks nobody for routers, and has no link-local address. No /proc/sys to write: then it does, into a void. */
+/** Keeps the device from soliciting routers and from having a link-local address. Where /proc/sys can't be written, both are harmless. */
 function silenceIpv6(name: string): void {
   for (const [key, value] of [["addr_gen_mode", "1"], ["accept_ra", "0"]] as const) {
     try {
@@ -131,6 +131,6 @@ function addIpv6(netlink: Netlink, tun: TunDevice, address: IpAddress): IpAddres
 
 function mustParse(text: string): IpAddress {
   const address = parseAddress(text);
-  if (!address) throw new TypeError(`${text} is no address`);
+  if (!address) throw new TypeError(`${text} is not a valid address`);
   return address;
 }

@@ -1,6 +1,6 @@
 import { helperFolder } from "../wire/helper.ts";
 
-/** A folder that can't be trusted. */
+/** A folder that users other than root could have prepared. */
 export class BadFolder extends Error {
   override name = "BadFolder";
 }
@@ -9,17 +9,17 @@ export class BadFolder extends Error {
 export interface HelperFolder {
   readonly path: string;
   readonly socket: string;
-  /** Locked for as long as a helper lives. */
+  /** Locked while a helper lives. */
   readonly lock: string;
-  /** Locked for as long as a helper lives, or its janitor cleans up. */
+  /** Locked while a helper lives, and while its janitor cleans up. */
   readonly cleaning: string;
   readonly state: string;
   readonly log: string;
 }
 
 /**
- * Makes /run/pmz/UID, or takes the one that is there: nobody but root may have made it or write to it, and everybody may
- * pass through to the socket.
+ * Makes /run/pmz/UID, or uses the one that is there: it has to belong to root and be writable by root alone. All users may pass
+ * through to the socket.
  * @throws {BadFolder}
  */
 export function prepareFolder(uid: number): HelperFolder {
@@ -50,6 +50,8 @@ function makeFolder(path: string, mode: number): void {
   }
   const { isDirectory, isSymlink, uid, mode: has } = Deno.lstatSync(path);
   if (!isDirectory || isSymlink || uid !== 0 || ((has ?? 0o777) & 0o022) !== 0) {
-    throw new BadFolder(`${path} isn't a folder of root's that nobody else can write to: remove it`);
+    throw new BadFolder(
+      `${path} has to be a folder that belongs to root and that only root can write to: remove it`,
+    );
   }
 }

@@ -1,13 +1,13 @@
 import type { HelperGrant } from "../wire/helper.ts";
-import { ADDRESSES } from "./capture.ts";
+import { ADDRESSES } from "./capture_hooks.ts";
 import { parseRange } from "../net/range.ts";
 
-/** A command line that is none of the helper's. */
+/** A command line that doesn't fit the helper. */
 export class BadGrant extends Error {
   override name = "BadGrant";
 }
 
-/** A grant as arguments: what sudo shows, and logs, is what is granted. Nothing of it is secret. */
+/** A grant as arguments, so that sudo shows and logs what is granted. Nothing in it is secret. */
 export function grantArguments(grant: HelperGrant): string[] {
   return [
     `--uid=${grant.uid}`,
@@ -17,13 +17,15 @@ export function grantArguments(grant: HelperGrant): string[] {
   ];
 }
 
-/** Reads grantArguments' arguments. @throws {BadGrant} */
+/** Reads the arguments that grantArguments makes. @throws {BadGrant} */
 export function parseGrant(args: readonly string[]): HelperGrant {
   const given = new Map<string, string>();
   for (const arg of args) {
     const [, name, value] = /^--(uid|cap|ranges|never)=(.*)$/.exec(arg) ?? [];
     if (name === undefined || value === undefined || given.has(name)) {
-      throw new BadGrant(`the helper takes --uid=, --cap=, --ranges= and --never=, each once; not ${arg}`);
+      throw new BadGrant(
+        `${arg} is not a valid argument of the helper: expected --uid=, --cap=, --ranges= and --never=, each once`,
+      );
     }
     given.set(name, value);
   }
@@ -37,7 +39,7 @@ export function parseGrant(args: readonly string[]): HelperGrant {
 
 function number(name: string, value: string | undefined, most: number): number {
   if (value === undefined || !/^[0-9]{1,10}$/.test(value) || Number(value) > most) {
-    throw new BadGrant(`--${name} has to be a number, ${most} at most`);
+    throw new BadGrant(`--${name} is not a valid number: expected 0 to ${most}`);
   }
   return Number(value);
 }
@@ -45,7 +47,7 @@ function number(name: string, value: string | undefined, most: number): number {
 function ranges(name: string, value: string | undefined): string[] {
   const all = value ? value.split(",") : [];
   for (const one of all) {
-    if (!parseRange(one)) throw new BadGrant(`--${name}: ${one} is neither an address nor a range`);
+    if (!parseRange(one)) throw new BadGrant(`${one} in --${name} is not a valid address or range`);
   }
   return all;
 }

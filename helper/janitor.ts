@@ -1,7 +1,7 @@
 import type { UserRule } from "../ffi/netlink/rule.ts";
 import { programPath } from "./programs.ts";
 
-/** What outlives a helper that is killed. */
+/** What stays when a helper is killed. */
 export interface Leftovers {
   readonly rules: readonly UserRule[];
   /** pmz's addresses: connections from and to them are reset. */
@@ -9,8 +9,8 @@ export interface Leftovers {
 }
 
 /**
- * `/bin/sh` that waits on a pipe of the helper's and cleans up when that breaks, however the helper ended. The helper
- * leaves it to the janitor in any case, so that there's one way only. One that is killed is replaced.
+ * A `/bin/sh` that waits on a pipe from the helper and cleans up when that closes, however the helper ended. The helper never cleans
+ * up by itself, so that there is one way only. A janitor that is killed is replaced.
  */
 export class Janitor implements AsyncDisposable {
   readonly #script: string;
@@ -29,7 +29,7 @@ export class Janitor implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** Has it clean up, and waits for that. */
+  /** Lets the janitor clean up, and waits until it has. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
@@ -58,7 +58,7 @@ export class Janitor implements AsyncDisposable {
   }
 }
 
-/** Waits for the end of the pipe; what is gone already is no error. Nothing in it comes from a daemon. */
+/** The script: it waits for the end of the pipe, and ignores what is gone already. Nothing in it comes from a daemon. */
 function cleaning({ rules, addresses }: Leftovers, ip: string, ss: string): string {
   const selectors = rules.map(({ family, priority, table, uids }) =>
     `-${family} rule del pref ${priority} iif lo uidrange ${uids.first}-${uids.last} lookup ${table}`

@@ -12,16 +12,16 @@ export interface Machine {
   readonly onLink: readonly Range[];
   readonly gateways: ReadonlySet<string>;
   readonly nameservers: ReadonlySet<string>;
-  /** The far ends of connections that are open. */
+  /** The remote addresses of open connections. */
   readonly peers: ReadonlySet<string>;
 }
 
-/** Where resolvers keep the nameservers that they ask. */
+/** The files in which resolvers keep their nameservers. */
 const RESOLV_CONF = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/resolvconf/resolv.conf"];
 
 /**
  * Reads what the laptop uses.
- * @param pmz indexes of pmz's own devices, and addresses on them: what leads there doesn't count
+ * @param pmz which devices, and which addresses on them, are pmz's own: they don't count
  */
 export function readMachine(
   netlink: Netlink,
@@ -41,7 +41,7 @@ function gatewaysOf(route: Route): string[] {
   return route.gateways.map(({ text }) => text);
 }
 
-/** The nameservers of a resolv.conf (`man 5 resolv.conf`); none where there's no such file. */
+/** The nameservers of a resolv.conf (`man 5 resolv.conf`); empty where there is no such file. */
 export function nameserversOf(path: string): string[] {
   let text: string;
   try {
@@ -56,7 +56,7 @@ export function nameserversOf(path: string): string[] {
   });
 }
 
-/** A connection of the laptop's would lose its way when its far end is captured; those from pmz's own addresses are captured ones. */
+/** The remote ends of open connections, which would break when they are captured; without connections that are captured already. */
 function openPeers(isSource: (address: string) => boolean): Set<string> {
   using diag = new SockDiag();
   const peers = diag.connectionsTo(0).filter(({ local, remote }) =>

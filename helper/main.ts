@@ -2,32 +2,33 @@ import { pollUntil } from "../async/poll_until.ts";
 import { FileLock, keepSecrets, leaveSession } from "../ffi/proc/process.ts";
 import { type Received, SeqPacket, SeqPacketListener } from "../ffi/sockets/seqpacket.ts";
 import type { HelperGrant, HelperReady } from "../wire/helper.ts";
+import type { Log } from "../wire/log.ts";
 import { prepareFolder } from "./folder.ts";
-import { type HelperAssets, Laptop } from "./laptop.ts";
-import { HelperLog } from "./log.ts";
+import { type HelperAssets, HostResources } from "./host_resources.ts";
+import { helperLog } from "./log.ts";
 import { refusalOf, Session } from "./session.ts";
 import { writeState } from "./state.ts";
 
-export type { HelperAssets } from "./laptop.ts";
+export type { HelperAssets } from "./host_resources.ts";
 
-/** How long a helper waits for its daemon, in milliseconds. */
-const PATIENCE = 15_000;
-/** How long the janitor of a killed helper may take. */
-const JANITOR = 10_000;
+/** A helper waits this long for its daemon, in milliseconds. */
+const DAEMON_TIMEOUT_MS = 15_000;
+/** The janitor of a helper that was killed may take this long, in milliseconds. */
+const JANITOR_TIMEOUT_MS = 10_000;
 
 export interface HelperOptions {
-  /** Whose processes are touched: a folder of cgroup v2; by default the machine's root. */
+  /** The folder of cgroup v2 whose processes are affected; the machine's root by default. */
   readonly cgroup?: string;
-  /** Told once, when the socket is there, or why it won't be. */
+  /** Called once, when the socket is there or the helper can't start. */
   readonly onReady?: (ready: HelperReady) => void;
   /** Instead of SIGTERM and SIGINT. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * The root helper of one user: serves one daemon, and ends with it. It ends too when no daemon comes in 15 s.
- * Nothing of it is left then: device, routes, hooks go with the process, rules and connections by the janitor.
- * @throws what keeps it from starting; nothing is left then either.
+ * The root helper of one user: serves one daemon and ends with it, or after 15 s without one. Nothing of it is left then: the
+ * kernel removes device, routes and hooks with the process, the janitor removes rules and connections.
+ * @throws the reason why it can't start; nothing is left then either
  */
 export async function runHelper(
   grant: HelperGrant,
@@ -54,75 +55,77 @@ async function serve(
   const folder = prepareFolder(grant.uid);
   using lock = FileLock.take(folder.lock);
   if (!lock) throw new Error(`another helper of uid ${grant.uid} is running`);
-  removeIfThere(folder.state); // of one that was killed: its process id may be anybody's by now
-  // Held by the janitor too: what one takes back must not be what the next helper has made.
+  removeIfThere(folder.state); // of a helper that was killed: its process id may be another program's by now
+  // The janitor holds this lock too, so that it never takes back what the next helper has made.
   using _cleaning = await lockOfJanitors(folder.cleaning);
-  using log = new HelperLog(folder.log);
-  await using laptop = await Laptop.create(grant, assets, options.cgroup);
-  log.say("started", { pid: Deno.pid, address: laptop.device.own4.text, device: laptop.device.name });
+  using log = helperLog(folder.log);
+  await using host = await HostResources.create(grant, assets, options.cgroup);
+  const address = host.device.own4.text;
+  log("info", "started", { pid: Deno.pid, address, device: host.device.name });
   removeIfThere(folder.socket);
   using listener = SeqPacketListener.listen(folder.socket, { uid: grant.uid, mode: 0o600 });
   using end = endOf(options.signal);
   try {
-    const tell = (daemon: boolean) =>
-      writeState(folder.state, { pid: Deno.pid, grant, address: laptop.device.own4.text, daemon });
-    tell(false);
-    onReady({ ready: true, pid: Deno.pid, socket: folder.socket, address: laptop.device.own4.text });
-    await new Door(listener, laptop, grant, log, tell).open(end.signal);
+    const record = (daemon: boolean) => writeState(folder.state, { pid: Deno.pid, grant, address, daemon });
+    record(false);
+    onReady({ ready: true, pid: Deno.pid, socket: folder.socket, address });
+    await new Acceptor(listener, host, grant, log, record).serve(end.signal);
   } finally {
     for (const path of [folder.socket, folder.state]) removeIfThere(path);
-    log.say("ended");
+    log("info", "ended");
   }
 }
 
-/** Waits until no janitor of this user's is at work. */
+/** Waits until no janitor of this user is at work. */
 async function lockOfJanitors(path: string): Promise<FileLock> {
-  const lock = await pollUntil(() => FileLock.take(path, { inherited: true }), { timeoutMs: JANITOR });
-  if (!lock) throw new Error(`what cleans up after an older helper doesn't end: its lock is ${path}`);
+  const lock = await pollUntil(() => FileLock.take(path, { inherited: true }), {
+    timeoutMs: JANITOR_TIMEOUT_MS,
+  });
+  if (!lock) throw new Error(`the janitor of an older helper doesn't end: its lock is ${path}`);
   return lock;
 }
 
-/** Lets one daemon in. */
-class Door {
+/** Accepts one daemon. */
+class Acceptor {
   readonly #listener: SeqPacketListener;
-  readonly #laptop: Laptop;
+  readonly #host: HostResources;
   readonly #grant: HelperGrant;
-  readonly #log: HelperLog;
-  readonly #tell: (daemon: boolean) => void;
+  readonly #log: Log;
+  readonly #record: (daemon: boolean) => void;
   #daemon: SeqPacket | undefined;
 
   constructor(
     listener: SeqPacketListener,
-    laptop: Laptop,
+    host: HostResources,
     grant: HelperGrant,
-    log: HelperLog,
-    tell: (daemon: boolean) => void,
+    log: Log,
+    record: (daemon: boolean) => void,
   ) {
     this.#listener = listener;
-    this.#laptop = laptop;
+    this.#host = host;
     this.#grant = grant;
     this.#log = log;
-    this.#tell = tell;
+    this.#record = record;
   }
 
-  /** Settles when there's no more to do: the daemon is gone, none came, or the signal aborted. */
-  async open(signal: AbortSignal): Promise<void> {
-    const patience = setTimeout(() => this.#close("no daemon came"), PATIENCE);
+  /** Settles when the daemon is gone, none came, or the signal aborted. */
+  async serve(signal: AbortSignal): Promise<void> {
+    const timer = setTimeout(() => this.#close("no daemon came"), DAEMON_TIMEOUT_MS);
     const stop = () => this.#close("stopped");
     signal.addEventListener("abort", stop);
     try {
       const sessions: Promise<void>[] = [];
       for (let peer; !signal.aborted && (peer = await this.#listener.accept());) {
         if (!this.#admits(peer)) continue;
-        clearTimeout(patience);
+        clearTimeout(timer);
         this.#daemon = peer;
-        this.#tell(true);
-        this.#log.say("daemon connected", { pid: peer.peer.pid });
-        sessions.push(this.#serve(peer).finally(() => this.#close("the daemon is gone")));
+        this.#record(true);
+        this.#log("info", "a daemon connected", { pid: peer.peer.pid });
+        sessions.push(this.#answer(peer).finally(() => this.#close("the daemon is gone")));
       }
       await Promise.all(sessions);
     } finally {
-      clearTimeout(patience);
+      clearTimeout(timer);
       signal.removeEventListener("abort", stop);
       this.#daemon?.close();
     }
@@ -132,16 +135,16 @@ class Door {
     const { uid } = peer.peer;
     if (uid === this.#grant.uid && !this.#daemon) return true;
     const error = this.#daemon ? "a daemon is connected already" : `this helper is not for uid ${uid}`;
-    this.#log.say("refused a connection", { uid });
+    this.#log("warn", "refused a connection", { uid });
     try {
       peer.send({ ok: false, code: "refused", error });
-    } catch { /* who is refused need not listen */ }
+    } catch { /* the refused peer is gone already */ }
     peer.close();
     return false;
   }
 
-  async #serve(daemon: SeqPacket): Promise<void> {
-    const session = new Session(this.#laptop, this.#grant);
+  async #answer(daemon: SeqPacket): Promise<void> {
+    const session = new Session(this.#host, this.#grant);
     try {
       for (;;) {
         const received = await next(daemon);
@@ -150,23 +153,23 @@ class Door {
           ? { answer: refusalOf(received.bad), fds: [] }
           : session.answer(received.message, received.fds);
         if ("ok" in answer && !answer.ok) {
-          this.#log.say("refused", { code: answer.code, error: answer.error });
+          this.#log("warn", "refused a request", { code: answer.code, error: answer.error });
         }
         daemon.send(answer, fds);
       }
     } catch (error) {
-      this.#log.say("the daemon doesn't read its answers", { error: String(error) });
+      this.#log("warn", "the daemon doesn't read its answers", { error: String(error) });
     }
   }
 
   #close(why: string): void {
-    this.#log.say("ending", { why });
+    this.#log("info", "ending", { why });
     this.#listener.close();
     this.#daemon?.close();
   }
 }
 
-/** The next message; one that can't be read is answered, and not the end. */
+/** The next message. One that can't be read is answered too, and doesn't end the session. */
 async function next(daemon: SeqPacket): Promise<Received | { readonly bad: TypeError } | undefined> {
   try {
     return await daemon.receive();

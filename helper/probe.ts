@@ -1,6 +1,6 @@
 import { Libbpf } from "../ffi/bpf/libbpf.ts";
-import { loadFor } from "./capture.ts";
-import type { HelperAssets } from "./laptop.ts";
+import { loadFor } from "./capture_hooks.ts";
+import type { HelperAssets } from "./host_resources.ts";
 
 /**
  * Loads the helper's BPF programs into this kernel and takes them out again; none is attached to anything.

@@ -1,4 +1,4 @@
-/** The only programs that the helper runs, each by absolute path and with an empty environment. */
+/** Where the helper's programs are: it runs these only, by absolute path and with an empty environment. */
 const FOLDERS = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 
 /** A program of the system is missing. */
@@ -9,7 +9,7 @@ export class ProgramMissing extends Error {
 /** The programs, by name. */
 export type SystemProgram = "sh" | "ip" | "ss";
 
-/** The absolute path of a program of the system's, which is root's; undefined when there is none. */
+/** The absolute path of a program that belongs to root; undefined when there is none. */
 export function findProgram(
   name: SystemProgram,
   folders: readonly string[] = FOLDERS,
@@ -20,7 +20,7 @@ export function findProgram(
   });
 }
 
-/** The same of a program that has to be there. @throws {ProgramMissing} */
+/** The same for a program that has to be there. @throws {ProgramMissing} */
 export function programPath(name: SystemProgram): string {
   const path = findProgram(name);
   if (path !== undefined) return path;

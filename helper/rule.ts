@@ -6,7 +6,7 @@ import type { Uids } from "../ffi/proc/subuids.ts";
 
 const ENOENT = 2;
 
-/** That connections of one user look into the user's table first. Rules don't go with a process: see Janitor. */
+/** Rules by which connections of one user look into the user's table first. They outlive the process: see Janitor. */
 export class UserRules implements Disposable {
   /** Before every VPN's rule, after the kernel's own (0). */
   static readonly PRIORITY = 10;
@@ -15,7 +15,7 @@ export class UserRules implements Disposable {
   readonly all: readonly UserRule[];
 
   /**
-   * Adds the rules, and deletes what a killed helper of this user left, or anybody's that lead to this table.
+   * Adds the rules, and deletes those that a killed helper of this user left or that lead to this table.
    * @throws {SystemCallError}
    */
   constructor(netlink: Netlink, uids: readonly Uids[], table: number, families: readonly (4 | 6)[]) {
@@ -46,7 +46,7 @@ export class UserRules implements Disposable {
   }
 }
 
-/** Somebody else's janitor may be deleting it too. */
+/** A janitor may have deleted it meanwhile. */
 function deleteIfThere(netlink: Netlink, rule: UserRule): void {
   try {
     deleteUserRule(netlink, rule);

@@ -7,18 +7,24 @@ import { makeTransparent } from "../ffi/sockets/transparent.ts";
 import { formatEndpoint, type IpAddress } from "../net/address.ts";
 import { agree, type Hello, HelloMismatch, helloOf } from "../wire/hello.ts";
 import { type HelperAnswer, type HelperErrorCode, type HelperGrant } from "../wire/helper.ts";
-import { ADDRESSES, KNOCK_PORT, WORKERS } from "./capture.ts";
-import { listenerRefusal, standInRefusal } from "./descriptors.ts";
+import { ADDRESSES, IDENTIFY_PORT, WORKERS } from "./capture_hooks.ts";
+import { listenerRefusal, stubRefusal } from "./descriptors.ts";
 import { devicesOfPmz } from "./device.ts";
 import { Guard } from "./guard.ts";
-import type { Laptop } from "./laptop.ts";
+import type { HostResources } from "./host_resources.ts";
 import { type Machine, readMachine } from "./machine.ts";
 import { rangeOf } from "../net/range.ts";
 import { isLinkLocal } from "../net/special_ranges.ts";
-import { BadRequest, type ParsedRequest, parseRequest } from "./requests.ts";
+import { NotValid } from "../wire/schema.ts";
+import { type Parsed, type ParsedRequest, parseRequest } from "./requests.ts";
 
-/** How long what was read of the machine is good for, in milliseconds. */
-const MACHINE_TTL = 1000;
+/** What was read of the machine is used for this long, in milliseconds. */
+const MACHINE_TTL_MS = 1_000;
+
+/** A request that doesn't fit the session: the wrong one, or the wrong descriptors. */
+class BadRequest extends Error {
+  override name = "BadRequest";
+}
 
 /** A request that is understood and not granted. */
 class Refusal extends Error {
@@ -29,35 +35,37 @@ class Refusal extends Error {
   }
 }
 
-/** An answer, and the descriptors that go beside it; they stay the helper's. */
+/** An answer, and the descriptors that are sent with it; they stay the helper's. */
 export interface Reply {
   readonly answer: HelperAnswer;
   readonly fds: readonly number[];
 }
 
-/** What one daemon asks of the helper, and what is done about it. No request is able to throw. */
+/** Does what one daemon asks of the helper. No request makes it throw. */
 export class Session {
-  readonly #laptop: Laptop;
+  readonly #host: HostResources;
   readonly #grant: HelperGrant;
   readonly #guard: Guard;
   #greeted = false;
   #machine: { readonly facts: Machine; readonly until: number } | undefined;
 
-  constructor(laptop: Laptop, grant: HelperGrant) {
-    this.#laptop = laptop;
+  constructor(host: HostResources, grant: HelperGrant) {
+    this.#host = host;
     this.#grant = grant;
-    const { own4, own6 } = laptop.device;
+    const { own4, own6 } = host.device;
     this.#guard = new Guard(grant, [rangeOf(own4, 24), ...(own6 ? [rangeOf(own6, 112)] : [])]);
   }
 
-  /** Does what a message asks. The descriptors beside it are this session's to close, whatever it answers. */
+  /** Does what a message asks. It closes the descriptors that came with it, whatever it answers. */
   answer(message: unknown, fds: readonly number[]): Reply {
     const kept = new Set<number>();
     try {
       const request = parseRequest(message);
-      if (!this.#greeted && request.ask !== "hello") throw new BadRequest("a hello comes first");
+      if (!this.#greeted && request.ask !== "hello") {
+        throw new BadRequest("the first request has to be a hello");
+      }
       if (fds.length > 0 && request.ask !== "listeners" && request.ask !== "names") {
-        throw new BadRequest(`no descriptors belong to ${request.ask}`);
+        throw new BadRequest(`the request "${request.ask}" takes no descriptors`);
       }
       return this.#do(request, fds, kept);
     } catch (error) {
@@ -80,8 +88,10 @@ export class Session {
         this.#release(request.addresses);
         return { answer: { ok: true }, fds: [] };
       case "names":
-        this.#names(request.standIns, fds, kept);
-        return { answer: { ok: true, beat: true }, fds: [this.#laptop.names.beatFd] };
+        return {
+          answer: { ok: true, beat: true, released: this.#names(request.stubs, fds, kept) },
+          fds: [this.#host.names.beatFd],
+        };
     }
   }
 
@@ -89,28 +99,28 @@ export class Session {
     const ours = helloOf("helper");
     agree(ours, theirs);
     this.#greeted = true;
-    const { own4, name, table } = this.#laptop.device;
+    const { own4, name, table } = this.#host.device;
     return { ok: true, hello: ours, address: own4.text, device: name, table };
   }
 
   #listeners(family: 4 | 6, fds: readonly number[]): void {
     if (fds.length < 1 || fds.length > WORKERS) {
-      throw new BadRequest(`${fds.length} listeners: 1 to ${WORKERS}, one for each data worker`);
+      throw new BadRequest(`${fds.length} is not a valid number of listeners: expected 1 to ${WORKERS}`);
     }
-    if (family === 6 && !this.#laptop.device.own6) {
+    if (family === 6 && !this.#host.device.own6) {
       throw new Refusal("unsupported", "this machine has no IPv6");
     }
     for (const fd of fds) {
       const why = listenerRefusal(fd, family, this.#owner);
       if (why !== undefined) throw new Refusal("refused", `a listener ${why}`);
     }
-    for (const fd of fds) makeTransparent(fd, family, this.#laptop.device.name);
-    // The helper's copies are closed after this: should the daemon be killed, nobody accepts any more.
-    this.#laptop.capture.steerTo(family, fds);
+    for (const fd of fds) makeTransparent(fd, family, this.#host.device.name);
+    // The helper's copies are closed after this, so that nothing accepts any longer when the daemon is killed.
+    this.#host.capture.steerTo(family, fds);
   }
 
-  #capture(add: (ParsedRequest & { ask: "capture" })["add"]): { address: string; why: string }[] {
-    const { capture, netlink } = this.#laptop;
+  #capture(add: Parsed<"capture">["add"]): { address: string; why: string }[] {
+    const { capture, netlink } = this.#host;
     const cap = Math.min(this.#grant.cap, ADDRESSES);
     const refused: { address: string; why: string }[] = [];
     const fresh = new Map<string, IpAddress>();
@@ -125,7 +135,7 @@ export class Session {
         refused.push({ address: address.text, why: message });
       });
     } catch (error) {
-      // What is known is never given a route again: nothing of it may stay half done.
+      // A captured address is never given a route again, so no address may stay without one.
       try {
         deleteLocalRoutes(netlink, this.#routes, [...fresh.values()]);
       } finally {
@@ -137,12 +147,12 @@ export class Session {
   }
 
   #begin(
-    add: (ParsedRequest & { ask: "capture" })["add"],
+    add: Parsed<"capture">["add"],
     cap: number,
     fresh: Map<string, IpAddress>,
     refused: { address: string; why: string }[],
   ): void {
-    const { capture, device } = this.#laptop;
+    const { capture, device } = this.#host;
     for (const { address, ports } of add) {
       const known = capture.has(address);
       const why = known
@@ -158,13 +168,14 @@ export class Session {
     }
   }
 
-  #release(addresses: readonly IpAddress[]): void {
-    const { capture, device, netlink } = this.#laptop;
+  /** @returns those that were captured */
+  #release(addresses: readonly IpAddress[]): string[] {
+    const { capture, device, netlink } = this.#host;
     const captured = addresses.filter((address) => capture.has(address));
-    if (captured.length === 0) return;
+    if (captured.length === 0) return [];
     deleteLocalRoutes(netlink, this.#routes, captured);
     for (const address of captured) capture.remove(address);
-    // What is open would go on outside, with an address that is nobody's there.
+    // An open connection would continue outside, with a source address that means nothing there.
     const gone = new Set(captured.map(({ text }) => text));
     const own = new Set([device.own4.text, device.own6?.text]);
     using diag = new SockDiag();
@@ -173,93 +184,98 @@ export class Session {
         own.has(local.address.text) && gone.has(remote.address.text)
       ),
     );
+    return [...gone];
   }
 
+  /** @returns the nameservers that were captured, and aren't any longer */
   #names(
-    standIns: (ParsedRequest & { ask: "names" })["standIns"],
+    stubs: Parsed<"names">["stubs"],
     fds: readonly number[],
     kept: Set<number>,
-  ): void {
-    if (fds.length !== 2 * standIns.length) {
+  ): string[] {
+    if (fds.length !== 2 * stubs.length) {
       throw new BadRequest(
-        `${fds.length} descriptors for ${standIns.length} stand-ins: a UDP and a TCP one for each`,
+        `${fds.length} is not a valid number of descriptors for ${stubs.length} stubs: expected a UDP and a TCP socket for each`,
       );
     }
     const seen = new Set<string>();
-    standIns.forEach(({ nameserver, standIn }, i) => {
-      const place = formatEndpoint(standIn.address.text, standIn.port);
-      if (seen.has(nameserver.text) || seen.has(place)) throw new BadRequest("a stand-in comes twice");
+    stubs.forEach(({ nameserver, stub }, i) => {
+      const place = formatEndpoint(stub.address.text, stub.port);
+      if (seen.has(nameserver.text) || seen.has(place)) {
+        throw new BadRequest(`the nameserver ${nameserver.text} or the stub ${place} comes twice`);
+      }
       seen.add(nameserver.text).add(place);
-      if (nameserver.family !== standIn.address.family) {
+      if (nameserver.family !== stub.address.family) {
         throw new Refusal("refused", `${place} is of another address family than ${nameserver.text}`);
       }
       if (isLinkLocal(nameserver)) {
         throw new Refusal(
           "refused",
-          `${nameserver.text} is link-local: which one it is depends on the device`,
+          `${nameserver.text} is link-local: it means another host on each device`,
         );
       }
       for (const [j, protocol] of (["udp", "tcp"] as const).entries()) {
         const fd = fds[2 * i + j];
-        const why = fd === undefined ? "is missing" : standInRefusal(fd, standIn, protocol, this.#owner);
+        const why = fd === undefined ? "is missing" : stubRefusal(fd, stub, protocol, this.#owner);
         if (why !== undefined) throw new Refusal("refused", `the ${protocol} socket of ${place} ${why}`);
       }
     });
-    // The machine has come to use what a cluster has too (another Wi-Fi, a VPN): whom it asks is never captured.
-    this.#release(standIns.map(({ nameserver }) => nameserver));
-    if (standIns.length > 0) this.#meetDaemon();
-    this.#laptop.names.set(standIns, fds);
+    // On another Wi-Fi or VPN the machine may use an address that a cluster has: its nameservers are never captured.
+    const released = this.#release(stubs.map(({ nameserver }) => nameserver));
+    if (stubs.length > 0) this.#recognizeDaemon();
+    this.#host.names.set(stubs, fds);
     for (const fd of fds) kept.add(fd);
+    return released;
   }
 
-  /** From here on the daemon's own queries pass. */
-  #meetDaemon(): void {
-    const { capture, device, settings } = this.#laptop;
+  /** Lets the daemon's own queries pass from now on. */
+  #recognizeDaemon(): void {
+    const { capture, device, settings } = this.#host;
     if (settings.now.daemon !== 0) return;
-    const knock = capture.knock("daemon");
-    if (!knock || knock.netns !== settings.now.netns) {
-      const place = formatEndpoint(device.own4.text, KNOCK_PORT);
+    const identity = capture.identity("daemon");
+    if (!identity || identity.netns !== settings.now.netns) {
+      const place = formatEndpoint(device.own4.text, IDENTIFY_PORT);
       throw new BadRequest(
-        `connect to ${place} first (it fails): else your own queries would come back to you`,
+        `the daemon has not identified itself: connect to ${place} first, which fails, so that its own queries pass`,
       );
     }
-    settings.set({ daemon: knock.process });
+    settings.set({ daemon: identity.process });
   }
 
   get #owner() {
-    return { uid: this.#grant.uid, netns: this.#laptop.netns };
+    return { uid: this.#grant.uid, netns: this.#host.netns };
   }
 
   get #routes() {
-    const { index, table, own4, own6 } = this.#laptop.device;
+    const { index, table, own4, own6 } = this.#host.device;
     return { device: index, table, source4: own4, source6: own6 };
   }
 
   #now(): Machine {
     if (!this.#machine || this.#machine.until < performance.now()) {
-      const ours = devicesOfPmz(this.#laptop.netlink);
-      // Other users' captured connections are no more the machine's own than this user's.
+      const ours = devicesOfPmz(this.#host.netlink);
+      // Captured connections are no use of the machine's own, whichever user they are of.
       const sources = new Set(
-        allAddresses(this.#laptop.netlink).filter(({ device }) => ours.has(device)).map(({ address }) =>
+        allAddresses(this.#host.netlink).filter(({ device }) => ours.has(device)).map(({ address }) =>
           address.text
         ),
       );
-      const facts = readMachine(this.#laptop.netlink, {
+      const facts = readMachine(this.#host.netlink, {
         isDevice: (index) => ours.has(index),
         isSource: (address) => sources.has(address),
       });
-      this.#machine = { facts, until: performance.now() + MACHINE_TTL };
+      this.#machine = { facts, until: performance.now() + MACHINE_TTL_MS };
     }
     return this.#machine.facts;
   }
 }
 
-/** What a request that failed is answered with. */
+/** The answer to a request that failed. */
 export function refusalOf(error: unknown): HelperAnswer {
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof Refusal
     ? error.code
-    : error instanceof BadRequest || error instanceof HelloMismatch || error instanceof TypeError
+    : [BadRequest, NotValid, HelloMismatch, TypeError].some((kind) => error instanceof kind)
     ? "bad-request"
     : "internal";
   return { ok: false, code, error: message };

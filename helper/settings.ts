@@ -5,15 +5,15 @@ import type { IpAddress } from "../net/address.ts";
 /** struct settings of bpf/laptop.h. */
 export const SETTINGS_BYTES = 88;
 
-/** Whom the programs touch, and what they know of pmz. */
+/** Which users' sockets the programs affect, and what they know of pmz. */
 export interface Settings {
-  /** Cookie of the laptop's netns; 0n: not known yet, nothing is touched. */
+  /** Cookie of the laptop's network namespace; 0n while it isn't known, and then no socket is affected. */
   readonly netns: bigint;
   readonly own4: IpAddress;
   readonly own6: IpAddress | undefined;
   readonly workers4: number;
   readonly workers6: number;
-  /** The daemon's thread group as the kernel numbers it; 0: not known yet. */
+  /** The daemon's thread group as the kernel numbers it; 0 while it isn't known. */
   readonly daemon: number;
   /** Index of the user's device. */
   readonly device: number;
@@ -21,7 +21,7 @@ export interface Settings {
   readonly uids: readonly Uids[];
 }
 
-/** The one entry of the maps `settings`, of capture and of names: what is set here, both see. */
+/** The one entry of the map `settings` in several objects: a change is written to all of them. */
 export class SharedSettings {
   readonly #maps: BpfMap[] = [];
   #now: Settings;
@@ -34,7 +34,7 @@ export class SharedSettings {
     return this.#now;
   }
 
-  /** Writes all that is set to a map, now and from now on. @throws {BpfError} */
+  /** Writes the settings to a map, now and whenever they change. @throws {BpfError} */
   writeTo(map: BpfMap): void {
     this.#maps.push(map);
     this.set({});
@@ -53,7 +53,7 @@ export function encodeSettings(settings: Settings): Uint8Array<ArrayBuffer> {
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, settings.netns, true);
   bytes.set(settings.own4.bytes, 8);
-  // No "::" here: that is what sockets come from that are bound to nothing.
+  // Not "::", which is the source of sockets that are bound to nothing.
   bytes.set(settings.own6?.bytes ?? new Uint8Array(16).fill(0xff), 24);
   view.setUint32(40, settings.workers4, true);
   view.setUint32(44, settings.workers6, true);

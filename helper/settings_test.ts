@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseAddress } from "../net/address.ts";
-import { ADDRESSES, KNOCK_PORT, POD, PORTS, SERVICE, WORKERS } from "./capture.ts";
-import { NAMESERVERS } from "./names.ts";
+import { ADDRESSES, IDENTIFY_PORT, POD, PORTS, SERVICE, WORKERS } from "./capture_hooks.ts";
+import { NAMESERVERS } from "./name_hooks.ts";
 import { UID_RANGES } from "../ffi/proc/subuids.ts";
 import { encodeSettings, SETTINGS_BYTES } from "./settings.ts";
 
@@ -20,7 +20,7 @@ Deno.test("C and TypeScript agree on every number that both have", () => {
   assert.equal(defined(laptop, "UID_RANGES"), UID_RANGES);
   const capture = source("capture.bpf.c");
   for (
-    const [name, value] of Object.entries({ WORKERS, ADDRESSES, PORTS, POD, SERVICE, KNOCK: KNOCK_PORT })
+    const [name, value] of Object.entries({ WORKERS, ADDRESSES, PORTS, POD, SERVICE, IDENTIFY_PORT })
   ) {
     assert.equal(defined(capture, name), value, name);
   }

@@ -6,7 +6,7 @@ import { type HelperFolder, prepareFolder } from "./folder.ts";
 import { grantArguments } from "./grant.ts";
 import { readState } from "./state.ts";
 
-/** How long a helper may take to be ready, and an old one to end, in milliseconds. */
+/** A helper may take this long to be ready, and an old one to end, in milliseconds. */
 const READY = 20_000;
 const END = 5_000;
 /** Characters of a helper's first line. */
@@ -18,9 +18,9 @@ export class StartFailed extends Error {
 }
 
 /**
- * Starts a user's helper in the background, as root: with an empty environment, in a session of its own, away from
- * this process's terminal. One that is there with a daemon and the same grant is left as it is, any other is replaced.
- * @param command what runs it: its program and arguments, those of the grant come after them
+ * Starts a user's helper in the background, as root: with an empty environment, in a session of its own, away from this process's
+ * terminal. A helper that runs with a daemon and the same grant is left as it is; any other is replaced.
+ * @param command the program that runs it, with its first arguments; those of the grant follow
  * @throws {StartFailed} {BadFolder}
  */
 export async function startHelper(
@@ -49,7 +49,7 @@ export async function startHelper(
   return ready;
 }
 
-/** Makes way: undefined when no helper is there any more; else the one that is to stay. */
+/** Ends an older helper. @returns the older one when it is to stay */
 async function replace(
   folder: HelperFolder,
   grant: HelperGrant,
@@ -60,7 +60,7 @@ async function replace(
     if (state && state.daemon && JSON.stringify(state.grant) === JSON.stringify(grant)) {
       return { ready: true, pid: state.pid, socket: folder.socket, address: state.address };
     }
-    if (state) kill(state.pid, signal); // its pid is nobody else's as long as the lock is taken
+    if (state) kill(state.pid, signal); // while the lock is taken, the process id is still the helper's
     if (await pollUntil(() => isFree(folder), { timeoutMs: patience })) return undefined;
   }
   throw new StartFailed(`an older helper doesn't end: its lock is ${folder.lock}`);
@@ -79,7 +79,7 @@ function kill(pid: number, signal: Deno.Signal): void {
   }
 }
 
-/** What the helper says first, in one line; then nobody listens any more. */
+/** The first line that the helper writes; the rest isn't read. */
 async function firstLine(from: ReadableStream<Uint8Array>): Promise<HelperReady> {
   let text = "";
   for await (const chunk of from.pipeThrough(new TextDecoderStream())) {

@@ -1,6 +1,6 @@
 import type { HelperGrant } from "../wire/helper.ts";
 
-/** What a helper tells the next one that is started: in a file of root's, beside its lock. */
+/** What a helper leaves for the next one that is started: in a file of root, next to its lock. */
 export interface HelperState {
   readonly pid: number;
   readonly grant: HelperGrant;
@@ -10,13 +10,13 @@ export interface HelperState {
   readonly daemon: boolean;
 }
 
-/** Never half written. */
+/** Replaces the file as a whole, so that no reader sees half of it. */
 export function writeState(path: string, state: HelperState): void {
   Deno.writeTextFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
   Deno.renameSync(`${path}.new`, path);
 }
 
-/** Undefined when there's none, or none that makes sense. */
+/** Undefined when there is no file, or its content isn't valid. */
 export function readState(path: string): HelperState | undefined {
   try {
     const state = JSON.parse(Deno.readTextFileSync(path)) as Partial<HelperState>; // root's own

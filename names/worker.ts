@@ -1,57 +1,57 @@
 /**
- * The names worker: DNS and the heartbeat, in a thread of their own, so that the data path never keeps a name waiting. The
- * heartbeat comes from the loop that answers: when that hangs, the hook lets queries pass.
+ * The names worker: DNS and its heartbeat, in a thread of their own, so that the data path never delays a name. The heartbeat comes
+ * from the loop that answers: when the loop hangs, the hook lets queries pass.
  */
 import { Beat } from "../ffi/bpf/mmap.ts";
 import { Channel, type MessageSide } from "../threads/channel.ts";
 import { OwnNetworks } from "./own_networks.ts";
 import type { NamesCalls, NoCalls } from "./protocol.ts";
-import { StandIns } from "./server/stub_listeners.ts";
+import { StubListeners } from "./server/stub_listeners.ts";
 import { Zone } from "./zone/zone.ts";
 
-/** A quarter of what the hook allows (2 s). */
+/** Milliseconds between beats: a quarter of what the hook allows (2 s). */
 const BEAT_MS = 500;
-/** The map has one writer. */
+/** The map's entry for its only writer. */
 const WRITER = 0;
 
-/** What tests replace. */
+/** Parts that tests replace. */
 export interface NamesWorkerParts {
   readonly openBeat?: (fd: number) => Pick<Beat, "beat" | typeof Symbol.dispose>;
-  /** Port of the nameservers. */
+  /** The nameservers' port; 53 by default. */
   readonly port?: number;
 }
 
 /**
- * Answers the main thread on `side` from now on. The thread that ends takes everything along; disposing is for those who run it in
- * a thread of their own.
+ * Answers the main thread on `side` from now on. In a Worker everything ends with its thread; tests, which run it in their own
+ * thread, dispose of the result.
  */
 export function startNamesWorker(side: MessageSide, parts: NamesWorkerParts = {}): AsyncDisposable {
   const networks = new OwnNetworks();
   const zone = new Zone({ forbidden: (address) => networks.forbids(address) });
-  const standIns = new StandIns(zone, networks, parts.port);
+  const stubs = new StubListeners(zone, networks, parts.port);
   const heartbeat = new Heartbeat(parts.openBeat ?? ((fd) => new Beat(fd)));
   new Channel<NamesCalls, NoCalls>(
     side,
     {
-      standIns: (wanted) => standIns.set(wanted),
+      stubs: (wanted) => stubs.set(wanted),
       zone: (data) => zone.set(data),
       change: (change) => zone.change(change),
       gone: (cluster) => zone.delete(cluster),
       custom: (domains) => zone.setCustom(domains),
       surroundings: (surroundings) => zone.setSurroundings(surroundings),
       beat: (fd) => heartbeat.start(fd),
-      stats: () => standIns.stats,
+      stats: () => stubs.stats,
     } satisfies NamesCalls,
   );
   return {
     async [Symbol.asyncDispose]() {
       heartbeat.stop();
-      await standIns[Symbol.asyncDispose]();
+      await stubs[Symbol.asyncDispose]();
     },
   };
 }
 
-/** Beats in one map at a time. */
+/** Writes the heartbeat, into one map at a time. */
 class Heartbeat {
   readonly #open: NonNullable<NamesWorkerParts["openBeat"]>;
   #stop: (() => void) | undefined;

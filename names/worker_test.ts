@@ -38,8 +38,8 @@ function started(port?: number) {
   };
 }
 
-async function ask(standIn: string | undefined, name: string): Promise<string | number> {
-  const end = parseEndpoint(standIn ?? "");
+async function ask(stub: string | undefined, name: string): Promise<string | number> {
+  const end = parseEndpoint(stub ?? "");
   assert.ok(end);
   using conn = await Deno.connect({ hostname: end.address.text, port: end.port });
   await new MessageWriter(conn).send(queryFor(name, types.A));
@@ -52,16 +52,16 @@ async function ask(standIn: string | undefined, name: string): Promise<string | 
 
 const wanted = { uid, accounts: [{ first: uid, last: uid }] } as const;
 
-Deno.test("the worker opens a stand-in for each nameserver, says its descriptors, and answers", async () => {
+Deno.test("the worker opens a stub for each nameserver, says its descriptors, and answers", async () => {
   await using upstream = await fakeUpstream();
   await using worker = started(upstream.nameserver.port);
   await worker.call("zone", zone);
   const nameservers = ["127.0.0.1", "127.0.0.53", "nonsense"];
-  const { standIns: [first, second], failed } = await worker.call("standIns", { ...wanted, nameservers });
+  const { stubs: [first, second], failed } = await worker.call("stubs", { ...wanted, nameservers });
   assert.deepEqual(failed.map(({ nameserver }) => nameserver), ["nonsense"]);
-  assert.equal(await ask(first?.standIn, "echo.default.svc"), "10.96.0.10");
-  assert.equal(await ask(second?.standIn, "echo"), "10.96.0.10");
-  assert.equal(await ask(first?.standIn, "example.com"), "203.0.113.7");
+  assert.equal(await ask(first?.stub, "echo.default.svc"), "10.96.0.10");
+  assert.equal(await ask(second?.stub, "echo"), "10.96.0.10");
+  assert.equal(await ask(first?.stub, "example.com"), "203.0.113.7");
   const numbers = [first, second].flatMap((one) => [one?.udpFd, one?.tcpFd]);
   assert.equal(new Set(numbers).size, 4);
   for (const fd of numbers) assert.match(Deno.readLinkSync(`/proc/self/fd/${fd}`), /^socket:/);
@@ -70,11 +70,11 @@ Deno.test("the worker opens a stand-in for each nameserver, says its descriptors
 
 Deno.test("when the nameservers change, those that stay keep their sockets", async () => {
   await using worker = started();
-  const before = await worker.call("standIns", { ...wanted, nameservers: ["192.0.2.1", "192.0.2.2"] });
-  const after = await worker.call("standIns", { ...wanted, nameservers: ["192.0.2.2", "192.0.2.3"] });
-  assert.deepEqual(after.standIns[0], before.standIns[1]);
-  assert.deepEqual(after.standIns.map(({ nameserver }) => nameserver), ["192.0.2.2", "192.0.2.3"]);
-  const gone = parseEndpoint(before.standIns[0]?.standIn ?? "");
+  const before = await worker.call("stubs", { ...wanted, nameservers: ["192.0.2.1", "192.0.2.2"] });
+  const after = await worker.call("stubs", { ...wanted, nameservers: ["192.0.2.2", "192.0.2.3"] });
+  assert.deepEqual(after.stubs[0], before.stubs[1]);
+  assert.deepEqual(after.stubs.map(({ nameserver }) => nameserver), ["192.0.2.2", "192.0.2.3"]);
+  const gone = parseEndpoint(before.stubs[0]?.stub ?? "");
   const refused = Deno.connect({ hostname: gone?.address.text, port: gone?.port ?? 0 });
   await assert.rejects(refused, Deno.errors.ConnectionRefused);
 });
@@ -82,10 +82,10 @@ Deno.test("when the nameservers change, those that stay keep their sockets", asy
 Deno.test("a cluster's names come whole, change and go", async () => {
   await using upstream = await fakeUpstream();
   await using worker = started(upstream.nameserver.port);
-  const { standIns: [standIn] } = await worker.call("standIns", { ...wanted, nameservers: ["127.0.0.1"] });
+  const { stubs: [stub] } = await worker.call("stubs", { ...wanted, nameservers: ["127.0.0.1"] });
   const names = async () => [
-    await ask(standIn?.standIn, "echo.default.svc"),
-    await ask(standIn?.standIn, "shop.example"),
+    await ask(stub?.stub, "echo.default.svc"),
+    await ask(stub?.stub, "shop.example"),
   ];
   const elsewhere = "203.0.113.7"; // the nameserver's own answer to everything
   assert.deepEqual(await names(), [elsewhere, elsewhere]);

@@ -16,7 +16,7 @@ export interface ProtocolVersions {
  */
 export const protocolVersions = {
   control: { newest: 1, oldest: 1 },
-  helper: { newest: 1, oldest: 1 },
+  helper: { newest: 2, oldest: 2 },
   tunnel: { newest: 1, oldest: 1 },
   "reversed-tunnel": { newest: 1, oldest: 1 },
   handover: { newest: 1, oldest: 1 },

@@ -1,8 +1,8 @@
 /**
- * What a user's daemon may ask of its root helper, over a SOCK_SEQPACKET unix socket: one JSON message a request, at
- * most 256 KiB, descriptors beside it by SCM_RIGHTS; one answer each, in order. Everything dies with the socket.
+ * What a user's daemon may ask of its root helper, over a SOCK_SEQPACKET unix socket: one JSON message a request, at most 256 KiB,
+ * with descriptors by SCM_RIGHTS; one answer each, in order. Everything ends with the socket.
  *
- * What the helper grants was fixed at its start by the person who gave sudo's password (HelperGrant); no request widens it.
+ * What the helper may do was fixed when it was started with sudo (HelperGrant); no request widens it.
  */
 import type { Hello } from "./hello.ts";
 
@@ -44,17 +44,17 @@ export interface ServedPort {
   readonly served: boolean;
 }
 
-/** A nameserver of the laptop, and the daemon's stand-in to which the user's queries for it go. */
-export interface StandIn {
+/** A nameserver of the laptop, and the daemon's DNS stub that gets the user's queries for it. */
+export interface DnsStub {
   /** As in resolv.conf: "10.77.255.254", "127.0.0.53". */
   readonly nameserver: string;
   /** A loopback address and port that the daemon listens on (UDP and TCP): "127.77.0.1:40053". */
-  readonly standIn: string;
+  readonly stub: string;
 }
 
 export type HelperRequest =
   | { readonly ask: "hello"; readonly hello: Hello }
-  /** Descriptors beside it: listening TCP sockets of the daemon on loopback, one for each data worker, `family` alike. */
+  /** Its descriptors: listening TCP sockets of the daemon on loopback, one for each data worker, all of `family`. */
   | { readonly ask: "listeners"; readonly family: 4 | 6 }
   /** Adds or changes captured addresses; an address that is there gets the new ports. */
   | {
@@ -62,10 +62,10 @@ export type HelperRequest =
     readonly add: readonly { readonly address: string; readonly ports: CapturedPorts }[];
   }
   | { readonly ask: "release"; readonly addresses: readonly string[] }
-  /** Replaces the stand-ins. Descriptors beside it: for each, its UDP and its TCP socket, in order. None: queries pass. */
-  | { readonly ask: "names"; readonly standIns: readonly StandIn[] };
+  /** Replaces the stubs; without any, queries pass. Its descriptors: for each stub its UDP and its TCP socket, in order. */
+  | { readonly ask: "names"; readonly stubs: readonly DnsStub[] };
 
-/** Answers carry what was done; a refusal of a part is no error of the whole. */
+/** An answer says what was done; where one address is refused, the request as a whole succeeds. */
 export type HelperAnswer =
   | {
     readonly ok: true;
@@ -77,8 +77,11 @@ export type HelperAnswer =
     readonly table: number;
   }
   | { readonly ok: true; readonly refused: readonly { readonly address: string; readonly why: string }[] }
-  /** To "names": beside it comes one descriptor, the beat map (BPF_F_MMAPABLE array, one u64: CLOCK_MONOTONIC in ns). */
-  | { readonly ok: true; readonly beat: boolean }
+  /**
+   * To "names": with it comes one descriptor, the beat map (BPF_F_MMAPABLE array, one u64: CLOCK_MONOTONIC in ns). `released`
+   * are captured addresses that are not captured any longer, since they are nameservers of this machine now.
+   */
+  | { readonly ok: true; readonly beat: boolean; readonly released: readonly string[] }
   | { readonly ok: true }
   | { readonly ok: false; readonly code: HelperErrorCode; readonly error: string };
 

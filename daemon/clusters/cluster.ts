@@ -77,7 +77,8 @@ export class Connected {
     const refused = [...services].flatMap((service) =>
       (this.index.refused.get(service) ?? []).map(({ address, why }) => ({
         service,
-        error: `${address}: ${why}`,
+        to: address,
+        details: why,
       }))
     );
     for (const one of refused.slice(0, LOGGED)) {

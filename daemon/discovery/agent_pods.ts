@@ -9,7 +9,7 @@ export class AgentPods implements AsyncDisposable {
   readonly #watched: Watched<Pod>;
   readonly #controller: string | undefined;
 
-  /** @param of.controller kind of what must have made the pods: labels anybody may give who makes pods there. */
+  /** @param of.controller the kind of the pods' controller: labels alone can be given by everybody who may create pods there */
   constructor(api: Api, of: { namespace: string; selector: string; controller?: string; log: Log }) {
     this.#controller = of.controller;
     this.#watched = watch(api, resources.pods, {
@@ -20,12 +20,12 @@ export class AgentPods implements AsyncDisposable {
     });
   }
 
-  /** The first list is there. @throws {ApiError} when the pods may not be listed; looks anew each time. */
+  /** Settles with the first list. @throws {ApiError} when the pods may not be listed; each look asks again. */
   get ready(): Promise<void> {
     return this.#watched.ready.catch(() => this.#readyNow());
   }
 
-  /** As ready, after it wasn't at first: rights are given, and people log in again. */
+  /** The same after a failure: rights may have been given since, or a login renewed. */
   async #readyNow(): Promise<void> {
     const watched = this.#watched;
     if (watched.state === "live") return;
@@ -40,7 +40,7 @@ export class AgentPods implements AsyncDisposable {
     await promise;
   }
 
-  /** Those that are ready and stay, the longest known first. */
+  /** Pods that are ready and not being deleted, the longest known first. */
   usable(): Pod[] {
     return [...this.#watched.items.values()].filter((pod) =>
       pod.ready && pod.deletionTimestamp === undefined &&
@@ -53,7 +53,7 @@ export class AgentPods implements AsyncDisposable {
     return this.#watched.onChange(listener);
   }
 
-  /** One that is usable; waits until there is one. @throws the signal's reason. */
+  /** A usable pod, as soon as there is one. @throws the signal's reason */
   async one(signal: AbortSignal): Promise<Pod> {
     for (;;) {
       signal.throwIfAborted();
@@ -63,7 +63,7 @@ export class AgentPods implements AsyncDisposable {
     }
   }
 
-  /** Begins the watch anew, from where it is. */
+  /** Reconnects the watch, which continues where it was. */
   reconnect(): void {
     this.#watched.reconnect();
   }

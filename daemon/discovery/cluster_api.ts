@@ -9,12 +9,12 @@ import { AgentPods } from "./agent_pods.ts";
 import { Discovery } from "./discovery.ts";
 import type { Topology, TopologyChange } from "./topology.ts";
 
-/** How long the cluster may take to say its version, in milliseconds: a server that is far away, or asleep. */
+/** The cluster has this long to answer, in milliseconds: its server may be far away or asleep. */
 const REACH_TIMEOUT_MS = 10_000;
 
 /**
- * One cluster, reached as one context of a kubeconfig: its API, what it has, and where its agents are. Everything
- * else of the daemon names it by `id`.
+ * One cluster, reached by one context of a kubeconfig: its API, what it has, and where its agents are. The rest of the daemon
+ * refers to it by `id`.
  */
 export class ClusterConnection implements AsyncDisposable {
   readonly #cluster: Cluster;
@@ -144,18 +144,18 @@ export class ClusterConnection implements AsyncDisposable {
     };
   }
 
-  /** Begins anew with everything that may have died unseen: for who knows that the network has changed, or the laptop slept. */
+  /** Reconnects everything that may be dead unnoticed, after a change of the network or when the laptop slept. */
   reconnect(): void {
     this.api.forgetConnections();
     for (const part of [this.#discovery, this.#gateways, this.#nodes]) part?.reconnect();
   }
 
-  /** Takes down what the data worker says of the tunnel. */
+  /** Notes a change of the tunnel. */
   tunnelNews(news: TunnelNews): void {
     const cluster = this.id;
-    // Another connection may be there: the state is what is said next.
+    // The tunnel may have another connection: its state comes with the next message.
     if (news.state === "ended") {
-      return this.#log("warn", `a connection of the tunnel is over: ${news.why}`, { cluster });
+      return this.#log("warn", `a connection of the tunnel has ended: ${news.why}`, { cluster });
     }
     this.#log("info", news.state === "connected" ? "tunnel is up" : `tunnel is being dialled: ${news.why}`, {
       cluster,

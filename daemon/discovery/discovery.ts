@@ -16,8 +16,7 @@ type Changes = { readonly [Kind in keyof TopologyChange]: Set<string> };
 const noChanges = (): Changes => ({ services: new Set(), slices: new Set(), pods: new Set() });
 
 /**
- * What a cluster has, kept up to date: of all namespaces, or of the connection's own where the credentials allow no
- * more than that.
+ * What a cluster has, kept up to date: of all namespaces, or only of the connection's own where the credentials don't allow more.
  */
 export class Discovery implements AsyncDisposable {
   readonly #watches: Watched<unknown>[] = [];
@@ -80,7 +79,7 @@ export class Discovery implements AsyncDisposable {
     return this.#topology ?? { services: new Map(), pods: new Map() };
   }
 
-  /** Begins all watches anew, from where they are. */
+  /** Reconnects all watches, which continue where they were. */
   reconnect(): void {
     for (const watched of this.#watches) watched.reconnect();
   }

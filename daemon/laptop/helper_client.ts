@@ -2,18 +2,18 @@ import { SeqPacket } from "../../ffi/sockets/seqpacket.ts";
 import { agree, helloOf, parseHello } from "../../wire/hello.ts";
 import {
   type CapturedPorts,
+  type DnsStub,
   type HelperAnswer,
   type HelperErrorCode,
   type HelperRequest,
   LONGEST_MESSAGE,
-  type StandIn,
 } from "../../wire/helper.ts";
 import { Failure } from "../failure.ts";
 
-/** Bytes of the list in a request, so that what is around it has room too; and its entries, so that each is soon done. */
+/** Bytes of the list in a request, which leaves room for the rest, and its entries, so that each request is soon done. */
 const BATCH_BYTES = LONGEST_MESSAGE - 1024;
 const BATCH = 500;
-/** A helper that is silent for longer hangs, in milliseconds: it's given up, and with it everything that it holds. */
+/** A helper that is silent for longer hangs, in milliseconds: it is given up, with all that it has set up. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
 /** What the helper answered to `hello`. */
@@ -23,12 +23,20 @@ export interface HelperFacts {
   readonly table: number;
 }
 
+/** What the helper answered to `names`. */
+export interface RedirectedNames {
+  /** The descriptor of the beat map; undefined when the helper sent none. */
+  readonly beat: number | undefined;
+  /** Addresses that were captured and aren't any longer, since they are nameservers of this machine now. */
+  readonly released: readonly string[];
+}
+
 interface Received {
   readonly answer: HelperAnswer & { readonly ok: true };
   readonly fds: number[];
 }
 
-/** What the helper said no to. */
+/** The helper refused a request. */
 class Refused extends Failure {
   readonly refusal: HelperErrorCode;
 
@@ -39,7 +47,7 @@ class Refused extends Failure {
 }
 
 /**
- * The daemon's end of its root helper, which answers in order. Closing it undoes everything: the helper ends with
+ * The daemon's connection to its root helper, which answers in order. Closing it undoes everything, since the helper ends with
  * this socket.
  */
 export class HelperClient implements Disposable {
@@ -76,7 +84,7 @@ export class HelperClient implements Disposable {
   }
 
   get facts(): HelperFacts {
-    if (!this.#facts) throw new TypeError("no hello yet"); // connect() gives nobody such a client
+    if (!this.#facts) throw new TypeError("there was no hello yet"); // connect() returns clients that have said hello
     return this.#facts;
   }
 
@@ -117,9 +125,11 @@ export class HelperClient implements Disposable {
     for (const batch of batches(addresses)) await this.#ask({ ask: "release", addresses: batch });
   }
 
-  /** Sends the user's queries to these stand-ins; the descriptor of the beat map is the answer. */
-  async names(standIns: readonly StandIn[], fds: readonly number[]): Promise<number | undefined> {
-    return (await this.#ask({ ask: "names", standIns }, fds)).fds[0];
+  /** Sends the user's queries to these stubs. */
+  async names(stubs: readonly DnsStub[], fds: readonly number[]): Promise<RedirectedNames> {
+    const received = await this.#ask({ ask: "names", stubs }, fds);
+    const released = "released" in received.answer ? received.answer.released : [];
+    return { beat: received.fds[0], released };
   }
 
   async #ask(request: HelperRequest, fds: readonly number[] = []): Promise<Received> {

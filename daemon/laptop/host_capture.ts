@@ -12,6 +12,9 @@ import { RouteProgrammer } from "./route_programmer.ts";
 
 /** The helper has this long to be gone after `down`, in milliseconds. */
 const GONE_TIMEOUT_MS = 3_000;
+/** Refused addresses are asked for again after this, in milliseconds, and so many at a time: their reason may have gone. */
+const RETRY_MS = 10_000;
+const RETRIED = 500;
 /** Addresses that were refused and are named in the log, of one change; more are counted. */
 const LOGGED = 20;
 
@@ -29,6 +32,7 @@ export class HostCapture implements AsyncDisposable {
   readonly #families = new Set<4 | 6>();
   readonly #routes: RouteProgrammer;
   readonly #clusters = new Map<string, LaptopCluster>();
+  readonly #retrying: ReturnType<typeof setInterval>;
   #names: NameCapture | undefined;
   #disposed: Promise<void> | undefined;
 
@@ -37,6 +41,7 @@ export class HostCapture implements AsyncDisposable {
     this.#data = data;
     this.#log = log;
     this.#routes = new RouteProgrammer(helper, this.#families, (refused) => this.#logRefused(refused));
+    this.#retrying = setInterval(() => this.#retry(), RETRY_MS);
   }
 
   /**
@@ -113,7 +118,11 @@ export class HostCapture implements AsyncDisposable {
       this.#names = undefined;
       dead?.[Symbol.asyncDispose]().catch((error) => log("warn", "names can't be ended", { error }));
     };
-    this.#names = await NameCapture.start({ helper: this.#helper, startWorker, log, failed });
+    const released = (addresses: readonly string[]) => {
+      const moved = this.#routes.released(addresses, "a nameserver of this machine");
+      this.#tellNames(moved).catch((error) => log("warn", "names can't be changed", { error }));
+    };
+    this.#names = await NameCapture.start({ helper: this.#helper, startWorker, log, failed, released });
     for (const cluster of this.#clusters.values()) await this.#tellZone(cluster);
   }
 
@@ -136,6 +145,13 @@ export class HostCapture implements AsyncDisposable {
     }
   }
 
+  #retry(): void {
+    if (this.#routes.refused.size === 0) return;
+    const failed = (error: unknown) =>
+      this.#log("warn", "refused addresses can't be asked for again", { error });
+    this.#routes.retry(RETRIED).then((moved) => this.#tellNames(moved)).catch(failed);
+  }
+
   /** Captures nothing of a cluster any longer. */
   async remove(cluster: string): Promise<void> {
     this.#clusters.delete(cluster);
@@ -156,11 +172,11 @@ export class HostCapture implements AsyncDisposable {
     for (const [address, why] of [...refused].slice(0, LOGGED)) {
       for (const { id, index } of this.#clusters.values()) {
         for (const service of index.servicesAt(address)) {
-          const error = `${address}: ${why}`;
           this.#log("warn", "a Service's address is not captured: no name leads there", {
             cluster: id,
             service,
-            error,
+            to: address,
+            details: why,
           });
         }
       }
@@ -201,7 +217,7 @@ export class HostCapture implements AsyncDisposable {
     await this.#names?.setCustom(domains);
   }
 
-  /** What is still there some time after the helper was let go, in words: its device. */
+  /** What is left some time after the helper was released, in words: its device. */
   async left(): Promise<string[]> {
     const device = `/sys/class/net/${this.#helper.facts.device}`;
     const gone = () => Deno.lstat(device).then(() => false, () => true);
@@ -210,6 +226,7 @@ export class HostCapture implements AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#retrying);
     return this.#disposed ??= (async () => {
       try {
         await this.#names?.[Symbol.asyncDispose]();

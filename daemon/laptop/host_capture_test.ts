@@ -116,6 +116,7 @@ Deno.test("an address that the helper refuses is said for its Service, which nam
   assert.deepEqual(at.logged, [["a Service's address is not captured: no name leads there", {
     cluster: "dev",
     service: "default/evil",
-    error: "8.8.8.8: public",
+    to: "8.8.8.8",
+    details: "public",
   }]]);
 });

@@ -91,7 +91,7 @@ export class Laptop {
     return this.#clusters().filter(({ connection }) => connection.mode === "capture");
   }
 
-  /** The helper is gone: by itself, or because it was let go. */
+  /** The helper is gone, asked to or not. */
   #lost(capture: HostCapture): void {
     if (this.#capture !== capture) return;
     this.#capture = undefined;
@@ -240,7 +240,7 @@ export class Laptop {
     await this.remove(cluster);
   }
 
-  /** Lets the helper go; what it left behind, in words. */
+  /** Releases the helper. @returns what it left behind, in words */
   async endCapture(): Promise<string[]> {
     const capture = this.#capture;
     this.#capture = undefined;

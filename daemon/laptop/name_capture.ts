@@ -1,17 +1,19 @@
 import { uidsOf } from "../../ffi/proc/subuids.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
-import type { StandIn } from "../../wire/helper.ts";
+import type { DnsStub } from "../../wire/helper.ts";
 import type { NamesCalls, NoCalls } from "../../names/protocol.ts";
-import { canStandIn, type ResolvConf, watchResolvConf } from "./resolv_conf.ts";
+import { canRedirect, type ResolvConf, watchResolvConf } from "./resolv_conf.ts";
 import type { NameServerStats } from "../../names/server/stats.ts";
 import type { CustomDomain, ZoneChange, ZoneData } from "../../names/zone/zone_data.ts";
+import type { RedirectedNames } from "./helper_client.ts";
 import type { Log } from "../process/log.ts";
 import { openWorker, type StartWorker } from "../../threads/worker.ts";
 import type { Channel } from "../../threads/channel.ts";
 
-/** The helper, as far as names go: sends the user's queries to these stand-ins; the beat map's descriptor is the answer. */
+/** The helper, as far as names go. */
 export interface NamesHelper {
-  names(standIns: readonly StandIn[], fds: readonly number[]): Promise<number | undefined>;
+  /** Sends the user's queries to these stubs. */
+  names(stubs: readonly DnsStub[], fds: readonly number[]): Promise<RedirectedNames>;
 }
 
 /** What NameCapture needs. */
@@ -19,34 +21,38 @@ export interface NameCaptureParts {
   readonly helper: NamesHelper;
   readonly startWorker: StartWorker;
   readonly log: Log;
-  /** The worker died: names don't answer any more, and queries go where they would without pmz. */
+  /** The worker died: names don't answer any longer, and queries go where they would without pmz. */
   readonly failed: () => void;
+  /** The helper has released these captured addresses, since they are nameservers of this machine now. */
+  readonly released: (addresses: readonly string[]) => void;
   /** Where the nameservers are configured, and how often it's looked at besides; /etc/resolv.conf without it. */
   readonly resolvConf?: { readonly path: string; readonly everyMs: number };
 }
 
 /**
- * The user's DNS: the names worker, its stand-ins in the helper's hands, and the nameservers of resolv.conf, followed.
- * Disposing gives the queries back first, then ends the stand-ins. Should the worker die, its heart stops, and the
+ * The user's DNS: the names worker, its stubs in the helper's hands, and the nameservers of resolv.conf, followed.
+ * Disposing gives the queries back first, then ends the stubs. When the worker dies its heartbeat stops, and the
  * queries go where they would without pmz.
  */
 export class NameCapture implements AsyncDisposable {
   readonly #worker: Disposable & { channel: Channel<NoCalls, NamesCalls> };
   readonly #helper: NamesHelper;
   readonly #log: Log;
+  readonly #released: NameCaptureParts["released"];
   readonly #ending = new AbortController();
   #following: Promise<void> = Promise.resolve();
 
-  private constructor({ helper, startWorker, log, failed }: NameCaptureParts) {
+  private constructor({ helper, startWorker, log, failed, released }: NameCaptureParts) {
     this.#worker = openWorker<NoCalls, NamesCalls>(startWorker, "names", {}, (error) => {
-      log("warn", "names don't answer any more", { error });
+      log("warn", "names don't answer any longer", { error });
       failed();
     });
     this.#helper = helper;
     this.#log = log;
+    this.#released = released;
   }
 
-  /** Opens the stand-ins; settles when the user's queries go to them. */
+  /** Opens the stubs; settles when the user's queries go to them. */
   static async start(parts: NameCaptureParts): Promise<NameCapture> {
     const names = new NameCapture(parts);
     const { signal } = names.#ending;
@@ -55,7 +61,7 @@ export class NameCapture implements AsyncDisposable {
       const first = await confs.next();
       if (!first.done) await names.#use(first.value);
       names.#following = names.#follow(confs).catch((error) =>
-        parts.log("warn", "the nameservers aren't followed any more", { error })
+        parts.log("warn", "the nameservers aren't followed any longer", { error })
       );
       return names;
     } catch (error) {
@@ -95,21 +101,24 @@ export class NameCapture implements AsyncDisposable {
     }
   }
 
-  /** Opens stand-ins for these nameservers, and has the helper send the user's queries there. */
+  /** Opens stubs for these nameservers, and has the helper send the user's queries there. */
   async #use(conf: ResolvConf): Promise<void> {
     const { channel } = this.#worker;
     const uid = Deno.uid() ?? -1;
     await channel.call("surroundings", { hostname: Deno.hostname(), searchDomains: conf.search });
-    const open = await channel.call("standIns", {
+    const open = await channel.call("stubs", {
       uid,
       accounts: uidsOf(uid),
-      nameservers: conf.nameservers.filter(canStandIn),
+      nameservers: conf.nameservers.filter(canRedirect),
     });
-    for (const { nameserver, why } of open.failed) this.#log("warn", `no stand-in for ${nameserver}: ${why}`);
-    const beat = await this.#helper.names(
-      open.standIns.map(({ nameserver, standIn }) => ({ nameserver, standIn })),
-      open.standIns.flatMap(({ udpFd, tcpFd }) => [udpFd, tcpFd]),
+    for (const { nameserver, why } of open.failed) {
+      this.#log("warn", "a nameserver has no stub: its queries pass", { error: `${nameserver}: ${why}` });
+    }
+    const { beat, released } = await this.#helper.names(
+      open.stubs.map(({ nameserver, stub }) => ({ nameserver, stub })),
+      open.stubs.flatMap(({ udpFd, tcpFd }) => [udpFd, tcpFd]),
     );
+    if (released.length > 0) this.#released(released);
     if (beat === undefined) return;
     try {
       await channel.call("beat", beat);
@@ -121,7 +130,7 @@ export class NameCapture implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
     await this.#following;
-    await this.#helper.names([], []).catch(() => {}); // a helper that is gone has let go already
+    await this.#helper.names([], []).catch(() => {}); // a helper that is gone redirects nothing
     this.#worker[Symbol.dispose]();
   }
 }

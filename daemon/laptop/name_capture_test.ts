@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
 import { until } from "../../kube/testing/api_server.ts";
 import { startNamesWorker } from "../../names/worker.ts";
-import type { StandIn } from "../../wire/helper.ts";
+import type { DnsStub } from "../../wire/helper.ts";
 import type { WorkerThread } from "../../threads/worker.ts";
+import type { RedirectedNames } from "./helper_client.ts";
 import { NameCapture } from "./name_capture.ts";
 
 /** A names worker in this thread, a helper that remembers, and a resolv.conf of the test's own. */
@@ -33,15 +34,17 @@ function surroundings(conf: string) {
       this.ended++;
     },
   };
-  const given: { standIns: readonly StandIn[]; ports: number[] }[] = [];
+  const given: { stubs: readonly DnsStub[]; ports: number[] }[] = [];
   const helper = {
     beat: undefined as number | undefined,
-    names(standIns: readonly StandIn[], fds: readonly number[]): Promise<number | undefined> {
-      given.push({ standIns, ports: fds.map((fd) => localEndpoint(fd).port) });
-      return Promise.resolve(this.beat);
+    released: [] as string[],
+    names(stubs: readonly DnsStub[], fds: readonly number[]): Promise<RedirectedNames> {
+      given.push({ stubs, ports: fds.map((fd) => localEndpoint(fd).port) });
+      return Promise.resolve({ beat: this.beat, released: this.released });
     },
   };
   const log: string[] = [];
+  const released: string[] = [];
   let failed = 0;
   return {
     resolvConf,
@@ -50,6 +53,7 @@ function surroundings(conf: string) {
     helper,
     log,
     beats,
+    released,
     get failed() {
       return failed;
     },
@@ -60,6 +64,7 @@ function surroundings(conf: string) {
         startWorker: () => thread,
         log: (_level, message) => void log.push(message),
         failed: () => void failed++,
+        released: (addresses) => void released.push(...addresses),
       }),
     async [Symbol.asyncDispose]() {
       await worker[Symbol.asyncDispose](); // in a Worker, terminate() is all of it
@@ -70,18 +75,18 @@ function surroundings(conf: string) {
   };
 }
 
-const nameserversOf = (standIns: readonly StandIn[] | undefined) => standIns?.map((one) => one.nameserver);
+const nameserversOf = (stubs: readonly DnsStub[] | undefined) => stubs?.map((one) => one.nameserver);
 
-Deno.test("each nameserver gets a stand-in, whose sockets go to the helper in order", async () => {
+Deno.test("each nameserver gets a stub, whose sockets go to the helper in order", async () => {
   await using at = surroundings("nameserver 192.0.2.1\nnameserver 192.0.2.2\n");
   {
     await using _names = await at.start();
     const [first] = at.given;
-    assert.deepEqual(nameserversOf(first?.standIns), ["192.0.2.1", "192.0.2.2"]);
-    const ports = first?.standIns.map(({ standIn }) => Number(standIn.split(":")[1]));
+    assert.deepEqual(nameserversOf(first?.stubs), ["192.0.2.1", "192.0.2.2"]);
+    const ports = first?.stubs.map(({ stub }) => Number(stub.split(":")[1]));
     assert.deepEqual(first?.ports, ports?.flatMap((port) => [port, port]));
   }
-  assert.deepEqual(at.given.at(-1), { standIns: [], ports: [] }, "queries are given back first");
+  assert.deepEqual(at.given.at(-1), { stubs: [], ports: [] }, "queries are given back first");
   assert.equal(at.thread.ended, 1);
 });
 
@@ -98,7 +103,7 @@ Deno.test("when the nameservers change, the helper is told the new ones", async 
   await using _names = await at.start();
   await Deno.writeTextFile(at.resolvConf, "nameserver 192.0.2.9\n");
   await until("the helper was told", () => at.given.length > 1);
-  assert.deepEqual(nameserversOf(at.given[1]?.standIns), ["192.0.2.9"]);
+  assert.deepEqual(nameserversOf(at.given[1]?.stubs), ["192.0.2.9"]);
 });
 
 Deno.test("nameservers that can't be followed are told in the log, and the next ones are", async () => {
@@ -110,7 +115,16 @@ Deno.test("nameservers that can't be followed are told in the log, and the next 
   await until("it's in the log", () => at.log.length > 0);
   at.helper.names = names;
   await Deno.writeTextFile(at.resolvConf, "nameserver 192.0.2.10\n");
-  await until("the helper was told", () => nameserversOf(at.given.at(-1)?.standIns)?.[0] === "192.0.2.10");
+  await until("the helper was told", () => nameserversOf(at.given.at(-1)?.stubs)?.[0] === "192.0.2.10");
+});
+
+Deno.test("a captured address that becomes a nameserver is said to be released", async () => {
+  await using at = surroundings("nameserver 192.0.2.1\n");
+  await using _names = await at.start();
+  at.helper.released = ["10.96.0.10"];
+  await Deno.writeTextFile(at.resolvConf, "nameserver 10.96.0.10\n");
+  await until("it's said", () => at.released.length > 0);
+  assert.deepEqual(at.released, ["10.96.0.10"]);
 });
 
 Deno.test("a start that fails leaves no worker and no watch", async () => {
@@ -125,6 +139,6 @@ Deno.test("a worker that dies is told, and ends quietly", async () => {
   await using names = await at.start();
   at.thread.onerror?.(new ErrorEvent("error", { message: "out of memory", cancelable: true }));
   assert.equal(at.failed, 1);
-  assert.deepEqual(at.log, ["names don't answer any more"]);
+  assert.deepEqual(at.log, ["names don't answer any longer"]);
   await assert.rejects(names.removeZone("dev"), /out of memory/);
 });

@@ -4,7 +4,7 @@ import { parseAddress } from "../../net/address.ts";
 import { isLinkLocal } from "../../net/special_ranges.ts";
 
 export const RESOLV_CONF = "/etc/resolv.conf";
-/** Of /etc/resolv.conf: longer is no configuration. */
+/** Characters of a resolv.conf that are read. */
 const LONGEST = 64 * 1024;
 /** glibc takes three; others take more. */
 const MOST_NAMESERVERS = 16;
@@ -44,8 +44,8 @@ export function parseResolvConf(text: string): ResolvConf {
   };
 }
 
-/** Whether queries to this nameserver can be sent to a stand-in: not where its address needs an interface (link-local). */
-export function canStandIn(nameserver: string): boolean {
+/** Whether queries to this nameserver can be sent to a stub: not where its address needs an interface (link-local). */
+export function canRedirect(nameserver: string): boolean {
   const address = parseAddress(nameserver);
   return address !== undefined && !isLinkLocal(address);
 }
@@ -54,7 +54,7 @@ export function canStandIn(nameserver: string): boolean {
 export async function readResolver(path: string = RESOLV_CONF): Promise<Resolver> {
   const { nameservers, search } = parseResolvConf(await readOrEmpty(path));
   return {
-    nameservers: nameservers.map((address) => ({ address, canStandIn: canStandIn(address) })),
+    nameservers: nameservers.map((address) => ({ address, canRedirect: canRedirect(address) })),
     search,
     hostname: Deno.hostname(),
   };
@@ -94,7 +94,7 @@ export async function* watchResolvConf(
       } finally {
         clearTimeout(timer);
       }
-      // Whoever writes it may need more than one write.
+      // The file may be written in more than one step.
       if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50));
       await watch.ended();
     }

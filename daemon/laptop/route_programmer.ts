@@ -32,13 +32,16 @@ export class RouteProgrammer {
   /** In the order in which they were added. */
   readonly #clusters = new Map<string, RoutedCluster>();
   readonly #captured = new Map<string, Captured>();
+  /** What the helper refused, and why; the one that was asked for longest ago is first. */
   readonly #refused = new Map<string, string>();
+  /** Refused addresses that are to be asked for again. */
+  readonly #again = new Set<string>();
   #dirty = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
 
   /**
    * @param families those that are listened for
-   * @param onRefused called with addresses that the helper has refused just now, and why
+   * @param onRefused called with addresses that the helper has refused, or refuses for another reason than before
    */
   constructor(
     helper: RouteHelper,
@@ -55,7 +58,7 @@ export class RouteProgrammer {
     return this.#captured.size;
   }
 
-  /** Addresses that the helper refused, and why. They are asked for again when their cluster is added again, or has them anew. */
+  /** Addresses that the helper refused, and why. They are asked for again by `retry` and when their cluster is added again. */
   get refused(): ReadonlyMap<string, string> {
     return this.#refused;
   }
@@ -80,13 +83,27 @@ export class RouteProgrammer {
    */
   add(cluster: RoutedCluster): Promise<ReadonlySet<string>> {
     this.#clusters.set(cluster.id, cluster);
-    for (const address of cluster.addresses.keys()) this.#refused.delete(address);
+    for (const address of cluster.addresses.keys()) if (this.#refused.has(address)) this.#again.add(address);
     return this.#apply(cluster.addresses.keys());
   }
 
   /** Captures or releases what has changed in a cluster. */
   change(addresses: Iterable<string>): Promise<ReadonlySet<string>> {
     return this.#apply(addresses);
+  }
+
+  /** Asks again for refused addresses, those of the longest ago first: the reason may have gone. @param most at a time */
+  retry(most: number): Promise<ReadonlySet<string>> {
+    const again = this.#refused.keys().take(most).toArray();
+    for (const address of again) this.#again.add(address);
+    return this.#apply(again);
+  }
+
+  /** Takes note of addresses that the helper has released by itself. @returns those that were captured */
+  released(addresses: readonly string[], why: string): ReadonlySet<string> {
+    const gone = addresses.filter((address) => this.#captured.delete(address));
+    for (const address of gone) this.#refused.set(address, why);
+    return new Set(gone);
   }
 
   /** Releases all that a cluster has, unless another one has it too. */
@@ -121,7 +138,10 @@ export class RouteProgrammer {
   }
 
   async #release(gone: readonly string[], moved: Set<string>): Promise<void> {
-    for (const address of gone) this.#refused.delete(address);
+    for (const address of gone) {
+      this.#refused.delete(address);
+      this.#again.delete(address);
+    }
     const captured = gone.filter((address) => this.#captured.has(address));
     if (captured.length === 0) return;
     await this.#helper.release(captured);
@@ -135,7 +155,8 @@ export class RouteProgrammer {
     const wanted = new Map<string, Captured>();
     for (const address of dirty) {
       const now = this.#wanted(address);
-      if (!now || this.#refused.has(address) || !this.#families.has(familyOf(address))) continue;
+      if (!now || !this.#families.has(familyOf(address))) continue;
+      if (this.#refused.has(address) && !this.#again.has(address)) continue;
       const before = this.#captured.get(address);
       if (before && isDeepStrictEqual(before.ports, now.ports)) this.#lead(address, now, moved);
       else wanted.set(address, now);
@@ -144,12 +165,17 @@ export class RouteProgrammer {
     const refused = await this.#helper.capture(
       new Map([...wanted].map(([address, { ports }]) => [address, ports])),
     );
+    const news = new Map<string, string>();
     for (const [address, now] of wanted) {
+      const before = this.#refused.get(address);
+      this.#refused.delete(address);
+      this.#again.delete(address);
       const why = refused.get(address);
       if (why === undefined) this.#lead(address, now, moved);
       else this.#refused.set(address, why);
+      if (why !== undefined && why !== before) news.set(address, why);
     }
-    if (refused.size > 0) this.#onRefused(refused);
+    if (news.size > 0) this.#onRefused(news);
   }
 
   #lead(address: string, to: Captured, moved: Set<string>): void {

@@ -107,6 +107,26 @@ Deno.test("a refused address is told with its reason, and asked for again when i
   assert.deepEqual(asked, ["capture lan a", "capture lan"]);
 });
 
+Deno.test("refused addresses are asked for again some at a time, and only what is new of them is told", async () => {
+  const reasons = new Map([["a", "on-link"], ["b", "on-link"], ["c", "on-link"]]);
+  const { helper, asked } = fakeHelper((address) => reasons.get(address));
+  const told: string[] = [];
+  const routes = new RouteProgrammer(
+    helper,
+    both,
+    (refused) => void told.push([...refused].map((one) => one.join(" ")).join(", ")),
+  );
+  await routes.add(clusterOf("one", { a: "any", b: "any", c: "any" }));
+  assert.equal((await routes.retry(2)).size, 0);
+  reasons.delete("c");
+  reasons.set("a", "a gateway");
+  assert.deepEqual([...await routes.retry(2)], ["c"]);
+  assert.deepEqual([...await routes.retry(2)], []);
+  assert.deepEqual(asked, ["capture a b c", "capture a b", "capture c a", "capture b a"]);
+  assert.deepEqual(told, ["a on-link, b on-link, c on-link", "a a gateway"]);
+  assert.deepEqual([...routes.refused.keys()].sort(), ["a", "b"]);
+});
+
 Deno.test("a refused address that a cluster has lost and got again is asked for again", async () => {
   const { helper, asked } = fakeHelper((address) => address === "lan" ? "it's on-link" : undefined);
   const routes = new RouteProgrammer(helper, both);
@@ -116,6 +136,17 @@ Deno.test("a refused address that a cluster has lost and got again is asked for 
   assert.equal(routes.refused.size, 0);
   await routes.change(one.set({ lan: "any" }));
   assert.deepEqual(asked, ["capture lan", "capture lan"]);
+});
+
+Deno.test("an address that the helper has released by itself leads nowhere until it's asked for again", async () => {
+  const { helper, captured } = fakeHelper();
+  const routes = new RouteProgrammer(helper, both);
+  await routes.add(clusterOf("one", { a: "any" }));
+  captured.delete("a");
+  assert.deepEqual([...routes.released(["a", "b"], "a nameserver")], ["a"]);
+  assert.equal(routes.refusal("one", "a"), "a nameserver");
+  assert.deepEqual([...await routes.retry(1)], ["a"]);
+  assert.ok(routes.isCaptured("one", "a"));
 });
 
 Deno.test("addresses of a family that isn't listened for are not asked for, and that is their reason", async () => {

@@ -1,4 +1,4 @@
-/** An ExternalName that leads out of the cluster: what the laptop's own nameserver knows of its target completes the answer. */
+/** Resolution of an ExternalName that leads out of the cluster: the laptop's own nameserver is asked for its target. */
 import type { IpAddress } from "../../net/address.ts";
 import type { Nameserver, UdpForwarder } from "./forward.ts";
 import { FormatError, IN, type Message, parseMessage, rcodes } from "../../dns/message.ts";
@@ -8,11 +8,11 @@ import { UDP_SIZE, type Verdict } from "./respond.ts";
 import { askOverTcp } from "./tcp_upstream.ts";
 
 /**
- * The reply with what its CNAME leads to.
- * @param forbidden addresses that a cluster's name may not lead to, whoever says so: they are dropped
- * @throws {NoAnswer} when the nameserver doesn't answer.
+ * The reply with the records that its CNAME leads to.
+ * @param forbidden addresses that no cluster's name may lead to; they are left out
+ * @throws {NoAnswer} when the nameserver doesn't answer
  */
-export async function completed(
+export async function resolveExternalName(
   { reply, target, type }: Extract<Verdict, { kind: "outside" }>,
   nameserver: Nameserver,
   forwarder: UdpForwarder,

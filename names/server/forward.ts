@@ -1,15 +1,15 @@
-/** Asks the laptop's own nameserver what isn't pmz's, over UDP: the query as it came, the answer as it comes. */
+/** Forwards queries that aren't for pmz to the laptop's own nameserver, over UDP; query and answer stay as they are. */
 import dgram from "node:dgram";
 import { once } from "node:events";
 import { parseAddress } from "../../net/address.ts";
 
-/** A nameserver as resolv.conf names it; the port is 53 but in tests. */
+/** A nameserver of resolv.conf; its port is 53 except in tests. */
 export interface Nameserver {
   readonly address: string;
   readonly port: number;
 }
 
-/** No answer. `kind` "silent": none came in time; "unreachable": the question could not even be sent. */
+/** There is no answer: "silent", none came in time; "unreachable", the query could not be sent; "overtaken", others needed its place. */
 export class NoAnswer extends Error {
   override name = "NoAnswer";
   constructor(
@@ -21,14 +21,14 @@ export class NoAnswer extends Error {
   }
 }
 
-/** Longer than any resolver waits for one try (glibc 5 s). */
+/** Milliseconds; longer than any resolver waits for one attempt (glibc: 5 s). */
 const ANSWER_MS = 10_000;
 /** Each waiting query has a socket of its own. */
 const MOST_IN_FLIGHT = 512;
 
 /**
- * Forwards over UDP. Each query has a fresh socket: the kernel's random port and the asker's random id together are what
- * somebody off the path would have to guess (RFC 5452 §9). Only what comes from the nameserver and answers the question counts.
+ * Forwards over UDP. Each query has a socket of its own: an attacker off the path would have to guess the kernel's random port and
+ * the client's random id together (RFC 5452 §9). Only datagrams from the nameserver that answer the question count.
  */
 export class UdpForwarder {
   readonly #waiting = new Set<AbortController>();
@@ -45,12 +45,12 @@ export class UdpForwarder {
     return this.#waiting.size;
   }
 
-  /** @throws {NoAnswer} when there is none, or newer queries needed the place (the oldest one's asker has given up most likely). */
+  /** @throws {NoAnswer} when no answer comes, or newer queries need the place of this one: the oldest client has most likely given up */
   async ask(query: Uint8Array, { address, port }: Nameserver, signal?: AbortSignal): Promise<Uint8Array> {
     const [oldest] = this.#waiting;
     if (oldest && this.#waiting.size >= this.#limits.mostInFlight) {
       this.#waiting.delete(oldest);
-      oldest.abort(new NoAnswer("overtaken", "too many questions wait for an answer"));
+      oldest.abort(new NoAnswer("overtaken", "too many queries wait for an answer"));
     }
     const place = new AbortController();
     this.#waiting.add(place);
@@ -95,8 +95,8 @@ function exchange(
 }
 
 /**
- * Whether `bytes` is an answer to `query`: same id, a response, and the same question if it repeats one (an error may not,
- * RFC 1035 leaves it open), whatever the case of its letters.
+ * Whether `bytes` is an answer to `query`: the same id, a response, and the same question in any letter case. An error may come
+ * without its question, which RFC 1035 leaves open.
  */
 export function answers(bytes: Uint8Array, query: Uint8Array): boolean {
   if (bytes.length < 12 || bytes[0] !== query[0] || bytes[1] !== query[1] || !((bytes[2] ?? 0) & 0x80)) {
@@ -106,7 +106,7 @@ export function answers(bytes: Uint8Array, query: Uint8Array): boolean {
   const failed = ((bytes[3] ?? 0) & 15) !== 0;
   const end = endOfQuestion(query);
   if (questions === 0) return failed || end === undefined;
-  // A question that can't be told from what follows was no good one: whoever sent it knows the answer by its id.
+  // The query is malformed, so that its question has no end: the client knows the answer by its id.
   if (end === undefined) return true;
   if (bytes.length < end) return false;
   for (let i = 12; i < end; i++) if (lower(bytes[i] ?? 0) !== lower(query[i] ?? 0)) return false;
@@ -115,7 +115,7 @@ export function answers(bytes: Uint8Array, query: Uint8Array): boolean {
 
 const lower = (byte: number): number => byte >= 0x41 && byte <= 0x5a ? byte + 32 : byte;
 
-/** Where the first question ends; undefined when there is none, or its name is compressed (nothing stands before it). */
+/** Where the first question ends; undefined when there is no question, or its name is compressed, which it can't validly be. */
 function endOfQuestion(query: Uint8Array): number | undefined {
   if (((query[4] ?? 0) << 8 | (query[5] ?? 0)) === 0) return undefined;
   for (let at = 12;;) {

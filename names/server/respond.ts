@@ -1,19 +1,19 @@
-/** What to do with a query: pure, so that UDP and TCP say the same. */
+/** Decides what happens to a query. Pure, so that UDP and TCP give the same answers. */
 import { FormatError, type Message, parseMessage, rcodes, types } from "../../dns/message.ts";
 import type { Answer, Zone } from "../zone/zone.ts";
 
-/** What is said of one's own buffer for UDP (DNS flag day 2020: no fragments). */
+/** The size of pmz's own UDP buffer, as it is advertised (DNS flag day 2020: no fragments). */
 export const UDP_SIZE = 1232;
-/** Answers over UDP without EDNS (RFC 1035 §4.2.1), and the most with it: what nobody refuses. */
+/** Bytes of an answer over UDP without EDNS (RFC 1035 §4.2.1), and at most with it. */
 const [SMALLEST, LARGEST] = [512, 4096];
 
 export type Verdict =
-  /** Goes on to the nameserver that was asked, as it is. */
+  /** It is forwarded as it is to the nameserver that was asked. */
   | { readonly kind: "pass" }
-  /** Not a query: nothing is said. */
+  /** It isn't a query: there is no answer. */
   | { readonly kind: "drop" }
   | { readonly kind: "answer"; readonly reply: Message; readonly udpLimit: number }
-  /** The nameserver that was asked has to say more, about the name to which the reply's CNAME leads. */
+  /** The reply's CNAME leads to a name that the nameserver that was asked has to resolve. */
   | {
     readonly kind: "outside";
     readonly reply: Message;
@@ -22,7 +22,7 @@ export type Verdict =
     readonly type: number;
   };
 
-/** Decides about a query. @param random as Math.random, for the order of addresses */
+/** @param random as Math.random, for the order of addresses */
 export function consider(
   query: Uint8Array,
   zone: Pick<Zone, "answer">,
@@ -33,7 +33,7 @@ export function consider(
     message = parseMessage(query);
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    // Whoever was asked may know what it is, or says FORMERR itself.
+    // The nameserver that was asked may understand it, or answers FORMERR itself.
     return query.length < 12 || (query[2] ?? 0) & 0x80 ? { kind: "drop" } : { kind: "pass" };
   }
   if (message.response) return { kind: "drop" };
@@ -51,7 +51,7 @@ export function consider(
   return { kind: "outside", reply, udpLimit, target: answer.outside, type: question.type };
 }
 
-/** The answer to a query that its nameserver can't be asked: SERVFAIL; undefined for what isn't a query. */
+/** SERVFAIL, for a query that can't be forwarded; undefined for bytes that aren't a query. */
 export function failure(query: Uint8Array): Message | undefined {
   try {
     const message = parseMessage(query);
@@ -84,7 +84,7 @@ function replyTo(query: Message, rcode: number, answer?: Answer): Message {
   };
 }
 
-/** Addresses in another order each time, so that clients spread over pods; CNAMEs stay before what they lead to. */
+/** The answers with their addresses shuffled, so that clients spread over pods; CNAMEs stay in front. */
 function shuffled(answers: Answer["answers"], random: () => number): Answer["answers"] {
   const aliases = answers.filter(({ type }) => type === types.CNAME);
   const rest = answers.filter(({ type }) => type !== types.CNAME);

@@ -1,7 +1,7 @@
 /**
- * The stand-in of one nameserver: answers what is pmz's, passes on what isn't. A query's way: in by UDP (here) or TCP
- * (tcp_session.ts) -> whose is it (peer/) -> consider (respond.ts) -> answer, or on to exactly the nameserver that was asked
- * (forward.ts, tcp_upstream.ts). Nothing is cached.
+ * The DNS stub of one nameserver: it answers names that are pmz's and forwards the others. A query's way: in by UDP (here) or TCP
+ * (tcp_session.ts), whose socket sent it (ffi/proc/socket_owner.ts), consider (respond.ts), then an answer, or exactly the
+ * nameserver that was asked (forward.ts, tcp_upstream.ts). Nothing is cached.
  */
 import type { RemoteInfo } from "node:dgram";
 import { acceptAll } from "../../ffi/sockets/accept.ts";
@@ -11,25 +11,25 @@ import type { SocketEnd } from "../../ffi/proc/socket_table.ts";
 import { type Nameserver, NoAnswer, UdpForwarder } from "./forward.ts";
 import type { Message } from "../../dns/message.ts";
 import { writeMessage } from "../../dns/message_writer.ts";
-import { completed } from "./external_name.ts";
+import { resolveExternalName } from "./external_name.ts";
 import { consider, failure } from "./respond.ts";
-import { type NameServerStats, noneYet } from "./stats.ts";
-import { openStandIn, type StandInSockets } from "./stub_listener.ts";
+import { type NameServerStats, zeroStats } from "./stats.ts";
+import { openStub, type StubSockets } from "./stub_listener.ts";
 import { TcpSession } from "./tcp_session.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
 import type { Zone } from "../zone/zone.ts";
 
-/** UDP queries that are being worked on, waiting for the nameserver not counted (UdpForwarder limits these). */
+/** UDP queries at a time; those that wait for the nameserver are limited by UdpForwarder. */
 const MOST_QUERIES = 1_024;
 const MOST_CONNECTIONS = 64;
 
 export interface NameServerOptions {
   readonly zone: Pick<Zone, "answer">;
-  /** Where to listen; a free port of it is taken. */
+  /** The address to listen on, at a free port. */
   readonly address: string;
-  /** Whom it stands in for. */
+  /** The nameserver that gets the queries that aren't for pmz. */
   readonly nameserver: Nameserver;
-  /** Whether whoever sent this may be answered. Others get nothing. */
+  /** Whether the sender may be answered. Others get nothing. */
   readonly isAllowed: (arrival: Arrival) => Promise<boolean>;
   /** Addresses to which no cluster's name may lead. */
   readonly forbidden: (address: IpAddress) => boolean;
@@ -37,9 +37,9 @@ export interface NameServerOptions {
 }
 
 export class NameServer implements AsyncDisposable {
-  readonly stats: NameServerStats = noneYet();
+  readonly stats: NameServerStats = zeroStats();
   readonly #options: NameServerOptions;
-  readonly #sockets: StandInSockets;
+  readonly #sockets: StubSockets;
   readonly #forwarder: UdpForwarder;
   readonly #stop = new AbortController();
   readonly #queries = new Set<Promise<void>>();
@@ -47,22 +47,22 @@ export class NameServer implements AsyncDisposable {
   readonly #accepting: Promise<void>;
   #closed: Promise<void> | undefined;
 
-  /** @throws as {@linkcode openStandIn}. */
+  /** @throws as {@linkcode openStub}. */
   static async open(options: NameServerOptions): Promise<NameServer> {
-    return new NameServer(options, await openStandIn(options.address));
+    return new NameServer(options, await openStub(options.address));
   }
 
-  private constructor(options: NameServerOptions, sockets: StandInSockets) {
+  private constructor(options: NameServerOptions, sockets: StubSockets) {
     this.#options = options;
     this.#sockets = sockets;
     this.#forwarder = options.forwarder ?? new UdpForwarder();
     sockets.udp.on("message", (query, from) => this.#arrive(query, from));
-    // A datagram that could not be sent: its asker asks again.
+    // A datagram that could not be sent: its client asks again.
     sockets.udp.on("error", () => {});
     this.#accepting = acceptAll(sockets.tcp, (conn) => this.#take(conn));
   }
 
-  /** Where it listens, UDP and TCP alike. */
+  /** The address and port of both sockets. */
   get end(): SocketEnd {
     return this.#sockets.end;
   }
@@ -73,7 +73,7 @@ export class NameServer implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    this.#stop.abort(new NoAnswer("overtaken", "the names server was closed"));
+    this.#stop.abort(new NoAnswer("overtaken", "the DNS stub was closed"));
     await this.#sockets[Symbol.asyncDispose]();
     await Promise.all([...this.#sessions].map((session) => session[Symbol.asyncDispose]()));
     await Promise.all([...this.#queries, this.#accepting]);
@@ -85,7 +85,7 @@ export class NameServer implements AsyncDisposable {
       return;
     }
     const done = this.#serve(query, from).catch(() => {
-      // Reading /proc or sending failed: as if the datagram had been lost, which every resolver is made for.
+      // Reading /proc or sending failed: the same as a lost datagram, which every resolver copes with.
       this.stats.dropped++;
     }).finally(() => this.#queries.delete(done));
     this.#queries.add(done);
@@ -115,18 +115,18 @@ export class NameServer implements AsyncDisposable {
       return await this.#forwarder.ask(query, nameserver, this.#stop.signal);
     } catch (error) {
       this.stats.unanswered++;
-      // A silent nameserver stays silent; without a way to it there is no sense in letting the asker wait.
+      // A silent nameserver stays silent to the client; one that can't be reached is said at once.
       return error instanceof NoAnswer && error.kind === "unreachable" ? written(failure(query)) : undefined;
     }
   }
 
-  /** The answer to a query that is pmz's; never throws. */
+  /** The answer to a query for a name of pmz; never rejects. */
   async own(verdict: Extract<ReturnType<typeof consider>, { kind: "answer" | "outside" }>): Promise<Message> {
     this.stats.answered++;
     const { nameserver, forbidden } = this.#options;
     if (verdict.kind === "answer") return verdict.reply;
     try {
-      return await completed(verdict, nameserver, this.#forwarder, forbidden, this.#stop.signal);
+      return await resolveExternalName(verdict, nameserver, this.#forwarder, forbidden, this.#stop.signal);
     } catch {
       this.stats.unanswered++;
       return { ...verdict.reply, rcode: 2, answers: [], authorities: [], additionals: [] };

@@ -8,7 +8,7 @@ import { UdpForwarder } from "./forward.ts";
 import { parseMessage, types } from "../../dns/message.ts";
 import { addressIn, addressResource, aliasResource } from "../../dns/resource.ts";
 import { NameServer, type NameServerOptions } from "./server.ts";
-import { standInAddress } from "./stub_listener.ts";
+import { stubAddress } from "./stub_listener.ts";
 import { MessageWriter, readMessages } from "../../dns/tcp_frames.ts";
 import { Zone } from "../zone/zone.ts";
 import { parseAddress } from "../../net/address.ts";
@@ -44,7 +44,7 @@ function serve(more: Partial<NameServerOptions> = {}): Promise<NameServer> {
   const owners = new SocketOwners();
   return NameServer.open({
     zone: zone(),
-    address: standInAddress(4, uid, 0),
+    address: stubAddress(4, uid, 0),
     isAllowed: (arrival) => owners.isFrom(arrival, [{ first: uid, last: uid }]),
     nameserver: { address: "255.255.255.255", port: 53 }, // can't be sent to
     forbidden: ({ text }) => text.startsWith("127."),
@@ -241,7 +241,7 @@ Deno.test("another account's queries get nothing, by UDP or TCP", async () => {
 });
 
 Deno.test({
-  name: "of two users of the machine, only the one whose stand-in it is gets answers (needs root)",
+  name: "of two users of the machine, only the one whose stub it is gets answers (needs root)",
   ignore: uid !== 0,
   async fn() {
     const owners = new SocketOwners();
@@ -337,7 +337,7 @@ Deno.test("closing with queries under way leaves nothing behind", async () => {
 
 Deno.test("each user and each nameserver has an address of its own", () => {
   const addresses = [0, 1000, 1001, 65536 + 1000].flatMap((id) =>
-    [0, 1, 2].map((i) => standInAddress(4, id, i))
+    [0, 1, 2].map((i) => stubAddress(4, id, i))
   );
   assert.equal(new Set(addresses).size, addresses.length);
   assert.ok(addresses.every((text) => /^127\.(9[6-9]|1[01][0-9]|12[0-7])\./.test(text)));

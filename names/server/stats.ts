@@ -1,16 +1,16 @@
-/** Counts since the start. */
+/** DNS queries since the start, counted by what became of them. */
 export interface NameServerStats {
   answered: number;
   forwarded: number;
-  /** The nameserver that was asked didn't answer. */
+  /** Forwarded, and not answered by the nameserver. */
   unanswered: number;
-  /** Not one of the accounts. */
+  /** Of an account that isn't answered. */
   refused: number;
   /** Beyond a limit. */
   dropped: number;
 }
 
-/** What a server begins with. */
-export function noneYet(): NameServerStats {
+/** The counts at the start. */
+export function zeroStats(): NameServerStats {
   return { answered: 0, forwarded: 0, unanswered: 0, refused: 0, dropped: 0 };
 }

@@ -1,33 +1,33 @@
-/** The sockets of a stand-in: UDP and TCP at one address and high port, on loopback. */
+/** The sockets of a DNS stub: UDP and TCP at one loopback address and high port. */
 import dgram from "node:dgram";
 import { once } from "node:events";
 import type { SocketEnd } from "../../ffi/proc/socket_table.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
 
-export interface StandInSockets extends AsyncDisposable {
+export interface StubSockets extends AsyncDisposable {
   readonly end: SocketEnd;
   readonly udp: dgram.Socket;
   readonly tcp: Deno.TcpListener;
 }
 
-/** The kernel picks UDP's port; TCP's may be taken. */
+/** The kernel picks the UDP port; the same TCP port may be in use. */
 const ATTEMPTS = 32;
 
 /**
- * Where the stand-in of a user's nth nameserver listens: IPv4 in 127.96.0.0 to 127.127.255.255, another address for each, so
- * that two users or two nameservers are never mistaken; IPv6 has one loopback address, and the port tells.
+ * The address of the stub of a user's nth nameserver. IPv4: one in 127.96.0.0 to 127.127.255.255 for each, so that two users or two
+ * nameservers are never confused. IPv6 has a single loopback address, so the port tells them apart.
  */
-export function standInAddress(family: 4 | 6, uid: number, index: number): string {
+export function stubAddress(family: 4 | 6, uid: number, index: number): string {
   if (family === 6) return "::1";
   const low = (uid + (uid >>> 16) * 40_503) & 0xffff;
   return `127.${96 + (index & 31)}.${low >> 8}.${low & 255}`;
 }
 
 /**
- * Opens both sockets at `address` and a port that both have. Neither shares it (SO_REUSEPORT): nobody can listen beside them.
- * @throws {Deno.errors.AddrInUse | Error} when the address can't be bound, or no port was free for both.
+ * Opens both sockets at `address` and the same port. Neither has SO_REUSEPORT, so that no other program can listen there too.
+ * @throws {Deno.errors.AddrInUse | Error} when the address can't be bound, or no port was free for both
  */
-export async function openStandIn(address: string): Promise<StandInSockets> {
+export async function openStub(address: string): Promise<StubSockets> {
   for (let attempt = 1;; attempt++) {
     const udp = dgram.createSocket({
       type: address.includes(":") ? "udp6" : "udp4",
@@ -58,7 +58,7 @@ async function closeSocket(socket: dgram.Socket): Promise<void> {
   try {
     socket.close();
   } catch {
-    return; // It never opened, or is closed.
+    return; // it never opened, or is closed already
   }
   await once(socket, "close");
 }

@@ -1,16 +1,16 @@
-/** All stand-ins of a user: one NameServer for each nameserver of the laptop. */
+/** All DNS stubs of a user: one NameServer for each nameserver of the laptop. */
 import { boundDescriptorOf } from "../../ffi/sockets/own_socket.ts";
 import { formatEndpoint, parseAddress } from "../../net/address.ts";
 import { type Accounts, SocketOwners } from "../../ffi/proc/socket_owner.ts";
 import { UdpForwarder } from "./forward.ts";
 import { OwnNetworks } from "../own_networks.ts";
-import type { OpenStandIn, OpenStandIns, WantedStandIns } from "../protocol.ts";
+import type { OpenStub, OpenStubs, WantedStubs } from "../protocol.ts";
 import { NameServer } from "./server.ts";
-import { type NameServerStats, noneYet } from "./stats.ts";
-import { standInAddress } from "./stub_listener.ts";
+import { type NameServerStats, zeroStats } from "./stats.ts";
+import { stubAddress } from "./stub_listener.ts";
 import type { Zone } from "../zone/zone.ts";
 
-export class StandIns implements AsyncDisposable {
+export class StubListeners implements AsyncDisposable {
   readonly #zone: Pick<Zone, "answer">;
   readonly #networks: OwnNetworks;
   readonly #owners = new SocketOwners();
@@ -21,21 +21,21 @@ export class StandIns implements AsyncDisposable {
   /** By nameserver. */
   readonly #servers = new Map<string, { readonly index: number; readonly server: NameServer }>();
 
-  /** @param port of the nameservers: 53, but in tests */
+  /** @param port of the nameservers; 53 except in tests */
   constructor(zone: Pick<Zone, "answer">, networks: OwnNetworks = new OwnNetworks(), port = 53) {
     this.#zone = zone;
     this.#networks = networks;
     this.#port = port;
   }
 
-  /** Opens what is wanted and closes what isn't any more; what stays keeps its sockets. One call is done after the other. */
-  set(wanted: WantedStandIns): Promise<OpenStandIns> {
+  /** Opens and closes stubs, so that these nameservers have one each; stubs that stay keep their sockets. Calls run one at a time. */
+  set(wanted: WantedStubs): Promise<OpenStubs> {
     const done = this.#last.then(() => this.#set(wanted));
     this.#last = done.catch(() => {});
     return done;
   }
 
-  async #set(wanted: WantedStandIns): Promise<OpenStandIns> {
+  async #set(wanted: WantedStubs): Promise<OpenStubs> {
     this.#accounts = wanted.accounts;
     for (const [nameserver, { server }] of this.#servers) {
       if (wanted.nameservers.includes(nameserver)) continue;
@@ -53,18 +53,18 @@ export class StandIns implements AsyncDisposable {
     for (const nameserver of wanted.nameservers) {
       if (!this.#servers.has(nameserver)) await attempt(nameserver, () => this.#open(nameserver, wanted.uid));
     }
-    const standIns: OpenStandIn[] = [];
+    const stubs: OpenStub[] = [];
     for (const nameserver of wanted.nameservers) {
       const server = this.#servers.get(nameserver)?.server;
       if (server) {
-        await attempt(nameserver, () => void standIns.push(described(nameserver, server)));
+        await attempt(nameserver, () => void stubs.push(described(nameserver, server)));
       }
     }
-    return { standIns, failed };
+    return { stubs, failed };
   }
 
   get stats(): NameServerStats {
-    const sum = noneYet();
+    const sum = zeroStats();
     for (const { server: { stats } } of this.#servers.values()) {
       for (const key of Object.keys(sum) as (keyof NameServerStats)[]) sum[key] += stats[key];
     }
@@ -77,13 +77,13 @@ export class StandIns implements AsyncDisposable {
 
   async #open(nameserver: string, uid: number): Promise<void> {
     const address = parseAddress(nameserver);
-    if (!address) throw new TypeError(`"${nameserver}" is no address of a nameserver`);
+    if (!address) throw new TypeError(`"${nameserver}" is not a valid address of a nameserver`);
     const taken = new Set([...this.#servers.values()].map(({ index }) => index));
     let index = 0;
     while (taken.has(index)) index++;
     const server = await NameServer.open({
       zone: this.#zone,
-      address: standInAddress(address.family, uid, index),
+      address: stubAddress(address.family, uid, index),
       nameserver: { address: address.text, port: this.#port },
       isAllowed: (arrival) => this.#owners.isFrom(arrival, this.#accounts),
       forbidden: (one) => this.#networks.forbids(one),
@@ -93,7 +93,7 @@ export class StandIns implements AsyncDisposable {
   }
 }
 
-function described(nameserver: string, { end: { address, port } }: NameServer): OpenStandIn {
+function described(nameserver: string, { end: { address, port } }: NameServer): OpenStub {
   const [udpFd, tcpFd] = [boundDescriptorOf("udp", address, port), boundDescriptorOf("tcp", address, port)];
-  return { nameserver, standIn: formatEndpoint(address, port), udpFd, tcpFd };
+  return { nameserver, stub: formatEndpoint(address, port), udpFd, tcpFd };
 }

@@ -1,4 +1,4 @@
-/** One client's TCP connection to a stand-in: any number of queries on it, each answered when its answer is there (RFC 7766). */
+/** One client's TCP connection to a DNS stub, with any number of queries, each answered as soon as possible (RFC 7766). */
 import { type Arrival, arrivalOf } from "../../ffi/proc/socket_owner.ts";
 import type { Nameserver } from "./forward.ts";
 import type { Message } from "../../dns/message.ts";
@@ -10,22 +10,22 @@ import { closeQuietly } from "../../net/close_quietly.ts";
 import { TcpUpstream } from "./tcp_upstream.ts";
 import type { Zone } from "../zone/zone.ts";
 
-/** Queries of one connection that wait for an answer; the next is read when there is room again. */
+/** Queries of one connection that wait for an answer; the next one is read when there is room. */
 const MOST_WAITING = 64;
-/** Without a message in either direction. */
+/** Milliseconds without a message in either direction. */
 const IDLE_MS = 30_000;
 
 export interface TcpSessionOptions {
   readonly zone: Pick<Zone, "answer">;
   readonly nameserver: Nameserver;
   readonly isAllowed: (arrival: Arrival) => Promise<boolean>;
-  /** Completes an answer of pmz's own; never rejects. */
+  /** The answer to a query for a name of pmz; never rejects. */
   readonly own: (verdict: Extract<Verdict, { kind: "answer" | "outside" }>) => Promise<Message>;
   readonly stats: NameServerStats;
 }
 
 export class TcpSession implements AsyncDisposable {
-  /** Settles when the connection is over; never rejects. */
+  /** Settles when the connection has ended; never rejects. */
   readonly done: Promise<void>;
   readonly #conn: Deno.TcpConn;
   readonly #options: TcpSessionOptions;
@@ -64,7 +64,7 @@ export class TcpSession implements AsyncDisposable {
       return writer.send(message);
     };
     const onLost = () => {
-      // What is owed can't come any more: the client asks another server, as it would have.
+      // The missing answers can't come: the client asks another server, as it would without pmz.
       stats.unanswered++;
       this.#break();
     };
@@ -75,7 +75,7 @@ export class TcpSession implements AsyncDisposable {
       this.#stillThere();
       await this.#take(query, upstream, answered);
     }
-    // The client has asked all it wants to; it still listens.
+    // The client has sent its last query, and still reads answers.
     await Promise.all(this.#waiting);
     await upstream.until(0);
   }

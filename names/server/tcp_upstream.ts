@@ -1,27 +1,27 @@
-/** Asks the laptop's own nameserver over TCP: one connection for each of a client's, opened when something is to be asked. */
+/** Forwards queries to the laptop's own nameserver over TCP: one connection for each of a client's, opened with the first query. */
 import { type Nameserver, NoAnswer } from "./forward.ts";
 import { MessageWriter, readMessages } from "../../dns/tcp_frames.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
 
 const CONNECT_MS = 5_000;
-/** From the question to its answer, on a connection of their own. */
+/** Milliseconds from a query to its answer, on a connection of its own. */
 const ANSWER_MS = 10_000;
 
-/** The far side of a client's connection: queries go out as they came, answers come back as they are, in their own order. */
+/** The nameserver's side of a client's connection: queries and answers pass unchanged, answers in the nameserver's order. */
 export class TcpUpstream implements AsyncDisposable {
   readonly #nameserver: Nameserver;
   readonly #onAnswer: (message: Uint8Array) => Promise<void>;
   readonly #onLost: () => void;
   readonly #signal: AbortSignal;
   readonly #stop = new AbortController();
-  /** Sends and reads that go on. */
+  /** Sends and reads under way. */
   readonly #running = new Set<Promise<void>>();
   readonly #open = new Set<Deno.TcpConn>();
   #upstream: Promise<MessageWriter> | undefined;
   #outstanding = 0;
   #changed = Promise.withResolvers<void>();
 
-  /** @param options.onLost the nameserver's connection ended, or could not be made, and answers are still owed */
+  /** @param options.onLost called when the connection ended, or could not be made, with answers missing */
   constructor(options: {
     readonly nameserver: Nameserver;
     readonly onAnswer: (message: Uint8Array) => Promise<void>;
@@ -35,14 +35,14 @@ export class TcpUpstream implements AsyncDisposable {
     this.#signal.addEventListener("abort", () => this.#wake());
   }
 
-  /** Sends a query, in turn; when the connection can't be made, `onLost` says so. */
+  /** Sends a query after those before it. When the connection can't be made, `onLost` is called. */
   send(query: Uint8Array): void {
     this.#outstanding++;
     this.#upstream ??= this.#connect();
     this.#run(this.#upstream.then((writer) => writer.send(query)).catch(() => this.#lost()));
   }
 
-  /** Settles when at most `most` answers are owed, or it is all over. */
+  /** Settles when at most `most` answers are missing, or the connection has ended. */
   async until(most: number): Promise<void> {
     while (this.#outstanding > most && !this.#signal.aborted) await this.#changed.promise;
   }
@@ -76,7 +76,7 @@ export class TcpUpstream implements AsyncDisposable {
         this.#wake();
       }
     } catch {
-      // Broken or closed: the same as an end, for those who wait.
+      // A broken connection is the same as one that ended, for queries that wait.
     }
     this.#open.delete(conn);
     closeQuietly(conn);

@@ -4,7 +4,7 @@ import type { Nameserver } from "../server/forward.ts";
 import { IN, type Message, parseMessage, type Resource } from "../../dns/message.ts";
 import { writeMessage } from "../../dns/message_writer.ts";
 import { addressResource } from "../../dns/resource.ts";
-import { openStandIn } from "../server/stub_listener.ts";
+import { openStub } from "../server/stub_listener.ts";
 import { MessageWriter, readMessages } from "../../dns/tcp_frames.ts";
 
 export interface Asked {
@@ -32,7 +32,7 @@ export async function fakeUpstream(answer: Answering = answering("203.0.113.7"))
     return back;
   };
 
-  const sockets = await openStandIn("127.0.0.1");
+  const sockets = await openStub("127.0.0.1");
   const { udp, tcp } = sockets;
   udp.on("message", (bytes, from) => {
     const back = reply("udp", new Uint8Array(bytes));

@@ -1,11 +1,11 @@
-/** The names of one cluster, found by what a name says, never listed: a change of one Service costs one Service. */
+/** The names of one cluster: a Service is found by namespace and name, so a change of one Service costs one Service. */
 import { type IpAddress, parseAddress } from "../../net/address.ts";
 import { canonical, parseDomain } from "../../dns/domain_name.ts";
 import type { ServiceNames, ZoneChange, ZoneData } from "./zone_data.ts";
 
 type Pod = NonNullable<ServiceNames["headless"]>[number];
 
-/** What an address belongs to: a Service, or a pod of a headless one by its name within the Service. */
+/** The owner of an address: a Service, or a pod of a headless Service, by its name within the Service. */
 export interface AddressOwner {
   readonly service: ServiceNames;
   readonly pod?: string;
@@ -16,10 +16,10 @@ export class ClusterNames {
   readonly context: string;
   readonly namespace: string;
   readonly clusterDomain: string;
-  /** The context as the end of a name; undefined when nothing that could be a name is left of it. */
+  /** The context as the end of a name; undefined when no valid name can be made of it. */
   readonly contextDomain: string | undefined;
   readonly #services = new Map<string, ServiceNames>();
-  /** Address -> keys of the Services that have it. */
+  /** By address, the keys of the Services that have it. */
   readonly #byAddress = new Map<string, Set<string>>();
 
   constructor(data: ZoneData) {
@@ -40,7 +40,7 @@ export class ClusterNames {
     return this.#services.get(keyOf(namespace, name));
   }
 
-  /** What has this address; several Services may. */
+  /** The owners of an address, which several Services may be. */
   owners(address: IpAddress): AddressOwner[] {
     const owners: AddressOwner[] = [];
     for (const key of this.#byAddress.get(address.text) ?? []) {
@@ -79,10 +79,10 @@ export class ClusterNames {
   }
 }
 
-/** Neither part can have a slash in it: what Kubernetes calls them are DNS labels. */
+/** Kubernetes' names of namespaces and Services are DNS labels, so a slash can't be part of them. */
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
 
-/** The addresses in `holder` that are addresses. */
+/** The addresses in `holder` that are valid. */
 export function addressesOf(holder: { readonly addresses: readonly string[] }): IpAddress[] {
   return holder.addresses.flatMap((text) => parseAddress(text) ?? []);
 }
@@ -91,12 +91,12 @@ function allAddresses(service: ServiceNames): IpAddress[] {
   return [...addressesOf(service), ...(service.headless ?? []).flatMap(addressesOf)];
 }
 
-/** A pod's label under its headless Service: its hostname, else its address with dashes, as CoreDNS has it. */
+/** A pod's label under its headless Service: its hostname, or else its address with dashes, as in CoreDNS. */
 export function podName(pod: Pod, address: IpAddress): string {
   return pod.hostname ?? address.text.replace(/[.:]/g, "-");
 }
 
-/** The addresses of a headless Service's pods that are called `label`; undefined when none is. */
+/** The addresses of a headless Service's pods with this label; undefined when it has no such pod. */
 export function podAddresses(service: ServiceNames, label: string): IpAddress[] | undefined {
   const found: IpAddress[] = [];
   for (const pod of service.headless ?? []) {
@@ -106,8 +106,8 @@ export function podAddresses(service: ServiceNames, label: string): IpAddress[] 
 }
 
 /**
- * A context's name as the end of a domain name: "admin@kind" is "admin-kind", an ARN's colons and slashes become dashes too.
- * Undefined when nothing usable is left.
+ * A context's name as the end of a domain name: "admin@kind" becomes "admin-kind", and so do an ARN's colons and slashes.
+ * Undefined when no valid name can be made of it.
  */
 export function contextDomain(context: string): string | undefined {
   const labels = canonical(context).replace(/[^a-z0-9_.-]+/g, "-").split(".");

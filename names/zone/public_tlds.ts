@@ -4,7 +4,7 @@
  * stays the internet's.
  */
 
-/** Not delegated, but in use: RFC 6761, 6762, 7686, 8375, 9476, ICANN's `internal`, and what home routers and companies took. */
+/** Not delegated, but in use: RFC 6761, 6762, 7686, 8375, 9476, ICANN's `internal`, and names that home routers and companies use. */
 const localOnes = [
   "alt",
   "corp",
@@ -97,7 +97,7 @@ yokohama you youtube yt yun za zappos zara zero zip zm zone zuerich zw
 
 const all: ReadonlySet<string> = new Set([...localOnes, ...delegated.trim().split(/\s+/)]);
 
-/** Whether `label` (lower case) is a top-level domain that somebody else's names end in. Internationalised ones all are. */
+/** Whether names that aren't the cluster's end in `label` (lower case). Every internationalised label counts. */
 export function isPublicTld(label: string): boolean {
   return all.has(label) || label.startsWith("xn--");
 }

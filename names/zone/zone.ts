@@ -1,6 +1,6 @@
 /**
- * What pmz knows by name: which questions are its own, and what it answers. Only names of Services that exist and the user's
- * custom domains are; whatever else is asked, the laptop's own nameserver answers, as without pmz.
+ * The names that pmz answers, and their answers: names of Services that exist, and the user's custom domains. All other names are
+ * left to the laptop's own nameserver.
  */
 import type { IpAddress } from "../../net/address.ts";
 import { addressesOf, ClusterNames, podAddresses, podName } from "./cluster_names.ts";
@@ -17,17 +17,17 @@ import {
 } from "../../dns/resource.ts";
 import type { CustomDomain, ServiceNames, Surroundings, ZoneChange, ZoneData } from "./zone_data.ts";
 
-/** An answer to a question that is pmz's own. */
+/** An answer to a question for a name of pmz. */
 export interface Answer {
-  /** Empty: the name exists and has nothing of this type; `authorities` has the SOA that says for how long. */
+  /** Empty when the name exists without a record of this type; then `authorities` has the SOA that says for how long. */
   readonly answers: readonly Resource[];
   readonly authorities: readonly Resource[];
   readonly additionals: readonly Resource[];
-  /** A name outside the cluster to which the last answer, a CNAME, leads: the laptop's own nameserver knows more. */
+  /** The name outside the cluster to which the last answer, a CNAME, leads; the laptop's own nameserver resolves it. */
   readonly outside?: string;
 }
 
-/** What a name stands for, for those who dial it (the proxy). `pod`: only that pod's addresses. */
+/** What the proxy dials for a name: a Service, or with `pod` one pod of it. */
 export interface Located {
   readonly cluster: string;
   readonly service: ServiceNames;
@@ -51,12 +51,12 @@ type Owner =
     readonly port: string;
     readonly protocol: string;
   }
-  /** A custom domain of a Service that isn't there: the user's own, so nobody else's answer. */
+  /** A custom domain whose Service doesn't exist. It is the user's own, so the nameserver isn't asked. */
   | { readonly kind: "nothing" };
 
-/** ExternalNames that lead to ExternalNames. */
+/** The most ExternalNames in a row. */
 const LONGEST_CHAIN = 8;
-/** Records of one answer; a headless Service may have more pods than a message has room. */
+/** Records of one answer; a headless Service may have more pods than fit into a message. */
 const MOST_ANSWERS = 1_000;
 
 export class Zone {
@@ -66,17 +66,17 @@ export class Zone {
   #reserved: ReadonlySet<string> = new Set();
   readonly #forbidden: (address: IpAddress) => boolean;
 
-  /** @param options.forbidden addresses that no cluster's name may lead to: the laptop's own, its neighbours' */
+  /** @param options.forbidden addresses that no cluster's name may lead to: the laptop's own and those of its networks */
   constructor(options: { readonly forbidden?: (address: IpAddress) => boolean } = {}) {
     this.#forbidden = options.forbidden ?? (() => false);
   }
 
-  /** Sets a cluster's names, whole. */
+  /** Replaces all names of a cluster. */
   set(data: ZoneData): void {
     this.#clusters.set(data.cluster, new ClusterNames(data));
   }
 
-  /** Changes some of a cluster's Services; nothing happens when the cluster isn't there. */
+  /** Changes some Services of a cluster; without effect on a cluster that wasn't set. */
   change(change: ZoneChange): void {
     this.#clusters.get(change.cluster)?.change(change);
   }
@@ -90,7 +90,7 @@ export class Zone {
     this.#clusters.clear();
   }
 
-  /** Sets all custom domains; those that are no names are left out. */
+  /** Replaces all custom domains; those that aren't valid names are left out. */
   setCustom(domains: readonly CustomDomain[]): void {
     this.#custom = new Map(domains.flatMap((custom) => {
       const domain = parseDomain(custom.domain, { wildcard: true });
@@ -103,12 +103,12 @@ export class Zone {
     this.#reserved = new Set(searchDomains.flatMap((domain) => parseDomain(domain)?.split(".").at(-1) ?? []));
   }
 
-  /** Whether Services of a namespace have no short name `service.namespace`: it would be somebody else's. */
+  /** Whether Services of a namespace have no short name `service.namespace`, since such names have another owner. */
   isReserved(namespace: string): boolean {
     return isPublicTld(namespace) || this.#reserved.has(namespace);
   }
 
-  /** pmz's answer; "not-ours" when the laptop's nameserver is to give its own. */
+  /** pmz's answer; "not-ours" when the question is for the laptop's own nameserver. */
   answer(question: Question): Answer | "not-ours" {
     if (question.class !== IN || question.type === types.AXFR || question.type === types.IXFR) {
       return "not-ours";
@@ -119,7 +119,7 @@ export class Zone {
     return owner ? this.#records(question, owner) : "not-ours";
   }
 
-  /** What a name stands for; undefined when it isn't pmz's, or an ExternalName or a port's name. */
+  /** What the proxy dials for a name; undefined for one that isn't pmz's, an ExternalName and a port's name. */
   locate(name: string): Located | undefined {
     const owner = this.#owner(labelsIn(name.replace(/\.$/, "")));
     if (!owner || owner.kind === "nothing" || owner.kind === "port") return undefined;
@@ -146,7 +146,7 @@ export class Zone {
     return undefined;
   }
 
-  /** RFC 6761 §6.3 (localhost); wpad would let a cluster configure browsers; the third is Firefox' question whether to use DoH. */
+  /** localhost is the machine (RFC 6761 §6.3), wpad configures browsers, and the third tells Firefox whether to use DoH. */
   #isNeverOurs(labels: readonly string[]): boolean {
     const name = labels.join(".");
     return labels.at(-1) === "localhost" || labels[0] === "wpad" || name === "use-application-dns.net" ||
@@ -201,7 +201,7 @@ export class Zone {
       .map((address) => addressResource(name, address));
   }
 
-  /** An ExternalName: CNAMEs as long as they lead to names of pmz's own, then what is there, or who else knows. */
+  /** An ExternalName: CNAMEs while they lead to names of pmz, then the records there, or the name outside. */
   #alias(question: Question, externalName: string): Answer {
     const chain: Resource[] = [];
     let [name, target] = [question.name, parseDomain(externalName)];
@@ -217,11 +217,11 @@ export class Zone {
       }
       [name, target] = [target, parseDomain(next)];
     }
-    // A name that is none, or a chain that goes round.
+    // The target isn't a valid name, or the chain is a loop.
     return found(question.name, []);
   }
 
-  /** SRV (RFC 2782) as CoreDNS gives them: to the Service, or to each pod of a headless one. */
+  /** SRV records (RFC 2782) as in CoreDNS: for the Service, or for each pod of a headless one. */
   #ports(
     name: string,
     { names, service }: { readonly names: ClusterNames; readonly service: ServiceNames },
@@ -263,7 +263,7 @@ export class Zone {
     return found(question.name, wanted.slice(0, 16).map((target) => pointerResource(question.name, target)));
   }
 
-  /** The name under which a Service is found again: the cluster's domain, unless a cluster before it has the same one. */
+  /** The full name of a Service, which leads back to it: under the cluster's domain, or its context when a cluster before it has the same domain. */
   #fullName(names: ClusterNames, service: ServiceNames): string {
     const first = [...this.#clusters.values()].find(({ clusterDomain }) =>
       clusterDomain === names.clusterDomain
@@ -277,12 +277,12 @@ function found(name: string, answers: readonly Resource[]): Answer {
   return { answers, authorities: answers.length > 0 ? [] : [negativeResource(name)], additionals: [] };
 }
 
-/** Lower case; none for the root and for names with bytes that no Kubernetes name has. */
+/** The labels in lower case; empty for the root and for names with bytes that no Kubernetes name has. */
 function labelsIn(name: string): string[] {
   return name === "" || name.includes("\\") ? [] : canonical(name).split(".");
 }
 
-/** What stands before ".svc", ".svc.<cluster domain>" or ".svc.<context>"; undefined when the name ends in none of them. */
+/** The labels before ".svc", ".svc.<cluster domain>" or ".svc.<context>"; undefined when the name has no such end. */
 function withoutSuffix(labels: readonly string[], names: ClusterNames): readonly string[] | undefined {
   for (
     const suffix of ["svc", `svc.${names.clusterDomain}`, names.contextDomain && `svc.${names.contextDomain}`]
@@ -293,7 +293,7 @@ function withoutSuffix(labels: readonly string[], names: ClusterNames): readonly
   return undefined;
 }
 
-/** service.namespace, pod.service.namespace, _port._protocol.service.namespace. */
+/** The owner of service.namespace, pod.service.namespace or _port._protocol.service.namespace. */
 function owned(names: ClusterNames, labels: readonly string[]): Owner | undefined {
   const [name, namespace] = labels.slice(-2);
   const service = labels.length >= 2 && name && namespace ? names.service(namespace, name) : undefined;

@@ -1,10 +1,10 @@
-/** What the daemon knows of a cluster's names: plain data, so that it goes to the names worker by postMessage. */
+/** A cluster's names as plain data, for postMessage to the workers. */
 
-/** A Service as far as names are concerned. */
+/** What a Service's names lead to. */
 export interface ServiceNames {
   readonly namespace: string;
   readonly name: string;
-  /** Addresses by which the laptop reaches it, as text: captured or virtual ones; a headless Service's: its pods'. */
+  /** Addresses by which the laptop reaches it; for a headless Service those of its pods. */
   readonly addresses: readonly string[];
   readonly ports: readonly { readonly name?: string; readonly port: number; readonly protocol: string }[];
   /** The target of an ExternalName. */
@@ -13,41 +13,41 @@ export interface ServiceNames {
   readonly headless?: readonly { readonly hostname?: string; readonly addresses: readonly string[] }[];
 }
 
-/** A cluster, as far as its names say so. */
+/** The parts of a cluster that its names are made of. */
 export interface ZoneIdentity {
   /** The cluster's id. */
   readonly cluster: string;
-  /** The kubeconfig's name for it: `service.namespace.svc.CONTEXT` works whatever other clusters are connected. */
+  /** Its context in the kubeconfig: `service.namespace.svc.CONTEXT` always means this cluster. */
   readonly context: string;
   /** "cluster.local" */
   readonly clusterDomain: string;
-  /** The connection's own namespace: its Services have single-label names. */
+  /** The connection's own namespace, whose Services have single-label names. */
   readonly namespace: string;
 }
 
-/** A cluster's names, whole. Clusters are asked in the order in which they were first set. */
+/** All names of a cluster. Clusters are asked in the order in which they were first set. */
 export interface ZoneData extends ZoneIdentity {
   readonly services: readonly ServiceNames[];
 }
 
-/** What has changed in a cluster's Services since. */
+/** A change of some Services of a cluster. */
 export interface ZoneChange {
   readonly cluster: string;
-  /** New or changed ones, each whole. */
+  /** New ones, and changed ones with all that they have now. */
   readonly set: readonly ServiceNames[];
   readonly removed: readonly { readonly namespace: string; readonly name: string }[];
 }
 
-/** A domain of the user's choice for a Service; "*.shop.example" for all names below. */
+/** A domain that the user chose for a Service; "*.shop.example" for all names below it. */
 export interface CustomDomain {
   readonly domain: string;
   readonly namespace: string;
   readonly service: string;
-  /** The cluster's context; absent: the first cluster that has the Service. */
+  /** The cluster's context; without it the first cluster that has the Service. */
   readonly context?: string;
 }
 
-/** What the laptop itself is called, and which domains it completes names with. */
+/** The laptop's own name, and the domains with which it completes names. */
 export interface Surroundings {
   readonly hostname: string;
   readonly searchDomains: readonly string[];

@@ -10,7 +10,7 @@ export const OTHER = 20_002;
 
 export const HELLO: Hello = helloOf("helper");
 
-/** A laptop with a helper, and a daemon that has said hello and knocked. */
+/** A laptop with a helper, and a daemon that has said hello and identified itself. */
 export interface ConnectedLaptop extends AsyncDisposable {
   readonly room: Room;
   readonly helper: Program;
@@ -26,7 +26,7 @@ export function grantFor(uid: number, grant: Partial<HelperGrant> = {}): string[
 
 export async function connected(
   grant: Partial<HelperGrant> = {},
-  options: { knock: boolean } = { knock: true },
+  options: { identify: boolean } = { identify: true },
 ): Promise<ConnectedLaptop> {
   await using stack = new AsyncDisposableStack();
   const room = stack.use(await Room.open());
@@ -47,16 +47,18 @@ export async function daemonOf(room: Room, uid: number, helperOf = uid): Promise
   return daemon;
 }
 
-/** Says hello and knocks, as a daemon has to. */
+/** Says hello and identifies itself, as a daemon has to. */
 export async function greet(
   daemon: Program,
-  { knock } = { knock: true },
+  { identify } = { identify: true },
 ): Promise<{ address: string; device: string; table: number }> {
   const facts = await daemon.do<{ ok: boolean; address: string; device: string; table: number }>({
     do: "ask",
     request: { ask: "hello", hello: HELLO },
   });
   assert.equal(facts.ok, true, JSON.stringify(facts));
-  if (knock) assert.notEqual(await daemon.do<unknown>({ do: "knock", address: facts.address }), "connected");
+  if (identify) {
+    assert.notEqual(await daemon.do<unknown>({ do: "identify", address: facts.address }), "connected");
+  }
   return facts;
 }

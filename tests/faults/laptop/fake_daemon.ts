@@ -16,7 +16,7 @@ import { closeDescriptor, socketAddress, tcpListener, tcpSocket } from "../../..
 import { boundDescriptorOf } from "../../../ffi/sockets/own_socket.ts";
 import type { TcpConnection } from "../../../ffi/sockets/tcp_connection.ts";
 import { TcpListener } from "../../../ffi/sockets/tcp_listener.ts";
-import { openStandIn, type StandInSockets } from "../../../names/server/stub_listener.ts";
+import { openStub, type StubSockets } from "../../../names/server/stub_listener.ts";
 import { formatEndpoint, parseEndpoint } from "../../../net/address.ts";
 import { helperSocket } from "../../../wire/helper.ts";
 import { say, serveCommands } from "./commands.ts";
@@ -27,7 +27,7 @@ export const STRANGER = "/run/deno/stranger.sock";
 const { sendto } = Deno.dlopen("libc.so.6", {
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "pointer", "u32"], result: "isize" },
 }).symbols;
-const standIns: StandInSockets[] = [];
+const stubs: StubSockets[] = [];
 let helper: SeqPacket;
 let socket = -1;
 let listeners: readonly number[] = [];
@@ -68,35 +68,35 @@ async function took(worker: number, connection: TcpConnection): Promise<void> {
   if (new TextDecoder().decode(said.subarray(0, length)) === "break off") connection.abort();
 }
 
-/** A stand-in for each nameserver, which says what it was asked. */
+/** A stub for each nameserver, which says what it was asked. */
 async function nameservers(addresses: readonly string[]): Promise<unknown> {
-  const open: { nameserver: string; standIn: string; fds: number[] }[] = [];
+  const open: { nameserver: string; stub: string; fds: number[] }[] = [];
   for (const [i, nameserver] of addresses.entries()) {
-    const sockets = await openStandIn(nameserver.includes(":") ? "::1" : `127.77.0.${i + 1}`);
-    standIns.push(sockets);
-    const standIn = formatEndpoint(sockets.end.address, sockets.end.port);
+    const sockets = await openStub(nameserver.includes(":") ? "::1" : `127.77.0.${i + 1}`);
+    stubs.push(sockets);
+    const stub = formatEndpoint(sockets.end.address, sockets.end.port);
     sockets.udp.on("message", (asked, { address, port }) => {
-      sockets.udp.send(`stand-in for ${nameserver} heard ${asked}`, port, address);
+      sockets.udp.send(`stub for ${nameserver} heard ${asked}`, port, address);
     });
     void (async () => {
       for await (const conn of sockets.tcp) {
-        await conn.write(new TextEncoder().encode(`stand-in for ${nameserver} by TCP`));
+        await conn.write(new TextEncoder().encode(`stub for ${nameserver} by TCP`));
         conn.close();
       }
     })();
     open.push({
       nameserver,
-      standIn,
+      stub,
       fds: (["udp", "tcp"] as const).map((type) =>
         boundDescriptorOf(type, sockets.end.address, sockets.end.port)
       ),
     });
   }
   const answer = await ask(
-    { ask: "names", standIns: open.map(({ nameserver, standIn }) => ({ nameserver, standIn })) },
+    { ask: "names", stubs: open.map(({ nameserver, stub }) => ({ nameserver, stub })) },
     open.flatMap(({ fds }) => fds),
   );
-  return { answer, standIns: open.map(({ standIn }) => standIn) };
+  return { answer, stubs: open.map(({ stub }) => stub) };
 }
 
 /** Asks a nameserver as the daemon itself; "nothing" when no answer comes. */
@@ -116,7 +116,7 @@ async function forward(server: string): Promise<string> {
   }
 }
 
-async function knock(address: string): Promise<string> {
+async function identify(address: string): Promise<string> {
   try {
     (await Deno.connect({ hostname: address, port: 1 })).close();
     return "connected";
@@ -192,8 +192,8 @@ async function serve(command: Record<string, unknown>): Promise<unknown> {
     }
     case "abuse":
       return abuse(String(command.from), String(command.to));
-    case "knock":
-      return await knock(String(command.address));
+    case "identify":
+      return await identify(String(command.address));
     case "listen":
       return await listen(command.family as 4 | 6, Number(command.workers ?? 1));
     case "names":

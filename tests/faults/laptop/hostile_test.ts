@@ -43,8 +43,8 @@ Deno.test({ name: `malformed requests are refused, and the helper lives${reason}
     { ask: "capture", add: [{ address: "10.96.0.1", ports: [{ protocol: "sctp", port: 1, served: true }] }] },
     { ask: "capture", add: Array(5_001).fill({ address: "10.96.0.1", ports: "any" }) },
     { ask: "release", addresses: "10.96.0.1" },
-    { ask: "names", standIns: [{ nameserver: "10.50.0.53", standIn: "127.0.0.1:53" }] },
-    { ask: "names", standIns: Array(33).fill({ nameserver: "10.50.0.53", standIn: "127.0.0.1:5300" }) },
+    { ask: "names", stubs: [{ nameserver: "10.50.0.53", stub: "127.0.0.1:53" }] },
+    { ask: "names", stubs: Array(33).fill({ nameserver: "10.50.0.53", stub: "127.0.0.1:5300" }) },
   ];
   for (const request of requests) {
     const { ok, code } = await daemon.do<Answer>({ do: "ask", request });
@@ -71,7 +71,7 @@ Deno.test({ name: `a request before the hello is refused${reason}`, ignore }, as
   const daemon = await daemonOf(room, USER);
   const request = { ask: "capture", add: [{ address: SERVICE, ports: "any" }] };
   const { ok, error } = await daemon.do<Answer>({ do: "ask", request });
-  assert.deepEqual([ok, error], [false, "a hello comes first"]);
+  assert.deepEqual([ok, error], [false, "the first request has to be a hello"]);
 });
 
 Deno.test(
@@ -205,7 +205,7 @@ Deno.test(
   },
 );
 
-Deno.test({ name: `who waits to bind a dead daemon's stand-in gets no query${reason}`, ignore }, async () => {
+Deno.test({ name: `who waits to bind a dead daemon's stub gets no query${reason}`, ignore }, async () => {
   await using room = await Room.open();
   const user = await room.person(USER);
   const other = await room.person(OTHER);
@@ -214,13 +214,13 @@ Deno.test({ name: `who waits to bind a dead daemon's stand-in gets no query${rea
     await helper.line();
     const daemon = await daemonOf(room, USER);
     await greet(daemon);
-    const { standIns } = await daemon.do<{ standIns: string[] }>({
+    const { stubs } = await daemon.do<{ stubs: string[] }>({
       do: "names",
       nameservers: ["10.50.0.53"],
     });
     const squatting = other.do<{ bound: boolean; heard: number }>({
       kind: "squat",
-      to: standIns[0],
+      to: stubs[0],
       ms: 800,
     });
     const asking = user.do<{ sent: number }>({ kind: "flood", to: "10.50.0.53:53", ms: 600 });

@@ -19,7 +19,7 @@ Deno.test(
     const other = await room.person(OTHER);
     const root = await room.person(0);
     const { answer } = await daemon.do<{ answer: unknown }>({ do: "names", nameservers: [LAN, STUB, LAN6] });
-    assert.deepEqual(answer, { ok: true, beat: true });
+    assert.deepEqual(answer, { ok: true, beat: true, released: [] });
 
     await t.step(
       "UDP: connected, not connected, v4-mapped, IPv6; the answer comes from who was asked",
@@ -39,7 +39,7 @@ Deno.test(
           const server = attempt.to.replace(/^\[?(.*?)\]?:53$/, "$1");
           assert.equal(
             outcome.said,
-            `stand-in for ${server} heard echo.default.svc?`,
+            `stub for ${server} heard echo.default.svc?`,
             JSON.stringify(outcome),
           );
           assert.equal(outcome.sender, attempt.to);
@@ -52,7 +52,7 @@ Deno.test(
         const attempt of [{ to: `${LAN}:53` }, { to: `${LAN}:53`, mapped: true }, { to: `[${LAN6}]:53` }]
       ) {
         const outcome = await user.do<Outcome>({ kind: "tcp", ...attempt });
-        assert.match(outcome.said ?? "", /^stand-in for .* by TCP$/);
+        assert.match(outcome.said ?? "", /^stub for .* by TCP$/);
         assert.equal(outcome.peer, attempt.to);
       }
     });
@@ -75,11 +75,11 @@ Deno.test(
     await t.step("the daemon's own queries don't come back to it", async () => {
       assert.equal(await daemon.do<unknown>({ do: "forward", server: `${LAN}:53` }), "nothing");
       const { said } = await user.do<Outcome>({ kind: "udp", to: `${LAN}:53`, say: "?" });
-      assert.match(said ?? "", /stand-in/, "while the user's do");
+      assert.match(said ?? "", /stub/, "while the user's do");
     });
-    await t.step("a stand-in's port can't be bound by others while queries go there", async () => {
-      const { standIns } = await daemon.do<{ standIns: string[] }>({ do: "names", nameservers: [LAN] });
-      const taken = await other.do<Outcome>({ kind: "udp", to: "127.0.0.1:9", from: standIns[0], say: "?" });
+    await t.step("a stub's port can't be bound by others while queries go there", async () => {
+      const { stubs } = await daemon.do<{ stubs: string[] }>({ do: "names", nameservers: [LAN] });
+      const taken = await other.do<Outcome>({ kind: "udp", to: "127.0.0.1:9", from: stubs[0], say: "?" });
       assert.deepEqual([taken.failed, taken.at], ["EADDRINUSE", "bind"]);
     });
     await t.step("a nameserver that isn't stood in for any more is asked itself", async () => {
@@ -87,10 +87,10 @@ Deno.test(
       assert.equal(said, undefined);
       assert.match(
         (await user.do<Outcome>({ kind: "udp", to: `${LAN}:53`, say: "?" })).said ?? "",
-        /stand-in for/,
+        /stub for/,
       );
     });
-    await t.step("when the daemon's heart stops, queries pass within 2 s", async () => {
+    await t.step("when the daemon's heartbeat stops, queries pass within 2 s", async () => {
       await daemon.do({ do: "stop beating" });
       await new Promise((resolve) => setTimeout(resolve, 2_050));
       const { said, local } = await user.do<Outcome>({ kind: "udp", to: `${LAN}:53`, say: "?" });
@@ -104,20 +104,20 @@ Deno.test({ name: `a daemon that hangs holds no query for longer than 2 s${reaso
   const { room, daemon } = laptop;
   const user = await room.person(USER);
   await daemon.do({ do: "names", nameservers: [STUB] });
-  assert.match((await user.do<Outcome>({ kind: "udp", to: `${STUB}:53`, say: "?" })).said ?? "", /stand-in/);
+  assert.match((await user.do<Outcome>({ kind: "udp", to: `${STUB}:53`, say: "?" })).said ?? "", /stub/);
   await daemon.kill("SIGSTOP");
   await new Promise((resolve) => setTimeout(resolve, 2_050));
   const { failed } = await user.do<Outcome>({ kind: "udp", to: `${STUB}:53`, say: "?" });
   assert.equal(failed, "ECONNREFUSED", "nobody listens at the stub itself, in this room");
   await daemon.kill("SIGCONT");
   await new Promise((resolve) => setTimeout(resolve, 700));
-  assert.match((await user.do<Outcome>({ kind: "udp", to: `${STUB}:53`, say: "?" })).said ?? "", /stand-in/);
+  assert.match((await user.do<Outcome>({ kind: "udp", to: `${STUB}:53`, say: "?" })).said ?? "", /stub/);
 });
 
 Deno.test(
   { name: `names are only taken once the daemon has made itself known${reason}`, ignore },
   async () => {
-    await using laptop = await connected({}, { knock: false });
+    await using laptop = await connected({}, { identify: false });
     const { answer } = await laptop.daemon.do<{ answer: { ok: boolean; error: string } }>({
       do: "names",
       nameservers: [LAN],

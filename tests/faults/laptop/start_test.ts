@@ -112,7 +112,7 @@ Deno.test({ name: `folders that others made, or links, are refused${reason}`, ig
     await room.says("sh", "-c", `rm -rf /run/pmz /run/else; ${script}`);
     const { ready, error } = await start(room, ...grantFor(USER));
     assert.equal(ready, false, script);
-    assert.match(error ?? "", /isn't a folder of root's/);
+    assert.match(error ?? "", /has to be a folder that belongs to root/);
   }
 });
 

@@ -4,11 +4,11 @@ import { Libbpf, openForAttach } from "../ffi/bpf/libbpf.ts";
 import { Netlink } from "../ffi/netlink/netlink.ts";
 import { closeDescriptor, startConnect, tcpSocket } from "../ffi/sockets/socket.ts";
 import type { HelperGrant } from "../wire/helper.ts";
-import { Capture, KNOCK_PORT } from "./capture.ts";
+import { CaptureHooks, IDENTIFY_PORT } from "./capture_hooks.ts";
 import { rootCgroup } from "./cgroup.ts";
 import { UserDevice } from "./device.ts";
 import { Janitor } from "./janitor.ts";
-import { Names } from "./names.ts";
+import { NameHooks } from "./name_hooks.ts";
 import { UserRules } from "./rule.ts";
 import { SharedSettings } from "./settings.ts";
 
@@ -19,14 +19,14 @@ export interface HelperAssets {
   readonly names: Uint8Array<ArrayBuffer>;
 }
 
-/** Everything of one user's that is on the machine: device, rules, programs, and who cleans up after them. */
-export class Laptop implements AsyncDisposable {
+/** All that the helper sets up on the machine for one user: device, rules and programs, with the janitor that cleans up. */
+export class HostResources implements AsyncDisposable {
   readonly netlink: Netlink;
   readonly device: UserDevice;
-  readonly capture: Capture;
-  readonly names: Names;
+  readonly capture: CaptureHooks;
+  readonly names: NameHooks;
   readonly settings: SharedSettings;
-  /** The inode of this netns. */
+  /** The inode of this network namespace. */
   readonly netns: bigint;
   readonly #resources: AsyncDisposableStack;
 
@@ -58,20 +58,24 @@ export class Laptop implements AsyncDisposable {
       uids,
     });
     const libbpf = Libbpf.load(assets.libbpf);
-    this.capture = stack.use(new Capture(libbpf, assets.capture, this.settings, cgroup));
+    this.capture = stack.use(new CaptureHooks(libbpf, assets.capture, this.settings, cgroup));
     this.settings.set({ netns: learnNetns(this.capture, device, cgroup) });
-    this.names = stack.use(new Names(libbpf, assets.names, this.settings, cgroup));
+    this.names = stack.use(new NameHooks(libbpf, assets.names, this.settings, cgroup));
     this.netns = netnsInode();
     this.#resources = stack.move();
   }
 
   /**
-   * @param cgroup whose processes are touched; by default the machine's root
-   * @throws {DeviceError} {BpfError} {NoCgroup} {ProgramMissing} {SystemCallError}: nothing is left then
+   * @param cgroup the one whose processes are affected; the machine's root by default
+   * @throws {DeviceError} {BpfError} {NoCgroup} {ProgramMissing} {SystemCallError}; nothing is left behind then
    */
-  static async create(grant: HelperGrant, assets: HelperAssets, cgroup = rootCgroup()): Promise<Laptop> {
+  static async create(
+    grant: HelperGrant,
+    assets: HelperAssets,
+    cgroup = rootCgroup(),
+  ): Promise<HostResources> {
     await using stack = new AsyncDisposableStack();
-    return new Laptop(grant, assets, cgroup, stack);
+    return new HostResources(grant, assets, cgroup, stack);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -80,21 +84,23 @@ export class Laptop implements AsyncDisposable {
 }
 
 /**
- * The cookie of this netns: SO_NETNS_COOKIE is only known since 5.14, so the hook is asked instead. That also shows that
- * the hooks are in force.
+ * The cookie of this network namespace. SO_NETNS_COOKIE came with 5.14, so a hook tells it instead; that also shows that the hooks
+ * are in force.
  */
-function learnNetns(capture: Capture, device: UserDevice, cgroup: string): bigint {
+function learnNetns(capture: CaptureHooks, device: UserDevice, cgroup: string): bigint {
   const fd = tcpSocket(4);
   try {
-    startConnect(fd, { address: device.own4, port: KNOCK_PORT });
+    startConnect(fd, { address: device.own4, port: IDENTIFY_PORT });
   } catch {
     /* the hook refuses it, as it has to */
   } finally {
     closeDescriptor(fd);
   }
-  const knock = capture.knock("helper");
-  if (!knock) throw new Error(`the hooks on ${cgroup} don't see this process: it's in no cgroup below that`);
-  return knock.netns;
+  const identity = capture.identity("helper");
+  if (!identity) {
+    throw new Error(`the hooks on ${cgroup} don't see this process: it's in no cgroup below that`);
+  }
+  return identity.netns;
 }
 
 function netnsInode(): bigint {

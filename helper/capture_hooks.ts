@@ -4,39 +4,39 @@ import type { CapturedPorts } from "../wire/helper.ts";
 import { attachToCgroup, attachToNetns } from "./attachments.ts";
 import type { SharedSettings } from "./settings.ts";
 
-/** Shared with bpf/capture.bpf.c, which the test compares. */
+/** Also in bpf/capture.bpf.c: settings_test.ts compares them. */
 export const WORKERS = 8;
 export const ADDRESSES = 65_536;
 export const PORTS = 262_144;
 export const POD = 1;
 export const SERVICE = 2;
-export const KNOCK_PORT = 1;
+export const IDENTIFY_PORT = 1;
 
 const HOOKS = ["connect4", "connect6", "sendmsg4", "sendmsg6", "bind4", "bind6"] as const;
 const IPPROTO_TCP = 6;
 const SLOTS = { helper: 0, daemon: 1 } as const;
 
-/** Who knocked: how the kernel sees that process. */
-export interface Knock {
+/** A process that has identified itself, as the kernel sees it. */
+export interface Identity {
   readonly netns: bigint;
   readonly process: number;
 }
 
-/** The programs that take the user's connections to captured addresses, and refuse what the cluster wouldn't answer. */
-export class Capture implements Disposable {
+/** The programs that steer the user's connections to captured addresses, and refuse those that the cluster wouldn't answer. */
+export class CaptureHooks implements Disposable {
   readonly #resources: DisposableStack;
   readonly #settings: SharedSettings;
   readonly #addresses: BpfMap;
   readonly #served: BpfMap;
-  readonly #knocks: BpfMap;
+  readonly #identities: BpfMap;
   readonly #listeners: { readonly 4: BpfMap; readonly 6: BpfMap };
-  /** Captured addresses by text, and the TCP ports that each serves; none for a pod's: any. */
+  /** Captured addresses by text, with the TCP ports that each serves; empty for a pod, which takes any port. */
   readonly #now = new Map<string, ReadonlySet<number>>();
   #ports = 0;
 
   /**
-   * Loads and attaches the programs: to this netns, and to a cgroup (the machine's root).
-   * @throws {BpfError} on kernels before 5.9, without root.
+   * Loads the programs and attaches them to this network namespace and to a cgroup (the machine's root).
+   * @throws {BpfError} on kernels before 5.9, and without root
    */
   constructor(libbpf: Libbpf, bytes: Uint8Array<ArrayBuffer>, settings: SharedSettings, cgroup: string) {
     using resources = new DisposableStack();
@@ -46,9 +46,9 @@ export class Capture implements Disposable {
     this.#settings = settings;
     this.#addresses = object.map("addresses");
     this.#served = object.map("served");
-    this.#knocks = object.map("knocks");
+    this.#identities = object.map("identities");
     this.#listeners = { 4: object.map("listeners4"), 6: object.map("listeners6") };
-    // The hooks first: nothing is taken that they don't guard.
+    // The hooks first, so that no connection is steered that they don't guard.
     resources.use(attachToCgroup(object, HOOKS, cgroup));
     resources.use(attachToNetns(object, steer));
     this.#resources = resources.move();
@@ -62,15 +62,15 @@ export class Capture implements Disposable {
     return this.#now.has(address.text);
   }
 
-  /** Who knocked at KNOCK_PORT of the user's address. */
-  knock(who: keyof typeof SLOTS): Knock | undefined {
-    const value = this.#knocks.lookup(u32(SLOTS[who]), 16);
+  /** The process that has identified itself first, by a connect to IDENTIFY_PORT of the user's pmz address. */
+  identity(who: keyof typeof SLOTS): Identity | undefined {
+    const value = this.#identities.lookup(u32(SLOTS[who]), 16);
     const view = value && new DataView(value.buffer);
     if (!view || view.getUint32(12, true) === 0) return undefined;
     return { netns: view.getBigUint64(0, true), process: view.getUint32(8, true) };
   }
 
-  /** Gives new connections to these listeners, instead of those before. At most WORKERS. @throws {BpfError} */
+  /** Steers new connections to these listeners, WORKERS at most, instead of those before. @throws {BpfError} */
   steerTo(family: 4 | 6, listeners: readonly number[]): void {
     const map = this.#listeners[family];
     listeners.forEach((fd, worker) => map.update(u32(worker), u64(BigInt(fd))));
@@ -79,7 +79,7 @@ export class Capture implements Disposable {
       try {
         map.delete(u32(worker));
       } catch (error) {
-        if (!(error instanceof BpfError && error.errno === EINVAL)) throw error; // a SOCKMAP says so where there's none
+        if (!(error instanceof BpfError && error.errno === EINVAL)) throw error; // a SOCKMAP's answer when the key isn't there
       }
     }
   }
@@ -102,7 +102,7 @@ export class Capture implements Disposable {
     return true;
   }
 
-  /** Captures an address no more; fine when it isn't. @throws {BpfError} */
+  /** Stops capturing an address, if it is captured. @throws {BpfError} */
   remove(address: IpAddress): void {
     const before = this.#now.get(address.text);
     if (!before) return;
@@ -119,7 +119,7 @@ export class Capture implements Disposable {
 
 const EINVAL = 22;
 
-/** Loads the program for this kernel: 5.17 shows the device that a packet came in by, older ones refuse to be asked. */
+/** Loads the program that fits this kernel: since 5.17 it shows the device of a packet, older ones refuse a program that asks. */
 export function loadFor(
   libbpf: Libbpf,
   bytes: Uint8Array<ArrayBuffer>,
