@@ -1,3 +1,4 @@
+import { until } from "../async/testing/until.ts";
 import assert from "node:assert/strict";
 import type { Plan } from "../wire/control.ts";
 import { defaultAnswers, FakeDaemon } from "./testing/fake_daemon.ts";
@@ -26,9 +27,7 @@ Deno.test("SIGINT to the process ends the request, and the exit code is 130", as
   const folder = await Deno.makeTempDir({ prefix: "pmz-cli-" });
   await using daemon = new FakeDaemon(folder, { up: [{ kind: "step", name: "a", state: "started" }] });
   const child = spawn(folder, "up");
-  while (!daemon.asked.some(({ request }) => request === "POST /up")) {
-    await new Promise((next) => setTimeout(next, 10));
-  }
+  await until("the daemon is asked", () => daemon.asked.some(({ request }) => request === "POST /up"));
   child.kill("SIGINT");
   const { code, stderr } = await child.output();
   assert.equal(code, 130);

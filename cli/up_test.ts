@@ -1,3 +1,4 @@
+import { until } from "../async/testing/until.ts";
 import assert from "node:assert/strict";
 import type { Plan, Status } from "../wire/control.ts";
 import { defaultAnswers } from "./testing/fake_daemon.ts";
@@ -225,9 +226,7 @@ Deno.test("Ctrl-C ends the request so that the daemon undoes, and the exit code 
   const controller = new AbortController();
   await using world = new World({ answers: { up: [{ kind: "step", name: "a", state: "started" }] } });
   const running = world.pmz("up", { interrupted: controller.signal });
-  while (!world.daemon.asked.some(({ request }) => request === "POST /up")) {
-    await new Promise((next) => setTimeout(next, 5));
-  }
+  await until("the daemon is asked", () => world.daemon.asked.some(({ request }) => request === "POST /up"));
   controller.abort(new DOMException("interrupted", "AbortError"));
   const { code, stderr } = await running;
   assert.equal(code, 130);

@@ -1,6 +1,6 @@
+import { until } from "../async/testing/until.ts";
 import assert from "node:assert/strict";
 import { type Header, headerValue } from "../hbone/mod.ts";
-import { until } from "../kube/testing/api_server.ts";
 import type { FailureCode, InterceptRequest } from "../wire/control.ts";
 import { FakeApi } from "./testing/cluster.ts";
 import { echo } from "../dataplane/testing/gateway.ts";
@@ -319,9 +319,7 @@ Deno.test("an intercept that is changed, and then interrupted, goes where it wen
     await at.daemon.intercept({ ...asks, kubeconfig }, recorder(), forever);
   }
   at.cluster.ruleStatus("echo-80", []);
-  while ((await at.daemon.intercepts())[0]?.pods.ready !== 0) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+  await until("no pod is ready", async () => (await at.daemon.intercepts())[0]?.pods.ready === 0);
   const interrupt = new AbortController();
   const report = recorder();
   const changed = { ...asks, kubeconfig, local: { host: "127.0.0.1", port: 9090 } };

@@ -1,3 +1,4 @@
+import { until } from "../async/testing/until.ts";
 import assert from "node:assert/strict";
 import { controlFiles } from "../wire/control.ts";
 import { Failure } from "./failure.ts";
@@ -23,9 +24,7 @@ async function place() {
     start,
     up: async () => {
       const child = start();
-      while (!await answers(`${folder}/${controlFiles.socket}`)) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await until("the daemon answers", () => answers(`${folder}/${controlFiles.socket}`));
       return child;
     },
     log: () => Deno.readTextFile(`${folder}/${controlFiles.log}`),
@@ -76,7 +75,7 @@ Deno.test("a daemon is there even when the one it was left to ended meanwhile", 
   const socket = `${at.folder}/${controlFiles.socket}`;
   assert.ok(await answers(socket));
   await stop(socket);
-  while (await answers(socket)) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until("it has ended", async () => !await answers(socket));
 });
 
 Deno.test("who starts a daemon that can't start is told why and what to do, and so is the log", async () => {

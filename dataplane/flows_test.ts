@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { TcpConnection } from "../ffi/sockets/tcp_connection.ts";
 import { type Header, headerValue, type Stream } from "../hbone/mod.ts";
-import { until } from "../kube/testing/api_server.ts";
+import { until } from "../async/testing/until.ts";
 import type { Flow } from "../wire/flow.ts";
 import { headers } from "../wire/streams.ts";
 import { echo, hear, say } from "./testing/gateway.ts";

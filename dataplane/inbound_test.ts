@@ -3,7 +3,7 @@ import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
 import { type Header, headerValue, type Stream, StreamReset } from "../hbone/mod.ts";
 import { connected } from "../hbone/testing/pair.ts";
 import { memoryPair } from "../hbone/testing/memory_transport.ts";
-import { until } from "../kube/testing/api_server.ts";
+import { until } from "../async/testing/until.ts";
 import type { AbortableTransport } from "../net/transport.ts";
 import { addressOf } from "../net/address.ts";
 import type { Flow, Outcome } from "../wire/flow.ts";

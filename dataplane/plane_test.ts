@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Header, headerValue } from "../hbone/mod.ts";
-import { until } from "../kube/testing/api_server.ts";
+import { until } from "../async/testing/until.ts";
 import { helloOf } from "../wire/hello.ts";
 import { CHALLENGE_HEADER, type Proof, PROOF_HEADER } from "../wire/key_proof.ts";
 import { PROOF_PROTOCOL } from "../wire/streams.ts";

@@ -1,3 +1,4 @@
+import { until } from "../async/testing/until.ts";
 import assert from "node:assert/strict";
 import { Api } from "../kube/client/api.ts";
 import { fakeServer, json, status } from "../kube/testing/api_server.ts";
@@ -204,9 +205,7 @@ Deno.test("an agent that is starting is waited for until it is ready", async () 
   await interrupted(install, to.api);
   const details: (string | undefined)[] = [];
   const waiting = ready(to.api, "gateway", ({ detail }) => void details.push(detail), never);
-  while (!details.some((each) => each?.includes("0 of 1 pods ready"))) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until("it is waited for", () => details.some((each) => each?.includes("0 of 1 pods ready")));
   broken = false;
   const gateway = to.objects.get(gatewayPath);
   assert(gateway);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
 import { LeavingPods } from "./leaving_pods.ts";
 
 const [A, B] = ["aaaaaaaa-0000-0000-0000-000000000000", "bbbbbbbb-0000-0000-0000-000000000000"];

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Api } from "../../kube/client/api.ts";
-import { Events, fakeServer, json, status, until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
+import { Events, fakeServer, json, status } from "../../kube/testing/api_server.ts";
 import { uid } from "../testing/laptop.ts";
 import { ApiView, fieldManager } from "./view.ts";
 

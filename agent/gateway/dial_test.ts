@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { getOption } from "../../ffi/sockets/socket.ts";
 import { tcpDescriptors } from "../../ffi/testing/netns.ts";
 import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
-import { until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
 import { parseEndpoint } from "../../net/address.ts";
 import { dial, SilenceProbes } from "./dial.ts";
 

@@ -1,3 +1,4 @@
+import { until } from "../../async/testing/until.ts";
 import assert from "node:assert/strict";
 import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
 import { Connection, type Header, headerValue } from "../../hbone/mod.ts";
@@ -44,9 +45,7 @@ function apiServer(objects: Record<Kind, unknown[]>, forbidden?: Kind) {
     access: () =>
       Promise.resolve({ ...parseServer(`http://127.0.0.1:${server.addr.port}`), caCerts: [], headers: {} }),
     /** Once all kinds are watched: their connections are there then. */
-    async watched(): Promise<void> {
-      while (Object.keys(watches).length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
-    },
+    watched: () => until("all kinds are watched", () => Object.keys(watches).length === 3),
     tell(kind: Kind, type: "ADDED" | "MODIFIED" | "DELETED", object: unknown) {
       watches[kind]?.enqueue(new TextEncoder().encode(JSON.stringify({ type, object }) + "\n"));
     },
@@ -135,11 +134,7 @@ Deno.test("out of descriptors for a while, it goes on: tunnels that are open, an
     using none = new NoOpenFiles();
     none.giveBack();
     waiting = await Deno.connect({ hostname: "127.0.0.1", port: to.ports.tunnel }); // which takes it
-    const deadline = performance.now() + 10_000;
-    while (!to.lines.includes("can't accept a tunnel")) {
-      assert.ok(performance.now() < deadline, "it doesn't say that it can't accept");
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    await until("it says that it can't accept", () => to.lines.includes("can't accept a tunnel"));
   }
   await using tunnel = new Connection(waiting, { role: "client" });
   await tunnel.ping(10_000);

@@ -1,4 +1,5 @@
 /** The laptop's end of reversed tunnels, for tests: answers challenges, and streams as the test says. */
+import { until as holds } from "../../async/testing/until.ts";
 import { Connection, type Header, headerValue, type Stream } from "../../hbone/mod.ts";
 import type { RelayedRule } from "../../wire/handover.ts";
 import { helloOf } from "../../wire/hello.ts";
@@ -96,8 +97,5 @@ export class Laptop {
 
 /** Settles when `test` holds; fails after `ms` milliseconds. */
 export async function until(test: () => boolean, what: string, ms = 5000): Promise<void> {
-  for (const end = performance.now() + ms; !test();) {
-    if (performance.now() > end) throw new Error(`waited ${ms} ms in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await holds(what, test, ms);
 }

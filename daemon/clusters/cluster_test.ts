@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
 import { ClusterConnection } from "../discovery/cluster_api.ts";
 import { FakeApi, forbidden } from "../testing/cluster.ts";
 import { Connected } from "./cluster.ts";

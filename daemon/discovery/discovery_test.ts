@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ApiError } from "../../kube/client/api_error.ts";
-import { until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
 import { Discovery } from "./discovery.ts";
 import type { TopologyChange } from "./topology.ts";
 import { FakeApi, forbidden } from "../testing/cluster.ts";

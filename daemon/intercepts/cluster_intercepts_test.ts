@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseService, type Pod, type Service } from "../../kube/objects/objects.ts";
 import { parsePod } from "../../kube/objects/objects.ts";
-import { until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
 import type { Challenge } from "../../wire/key_proof.ts";
 import { helloOf } from "../../wire/hello.ts";
 import { AgentPods } from "../discovery/agent_pods.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { parseService } from "../../kube/objects/objects.ts";
-import { json, status, until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
+import { json, status } from "../../kube/testing/api_server.ts";
 import { FakeApi, uid } from "../testing/cluster.ts";
 import { NamespaceIntercepts } from "./namespace_intercepts.ts";
 import { createRule } from "./rules.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { json, status, until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
+import { json, status } from "../../kube/testing/api_server.ts";
 import { FakeApi, forbidden } from "../testing/cluster.ts";
 import { type Person, Session } from "./session.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
 import type { Mode } from "../../wire/control.ts";
 import { fakeHelper, fakeListeners } from "../testing/helper.ts";
 import { FakeLaptopCluster } from "../testing/laptop_cluster.ts";

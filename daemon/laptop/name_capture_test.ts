@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
-import { until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
 import { startNamesWorker } from "../../names/worker.ts";
 import type { DnsStub } from "../../wire/helper.ts";
 import type { WorkerThread } from "../../threads/worker.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
 import { watchSleep } from "./sleep.ts";
 
 Deno.test("a machine that slept is noticed when it's awake again, once each time", async () => {

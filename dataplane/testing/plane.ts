@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { localEndpoint } from "../../ffi/sockets/socket.ts";
 import { Connection, type Stream } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
-import { until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
 import type { WorkerThread } from "../../threads/worker.ts";
 import type { Flow } from "../../wire/flow.ts";
 import {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Connection, type Header, headerValue, type Stream } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
-import { until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
 import { type Challenge, CHALLENGE_HEADER, type Proof, PROOF_HEADER } from "../../wire/key_proof.ts";
 import { helloOf } from "../../wire/hello.ts";
 import { parseProxyStatus, PROOF_PROTOCOL } from "../../wire/streams.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Connection, type Stream } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
-import { until } from "../../kube/testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
 import type { Transport } from "../../net/transport.ts";
 import { connectStream, TargetRefused } from "./connect_stream.ts";
 import { fakeGateway, hear, say } from "../testing/gateway.ts";

@@ -1,3 +1,4 @@
+import { until } from "../../async/testing/until.ts";
 import assert from "node:assert/strict";
 import { parseAddress } from "../../net/address.ts";
 import { closeDescriptor } from "../sockets/socket.ts";
@@ -151,7 +152,7 @@ Deno.test("a process whose first thread has ended runs as long as others of its 
   const child = new Deno.Command(Deno.execPath(), { args: ["eval", code] }).spawn();
   const stat = () => Deno.readTextFileSync(`/proc/${child.pid}/stat`);
   const process = { pid: child.pid, start: startOfStat(stat()), name: "deno" };
-  while (!stat().includes(") Z ")) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until("its main thread has ended", () => stat().includes(") Z "));
   assert.equal(isRunning("/proc", process), true);
   child.kill("SIGKILL");
   await child.status;

@@ -74,12 +74,3 @@ export class Events {
     this.#controller?.close();
   }
 }
-
-/** Waits until something holds. @throws after two seconds */
-export async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 2_000;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`still not so after 2 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

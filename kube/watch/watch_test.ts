@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { Api } from "../client/api.ts";
 import { ApiError } from "../client/api_error.ts";
 import { resources } from "../client/resources.ts";
-import { Events, fakeServer, json, status, until } from "../testing/api_server.ts";
+import { until } from "../../async/testing/until.ts";
+import { Events, fakeServer, json, status } from "../testing/api_server.ts";
 import { type Change, watch, type WatchOptions } from "./watch.ts";
 
 interface Thing {

@@ -1,3 +1,4 @@
+import { until } from "../../../async/testing/until.ts";
 import assert from "node:assert/strict";
 import { daemonOf, grantFor, greet, OTHER, USER } from "./connected.ts";
 import { Room, whyNot } from "./room.ts";
@@ -33,11 +34,7 @@ function lives(pid: number): boolean {
 }
 
 async function ends(pid: number, within: number): Promise<void> {
-  for (const until = Date.now() + within; Date.now() < until;) {
-    if (!lives(pid)) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  assert.fail(`process ${pid} still lives`);
+  await until(`process ${pid} has ended`, () => !lives(pid), within);
 }
 
 Deno.test({
