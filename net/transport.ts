@@ -1,44 +1,54 @@
 /**
- * Bytes in, bytes out: what a tunnel runs over (a port-forward, a TCP connection, two ends in memory), and what
- * a stream of a tunnel is again. Whoever holds one never knows which.
+ * A connection that carries bytes both ways: what a tunnel runs over (a port-forward, a TCP connection, two ends in memory), and what a
+ * stream of a tunnel is in turn.
  *
- * The shape is `Deno.Conn`'s on purpose, so that a `Deno.TcpConn` or `Deno.TlsConn` is a Transport as it is.
+ * All transports can be used alike by `read`, `write`, `closeWrite` and `close`: code that knows no more than these is correct over any
+ * of them. The other members are optional, and tell what a transport is made of: `part` and `writeParts` let a caller save copies and
+ * messages, and `peerTurned` is there only where HTTP/2 frames can change from one lane to another.
+ *
+ * The shape is that of `Deno.Conn` on purpose, so that a `Deno.TcpConn` or `Deno.TlsConn` is a Transport as it is.
  */
 export interface Transport {
-  /** Bytes that come together, where it has parts of its own: whoever reads should have room for one, or its rest comes alone. */
-  readonly part?: number;
   /**
-   * Reads at least one byte into `into`, and says how many; null at the peer's end of the stream.
-   * @throws when the transport broke (a reset, a lost connection): a break is never an end.
+   * Reads at least one byte into `into`.
+   *
+   * @returns how many; null when the peer has ended the stream
+   * @throws when the transport broke (a reset, a lost connection): a break never looks like an end
    */
   read(into: Uint8Array): Promise<number | null>;
   /**
-   * Takes some bytes of `bytes`, at least one, and says how many. The caller may reuse `bytes` once this settles.
-   * @throws when the transport broke.
+   * Writes some of `bytes`, at least one. The caller may reuse `bytes` once this settles.
+   *
+   * @returns how many
+   * @throws when the transport broke
    */
   write(bytes: Uint8Array): Promise<number>;
+  /** Ends the direction out; the direction in stays open (TCP's FIN, HTTP/2's END_STREAM). */
+  closeWrite(): Promise<void>;
+  /** Ends both directions at once. What was written and not sent may be lost. Closing twice is fine or throws: see `closeQuietly`. */
+  close(): void;
+
+  /** How many bytes arrive together, where the transport carries parts. A read with room for less gets such a part in pieces. */
+  readonly part?: number;
   /**
-   * Takes all of `parts`, in order, as one message if it isn't too large: of transports whose messages cost more than their bytes.
-   * The caller may reuse the parts once this settles.
-   * @throws when the transport broke.
+   * Writes all of `parts`, in order, as one message if it isn't too large. Only transports whose messages cost more than their bytes have
+   * it; over others `write` is as good. The caller may reuse the parts once this settles.
+   *
+   * @throws when the transport broke
    */
   writeParts?(parts: readonly Uint8Array[]): Promise<void>;
   /**
-   * The peer goes on somewhere else, by its own word: of transports that are made of several. What is read next comes from there;
-   * what was read beyond that word belongs behind what comes until the peer is back.
+   * Tells that the peer has announced (by a LANE frame) that it sends on another lane from here on: the next read is from there. What was
+   * read beyond that frame comes after what the other lane brings until the peer is back. Only transports made of lanes have it.
    */
   peerTurned?(): void;
-  /** Ends the direction out; the direction in goes on (TCP's FIN, HTTP/2's END_STREAM). */
-  closeWrite(): Promise<void>;
-  /** Ends both directions at once. What was written and not sent may be lost. Closing twice is fine or throws; callers guard. */
-  close(): void;
 }
 
 /**
- * A Transport that can break off so that the peer sees a break and not an end: a TCP reset (SO_LINGER 0), an
- * HTTP/2 RST_STREAM. A relay aborts one side when the other side broke.
+ * A Transport that can break off so that the peer sees a break and not an end: a TCP reset (SO_LINGER 0), an HTTP/2 RST_STREAM. A relay
+ * aborts one side when the other side broke.
  */
 export interface AbortableTransport extends Transport {
-  /** Breaks both directions off. Never throws; twice is fine. */
+  /** Breaks both directions off. It never throws, and calling it twice is fine. */
   abort(reason?: Error): void;
 }
