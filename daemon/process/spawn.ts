@@ -54,6 +54,7 @@ async function start(
   const line = await firstLine(child.stdout, signal);
   if (line !== undefined) return { startup: JSON.parse(line) as Startup }; // of this program's own making
   if (signal.aborted) return {};
+  child.ref(); // it has nothing more to say: nothing else keeps this process waiting for its end
   return { code: (await child.status).code };
 }
 
