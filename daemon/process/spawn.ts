@@ -50,12 +50,11 @@ async function start(
     stderr: "null",
     detached: true,
   }).spawn();
-  child.unref();
   const line = await firstLine(child.stdout, signal);
-  if (line !== undefined) return { startup: JSON.parse(line) as Startup }; // of this program's own making
-  if (signal.aborted) return {};
-  child.ref(); // it has nothing more to say: nothing else keeps this process waiting for its end
-  return { code: (await child.status).code };
+  if (line === undefined && !signal.aborted) return { code: (await child.status).code };
+  // Only now: until here, the child and its output may be all that keeps this program from ending.
+  child.unref();
+  return line === undefined ? {} : { startup: JSON.parse(line) as Startup }; // this program's own line
 }
 
 /** The first line, as it comes; undefined when the stream ends before, or when the signal aborts. */
