@@ -13,7 +13,7 @@ export class PeekedConnection implements AbortableTransport {
   #rest: Uint8Array | undefined;
 
   /** @param longest Bytes that may be read ahead. */
-  constructor(inner: AbortableTransport, longest = 16_384) {
+  constructor(inner: AbortableTransport, longest = 4096) {
     this.#inner = inner;
     const into = new Uint8Array(longest);
     this.#first = inner.read(into).then((n) => n === null ? null : into.subarray(0, n));
@@ -42,7 +42,16 @@ export class PeekedConnection implements AbortableTransport {
     this.#rest = undefined;
   }
 
-  async read(into: Uint8Array): Promise<number | null> {
+  /** What is left to be read and written: the connection itself where no byte of it is held here, at no cost for each read. */
+  unread(): AbortableTransport {
+    return this.#first || this.#rest ? this : this.#inner;
+  }
+
+  read(into: Uint8Array): Promise<number | null> {
+    return this.#first || this.#rest ? this.#reread(into) : this.#inner.read(into);
+  }
+
+  async #reread(into: Uint8Array): Promise<number | null> {
     if (this.#first) {
       const bytes = await this.#first;
       if (bytes === null) return null;

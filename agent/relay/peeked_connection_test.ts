@@ -44,6 +44,21 @@ Deno.test("first bytes that weren't consumed are read again, in small buffers to
   assert.equal(await all(peeked, 2), "GET / HTTP");
 });
 
+Deno.test("what is unread is the connection itself once the first bytes were consumed, and the peeked one before", async () => {
+  const connection = caller(["GET /", " HTTP"]);
+  const consumed = new PeekedConnection(connection);
+  assert.equal(consumed.unread(), consumed);
+  await consumed.consume();
+  assert.equal(consumed.unread(), connection);
+  assert.equal(await all(consumed.unread()), " HTTP");
+  const reread = new PeekedConnection(caller(["GET /", " HTTP"]));
+  await reread.first;
+  assert.equal(await all(reread.unread(), 2), "GET / HTTP");
+  const ended = new PeekedConnection(caller([]));
+  await ended.consume();
+  assert.equal(await all(ended.unread()), "");
+});
+
 Deno.test("an end without bytes stays an end", async () => {
   const peeked = new PeekedConnection(caller([]));
   assert.equal(await peeked.first, null);

@@ -13,6 +13,7 @@
  * | the laptop's program refuses, or can't be reached (502, 504) | a reset, as from a server that is down |
  */
 import { ErrorCode, type Header, headerValue, relay, type Stream, StreamReset } from "../../hbone/mod.ts";
+import { Deadlines } from "../../async/deadlines.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import { formatRuleTarget, headers, parseProxyStatus } from "../../wire/streams.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
@@ -64,8 +65,9 @@ export interface Outcome {
  */
 const SILENT_MS = 5;
 
-/** Milliseconds that the laptop has to answer. */
+/** Milliseconds that the laptop has to answer, or up to 100 more. */
 const ANSWER_MS = 15_000;
+const deadlines = new Deadlines();
 
 /** Carries one connection to its end; never rejects. */
 export async function proxy(connection: InterceptedConnection, upstreams: Upstreams): Promise<Outcome> {
@@ -83,7 +85,7 @@ export async function proxy(connection: InterceptedConnection, upstreams: Upstre
     const answer = await answerTo(stream, peeked);
     if (answer.kind === "declined") return await toPod(peeked, upstreams, answer.details);
     if (answer.kind === "failed") return reset(transport, new Error(answer.details));
-    const { error, brokenBy } = await relay(peeked, stream);
+    const { error, brokenBy } = await relay(peeked.unread(), stream);
     if (!error) return { kind: "laptop" };
     return { kind: "laptop", by: brokenBy === "a" ? "caller" : "laptop", details: error.message };
   } catch (error) {
@@ -143,7 +145,7 @@ type Answer = { readonly kind: "accepted" } | {
 
 /** Sends the caller's first bytes with the request, and waits for the laptop's answer. */
 async function answerTo(stream: Stream, peeked: PeekedConnection): Promise<Answer> {
-  const timer = setTimeout(() => stream.reset(ErrorCode.CANCEL), ANSWER_MS);
+  const answered = deadlines.add(ANSWER_MS, () => stream.reset(ErrorCode.CANCEL));
   const early = new EarlyData(stream, peeked);
   try {
     const response = await stream.response;
@@ -161,7 +163,7 @@ async function answerTo(stream: Stream, peeked: PeekedConnection): Promise<Answe
     const untouched = error instanceof StreamReset && error.code === ErrorCode.REFUSED_STREAM;
     return { kind: untouched || !early.started ? "declined" : "failed", details };
   } finally {
-    clearTimeout(timer);
+    answered();
     early.stop();
   }
 }

@@ -1,9 +1,5 @@
-import {
-  type AdoptedListener,
-  adoptListener,
-  adoptSocket,
-  type SocketTransport,
-} from "../../ffi/sockets/adopt.ts";
+import { type AdoptedListener, adoptListener, adoptSocket } from "../../ffi/sockets/adopt.ts";
+import type { AdoptedConnection } from "../../ffi/sockets/adopted_connection.ts";
 import { Beat } from "../../ffi/bpf/mmap.ts";
 import { closeDescriptor, startConnect } from "../../ffi/sockets/socket.ts";
 import type { AttachMessage, SteeredPort } from "../../wire/handover.ts";
@@ -46,7 +42,7 @@ export class RelayedPod implements Disposable {
   readonly #listeners: AdoptedListener[] = [];
   readonly #listening = new Set<string>();
   readonly #addresses: ReadonlySet<string>;
-  readonly #open = new Set<SocketTransport>();
+  readonly #open = new Set<AdoptedConnection>();
   readonly #counts = new Map<number, number>();
   #rules = new Map<number, string>();
 
@@ -109,13 +105,8 @@ export class RelayedPod implements Disposable {
     for (const socket of this.#open) socket.abort(new Error("the pod was released"));
   }
 
-  #accepted(socket: SocketTransport): void {
-    let destination: Endpoint, caller: Endpoint;
-    try {
-      [destination, caller] = [socket.local, socket.remote];
-    } catch {
-      return socket.close(); // the caller has reset it already
-    }
+  #accepted(socket: AdoptedConnection): void {
+    const { local: destination, remote: caller } = socket.ends;
     // A process inside the pod can dial the listener itself, and would pass for a caller.
     if (this.#listening.has(endpointText(destination))) {
       this.#host.log("warn", "reset a connection that was not steered", {
@@ -129,7 +120,7 @@ export class RelayedPod implements Disposable {
     this.#proxy(socket, caller, destination);
   }
 
-  async #proxy(socket: SocketTransport, caller: Endpoint, destination: Endpoint): Promise<void> {
+  async #proxy(socket: AdoptedConnection, caller: Endpoint, destination: Endpoint): Promise<void> {
     const { port } = destination;
     const count = this.#counts.get(port) ?? 0;
     const isPods = this.#addresses.size === 0 || this.#addresses.has(destination.address.text);

@@ -1,12 +1,24 @@
 import assert from "node:assert/strict";
-import { parseAddress } from "../../net/address.ts";
-import { adoptListener, adoptSocket, type SocketTransport } from "./adopt.ts";
-import { closeDescriptor, localEndpoint, startConnect, tcpListener, tcpSocket } from "./socket.ts";
+import { type Endpoint, parseAddress } from "../../net/address.ts";
+import { adoptListener, adoptSocket } from "./adopt.ts";
+import type { AdoptedConnection } from "./adopted_connection.ts";
+import { libc } from "../libc.ts";
+import { descriptorOf } from "./own_socket.ts";
+import {
+  closeDescriptor,
+  localEndpoint,
+  resetConnection,
+  setOption,
+  socketAddress,
+  startConnect,
+  tcpListener,
+  tcpSocket,
+} from "./socket.ts";
 import { NoOpenFiles } from "../testing/open_files.ts";
 
 /** A listener made by descriptor, and what has connected to it. */
 function listening() {
-  const accepted: SocketTransport[] = [];
+  const accepted: AdoptedConnection[] = [];
   let wake = () => {};
   const listener = adoptListener(tcpListener({ address: "127.0.0.1" }), (socket) => {
     accepted.push(socket);
@@ -14,10 +26,21 @@ function listening() {
   });
   const next = async () => {
     while (accepted.length === 0) await new Promise<void>((resolve) => wake = resolve);
-    return accepted.shift() as SocketTransport;
+    return accepted.shift() as AdoptedConnection;
   };
   const look = () => listener.look();
   return { port: listener.address.port, next, look, [Symbol.dispose]: () => listener[Symbol.dispose]() };
+}
+
+/** Binds a socket to an endpoint that was in use a moment ago. @returns false where it's in use again. */
+function bindTo(fd: number, endpoint: Endpoint): boolean {
+  setOption(fd, 1, 2, 1); // SOL_SOCKET, SO_REUSEADDR
+  const name = socketAddress(endpoint);
+  return libc.bind(fd, name, name.length) === 0;
+}
+
+function openDescriptors(): number {
+  return [...Deno.readDirSync("/proc/self/fd")].length;
 }
 
 async function readAll(from: { read(into: Uint8Array): Promise<number | null> }): Promise<Uint8Array> {
@@ -31,8 +54,8 @@ Deno.test("an adopted listener accepts, and knows both ends", async () => {
   using listener = listening();
   using client = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
   const socket = await listener.next();
-  assert.equal(socket.local.port, listener.port);
-  assert.equal(socket.remote.port, (client.localAddr as Deno.NetAddr).port);
+  assert.equal(socket.ends.local.port, listener.port);
+  assert.equal(socket.ends.remote.port, (client.localAddr as Deno.NetAddr).port);
   socket.close();
 });
 
@@ -92,6 +115,68 @@ Deno.test("a reset of the peer is an error, never an end", async () => {
   socket.close();
 });
 
+Deno.test("a reset that a write was told of is no end to the next read, and what aborts it is its reason", async () => {
+  using listener = listening();
+  const fd = tcpSocket(4);
+  startConnect(fd, { address: parseAddress("127.0.0.1") ?? assert.fail(), port: listener.port });
+  const client = adoptSocket(fd);
+  const socket = await listener.next();
+  client.abort();
+  await assert.rejects(async () => {
+    for (;;) await socket.write(new Uint8Array(1));
+  }, /reset|pipe/i);
+  await assert.rejects(socket.read(new Uint8Array(9)), /reset|pipe/i);
+  socket.close();
+
+  using other = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+  const released = await listener.next();
+  const reading = released.read(new Uint8Array(9));
+  released.abort(new Error("the pod was released"));
+  released.abort();
+  released.close();
+  await assert.rejects(reading, /the pod was released/);
+  await assert.rejects(other.read(new Uint8Array(9)), Deno.errors.ConnectionReset);
+});
+
+Deno.test("aborting a connection that its peer has reset leaves a newer one between the same ends alone", async () => {
+  using listener = listening();
+  for (;;) {
+    const first = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+    const old = await listener.next();
+    const { local, remote } = old.ends;
+    resetConnection(descriptorOf({ type: "tcp", local: remote, remote: local }) ?? assert.fail());
+    first.close();
+    const fd = tcpSocket(4);
+    if (!bindTo(fd, remote)) { // another process has the port meanwhile
+      old.close();
+      closeDescriptor(fd);
+      continue;
+    }
+    startConnect(fd, local);
+    const client = adoptSocket(fd);
+    const newer = await listener.next();
+    assert.deepEqual(newer.ends, old.ends);
+    old.abort();
+    await newer.write(Uint8Array.of(7));
+    assert.equal(await client.read(new Uint8Array(9)), 1);
+    newer.close();
+    client.close();
+    return;
+  }
+});
+
+Deno.test("a connection leaves no descriptor behind, however it ends", async () => {
+  using listener = listening();
+  const before = openDescriptors();
+  for (const end of ["close", "abort"] as const) {
+    const client = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+    const socket = await listener.next();
+    socket[end]();
+    client.close();
+  }
+  assert.equal(openDescriptors(), before);
+});
+
 Deno.test("a socket that could not connect says so at the first read", async () => {
   const dead = tcpListener({ address: "127.0.0.1" });
   const { port, address } = localEndpoint(dead);
@@ -99,7 +184,7 @@ Deno.test("a socket that could not connect says so at the first read", async () 
   const fd = tcpSocket(4);
   startConnect(fd, { address, port });
   const client = adoptSocket(fd);
-  await assert.rejects(client.read(new Uint8Array(1)), /ECONNREFUSED/);
+  await assert.rejects(client.read(new Uint8Array(1)), Deno.errors.ConnectionRefused);
   client.close();
 });
 

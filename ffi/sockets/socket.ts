@@ -14,7 +14,17 @@ const SOL_SOCKET = 1;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const SO_REUSEADDR = 2;
+const SO_COOKIE = 57;
+/** struct sockaddr of the family AF_UNSPEC (0). */
+const NOWHERE = new Uint8Array(16);
 const EINPROGRESS = 115;
+
+/** Buffers that the calls below fill. They are shared, since these calls are made for each accepted connection. */
+const name = new Uint8Array(28);
+const length = new Uint32Array(1);
+const lengthBytes = new Uint8Array(length.buffer);
+const cookie = new BigUint64Array(1);
+const cookieBytes = new Uint8Array(cookie.buffer);
 
 /**
  * Makes a non-blocking listening TCP socket, for adoptListener or to hand over. It can be made in another network namespace;
@@ -63,10 +73,34 @@ export function startConnect(fd: number, to: Endpoint): void {
 
 /** The address and port that a socket is bound to. @throws {SystemCallError} */
 export function localEndpoint(fd: number): Endpoint {
-  const name = new Uint8Array(28);
-  const length = new Uint8Array(new Uint32Array([28]).buffer);
-  must("getsockname", libc.getsockname(fd, name, length));
+  return endpointBy("getsockname", fd);
+}
+
+/** The address and port that a socket is connected to. @throws {SystemCallError} after the peer has reset it. */
+export function remoteEndpoint(fd: number): Endpoint {
+  return endpointBy("getpeername", fd);
+}
+
+/** A number that no other socket of the network namespace ever has (SO_COOKIE). @throws {SystemCallError} */
+export function socketCookie(fd: number): bigint {
+  length[0] = cookie.byteLength;
+  must("getsockopt SO_COOKIE", libc.getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookieBytes, lengthBytes));
+  return cookie[0] ?? 0n;
+}
+
+function endpointBy(call: "getsockname" | "getpeername", fd: number): Endpoint {
+  length[0] = name.length;
+  must(call, libc[call](fd, name, lengthBytes));
   return endpointOf(name);
+}
+
+/**
+ * Resets a connection by connecting the socket to AF_UNSPEC (man 2 connect; the kernel's tcp_disconnect). The descriptor stays
+ * open. SO_LINGER doesn't work: Deno's close ends the sending direction first, so the peer would see an end before the reset.
+ * @throws {SystemCallError}
+ */
+export function resetConnection(fd: number): void {
+  must("connect", libc.connect(fd, NOWHERE, NOWHERE.length));
 }
 
 /** The endpoint in a struct sockaddr_in or sockaddr_in6. */

@@ -1,14 +1,11 @@
 import { type Endpoint, formatEndpoint } from "../../net/address.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { Deadlines } from "../../async/deadlines.ts";
-import { libc, must } from "../libc.ts";
 import { descriptorOf, endOf, endsOf } from "./own_socket.ts";
-import { getOption } from "./socket.ts";
+import { getOption, resetConnection } from "./socket.ts";
 
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
-/** struct sockaddr of the family AF_UNSPEC (0). */
-const NOWHERE = new Uint8Array(16);
 
 /**
  * A Deno TCP connection as a transport that can be reset.
@@ -58,14 +55,11 @@ export class TcpConnection implements AbortableTransport {
     this.#conn.close();
   }
 
-  /**
-   * Resets the connection by connecting the socket to AF_UNSPEC (man 2 connect; the kernel's tcp_disconnect). SO_LINGER
-   * doesn't work: Deno's close ends the sending direction first, so the peer would see an end before the reset.
-   */
+  /** Resets the connection. */
   abort(): void {
     if (!this.#open) return;
     const fd = this.#descriptor();
-    if (fd !== undefined) must("connect", libc.connect(fd, NOWHERE, NOWHERE.length));
+    if (fd !== undefined) resetConnection(fd);
     this.close();
   }
 
