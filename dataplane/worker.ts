@@ -5,7 +5,7 @@ import { Channel, type MessageSide } from "../threads/channel.ts";
 import { ClusterData } from "./cluster_data.ts";
 import { Directory } from "./directory.ts";
 import { FailureReports } from "./failure_reports.ts";
-import { FlowTable } from "./flow_table.ts";
+import { type FindPrograms, FlowTable } from "./flow_table.ts";
 import { outbound } from "./outbound.ts";
 import { probe } from "./probe.ts";
 import type { DataCalls, MainCalls } from "./protocol.ts";
@@ -21,6 +21,7 @@ import { NoTunnel, type Tunnel } from "./tunnel/tunnel.ts";
 export function startDataWorker(
   side: MessageSide,
   dial: DialAgent = agentDialler(),
+  programs: FindPrograms = new SocketPrograms(),
 ): { readonly log: (message: string) => void } {
   const clusters = new Map<string, ClusterData>();
   const directory = new Directory();
@@ -30,7 +31,7 @@ export function startDataWorker(
   const flows = new FlowTable({
     failed: (flow) => failures.add(flow),
     ended: (flow) => void main.call("ended", flow),
-  }, new SocketPrograms());
+  }, programs);
 
   const answers = {
     connect(cluster) {

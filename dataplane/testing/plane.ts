@@ -1,5 +1,6 @@
 /** A data plane for tests: its workers run in this thread, and its agents are dialled in memory. */
 import assert from "node:assert/strict";
+import { SocketPrograms } from "../../ffi/proc/socket_program.ts";
 import { localEndpoint } from "../../ffi/sockets/socket.ts";
 import { Connection, type Stream } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
@@ -31,7 +32,8 @@ export const AGENT: NodeAgent = {
 /** A data worker that runs in this thread. */
 export function workerThread(dial: DialAgent): WorkerThread {
   const { port1, port2 } = new MessageChannel();
-  startDataWorker(port2, dial);
+  // A busy machine may need longer than a program is looked for while its connection waits.
+  startDataWorker(port2, dial, new SocketPrograms(5_000));
   return {
     postMessage: (message) => port1.postMessage(message),
     get onmessage() {

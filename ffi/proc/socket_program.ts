@@ -128,11 +128,11 @@ function socketsOf(pid: number, inodes: ReadonlySet<number>): number[] {
   return found;
 }
 
-/** `comm`, or the program's file where the program calls its thread something else (Node.js: "MainThread"). */
+/** `comm`, or the program's file where the main thread has another name (Node.js: "MainThread") or none. */
 function nameOf(pid: number): string | undefined {
   try {
     const comm = Deno.readTextFileSync(`/proc/${pid}/comm`).trim();
-    const name = comm === "MainThread"
+    const name = comm === "" || comm === "MainThread"
       ? Deno.readLinkSync(`/proc/${pid}/exe`).split("/").at(-1) ?? comm
       : comm;
     return name.replace(/[^\x20-\x7e]/g, "?").slice(0, LONGEST_NAME);
