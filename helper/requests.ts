@@ -1,5 +1,15 @@
 import { type Endpoint, type IpAddress, parseAddress, parseEndpoint } from "../net/address.ts";
-import { boolean, type Infer, integer, list, object, oneOf, type Schema, value } from "../wire/schema.ts";
+import {
+  boolean,
+  type Infer,
+  integer,
+  list,
+  object,
+  oneOf,
+  type Schema,
+  unknown,
+  value,
+} from "../wire/schema.ts";
 import { type Hello, parseHello } from "../wire/hello.ts";
 import type { CapturedPorts } from "../wire/helper.ts";
 
@@ -43,6 +53,7 @@ const ports: Schema<CapturedPorts> = {
 };
 
 const name = oneOf("request", ["hello", "listeners", "capture", "release", "names"]);
+const envelope = object({ ask: name, hello: unknown() });
 const listeners = object({ family });
 const capture = object({ add: list(object({ address, ports }), MOST_ADDRESSES) });
 const release = object({ addresses: list(address, MOST_ADDRESSES) });
@@ -76,10 +87,3 @@ export function parseRequest(raw: unknown): ParsedRequest {
       return { ask, ...names.parse(raw, "") };
   }
 }
-
-const anything: Schema<unknown> & { readonly optional: true } = {
-  expected: "anything",
-  optional: true,
-  parse: (raw) => raw,
-};
-const envelope = object({ ask: name, hello: anything });

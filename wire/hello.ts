@@ -2,6 +2,7 @@
  * Every protocol of pmz begins with a hello: which protocol, which version, which optional features. Two ends
  * agree on the lower version, if both still speak it, and on the features that both name.
  */
+import { integer, list, NotValid, object, text } from "./schema.ts";
 import { RELEASE } from "./version.ts";
 
 /** Versions of a protocol: the newest that is spoken, and the oldest that still is. */
@@ -77,27 +78,25 @@ export function agree(ours: Hello, theirs: Hello): Agreement {
   return { version, features };
 }
 
+const version = integer("version", 0, 999_999);
+const hello = object({
+  protocol: text(64),
+  version,
+  oldest: version,
+  features: list(text(64), 64),
+  release: text(64),
+});
+
 /**
  * Parses a hello that another process sent.
- * @throws {HelloMismatch} when it isn't a valid one.
+ * @throws {HelloMismatch} when it isn't valid; the message names the field.
  */
 export function parseHello(raw: unknown): Hello {
-  const hello = raw as Partial<Record<keyof Hello, unknown>> | null;
-  if (
-    typeof hello !== "object" || hello === null || typeof hello.protocol !== "string" ||
-    !isVersion(hello.version) || !isVersion(hello.oldest) || !Array.isArray(hello.features) ||
-    hello.features.length > 64 || !hello.features.every((f) => typeof f === "string" && f.length <= 64) ||
-    typeof hello.release !== "string" || hello.release.length > 64
-  ) throw new HelloMismatch("the other side's hello makes no sense: is it pmz?");
-  return {
-    protocol: hello.protocol as ProtocolName,
-    version: hello.version,
-    oldest: hello.oldest,
-    features: hello.features as string[],
-    release: hello.release,
-  };
-}
-
-function isVersion(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 1_000_000;
+  try {
+    const parsed = hello.parse(raw, "hello");
+    return { ...parsed, protocol: parsed.protocol as ProtocolName }; // agree() compares it
+  } catch (cause) {
+    if (!(cause instanceof NotValid)) throw cause;
+    throw new HelloMismatch(`the other side doesn't speak pmz's protocol: ${cause.message}`, { cause });
+  }
 }

@@ -4,6 +4,8 @@
  * developer's own rights; attach reads them, and writes the rules' status. Schemas: install/manifests/crds.yaml.
  */
 
+import { integer, list, NotValid, object, oneOf, optional, text } from "./schema.ts";
+
 export const GROUP = "pmz.dev";
 export const VERSION = "v1alpha1";
 export const SESSION_PLURAL = "interceptsessions";
@@ -73,101 +75,71 @@ export function ruleName(service: string, port: number): string {
   return `${service}-${port}`;
 }
 
+const metadata = object({
+  namespace: text(63),
+  name: text(253),
+  uid: text(36),
+  creationTimestamp: optional(text(64)),
+  deletionTimestamp: optional(text(64)),
+});
+
+const sessionObject = object({
+  metadata,
+  spec: object({
+    publicKey: text(512),
+    user: text(256),
+    machine: text(256),
+    durationSeconds: integer("duration", 5, 3_600),
+    renewal: text(64),
+  }),
+});
+
+const interceptedPod = object({
+  node: text(253),
+  pod: text(253),
+  uid: text(36),
+  state: oneOf("state", ["ready", "waiting", "refused"]),
+  reason: optional(text(1_024)),
+});
+
+const ruleObject = object({
+  metadata,
+  spec: object({
+    service: text(63),
+    port: integer("port", 1, 65_535),
+    session: object({ name: text(253), uid: text(36) }),
+    keyFingerprint: text(64),
+    user: text(256),
+  }),
+  status: optional(object({ pods: optional(list(interceptedPod, 10_000)) })),
+});
+
 /**
  * Parses a session of the API server.
- * @throws {TypeError} when it isn't valid; the message names the object and the field.
+ * @throws {NotValid} when it isn't valid; the message names the kind and the field.
  */
 export function parseSession(raw: unknown): InterceptSession {
-  const object = fields(raw, "InterceptSession");
-  const spec = object.spec;
-  return {
-    ...object.metadata,
-    publicKey: text(spec, "publicKey", 512),
-    user: text(spec, "user", 256),
-    machine: text(spec, "machine", 256),
-    durationSeconds: whole(spec, "durationSeconds", 5, 3600),
-    renewal: text(spec, "renewal", 64),
-  };
+  const { metadata: { namespace, name, uid }, spec } = sessionObject.parse(raw, "InterceptSession");
+  return { namespace, name, uid, ...spec };
 }
 
 /**
  * Parses a rule of the API server.
- * @throws {TypeError} when it isn't valid; the message names the object and the field.
+ * @throws {NotValid} when it isn't valid; the message names the kind and the field.
  */
 export function parseRule(raw: unknown): InterceptRule {
-  const object = fields(raw, "InterceptRule");
-  const spec = object.spec;
-  const session = record(spec.session, "spec.session");
-  const metadata = record((raw as Record<string, unknown>).metadata, "metadata");
-  return {
-    ...object.metadata,
-    service: text(spec, "service", 63),
-    port: whole(spec, "port", 1, 65535),
-    session: { name: text(session, "name", 253), uid: text(session, "uid", 36) },
-    keyFingerprint: text(spec, "keyFingerprint", 64),
-    user: text(spec, "user", 256),
-    created: text(metadata, "creationTimestamp", 64),
-    deleting: metadata.deletionTimestamp !== undefined,
-    status: parseStatus((raw as Record<string, unknown>).status),
-  };
-}
-
-function parseStatus(raw: unknown): InterceptRuleStatus {
-  const pods = raw === undefined ? [] : record(raw, "status").pods ?? [];
-  if (!Array.isArray(pods) || pods.length > 10_000) {
-    throw new TypeError("status.pods is no list, or too long");
+  const { metadata, spec, status } = ruleObject.parse(raw, "InterceptRule");
+  const { namespace, name, uid, creationTimestamp, deletionTimestamp } = metadata;
+  if (creationTimestamp === undefined) {
+    throw new NotValid("InterceptRule.metadata.creationTimestamp is missing: expected an ISO time");
   }
   return {
-    pods: pods.map((entry) => {
-      const pod = record(entry, "status.pods[]");
-      const state = text(pod, "state", 16);
-      if (state !== "ready" && state !== "waiting" && state !== "refused") {
-        throw new TypeError(`status.pods[].state is "${state}"`);
-      }
-      const reason = pod.reason === undefined ? {} : { reason: text(pod, "reason", 1024) };
-      return {
-        node: text(pod, "node", 253),
-        pod: text(pod, "pod", 253),
-        uid: text(pod, "uid", 36),
-        state,
-        ...reason,
-      };
-    }),
+    namespace,
+    name,
+    uid,
+    ...spec,
+    created: creationTimestamp,
+    deleting: deletionTimestamp !== undefined,
+    status: { pods: status?.pods ?? [] },
   };
-}
-
-function fields(raw: unknown, kind: string) {
-  const object = record(raw, kind);
-  const metadata = record(object.metadata, "metadata");
-  return {
-    metadata: {
-      namespace: text(metadata, "namespace", 63),
-      name: text(metadata, "name", 253),
-      uid: text(metadata, "uid", 36),
-    },
-    spec: record(object.spec, "spec"),
-  };
-}
-
-function record(value: unknown, what: string): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(`${what} is no object`);
-  }
-  return value as Record<string, unknown>;
-}
-
-function text(from: Record<string, unknown>, field: string, longest: number): string {
-  const value = from[field];
-  if (typeof value !== "string" || value.length === 0 || value.length > longest) {
-    throw new TypeError(`${field} is no text of 1 to ${longest} characters`);
-  }
-  return value;
-}
-
-function whole(from: Record<string, unknown>, field: string, least: number, most: number): number {
-  const value = from[field];
-  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most) {
-    throw new TypeError(`${field} is no whole number from ${least} to ${most}`);
-  }
-  return value as number;
 }

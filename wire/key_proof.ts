@@ -7,6 +7,7 @@
  * both nonces), so a proof is not valid again, nor for another agent or cluster.
  */
 import type { Hello } from "./hello.ts";
+import { list, matching, NotValid, object, type Schema, text, unknown } from "./schema.ts";
 
 /** Header of relay's request: a Challenge as JSON. */
 export const CHALLENGE_HEADER = "pmz-challenge";
@@ -59,34 +60,32 @@ export function signedBytes(of: Signed): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(parts.map((part) => `${part.length}:${part}`).join("\n"));
 }
 
+/** Characters of a challenge or a proof. */
+const LONGEST = 32_768;
+
+const uid = matching("UID", "36 characters of 0-9, a-f and -", /^[0-9a-f-]{36}$/);
+const nonce = matching("nonce", "64 hexadecimal digits", /^[0-9a-f]{64}$/);
+const challenge = object({ hello: unknown(), pod: uid, node: text(253), nonce, rules: list(uid, 500) });
+const proof = object({ hello: unknown(), session: uid, nonce, signature: text(128) });
+
 /** Parses a challenge; undefined when it isn't valid. Its hello is still to be checked by parseHello. */
 export function parseChallenge(json: string): (Omit<Challenge, "hello"> & { hello: unknown }) | undefined {
-  const raw = object(json);
-  if (!raw || !isId(raw.pod) || !isNode(raw.node) || !isNonce(raw.nonce)) return undefined;
-  const rules = raw.rules;
-  if (!Array.isArray(rules) || rules.length > 500 || !rules.every(isId)) return undefined;
-  return { hello: raw.hello, pod: raw.pod, node: raw.node, nonce: raw.nonce, rules };
+  const parsed = parse(challenge, json);
+  return parsed && { ...parsed, hello: parsed.hello };
 }
 
-/** Parses a proof; undefined when it isn't valid. */
+/** Parses a proof; undefined when it isn't valid. Its hello is still to be checked by parseHello. */
 export function parseProof(json: string): (Omit<Proof, "hello"> & { hello: unknown }) | undefined {
-  const raw = object(json);
-  if (!raw || !isId(raw.session) || !isNonce(raw.nonce)) return undefined;
-  if (typeof raw.signature !== "string" || raw.signature.length > 128) return undefined;
-  return { hello: raw.hello, session: raw.session, nonce: raw.nonce, signature: raw.signature };
+  const parsed = parse(proof, json);
+  return parsed && { ...parsed, hello: parsed.hello };
 }
 
-function object(json: string): Record<string, unknown> | undefined {
+function parse<T>(schema: Schema<T>, json: string): T | undefined {
+  if (json.length > LONGEST) return undefined;
   try {
-    const value: unknown = json.length <= 32_768 ? JSON.parse(json) : undefined;
-    return typeof value === "object" && value !== null ? value as Record<string, unknown> : undefined;
-  } catch {
-    return undefined;
+    return schema.parse(JSON.parse(json), "");
+  } catch (error) {
+    if (error instanceof NotValid || error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }
-
-const isId = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f-]{36}$/.test(value);
-const isNonce = (value: unknown): value is string =>
-  typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
-const isNode = (value: unknown): value is string =>
-  typeof value === "string" && value.length > 0 && value.length <= 253;

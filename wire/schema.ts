@@ -149,6 +149,11 @@ export function withDefault<T>(of: Schema<T>, otherwise: T): Schema<T> {
   };
 }
 
+/** Any value, also an absent one: a field that another parser reads. */
+export function unknown(): OptionalSchema<unknown> {
+  return { expected: "any value", optional: true, parse: (raw) => raw };
+}
+
 function isOptional(schema: Schema<unknown>): boolean {
   return "optional" in schema;
 }

@@ -12,6 +12,7 @@ import {
   type Schema,
   someOf,
   text,
+  unknown,
   withDefault,
 } from "./schema.ts";
 
@@ -76,4 +77,12 @@ Deno.test("a choice of some has each once, in the order of the table", () => {
 
 Deno.test("fields that an object only inherits are absent", () => {
   assert.match(messageOf(object({ constructor: text(9) }), {}, ""), /^constructor is missing/);
+});
+
+Deno.test("a field of any value is left as it is, and may be absent", () => {
+  const schema = object({ inner: unknown() });
+  for (const inner of [null, 0, "", [1], { deep: true }]) {
+    assert.deepEqual(schema.parse({ inner }, ""), { inner });
+  }
+  assert.deepEqual(schema.parse({}, ""), {});
 });
