@@ -1,3 +1,6 @@
+import type { Status } from "../wire/control.ts";
+import { addresses } from "./addresses.ts";
+import { capture } from "./capture.ts";
 import { daemon } from "./daemon.ts";
 import { helper } from "./helper.ts";
 import { leftovers } from "./leftovers.ts";
@@ -57,10 +60,35 @@ async function checkHelper({ view = noDaemon, isRoot = false, status = "NoNewPri
   });
 }
 
-Deno.test("a helper that captures is right, and one that has ended under a capture is a failure", async () => {
-  assertFinding(await checkHelper({ view: runningDaemon() }), "ok", /captures 5 addresses/);
-  const ended = runningDaemon({ status: { helper: { state: "none" } } });
-  assertFinding(await checkHelper({ view: ended }), "failed", /has ended/, /pmz up/);
+Deno.test("a helper that runs is right", async () => {
+  assertFinding(await checkHelper({ view: runningDaemon() }), "ok", /It runs/);
+});
+
+Deno.test("a capture is right with its helper, and a failure once that has ended", async () => {
+  const check = (isWanted: boolean, helper: Status["helper"]) =>
+    findingsOf(capture, { capture: () => Promise.resolve({ isWanted, helper }) });
+  const connected = { state: "connected", address: "198.18.255.254", routes: 5 } as const;
+  assertFinding(await check(true, connected), "ok", /5 addresses are captured, from 198\.18\.255\.254/);
+  assertFinding(await check(true, { state: "none" }), "failed", /has ended/, /pmz up/);
+  assertFinding(await check(false, { state: "none" }), "skipped", /No cluster is captured/);
+});
+
+Deno.test("Services whose address can't be reached are named with the reason, and counted", async () => {
+  const check = (view: typeof noDaemon) => findingsOf(addresses, { daemon: view });
+  assertSound(await check(runningDaemon()));
+  const first = Array.from({ length: 20 }, (_, i) => ({
+    service: `shop/web-${i}`,
+    address: `192.0.2.${i}`,
+    why: "a public address",
+  }));
+  const public_ = runningDaemon({ cluster: { unreachable: { count: 30, first } } });
+  assertFinding(
+    await check(public_),
+    "warning",
+    /shop\/web-4 at 192\.0\.2\.4: a public address; and 25 more/,
+    /--proxy/,
+  );
+  assertFinding(await check(runningDaemon({ status: { clusters: [] } })), "skipped", /not connected/);
 });
 
 Deno.test("a helper that doesn't run can be started by root, or with sudo", async () => {

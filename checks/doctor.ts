@@ -37,6 +37,12 @@ export async function doctor(
     stateFolder: request.stateFolder,
     cluster: once(() => openCluster(request, resources)),
     daemon,
+    capture: async () => {
+      const view = await daemon();
+      if (view.state !== "running") return { isWanted: false, helper: { state: "none" } };
+      const { clusters, helper } = view.status;
+      return { isWanted: clusters.some(({ mode }) => mode === "capture"), helper };
+    },
     namespaces: async () => {
       const view = await daemon();
       return view.state === "running" ? view.namespaces : [];

@@ -1,5 +1,6 @@
 import type { Api } from "../kube/client/api.ts";
 import type { Cluster } from "../kube/client/access.ts";
+import type { Status } from "../wire/control.ts";
 import type { DaemonView } from "../wire/doctor.ts";
 import type { AgentComponent } from "../wire/installer.ts";
 
@@ -13,6 +14,8 @@ export interface CheckParts {
   readonly namespaces: () => Promise<readonly string[]>;
   /** The cluster that is meant; opened once. @throws {KubeconfigError} */
   readonly cluster: () => Promise<OpenCluster>;
+  /** Whether `pmz up` is to capture connections now, and how the root helper is, which does that. */
+  readonly capture: () => Promise<{ readonly isWanted: boolean; readonly helper: Status["helper"] }>;
   readonly agents: (api: Api) => Promise<readonly AgentComponent[]>;
   readonly daemon: () => Promise<DaemonView>;
   /** The path of sudo; undefined when it is not on PATH. */

@@ -1,7 +1,9 @@
 import type { CheckId } from "../wire/doctor.ts";
+import { addresses } from "./addresses.ts";
 import { agent } from "./agent.ts";
 import { apiProxy } from "./api_proxy.ts";
 import { apiServer } from "./api_server.ts";
+import { capture } from "./capture.ts";
 import { cgroup } from "./cgroup.ts";
 import type { Check } from "./check.ts";
 import { daemon } from "./daemon.ts";
@@ -36,6 +38,8 @@ export const registry = {
   daemon,
   helper,
   tunnel,
+  capture,
+  addresses,
   "short-names": shortNames,
   leftovers,
 } as const satisfies Readonly<Record<CheckId, Check<CheckParts>>>;
@@ -49,8 +53,8 @@ export const checks: readonly Check<CheckParts>[] = Object.values(registry);
  */
 
 /** What the daemon can look at. */
-export type DaemonParts = Pick<CheckParts, "nameService" | "resolver" | "namespaces">;
-export const daemonChecks: readonly Check<DaemonParts>[] = [nameService, shortNames];
+export type DaemonParts = Pick<CheckParts, "capture" | "nameService" | "resolver" | "namespaces">;
+export const daemonChecks: readonly Check<DaemonParts>[] = [capture, nameService, shortNames];
 
 /** What only the shell knows that a command was typed in. */
 export type ShellParts = Pick<CheckParts, "env">;

@@ -18,6 +18,8 @@ export const checkIds = [
   "daemon",
   "helper",
   "tunnel",
+  "capture",
+  "addresses",
   "short-names",
   "leftovers",
 ] as const;

@@ -93,6 +93,9 @@ export async function status(
 ): Promise<Omit<Status, "release" | "pid" | "since">> {
   const { hostCapture, proxyAddress } = clusters.laptop;
   const names = await clusters.laptop.nameStats();
+  const helper: Status["helper"] = hostCapture
+    ? { state: "connected", address: hostCapture.address, routes: hostCapture.routes }
+    : { state: "none" };
   return {
     clusters: await Promise.all(clusters.all.map(async (cluster) => {
       const { id, connection } = cluster;
@@ -108,14 +111,12 @@ export async function status(
         unreachable: shortened(clusters.laptop.unreachable(cluster)),
       };
     })),
-    helper: hostCapture
-      ? { state: "connected", address: hostCapture.address, routes: hostCapture.routes }
-      : { state: "none" },
+    helper,
     ...(proxyAddress ? { proxy: proxyAddress } : {}),
     ...(names ? { names } : {}),
     intercepts: await intercepts(clusters),
     failures: await lastFailures(clusters),
-    warnings: await warnings(clusters.all),
+    warnings: await warnings(clusters.all, helper),
   };
 }
 

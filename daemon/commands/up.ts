@@ -115,9 +115,14 @@ async function use(
     ? await report.step("Proxy", () => clusters.laptop.proxy(request.proxyPort ?? 0), (address) => address)
     : undefined;
   if (request.mode === "capture") {
-    await report.step("Routes", () => clusters.laptop.capture(), ({ routes }) => `${routes} addresses`);
+    const { address, routes } = await report.step(
+      "Routes",
+      () => clusters.laptop.capture(),
+      ({ routes }) => `${routes} addresses`,
+    );
     await report.step("Names", () => clusters.laptop.captureNames());
-    for (const { message, hint } of await warnings(clusters.all)) report.warn(message, hint);
+    const helper = { state: "connected", address, routes } as const;
+    for (const { message, hint } of await warnings(clusters.all, helper)) report.warn(message, hint);
   }
   warnOfUnreachable(clusters.laptop.unreachable(connected), report);
   await clusters.laptop.publishCustom();

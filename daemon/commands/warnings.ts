@@ -1,13 +1,14 @@
 import { daemonChecks } from "../../checks/registry.ts";
 import { nameServicePaths } from "../../checks/parts.ts";
 import { warningsOf } from "../../checks/warnings.ts";
-import type { Warning } from "../../wire/control.ts";
+import type { Status, Warning } from "../../wire/control.ts";
 import type { LaptopCluster } from "../laptop/laptop_cluster.ts";
 import { readResolver } from "../laptop/resolv_conf.ts";
 
-/** What keeps names of a cluster from working for the user's programs, while they are captured. */
+/** What keeps captured clusters from working for the user's programs: what the registry's checks see from here. */
 export async function warnings(
   clusters: readonly LaptopCluster[],
+  helper: Status["helper"],
   paths = nameServicePaths,
 ): Promise<Warning[]> {
   const captured = clusters.filter(({ connection }) => connection.mode === "capture");
@@ -16,6 +17,7 @@ export async function warnings(
     [...index.services.values()].map(({ namespace }) => namespace)
   );
   return await warningsOf(daemonChecks, {
+    capture: () => Promise.resolve({ isWanted: true, helper }),
     nameService: paths,
     resolver: readResolver,
     namespaces: () => Promise.resolve(namespaces),

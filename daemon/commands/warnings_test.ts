@@ -15,8 +15,15 @@ const paths = {
   nscd: "/nonexistent",
 };
 
+const running = { state: "connected", address: "198.18.255.254", routes: 5 } as const;
+
+Deno.test("a helper that has ended under a captured cluster is warned of", async () => {
+  const [warning] = await warnings([clusterOf("capture", "default")], { state: "none" }, paths);
+  assert.match(`${warning?.message} ${warning?.hint}`, /root helper has ended.*pmz up/);
+});
+
 Deno.test("a namespace without short names is warned of, with what to write instead", async () => {
-  const [warning, ...others] = await warnings([clusterOf("capture", "default", "dev")], paths);
+  const [warning, ...others] = await warnings([clusterOf("capture", "default", "dev")], running, paths);
   assert.match(`${warning?.message} ${warning?.hint}`, /SERVICE\.dev .*SERVICE\.dev\.svc/);
   assert.deepEqual(others, []);
 });
@@ -26,7 +33,7 @@ Deno.test("programs that ask systemd-resolved are warned of", async () => {
   try {
     const nsswitch = `${folder}/nsswitch.conf`;
     await Deno.writeTextFile(nsswitch, "hosts: resolve dns\n");
-    const found = await warnings([clusterOf("capture", "default")], {
+    const found = await warnings([clusterOf("capture", "default")], running, {
       ...paths,
       nsswitch,
       resolved: nsswitch,
@@ -38,5 +45,8 @@ Deno.test("programs that ask systemd-resolved are warned of", async () => {
 });
 
 Deno.test("where names are not captured nothing is warned of", async () => {
-  assert.deepEqual(await warnings([clusterOf("proxy", "dev"), clusterOf("intercept", "dev")], paths), []);
+  assert.deepEqual(
+    await warnings([clusterOf("proxy", "dev"), clusterOf("intercept", "dev")], running, paths),
+    [],
+  );
 });

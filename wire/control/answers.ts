@@ -65,7 +65,7 @@ export interface Status {
   readonly intercepts: readonly InterceptEntry[];
   /** The last flows that failed, the newest last; without those that their own clients broke off. */
   readonly failures: readonly Flow[];
-  /** What keeps names from working for programs, as the checks of `pmz doctor` see it. */
+  /** What keeps captured clusters from working for programs, as the checks of `pmz doctor` see it. */
   readonly warnings: readonly Warning[];
 }
 

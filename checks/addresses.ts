@@ -1,0 +1,35 @@
+import type { ClusterStatus } from "../wire/control.ts";
+import type { Finding } from "../wire/doctor.ts";
+import { type Check, ok, skipped, warning } from "./check.ts";
+import type { CheckParts } from "./parts.ts";
+
+/** Services that are named in a finding; more are counted. */
+const NAMED = 5;
+
+/** Whether every Service of the connected clusters has an address that this machine can reach it by. */
+export const addresses: Check<Pick<CheckParts, "daemon">> = {
+  id: "addresses",
+  title: "Addresses",
+  severity: "warning",
+  needs: ["daemon"],
+  remedy: "Run `pmz status`.",
+  limitMs: 10_000,
+  run: async ({ daemon }) => {
+    const view = await daemon();
+    const clusters = view.state === "running"
+      ? view.status.clusters.filter(({ mode }) => mode !== "intercept")
+      : [];
+    if (clusters.length === 0) return [skipped("pmz is not connected to a cluster.")];
+    return clusters.map(judge);
+  },
+};
+
+function judge({ cluster, services, unreachable: { count, first } }: ClusterStatus): Finding {
+  if (count === 0) return ok(`${cluster.context}: none of its ${services} Services is out of reach.`);
+  const named = first.slice(0, NAMED).map(({ service, address, why }) => `${service} at ${address}: ${why}`);
+  const more = count > named.length ? `; and ${count - named.length} more` : "";
+  return warning(
+    `${cluster.context}: some Services can't be reached by their addresses: ${named.join("; ")}${more}.`,
+    "`pmz up --proxy` reaches those whose address this machine uses itself.",
+  );
+}
