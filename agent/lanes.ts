@@ -2,40 +2,40 @@ import { LaneReceiver } from "../hbone/mod.ts";
 import { JOINED, type Lane, LANE_OPENING, parseLaneOpening } from "../wire/lanes.ts";
 import type { Transport } from "../net/transport.ts";
 
-/** Lanes that wait for their other one, or haven't said yet what they are. */
-const WAITING = 256;
-/** Milliseconds that a lane has to say what it is, and then for the other one to come. */
-const PATIENCE_MS = 15_000;
+/** Lanes that wait for their counterpart, or haven't sent their opening yet. */
+const MOST_WAITING = 256;
+/** Milliseconds from a lane's arrival until it is closed, unless it is joined. */
+const JOIN_MS = 15_000;
 
-/** A lane that waits for its other one. */
+/** A lane that waits for its counterpart. */
 interface Single {
   readonly lane: Lane;
   readonly transport: Transport;
 }
 
-/** Joins lanes (wire/lanes.ts) to transports, for gateway and relay alike. */
+/** Joins pairs of lanes (wire/lanes.ts) into transports, for gateway and relay. */
 export class LaneJoiner implements Disposable {
   readonly #joined: (transport: Transport) => void;
-  readonly #patienceMs: number;
-  /** All that aren't joined, and what ends them when they take too long. */
+  readonly #joinMs: number;
+  /** The lanes that aren't joined, with the timers that close them. */
   readonly #open = new Map<Transport, ReturnType<typeof setTimeout>>();
   readonly #singles = new Map<string, Single>();
 
-  /** @param joined takes over the transport that two lanes have become */
-  constructor(joined: (transport: Transport) => void, patienceMs: number = PATIENCE_MS) {
+  /** @param joined gets the transport that two lanes form, and owns it */
+  constructor(joined: (transport: Transport) => void, joinMs: number = JOIN_MS) {
     this.#joined = joined;
-    this.#patienceMs = patienceMs;
+    this.#joinMs = joinMs;
   }
 
-  /** Lanes that wait. */
+  /** The number of lanes that wait. */
   get waiting(): number {
     return this.#open.size;
   }
 
-  /** Takes a lane, which becomes this one's own. Never rejects. */
+  /** Takes and owns a lane. Never rejects. */
   async take(transport: Transport): Promise<void> {
-    if (this.#open.size >= WAITING) return close(transport);
-    this.#open.set(transport, setTimeout(() => this.#drop(transport), this.#patienceMs));
+    if (this.#open.size >= MOST_WAITING) return close(transport);
+    this.#open.set(transport, setTimeout(() => this.#drop(transport), this.#joinMs));
     try {
       const opening = parseLaneOpening(await readOpening(transport));
       if (opening === undefined) return this.#drop(transport);
@@ -94,6 +94,6 @@ function close(transport: Transport): void {
   try {
     transport.close();
   } catch {
-    // Closed before.
+    // It is closed already.
   }
 }

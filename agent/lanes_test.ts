@@ -33,7 +33,7 @@ async function endOf(lane: Transport): Promise<string> {
   return length === null ? "ended" : length === "broken" ? "broken" : "goes on";
 }
 
-Deno.test("two lanes of a tunnel are joined, whichever comes first, and the laptop is told on the main one", async () => {
+Deno.test("two lanes of a tunnel are joined in any order, and the laptop is told on the main lane", async () => {
   for (const order of [["main", "bulk"], ["bulk", "main"]] as const) {
     using at = agent();
     const tunnel = newTunnelName();
@@ -70,14 +70,14 @@ Deno.test("lanes of other tunnels, and two of one kind, aren't joined", async ()
   assert.equal(at.joined.length, 1);
 });
 
-Deno.test("what is no lane is closed at once", async () => {
+Deno.test("a connection without a valid opening is closed at once", async () => {
   using at = agent();
   const lane = await at.dial(new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".padEnd(40)));
   assert.equal(await endOf(lane), "ended");
   assert.equal(at.lanes.waiting, 0);
 });
 
-Deno.test("a lane whose other one doesn't come, and one that says nothing, are closed in time", async () => {
+Deno.test("a lane without a counterpart, and a silent one, are closed after their time", async () => {
   using at = agent(50);
   const alone = await at.lane("bulk", newTunnelName());
   const silent = await at.dial(new Uint8Array(3));
@@ -85,7 +85,7 @@ Deno.test("a lane whose other one doesn't come, and one that says nothing, are c
   assert.equal(at.lanes.waiting, 0);
 });
 
-Deno.test("so many lanes may wait; what comes beyond is closed, and place is free again when they go", async () => {
+Deno.test("lanes beyond the limit are closed, until waiting ones are gone", async () => {
   using at = agent(200);
   const waiting = await Promise.all(Array.from({ length: 256 }, () => at.lane("bulk", newTunnelName())));
   const [ours, theirs] = memoryPair();
@@ -97,7 +97,7 @@ Deno.test("so many lanes may wait; what comes beyond is closed, and place is fre
   assert.equal(await endOf(await at.lane("main", tunnel)), "goes on");
 });
 
-Deno.test("disposing closes what waits, and leaves alone what is joined", async () => {
+Deno.test("disposing closes waiting lanes, not joined ones", async () => {
   const at = agent();
   const tunnel = newTunnelName();
   await at.lane("bulk", tunnel);

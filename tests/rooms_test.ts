@@ -86,6 +86,16 @@ Deno.test("the data plane is reached by its face alone", () => {
   }
 });
 
+Deno.test("other rooms import hbone only through hbone/mod.ts", () => {
+  for (const room of rooms.keys()) {
+    if (room.startsWith("hbone/") || workshops.has(room)) continue;
+    for (const module of modulesIn(room)) {
+      const past = importsOf(module).filter((path) => path.startsWith("hbone/") && path !== "hbone/mod.ts");
+      assert.deepEqual(past, [], `${module} imports past hbone/mod.ts`);
+    }
+  }
+});
+
 Deno.test("every room has a row in docs/architecture.md", () => {
   for (const { name, isDirectory } of Deno.readDirSync(root)) {
     if (!isDirectory || /^\.|^(dist|docs|findings|tools)$/.test(name)) continue;

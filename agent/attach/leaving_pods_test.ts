@@ -26,7 +26,7 @@ const log = (_level: string, message: string, fields: object = {}) =>
 /** Long enough for a few looks. */
 const looks = () => new Promise((resolve) => setTimeout(resolve, 150));
 
-Deno.test("a pod's application has ended when nothing but its sandbox is left", async () => {
+Deno.test("a pod's application has ended when only its sandbox is left", async () => {
   using proc = makeProc();
   proc.has(1, A, "pause");
   proc.has(2, A, "server");
@@ -50,7 +50,7 @@ Deno.test("a pod's application has ended when nothing but its sandbox is left", 
   assert.deepEqual(ended, [A], "told once");
 });
 
-Deno.test("one that couldn't be let go is told of again where it's still followed", async () => {
+Deno.test("a pod that couldn't be released is reported again while it is followed", async () => {
   using proc = makeProc();
   proc.has(1, A, "pause");
   const said: string[] = [], ended: string[] = [];
@@ -66,7 +66,7 @@ Deno.test("one that couldn't be let go is told of again where it's still followe
   assert.equal(said.length, 1);
 });
 
-Deno.test("a process id that is another's by now doesn't count", async () => {
+Deno.test("a process id that another process has by now doesn't count", async () => {
   using proc = makeProc();
   proc.has(2, A, "server");
   const ended: string[] = [];
@@ -78,7 +78,7 @@ Deno.test("a process id that is another's by now doesn't count", async () => {
   await until("it's told", () => ended.length > 0);
 });
 
-Deno.test("a process that has ended isn't looked at again", async () => {
+Deno.test("an ended process isn't read again", async () => {
   using proc = makeProc();
   proc.has(2, A, "worker");
   proc.has(3, A, "server");
@@ -93,7 +93,7 @@ Deno.test("a process that has ended isn't looked at again", async () => {
   await until("it's told", () => ended.length > 0);
 });
 
-Deno.test("what isn't followed any more isn't told of, and nothing runs on", async () => {
+Deno.test("a pod that isn't followed any more isn't reported, and no timer is left", async () => {
   using proc = makeProc();
   proc.has(2, A, "server");
   const leaving = new LeavingPods(proc.folder, log);
@@ -103,7 +103,7 @@ Deno.test("what isn't followed any more isn't told of, and nothing runs on", asy
   await looks(); // the test fails where a timer is left
 });
 
-Deno.test("a /proc that can't be read for a moment is said once, and looked at again", async () => {
+Deno.test("a /proc that can't be read for a moment is logged once, and read again", async () => {
   using proc = makeProc();
   proc.has(2, A, "server");
   const said: string[] = [], ended: string[] = [];

@@ -137,7 +137,7 @@ function status(attach: Process): { pods: { state: string; reason?: string }[] }
   return lines.at(-1)?.status;
 }
 
-Deno.test("only what may be an Ed25519 key has a fingerprint", async () => {
+Deno.test("only an Ed25519 key has a fingerprint", async () => {
   const { publicKey } = await Laptop.make();
   assert.match(fingerprint(publicKey) ?? "", /^[0-9a-f]{64}$/);
   const longest = "A".repeat(512);
@@ -155,7 +155,7 @@ Deno.test("only what may be an Ed25519 key has a fingerprint", async () => {
   ) assert.equal(fingerprint(other), undefined, other);
 });
 
-Deno.test("the rules of a node, as many as may be, fit in a message to relay", async () => {
+Deno.test("the most rules that a node may have fit in a message to relay", async () => {
   const folder = Deno.makeTempDirSync();
   using listener = SeqPacketListener.listen(`${folder}/s`);
   const accepted = listener.accept();
@@ -169,7 +169,7 @@ Deno.test("the rules of a node, as many as may be, fit in a message to relay", a
 });
 
 Deno.test({
-  name: "an intercepted port: who is taken, who is left alone",
+  name: "an intercepted port: which connections go to the laptop",
   ignore,
   async fn(t) {
     await using all = await intercepted();
@@ -192,7 +192,7 @@ Deno.test({
       }
     });
     await t.step(
-      "whoever dials the listener itself, inside the pod, gets nothing of the laptop",
+      "a process in the pod that dials the listener itself doesn't reach the laptop",
       async () => {
         const listening = await world.run("pod", ["ss", "-Hltn"]);
         const found = [...listening.matchAll(/127\.0\.0\.1:(\d+)/g)].map((match) => Number(match[1]));
@@ -218,7 +218,7 @@ Deno.test({
       await new Promise((resolve) => setTimeout(resolve, 1_500)); // more than a round
       assert.deepEqual(await world.ask("client", pod4, 20), { laptop: 20 });
     });
-    await t.step("it isn't taken anew", async () => {
+    await t.step("it isn't taken over again", async () => {
       await all.tell(attach, { deleted: true, rules: false });
       await all.answeredBy("pod");
       await all.tell(attach, { deleted: true });
@@ -317,7 +317,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "relay out of descriptors: a pod that it can't take answers itself, and is taken later",
+  name: "a pod that a relay without free descriptors can't take answers, and is taken over later",
   ignore,
   async fn() {
     await using all = await intercepted();

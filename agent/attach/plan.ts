@@ -96,7 +96,7 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** A rule counts only with the very session it names: alive, beside it, with the key and the user it says. */
+/** Whether the rule's session is alive, in the same namespace, and has the rule's key and user. */
 function isOfLiveSession(rule: InterceptRule, cluster: PlanInput): boolean {
   const session = cluster.sessions.get(rule.session.uid);
   return session !== undefined && session.namespace === rule.namespace &&

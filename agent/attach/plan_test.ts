@@ -110,7 +110,7 @@ Deno.test("a rule never reaches a pod of another namespace, whatever its labels 
   assert.deepEqual(planned({ rules: [rule({ namespace: "b" })] }).ports, []);
 });
 
-Deno.test("a rule counts only with the live session it names: beside it, with its key and user", () => {
+Deno.test("a rule counts only with its live session, of the same namespace, key and user", () => {
   assert.deepEqual(planned({ sessions: new Map() }).ports, []);
   for (
     const changes of [{ namespace: "b" }, { name: "other" }, { user: "mallory" }, { publicKey: "OTHER" }]
@@ -133,7 +133,7 @@ Deno.test("a pod has its ports from its assignment until it has ended", () => {
   assert.deepEqual(planned({ rules: [rule({ deleting: true })] }).ports, []);
 });
 
-Deno.test("where two rules want one port the older has it, and the later is told who", () => {
+Deno.test("of two rules for one port the older wins, and the other's reason names it", () => {
   const later = rule({
     uid: "rule-0",
     name: "echo-81",
@@ -153,7 +153,7 @@ Deno.test("rules of the same second have one order on every node", () => {
   assert.deepEqual(planned({ rules: [a, b] }).ports, planned({ rules: [b, a] }).ports);
 });
 
-Deno.test("what can't be in force says why", () => {
+Deno.test("a rule that can't be in force has a reason", () => {
   const reasons = (changes: Partial<Pod>) => planned({ pods: [pod(changes)] }).reasons.join();
   assert.match(reasons({ hostNetwork: true }), /pod uses its node's network/);
   assert.match(reasons({ runtimeClassName: "gvisor" }), /"gvisor" has a network stack of its own/);
@@ -164,7 +164,7 @@ Deno.test("what can't be in force says why", () => {
   assert.match(planned({ rules: [rule({ port: 99 })] }).reasons.join(), /Service echo has no port 99/);
 });
 
-Deno.test("rules beyond a namespace's limit are refused, the oldest and other namespaces go on", () => {
+Deno.test("rules beyond a namespace's limit are refused, older ones and other namespaces are not", () => {
   const many = Array.from({ length: limits.rulesPerNamespace + 1 }, (_, i) =>
     rule({
       uid: `rule-${String(i).padStart(4, "0")}`,

@@ -1,50 +1,50 @@
-import type { RelayMessage } from "../../wire/handover.ts";
 import { parseEndpoint } from "../../net/address.ts";
+import type { RelayMessage } from "../../wire/handover.ts";
 import { parseHello } from "../../wire/hello.ts";
+import { integer, list, matching, object, oneOf, value } from "../../wire/schema.ts";
+import { limits } from "./plan.ts";
 
 /** Sockets that relay may request at once. */
 export const MOST_SOCKETS = 64;
-/** Rules of a node: the limit in plan.ts. */
-const MOST_RULES = 500;
+
+const uid = matching("UID", "36 characters of 0-9, a-f and -", /^[0-9a-f-]{36}$/);
+const family = value("address family", "4 or 6", (raw) => raw === 4 || raw === 6 ? raw : undefined);
+const endpoint = value(
+  "endpoint",
+  "ADDRESS:PORT",
+  (raw) => typeof raw === "string" && parseEndpoint(raw) !== undefined ? raw : undefined,
+);
+
+const message = object({
+  tell: oneOf("message", ["hello", "proven", "refused", "request-sockets", "classify"]),
+});
+const hello = object({ hello: { expected: "a hello", parse: parseHello } });
+const proven = object({ rules: list(uid, limits.rulesPerNode) });
+const refused = object({ uid });
+const requestSockets = object({ uid, family, count: integer("number of sockets", 1, MOST_SOCKETS) });
+const classify = object({
+  id: integer("question's id", 0, Number.MAX_SAFE_INTEGER),
+  caller: endpoint,
+  destination: endpoint,
+});
 
 /**
  * Parses a message of relay, which isn't trusted: it is the process that reads callers' bytes.
- * @throws {TypeError} for what isn't a valid message. @throws {HelloMismatch} for what isn't a valid hello.
+ * @throws {NotValid} @throws {HelloMismatch}
  */
 export function parseRelayMessage(raw: unknown): RelayMessage {
-  if (typeof raw !== "object" || raw === null) {
-    throw new TypeError("relay sent something other than an object");
-  }
-  const message = raw as Record<string, unknown>;
-  switch (message.tell) {
+  const from = "relay's message";
+  const { tell } = message.parse(raw, from);
+  switch (tell) {
     case "hello":
-      return { tell: "hello", hello: parseHello(message.hello) };
-    case "proven": {
-      const { rules } = message;
-      if (!Array.isArray(rules) || rules.length > MOST_RULES || !rules.every(isUid)) break;
-      return { tell: "proven", rules };
-    }
-    case "refused": {
-      const { uid } = message;
-      if (!isUid(uid)) break;
-      return { tell: "refused", uid };
-    }
-    case "request-sockets": {
-      const { uid, family, count } = message;
-      if (!isUid(uid) || (family !== 4 && family !== 6) || !isWhole(count, 1, MOST_SOCKETS)) break;
-      return { tell: "request-sockets", uid, family, count };
-    }
-    case "classify": {
-      const { id, caller, destination } = message;
-      if (!isWhole(id, 0, Number.MAX_SAFE_INTEGER) || !isEndpoint(caller) || !isEndpoint(destination)) break;
-      return { tell: "classify", id, caller, destination };
-    }
+      return { tell, ...hello.parse(raw, from) };
+    case "proven":
+      return { tell, ...proven.parse(raw, from) };
+    case "refused":
+      return { tell, ...refused.parse(raw, from) };
+    case "request-sockets":
+      return { tell, ...requestSockets.parse(raw, from) };
+    case "classify":
+      return { tell, ...classify.parse(raw, from) };
   }
-  throw new TypeError(`relay sent an invalid message: ${String(message.tell).slice(0, 32)}`);
 }
-
-const isUid = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f-]{36}$/.test(value);
-const isEndpoint = (value: unknown): value is string =>
-  typeof value === "string" && parseEndpoint(value) !== undefined;
-const isWhole = (value: unknown, least: number, most: number): value is number =>
-  Number.isInteger(value) && (value as number) >= least && (value as number) <= most;

@@ -45,7 +45,7 @@ async function scene(objects: Record<string, unknown[]>, other?: (request: Reque
   return { view, server, watches, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-Deno.test("only this node's pods are asked for, and Services only where there are rules", async () => {
+Deno.test("only this node's pods are listed, and Services only of namespaces with rules", async () => {
   await using all = await scene({ [RULES]: [rule] });
   const { view, server } = all;
   await until("the namespace is known", () => view.known("a"));
@@ -56,7 +56,7 @@ Deno.test("only this node's pods are asked for, and Services only where there ar
   assert.equal(view.known("b"), false);
 });
 
-Deno.test("a namespace with its first rule is looked into, and no more after the last", async () => {
+Deno.test("a namespace is watched from its first rule until its last", async () => {
   await using all = await scene({});
   const { view, watches } = all;
   assert.equal(view.known("a"), false);
@@ -68,7 +68,7 @@ Deno.test("a namespace with its first rule is looked into, and no more after the
   await until("its Services aren't watched any more", () => services === undefined || services.cancelled);
 });
 
-Deno.test("a namespace's label is seen, also when it comes later", async () => {
+Deno.test("a namespace's label is seen, also when it is added later", async () => {
   const labelled = { metadata: { name: "a", labels: { "pmz.dev/intercept": "denied" } } };
   await using all = await scene({ [RULES]: [rule], "/api/v1/namespaces": [{ metadata: { name: "a" } }] });
   const { view, watches } = all;
@@ -82,7 +82,7 @@ Deno.test("a namespace's label is seen, also when it comes later", async () => {
   assert.equal(told > 0, true);
 });
 
-Deno.test("a session is deleted only as it was seen", async () => {
+Deno.test("a session is deleted only in the version that was seen", async () => {
   const bodies: unknown[] = [];
   let answer = json(200, {});
   await using all = await scene({ [SESSIONS]: [session] }, (request) => {

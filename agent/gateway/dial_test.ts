@@ -11,7 +11,7 @@ const SO_KEEPALIVE = 9;
 const IPPROTO_TCP = 6;
 const TCP_KEEPIDLE = 4;
 
-Deno.test("what is dialled, before and later, is probed after a minute of silence", async () => {
+Deno.test("dialled connections, older and newer, are probed after a minute of silence", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const endpoint = parseEndpoint(`127.0.0.1:${listener.addr.port}`);
   assert.ok(endpoint);
@@ -37,7 +37,7 @@ Deno.test("what is dialled, before and later, is probed after a minute of silenc
   first.connection.close();
 });
 
-Deno.test("a gateway that is out of descriptors goes on looking for what is silent", async () => {
+Deno.test("a gateway without free descriptors keeps probing silent connections", async () => {
   using _none = new NoOpenFiles();
   using _probes = new SilenceProbes(5);
   await new Promise((resolve) => setTimeout(resolve, 50)); // what its timer throws would end the process

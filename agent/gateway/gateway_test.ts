@@ -114,7 +114,7 @@ Deno.test("nodes, pods on the host network, pods that ended, externalIPs and unk
   assert.deepEqual(to.lines.filter((line) => line === "a flow failed").length, 5);
 });
 
-Deno.test("an address that becomes known while a stream waits for it is decided on at once", async () => {
+Deno.test("a stream that waits for an address is decided as soon as the address is known", async () => {
   await using cluster = apiServer({ services: [], pods: [], nodes: [node("node-1", "10.77.1.1")] });
   await using to = await gateway(cluster);
   const asked = performance.now();
@@ -125,7 +125,7 @@ Deno.test("an address that becomes known while a stream waits for it is decided 
   assert(ms > 90 && ms < 900, `answered as soon as the address became known, after ${ms} ms`);
 });
 
-Deno.test("out of descriptors for a while, it goes on: tunnels that are open, and those that come", async () => {
+Deno.test("without free descriptors open tunnels stay, and new ones are accepted later", async () => {
   await using cluster = apiServer({ services: [], pods: [], nodes: [node("node-1", "10.77.1.1")] });
   await using to = await gateway(cluster);
   await cluster.watched();
@@ -141,7 +141,7 @@ Deno.test("out of descriptors for a while, it goes on: tunnels that are open, an
   await to.laptop.ping(10_000);
 });
 
-Deno.test("without the rights to list it doesn't start, and says which are missing", async () => {
+Deno.test("without the rights to list the gateway doesn't start, and says which are missing", async () => {
   await using cluster = apiServer({ services: [], pods: [], nodes: [] }, "nodes");
   await assert.rejects(gateway(cluster), /list nodes/);
 });

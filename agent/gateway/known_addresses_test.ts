@@ -13,14 +13,14 @@ Deno.test("an address stays known as long as one object has it", () => {
   assert.equal(known.size, 0);
 });
 
-Deno.test("an address is known in its canonical form, and what is none isn't known", () => {
+Deno.test("an address is known in its canonical form, and an invalid one is not known", () => {
   const known = new KnownAddresses();
   known.set("service/a/b", ["FD00:77::0:1", "None", ""]);
   assert(known.has("fd00:77::1"));
   assert.equal(known.size, 1);
 });
 
-Deno.test("after any changes, known is what the objects have", () => {
+Deno.test("after any changes the known addresses are those of the objects", () => {
   const change = fc.record({
     object: fc.constantFrom("a", "b", "c"),
     addresses: fc.subarray(["10.0.0.1", "10.0.0.2", "fd00::1"]),

@@ -20,7 +20,7 @@ function ranges(...texts: string[]): Range[] {
 const everything: Targets = { isTarget: () => true, isNode: () => false };
 const allRanges = ranges("0.0.0.0/0", "::/0");
 
-Deno.test("what is dialled: Services, pods, and ranges allowed at deployment", () => {
+Deno.test("Services, pods, and ranges allowed at deployment are dialled", () => {
   const known = targets(["10.96.0.10", "fd00:77:96::a"]);
   assert.equal(decide("10.96.0.10:53", known, []).kind, "dial");
   assert.equal(decide("[fd00:77:96::a]:53", known, []).kind, "dial");
@@ -29,7 +29,7 @@ Deno.test("what is dialled: Services, pods, and ranges allowed at deployment", (
   assert.equal(decide("10.2.2.3:443", known, ranges("10.1.0.0/16")).kind, "unknown");
 });
 
-Deno.test("what was checked is what is dialled: the endpoint is the address in its canonical form", () => {
+Deno.test("the gateway dials what it has checked: the address in its canonical form", () => {
   const verdict = decide("[::ffff:10.96.0.10]:53", targets(["10.96.0.10"]), []);
   assert(verdict.kind === "dial");
   assert.equal(verdict.endpoint.address.text, "10.96.0.10");
@@ -76,7 +76,7 @@ Deno.test("each special range is refused, whatever the cluster and the deploymen
   }
 });
 
-Deno.test("only addresses with a port are taken: no names, no other spellings of an address", () => {
+Deno.test("only addresses with a port are accepted: no names, no other spellings of an address", () => {
   for (
     const authority of [
       "",
@@ -105,7 +105,7 @@ const anyAddress = fc.oneof(
 );
 const anyPort = fc.integer({ min: 1, max: 65535 });
 
-Deno.test("nothing that is never dialled gets through, whatever is known and allowed", () => {
+Deno.test("an address that is never dialled is refused, whatever is known and allowed", () => {
   fc.assert(fc.property(anyAddress, anyPort, (text, port) => {
     const verdict = decide(formatEndpoint(text, port), everything, allRanges);
     const address = parseAddress(text);
@@ -116,7 +116,7 @@ Deno.test("nothing that is never dialled gets through, whatever is known and all
   }));
 });
 
-Deno.test("an address is dialled only if it is a target or in an allowed range, and no node's", () => {
+Deno.test("an address is dialled only if it is a target or in an allowed range, and not a node's", () => {
   fc.assert(
     fc.property(
       anyAddress,

@@ -100,7 +100,7 @@ Deno.test("a connection goes to the address that the laptop named, its first byt
   assert.deepEqual(await to.ends[0], { target: "10.96.0.7:80", out: 11, in: 11 });
 });
 
-Deno.test("a server that speaks first is heard before the laptop says a word", async () => {
+Deno.test("a server that speaks first is heard before the laptop sends a byte", async () => {
   await using greeter = await service((socket) => socket.end("220 ready\r\n"));
   await using to = tunnel(cluster(greeter.port).parts);
   const stream = to.connect("10.96.0.7:25");
@@ -108,7 +108,7 @@ Deno.test("a server that speaks first is heard before the laptop says a word", a
   await stream.closeWrite();
 });
 
-Deno.test("a refused dial is 502 with its reason, and the tunnel goes on", async () => {
+Deno.test("a refused dial is 502 with its reason, and the tunnel stays open", async () => {
   const gone = await service(() => {});
   await gone[Symbol.asyncDispose]();
   await using to = tunnel(cluster(gone.port).parts);
@@ -136,7 +136,7 @@ Deno.test("a stream that failed is reported with its flow id, one that broke als
   assert.equal((await to.ends[2])?.flow, undefined);
 });
 
-Deno.test("what may not be dialled isn't: 403, with the reason", async () => {
+Deno.test("a target that may not be dialled is 403, with the reason", async () => {
   await using echo = await service((socket) => socket.pipe(socket));
   const { parts, dialled } = cluster(echo.port);
   await using to = tunnel(parts);
@@ -172,7 +172,7 @@ Deno.test("names, other methods and other protocols are 400", async () => {
   }
 });
 
-Deno.test("a Service that is younger than the watch is waited for", async () => {
+Deno.test("a stream waits for a Service that is newer than the watch's last event", async () => {
   await using echo = await service((socket) => socket.pipe(socket));
   const known: string[] = [];
   const { parts, dialled } = cluster(echo.port, known);
@@ -195,7 +195,7 @@ Deno.test("a Service that is younger than the watch is waited for", async () => 
   stream.abort();
 });
 
-Deno.test("before the cluster is known nothing is dialled: 503", async () => {
+Deno.test("nothing is dialled before the cluster's objects are listed: 503", async () => {
   const { parts, dialled } = cluster(1);
   await using to = tunnel({
     ...parts,
@@ -231,7 +231,7 @@ Deno.test("a reset of the stream is a reset for the server", async () => {
   assert.equal((await failure.promise).code, "ECONNRESET");
 });
 
-Deno.test("a dial that nobody waits for any more is given up", async () => {
+Deno.test("a dial is cancelled when the laptop closes its stream", async () => {
   const { parts } = cluster(1);
   const given = Promise.withResolvers<AbortSignal>();
   await using to = tunnel({
@@ -250,7 +250,7 @@ Deno.test("a dial that nobody waits for any more is given up", async () => {
   assert(signal.aborted);
 });
 
-Deno.test("dials and streams beyond their limits are 503, and those before go on", async () => {
+Deno.test("dials and streams beyond their limits are 503, and open ones stay", async () => {
   const { parts } = cluster(1);
   const waiting: PromiseWithResolvers<never>[] = [];
   await using to = tunnel({
@@ -273,7 +273,7 @@ Deno.test("dials and streams beyond their limits are 503, and those before go on
   assert.equal(to.server.streams, 0);
 });
 
-Deno.test("a hello is answered with the gateway's own, on a stream of its own or on any other", async () => {
+Deno.test("a hello is answered with the gateway's own, on a separate stream or on any other", async () => {
   await using echo = await service((socket) => socket.pipe(socket));
   await using to = tunnel(cluster(echo.port).parts);
   await to.laptop.ping(1_000);
@@ -294,7 +294,7 @@ Deno.test("a hello is answered with the gateway's own, on a stream of its own or
   stream.abort();
 });
 
-Deno.test("a hello that doesn't agree is 400, with the gateway's own to say what it speaks", async () => {
+Deno.test("a hello without a common version is 400, with the gateway's own", async () => {
   const { parts, dialled } = cluster(1);
   await using to = tunnel(parts);
   const newer: Hello = { ...hello, version: 99, oldest: 98, release: "9.9.9" };
@@ -308,7 +308,7 @@ Deno.test("a hello that doesn't agree is 400, with the gateway's own to say what
   assert.deepEqual(dialled, []);
 });
 
-Deno.test("bytes that come with a hello alone aren't kept", async () => {
+Deno.test("bytes on a stream that is only for a hello aren't kept", async () => {
   await using to = tunnel(cluster(1).parts);
   await to.laptop.ping(1_000);
   const alone: Header[] = [

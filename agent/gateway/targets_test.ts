@@ -3,7 +3,7 @@ import { ofNode, ofPod, ofService } from "./targets.ts";
 
 const metadata = { namespace: "default", name: "x", uid: "x" };
 
-Deno.test("of a Service only clusterIPs are targets: not externalIPs, load balancers, or what it's called outside", () => {
+Deno.test("only a Service's clusterIPs are targets: not externalIPs, load balancers or external names", () => {
   const spec = {
     clusterIP: "10.96.0.7",
     clusterIPs: ["10.96.0.7", "fd00::7"],
@@ -34,7 +34,7 @@ Deno.test("a pod's addresses are targets, unless they are its node's, or it has 
   assert.deepEqual(ofPod({ metadata, spec, status: { phase: "Pending" } }), { target: [], node: [] });
 });
 
-Deno.test("all addresses of a node are a node's", () => {
+Deno.test("all addresses of a node count as node addresses", () => {
   const addresses = [
     { type: "InternalIP", address: "10.77.1.1" },
     { type: "ExternalIP", address: "203.0.113.5" },
@@ -47,6 +47,6 @@ Deno.test("all addresses of a node are a node's", () => {
   });
 });
 
-Deno.test("what can't be read throws, and so is left out", () => {
+Deno.test("an object that can't be parsed throws, so that the watch leaves it out", () => {
   for (const parse of [ofService, ofPod, ofNode]) assert.throws(() => parse({ metadata: {} }));
 });

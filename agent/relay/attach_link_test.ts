@@ -44,7 +44,7 @@ async function linked() {
   };
 }
 
-Deno.test("however many connections come from the node's addresses, an attach that is busy for a moment can be told more", async () => {
+Deno.test("a busy attach still gets other messages while many connections are to be classified", async () => {
   await using to = await linked();
   const classifier = new SourceClassifier((message) => to.link.send(message));
   classifier.setHost(["10.0.0.1"]);
@@ -63,7 +63,7 @@ Deno.test("however many connections come from the node's addresses, an attach th
   assert.deepEqual(to.seen, { hellos: 1, gone: 0, logged: [] });
 });
 
-Deno.test("questions are lost where attach doesn't read, and the link stays; what it has to know ends it", async () => {
+Deno.test("questions that attach doesn't read are lost; any other message ends the connection", async () => {
   await using to = await linked();
   for (let id = 0; id < 10_000 && to.seen.logged.length === 0; id++) {
     to.link.send({ tell: "classify", id, caller: "10.0.0.1:1", destination: "10.244.0.5:8080" });

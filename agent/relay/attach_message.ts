@@ -1,91 +1,66 @@
-import type { AttachMessage, RelayedRule, SteeredPort } from "../../wire/handover.ts";
+import type { AttachMessage } from "../../wire/handover.ts";
 import { parseHello } from "../../wire/hello.ts";
+import { boolean, integer, list, object, oneOf, text, value } from "../../wire/schema.ts";
+
+const uid = text(64);
+/** "namespace/name" */
+const pod = text(317);
+const port = integer("port", 1, 65535);
+const address = text(64);
+const family = value("address family", "4 or 6", (raw) => raw === 4 || raw === 6 ? raw : undefined);
+const steeredPorts = list(object({ port, rule: uid }), 256);
+const rule = object({ uid, port, session: uid, publicKey: text(512) });
+
+const message = object({
+  tell: oneOf("message", ["hello", "rules", "pod", "ports", "released", "sockets", "host", "classified"]),
+});
+const hello = object({
+  hello: { expected: "a hello", parse: parseHello },
+  cluster: text(64),
+  pod: uid,
+  node: text(253),
+});
+const rules = object({ rules: list(rule, 500) });
+const handover = object({
+  uid,
+  pod,
+  addresses: list(address, 64),
+  workers: integer("number of workers", 1, 64),
+  families: list(family, 2),
+  ports: steeredPorts,
+});
+const ports = object({ uid, ports: steeredPorts });
+const released = object({ uid });
+const sockets = object({ uid, family });
+const host = object({ addresses: list(address, 10_000) });
+const classified = object({
+  id: integer("question's id", 0, Number.MAX_SAFE_INTEGER),
+  kubelet: boolean(),
+});
 
 /**
  * Parses a message of attach. attach is trusted; parsing finds a mistake where it enters.
- * @throws {TypeError} for what isn't a valid message. @throws {HelloMismatch} for what isn't a valid hello.
+ * @throws {NotValid} @throws {HelloMismatch}
  */
 export function parseAttachMessage(raw: unknown): AttachMessage {
-  const message = record(raw);
-  switch (message.tell) {
+  const from = "attach's message";
+  const { tell } = message.parse(raw, from);
+  switch (tell) {
     case "hello":
-      return {
-        tell: "hello",
-        hello: parseHello(message.hello),
-        cluster: text(message.cluster),
-        pod: text(message.pod),
-        node: text(message.node),
-      };
+      return { tell, ...hello.parse(raw, from) };
     case "rules":
-      return { tell: "rules", rules: list(message.rules).map(rule) };
+      return { tell, ...rules.parse(raw, from) };
     case "pod":
-      return {
-        tell: "pod",
-        uid: text(message.uid),
-        pod: text(message.pod),
-        addresses: list(message.addresses).map(text),
-        workers: whole(message.workers, 64),
-        families: list(message.families).map(family),
-        ports: list(message.ports).map(port),
-      };
+      return { tell, ...handover.parse(raw, from) };
     case "ports":
-      return { tell: "ports", uid: text(message.uid), ports: list(message.ports).map(port) };
+      return { tell, ...ports.parse(raw, from) };
     case "released":
-      return { tell: "released", uid: text(message.uid) };
+      return { tell, ...released.parse(raw, from) };
     case "sockets":
-      return { tell: "sockets", uid: text(message.uid), family: family(message.family) };
+      return { tell, ...sockets.parse(raw, from) };
     case "host":
-      return { tell: "host", addresses: list(message.addresses).map(text) };
+      return { tell, ...host.parse(raw, from) };
     case "classified":
-      return {
-        tell: "classified",
-        id: whole(message.id, Number.MAX_SAFE_INTEGER),
-        kubelet: message.kubelet === true,
-      };
+      return { tell, ...classified.parse(raw, from) };
   }
-  throw new TypeError(`attach sent an unknown message: ${String(message.tell).slice(0, 32)}`);
-}
-
-function rule(raw: unknown): RelayedRule {
-  const given = record(raw);
-  return {
-    uid: text(given.uid),
-    port: whole(given.port, 65535),
-    session: text(given.session),
-    publicKey: text(given.publicKey),
-  };
-}
-
-function port(raw: unknown): SteeredPort {
-  const given = record(raw);
-  return { port: whole(given.port, 65535), rule: text(given.rule) };
-}
-
-function family(value: unknown): 4 | 6 {
-  if (value !== 4 && value !== 6) throw new TypeError("attach sent an address family other than 4 and 6");
-  return value;
-}
-
-function record(value: unknown): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError("attach sent something other than an object");
-  }
-  return value as Record<string, unknown>;
-}
-
-function list(value: unknown): unknown[] {
-  if (!Array.isArray(value)) throw new TypeError("attach sent something other than a list");
-  return value;
-}
-
-function text(value: unknown): string {
-  if (typeof value !== "string") throw new TypeError("attach sent something other than a string");
-  return value;
-}
-
-function whole(value: unknown, most: number): number {
-  if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > most) {
-    throw new TypeError(`attach sent something other than a number up to ${most}`);
-  }
-  return value as number;
 }

@@ -44,7 +44,7 @@ function taken() {
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
 
-Deno.test("a pod whose connections can't be accepted isn't said to be alive, until they can", async () => {
+Deno.test("a pod's heartbeat stops while its connections can't be accepted", async () => {
   using one = taken();
   const { pod, port } = one;
   const first = one.beaten();

@@ -3,20 +3,20 @@ import { LaneJoiner } from "../lanes.ts";
 import type { Log } from "../../wire/log.ts";
 import type { Tunnels } from "./tunnels.ts";
 
-/** On 127.0.0.1: where laptops' tunnels come in through the API server's port-forward. 0: any free port. */
+/** Ports on 127.0.0.1 at which laptops' tunnels arrive through the API server's port-forward; 0 for any free port. */
 export interface TunnelPorts {
-  /** A port-forward that is a whole tunnel, as older laptops have it. */
+  /** For tunnels of one port-forward. */
   readonly tunnel: number;
-  /** Lanes, of which two are a tunnel. */
+  /** For the lanes of tunnels of two port-forwards. */
   readonly lanes: number;
 }
 
-/** Accepts tunnels on both ports until it's closed. */
+/** Accepts tunnels on both ports until it is closed. */
 export class TunnelListeners implements AsyncDisposable {
   readonly #listeners: readonly Deno.TcpListener[];
   readonly #joiner: LaneJoiner;
   readonly #accepting: Promise<unknown>;
-  /** Where it listens. */
+  /** The ports that it listens on. */
   readonly ports: TunnelPorts;
   #isClosed = false;
 
@@ -46,7 +46,7 @@ export class TunnelListeners implements AsyncDisposable {
     ]);
   }
 
-  /** Takes no further tunnel; those that are there stay. */
+  /** Accepts no more tunnels; open ones stay. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

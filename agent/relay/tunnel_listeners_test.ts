@@ -92,7 +92,7 @@ for (
   });
 }
 
-Deno.test("a tunnel is over when either of its lanes is", async () => {
+Deno.test("a tunnel closes when one of its lanes does", async () => {
   for (const which of ["main", "bulk"] as const) {
     await using relay = relayEnd();
     const laptop = await echoingLaptop();
@@ -106,7 +106,7 @@ Deno.test("a tunnel is over when either of its lanes is", async () => {
   }
 });
 
-Deno.test("once closed no tunnel is taken, those that are there stay, and lanes that wait are gone", async () => {
+Deno.test("closing accepts no more tunnels, keeps open ones, and closes waiting lanes", async () => {
   await using relay = relayEnd();
   const laptop = await echoingLaptop();
   relay.tunnels.setRules([laptop.rule(uid(10))]);
@@ -123,7 +123,7 @@ Deno.test("once closed no tunnel is taken, those that are there stay, and lanes 
   assert.equal(await echoed(relay, uid(10), 100), 100);
 });
 
-Deno.test("a lanes port that is taken leaves the tunnel's port free", async () => {
+Deno.test("a lanes port that is in use leaves the tunnel's port free", async () => {
   await using relay = relayEnd();
   const { lanes } = relay.listeners.ports;
   using free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
