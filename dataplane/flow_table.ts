@@ -1,19 +1,19 @@
 /**
- * The flows of a data worker: those that are open, and the last ones that failed. On the way of every connection: one
- * object each, and no text before somebody looks. Bytes are read from the flow's stream, which counts them anyway.
+ * The flows of a data worker: those that are open, and the last ones that failed. Every connection passes here, so it gets
+ * one object, whose texts are made only when they are read. Its bytes are read from the stream, which counts them anyway.
  */
 import { formatEndpoint } from "../net/address.ts";
 import type { ConnectionEnds, Program, SocketPrograms } from "../ffi/proc/socket_program.ts";
 import type { BreakListener } from "../hbone/mod.ts";
 import { FAILED_FLOWS_KEPT, type Flow, flowIds, isFailure, type Outcome } from "../wire/flow.ts";
 
-/** Open flows whose programs are looked up when somebody looks. */
+/** Open flows whose programs are looked up when flows are listed. */
 const MOST_PROGRAMS = 1_000;
 
 /** Finds the programs at the far ends of connections. */
 export type FindPrograms = Pick<SocketPrograms, "find" | "findAll">;
 
-/** What is told of flows. */
+/** What the table reports. */
 export interface FlowEvents {
   /** A flow has failed. */
   failed(flow: Flow): void;
@@ -21,16 +21,16 @@ export interface FlowEvents {
   ended(flow: Flow): void;
 }
 
-/** What is known of a flow when it begins. */
+/** A flow at its beginning. */
 export interface FlowStart {
   readonly kind: Flow["kind"];
   readonly cluster: string;
   /** The address that was dialled: "10.96.12.7:8080". */
   readonly to: string;
-  /** This process's connection with who opened it at the far end, or a caller elsewhere, as text. */
+  /** The connection at whose far end the opener is, or the address of a caller elsewhere. */
   readonly from: ConnectionEnds | string;
   readonly intercept?: string;
-  /** The id that a peer gave it. */
+  /** The id that relay has given it; a new one when absent. */
   readonly id?: string;
 }
 
@@ -40,7 +40,7 @@ export class OpenFlow implements BreakListener {
   readonly started = Date.now();
   /** The stream that carries it, which counts its bytes; undefined until there is one. */
   stream: { readonly sent: number; readonly received: number } | undefined;
-  /** This process's connection with the program at its far end; undefined until there is one. */
+  /** The connection at whose far end the program is; undefined until there is one. */
   socket: ConnectionEnds | undefined;
   program: Program | undefined;
   readonly #start: FlowStart;
@@ -58,7 +58,7 @@ export class OpenFlow implements BreakListener {
     if (this.socket !== undefined) this.program ??= this.#programs.find(this.socket);
   }
 
-  /** As others see it. */
+  /** The flow as it is listed. */
   as(outcome: Outcome): Flow {
     const { kind, cluster, to, from, intercept } = this.#start;
     const [out, back] = [this.stream?.sent ?? 0, this.stream?.received ?? 0];
@@ -82,7 +82,7 @@ export class OpenFlow implements BreakListener {
 }
 
 export class FlowTable {
-  /** Whether `ended` is told of flows. */
+  /** Whether ended flows are reported. */
   followed = false;
   readonly #open = new Set<OpenFlow>();
   /** The oldest first. */
@@ -102,7 +102,7 @@ export class FlowTable {
     return flow;
   }
 
-  /** Takes down how a flow ended. Of one that failed this should come before its sockets are closed. */
+  /** Records how a flow ended, once. A failed one is recorded before its sockets are closed, or its program isn't found. */
   end(open: OpenFlow, outcome: Outcome): void {
     if (!this.#open.delete(open)) return;
     const failed = isFailure(outcome);

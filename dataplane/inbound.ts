@@ -10,7 +10,7 @@ import type { Intercepted, LocalTargets } from "./local_targets.ts";
 import { outcomeOf, outcomeOfError } from "./outcome.ts";
 import { refuseStream } from "./tunnel/refuse_stream.ts";
 
-/** What an inbound flow leans on. */
+/** What an inbound flow needs. */
 export interface InboundParts {
   readonly cluster: string;
   readonly locals: LocalTargets;

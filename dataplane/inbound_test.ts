@@ -118,7 +118,7 @@ Deno.test("a flow is what the relay says of it, under the relay's id, and its by
   assert.deepEqual(to.locals.counts(), [{ rule: RULE, open: 0, total: 1 }]);
 });
 
-Deno.test("a flow without an id, or with one that is none, is given one, and odd texts are not shown", async () => {
+Deno.test("a flow without a valid id is given one, and texts that are not addresses are not shown", async () => {
   await using to = relayTo(() => Promise.resolve(dialled(memoryPair()[0])));
   const stream = to.open(`${RULE}:80`, [[headers.flow, "../../etc"], [headers.caller, "\x1b[2J"]]);
   await stream.response;

@@ -4,7 +4,7 @@ import type { ProxyError } from "../wire/streams.ts";
 
 const DIAL_TIMEOUT_MS = 10_000;
 
-/** The laptop's own end can't take a connection. */
+/** An intercepted connection can't reach its program. */
 export class LocalRefusal extends Error {
   override name = "LocalRefusal";
   readonly kind: ProxyError;
@@ -16,8 +16,8 @@ export class LocalRefusal extends Error {
 }
 
 /**
- * Dials the laptop's own end of an intercept. "localhost" is either loopback address (RFC 6761 §6.3), whatever
- * /etc/hosts says: some servers listen on one of them only.
+ * Dials the program that an intercept leads to. "localhost" is either loopback address (RFC 6761 section 6.3), whatever
+ * /etc/hosts says: some servers listen on only one of them.
  * @param timeoutMs milliseconds
  * @throws {LocalRefusal}
  */

@@ -8,7 +8,7 @@ import type { FlowTable } from "./flow_table.ts";
 import { outcomeOf, outcomeOfError } from "./outcome.ts";
 import type { Tunnel } from "./tunnel/tunnel.ts";
 
-/** What an outbound flow leans on. */
+/** What an outbound flow needs. */
 export interface OutboundParts {
   readonly directory: Directory;
   readonly flows: FlowTable;
@@ -26,7 +26,7 @@ export async function outbound(
   { directory, flows, tunnel }: OutboundParts,
 ): Promise<Outcome> {
   const { hostname, port } = connection.localAddr;
-  // Deno writes addresses as we do; should it ever write one otherwise, it's found by the parsed one.
+  // Deno writes addresses in the same form; one that it writes otherwise is found by the parsed address.
   const target = directory.byAddress(hostname) ?? directory.byAddress(connection.local.address.text);
   const cluster = target?.cluster ?? "";
   const to = formatEndpoint(target?.address ?? hostname, port);

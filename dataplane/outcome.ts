@@ -1,17 +1,10 @@
-import {
-  ConnectRefused,
-  ErrorCode,
-  headerValue,
-  type RelayEnd,
-  type StreamEnd,
-  StreamReset,
-} from "../hbone/mod.ts";
+import { ConnectRefused, ErrorCode, type RelayEnd, type StreamEnd, StreamReset } from "../hbone/mod.ts";
 import type { Outcome } from "../wire/flow.ts";
-import { headers, parseProxyStatus, type ProxyError } from "../wire/streams.ts";
+import type { ProxyError } from "../wire/streams.ts";
 import { ProxyTargetError } from "./proxy/target.ts";
 import { LocalRefusal } from "./local_target.ts";
 import { NoTunnel } from "./tunnel/tunnel.ts";
-import { TargetRefused } from "./tunnel/connect_stream.ts";
+import { refusalOf, TargetRefused } from "./tunnel/connect_stream.ts";
 
 const DONE: Outcome = { kind: "done" };
 
@@ -21,14 +14,14 @@ const DONE: Outcome = { kind: "done" };
  */
 export function outcomeOf({ error, brokenBy }: RelayEnd, opener: "socket" | "stream"): Outcome {
   if (error === undefined) return DONE;
-  if (error instanceof ConnectRefused) return refusedByGateway(error.headers);
+  if (error instanceof ConnectRefused) return outcomeOfError(refusalOf(error.headers));
   if (brokenBy === "a") {
     return { kind: "reset", by: opener === "socket" ? "client" : "server", details: error.message };
   }
   return brokenStream(error, opener === "socket" ? "server" : "client");
 }
 
-/** How a flow ended that was never relayed, by the error that kept it from it. */
+/** How a flow ended that was not relayed, by the error that prevented it. */
 export function outcomeOfError(error: unknown): Outcome {
   if (error instanceof NoTunnel) return { kind: "no-tunnel", details: error.message };
   if (error instanceof TargetRefused) return refused("gateway", error.kind, error.message);
@@ -44,7 +37,7 @@ export function outcomeOfError(error: unknown): Outcome {
   return refused("laptop", "proxy_internal_error", error instanceof Error ? error.message : String(error));
 }
 
-/** How a flow ended whose stream to the gateway was closed, or broken off, by this laptop's client or the other side. */
+/** How a proxied flow ended, by the end of its stream to the gateway. */
 export function outcomeOfStream(end: StreamEnd): Outcome {
   if (end.kind === "clean") return DONE;
   if (end.kind === "broken") return { kind: "reset", by: "tunnel", details: end.error.message };
@@ -53,16 +46,6 @@ export function outcomeOfStream(end: StreamEnd): Outcome {
     return { kind: "reset", by: "client", details: "the client broke the connection off" };
   }
   return brokenStream(new StreamReset(end.code, end.by), "server");
-}
-
-/** What a gateway said instead of 200. */
-export function refusedByGateway(answer: readonly (readonly [string, string])[]): Outcome {
-  const said = parseProxyStatus(headerValue(answer, headers.proxyStatus) ?? "");
-  return refused(
-    "gateway",
-    said?.error ?? "proxy_internal_error",
-    said?.details || `status ${headerValue(answer, ":status")}`,
-  );
 }
 
 function refused(by: "laptop" | "gateway" | "program", error: ProxyError, details: string): Outcome {

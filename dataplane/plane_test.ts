@@ -58,7 +58,7 @@ Deno.test("a captured connection of IPv6 goes its way too", async () => {
 
 Deno.test("a machine that has not the address to listen on is no failure", async () => {
   await using to = startPlane();
-  assert.deepEqual(await to.plane.listen("192.0.2.1"), []); // nobody's (RFC 5737)
+  assert.deepEqual(await to.plane.listen("192.0.2.1"), []); // documentation only (RFC 5737)
 });
 
 Deno.test("500 captured connections at once each get their own answer", async () => {
@@ -94,7 +94,7 @@ Deno.test("nothing is accepted any more after unlisten", async () => {
   await assert.rejects(dial(), Deno.errors.ConnectionRefused);
 });
 
-Deno.test("a cluster is disconnected although nobody can say where its gateway or an agent is", async () => {
+Deno.test("a cluster is disconnected although its gateway and its agents are never found", async () => {
   const never = () => Promise.withResolvers<never>().promise;
   await using to = startPlane({ parts: { gateway: never, agent: never } });
   await to.plane.connect("dev");
@@ -251,7 +251,7 @@ Deno.test("each agent's reversed tunnel is kept by one of several workers, which
   assert.equal(to.agents.length, agents.length, "none of them is dialled twice");
 });
 
-Deno.test("a failure that nobody waits for is a line in the daemon's log, and ends no worker", async () => {
+Deno.test("an unhandled rejection is a line in the daemon's log, and ends no worker", async () => {
   const worker = new Worker(new URL("./main.ts", import.meta.url), { type: "module" });
   const lines: string[] = [];
   const unasked = () => assert.fail("the worker asks nothing else");
@@ -270,7 +270,7 @@ Deno.test("a failure that nobody waits for is a line in the daemon's log, and en
   await channel.call("connect", "dev");
   await channel.call("reach", "dev");
   await until("it's in the log", () => lines.length > 0);
-  assert.match(lines[0] ?? "", /nobody was waiting for.*no news/);
+  assert.match(lines[0] ?? "", /unhandled rejection.*no news/);
   assert.equal((await channel.call("counts", "dev")).openStreams, 0);
   worker.terminate();
 });

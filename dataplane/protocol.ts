@@ -7,7 +7,7 @@ import type { Flow, Outcome } from "../wire/flow.ts";
 import type { Challenge, Proof } from "../wire/key_proof.ts";
 import type { CustomDomain, ZoneChange, ZoneData } from "../names/zone/zone_data.ts";
 
-/** What a connection of a laptop's program is for. */
+/** Where a connection of a program on the laptop goes. */
 export interface Destination {
   readonly protocol: "tcp";
   readonly cluster: string;
@@ -26,15 +26,15 @@ export interface Probe {
 /** What has changed in a cluster's addresses. */
 export interface AddressChange {
   readonly cluster: string;
-  /** As the laptop's programs dial them, and as the cluster knows them where that is another. */
+  /** From the address that programs on the laptop dial to the cluster's own; they differ where the first is virtual. */
   readonly added: ReadonlyMap<string, string>;
   readonly removed: readonly string[];
 }
 
-/** Where a connection to a captured address goes. The port stays the one that was dialled. */
+/** Where a connection to a captured address goes: to the port that was dialled. */
 export interface Target {
   readonly cluster: string;
-  /** The Service's or pod's own address; other than the captured one where that is virtual. */
+  /** The Service's or pod's own address; it differs from the captured one where that is virtual. */
   readonly address: string;
 }
 
@@ -48,7 +48,7 @@ export interface AgentPlace {
   readonly lanes?: number;
 }
 
-/** An agent of a node, to which a session keeps a reversed tunnel: one for each session and agent. */
+/** A node agent to which a session keeps a reversed tunnel: one for each session and agent. */
 export interface NodeAgent {
   readonly pod: string;
   readonly uid: string;
@@ -57,7 +57,7 @@ export interface NodeAgent {
   readonly session: string;
 }
 
-/** Where an intercepted connection goes on the laptop: known here alone. */
+/** Where an intercepted connection goes on the laptop. Only the laptop knows. */
 export interface LocalTarget {
   /** UID of the rule. */
   readonly rule: string;
@@ -69,6 +69,7 @@ export interface LocalTarget {
   readonly localPort: number;
 }
 
+/** The connections of a rule. */
 export interface RuleCounts {
   readonly rule: string;
   readonly open: number;
@@ -83,63 +84,49 @@ export interface ClusterCounts {
   readonly rules: readonly RuleCounts[];
 }
 
+/** How a tunnel to a gateway stands. `why` is for people. */
 export type TunnelNews =
   | { readonly cluster: string; readonly state: "connected"; readonly pod: string }
   | { readonly cluster: string; readonly state: "connecting" | "ended"; readonly why: string };
 
-/** The plane asks a worker. */
+/** What the plane asks of a worker. DataPlane's methods say more. */
 export type DataCalls = {
-  /** Makes room for a cluster; no tunnel is dialled yet. An address that several clusters have is the first one's. */
   connect(cluster: string): void;
-  /** Keeps a tunnel to the cluster's gateway from now on. */
   reach(cluster: string): void;
   disconnect(cluster: string): Promise<void>;
-  /**
-   * Accepts captured connections on a loopback address; answers the listener's descriptor, for the helper to steer them to.
-   * Undefined where the machine has no such address.
-   */
+  /** Returns the listener's descriptor; undefined where the machine has no such address. */
   listen(address: string): number | undefined;
-  /** Closes the listeners: nothing is captured any more. */
   unlisten(argument: null): void;
   changeAddresses(change: AddressChange): void;
-  /** Replaces a cluster's names: the proxy looks them up. */
+  /** Replaces a cluster's names, which the proxy looks up. */
   zone(zone: ZoneData): void;
   /** Changes some Services of a cluster. */
   names(change: ZoneChange): void;
   custom(domains: readonly CustomDomain[]): void;
-  /** Serves the proxy on loopback; its own address is the answer. */
+  /** Returns the proxy's address. */
   proxy(port: number): string;
-  /** Ends the proxy, and forgets all clusters' names. */
+  /** Ends the proxy, and forgets the names of all clusters. */
   unproxy(argument: null): Promise<void>;
-  /** Looks at once whether the tunnels still live: the laptop slept, or its network has changed. */
   check(argument: null): void;
-  /** Opens a stream to a destination, and closes it. */
   probe(destination: Destination): Promise<Probe>;
-  /** Replaces the intercepts of a cluster. */
   intercepts(of: { readonly cluster: string; readonly targets: readonly LocalTarget[] }): void;
-  /** Replaces the node agents of a cluster to which reversed tunnels are kept. */
+  /** Replaces the node agents of a cluster to which this worker keeps reversed tunnels. */
   agents(of: { readonly cluster: string; readonly agents: readonly NodeAgent[] }): void;
   counts(cluster: string): ClusterCounts;
-  /** The flows that are open, and the last ones that failed. */
   flows(argument: null): Promise<readonly Flow[]>;
-  /** Whether `ended` is called. */
+  /** Says whether the worker calls `ended`. */
   follow(on: boolean): void;
 };
 
-/** A worker asks the plane. */
+/** What a worker asks of the plane. DataPlaneParts say more. */
 export type MainCalls = {
-  /** Where the gateway is; waits until there's one. */
   gateway(cluster: string): Promise<AgentPlace>;
-  /** How to dial an agent's pod of the node. */
   agent(of: { readonly cluster: string; readonly agent: NodeAgent }): Promise<AgentPlace>;
-  /** Answers a node agent's challenge; undefined when it must not be. */
   prove(
     of: { readonly cluster: string; readonly agent: NodeAgent; readonly challenge: Challenge },
   ): Promise<Proof | undefined>;
   tunnel(news: TunnelNews): void;
-  /** A flow has failed. `omitted` ones before it are not told, since there were too many. */
   failed(of: { readonly flow: Flow; readonly omitted: number }): void;
-  /** A flow has ended, failed or not. */
   ended(flow: Flow): void;
   log(line: { readonly message: string; readonly fields: Record<string, string | number> }): void;
 };

@@ -2,7 +2,7 @@ import type { TcpConnection } from "../ffi/sockets/tcp_connection.ts";
 import { SocketPrograms } from "../ffi/proc/socket_program.ts";
 import { TcpListener } from "../ffi/sockets/tcp_listener.ts";
 import { Channel, type MessageSide } from "../threads/channel.ts";
-import { ClusterData } from "./cluster_data.ts";
+import { ClusterTunnels } from "./cluster_tunnels.ts";
 import { Directory } from "./directory.ts";
 import { FailureReports } from "./failure_reports.ts";
 import { type FindPrograms, FlowTable } from "./flow_table.ts";
@@ -23,7 +23,7 @@ export function startDataWorker(
   dial: DialAgent = agentDialler(),
   programs: FindPrograms = new SocketPrograms(),
 ): { readonly log: (message: string) => void } {
-  const clusters = new Map<string, ClusterData>();
+  const clusters = new Map<string, ClusterTunnels>();
   const directory = new Directory();
   const listeners: Disposable[] = [];
   let proxy: (AsyncDisposable & { readonly address: string }) | undefined;
@@ -36,15 +36,15 @@ export function startDataWorker(
   const answers = {
     connect(cluster) {
       if (clusters.has(cluster)) return;
-      clusters.set(cluster, new ClusterData({ cluster, main, dial, flows }));
+      clusters.set(cluster, new ClusterTunnels({ cluster, main, dial, flows }));
       directory.add(cluster);
     },
     reach: (cluster) => clusters.get(cluster)?.reach(),
     async disconnect(cluster) {
-      const data = clusters.get(cluster);
+      const tunnels = clusters.get(cluster);
       clusters.delete(cluster);
       directory.delete(cluster);
-      await data?.[Symbol.asyncDispose]();
+      await tunnels?.[Symbol.asyncDispose]();
     },
     listen(address) {
       const listener = openListener(
@@ -72,17 +72,17 @@ export function startDataWorker(
       directory.forgetNames();
     },
     check() {
-      for (const data of clusters.values()) data.check();
+      for (const tunnels of clusters.values()) tunnels.check();
     },
     probe: (destination) => probe(destination, tunnel),
-    intercepts: ({ cluster, targets }) => clusters.get(cluster)?.intercepts(targets),
-    agents: ({ cluster, agents }) => clusters.get(cluster)?.agents(agents),
+    intercepts: ({ cluster, targets }) => clusters.get(cluster)?.setIntercepts(targets),
+    agents: ({ cluster, agents }) => clusters.get(cluster)?.setAgents(agents),
     counts(cluster) {
-      const data = clusters.get(cluster);
+      const tunnels = clusters.get(cluster);
       return {
-        openStreams: data?.tunnel?.openStreams ?? 0,
-        roundTripMs: data?.tunnel?.roundTripMs ?? null,
-        rules: data?.counts() ?? [],
+        openStreams: tunnels?.tunnel?.openStreams ?? 0,
+        roundTripMs: tunnels?.tunnel?.roundTripMs ?? null,
+        rules: tunnels?.counts() ?? [],
       };
     },
     flows: () => flows.flows(),

@@ -231,19 +231,18 @@ async function dial(
       });
     }
   }
-  const unreachable = (details: string, cause?: unknown) =>
-    new Failure("agent", `${authority} can't be reached through the tunnel: ${details}`, {
-      hint: "pmz agent status shows how the gateway is",
-      cause,
-    });
+  const destination = { protocol: "tcp", cluster: connected.id, address, port } as const;
+  let probe: Probe | undefined;
   try {
-    const destination = { protocol: "tcp", cluster: connected.id, address, port } as const;
-    const probe = await unlessAborted(clusters.data.probe(destination), limit.signal);
-    if (probe.outcome.kind === "done" || probe.outcome.kind === "refused") return probe;
-    throw unreachable(formatOutcome(probe.outcome));
-  } catch (cause) {
+    probe = await unlessAborted(clusters.data.probe(destination), limit.signal);
+  } catch (error) {
     signal.throwIfAborted();
-    if (!limit.signal.aborted) throw cause;
-    throw unreachable(`no answer within ${PROOF_TIMEOUT_MS / 1000} s`, cause);
+    if (!limit.signal.aborted) throw error;
   }
+  const kind = probe?.outcome.kind;
+  if (probe && (kind === "done" || kind === "refused")) return probe;
+  const why = probe ? formatOutcome(probe.outcome) : `no answer within ${PROOF_TIMEOUT_MS / 1000} s`;
+  throw new Failure("agent", `${authority} can't be reached through the tunnel: ${why}`, {
+    hint: "pmz agent status shows how the gateway is",
+  });
 }

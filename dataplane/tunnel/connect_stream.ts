@@ -1,8 +1,8 @@
-import type { Stream } from "../../hbone/mod.ts";
+import { type Header, headerValue, type Stream } from "../../hbone/mod.ts";
 import { headers, parseProxyStatus, type ProxyError } from "../../wire/streams.ts";
 import type { Tunnel } from "./tunnel.ts";
 
-/** The gateway didn't connect a stream: what it said. */
+/** The gateway refused to connect a stream. The message is what it said. */
 export class TargetRefused extends Error {
   override name = "TargetRefused";
   readonly kind: ProxyError;
@@ -14,8 +14,8 @@ export class TargetRefused extends Error {
 }
 
 /**
- * Opens a stream and waits until the gateway has connected it: for whoever has to know before bytes flow.
- * @throws {TargetRefused} what the gateway said instead. @throws {NoTunnel}
+ * Opens a stream and waits until the gateway has connected it, for clients that are told before bytes flow.
+ * @throws {TargetRefused} when the gateway refuses @throws {NoTunnel}
  */
 export async function connectStream(
   tunnel: Pick<Tunnel, "open">,
@@ -23,12 +23,17 @@ export async function connectStream(
   options: { readonly flow?: string; readonly first?: Uint8Array } = {},
 ): Promise<Stream> {
   const stream = await tunnel.open(authority, options);
-  const answer = new Map(await stream.response);
-  if (answer.get(":status") === "200") return stream;
+  const answer = await stream.response;
+  if (headerValue(answer, ":status") === "200") return stream;
   stream.abort();
-  const said = parseProxyStatus(answer.get(headers.proxyStatus) ?? "");
-  throw new TargetRefused(
+  throw refusalOf(answer);
+}
+
+/** What a gateway says when it doesn't connect a stream: `proxy-status`, or at least a status. */
+export function refusalOf(answer: readonly Header[]): TargetRefused {
+  const said = parseProxyStatus(headerValue(answer, headers.proxyStatus) ?? "");
+  return new TargetRefused(
     said?.error ?? "proxy_internal_error",
-    said?.details ?? `${authority}: status ${answer.get(":status")}`,
+    said?.details || `status ${headerValue(answer, ":status")}`,
   );
 }

@@ -8,8 +8,10 @@ import { type Dial, dialUnlessAborted } from "./dial.ts";
 export const tunnelHello: Hello = helloOf("tunnel");
 
 /**
- * A connection to the gateway that has answered: it lives, and speaks our protocol. The signal ends it, also later.
- * @throws {HelloMismatch} what can't be spoken with. @throws the dial's error, or ConnectionClosed
+ * Connects to a gateway, and waits until it has answered a ping and agreed on the protocol.
+ * @param signal ends the connection, also later
+ * @throws {HelloMismatch} when the gateway speaks no version of the protocol that this pmz does
+ * @throws the dial's error, or ConnectionClosed
  */
 export async function connectTunnel(
   dial: Dial,
@@ -52,7 +54,7 @@ async function greet(connection: Connection, timeoutMs: number): Promise<void> {
   }
 }
 
-/** JSON as it came; undefined, which is no hello either, when it's none. */
+/** The value of a JSON text; undefined when the text isn't JSON. */
 function parsed(json: string | undefined): unknown {
   try {
     return JSON.parse(json ?? "");

@@ -39,7 +39,7 @@ function agent(
     const opening = new Uint8Array(LANE_OPENING);
     if (await theirs.read(opening).catch(() => null) === null) return;
     assert.equal(parseLaneOpening(opening)?.lane, which);
-    if (makes.joins && !makes.joins()) return theirs.abort(new PortForwardError("nobody listens there"));
+    if (makes.joins && !makes.joins()) return theirs.abort(new PortForwardError("connection refused"));
     if (which === "main") await theirs.write(Uint8Array.of(JOINED));
   };
   const single: Forward = (_access, { port }) => {

@@ -3,10 +3,10 @@ import { unlessAborted } from "../../async/abort.ts";
 import { formatLaneOpening, JOINED, type Lane, newTunnelName } from "../../wire/lanes.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 
-/** Opens a lane; the signal ends it, also later. */
+/** Opens a lane. The signal ends it, also later. */
 export type DialLane = (lane: Lane, signal: AbortSignal) => Promise<AbortableTransport>;
 
-/** The agent didn't join the lanes: it may not know them. */
+/** The agent didn't join the lanes; an older one doesn't know them. */
 export class NotJoined extends Error {
   override name = "NotJoined";
 }
@@ -38,7 +38,7 @@ export async function dialLanes(
     return new LaneSender(main, bulk);
   } catch (error) {
     const reason = dialling.aborted ? dialling.reason : error;
-    // Either lane goes with the signal, one that comes late too.
+    // The signal ends both lanes, also one that opens late.
     giveUp.abort(reason);
     throw reason;
   } finally {

@@ -12,11 +12,11 @@ import { unlessAborted } from "../../async/abort.ts";
 import { type Dial, dialUnlessAborted } from "./dial.ts";
 import { refuseStream } from "./refuse_stream.ts";
 
-/** In milliseconds. */
+/** Times are in milliseconds. */
 export interface ReversedTunnelTimes {
   readonly redial: { readonly firstMs: number; readonly maxMs: number };
   readonly pingEveryMs: number;
-  /** With the interval: an agent that went silent is left within 10 s. */
+  /** With the interval it makes 10 s, within which an agent that went silent is dialled again. */
   readonly pingTimeoutMs: number;
 }
 
@@ -26,21 +26,21 @@ const TIMES: ReversedTunnelTimes = {
   pingTimeoutMs: 7_000,
 };
 
-/** For `check`, in milliseconds: an agent that lives answers sooner. */
+/** Ping timeout after a network change, in milliseconds: a healthy agent answers well within it. */
 const CHECK_TIMEOUT_MS = 2_000;
 
-/** What a reversed tunnel leans on. */
+/** What a reversed tunnel needs. */
 export interface ReversedTunnelParts {
   readonly dial: Dial;
-  /** Takes the stream of an intercepted connection: a CONNECT that was not answered yet. */
+  /** Takes the stream of an intercepted connection: a CONNECT without an answer yet. */
   serve(stream: Stream): void;
   prove(challenge: Challenge): Promise<Proof | undefined>;
   log(message: string): void;
 }
 
 /**
- * The way in from one node's agent: the laptop dials, then the roles are swapped: the agent opens a CONNECT stream
- * for each intercepted connection, and this side answers. It comes back by itself until it's disposed.
+ * The tunnel from one node's agent. The laptop dials it, then the roles are swapped: the agent opens a CONNECT stream for
+ * each intercepted connection, and this side answers. It is dialled again whenever it is lost, until it is disposed.
  */
 export class ReversedTunnel implements AsyncDisposable {
   readonly #parts: ReversedTunnelParts;
@@ -55,7 +55,7 @@ export class ReversedTunnel implements AsyncDisposable {
     this.#loop = this.#keep();
   }
 
-  /** Looks at once whether the agent still answers: for who knows that the network has changed, or the laptop slept. */
+  /** Pings at once, since the network has changed or the laptop slept. */
   check(): void {
     this.#kept?.check(CHECK_TIMEOUT_MS);
   }

@@ -5,10 +5,10 @@ import { connectTunnel } from "./connect_tunnel.ts";
 
 /** Times are in milliseconds. */
 export interface TunnelLimits {
-  /** Connections that wait for a stream, and for how long: design's "Limits". */
+  /** Connections that wait for a stream, and how long each of them waits. */
   readonly waiting: number;
   readonly longestWaitMs: number;
-  /** HTTP/2 connections side by side: each takes as many streams as the gateway admits. */
+  /** HTTP/2 connections at the same time: each takes as many streams as the gateway admits. */
   readonly connections: number;
   readonly redial: { readonly firstMs: number; readonly maxMs: number };
   readonly pingEveryMs: number;
@@ -23,33 +23,33 @@ const LIMITS: TunnelLimits = {
   pingEveryMs: 5_000,
   pingTimeoutMs: 10_000,
 };
-/** For who knows that the network has changed: a tunnel that lives answers sooner. In milliseconds. */
+/** Ping timeout after a network change, in milliseconds: a healthy tunnel answers well within it. */
 const CHECK_TIMEOUT_MS = 2_000;
 
-/** There was no tunnel for a connection in time. */
+/** No tunnel was there in time for a connection. */
 export class NoTunnel extends Error {
   override name = "NoTunnel";
 }
 
-/** What a Tunnel tells of itself. */
+/** What a Tunnel reports. `why` is for people. */
 export interface TunnelEvents {
-  /** There's a connection; further ones tell it too. */
+  /** A connection is there, the first one or a further one. */
   connected(): void;
-  /** There's none; it's being dialled, again or for the first time. `why` for people. */
+  /** No connection is there, and one is being dialled, again or for the first time. */
   connecting(why: string): void;
-  /** A connection is over, with all its streams; others may be there. `why` for people. */
+  /** A connection ended with all its streams; others may be there. */
   ended(why: string): void;
 }
 
-/** Somebody who wants a stream. */
+/** Someone who waits for a stream. */
 interface Waiting {
   take(connection: Connection): void;
   fail(error: Error): void;
 }
 
 /**
- * The way out to one cluster: an HTTP/2 connection that comes back by itself whenever it's lost, and further ones
- * where the peer's limit of streams is reached. Connections that want a stream meanwhile wait instead of failing.
+ * The tunnel to a cluster's gateway: an HTTP/2 connection that is dialled again whenever it is lost, and further ones
+ * when the peer's limit of streams is reached. Meanwhile those who want a stream wait instead of failing.
  */
 export class Tunnel implements AsyncDisposable {
   readonly #dial: Dial;
@@ -59,7 +59,7 @@ export class Tunnel implements AsyncDisposable {
   readonly #connections = new Map<KeptConnection, Promise<void>>();
   readonly #waiting = new Set<Waiting>();
   readonly #loop: Promise<void>;
-  /** Resolves when there may be something to dial for. */
+  /** Resolves when a connection may be wanted. */
   #changed = Promise.withResolvers<void>();
   #why = "first connection";
   readonly #redial: RedialDelay;
@@ -80,9 +80,10 @@ export class Tunnel implements AsyncDisposable {
   }
 
   /**
-   * Opens a CONNECT stream, at once where the tunnel is up; or waits for it, at most 15 s. `first` travels with it, and
-   * so does `flow`, the id of the flow that it is for.
-   * @throws {NoTunnel} when it doesn't come, or a thousand wait already.
+   * Opens a CONNECT stream: at once when the tunnel is up, else as soon as it is, within 15 s.
+   * @param options.flow the id of the flow that the stream is for
+   * @param options.first bytes that travel with the request
+   * @throws {NoTunnel} when the tunnel doesn't come up in time, or a thousand wait already
    */
   open(
     authority: string,
@@ -96,7 +97,7 @@ export class Tunnel implements AsyncDisposable {
     return this.#wait((connection) => connection.open(request, options));
   }
 
-  /** Looks at once whether the tunnel still lives: for who knows that the network has changed, or the laptop slept. */
+  /** Pings at once, since the network has changed or the laptop slept. */
   check(): void {
     for (const kept of this.#connections.keys()) kept.check(CHECK_TIMEOUT_MS);
   }
@@ -140,7 +141,7 @@ export class Tunnel implements AsyncDisposable {
     return promise;
   }
 
-  /** Who waits gets a stream, the longest waiting first, as long as there's a place. */
+  /** Gives streams to those who wait, the longest waiting first, as long as connections take more. */
   #serve(): void {
     for (const one of [...this.#waiting]) {
       const free = this.#free();
@@ -154,13 +155,13 @@ export class Tunnel implements AsyncDisposable {
     this.#changed = Promise.withResolvers();
   }
 
-  /** One connection always; one more when somebody waits although there is one. */
+  /** True when there is no connection, or none that takes the streams that are waited for. */
   get #wanting(): boolean {
     const { size } = this.#connections;
     return size === 0 || (this.#waiting.size > 0 && size < this.#limits.connections);
   }
 
-  /** Dials until the tunnel ends, whenever a connection is wanting. */
+  /** Dials whenever a connection is wanted, until the tunnel ends. */
   async #keep(): Promise<void> {
     const { signal } = this.#ending;
     const { pingTimeoutMs: timeoutMs } = this.#limits;

@@ -152,7 +152,7 @@ Deno.test("no more than a thousand connections wait", async () => {
   for (const { status } of await Promise.allSettled(waiting)) assert.equal(status, "rejected");
 });
 
-Deno.test("a gateway that went silent is given up, and dialled anew", async () => {
+Deno.test("a gateway that went silent is dialled again", async () => {
   const silent = { now: false };
   await using gateway = fakeGateway();
   const dial = async (signal: AbortSignal) => {

@@ -8,16 +8,16 @@ import { LocalTargets } from "./local_targets.ts";
 import { ReversedTunnel } from "./tunnel/reversed_tunnel.ts";
 import { Tunnel } from "./tunnel/tunnel.ts";
 
-/** What a cluster's data leans on. */
-export interface ClusterDataParts {
+/** What the tunnels of a cluster need. */
+export interface ClusterTunnelsParts {
   readonly cluster: string;
   readonly main: Channel<Calls, MainCalls>;
   readonly dial: DialAgent;
   readonly flows: FlowTable;
 }
 
-/** What the data worker holds of one cluster: the tunnel out, and a reversed tunnel for each node agent. */
-export class ClusterData implements AsyncDisposable {
+/** A worker's tunnels of one cluster: one to the gateway, and a reversed one to each of its node agents. */
+export class ClusterTunnels implements AsyncDisposable {
   readonly #cluster: string;
   readonly #main: Channel<Calls, MainCalls>;
   readonly #dial: DialAgent;
@@ -26,14 +26,14 @@ export class ClusterData implements AsyncDisposable {
   readonly #agents = new Map<string, ReversedTunnel>();
   #tunnel: Tunnel | undefined;
 
-  constructor({ cluster, main, dial, flows }: ClusterDataParts) {
+  constructor({ cluster, main, dial, flows }: ClusterTunnelsParts) {
     this.#cluster = cluster;
     this.#main = main;
     this.#dial = dial;
     this.#flows = flows;
   }
 
-  /** The tunnel to the gateway; undefined as long as only intercepts are asked for. */
+  /** The tunnel to the gateway; undefined until `reach`, as in a cluster that is only intercepted. */
   get tunnel(): Tunnel | undefined {
     return this.#tunnel;
   }
@@ -43,7 +43,7 @@ export class ClusterData implements AsyncDisposable {
     const cluster = this.#cluster;
     let pod = "";
     this.#tunnel ??= new Tunnel(async (signal) => {
-      // The main thread answers when there is a gateway, which may be never.
+      // The plane answers once there is a gateway, which may be never.
       const place = await unlessAborted(this.#main.call("gateway", cluster), signal);
       pod = place.pod;
       return await this.#dial(place, signal);
@@ -54,12 +54,13 @@ export class ClusterData implements AsyncDisposable {
     });
   }
 
-  intercepts(targets: readonly LocalTarget[]): void {
+  /** Replaces where intercepted connections go. */
+  setIntercepts(targets: readonly LocalTarget[]): void {
     this.#locals.replace(targets);
   }
 
-  /** Keeps reversed tunnels to these agents and to no others. */
-  agents(agents: readonly NodeAgent[]): void {
+  /** Keeps reversed tunnels to these agents, and ends those to others. */
+  setAgents(agents: readonly NodeAgent[]): void {
     const wanted = new Map(agents.map((agent) => [`${agent.session} ${agent.uid}`, agent]));
     for (const [key, tunnel] of this.#agents) {
       if (wanted.has(key)) continue;
@@ -88,11 +89,12 @@ export class ClusterData implements AsyncDisposable {
     });
   }
 
-  /** Looks at once whether the tunnels still live. */
+  /** Pings all tunnels at once. */
   check(): void {
     for (const tunnel of [this.#tunnel, ...this.#agents.values()]) tunnel?.check();
   }
 
+  /** The connections of each intercept. */
   counts(): RuleCounts[] {
     return this.#locals.counts();
   }
