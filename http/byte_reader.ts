@@ -1,10 +1,11 @@
-/** Reads what a peer sends piece by piece, and keeps what came beyond the piece. */
+/** Reads what a peer sends piece by piece, and keeps what came beyond the piece. Hot path: a promise for each read, nothing else. */
 
 /** The peer ended, or sent more than it may, before all that was to be read had come. */
 export class EarlyEnd extends Error {
   override name = "EarlyEnd";
 }
 
+/** What is read from; it must not throw other than by its promise. */
 type Source = { read(into: Uint8Array): Promise<number | null> };
 
 /** Bytes of the buffer: of a quiet connection, and of one whose reads fill it. */
@@ -36,20 +37,21 @@ export class ByteReader {
    * @throws what reading throws
    */
   more(): Promise<boolean> {
-    return this.#reading ??= this.#read();
+    return this.#reading ??= this.#source.read(this.#room()).then(this.#came, this.#broke);
   }
 
-  async #read(): Promise<boolean> {
-    try {
-      const count = await this.#source.read(this.#room());
-      if (count === null) return false;
-      this.#end += count;
-      this.received += count;
-      return true;
-    } finally {
-      this.#reading = undefined;
-    }
-  }
+  readonly #came = (count: number | null): boolean => {
+    this.#reading = undefined;
+    if (count === null) return false;
+    this.#end += count;
+    this.received += count;
+    return true;
+  };
+
+  readonly #broke = (error: unknown): never => {
+    this.#reading = undefined;
+    throw error;
+  };
 
   /** Where the next bytes go. */
   #room(): Uint8Array {
@@ -97,13 +99,13 @@ export class ByteReader {
    */
   async head(limit: number): Promise<Uint8Array | undefined> {
     for (let from = 0;;) {
-      const end = endOfHead(this.#buffer, this.#start + from, this.#end) - this.#start;
-      if (end > 0 && end <= limit) {
-        const head = this.buffered.subarray(0, end);
-        this.#start += end;
+      const end = endOfHead(this.#buffer, this.#start + from, this.#end);
+      const size = this.#end - this.#start;
+      if (end >= 0 && end - this.#start <= limit) {
+        const head = this.#buffer.subarray(this.#start, end);
+        this.#start = end;
         return head;
       }
-      const size = this.#end - this.#start;
       if (size >= limit) throw new EarlyEnd(`a head is longer than ${limit} bytes`);
       from = Math.max(0, size - 3);
       if (await this.more()) continue;

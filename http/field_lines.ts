@@ -1,4 +1,5 @@
 /** Field lines of heads and of trailer sections (RFC 9112 §5), read strictly. */
+import { Buffer } from "node:buffer";
 import { HttpFormatError } from "./error.ts";
 
 /** One field line, with its place in the bytes that it was read from. */
@@ -64,23 +65,20 @@ export function valuesOf(fields: readonly FieldLine[], name: string): string[] {
 /** The members of a field that is a list (RFC 9110 §5.6.1), in lower case. `name` is in lower case. */
 export function membersOf(fields: readonly FieldLine[], name: string): string[] {
   const members: string[] = [];
-  for (const value of valuesOf(fields, name)) {
-    for (const member of value.split(",")) {
-      // String.trim would take bytes that are not white space here (0xa0): another parser would not.
-      const trimmed = member.replace(/^[\t ]+|[\t ]+$/g, "").toLowerCase();
-      if (trimmed !== "") members.push(trimmed);
-    }
-  }
+  for (const field of fields) if (field.name === name) members.push(...listMembers(field.value));
   return members;
 }
 
+/** The members of one value that is a list, in lower case. */
+export function listMembers(value: string): string[] {
+  // String.trim would take bytes that are not white space here (0xa0): another parser would not.
+  return value.toLowerCase().split(",").map((member) => member.replace(/^[\t ]+|[\t ]+$/g, ""))
+    .filter((member) => member !== "");
+}
+
 /** Bytes as a string of as many characters. */
-export function latin1(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192) as unknown as number[]); // array-like is enough
-  }
-  return text;
+export function latin1({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString("latin1");
 }
 
 function malformed(): HttpFormatError {

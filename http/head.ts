@@ -32,26 +32,31 @@ const STATUS_LINE = new RegExp(`^HTTP/1\\.([01]) ([1-9][0-9]{2})(?: ${FIELD_TEXT
 
 /** @throws {HttpFormatError} */
 export function parseRequestHead(bytes: Uint8Array): RequestHead {
-  const { line, ...head } = split(bytes);
-  const match = REQUEST_LINE.exec(line);
+  const text = latin1(bytes);
+  const fieldsStart = startLineEnd(text);
+  const match = REQUEST_LINE.exec(text.slice(0, fieldsStart - 2));
   if (!match) throw new HttpFormatError('the request line is not valid: expected "METHOD TARGET HTTP/1.1"');
-  return { ...head, method: match[1] ?? "", target: match[2] ?? "", minor: match[3] === "1" ? 1 : 0 };
+  const fields = parseFieldLines(bytes, text, fieldsStart, bytes.length - 2);
+  const [, method = "", target = "", minor] = match;
+  return { bytes, fieldsStart, fields, minor: minor === "1" ? 1 : 0, method, target };
 }
 
 /** @throws {HttpFormatError} */
 export function parseResponseHead(bytes: Uint8Array): ResponseHead {
-  const { line, ...head } = split(bytes);
-  const match = STATUS_LINE.exec(line);
+  const text = latin1(bytes);
+  const fieldsStart = startLineEnd(text);
+  const match = STATUS_LINE.exec(text.slice(0, fieldsStart - 2));
   if (!match) throw new HttpFormatError('the status line is not valid: expected "HTTP/1.1 STATUS REASON"');
-  return { ...head, status: Number(match[2]), minor: match[1] === "1" ? 1 : 0 };
+  const fields = parseFieldLines(bytes, text, fieldsStart, bytes.length - 2);
+  const [, minor, status] = match;
+  return { bytes, fieldsStart, fields, minor: minor === "1" ? 1 : 0, status: Number(status) };
 }
 
-function split(bytes: Uint8Array): { line: string } & Omit<Head, "minor"> {
-  const text = latin1(bytes);
-  const fieldsStart = text.indexOf("\r\n") + 2;
-  if (fieldsStart < 2 || !text.endsWith("\r\n\r\n")) {
+/** Where the field lines begin. @throws {HttpFormatError} where the head has no empty line at its end */
+function startLineEnd(text: string): number {
+  const end = text.indexOf("\r\n");
+  if (end < 0 || !text.endsWith("\r\n\r\n")) {
     throw new HttpFormatError("the head does not end with an empty line");
   }
-  const fields = parseFieldLines(bytes, text, fieldsStart, bytes.length - 2);
-  return { line: text.slice(0, fieldsStart - 2), bytes, fieldsStart, fields };
+  return end + 2;
 }

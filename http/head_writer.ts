@@ -18,7 +18,10 @@ export class HeadWriter {
   /** Writes text of which each character is one byte. */
   text(text: string): this {
     this.#reserve(text.length);
-    for (let at = 0; at < text.length; at++) this.#bytes[this.#length++] = text.charCodeAt(at);
+    const bytes = this.#bytes;
+    const start = this.#length;
+    for (let at = 0; at < text.length; at++) bytes[start + at] = text.charCodeAt(at);
+    this.#length = start + text.length;
     return this;
   }
 

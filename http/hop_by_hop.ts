@@ -18,7 +18,11 @@ const alwaysKept: ReadonlySet<string> = new Set(["content-length", "host", "tran
 /** The fields that are for the recipient at the end, not for this connection alone. */
 export function endToEnd(fields: readonly FieldLine[]): FieldLine[] {
   const named = membersOf(fields, "connection");
-  return fields.filter(({ name }) =>
-    !ofOneConnection.has(name) && (alwaysKept.has(name) || !named.includes(name))
-  );
+  const kept: FieldLine[] = [];
+  for (const field of fields) {
+    const { name } = field;
+    if (ofOneConnection.has(name) || (named.includes(name) && !alwaysKept.has(name))) continue;
+    kept.push(field);
+  }
+  return kept;
 }

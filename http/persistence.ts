@@ -1,12 +1,18 @@
 /** Whether a connection persists after a message (RFC 9112 §9.3). */
-import { membersOf, valuesOf } from "./field_lines.ts";
+import { listMembers, valuesOf } from "./field_lines.ts";
 import type { Head } from "./head.ts";
 
-/** @param also more fields that speak for this connection, in lower case: `proxy-connection` of a proxy's clients. */
-export function persists({ fields, minor }: Head, ...also: readonly string[]): boolean {
-  const options = ["connection", ...also].flatMap((name) => membersOf(fields, name));
-  if (options.includes("close")) return false;
-  return minor === 1 || options.includes("keep-alive");
+/** @param also another field that speaks for this connection, in lower case: `proxy-connection` of a proxy's clients. */
+export function persists({ fields, minor }: Head, also = "connection"): boolean {
+  let keepAlive = minor === 1;
+  for (const { name, value } of fields) {
+    if (name !== "connection" && name !== also) continue;
+    for (const option of listMembers(value)) {
+      if (option === "close") return false;
+      if (option === "keep-alive") keepAlive = true;
+    }
+  }
+  return keepAlive;
 }
 
 /** Seconds after which the peer closes an idle connection: `Keep-Alive: timeout=5` (RFC 2068 §19.7.1.1), as servers still send it. */

@@ -110,7 +110,7 @@ class Exchange {
     });
     // What has come of the body goes with the head.
     const ready = this.#body.take(reader.buffered);
-    client.request.bytes(reader.buffered.subarray(0, ready));
+    if (ready > 0) client.request.bytes(reader.buffered.subarray(0, ready));
     reader.skip(ready);
     this.#sent = this.#body.complete;
     this.#repeatable = this.#sent && idempotent.has(head.method);
@@ -272,9 +272,11 @@ class Exchange {
     const seconds = reusable ? keepAliveSeconds(head) : undefined;
     writeResponseHead(response, head, connectionLine(stays, this.#minor));
     if (ready <= COPIED) {
-      response.bytes(reader.buffered.subarray(0, ready));
+      if (ready > 0) response.bytes(reader.buffered.subarray(0, ready));
       reader.skip(ready);
-      await writeAll(writer, response.written);
+      const message = response.written;
+      const sent = await writer.write(message);
+      if (sent < message.length) await writeAll(writer, message.subarray(sent));
     } else {
       await writeAll(writer, response.written);
       await this.#pass(reader, ready);
@@ -286,7 +288,7 @@ class Exchange {
       }
       await this.#pass(reader, upstream.belonging(body));
     }
-    if (reusable) connections.keep(this.#request.target, upstream, seconds);
+    if (reusable) connections.keep(upstream, seconds);
     else if (this.#sent) upstream.close();
     else upstream.abort();
     return stays ? next : close;
@@ -304,7 +306,7 @@ class Exchange {
     response.bytes(upstream.reader.take(upstream.reader.buffered.length));
     await writeAll(writer, response.written);
     await writeAll(upstream.transport, reader.take(reader.buffered.length));
-    return { kind: "switched", transport: upstream.transport };
+    return { kind: "switched", transport: upstream.handOver() };
   }
 }
 

@@ -19,16 +19,20 @@ export interface RequestHop {
  * otherwise to those that come by one (nginx does not compress).
  */
 export function writeRequestHead(writer: HeadWriter, head: RequestHead, hop: RequestHop): void {
-  const options = [
-    ...hop.stays ? [] : ["close"],
-    ...hop.upgrades ? ["upgrade"] : [],
+  const { method, minor, fields, bytes } = head;
+  writer.clear().text(`${method} ${hop.path} HTTP/1.${minor}\r\nHost: ${hop.authority}\r\n`);
+  writer.fieldLines(endToEnd(fields).filter(({ name }) => name !== "host"), bytes);
+  const options: string[] = [];
+  if (!hop.stays) options.push("close");
+  if (hop.upgrades) {
+    options.push("upgrade");
+    writer.fieldLines(fields.filter(({ name }) => name === "upgrade"), bytes);
+  }
+  if (membersOf(fields, "te").includes("trailers")) {
     // Trailers are passed on, so a client that takes them may say so (RFC 9110 §10.1.4).
-    ...membersOf(head.fields, "te").includes("trailers") ? ["TE"] : [],
-  ];
-  writer.clear().text(`${head.method} ${hop.path} HTTP/1.${head.minor}\r\nHost: ${hop.authority}\r\n`);
-  writer.fieldLines(endToEnd(head.fields).filter(({ name }) => name !== "host"), head.bytes);
-  if (hop.upgrades) writer.fieldLines(head.fields.filter(({ name }) => name === "upgrade"), head.bytes);
-  if (options.includes("TE")) writer.text("TE: trailers\r\n");
+    options.push("TE");
+    writer.text("TE: trailers\r\n");
+  }
   if (options.length > 0) writer.text(`Connection: ${options.join(", ")}\r\n`);
   writer.text("\r\n");
 }

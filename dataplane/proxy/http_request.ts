@@ -55,10 +55,10 @@ export function readProxyRequest(head: RequestHead, isOurs: IsOurs): ProxyReques
   }
   const to = parseTarget(authority, 80);
   if (!to) return refused(400, `"${authority}" is not a valid host: expected HOST or HOST:PORT`);
-  const hosts = valuesOf(fields, "host");
+  const [host, ...more] = valuesOf(fields, "host");
   // RFC 9112 §3.2.
-  if (minor === 1 && hosts.length === 0) return refused(400, "an HTTP/1.1 request needs a Host field");
-  if (hosts.length > 1 || (hosts[0] !== undefined && !sameAuthority(hosts[0], to))) {
+  if (minor === 1 && host === undefined) return refused(400, "an HTTP/1.1 request needs a Host field");
+  if (more.length > 0 || (host !== undefined && host !== authority && !sameAuthority(host, to))) {
     return refused(400, `the request is for ${authority}, its Host field says something else`);
   }
   for (const origin of origins) {

@@ -3,9 +3,11 @@
  *
  * They belong to the client's connection: no other client's request goes over them, and they end with it. A Service sees as many
  * connections, each from one program, as it would without a proxy, and spreads them over its pods in the same way.
+ *
+ * Hot path: a connection that is taken and kept again makes nothing but the promise of its next read.
  */
-import type { Deadlines } from "../../async/deadlines.ts";
-import { formatTarget, type Target } from "./target.ts";
+import type { CoarseTimers } from "./coarse_timers.ts";
+import type { Target } from "./target.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** Idle connections of all clients; the one that is idle for longest makes room. */
@@ -14,8 +16,8 @@ const MOST_IDLE = 1_024;
 const MOST_TARGETS = 8;
 const IDLE_MS = 60_000;
 /**
- * A request that can't be repeated takes only a connection that was idle for less: servers close theirs after two seconds or more, and
- * one that is about to close would lose the request.
+ * A request that can't be sent again takes only a connection that was idle for less: servers close theirs after two seconds or more,
+ * and one that is about to close would lose the request.
  */
 const SURE_MS = 1_000;
 
@@ -25,23 +27,16 @@ export interface IdleLimits {
   readonly sureMs?: number;
 }
 
-interface Idle {
-  readonly upstream: Upstream;
-  readonly since: number;
-  /** Takes it out of all lists. */
-  readonly forget: () => void;
-}
-
 /** The idle connections of all clients of a proxy. */
 export class IdleConnections {
-  readonly #deadlines: Deadlines;
-  readonly #limits: Required<IdleLimits>;
+  readonly timers: CoarseTimers;
+  readonly limits: Required<IdleLimits>;
   /** The one that is idle for longest comes first. */
-  readonly #all = new Set<Idle>();
+  readonly #all = new Set<Upstream>();
 
-  constructor(deadlines: Deadlines, limits: IdleLimits = {}) {
-    this.#deadlines = deadlines;
-    this.#limits = { mostIdle: MOST_IDLE, idleTargetMs: IDLE_MS, sureMs: SURE_MS, ...limits };
+  constructor(timers: CoarseTimers, limits: IdleLimits = {}) {
+    this.timers = timers;
+    this.limits = { mostIdle: MOST_IDLE, idleTargetMs: IDLE_MS, sureMs: SURE_MS, ...limits };
   }
 
   get size(): number {
@@ -50,80 +45,71 @@ export class IdleConnections {
 
   /** A client's part of them. Disposing closes what is idle then. */
   ofClient(): ClientConnections {
-    return new ClientConnections(
-      this.#limits.sureMs,
-      (upstream, forget, ms) => this.#add(upstream, forget, ms),
-    );
+    return new ClientConnections(this);
   }
 
-  #add(upstream: Upstream, gone: () => void, ms: number): Idle {
-    for (const oldest of this.#all) {
-      if (this.#all.size < this.#limits.mostIdle) break;
-      oldest.forget();
-      oldest.upstream.close();
+  add(upstream: Upstream): void {
+    if (this.#all.size >= this.limits.mostIdle) {
+      for (const oldest of this.#all) {
+        oldest.drop();
+        break;
+      }
     }
-    const drop = () => {
-      if (!this.#all.has(idle)) return;
-      idle.forget();
-      upstream.close();
-    };
-    const inTime = this.#deadlines.add(Math.min(ms, this.#limits.idleTargetMs), drop);
-    const forget = () => {
-      inTime();
-      this.#all.delete(idle);
-      gone();
-    };
-    const idle: Idle = { upstream, since: performance.now(), forget };
-    this.#all.add(idle);
-    // An end, a break and bytes that no request asked for all mean that it can't be used again. The read is the next answer's as well.
-    upstream.reader.more().then(drop, drop);
-    return idle;
+    this.#all.add(upstream);
+  }
+
+  remove(upstream: Upstream): void {
+    this.#all.delete(upstream);
   }
 }
 
-type Add = (upstream: Upstream, gone: () => void, ms: number) => Idle;
-
 /** The idle connections of one client: one to each target, as the client has one request under way at a time. */
 export class ClientConnections implements Disposable {
-  readonly #byTarget = new Map<string, Idle>();
-  readonly #sureMs: number;
-  readonly #add: Add;
+  readonly #all: IdleConnections;
+  /** The one that is idle for longest comes first. */
+  readonly #own: Upstream[] = [];
   #disposed = false;
 
-  constructor(sureMs: number, add: Add) {
-    this.#sureMs = sureMs;
-    this.#add = add;
+  constructor(all: IdleConnections) {
+    this.#all = all;
   }
 
   /** @param repeatable whether the request may be sent again, should the connection turn out to be closed */
   take(target: Target, repeatable: boolean): Upstream | undefined {
-    const idle = this.#byTarget.get(formatTarget(target));
-    if (!idle) return undefined;
-    idle.forget();
-    if (repeatable || performance.now() - idle.since < this.#sureMs) return idle.upstream;
-    idle.upstream.close();
+    const upstream = this.#own.find((one) => one.leadsTo(target));
+    if (!upstream) return undefined;
+    const idleMs = this.#all.timers.now - upstream.idleSince;
+    this.#remove(upstream);
+    if (repeatable || idleMs < this.#all.limits.sureMs) return upstream;
+    upstream.close();
     return undefined;
   }
 
   /** @param seconds after which the target closes it, as far as it said so */
-  keep(target: Target, upstream: Upstream, seconds = Infinity): void {
+  keep(upstream: Upstream, seconds = Infinity): void {
     // A second before the target does, and not at all where that would be at once.
-    const ms = (seconds - 1) * 1000;
+    const ms = Math.min((seconds - 1) * 1000, this.#all.limits.idleTargetMs);
     if (this.#disposed || ms <= 0 || upstream.reader.buffered.length > 0) return upstream.close();
-    const key = formatTarget(target);
-    for (const [other, oldest] of this.#byTarget) {
-      if (this.#byTarget.size < MOST_TARGETS && other !== key) break;
-      oldest.forget();
-      oldest.upstream.close();
-    }
-    this.#byTarget.set(key, this.#add(upstream, () => this.#byTarget.delete(key), ms));
+    if (this.#own.length >= MOST_TARGETS) this.#own[0]?.drop();
+    this.#own.push(upstream);
+    this.#all.add(upstream);
+    upstream.rest(this.#all.timers, ms, this);
+  }
+
+  /** Closes one that is idle. */
+  drop(upstream: Upstream): void {
+    this.#remove(upstream);
+    upstream.close();
+  }
+
+  #remove(upstream: Upstream): void {
+    this.#own.splice(this.#own.indexOf(upstream), 1);
+    this.#all.remove(upstream);
+    upstream.wake();
   }
 
   [Symbol.dispose](): void {
     this.#disposed = true;
-    for (const { forget, upstream } of [...this.#byTarget.values()]) {
-      forget();
-      upstream.close();
-    }
+    for (const upstream of [...this.#own]) this.drop(upstream);
   }
 }

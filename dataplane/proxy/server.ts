@@ -3,13 +3,13 @@
  * Only the cluster's names and addresses are reached through it. A connection's life: accept -> whose is it -> opening (socks5.ts,
  * http.ts) -> stream -> relay.
  */
-import { Deadlines } from "../../async/deadlines.ts";
 import { acceptAll } from "../../ffi/sockets/accept.ts";
 import { TcpConnection } from "../../ffi/sockets/tcp_connection.ts";
 import { relay } from "../../hbone/mod.ts";
 import { parseAddress } from "../../net/address.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { ByteReader } from "../../http/byte_reader.ts";
+import { CoarseTimers } from "./coarse_timers.ts";
 import { acceptHttp } from "./http.ts";
 import type { IsOurs } from "./http_request.ts";
 import { IdleConnections, type IdleLimits } from "./idle_connections.ts";
@@ -75,14 +75,14 @@ class Proxy implements ProxyServer {
   readonly #listener: Deno.TcpListener;
   readonly #stop = new AbortController();
   readonly #open = new Map<TcpConnection, Promise<void>>();
-  readonly #deadlines = new Deadlines();
+  readonly #timers = new CoarseTimers();
   readonly #idle: IdleConnections;
   readonly #accepting: Promise<void>;
 
   constructor(options: ProxyOptions, listener: Deno.TcpListener) {
     this.#options = options;
     this.#listener = listener;
-    this.#idle = new IdleConnections(this.#deadlines, options.limits);
+    this.#idle = new IdleConnections(this.#timers, options.limits);
     options.signal.addEventListener("abort", this.#end);
     this.#accepting = acceptAll(listener, (conn) => this.#take(conn));
     if (options.signal.aborted) this.#end();
@@ -149,7 +149,7 @@ class Proxy implements ProxyServer {
     const open: OpenTarget = (...target) => this.#options.open(conn, ...target);
     const { signal } = this.#stop;
     const reader = new ByteReader(client);
-    using limit = new TimeLimit(this.#deadlines, () => client.close());
+    using limit = this.#timers.add(() => client.close());
     const openingMs = limits?.openingMs ?? OPENING_MS;
     limit.start(openingMs);
     if (!await reader.more()) return undefined;
@@ -176,7 +176,7 @@ class Proxy implements ProxyServer {
 
   /** Lets the client read what it was told: closing with bytes of its own unread would reset the connection. */
   async #lastWords(client: TcpConnection): Promise<void> {
-    using limit = new TimeLimit(this.#deadlines, () => client.close());
+    using limit = this.#timers.add(() => client.close());
     limit.start(LAST_WORDS_MS);
     await client.closeWrite();
     const sink = new Uint8Array(16 * 1024);
@@ -185,30 +185,5 @@ class Proxy implements ProxyServer {
       if (count === null) return;
       read += count;
     }
-  }
-}
-
-/** A time limit that is set again and again. */
-class TimeLimit implements Disposable {
-  readonly #deadlines: Deadlines;
-  readonly #over: () => void;
-  #stop: (() => void) | undefined;
-
-  constructor(deadlines: Deadlines, over: () => void) {
-    this.#deadlines = deadlines;
-    this.#over = over;
-  }
-
-  start(ms: number): void {
-    this.#stop?.();
-    this.#stop = this.#deadlines.add(ms, this.#over);
-  }
-
-  stop(): void {
-    this.#stop?.();
-  }
-
-  [Symbol.dispose](): void {
-    this.stop();
   }
 }

@@ -46,8 +46,3 @@ export function parseTarget(authority: string, defaultPort?: number): Target | u
   const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
   return host !== undefined && port !== undefined && port > 0 && port < 65536 ? { host, port } : undefined;
 }
-
-/** "echo.default.svc:80": what tells one target from another. Names are the same in either case. */
-export function formatTarget({ host, port }: Target): string {
-  return `${host.toLowerCase()}:${port}`;
-}

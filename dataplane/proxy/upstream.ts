@@ -4,6 +4,7 @@ import { HttpFormatError } from "../../http/error.ts";
 import { parseResponseHead, type ResponseHead } from "../../http/head.ts";
 import type { MessageBody } from "../../http/message_body.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
+import type { CoarseTimer, CoarseTimers } from "./coarse_timers.ts";
 import { ProxyTargetError, type Target } from "./target.ts";
 
 const LONGEST_RESPONSE_HEAD = 64 * 1024;
@@ -13,17 +14,52 @@ export class AnswerError extends ProxyTargetError {
   override name = "AnswerError";
 }
 
+/** Where an idle connection is kept. */
+interface Keeper {
+  /** Closes it. */
+  drop(upstream: Upstream): void;
+}
+
 export class Upstream {
   readonly transport: AbortableTransport;
   readonly reader: ByteReader;
+  /** When it was kept last, as its timers count. */
+  idleSince = 0;
   readonly #target: Target;
+  readonly #host: string;
   #receivedBefore = 0;
+  #keeper: Keeper | undefined;
+  #timer: CoarseTimer | undefined;
 
   constructor(transport: AbortableTransport, target: Target) {
     this.transport = transport;
     this.reader = new ByteReader(transport);
     this.#target = target;
+    this.#host = target.host.toLowerCase();
   }
+
+  leadsTo({ host, port }: Target): boolean {
+    return port === this.#target.port && host.toLowerCase() === this.#host;
+  }
+
+  /** Is idle from now on, for `ms` milliseconds at most; `keeper` drops it then, or when its target ends it. */
+  rest(timers: CoarseTimers, ms: number, keeper: Keeper): void {
+    this.#keeper = keeper;
+    this.idleSince = timers.now;
+    this.#timer ??= timers.add(this.drop);
+    this.#timer.start(ms);
+    // An end, a break and bytes that no request asked for all mean that it can't be used again. The read is the next answer's as well.
+    this.reader.more().then(this.drop, this.drop);
+  }
+
+  /** Is no longer idle. */
+  wake(): void {
+    this.#keeper = undefined;
+    this.#timer?.stop();
+  }
+
+  /** Closes it if it is idle. */
+  readonly drop = (): void => this.#keeper?.drop(this);
 
   /** Whether nothing has come from the target since the last request was sent. */
   get silent(): boolean {
@@ -34,28 +70,31 @@ export class Upstream {
   async send(request: Uint8Array): Promise<void> {
     this.#receivedBefore = this.reader.received;
     try {
-      await writeAll(this.transport, request);
+      const sent = await this.transport.write(request);
+      if (sent < request.length) await writeAll(this.transport, request.subarray(sent));
     } catch (cause) {
       throw this.ended("took the request", cause);
     }
   }
 
   /** Reads the next response's head. @throws {AnswerError} when there is none. */
-  async responseHead(): Promise<ResponseHead> {
-    let bytes: Uint8Array | undefined;
-    try {
-      bytes = await this.reader.head(LONGEST_RESPONSE_HEAD);
-    } catch (cause) {
-      if (cause instanceof EarlyEnd && this.reader.buffered.length > 0) throw this.malformed(cause);
-      throw this.ended("took the request", cause);
-    }
+  responseHead(): Promise<ResponseHead> {
+    return this.reader.head(LONGEST_RESPONSE_HEAD).then(this.#parse, this.#failHead);
+  }
+
+  readonly #parse = (bytes: Uint8Array | undefined): ResponseHead => {
     if (!bytes) throw this.ended("took the request");
     try {
       return parseResponseHead(bytes);
     } catch (cause) {
       throw this.malformed(cause);
     }
-  }
+  };
+
+  readonly #failHead = (cause: unknown): never => {
+    const begun = cause instanceof EarlyEnd && this.reader.buffered.length > 0;
+    throw begun ? this.malformed(cause) : this.ended("took the request", cause);
+  };
 
   /** Waits for more of a response that has begun. False at the target's end. @throws {AnswerError} */
   async more(): Promise<boolean> {
@@ -92,11 +131,18 @@ export class Upstream {
 
   /** Ends the connection as after its last exchange. */
   close(): void {
+    this.#timer?.[Symbol.dispose]();
     try {
       this.transport.close();
     } catch {
       // It broke before.
     }
+  }
+
+  /** The connection for another protocol: it carries no more exchanges. */
+  handOver(): AbortableTransport {
+    this.#timer?.[Symbol.dispose]();
+    return this.transport;
   }
 
   /** Breaks the connection off: the target must not take what it has for a whole request. */
