@@ -13,19 +13,19 @@ import { alsoTaken, type InterceptTarget } from "./target.ts";
 
 const hello = helloOf("reversed-tunnel");
 
-/** What the data worker is told when intercepts, or the node agents they need, have changed. */
+/** What the data plane has to know of intercepts: their addresses on the laptop, and the node agents that they need. */
 export interface InterceptData {
   readonly targets: readonly LocalTarget[];
   readonly agents: readonly NodeAgent[];
 }
 
-/** A cluster, as far as intercepts need it. */
+/** The parts of a cluster that intercepts need. */
 export type InterceptedCluster = Pick<
   ClusterConnection,
   "id" | "api" | "name" | "caHash" | "topology" | "nodeAgents"
 >;
 
-/** Everything that this laptop intercepts in one cluster. */
+/** The intercepts of this laptop in one cluster. */
 export class ClusterIntercepts implements AsyncDisposable {
   readonly #cluster: InterceptedCluster;
   readonly #log: Log;
@@ -47,7 +47,7 @@ export class ClusterIntercepts implements AsyncDisposable {
     return [...this.#open].some((namespace) => namespace.wanted.size > 0);
   }
 
-  /** Takes a Service's port over, or changes where it goes. In force only when `entry` says so. */
+  /** Intercepts a Service's port, or changes its address on the laptop. `entry` says when it is in force. */
   async add(target: InterceptTarget, local: Wanted["local"], signal?: AbortSignal): Promise<Wanted> {
     const agents = this.#cluster.nodeAgents();
     await (signal ? unlessAborted(agents.ready, signal) : agents.ready);
@@ -61,7 +61,7 @@ export class ClusterIntercepts implements AsyncDisposable {
     }
   }
 
-  /** Gives a Service's port back to its pods; the session too, when it was the last of its namespace. */
+  /** Ends an intercept, and its session when it was the last one of its namespace. */
   async remove(wanted: Wanted): Promise<void> {
     const name = wanted.rule.namespace;
     const namespace = await this.#namespaces.get(name);
@@ -100,7 +100,7 @@ export class ClusterIntercepts implements AsyncDisposable {
     return opening;
   }
 
-  /** Something of rules, pods or agents has changed: tells the data worker, and whoever waits. */
+  /** Tells the data plane and those that wait for it, after a change of rules, pods or agents. */
   changed(): void {
     const data = { targets: this.#targets(), agents: this.#agents() };
     const text = JSON.stringify(data);
@@ -109,12 +109,12 @@ export class ClusterIntercepts implements AsyncDisposable {
     for (const wake of [...this.#waiting]) wake();
   }
 
-  /** Renews all sessions at once: for who knows that the laptop slept. */
+  /** Renews all sessions at once, after the laptop slept. */
   renew(): void {
     for (const namespace of this.#open) namespace.session.renew();
   }
 
-  /** Waits for the next change, or so many milliseconds. */
+  /** Waits for the next change, at most so many milliseconds. */
   async change(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
@@ -137,8 +137,8 @@ export class ClusterIntercepts implements AsyncDisposable {
   }
 
   /**
-   * The agents of the nodes where intercepted pods are, for each session, those that are being deleted among them: their
-   * connections go on. Of all nodes where pods can't be seen.
+   * For each session the agents of the nodes with intercepted pods, also of pods that are being deleted, whose connections are
+   * still open. The agents of all nodes where pods can't be listed.
    */
   #agents(): NodeAgent[] {
     const topology = this.#cluster.topology;
@@ -161,7 +161,7 @@ export class ClusterIntercepts implements AsyncDisposable {
     });
   }
 
-  /** Answers an agent's challenge, if it's the agent's own and asks for rules of the session that it was dialled for. */
+  /** Answers an agent's challenge, if it is that agent's own and asks for rules of the session for which it was dialled. */
   async prove(agent: NodeAgent, challenge: Challenge): Promise<Proof | undefined> {
     const namespace = [...this.#open].find((one) => one.session.object.uid === agent.session);
     if (!namespace || challenge.pod !== agent.uid || challenge.node !== agent.node) return undefined;
@@ -211,10 +211,10 @@ export class ClusterIntercepts implements AsyncDisposable {
     };
   }
 
-  /** Gives everything back; what is left in the cluster, in words. */
+  /** Ends all intercepts. @returns what is left in the cluster, in words */
   async end(): Promise<string[]> {
     this.#watchingAgents?.[Symbol.dispose]();
-    await Promise.allSettled(this.#namespaces.values()); // one that is being opened has to be ended too
+    await Promise.allSettled(this.#namespaces.values()); // a session that is being opened has to be ended too
     const open = [...this.#open];
     this.#open.clear();
     this.#namespaces.clear();

@@ -14,16 +14,16 @@ export interface Wanted {
   readonly target: InterceptTarget;
   readonly local: { readonly host: string; readonly port: number };
   readonly since: string;
-  /** The rule that stands for it in the cluster; another one after its session was lost. */
+  /** Its rule in the cluster; another one after its session was lost. */
   rule: InterceptRule;
-  /** Why there's no rule of the present session: somebody else took the port meanwhile, say. */
+  /** Why the present session has no rule for it, such as a port that another user has intercepted meanwhile. */
   problem?: string;
 }
 
-/** A session, or a rule of it, that can't be had is tried again. */
+/** Between attempts to open a session or to create or delete a rule. */
 const RETRY = { firstMs: 500, maxMs: 10_000 };
 
-/** What NamespaceIntercepts leans on. */
+/** What NamespaceIntercepts needs. */
 export interface NamespaceParts {
   readonly api: Api;
   readonly namespace: string;
@@ -38,8 +38,8 @@ export interface NamespaceParts {
 const keyOf = (target: InterceptTarget): string => `${target.service.name}:${target.port.port}`;
 
 /**
- * What this laptop intercepts in one namespace: a session, and its rules. A session that is lost (the laptop slept)
- * is opened anew, with the same rules.
+ * The intercepts of this laptop in one namespace: a session and its rules. A session that was lost, since the laptop slept, is
+ * replaced by another one with the same rules.
  */
 export class NamespaceIntercepts implements AsyncDisposable {
   readonly #api: Api;
@@ -51,12 +51,12 @@ export class NamespaceIntercepts implements AsyncDisposable {
   readonly #statuses: Watched<InterceptRule>;
   readonly #ending = new AbortController();
   readonly #keeping: Promise<unknown>;
-  /** Creations under way: until they are over nobody knows which rules are strays. */
+  /** Creations under way: until they have ended, it isn't known which rules are orphans. */
   #creating = 0;
-  /** The deletion of a stray that is under way: a creation mustn't be given that rule. */
+  /** The deletion of an orphan that is under way: no creation may get that rule. */
   #deleting: Promise<void> = Promise.resolve();
-  /** Resolves when there may be strays. */
-  #stirred = Promise.withResolvers<void>();
+  /** Resolves when there may be orphans. */
+  #mayHaveOrphans = Promise.withResolvers<void>();
   #session: Session;
 
   private constructor(parts: NamespaceParts, session: Session) {
@@ -72,10 +72,10 @@ export class NamespaceIntercepts implements AsyncDisposable {
       log: watchLog(parts.log),
     });
     this.#statuses.onChange(() => {
-      this.#stir();
+      this.#lookForOrphans();
       parts.changed();
     });
-    this.#keeping = Promise.all([this.#keepSession(), this.#sweep()]);
+    this.#keeping = Promise.all([this.#keepSession(), this.#collectGarbage()]);
   }
 
   /** @throws as Session.open */
@@ -93,7 +93,7 @@ export class NamespaceIntercepts implements AsyncDisposable {
     return this.#wanted;
   }
 
-  /** The rule as the node agents have last spoken of it. */
+  /** The rule with the status that the node agents have last written. */
   seen(wanted: Wanted): InterceptRule {
     const { rule } = wanted;
     const seen = this.#statuses.items.get(`${rule.namespace}/${rule.name}`);
@@ -114,7 +114,7 @@ export class NamespaceIntercepts implements AsyncDisposable {
     });
   }
 
-  /** Does what creates a rule and takes it down as wanted, while nothing is swept away. @throws the signal's reason */
+  /** Does work that creates a rule, while no orphan is deleted. @throws the signal's reason */
   async #create<T>(signal: AbortSignal | undefined, work: (call: Call) => Promise<T>): Promise<T> {
     this.#creating++;
     try {
@@ -122,25 +122,25 @@ export class NamespaceIntercepts implements AsyncDisposable {
       return await work(signal ? { signal } : {});
     } finally {
       this.#creating--;
-      this.#stir();
+      this.#lookForOrphans();
     }
   }
 
-  /** Gives a port back: at once on this side, and then in the cluster. @throws {ApiError} */
+  /** Ends an intercept: at once on this laptop, then in the cluster. @throws {ApiError} */
   async remove(wanted: Wanted): Promise<void> {
     this.#wanted.delete(keyOf(wanted.target));
-    this.#stir();
+    this.#lookForOrphans();
     this.#changed();
     await deleteRule(this.#api, wanted.rule);
   }
 
-  #stir(): void {
-    this.#stirred.resolve();
-    this.#stirred = Promise.withResolvers();
+  #lookForOrphans(): void {
+    this.#mayHaveOrphans.resolve();
+    this.#mayHaveOrphans = Promise.withResolvers();
   }
 
-  /** Rules of this session that nobody wants any more: their deletion, or the withdrawal of their creation, failed. */
-  #strays(): InterceptRule[] {
+  /** Rules of this session without an intercept: they could not be deleted, or their creation could not be undone. */
+  #orphans(): InterceptRule[] {
     if (this.#creating > 0) return [];
     const wanted = new Set([...this.#wanted.values()].map(({ rule }) => rule.uid));
     const { uid } = this.#session.object;
@@ -149,25 +149,25 @@ export class NamespaceIntercepts implements AsyncDisposable {
     );
   }
 
-  /** Deletes strays: an agent asks for a proof of all rules of the session at once, and for a stray there is none. */
-  async #sweep(): Promise<void> {
+  /** Deletes orphans: an agent asks for one proof of all rules of the session, and an orphan has none. */
+  async #collectGarbage(): Promise<void> {
     const { signal } = this.#ending;
     for (let failures = 0; !signal.aborted;) {
-      const stirred = this.#stirred.promise;
-      const strays = this.#strays();
-      if (strays.length === 0) {
+      const mayHaveOrphans = this.#mayHaveOrphans.promise;
+      const orphans = this.#orphans();
+      if (orphans.length === 0) {
         failures = 0;
-        await unlessAborted(stirred, signal).catch(() => {});
+        await unlessAborted(mayHaveOrphans, signal).catch(() => {});
         continue;
       }
-      // Most are being deleted by whoever gave them back, or are gone and still seen.
+      // Most are being deleted already, or are gone and still in the watch.
       await sleep(backoff(RETRY, failures++), signal);
       if (signal.aborted) return;
-      const [stray] = this.#strays();
-      if (!stray) continue;
-      this.#deleting = deleteRule(this.#api, stray, { signal }).catch((error) => {
+      const [orphan] = this.#orphans();
+      if (!orphan) continue;
+      this.#deleting = deleteRule(this.#api, orphan, { signal }).catch((error) => {
         if (failures === 1 && !signal.aborted) {
-          this.#log("warn", "a rule that nobody wants can't be deleted", { error });
+          this.#log("warn", "a rule without an intercept can't be deleted", { error });
         }
       });
       await this.#deleting;
@@ -178,31 +178,31 @@ export class NamespaceIntercepts implements AsyncDisposable {
     return rule.session.uid === this.#session.object.uid;
   }
 
-  /** Waits for the session to be lost, and takes everything up again, for as long as it takes. */
+  /** Waits until the session is lost, and then opens another one with the same rules, as often as necessary. */
   async #keepSession(): Promise<void> {
     const { signal } = this.#ending;
     for (let failures = 0; !signal.aborted;) {
       if (failures === 0) {
         await unlessAborted(this.#session.lost, signal).catch(() => {});
         if (signal.aborted) return;
-        this.#log("warn", "the session is gone; it's opened anew", {
+        this.#log("warn", "the session is gone: another one is opened", {
           service: this.#session.object.namespace,
         });
       }
       try {
-        await this.#takeUp(signal);
+        await this.#restore(signal);
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
-        if (failures === 0) this.#log("warn", "intercepts can't be taken up again yet", { error });
+        if (failures === 0) this.#log("warn", "intercepts can't be restored yet", { error });
         this.#changed();
         await sleep(backoff(RETRY, failures++), signal);
       }
     }
   }
 
-  /** @throws when there's no session, or a rule is missing. */
-  async #takeUp(signal: AbortSignal): Promise<void> {
+  /** @throws when the session can't be opened, or a rule can't be created */
+  async #restore(signal: AbortSignal): Promise<void> {
     if (await isSettled(this.#session.lost)) {
       const { namespace } = this.#session.object;
       const options = { signal, times: this.#times };
@@ -220,7 +220,7 @@ export class NamespaceIntercepts implements AsyncDisposable {
         await this.#create(signal, async (call) => {
           wanted.rule = await createRule(this.#api, this.#session, wanted.target, call);
           delete wanted.problem;
-          // It was given back meanwhile, unless it's the same rule that only goes elsewhere on the laptop now.
+          // The intercept was ended meanwhile, unless it is the same rule with another address on the laptop.
           const now = this.#wanted.get(keyOf(wanted.target));
           if (now?.rule.uid !== wanted.rule.uid) await deleteRule(this.#api, wanted.rule);
         });
@@ -233,7 +233,7 @@ export class NamespaceIntercepts implements AsyncDisposable {
     if (missing !== undefined) throw missing;
   }
 
-  /** Ends it all; what is left in the cluster, in words. */
+  /** Ends all intercepts. @returns what is left in the cluster, in words */
   async end(): Promise<string[]> {
     this.#ending.abort(new Error("the intercepts have ended"));
     this.#wanted.clear();

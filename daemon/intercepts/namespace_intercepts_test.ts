@@ -71,7 +71,7 @@ Deno.test("adding it again changes only where it goes", async () => {
   assert.deepEqual([...to.namespace.wanted.values()], [second]);
 });
 
-Deno.test("a session that is lost is opened anew, with the same rules", async () => {
+Deno.test("a session that is lost is replaced by another one with the same rules", async () => {
   await using to = await intercepting();
   const wanted = await to.namespace.add(target("echo"), local);
   await to.namespace.add(target("shop"), local);
@@ -84,7 +84,7 @@ Deno.test("a session that is lost is opened anew, with the same rules", async ()
   assert.equal(wanted.rule.session.uid, to.namespace.session.object.uid);
 });
 
-Deno.test("a session that can't be opened anew is tried again, and not round and round", async () => {
+Deno.test("a session that can't be replaced is tried again, with pauses", async () => {
   await using to = await intercepting();
   const wanted = await to.namespace.add(target("echo"), local);
   const creations = () => to.cluster.asked.filter((one) => /^POST .*sessions$/.test(one)).length;
@@ -116,7 +116,7 @@ Deno.test("a port that somebody took while the session was lost is a problem of 
   assert.equal(shop.problem, undefined);
   to.cluster.delete(PREFIX, "interceptrules", "echo-80");
   assert.ok(rule);
-  await until("it's taken up when they leave", () => echo.problem === undefined);
+  await until("it's restored when they leave", () => echo.problem === undefined);
 });
 
 Deno.test("a rule that can't be deleted is no longer wanted all the same", async () => {
@@ -130,7 +130,7 @@ Deno.test("a rule that can't be deleted is no longer wanted all the same", async
   assert.equal(to.namespace.wanted.size, 0);
 });
 
-Deno.test("ending while the session is being opened anew leaves none", async () => {
+Deno.test("ending while the session is being replaced leaves none", async () => {
   const to = await intercepting();
   to.cluster.delete(PREFIX, "interceptsessions", SESSION);
   await until("it's being opened", () => to.log.length > 0);
@@ -173,7 +173,7 @@ Deno.test("a rule that couldn't be deleted is deleted as soon as it can be, and 
   await until("it's gone", () => to.rules().join() === "shop-80");
 });
 
-Deno.test("a rule whose creation is under way is no stray, though the watch shows it already", async () => {
+Deno.test("a rule whose creation is under way is not an orphan, though the watch shows it already", async () => {
   await using to = await intercepting();
   const { promise, resolve } = Promise.withResolvers<void>();
   const { create } = to.cluster.api;
@@ -184,13 +184,13 @@ Deno.test("a rule whose creation is under way is no stray, though the watch show
   };
   const adding = to.namespace.add(target("echo"), local);
   await until("it's there", () => to.rules().length === 1);
-  await new Promise((resolve) => setTimeout(resolve, 700)); // for longer than a stray is left
+  await new Promise((resolve) => setTimeout(resolve, 700)); // for longer than an orphan stays
   resolve();
   await adding;
   assert.deepEqual(to.rules(), ["echo-80"]);
 });
 
-Deno.test("intercepts whose session can't be opened anew say why", async () => {
+Deno.test("intercepts whose session can't be replaced say why", async () => {
   await using to = await intercepting();
   const wanted = await to.namespace.add(target("echo"), local);
   to.cluster.refuse = (asked) =>

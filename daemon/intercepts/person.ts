@@ -4,8 +4,8 @@ import type { ClusterName } from "../../wire/control.ts";
 import type { Person } from "./session.ts";
 
 /**
- * Who this is: the user as the cluster names it (SelfSubjectReview, 1.28; before it the kubeconfig's name), and the
- * laptop. Two contexts may lead to one cluster: the mark tells them apart too, so that each has a session of its own.
+ * The user as the cluster names it (SelfSubjectReview, since 1.28; before that the kubeconfig's name), and the laptop. The mark also
+ * tells apart two contexts of one cluster, so that each has a session of its own.
  */
 export async function person(api: Api, cluster: Pick<ClusterName, "context" | "user">): Promise<Person> {
   const machine = Deno.hostname();
@@ -15,7 +15,7 @@ export async function person(api: Api, cluster: Pick<ClusterName, "context" | "u
   return { user, machine, mark: digest.toHex().slice(0, 10) };
 }
 
-/** Unique to an installation (`man 5 machine-id`), and not to be shown: only its hash leaves this file. */
+/** Unique to an installation and confidential (`man 5 machine-id`): only its hash leaves this file. */
 function machineId(): string {
   try {
     return Deno.readTextFileSync("/etc/machine-id").trim();

@@ -16,9 +16,9 @@ import type { InterceptTarget } from "./target.ts";
 const WITHDRAW_TIMEOUT_MS = 3_000;
 
 /**
- * Creates the rule of a session for a Service's port. One that is the session's own already is given back.
- * @param had UID of the rule that stands already, if one does: it stays when this is given up
- * @throws {Failure} `conflict` when somebody else has it, and who. @throws {ApiError}
+ * Creates the rule of a session for a Service's port, or returns the one that the session has already.
+ * @param had UID of the rule that exists already, if there is one: it stays when this is given up
+ * @throws {Failure} `conflict` when another session has the port; the message says whose. @throws {ApiError}
  */
 export async function createRule(
   api: Api,
@@ -62,13 +62,13 @@ export async function createRule(
     const there = await find(api, { namespace, name }, call);
     if (!there) continue;
     if (there.session.uid === uid) return there;
-    // Of this user's own session on this machine, by its name; that session is gone, and its rule goes.
+    // The rule belongs to an earlier session of this user on this machine, which is gone: it is deleted.
     if (there.session.name === sessionName) await deleteRule(api, there, call);
     else throw taken(there);
   }
 }
 
-/** A creation that was given up may have happened all the same; as far as that can be known soon, it's undone. */
+/** Undoes a creation that was given up and has happened all the same, as far as that can be known soon. */
 async function withdraw(
   api: Api,
   of: { namespace: string; name: string },
@@ -84,7 +84,7 @@ async function withdraw(
   } catch { /* it's swept away, or goes with its session */ }
 }
 
-/** Deletes a rule; one that is gone, or is another by now, is fine. */
+/** Deletes a rule, unless it is gone or another rule has its name. */
 export async function deleteRule(
   api: Api,
   rule: Pick<InterceptRule, "namespace" | "name" | "uid">,

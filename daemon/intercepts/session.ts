@@ -14,17 +14,17 @@ import {
 import type { Log } from "../process/log.ts";
 import { SessionKey } from "./session_key.ts";
 
-/** Without a renewal the session is over after this, by the agents' own clocks; in seconds. */
+/** A session without a renewal ends after this, by the agents' own clocks; in seconds. */
 const DURATION_S = 30;
 
-/** In milliseconds. Three tries fit into a session's life, each with an answer that doesn't come. */
+/** In milliseconds. Three attempts without an answer fit into the time that a session lasts without a renewal. */
 export interface SessionTimes {
   readonly renewEveryMs: number;
-  /** Between renewals that fail. */
+  /** After a renewal that failed. */
   readonly retry: { readonly firstMs: number; readonly maxMs: number };
   /** A renewal's answer. */
   readonly renewTimeoutMs: number;
-  /** The answer to the deletion: `down` waits for it, also where the API server can't be reached. */
+  /** The answer to the deletion, for which `down` waits even when the API server can't be reached. */
   readonly endTimeoutMs: number;
 }
 
@@ -35,19 +35,19 @@ const TIMES: SessionTimes = {
   endTimeoutMs: 3_000,
 };
 
-/** Who intercepts, and from which machine: what colleagues see. */
+/** The user and the machine of an intercept, as colleagues see them. */
 export interface Person {
-  /** As the cluster knows the user. */
+  /** The user's name in the cluster. */
   readonly user: string;
   /** The laptop's name. */
   readonly machine: string;
-  /** Tells laptops and users of one name apart, and contexts: the end of the session's name. */
+  /** The end of the session's name, which tells apart laptops and users of the same name, and contexts. */
   readonly mark: string;
 }
 
 /**
- * This daemon's presence in a namespace: an InterceptSession that is renewed until it's disposed, and then deleted;
- * its rules go with it, by ownership.
+ * This daemon's presence in a namespace: an InterceptSession that is renewed until it's disposed, and then deleted. Its rules are
+ * deleted with it, by ownership.
  */
 export class Session implements AsyncDisposable {
   readonly #api: Api;
@@ -71,8 +71,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Creates the session. One of the same name is this user's, on this machine, by this context, of a daemon that is gone
-   * (there's one daemon a user): it's deleted first.
+   * Creates the session. A session of the same name belongs to an earlier daemon of this user, on this machine and by this context,
+   * which is gone, since a user has one daemon: it is deleted first.
    * @throws {ApiError} @throws the signal's reason
    */
   static async open(
@@ -105,7 +105,7 @@ export class Session implements AsyncDisposable {
       return new Session(api, key, await create(), log, times);
     } catch (error) {
       if (!ApiError.is(error, "AlreadyExists") && !options.signal?.aborted) throw error;
-      // Given up, it may have been created all the same.
+      // The creation was given up, and may have happened all the same.
       using limit = new TimeLimit(times.endTimeoutMs);
       await remove(api, { namespace, name }, { signal: limit.signal }).catch((failure) => {
         if (!options.signal?.aborted) throw failure;
@@ -115,12 +115,12 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** Resolves when somebody else has deleted the session: the laptop slept for longer than it lives, say. */
+  /** Resolves when the session was deleted in the cluster, for example since the laptop slept for too long. */
   get lost(): Promise<void> {
     return this.#lost.promise;
   }
 
-  /** Renews it at once: for who knows that the laptop slept. */
+  /** Renews it at once, after the laptop slept. */
   renew(): void {
     this.#soon.abort();
   }
@@ -145,7 +145,7 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** False when the session is gone, or is another one by now. */
+  /** @returns false when the session is gone, or another one has its name */
   async #renewOnce(signal: AbortSignal): Promise<boolean> {
     const { namespace, name, uid } = this.object;
     using limit = new TimeLimit(this.#times.renewTimeoutMs, signal);
@@ -161,7 +161,7 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** Ends it: says whether it's gone from the cluster too. If not, the agents delete it when its time is over. */
+  /** Ends the session. @returns whether it was deleted in the cluster; if not, the agents delete it when its time has passed */
   end(): Promise<boolean> {
     return this.#ended ??= (async () => {
       this.#ending.abort();

@@ -1,7 +1,7 @@
 import { type Challenge, type Proof, signedBytes } from "../../wire/key_proof.ts";
 import type { Hello } from "../../wire/hello.ts";
 
-/** A session's key pair: Ed25519, made for this run of the daemon, its private half neither extractable nor on disk. */
+/** A session's key pair: Ed25519, made for this run of the daemon. The private key is not extractable and never on disk. */
 export class SessionKey {
   readonly #private: CryptoKey;
   /** SubjectPublicKeyInfo, base64. */
@@ -23,7 +23,7 @@ export class SessionKey {
     return new SessionKey(pair.privateKey, base64(spki), hex(digest));
   }
 
-  /** Answers a challenge of the agent that was dialled for it; the caller has checked that it's that agent's own. */
+  /** Answers a challenge. The caller has checked that it comes from the agent that was dialled. */
   async prove(of: { challenge: Challenge; cluster: string; session: string; hello: Hello }): Promise<Proof> {
     const nonce = hex(crypto.getRandomValues(new Uint8Array(32)));
     const bytes = signedBytes({ cluster: of.cluster, challenge: of.challenge, session: of.session, nonce });

@@ -10,10 +10,10 @@ export interface InterceptTarget {
 }
 
 /**
- * The Service and port that a request means.
- * @param port name or number; absent: the Service's only TCP port, or the one named "http", or 80
- * @param localPort on the laptop: for the hint, where the two were given the other way round
- * @throws {Failure} with what there is instead, or why it can't be intercepted.
+ * The Service and port of a request.
+ * @param port name or number; without it the Service's only TCP port, or the one named "http", or 80
+ * @param localPort the one on the laptop, for the hint when the two were given in the wrong order
+ * @throws {Failure} with what there is instead, or why it can't be intercepted
  */
 export function findTarget(
   topology: Topology,
@@ -57,15 +57,15 @@ export function findTarget(
     throw new Failure("not-found", `${where} has no TCP port ${port}`, {
       hint: isReversed
         ? `LOCAL comes first: pmz intercept ${where} ${port}:${localPort}`
-        : `it has ${names || "none"}`,
+        : `it has ${names || "no TCP port"}`,
     });
   }
   return { service, port: found };
 }
 
 /**
- * Other Services whose traffic is taken too: steering is by pod port, so whatever else leads to the same port of the
- * same pods goes the same way. As "name:port".
+ * Other Services whose traffic is intercepted too, as "name:port": steering is by pod port, so connections by any Service to the
+ * same port of the same pods are steered.
  */
 export function alsoTaken(topology: Topology, target: InterceptTarget): string[] {
   const taken = new Map(podsOf(topology, target.service).map((pod) => [pod.uid, podPort(pod, target.port)]));
