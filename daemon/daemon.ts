@@ -24,7 +24,7 @@ import type { AgentComponent } from "../wire/installer.ts";
 import { RELEASE } from "../wire/version.ts";
 import { installAgent, removeAgent } from "./commands/agents.ts";
 import type { Reporter } from "../wire/progress.ts";
-import { Clusters } from "./clusters/registry.ts";
+import { ClusterRegistry } from "./clusters/registry.ts";
 import { CustomNames } from "./custom_names.ts";
 import { Failure } from "./failure.ts";
 import { intercept, leave } from "./commands/intercept.ts";
@@ -42,7 +42,7 @@ const SOON_MS = 50;
 /** One user's daemon: what the control API can ask for, over the clusters that are connected. */
 export class Daemon implements Controlled, AsyncDisposable {
   readonly #parts: DaemonParts;
-  readonly #clusters: Clusters;
+  readonly #clusters: ClusterRegistry;
   readonly #custom: CustomNames;
   readonly #since = new Date().toISOString();
   readonly #ending = new AbortController();
@@ -59,7 +59,7 @@ export class Daemon implements Controlled, AsyncDisposable {
   private constructor(parts: DaemonParts, custom: CustomNames) {
     this.#parts = parts;
     this.#custom = custom;
-    this.#clusters = new Clusters(parts, () => custom.all());
+    this.#clusters = new ClusterRegistry(parts, () => custom.all());
     this.#sleep = watchSleep(() => {
       parts.log("info", "the machine slept");
       this.#clusters.reconnect();

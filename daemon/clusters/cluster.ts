@@ -1,6 +1,6 @@
 import { unlessAborted } from "../../async/abort.ts";
 import { TimeLimit } from "../../async/time_limit.ts";
-import type { ClusterConnection } from "../discovery/cluster_api.ts";
+import type { ClusterApi } from "../discovery/cluster_api.ts";
 import { ClusterIndex, type IndexChange } from "../discovery/cluster_index.ts";
 import { CLUSTER_DOMAIN } from "../discovery/service_names.ts";
 import { type TopologyChange, wholeOf } from "../discovery/topology.ts";
@@ -17,26 +17,26 @@ const TUNNEL_TIMEOUT_MS = 30_000;
 const LOGGED = 20;
 
 /** What a connected cluster needs. */
-export interface ConnectedParts {
-  readonly connection: ClusterConnection;
+export interface ClusterParts {
+  readonly connection: ClusterApi;
   readonly data: Pick<DataPlane, "connect" | "reach" | "disconnect" | "setIntercepts" | "setAgents">;
   readonly log: Log;
   /** Called when what the laptop uses of the cluster has changed. */
-  readonly changed: (cluster: Connected, change: IndexChange) => void;
+  readonly changed: (cluster: Cluster, change: IndexChange) => void;
   readonly tunnelTimeoutMs?: number;
 }
 
 /** One connected cluster: its connection, and what this laptop intercepts there. */
-export class Connected {
-  readonly connection: ClusterConnection;
+export class Cluster {
+  readonly connection: ClusterApi;
   readonly intercepts: ClusterIntercepts;
-  readonly #parts: ConnectedParts;
+  readonly #parts: ClusterParts;
   #news = Promise.withResolvers<void>();
   #reaching = false;
   /** What the cluster has, by address and by name. */
   readonly index = new ClusterIndex();
 
-  constructor(parts: ConnectedParts) {
+  constructor(parts: ClusterParts) {
     const { connection, data, log } = parts;
     this.connection = connection;
     this.#parts = parts;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { until } from "../../async/testing/until.ts";
-import { ClusterConnection } from "../discovery/cluster_api.ts";
+import { ClusterApi } from "../discovery/cluster_api.ts";
 import { FakeApi, forbidden } from "../testing/cluster.ts";
-import { Connected } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
 import { Failure } from "../failure.ts";
 
 const forever = new AbortController().signal;
@@ -12,11 +12,11 @@ const quiet = () => {};
 async function connectedTo(cluster: FakeApi, tunnelTimeoutMs?: number) {
   const kubeconfig = await Deno.makeTempFile();
   await Deno.writeTextFile(kubeconfig, cluster.kubeconfig());
-  const connection = await ClusterConnection.open({ kubeconfig }, quiet);
+  const connection = await ClusterApi.open({ kubeconfig }, quiet);
   const calls: string[] = [];
   const takeDown = (call: string) => () => (calls.push(call), Promise.resolve());
   let changes = 0;
-  const connected = new Connected({
+  const connected = new Cluster({
     connection,
     data: {
       connect: takeDown("connect"),

@@ -1,7 +1,7 @@
 import type { Flow } from "../../wire/flow.ts";
 import type { ClusterChoice, CustomName } from "../../wire/control.ts";
-import { ClusterConnection } from "../discovery/cluster_api.ts";
-import { Connected } from "./cluster.ts";
+import { ClusterApi } from "../discovery/cluster_api.ts";
+import { Cluster } from "./cluster.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import { DataPlane } from "../../dataplane/plane.ts";
 import { Failure } from "../failure.ts";
@@ -12,14 +12,14 @@ import type { DaemonParts } from "../parts.ts";
 
 /** A look at a cluster; `there` when it's connected. */
 export interface Looked extends AsyncDisposable {
-  readonly connection: ClusterConnection;
-  readonly there: Connected | undefined;
+  readonly connection: ClusterApi;
+  readonly there: Cluster | undefined;
 }
 
 /** The clusters that are connected, the data plane that carries their bytes, and the laptop's side that they share. */
-export class Clusters implements AsyncDisposable {
+export class ClusterRegistry implements AsyncDisposable {
   readonly #parts: DaemonParts;
-  readonly #connected = new Map<string, Connected>();
+  readonly #connected = new Map<string, Cluster>();
   readonly data: DataPlane;
   readonly laptop: Laptop;
 
@@ -43,7 +43,7 @@ export class Clusters implements AsyncDisposable {
     this.laptop = new Laptop(parts, this.data, () => this.all, custom);
   }
 
-  get all(): Connected[] {
+  get all(): Cluster[] {
     return [...this.#connected.values()];
   }
 
@@ -53,7 +53,7 @@ export class Clusters implements AsyncDisposable {
   }
 
   /** @throws {Failure} `not-up` when it isn't connected. */
-  get(id: string): Connected {
+  get(id: string): Cluster {
     const found = this.#connected.get(id);
     if (found) return found;
     const there = this.all.map((one) => one.id).join(", ");
@@ -63,7 +63,7 @@ export class Clusters implements AsyncDisposable {
   }
 
   /** The connected cluster that a choice means, as far as that can be told without its kubeconfig. */
-  chosen({ context, kubeconfig }: ClusterChoice): Connected | undefined {
+  chosen({ context, kubeconfig }: ClusterChoice): Cluster | undefined {
     if (kubeconfig !== undefined) return undefined; // another file may have another cluster by this name
     if (context !== undefined) return this.#connected.get(context);
     return this.all.length === 1 ? this.all[0] : undefined;
@@ -73,7 +73,7 @@ export class Clusters implements AsyncDisposable {
    * The connected cluster that a connection leads to too.
    * @throws {Failure} `conflict` when another cluster is connected by its name.
    */
-  sameAs(connection: ClusterConnection): Connected | undefined {
+  sameAs(connection: ClusterApi): Cluster | undefined {
     const there = this.#connected.get(connection.id);
     if (!there || there.connection.isAlike(connection)) return there;
     const { server } = there.connection.name;
@@ -90,7 +90,7 @@ export class Clusters implements AsyncDisposable {
   async look(choice: ClusterChoice, signal?: AbortSignal): Promise<Looked> {
     const there = this.chosen(choice);
     if (there) return { connection: there.connection, there, async [Symbol.asyncDispose]() {} };
-    const connection = await ClusterConnection.open(choice, this.#parts.log, signal);
+    const connection = await ClusterApi.open(choice, this.#parts.log, signal);
     return { connection, there, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
   }
 
@@ -98,10 +98,10 @@ export class Clusters implements AsyncDisposable {
    * The cluster of a choice: the one that's connected already, or a new one.
    * @throws {Failure} `conflict` when another cluster is connected by the context's name. @throws the signal's reason
    */
-  async open(choice: ClusterChoice, signal: AbortSignal): Promise<{ connected: Connected; isNew: boolean }> {
+  async open(choice: ClusterChoice, signal: AbortSignal): Promise<{ connected: Cluster; isNew: boolean }> {
     const there = this.chosen(choice);
     if (there) return { connected: there, isNew: false };
-    const connection = await ClusterConnection.open(choice, this.#parts.log, signal);
+    const connection = await ClusterApi.open(choice, this.#parts.log, signal);
     try {
       const same = this.sameAs(connection);
       if (same) {
@@ -112,7 +112,7 @@ export class Clusters implements AsyncDisposable {
       await connection[Symbol.asyncDispose]();
       throw error;
     }
-    const connected = new Connected({
+    const connected = new Cluster({
       connection,
       data: this.data,
       log: this.#parts.log,
@@ -159,7 +159,7 @@ export class Clusters implements AsyncDisposable {
   }
 
   /** Never throws: what can't be undone here must not keep the rest. */
-  async #drop(cluster: Connected, report?: Reporter): Promise<void> {
+  async #drop(cluster: Cluster, report?: Reporter): Promise<void> {
     this.#connected.delete(cluster.id);
     const ended = await Promise.allSettled([this.laptop.forget(cluster.id), cluster.end()]);
     for (const one of ended) {

@@ -7,7 +7,7 @@ import {
 } from "../../wire/installer.ts";
 import type { AgentRequest } from "../../wire/control.ts";
 import type { Api } from "../../kube/client/api.ts";
-import type { Clusters } from "../clusters/registry.ts";
+import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import type { DaemonParts } from "../parts.ts";
 import { Failure } from "../failure.ts";
@@ -18,7 +18,7 @@ type AgentParts = Pick<DaemonParts, "installer">;
 /** Installs the agents where `pmz agent deploy` says. */
 export async function installAgent(
   request: AgentRequest,
-  clusters: Clusters,
+  clusters: ClusterRegistry,
   parts: AgentParts,
   report: Reporter,
   signal: AbortSignal,
@@ -32,7 +32,7 @@ export async function installAgent(
 /** Removes the agents: what runs, and everything that was installed with them. */
 export async function removeAgent(
   request: AgentRequest,
-  clusters: Clusters,
+  clusters: ClusterRegistry,
   parts: AgentParts,
   report: Reporter,
   signal: AbortSignal,

@@ -1,7 +1,7 @@
 import { onAbort } from "../../async/abort.ts";
 import type { FlowEvent } from "../../wire/control.ts";
 import { type Flow, isFailure } from "../../wire/flow.ts";
-import type { Clusters } from "../clusters/registry.ts";
+import type { ClusterRegistry } from "../clusters/registry.ts";
 
 /** Flows that wait for a follower; beyond, it is told how many it missed. */
 const MOST_WAITING = 1_024;
@@ -9,12 +9,12 @@ const MOST_WAITING = 1_024;
 const LAST_FAILURES = 10;
 
 /** The flows that are open, and the last ones that failed, each with the name of what was dialled. */
-export async function flows(clusters: Clusters): Promise<Flow[]> {
+export async function flows(clusters: ClusterRegistry): Promise<Flow[]> {
   return (await clusters.data.flows()).map((flow) => clusters.named(flow));
 }
 
 /** The last flows that failed, the newest last; without those that their own clients broke off. */
-export async function lastFailures(clusters: Clusters): Promise<Flow[]> {
+export async function lastFailures(clusters: ClusterRegistry): Promise<Flow[]> {
   return (await flows(clusters))
     .filter(({ outcome }) => isFailure(outcome) && !(outcome.kind === "reset" && outcome.by === "client"))
     .sort((a, b) => endOf(a) - endOf(b))
@@ -22,7 +22,10 @@ export async function lastFailures(clusters: Clusters): Promise<Flow[]> {
 }
 
 /** Each flow that ends from now on, until the signal aborts. */
-export async function* followFlows(clusters: Clusters, signal: AbortSignal): AsyncGenerator<FlowEvent> {
+export async function* followFlows(
+  clusters: ClusterRegistry,
+  signal: AbortSignal,
+): AsyncGenerator<FlowEvent> {
   const waiting: Flow[] = [];
   let missed = 0;
   let news = Promise.withResolvers<void>();

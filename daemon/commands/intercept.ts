@@ -3,8 +3,8 @@ import { INTERCEPT_LABEL } from "../../wire/places.ts";
 import { resources } from "../../kube/client/resources.ts";
 import { ApiError } from "../../kube/client/api_error.ts";
 import { ensureInstalled } from "./agents.ts";
-import type { Clusters } from "../clusters/registry.ts";
-import type { Connected } from "../clusters/cluster.ts";
+import type { ClusterRegistry } from "../clusters/registry.ts";
+import type { Cluster } from "../clusters/cluster.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import type { DaemonParts } from "../parts.ts";
 import { Failure } from "../failure.ts";
@@ -18,7 +18,7 @@ const FORCE_TIMEOUT_MS = 30_000;
 /** Takes a Service's port over, and waits until it's in force. Interrupted, or never in force anywhere, it's undone. */
 export async function intercept(
   request: InterceptRequest,
-  clusters: Clusters,
+  clusters: ClusterRegistry,
   parts: DaemonParts,
   report: Reporter,
   signal: AbortSignal,
@@ -74,7 +74,11 @@ export async function intercept(
  * Gives a Service's port back to its pods. `id` is that of an entry; its port may be left out, and its cluster.
  * @throws {Failure} `not-found`; `usage` when it means several.
  */
-export async function leave(id: string, clusters: Clusters, report: Reporter): Promise<InterceptEntry> {
+export async function leave(
+  id: string,
+  clusters: ClusterRegistry,
+  report: Reporter,
+): Promise<InterceptEntry> {
   const [found, ...more] = interceptsOf(clusters).filter(
     ({ entry: { service, namespace, port, cluster } }) => {
       const name = `${service}.${namespace}`;
@@ -100,7 +104,7 @@ export async function leave(id: string, clusters: Clusters, report: Reporter): P
 }
 
 /** A namespace may be labelled so that nobody intercepts there. Where it may not be read, attach refuses. */
-async function refuseDenied(connected: Connected, namespace: string, signal: AbortSignal): Promise<void> {
+async function refuseDenied(connected: Cluster, namespace: string, signal: AbortSignal): Promise<void> {
   const { api } = connected.connection;
   const { metadata } = await api.get(resources.namespaces, { name: namespace }, { signal }).catch((error) => {
     if (ApiError.is(error, "Forbidden")) return { metadata: {} as Record<string, unknown> };
@@ -117,7 +121,7 @@ async function refuseDenied(connected: Connected, namespace: string, signal: Abo
 }
 
 async function inForce(
-  connected: Connected,
+  connected: Cluster,
   wanted: Wanted,
   detail: (text: string) => void,
   signal: AbortSignal,

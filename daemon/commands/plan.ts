@@ -6,8 +6,8 @@ import type { Plan, PlanRequest, Warning } from "../../wire/control.ts";
 import type { HelperGrant } from "../../wire/helper.ts";
 import type { Component } from "../../wire/installer.ts";
 import { checkTarget, findServedTarget } from "./target_check.ts";
-import type { ClusterConnection } from "../discovery/cluster_api.ts";
-import type { Clusters } from "../clusters/registry.ts";
+import type { ClusterApi } from "../discovery/cluster_api.ts";
+import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { DaemonParts } from "../parts.ts";
 
 /** Routes of one user; beyond, further addresses are refused. */
@@ -16,7 +16,11 @@ const CAP = 20_000;
 const MOST_NODES = 1_000;
 
 /** What `up` is about to do to a cluster and to this machine: nothing of it is done. */
-export async function plan(request: PlanRequest, clusters: Clusters, parts: DaemonParts): Promise<Plan> {
+export async function plan(
+  request: PlanRequest,
+  clusters: ClusterRegistry,
+  parts: DaemonParts,
+): Promise<Plan> {
   await using looked = await clusters.look(request);
   const there = looked.there ?? clusters.sameAs(looked.connection);
   const connection = there?.connection ?? looked.connection;
@@ -42,7 +46,7 @@ export async function plan(request: PlanRequest, clusters: Clusters, parts: Daem
 /** The namespace of a connection is that of the `up` that made it. */
 function namespaceWarning(
   { mode, namespace }: PlanRequest,
-  { name }: Pick<ClusterConnection, "name">,
+  { name }: Pick<ClusterApi, "name">,
 ): Warning[] {
   if (mode === "intercept" || namespace === undefined || namespace === name.namespace) return [];
   return [{

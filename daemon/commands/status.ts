@@ -10,8 +10,8 @@ import type { UnreachableAddress } from "../laptop/laptop.ts";
 import { serviceEntries } from "../discovery/entries.ts";
 import { nameEntries } from "../discovery/name_entries.ts";
 import type { RuleCounts } from "../../dataplane/plane.ts";
-import type { Clusters } from "../clusters/registry.ts";
-import type { Connected } from "../clusters/cluster.ts";
+import type { ClusterRegistry } from "../clusters/registry.ts";
+import type { Cluster } from "../clusters/cluster.ts";
 import { lastFailures } from "./flows.ts";
 import { Failure } from "../failure.ts";
 import { warnings } from "./warnings.ts";
@@ -19,13 +19,13 @@ import type { Wanted } from "../intercepts/namespace_intercepts.ts";
 
 /** An intercept, what stands for it, and whose it is. */
 export interface FoundIntercept {
-  readonly cluster: Connected;
+  readonly cluster: Cluster;
   readonly wanted: Wanted;
   readonly entry: InterceptEntry;
 }
 
 /** The cluster of a custom name's Service. @throws {Failure} `not-found`, `not-up` */
-export function clusterOf(clusters: Clusters, name: CustomName): Connected {
+export function clusterOf(clusters: ClusterRegistry, name: CustomName): Cluster {
   if (clusters.all.length === 0) {
     throw new Failure("not-up", "no cluster is connected", { hint: "run `pmz up` first" });
   }
@@ -40,7 +40,7 @@ export function clusterOf(clusters: Clusters, name: CustomName): Connected {
 }
 
 /** The Services of all clusters. */
-export function services(clusters: Clusters): ServiceEntry[] {
+export function services(clusters: ClusterRegistry): ServiceEntry[] {
   const intercepts = interceptsOf(clusters).map(({ entry }) => entry);
   return clusters.all.flatMap((cluster) =>
     serviceEntries(
@@ -56,7 +56,7 @@ export function services(clusters: Clusters): ServiceEntry[] {
 }
 
 /** Every name that answers, the user's own domains too. */
-export function names(clusters: Clusters, custom: readonly CustomName[]): NameEntry[] {
+export function names(clusters: ClusterRegistry, custom: readonly CustomName[]): NameEntry[] {
   return nameEntries(
     clusters.all.map((cluster) => ({ ...cluster.zone, services: clusters.laptop.namesOf(cluster) })),
     custom,
@@ -65,7 +65,7 @@ export function names(clusters: Clusters, custom: readonly CustomName[]): NameEn
 
 /** All intercepts. Where several clusters are connected, their ids say which it is. */
 export function interceptsOf(
-  clusters: Clusters,
+  clusters: ClusterRegistry,
   counts: ReadonlyMap<string, readonly RuleCounts[]> = new Map(),
 ): FoundIntercept[] {
   const several = clusters.all.length > 1;
@@ -79,7 +79,7 @@ export function interceptsOf(
 }
 
 /** All intercepts, with the connections that were counted. */
-export async function intercepts(clusters: Clusters): Promise<InterceptEntry[]> {
+export async function intercepts(clusters: ClusterRegistry): Promise<InterceptEntry[]> {
   const counts = new Map<string, readonly RuleCounts[]>();
   await Promise.all(
     clusters.all.map(async ({ id }) => counts.set(id, (await clusters.data.counts(id)).rules)),
@@ -89,7 +89,7 @@ export async function intercepts(clusters: Clusters): Promise<InterceptEntry[]> 
 
 /** How everything stands that is connected. */
 export async function status(
-  clusters: Clusters,
+  clusters: ClusterRegistry,
 ): Promise<Omit<Status, "release" | "pid" | "since">> {
   const { hostCapture, proxyAddress } = clusters.laptop;
   const names = await clusters.laptop.nameStats();

@@ -6,8 +6,8 @@ import { ensureInstalled } from "./agents.ts";
 import { warnings } from "./warnings.ts";
 import { readiness } from "../discovery/topology.ts";
 import type { Laptop, UnreachableAddress } from "../laptop/laptop.ts";
-import type { Clusters } from "../clusters/registry.ts";
-import type { Connected } from "../clusters/cluster.ts";
+import type { ClusterRegistry } from "../clusters/registry.ts";
+import type { Cluster } from "../clusters/cluster.ts";
 import type { Probe } from "../../dataplane/plane.ts";
 import { formatOutcome } from "../../wire/flow.ts";
 import type { Reporter } from "../../wire/progress.ts";
@@ -34,7 +34,7 @@ interface Reachable {
  */
 export async function up(
   request: UpRequest,
-  clusters: Clusters,
+  clusters: ClusterRegistry,
   parts: DaemonParts,
   report: Reporter,
   signal: AbortSignal,
@@ -98,9 +98,9 @@ function interruptible(report: Reporter, signal: AbortSignal): Reporter {
 }
 
 async function use(
-  connected: Connected,
+  connected: Cluster,
   request: UpRequest,
-  clusters: Clusters,
+  clusters: ClusterRegistry,
   parts: DaemonParts,
   report: Reporter,
   signal: AbortSignal,
@@ -166,13 +166,13 @@ function warnOfUnreachable(unreachable: readonly UnreachableAddress[], report: R
   }
 }
 
-function tunnelDetail(connected: Connected): string | undefined {
+function tunnelDetail(connected: Cluster): string | undefined {
   const { tunnel } = connected.connection;
   return tunnel.state === "connected" ? tunnel.pod : undefined;
 }
 
 /** What something serves and this laptop reaches, the connection's own namespace first. */
-function reachableOf(connected: Connected, laptop: Laptop): Reachable[] {
+function reachableOf(connected: Cluster, laptop: Laptop): Reachable[] {
   const { topology, name } = connected.connection;
   const ready = topology.slices && readiness(topology.slices);
   const addresses = new Map(
@@ -193,8 +193,8 @@ function reachableOf(connected: Connected, laptop: Laptop): Reachable[] {
 async function prove(
   candidates: readonly Reachable[],
   mode: Mode,
-  connected: Connected,
-  clusters: Clusters,
+  connected: Cluster,
+  clusters: ClusterRegistry,
   report: Reporter,
   signal: AbortSignal,
 ): Promise<UpResult["proof"]> {
@@ -213,8 +213,8 @@ async function prove(
 /** Dials as the mode's programs will: by the captured address, and through the tunnel. */
 async function dial(
   mode: Mode,
-  connected: Connected,
-  clusters: Clusters,
+  connected: Cluster,
+  clusters: ClusterRegistry,
   { address, port }: { readonly address: string; readonly port: number },
   signal: AbortSignal,
 ): Promise<Probe> {

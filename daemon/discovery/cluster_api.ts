@@ -16,7 +16,7 @@ const REACH_TIMEOUT_MS = 10_000;
  * One cluster, reached by one context of a kubeconfig: its API, what it has, and where its agents are. The rest of the daemon
  * refers to it by `id`.
  */
-export class ClusterConnection implements AsyncDisposable {
+export class ClusterApi implements AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #log: Log;
   readonly #ending = new AbortController();
@@ -41,7 +41,7 @@ export class ClusterConnection implements AsyncDisposable {
    * Reads the kubeconfig, and makes sure that the API server answers.
    * @throws {KubeconfigError} @throws {ApiError} @throws the signal's reason
    */
-  static async open(choice: ClusterChoice, log: Log, signal?: AbortSignal): Promise<ClusterConnection> {
+  static async open(choice: ClusterChoice, log: Log, signal?: AbortSignal): Promise<ClusterApi> {
     const { context, kubeconfig } = choice;
     const cluster = await clusterAccess({
       ...(context === undefined ? {} : { context }),
@@ -54,7 +54,7 @@ export class ClusterConnection implements AsyncDisposable {
       namespace: choice.namespace ?? cluster.namespace,
       user: cluster.user,
     };
-    const connection = new ClusterConnection(cluster, name, log);
+    const connection = new ClusterApi(cluster, name, log);
     try {
       await connection.api.json("GET", "/version", {
         what: "reach the cluster",
@@ -79,7 +79,7 @@ export class ClusterConnection implements AsyncDisposable {
   }
 
   /** Whether another connection leads to the same cluster. */
-  isAlike(other: ClusterConnection): boolean {
+  isAlike(other: ClusterApi): boolean {
     return this.name.server === other.name.server && this.caHash === other.caHash;
   }
 

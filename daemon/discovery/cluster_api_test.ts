@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../../async/testing/until.ts";
 import { json, status } from "../../kube/testing/api_server.ts";
-import { ClusterConnection } from "./cluster_api.ts";
+import { ClusterApi } from "./cluster_api.ts";
 import { FakeApi } from "../testing/cluster.ts";
 
 const quiet = () => {};
@@ -16,11 +16,11 @@ async function file(text: string) {
 Deno.test("a connection is named after its context, and has its namespace unless another is asked for", async () => {
   await using cluster = new FakeApi();
   await using config = await file(cluster.kubeconfig("dev", "shop"));
-  await using connection = await ClusterConnection.open({ kubeconfig: config.path }, quiet);
+  await using connection = await ClusterApi.open({ kubeconfig: config.path }, quiet);
   assert.equal(connection.id, "dev");
   assert.deepEqual(connection.name, { context: "dev", server: cluster.url, namespace: "shop", user: "jo" });
   const choice = { kubeconfig: config.path, context: "dev", namespace: "other" };
-  await using other = await ClusterConnection.open(choice, quiet);
+  await using other = await ClusterApi.open(choice, quiet);
   assert.equal(other.name.namespace, "other");
   assert.ok(connection.isAlike(other));
 });
@@ -30,8 +30,8 @@ Deno.test("a context of the same name in another file is another cluster", async
   await using second = new FakeApi();
   await using here = await file(cluster.kubeconfig());
   await using there = await file(second.kubeconfig());
-  await using one = await ClusterConnection.open({ kubeconfig: here.path }, quiet);
-  await using two = await ClusterConnection.open({ kubeconfig: there.path }, quiet);
+  await using one = await ClusterApi.open({ kubeconfig: here.path }, quiet);
+  await using two = await ClusterApi.open({ kubeconfig: there.path }, quiet);
   assert.equal(one.id, two.id);
   assert.ok(!one.isAlike(two));
 });
@@ -40,7 +40,7 @@ Deno.test("a server that refuses, or doesn't answer until the asker goes, is no 
   await using cluster = new FakeApi();
   await using config = await file(cluster.kubeconfig());
   cluster.refuse = () => json(401, status(401, "Unauthorized", "expired"));
-  await assert.rejects(ClusterConnection.open({ kubeconfig: config.path }, quiet), {
+  await assert.rejects(ClusterApi.open({ kubeconfig: config.path }, quiet), {
     name: "ApiError",
     status: 401,
   });
@@ -48,7 +48,7 @@ Deno.test("a server that refuses, or doesn't answer until the asker goes, is no 
   cluster.silent = true;
   const giveUp = new AbortController();
   const before = cluster.asked.length;
-  const opening = ClusterConnection.open({ kubeconfig: config.path }, quiet, giveUp.signal);
+  const opening = ClusterApi.open({ kubeconfig: config.path }, quiet, giveUp.signal);
   await until("it has asked", () => cluster.asked.length > before);
   giveUp.abort(new Error("Ctrl-C"));
   await assert.rejects(opening, /Ctrl-C/);
@@ -57,7 +57,7 @@ Deno.test("a server that refuses, or doesn't answer until the asker goes, is no 
 Deno.test("the gateway's place is known as soon as there is one, and asking for it ends with the connection", async () => {
   await using cluster = new FakeApi();
   await using config = await file(cluster.kubeconfig());
-  const connection = await ClusterConnection.open({ kubeconfig: config.path }, quiet);
+  const connection = await ClusterApi.open({ kubeconfig: config.path }, quiet);
   const place = connection.gatewayPlace();
   cluster.pod("gateway-1", { namespace: "pmz" });
   const { access, ...rest } = await place;
@@ -74,7 +74,7 @@ Deno.test("after a sleep everything is asked for anew, and nothing is told twice
   await using cluster = new FakeApi();
   cluster.service("echo", { clusterIP: "10.96.0.7" });
   await using config = await file(cluster.kubeconfig());
-  await using connection = await ClusterConnection.open({ kubeconfig: config.path }, quiet);
+  await using connection = await ClusterApi.open({ kubeconfig: config.path }, quiet);
   let changes = 0;
   await connection.discover(() => void changes++);
   const watches = () => cluster.asked.filter((asked) => asked.includes("watch=1")).length;

@@ -2,7 +2,7 @@ import type { InterceptEntry } from "../../wire/control.ts";
 import type { Challenge, Proof } from "../../wire/key_proof.ts";
 import { helloOf } from "../../wire/hello.ts";
 import { unlessAborted } from "../../async/abort.ts";
-import type { ClusterConnection } from "../discovery/cluster_api.ts";
+import type { ClusterApi } from "../discovery/cluster_api.ts";
 import type { LocalTarget, NodeAgent, RuleCounts } from "../../dataplane/plane.ts";
 import type { Log } from "../process/log.ts";
 import { NamespaceIntercepts, type Wanted } from "./namespace_intercepts.ts";
@@ -21,7 +21,7 @@ export interface InterceptData {
 
 /** The parts of a cluster that intercepts need. */
 export type InterceptedCluster = Pick<
-  ClusterConnection,
+  ClusterApi,
   "id" | "api" | "name" | "caHash" | "topology" | "nodeAgents"
 >;
 

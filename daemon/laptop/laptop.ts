@@ -41,7 +41,7 @@ export class Laptop {
   readonly #data: LaptopData;
   readonly #clusters: () => readonly LaptopCluster[];
   readonly #custom: () => readonly CustomName[];
-  /** Clusters whose addresses the data plane knows. */
+  /** Ids of clusters whose addresses the data plane knows. */
   readonly #reached = new Set<string>();
   #capture: HostCapture | undefined;
   #proxy: string | undefined;
