@@ -1,6 +1,6 @@
 /**
- * IP addresses as pmz passes them around: text in its canonical form at the edges, 16 bytes (v4-mapped for IPv4)
- * as keys of BPF maps, so that IPv6 needs no other tables.
+ * IP addresses in the two forms that pmz uses: canonical text at the edges, and 16 bytes (v4-mapped for IPv4) as keys of BPF maps, so that
+ * one table serves both families.
  */
 
 /** An address that has been parsed: `text` is canonical (RFC 5952 for IPv6), so two equal addresses have equal text. */
@@ -11,12 +11,12 @@ export interface IpAddress {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Parses an IPv4 or IPv6 address; undefined when `text` is none. A v4-mapped IPv6 address is taken as the IPv4 address. */
+/** Parses an IPv4 or IPv6 address; undefined when `text` is not one. A v4-mapped IPv6 address is read as the IPv4 address. */
 export function parseAddress(text: string): IpAddress | undefined {
   return text.includes(":") ? parse6(text) : parse4(text);
 }
 
-/** The address in 16 bytes of network order. */
+/** Reads an address from 16 bytes in network order. */
 export function addressOf(bytes: Uint8Array): IpAddress {
   const own = new Uint8Array(16);
   own.set(bytes.subarray(0, 16));

@@ -15,7 +15,7 @@ export function parseRange(text: string): Range | undefined {
   const match = /^([0-9a-fA-F.:]{2,45})(?:\/(0|[1-9][0-9]{0,2}))?$/.exec(text);
   const address = match && parseAddress(match[1] ?? "");
   if (!address) return undefined;
-  // "::ffff:10.0.0.0/104" is an IPv4 range in another dress: refused, so that a length has one meaning.
+  // "::ffff:10.0.0.0/104" is an IPv4 range in other words: refused, so that a length has one meaning.
   if (address.family === 4 && match[1]?.includes(":") && match[2] !== undefined) return undefined;
   const longest = address.family === 4 ? 32 : 128;
   const bits = match[2] === undefined ? longest : Number(match[2]);

@@ -1,15 +1,15 @@
 /**
- * Calls between the daemon's main thread and its workers. Each side says what it answers, as a table of functions;
- * the other side calls them by name and gets a promise. Descriptors travel as numbers: it's one process.
+ * Calls between the daemon's main thread and its workers (RPC). Each side answers by a table of functions, and the other side calls them by
+ * name and gets a promise. File descriptors are passed as numbers, since both sides are threads of one process.
  */
 
-/** The side of a Worker, or of the worker's own global, that messages go through. */
+/** A Worker, or the worker's own global, as far as messages pass through it. */
 export interface MessageSide {
   postMessage(message: unknown): void;
   onmessage: ((event: MessageEvent) => void) | null;
 }
 
-// deno-lint-ignore no-explicit-any -- the one place where calls of any shape meet; `Calls` keeps both ends typed
+// deno-lint-ignore no-explicit-any -- calls of any shape meet here; `Calls` keeps both ends typed
 export type Calls = Record<string, (argument: any) => unknown>;
 
 type Message =
@@ -17,10 +17,10 @@ type Message =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: { readonly name: string; readonly message: string } };
 
-/** What a call failed with on the other side. */
+/** A call failed on the other side. */
 export class RemoteError extends Error {
   override name = "RemoteError";
-  /** The `name` of the error on the other side: its class is not known here. */
+  /** The `name` of the error on the other side, whose class isn't known here. */
   readonly kind: string;
 
   constructor(kind: string, message: string) {
@@ -29,7 +29,7 @@ export class RemoteError extends Error {
   }
 }
 
-/** One end of a channel: answers `Ours`, calls `Theirs`. */
+/** One end of a channel: it answers `Ours` and calls `Theirs`. */
 export class Channel<Ours extends Calls, Theirs extends Calls> {
   readonly #side: MessageSide;
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
@@ -51,7 +51,7 @@ export class Channel<Ours extends Calls, Theirs extends Calls> {
     };
   }
 
-  /** Calls a function of the other side. @throws {RemoteError} what it threw there. */
+  /** Calls a function of the other side. @throws {RemoteError} when it throws there */
   call<Name extends keyof Theirs & string>(
     name: Name,
     argument: Parameters<Theirs[Name]>[0],
@@ -64,7 +64,7 @@ export class Channel<Ours extends Calls, Theirs extends Calls> {
     return waiting.promise as Promise<Awaited<ReturnType<Theirs[Name]>>>;
   }
 
-  /** Fails all calls that wait, and all to come: the other side is gone. */
+  /** Fails all calls that wait, and all later ones with `reason`: the other side has ended. */
   close(reason: Error): void {
     this.#closed = reason;
     for (const waiting of this.#waiting.values()) waiting.reject(reason);

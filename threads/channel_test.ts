@@ -72,5 +72,5 @@ Deno.test("closing fails the calls that wait and those to come", async () => {
   of.here.close(reason);
   await assert.rejects(waiting, reason);
   await assert.rejects(of.here.call("add", { a: 1, b: 2 }), reason);
-  await new Promise((resolve) => setTimeout(resolve, 10)); // the answer that comes late finds nobody
+  await new Promise((resolve) => setTimeout(resolve, 10)); // the late answer finds no waiting call
 });

@@ -1,20 +1,20 @@
 import { type Calls, Channel, type MessageSide } from "./channel.ts";
 
-/** The daemon's workers by name. */
+/** What a worker of the daemon does. */
 export type WorkerRole = "data" | "names";
 
-/** A Worker, as far as it's used. */
+/** The part of a Worker that is used here. */
 export interface WorkerThread extends MessageSide {
   onerror: ((event: ErrorEvent) => void) | null;
   terminate(): void;
 }
 
-/** Starts a worker that takes up a role: main.ts knows how, from source and from the built file. */
+/** Starts a worker with a role. main.ts knows how, for the sources and for the built file. */
 export type StartWorker = (role: WorkerRole) => WorkerThread;
 
 /**
- * A worker and the channel to it. A worker that dies takes the daemon's reason to live with it: `failed` is called,
- * once.
+ * Starts a worker and opens the channel to it. The daemon can't continue without its workers: `failed` is called once, when one of them
+ * fails.
  */
 export function openWorker<Ours extends Calls, Theirs extends Calls>(
   start: StartWorker,

@@ -1,4 +1,5 @@
 import { causeChain, formatError } from "../../errors/causes.ts";
+import type { WatchLogFields } from "../../kube/watch/watch.ts";
 import type { Log as WireLog } from "../../wire/log.ts";
 
 /**
@@ -90,6 +91,6 @@ export function fileLog(path: string, longest = LONGEST): Log & Disposable {
 }
 
 /** The log of a watch: which kind and object it is about, its state, the limit that it keeps, and the error. */
-export function watchLog(log: Log): (message: string, fields: Record<string, unknown>) => void {
-  return (message, fields) => log("warn", message, fields as LogFields); // of these, only fields with a name are written
+export function watchLog(log: Log): (message: string, fields: WatchLogFields) => void {
+  return (message, fields) => log("warn", message, fields);
 }

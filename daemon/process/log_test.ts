@@ -86,11 +86,11 @@ Deno.test("the log of a watch says what it is about", () => {
   const fields = {
     kind: "pods",
     key: "default/echo",
-    state: "stale",
+    state: "forbidden",
     limit: 9,
     error: new Error("silent"),
     more: 1,
-  };
+  } as const;
   watchLog(at.log)("a watch isn't live", fields);
   const [{ time: _, ...line } = {}] = at.lines();
   assert.deepEqual(line, {
@@ -98,7 +98,7 @@ Deno.test("the log of a watch says what it is about", () => {
     message: "a watch isn't live",
     kind: "pods",
     key: "default/echo",
-    state: "stale",
+    state: "forbidden",
     limit: 9,
     error: "Error: silent",
   });

@@ -1,11 +1,12 @@
 import type { Api, KubeObject, Ref } from "../client/api.ts";
 import { ApiError } from "../client/api_error.ts";
+import { pollUntil } from "../../async/poll_until.ts";
 import { sleep } from "../../async/sleep.ts";
 import { Discovery } from "./discovery.ts";
 import { child, field, list, record } from "../objects/parse.ts";
 import { type Resource, resources } from "../client/resources.ts";
 
-/** An object as it's written down, to be applied. */
+/** An object to be applied. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -18,7 +19,7 @@ export interface Manifest {
   readonly [field: string]: unknown;
 }
 
-/** What marks an object as pmz's: only such are ever deleted. */
+/** The label that marks an object as pmz's: only such objects are ever deleted. */
 export const OURS = { label: "app.kubernetes.io/managed-by", value: "pmz" } as const;
 
 export interface Progress {
@@ -34,30 +35,30 @@ export interface ApplyOptions {
   onProgress?: (progress: Progress) => void;
   /** `pmz` without it. */
   fieldManager?: string;
-  /** Only ask the server whether it would take them. What needs a namespace or a CRD that isn't there yet is refused then. */
+  /** Only asks the server whether it would accept them. Objects whose namespace or CRD doesn't exist yet are refused then. */
   dryRun?: boolean;
 }
 
 const ESTABLISHED_MS = 30_000;
 const GONE_MS = 180_000;
 
-/** What others need comes first; what runs comes last, when its rights and data are there. */
+/** What other objects need comes first; workloads come last, when their rights and data are there. */
 const ORDER = ["Namespace", "CustomResourceDefinition", "", "DaemonSet", "Deployment"];
 function rank(manifest: Manifest): number {
   const at = ORDER.indexOf(manifest.kind);
   return at === -1 ? ORDER.indexOf("") : at;
 }
 
-/** In the order in which they can be applied; among equals as given. */
+/** Sorts manifests into the order in which they can be applied; it keeps the given order otherwise. */
 export function ordered(manifests: readonly Manifest[]): Manifest[] {
   return manifests.toSorted((one, other) => rank(one) - rank(other));
 }
 
 /**
- * Applies manifests by server-side apply: namespaces, CRDs (waits until they serve), the rest, what runs. Doing it again changes nothing.
- * Fields that somebody else set and that a manifest has too are taken over.
+ * Applies manifests server-side: namespaces, CRDs (it waits until they are served), the rest, workloads. Applying them again changes nothing.
+ * Fields of a manifest that another manager set are taken over.
  *
- * @throws ApiError at the first that is refused; those before it stay.
+ * @throws {ApiError} at the first object that is refused; those before it stay
  */
 export async function apply(
   api: Api,
@@ -72,7 +73,7 @@ export async function apply(
     const resource = await discovery.resourceOf(manifest, { ...call, waitMs: dryRun ? 0 : ESTABLISHED_MS });
     const ref = refOf(manifest, resource);
     const before = await found(api, resource, ref, call);
-    // A namespace that was there before is somebody's, with whatever else is in it: it's not marked as pmz's to delete.
+    // A namespace that was there before belongs to someone else, with all that is in it: it isn't marked as pmz's to delete.
     const isTaken = manifest.kind === "Namespace" && before !== undefined && !isOurs(before);
     const after = await api.apply(resource, ref, isTaken ? withoutOurs(manifest) : manifest, {
       ...call,
@@ -89,7 +90,7 @@ export async function apply(
 
 /**
  * Deletes those of the manifests' objects that carry {@linkcode OURS}, in the opposite order, and waits until they are gone. An object
- * of the same name without the label is somebody else's, and kept.
+ * of the same name without the label belongs to someone else, and is kept.
  *
  * @throws ApiError when a deletion is refused, or something isn't gone after 3 minutes (reason `Timeout`; a finalizer holds it).
  */
@@ -125,7 +126,7 @@ export async function remove(
 }
 
 /**
- * Deletes the objects of a kind that carry {@linkcode OURS} and aren't named in `keep`: what an earlier version left.
+ * Deletes the objects of a kind that carry {@linkcode OURS} and aren't named in `keep`, as an earlier version left them.
  *
  * @param options.labelSelector narrows it further.
  * @returns the names of those deleted.
@@ -154,7 +155,7 @@ export async function prune(
 function refOf(manifest: Manifest, resource: Resource): Ref {
   const { name, namespace } = manifest.metadata;
   if (!resource.namespaced) return { name };
-  if (!namespace) throw new TypeError(`The manifest of ${describe(manifest)} names no namespace`);
+  if (!namespace) throw new TypeError(`The manifest of ${describe(manifest)} has no namespace`);
   return { name, namespace };
 }
 
@@ -162,7 +163,7 @@ function describe({ kind, metadata: { name, namespace } }: Manifest): string {
   return `${kind} ${namespace ? `${namespace}/` : ""}${name}`;
 }
 
-/** Who may apply but not look learns everything as created. */
+/** The object as it is now. For a user who may apply but not get objects, all of them count as new. */
 async function found(api: Api, resource: Resource, ref: Ref, call: { signal?: AbortSignal }) {
   try {
     return await api.get(resource, ref, call);
@@ -172,28 +173,25 @@ async function found(api: Api, resource: Resource, ref: Ref, call: { signal?: Ab
   }
 }
 
+/** Waits until the cluster serves a CRD's kind. @throws {ApiError} when it refuses its names, or the time is up */
 async function established(api: Api, ref: Ref, call: { signal?: AbortSignal }): Promise<void> {
-  const until = performance.now() + ESTABLISHED_MS;
-  for (;;) {
+  const isServed = async () => {
     const crd = await api.get(resources.customResourceDefinitions, ref, call);
     const conditions = list(child(crd, "status", "crd"), "conditions", "crd.status", 100, record);
-    if (conditions.some((each) => each.type === "Established" && each.status === "True")) return;
     const refused = conditions.find((each) => each.type === "NamesAccepted" && each.status === "False");
-    if (refused || performance.now() > until) {
-      const said = typeof refused?.message === "string" ? refused.message : "it isn't established";
-      throw new ApiError(
-        `The cluster doesn't serve the CRD ${ref.name} after ${ESTABLISHED_MS / 1000} s: ${said}`,
-        {
-          status: 0,
-          reason: "Timeout",
-        },
-      );
-    }
-    call.signal?.throwIfAborted();
-    await sleep(200, call.signal);
-  }
+    if (refused) throw notServed(ref, String(refused.message ?? "its names are refused"));
+    return conditions.some((each) => each.type === "Established" && each.status === "True");
+  };
+  if (await pollUntil(isServed, { everyMs: 200, timeoutMs: ESTABLISHED_MS, ...call })) return;
+  call.signal?.throwIfAborted();
+  throw notServed(ref, `it isn't established after ${ESTABLISHED_MS / 1000} s`);
 }
 
+function notServed({ name }: Ref, why: string): ApiError {
+  return new ApiError(`The cluster doesn't serve the CRD ${name}: ${why}.`, { status: 0, reason: "Timeout" });
+}
+
+/** Waits until an object with a UID doesn't exist any more. @throws {ApiError} when the time is up */
 async function gone(
   api: Api,
   resource: Resource,

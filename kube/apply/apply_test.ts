@@ -98,7 +98,7 @@ Deno.test("a namespaced manifest without a namespace is refused before anything 
   using api = new Api(cluster.source);
   await assert.rejects(
     apply(api, [manifest("ConfigMap", "payload", {}, "")]),
-    /ConfigMap payload names no namespace/,
+    /ConfigMap payload has no namespace/,
   );
 });
 

@@ -1,10 +1,10 @@
 import type { Api } from "../client/api.ts";
 import { ApiError } from "../client/api_error.ts";
-import { sleep } from "../../async/sleep.ts";
+import { pollUntil } from "../../async/poll_until.ts";
 import { field, list, optionalBoolean, record, text } from "../objects/parse.ts";
 import type { Resource } from "../client/resources.ts";
 
-/** Finds out by which path the objects of a kind are reached, once for each group and version. */
+/** Finds the REST path of a kind's objects. Each group and version is asked for once. */
 export class Discovery {
   readonly #api: Api;
   readonly #known = new Map<string, Map<string, Resource>>();
@@ -14,7 +14,7 @@ export class Discovery {
   }
 
   /**
-   * @param options.waitMs how long a kind may be unknown still: one whose CRD was just made shows up a moment later.
+   * @param options.waitMs milliseconds that the kind may still be unknown: one whose CRD was just created appears a moment later
    * @throws ApiError `NotFound` when the cluster doesn't know the kind.
    */
   async resourceOf(
@@ -22,20 +22,18 @@ export class Discovery {
     options: { signal?: AbortSignal; waitMs?: number } = {},
   ): Promise<Resource> {
     const { signal, waitMs = 0 } = options;
-    const give = performance.now() + waitMs;
-    for (;;) {
+    const find = async () => {
       const found = (await this.#kinds(object.apiVersion, signal)).get(object.kind);
-      if (found) return found;
-      this.#known.delete(object.apiVersion);
-      signal?.throwIfAborted();
-      if (performance.now() >= give) {
-        throw new ApiError(
-          `The cluster doesn't know the kind ${object.kind} of ${object.apiVersion}. Is it too old, or is a CRD missing?`,
-          { status: 404, reason: "NotFound" },
-        );
-      }
-      await sleep(250, signal);
-    }
+      if (!found) this.#known.delete(object.apiVersion);
+      return found;
+    };
+    const found = await pollUntil(find, { everyMs: 250, timeoutMs: waitMs, signal });
+    if (found) return found;
+    signal?.throwIfAborted();
+    throw new ApiError(
+      `The cluster doesn't know the kind ${object.kind} of ${object.apiVersion}. Check the cluster's version, and whether its CRD is installed.`,
+      { status: 404, reason: "NotFound" },
+    );
   }
 
   async #kinds(apiVersion: string, signal?: AbortSignal): Promise<Map<string, Resource>> {

@@ -3,15 +3,15 @@ import { child, field, type Json, list, record } from "../objects/parse.ts";
 export interface Trouble {
   /** One line for people. */
   readonly text: string;
-  /** It seldom mends itself. */
-  readonly hopeless: boolean;
+  /** It seldom goes away by itself. */
+  readonly lasting: boolean;
 }
 
-/** @param text from the cluster: control characters and line breaks are taken out, 600 characters are kept. */
-export function trouble(text: string, hopeless = false): Trouble {
+/** @param text from the cluster: control characters and line breaks are removed, and 600 characters are kept */
+export function trouble(text: string, lasting = false): Trouble {
   return {
     text: text.replace(/\s+/g, " ").replace(/\p{C}/gu, "").slice(0, 600).replace(/\.$/, "").trim(),
-    hopeless,
+    lasting,
   };
 }
 
@@ -24,10 +24,10 @@ const IMAGE = new Set([
 ]);
 
 /**
- * Why a pod isn't ready: unschedulable, its image can't be pulled, a container can't be made or crashes (with the last line that it wrote), or
- * just isn't ready yet. Empty for a ready one.
+ * Finds why a pod isn't ready: it can't be scheduled, its image can't be pulled, a container can't be created or crashes (with the last line
+ * that it wrote), or it isn't ready yet. Empty for a ready pod.
  *
- * @throws ParseError for what is no pod.
+ * @throws {ParseError} when `pod` isn't a pod
  */
 export async function podTroubles(
   pod: Json,
@@ -40,7 +40,7 @@ export async function podTroubles(
   if (condition("Ready")?.status === "True") return [];
   const scheduled = condition("PodScheduled");
   if (scheduled?.status === "False") {
-    return [trouble(`pod ${name} finds no node: ${scheduled.message ?? "no reason given"}`)];
+    return [trouble(`pod ${name} can't be scheduled: ${scheduled.message ?? "no reason given"}`)];
   }
   if (field(status, "phase") === "Failed") {
     return [
@@ -91,7 +91,7 @@ async function containerTrouble(
     const restarts = Number(field(status, "restartCount") ?? 0);
     const why = field(ended, "reason") === "OOMKilled" ? " (out of memory)" : "";
     const spoke = line ? `, last it wrote: ${line}` : "";
-    // A container that restarted once and runs now may yet become ready.
+    // A container that restarted once and runs now may still become ready.
     return trouble(
       `${where} ended with code ${code ?? "?"}${why}, ${restarts} restarts${spoke}`,
       !running || restarts > 2,

@@ -13,7 +13,7 @@ export interface Workload {
 export interface RolloutProgress {
   readonly ready: number;
   readonly wanted: number;
-  /** Why it isn't ready, as far as the cluster says; each for people to read. */
+  /** Why it isn't ready, as far as the cluster tells, in sentences. */
   readonly troubles: readonly string[];
 }
 
@@ -21,7 +21,7 @@ export interface RolloutOptions {
   signal?: AbortSignal;
   /** Milliseconds; 120,000 without it. */
   timeoutMs?: number;
-  /** How long something that seldom mends itself (an image that can't be pulled, a refusal, a crash) is looked at. 20,000 without it. */
+  /** Milliseconds until a lasting trouble (an image that can't be pulled, a refusal, a crash) ends the wait. 20,000 without it. */
   patienceMs?: number;
   pollMs?: number;
   onProgress?: (progress: RolloutProgress) => void;
@@ -40,12 +40,13 @@ export class RolloutError extends Error {
 /**
  * Waits until all pods of a Deployment or DaemonSet are of its newest template and available.
  *
- * @throws RolloutError with the reasons when it isn't in time, or is stuck; ApiError when it can't be looked at.
+ * @throws {RolloutError} with the reasons, when the time is up or a trouble lasts
+ * @throws {ApiError} when the workload can't be read
  */
 export async function rollout(api: Api, workload: Workload, options: RolloutOptions = {}): Promise<void> {
   const { signal, timeoutMs = 120_000, patienceMs = 20_000, pollMs = 500 } = options;
   const until = performance.now() + timeoutMs;
-  let hopelessSince: number | undefined;
+  let lastingSince: number | undefined;
   for (;;) {
     const state = await look(api, workload, signal);
     const troubles = state.done ? [] : await findTroubles(api, workload, state, signal);
@@ -53,9 +54,9 @@ export async function rollout(api: Api, workload: Workload, options: RolloutOpti
     options.onProgress?.({ ready: state.ready, wanted: state.wanted, troubles: said });
     if (state.done) return;
     const now = performance.now();
-    if (!troubles.some((each) => each.hopeless)) hopelessSince = undefined;
-    else hopelessSince ??= now;
-    if (now >= until || (hopelessSince !== undefined && now - hopelessSince >= patienceMs)) {
+    if (!troubles.some((each) => each.lasting)) lastingSince = undefined;
+    else lastingSince ??= now;
+    if (now >= until || (lastingSince !== undefined && now - lastingSince >= patienceMs)) {
       const why = said.join("; ") || "the cluster gives no reason";
       throw new RolloutError(
         `${workload.kind} ${workload.namespace}/${workload.name} isn't ready ` +
@@ -118,12 +119,12 @@ async function findTroubles(
     if (found.length === 0) found.push(...await refusals(api, workload, object, signal));
   } catch (error) {
     if (signal?.aborted) throw error;
-    found.push(trouble(`its pods can't be looked at: ${error instanceof Error ? error.message : error}`));
+    found.push(trouble(`its pods can't be listed: ${error instanceof Error ? error.message : error}`));
   }
   return found;
 }
 
-/** Pods that the API server doesn't take (Pod Security, quota, webhooks) are told in a condition or in events only. */
+/** Pods that the API server refuses (Pod Security, quota, webhooks) appear only in a condition or in events. */
 async function refusals(
   api: Api,
   workload: Workload,
@@ -151,7 +152,7 @@ async function refusals(
   return last === undefined ? [] : [trouble(`pods are refused: ${record(last, "event").message}`, true)];
 }
 
-/** The last line that a container wrote, empty where it can't be had. */
+/** The last line that a container wrote; empty when it can't be read. */
 async function lastLine(
   api: Api,
   namespace: string,

@@ -143,7 +143,7 @@ Deno.test("a crash is told with its exit code and the last line written, or with
   ]);
 });
 
-Deno.test("a pod that finds no node, a container that can't start and one that isn't ready yet are told", async () => {
+Deno.test("a pod that can't be scheduled, a container that can't start and one that isn't ready yet are told", async () => {
   await using server = scene({
     statuses: [nothing],
     pods: [
@@ -165,7 +165,7 @@ Deno.test("a pod that finds no node, a container that can't start and one that i
     ],
   });
   assert.deepEqual((await failure(server)).troubles, [
-    "pod a finds no node: 0/1 nodes are available",
+    "pod a can't be scheduled: 0/1 nodes are available",
     'container c of pod b can\'t start (CreateContainerConfigError): configmap "x" not found',
     "pod c isn't ready yet (Pending)",
     "pod e failed: Evicted disk pressure",

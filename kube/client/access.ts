@@ -12,7 +12,7 @@ export interface ApiServerAccess {
   readonly pathPrefix: string;
   /** The name the server's certificate is checked against, where it isn't `hostname` (kubeconfig's tls-server-name). */
   readonly servername?: string;
-  /** PEM; trusted beside the roots that Deno knows. */
+  /** PEM; trusted in addition to the roots that Deno knows. */
   readonly caCerts: readonly string[];
   /** Client certificate chain and key, PEM; both or neither. */
   readonly cert?: string;
@@ -25,24 +25,24 @@ export interface ApiServerAccess {
   readonly proxyUrl?: string;
 }
 
-/** Whoever can say how to reach the API server now; what it says is renewed when tokens or certificates run out. */
+/** Tells how to reach the API server now. Tokens and certificates that expire are renewed. */
 export interface AccessSource {
   /**
-   * @param options.renew the server refused what was given last (401): read and ask everything anew.
-   * @throws when credentials can't be had (an exec plugin failed, a file is gone).
+   * @param options.renew the server refused the last credentials (401): they are read, or asked for, again
+   * @throws when credentials can't be obtained (an exec plugin failed, a file is gone)
    */
   access(options?: { renew?: boolean }): Promise<ApiServerAccess>;
 }
 
-/** A cluster as one user of it sees it. */
+/** A cluster, as one of its users reaches it. */
 export interface Cluster extends AccessSource {
   /** The kubeconfig's context; `in-cluster` for a service account in a pod. */
   readonly context: string;
   /** URL of the API server. */
   readonly server: string;
-  /** The context's namespace, `default` where it names none. */
+  /** The context's namespace; `default` when it has none. */
   readonly namespace: string;
-  /** The kubeconfig's name of the user, or of the service account: for people to read, not an identity. */
+  /** The user's name in the kubeconfig, or the service account's: for people to read, not an identity. */
   readonly user: string;
   /** As in {@linkcode ApiServerAccess}. Secret where it has a password. */
   readonly proxyUrl?: string;
@@ -57,7 +57,7 @@ export function parseServer(
   const url = URL.canParse(server) ? new URL(server) : undefined;
   if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) {
     throw new TypeError(
-      `The kubeconfig's server "${server}" is no https:// or http:// URL. Correct clusters[].cluster.server.`,
+      `"${server}" is not a valid server: expected an https:// or http:// URL. Correct clusters[].cluster.server in the kubeconfig.`,
     );
   }
   const tls = url.protocol === "https:";

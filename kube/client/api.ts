@@ -8,7 +8,7 @@ export type { Call, RequestOptions };
 const MAX_OBJECTS = 50_000;
 const PAGE = 500;
 
-/** An object as it came: JSON with metadata, everything else unchecked. Parse it where it enters. */
+/** An object as the server sent it: JSON with metadata, everything else unchecked. Parse it where it enters. */
 export interface KubeObject {
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly [field: string]: unknown;
@@ -84,7 +84,7 @@ export class Api implements Disposable {
     return { items, resourceVersion };
   }
 
-  /** The same, one page after the other and as many as there are: for who needn't have all at once. @throws as list */
+  /** Lists page by page, without a limit, for callers that don't need all objects at once. @throws as list */
   async *pages(resource: Resource, selection: Selection = {}, call: Call = {}): AsyncGenerator<Page> {
     const { namespace, labelSelector, fieldSelector } = selection;
     const { signal } = call;
@@ -126,7 +126,7 @@ export class Api implements Disposable {
     );
   }
 
-  /** Replaces an object; with `metadata.resourceVersion` in it only if nobody changed it since (`Conflict`). */
+  /** Replaces an object. With `metadata.resourceVersion` in it, an object that has changed since is a `Conflict`. */
   async replace(resource: Resource, ref: Ref, body: object, call: Call = {}): Promise<KubeObject> {
     return object(
       await this.json("PUT", pathOf(resource, ref), { ...call, body, what: say("update", resource, ref) }),
@@ -152,9 +152,9 @@ export class Api implements Disposable {
   }
 
   /**
-   * Server-side apply: creates the object or takes the named fields of it over.
+   * Applies server-side: creates the object, or takes over the fields that `body` has.
    *
-   * @param options.force take over fields that another manager set; otherwise that is a `Conflict`.
+   * @param options.force also takes over fields that another manager set; otherwise they are a `Conflict`
    */
   async apply(
     resource: Resource,
@@ -175,9 +175,9 @@ export class Api implements Disposable {
   }
 
   /**
-   * Deletes an object. With finalizers or a grace period it is gone only later.
+   * Deletes an object. One with finalizers or a grace period disappears later.
    *
-   * @param options.preconditions it must still be this very object, else `Conflict`.
+   * @param options.preconditions the object must still be this one, otherwise it is a `Conflict`
    * @throws ApiError, also for a missing object (reason `NotFound`).
    */
   async delete(
@@ -197,22 +197,22 @@ export class Api implements Disposable {
     });
   }
 
-  /** One request by its path, its answer's JSON. @throws ApiError */
+  /** Sends a request to a path and reads its answer as JSON. @throws ApiError */
   json(method: string, path: string, options: RequestOptions = {}): Promise<unknown> {
     return this.#exchange.json(method, path, options);
   }
 
-  /** One request by its path, its answer's text: logs, /readyz. @throws ApiError */
+  /** Sends a request to a path and reads its answer as text: logs, /readyz. @throws ApiError */
   text(method: string, path: string, options: RequestOptions = {}): Promise<string> {
     return this.#exchange.text(method, path, options);
   }
 
-  /** One GET whose answer goes on; see {@linkcode Exchange.stream}. */
+  /** Streams the answer to a GET; see {@linkcode Exchange.stream}. */
   stream(path: string, options: RequestOptions = {}): Promise<ReadableStream<Uint8Array>> {
     return this.#exchange.stream(path, options);
   }
 
-  /** Begins anew with connections; what is under way goes on. For who knows that the network has changed. */
+  /** Drops idle connections, after a change of the network. Requests under way continue. */
   forgetConnections(): void {
     this.#exchange.forgetConnections();
   }

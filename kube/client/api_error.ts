@@ -62,17 +62,19 @@ export function errorOfAnswer(
   return new ApiError(message, { status, reason, retryAfter: seconds >= 0 ? seconds : undefined });
 }
 
-/** The error of a request that got no answer. */
+const UNREACHABLE = "Check that the cluster is running, and that `kubectl get ns` reaches it from here.";
+
+/** The error of a request without an answer. */
 export function errorOfFailure(what: string, server: string, cause: unknown): ApiError {
   const said = messagesOf(cause);
   const [reason, hint] = /certificate|UnknownIssuer|NotValidForName|CertExpired|BadSignature/i.test(said)
     ? [
       "Certificate",
-      "Its certificate isn't what the kubeconfig's CA vouches for: is the kubeconfig of this cluster?",
+      "Its certificate isn't trusted by this kubeconfig: get a kubeconfig of this cluster, or its CA.",
     ]
     : /timed? ?out|TimeoutError|no connection within|no answer within/i.test(said)
-    ? ["Timeout", "Is the cluster running, and is its network (a VPN?) reachable?"]
-    : ["Unreachable", "Is the cluster running, and is its network (a VPN?) reachable?"];
+    ? ["Timeout", UNREACHABLE]
+    : ["Unreachable", UNREACHABLE];
   return new ApiError(`Can't ${what}: no answer from ${server}: ${said}. ${hint}`, {
     status: 0,
     reason,
@@ -84,7 +86,7 @@ function hintOf(status: number): string {
   if (status === 401) {
     return " The credentials are refused or have expired: log in again, then retry.";
   }
-  if (status === 403) return " Ask whoever runs the cluster for that right.";
+  if (status === 403) return " Ask the cluster's administrator for that right.";
   return "";
 }
 

@@ -102,7 +102,7 @@ Deno.test("errors say what was tried and what the server said, with its reason",
   await assert.rejects(api.delete(things, { namespace: "a", name: "x" }), {
     reason: "Forbidden",
     message:
-      /^Can't delete things\.pmz\.dev "x" in namespace a: .*cannot delete \(403 Forbidden\)\. Ask whoever runs the cluster/,
+      /^Can't delete things\.pmz\.dev "x" in namespace a: .*cannot delete \(403 Forbidden\)\. Ask the cluster's administrator/,
   });
 });
 
@@ -171,7 +171,7 @@ Deno.test("a server that isn't there is Unreachable", async () => {
     assert(ApiError.is(error, "Unreachable"), String(error));
     assert.match(
       error.message,
-      /^Can't get nodes "n": no answer from http:\/\/127\.0\.0\.1:\d+: .*refused.*Is the cluster running/s,
+      /^Can't get nodes "n": no answer from http:\/\/127\.0\.0\.1:\d+: .*refused.*Check that the cluster is running/s,
     );
     return true;
   });

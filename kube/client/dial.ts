@@ -12,19 +12,19 @@ export interface Connection {
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
   close(): void;
-  /** Has a read that waits wake up when so many bytes are there, 1 being as usual; only of a connection that is open. */
+  /** Wakes up a waiting read only when so many bytes are there; 1 is the default. Only for an open connection. */
   wakeAt?(bytes: number): void;
 }
 
-/** What is done to a connection of Deno's TLS before it's used, by whom may call the system. */
+/** Sets up a new connection of Deno's TLS by system calls, where the caller has that permission. */
 export type Prepare = (connection: Deno.TlsConn) => Prepared | undefined;
 
-/** What Deno's TLS has no call for. It has no setNoDelay either, without which a small write that follows another waits up to 40 ms. */
+/** What Deno's TLS has no call for. (It has no setNoDelay either, without which a small write after another waits up to 40 ms.) */
 export interface Prepared {
   readonly wakeAt?: Connection["wakeAt"];
   /**
-   * Ends the TCP connection below. Deno's TLS goes on by itself after its close, until the handshake is over: with a peer that takes
-   * connections and says nothing, for good. Not for later: what was written may still be on its way out.
+   * Shuts down the TCP connection below, while the handshake is under way. After its close, Deno's TLS continues the handshake by itself:
+   * for ever, with a peer that accepts connections and sends nothing. Later, what was written may still be on its way out.
    */
   readonly shutDown?: () => void;
 }
@@ -32,8 +32,8 @@ export interface Prepared {
 const TIMEOUT_MS = 20_000;
 
 /**
- * True where Deno's own TLS can't do what is asked: leave the certificate unchecked, check it against another name, or
- * send a client certificate through a proxy's tunnel (`Deno.startTls` sends none). node:tls can, a little slower.
+ * Whether the access needs what Deno's own TLS can't do: leave the certificate unchecked, check it against another name, or send a client
+ * certificate through a proxy's tunnel (`Deno.startTls` sends none). node:tls can, a little slower.
  */
 export function needsNode(access: ApiServerAccess): boolean {
   return access.proxyUrl !== undefined ||
@@ -41,10 +41,11 @@ export function needsNode(access: ApiServerAccess): boolean {
 }
 
 /**
- * Opens a connection to the API server, with TLS where it has it (HTTP/1.1 only), through its proxy if there is one. Small writes go out at
- * once, but for one case: with a client certificate that needs `prepare`.
+ * Opens a connection to the API server, by TLS (HTTP/1.1 only) unless the server is plain HTTP, and through its proxy if there is one.
+ * Small writes are sent at once; with a client certificate that needs `prepare`.
  *
- * @throws when it can't be had within 20 s, or `signal` was aborted.
+ * @throws {DOMException} "TimeoutError" after 20 s
+ * @throws the signal's reason when it aborts, and why the connection can't be opened
  */
 export async function dial(
   access: ApiServerAccess,
@@ -73,8 +74,8 @@ async function connectDenoTls(
 ): Promise<Connection> {
   const { hostname, port, cert, key } = access;
   const options = { hostname, caCerts: [...access.caCerts], alpnProtocols: ["http/1.1"] };
-  // Deno.startTls sends no client certificate, Deno.connectTls lets nobody set TCP_NODELAY before. (node:tls could do both, at three
-  // times the CPU for what comes in.)
+  // Deno.startTls sends no client certificate, and Deno.connectTls doesn't allow to set TCP_NODELAY before. (node:tls can do both, at
+  // three times the CPU for what comes in.)
   const conn = cert && key
     ? await Deno.connectTls({ ...options, port, cert, key })
     : await Deno.startTls(await connectDeno(access, signal), options);
@@ -90,7 +91,7 @@ async function connectDenoTls(
     prepared = prepare?.(conn);
     using _ending = onAbort(signal, giveUp);
     signal.throwIfAborted();
-    await conn.handshake(); // here, so that a bad certificate is told as such and not by the first read
+    await conn.handshake(); // here, so that a bad certificate fails the dial and not the first read
     signal.throwIfAborted();
   } catch (error) {
     giveUp();
@@ -106,7 +107,7 @@ async function connectDenoTls(
   };
 }
 
-/** The same by node's sockets; see {@linkcode needsNode}. */
+/** Opens a connection by node's sockets; see {@linkcode needsNode}. */
 export async function dialSocket(access: ApiServerAccess, signal?: AbortSignal): Promise<Socket> {
   const socket = await inTime((ending) => openSocket(access, ending), (late) => late.destroy(), signal);
   socket.setNoDelay(true);
@@ -154,7 +155,7 @@ async function inTime<T>(
   }
 }
 
-/** A node socket with Deno's face. One read at a time. */
+/** A node socket with the interface of Deno's. One read at a time. */
 class NodeConnection implements Connection {
   readonly #socket: Socket;
   #failed: Error | undefined;

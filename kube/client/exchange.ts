@@ -17,9 +17,9 @@ export interface RequestOptions extends Call {
   query?: Record<string, string | undefined>;
   body?: unknown;
   contentType?: string;
-  /** For messages: what is tried, as in "list services". */
+  /** What the request is for, in messages: "list services". */
   what?: string;
-  /** Milliseconds until an answer has to have begun; 30,000 without it. */
+  /** Milliseconds within which the answer has to begin; 30,000 without it. */
   timeoutMs?: number;
 }
 
@@ -37,7 +37,7 @@ export class Exchange implements Disposable {
     this.#userAgent = userAgent;
   }
 
-  /** One request, its answer's JSON. @throws ApiError */
+  /** Sends a request and reads its answer as JSON. @throws ApiError */
   async json(method: string, path: string, options: RequestOptions = {}): Promise<unknown> {
     const text = await this.text(method, path, options);
     try {
@@ -55,7 +55,7 @@ export class Exchange implements Disposable {
     }
   }
 
-  /** One request, its answer's text: logs, /version, /readyz. @throws ApiError */
+  /** Sends a request and reads its answer as text: logs, /version, /readyz. @throws ApiError */
   async text(method: string, path: string, options: RequestOptions = {}): Promise<string> {
     const what = options.what ?? `${method} ${path}`;
     using limit = new TimeLimit(options.timeoutMs ?? TIMEOUT_MS, options.signal);
@@ -68,9 +68,9 @@ export class Exchange implements Disposable {
   }
 
   /**
-   * One GET whose answer goes on: a watch, followed logs. The time limit is for its beginning only.
+   * Streams the answer to a GET: a watch, followed logs. The time limit is for its beginning only.
    *
-   * @param options.signal ends it; without being aborted, cancel the stream.
+   * @param options.signal ends the stream; otherwise cancel it
    * @throws ApiError
    */
   async stream(path: string, options: RequestOptions = {}): Promise<ReadableStream<Uint8Array>> {
@@ -86,7 +86,7 @@ export class Exchange implements Disposable {
     }
   }
 
-  /** Begins anew with connections; what is under way goes on. For who knows that the network has changed. */
+  /** Drops idle connections, after a change of the network. Requests under way continue. */
   forgetConnections(): void {
     this.#http[Symbol.dispose]();
   }
@@ -106,7 +106,7 @@ export class Exchange implements Disposable {
     const { signal } = limit;
     let renew = false;
     for (let attempt = 1;; attempt++) {
-      // Not the server's time: a plugin may wait for a person to log in. The source has a limit of its own for that.
+      // The server isn't waited for here: a plugin may wait for a person to log in, and the source limits that time itself.
       limit.stop();
       const access = await unlessAborted(this.#source.access({ renew }), signal);
       limit.resume();
@@ -188,7 +188,10 @@ async function readText(
   }
 }
 
-/** The body as it is, broken off by the signal of `limit`; that is disposed of at its end. */
+/**
+ * The same body, broken off when the signal of `limit` aborts; `limit` is disposed of at its end. fetch's own signal wouldn't do: it
+ * loses aborts (docs/decisions.md).
+ */
 function untilAborted(body: ReadableStream<Uint8Array> | null, limit: TimeLimit): ReadableStream<Uint8Array> {
   const reader = (body ?? new Blob().stream()).getReader();
   let listening: Disposable | undefined;

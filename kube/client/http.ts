@@ -4,7 +4,7 @@ import type { ReadableStream as NodeStream } from "node:stream/web";
 import { type ApiServerAccess, hostOf, urlOf } from "./access.ts";
 import { dialSocket } from "./dial.ts";
 
-/** A connection that lay idle for longer may have died unseen: a request on it would wait out its whole time limit. */
+/** Milliseconds that an idle connection is kept: an older one may be dead, and a request on it would wait for its whole time limit. */
 const POOL_IDLE_MS = 20_000;
 
 export interface HttpRequest {
@@ -19,16 +19,16 @@ export interface HttpRequest {
 export interface HttpResponse {
   status: number;
   header(name: string): string | null;
-  /** Read it to its end or cancel it: it holds the connection. */
+  /** Read it to its end or cancel it: it occupies the connection. */
   body: ReadableStream<Uint8Array> | null;
 }
 
 /**
- * Sends requests to an API server: by Deno's fetch, which keeps connections, knows proxies and client certificates; and
- * where the server's certificate has to be checked in a way that fetch can't be told, by node:http, a connection each.
+ * Sends requests to an API server: by Deno's fetch, which keeps connections and knows proxies and client certificates; where the server's
+ * certificate has to be checked in a way that fetch has no option for, by node:http, with a connection for each request.
  *
  * HTTP/1.1 only, on purpose: with HTTP/2 all requests share one connection, and a dead one (a laptop that slept, a changed network)
- * takes every later request with it until TCP gives up. So only the request that noticed it is lost.
+ * fails every later request until TCP gives up. With HTTP/1.1 only the request that meets the dead connection is lost.
  */
 export class HttpClient implements Disposable {
   #client: { client: Deno.HttpClient; of: ApiServerAccess } | undefined;

@@ -6,7 +6,11 @@ import { onAbort } from "../../async/abort.ts";
 import { readResponseHead } from "./response_head.ts";
 import { socks5Connect, type Socks5Connection, type Socks5Target } from "./socks5.ts";
 
-/** An HTTP proxy's CONNECT (RFC 9110 §9.3.6), or SOCKS5 (RFC 1928, RFC 1929); names are resolved by the proxy. */
+/**
+ * Opens a connection to the API server through an HTTP proxy's CONNECT (RFC 9110 §9.3.6) or SOCKS5. The proxy resolves names.
+ *
+ * @throws {Error} that names the proxy, without its password
+ */
 export async function throughProxy(
   proxy: URL,
   access: ApiServerAccess,
@@ -16,7 +20,7 @@ export async function throughProxy(
   const socks = proxy.protocol === "socks5:" || proxy.protocol === "socks5h:";
   if (!socks && proxy.protocol !== "http:" && proxy.protocol !== "https:") {
     throw new Error(
-      `The proxy ${proxy.protocol}//${proxy.host} is of a kind not known here: use http, https or socks5.`,
+      `The proxy ${proxy.protocol}//${proxy.host} is not supported: expected http://, https:// or socks5://.`,
     );
   }
   const port = Number(proxy.port) || (socks ? 1080 : proxy.protocol === "https:" ? 443 : 80);
@@ -63,7 +67,7 @@ function bytesOf(socket: Socket): Socks5Connection {
   return { read: (size) => readExactly(socket, size), write: (bytes) => void socket.write(bytes) };
 }
 
-/** Reads from a paused socket no byte more than asked for: what follows belongs to TLS. */
+/** Reads exactly so many bytes from a paused socket: what follows belongs to TLS. */
 async function readExactly(socket: Socket, size: number): Promise<Buffer> {
   for (;;) {
     const bytes: Buffer | null = socket.read(size);
@@ -97,13 +101,13 @@ export function connected<S extends Socket>(
       ending[Symbol.dispose]();
       socket.off("error", failed);
       socket.off("close", failed);
-      socket.on("error", () => {}); // whoever reads or writes is told; an unheard event would end the process
+      socket.on("error", () => {}); // the next read or write throws it; an event without a listener would end the process
       resolve(socket);
     });
   });
 }
 
-/** Whether a host is an address, which has no place in TLS's server_name (RFC 6066 §3). */
+/** Whether a host is an address, which isn't allowed as TLS's server_name (RFC 6066 §3). */
 export function isAddress(host: string): boolean {
   return host.includes(":") || /^\d+(\.\d+){3}$/.test(host);
 }

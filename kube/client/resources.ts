@@ -1,4 +1,4 @@
-/** A kind of object that the API server keeps, as its REST paths name it. */
+/** A kind of object, as the API server's REST paths name it. */
 export interface Resource {
   /** Empty for the core group. */
   readonly group: string;
@@ -11,7 +11,7 @@ export interface Resource {
 const namespaced = { namespaced: true } as const;
 const global = { namespaced: false } as const;
 
-/** What pmz reads and writes of Kubernetes' own kinds. */
+/** The kinds of Kubernetes that pmz reads and writes. */
 export const resources = {
   services: { group: "", version: "v1", plural: "services", ...namespaced },
   pods: { group: "", version: "v1", plural: "pods", ...namespaced },
@@ -42,7 +42,7 @@ export const resources = {
 /**
  * The path of a resource's objects, or of one of them.
  *
- * @throws TypeError for a name that would leave its place in the path.
+ * @throws {TypeError} for a name that would change the path's structure
  */
 export function pathOf(
   resource: Resource,
@@ -58,6 +58,8 @@ export function pathOf(
 }
 
 function segment(text: string): string {
-  if (text === "" || text === "." || text === "..") throw new TypeError(`"${text}" is no name of an object`);
+  if (text === "" || text === "." || text === "..") {
+    throw new TypeError(`"${text}" is not a valid name of an object`);
+  }
   return encodeURIComponent(text);
 }

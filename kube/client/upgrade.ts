@@ -7,9 +7,10 @@ import { BadHead, readResponseHead } from "./response_head.ts";
 /**
  * Turns a fresh connection into a WebSocket (RFC 6455 §4.1).
  *
- * @param what what is tried, for messages: "forward port 80 of pod a/b".
- * @returns the bytes that came after the answer's header: frames already.
- * @throws ApiError with what the API server says where it refuses (401, 403, 404, ...); what `connection` throws.
+ * @param what what the upgrade is for, in messages: "forward port 80 of pod a/b"
+ * @returns the bytes that came after the answer's head: they are frames already
+ * @throws {ApiError} with the API server's words when it refuses (401, 403, 404, ...)
+ * @throws whatever `connection` throws
  */
 export async function upgrade(
   connection: Connection,
@@ -63,10 +64,12 @@ function badAnswer(what: string, status: number, problem: string): ApiError {
   return new ApiError(`Can't ${what}: ${problem}`, { status, reason: "BadAnswer" });
 }
 
-/** A token with a line break in it would write headers of its own. */
+/** Refuses line breaks: a token with one would add headers. */
 function headerValue(name: string, value: string): string {
   if (/[\r\n\0]/.test(value)) {
-    throw new TypeError(`The kubeconfig's value for the header ${name} has a line break`);
+    throw new TypeError(
+      `The kubeconfig's value for the header ${name} has a line break: expected a single line`,
+    );
   }
   return value;
 }

@@ -5,7 +5,7 @@ import type { ApiServerAccess } from "../client/access.ts";
 const loopback = ["127.0.0.0/8", "::1/128"].map(parseRange).filter((range) => range !== undefined);
 
 /**
- * The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a server, as kubectl reads them
+ * Finds the proxy for a server in HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as kubectl reads them
  * (Go's net/http ProxyFromEnvironment: lower case too; no proxy for localhost and loopback addresses).
  *
  * @returns the proxy's URL; undefined where the server is reached directly

@@ -2,8 +2,8 @@ import type { Cluster } from "@kubernetes/client-node";
 import type { ApiServerAccess } from "../client/access.ts";
 
 /**
- * An exec plugin learns by KUBERNETES_EXEC_INFO which version of its protocol is spoken, and may not ask
- * anybody anything (there is no terminal): client.authentication.k8s.io ExecCredential. client-node leaves it out.
+ * Sets KUBERNETES_EXEC_INFO for an exec plugin (client.authentication.k8s.io ExecCredential), which client-node leaves out: the version of
+ * its protocol, and that it can't ask anything, since there is no terminal.
  */
 export function tellPlugin(exec: unknown, entry: Cluster, server: Pick<ApiServerAccess, "caCerts">): void {
   if (typeof exec !== "object" || exec === null) return;

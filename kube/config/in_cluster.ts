@@ -1,7 +1,7 @@
 import { type ApiServerAccess, certificatesHash, type Cluster, parseServer } from "../client/access.ts";
 
 const ROOT = "/var/run/secrets/kubernetes.io/serviceaccount";
-/** A projected token is renewed by the kubelet at 80% of its life, an hour by default: reading it this often is plenty. */
+/** Milliseconds between reads of the token: the kubelet renews a projected one at 80 % of its life, an hour by default. */
 const REREAD_MS = 60_000;
 
 export interface InClusterOptions {
@@ -11,7 +11,7 @@ export interface InClusterOptions {
 }
 
 /**
- * The API server as the service account of this pod reaches it.
+ * Reaches the API server as this pod's service account.
  *
  * @throws when this isn't a pod with a mounted service account token.
  */

@@ -12,7 +12,7 @@ import {
 import type { Cluster as ClusterEntry, KubeConfig, User } from "@kubernetes/client-node";
 import type { RequestOptions } from "node:https";
 
-/** A plugin may open a browser and wait for a person to log in. */
+/** Milliseconds for an exec plugin, which may open a browser and wait for a person to log in. */
 const CREDENTIALS_TIMEOUT_MS = 120_000;
 
 export { KubeconfigError, type KubeconfigOptions, NoSuchContext };
@@ -27,7 +27,7 @@ export interface Context {
   readonly current: boolean;
 }
 
-/** The contexts of the kubeconfig, in its order. @throws KubeconfigError when it can't be read. */
+/** Lists the contexts of the kubeconfig, in its order. @throws {KubeconfigError} when it can't be read */
 export async function contexts(options: KubeconfigOptions = {}): Promise<Context[]> {
   const config = await loadKubeconfig(options);
   return config.contexts.map(({ name, cluster, user, namespace }) => ({
@@ -41,12 +41,12 @@ export async function contexts(options: KubeconfigOptions = {}): Promise<Context
 }
 
 /**
- * A cluster of the kubeconfig and its user's credentials, read as `@kubernetes/client-node` reads them: merged files,
+ * Opens a cluster of the kubeconfig with its user's credentials, read as `@kubernetes/client-node` reads them: merged files,
  * client certificates, tokens, exec plugins, OIDC. The library is loaded when this is called (0.25 s), not before.
  *
  * @param options.context defaults to the current one.
- * @param options.reuseMs milliseconds for which an access is given again without looking whether it has expired; a refused one is renewed
- * at once all the same.
+ * @param options.reuseMs milliseconds for which an access is reused without a check whether it has expired; a refused one is renewed
+ * at once anyway
  * @throws KubeconfigError when the kubeconfig can't be read, NoSuchContext when it has no such context.
  */
 export async function clusterAccess(
@@ -75,14 +75,14 @@ export async function clusterAccess(
     },
   };
 
-  /** Reads the file anew, for somebody may have logged in again; a plugin runs again too. */
+  /** Reads the file again, since the user may have logged in again; a plugin runs again too. */
   async function renewed(): Promise<ApiServerAccess> {
     source = await open({ ...options, context: context.name });
     return await take();
   }
 
   async function take(): Promise<ApiServerAccess> {
-    // Until it is there everybody waits for this one: a plugin may take minutes, for a person to log in.
+    // All requests wait for this one: a plugin may take minutes until a person has logged in.
     const mine = current = { access: accessOf(source), at: Infinity };
     try {
       const access = await mine.access;
@@ -118,14 +118,14 @@ async function open(options: KubeconfigOptions & { context?: string }): Promise<
   const entry = config.getCluster(context.cluster);
   if (!entry) {
     throw new KubeconfigError(
-      `The context "${context.name}" is of cluster "${context.cluster}", which the kubeconfig doesn't have.`,
+      `The context "${context.name}" names the cluster "${context.cluster}", which the kubeconfig doesn't have.`,
     );
   }
   config.setCurrentContext(context.name);
   const user = context.user ? config.getUser(context.user) : null;
   const server = serverOf(entry);
   if (user?.exec) tellPlugin(user.exec, entry, server);
-  // What client-node makes of these for its own connections isn't used here, and it refuses plain HTTP unless nothing is to be checked.
+  // client-node's own connections aren't used here, and it refuses plain HTTP unless skipTLSVerify is set.
   Object.assign(entry, { proxyUrl: undefined, skipTLSVerify: entry.skipTLSVerify || !server.tls });
   return { config, context, entry, user, server };
 }

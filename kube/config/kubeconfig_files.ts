@@ -6,7 +6,7 @@ export interface KubeconfigOptions {
   kubeconfig?: string;
 }
 
-/** The kubeconfig is missing, broken, or doesn't say what is needed. */
+/** The kubeconfig is missing or broken, or lacks something that is needed. */
 export class KubeconfigError extends Error {
   override name = "KubeconfigError";
 }
@@ -17,8 +17,10 @@ export class NoSuchContext extends KubeconfigError {
 }
 
 /**
- * Files are merged by kubectl's rules, which client-node's own merging doesn't follow: the first to say something wins,
- * also for the current context, and a file of a list that doesn't exist is passed over.
+ * Loads the kubeconfig's files and merges them by kubectl's rules, which client-node's own merging doesn't follow: the first file that has
+ * an entry wins, also for the current context, and a missing file of a list is skipped.
+ *
+ * @throws {KubeconfigError} when a file can't be read, or none of them exists
  */
 export async function loadKubeconfig(options: KubeconfigOptions): Promise<KubeConfig> {
   const { KubeConfig, loadAll } = await import("./client_node.ts");
@@ -53,7 +55,7 @@ export async function loadKubeconfig(options: KubeconfigOptions): Promise<KubeCo
   return merged;
 }
 
-/** A plugin's path is meant from the kubeconfig's folder, unless it is a bare name or absolute (client-go). */
+/** Makes a plugin's path absolute: it is relative to the kubeconfig's folder, unless it is a bare name (client-go). */
 function placePlugin(exec: unknown, file: string): void {
   if (typeof exec !== "object" || exec === null || !("command" in exec)) return;
   const { command } = exec;
@@ -61,8 +63,8 @@ function placePlugin(exec: unknown, file: string): void {
 }
 
 /**
- * client-node knows no `tokenFile` of a kubeconfig, but reads one, each minute anew, where an auth provider has it. It goes
- * before a token (client-go), and is meant from the kubeconfig's folder.
+ * Turns a user's `tokenFile`, which client-node doesn't know, into an auth provider's, which it reads once a minute. As in client-go a
+ * `tokenFile` overrides a token, and its path is relative to the kubeconfig's folder.
  */
 function takeTokenFiles(config: KubeConfig, file: string, parse: (yaml: string) => unknown[]): void {
   const text = Deno.readTextFileSync(file);

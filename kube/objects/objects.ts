@@ -20,7 +20,7 @@ export { ParseError };
 export type IpProtocol = "TCP" | "UDP" | "SCTP";
 
 export interface ServicePort {
-  /** Empty where the Service has only one port and didn't name it. */
+  /** Empty when the Service has a single port without a name. */
   readonly name: string;
   readonly port: number;
   /** A number, or the name of a container's port. */
@@ -38,7 +38,7 @@ export interface Service {
   readonly clusterIPs: readonly string[];
   readonly headless: boolean;
   readonly ports: readonly ServicePort[];
-  /** Undefined where the endpoints are somebody else's business: no selector is not the selector of all pods. */
+  /** Undefined when someone else provides the endpoints: a missing selector doesn't select all pods. */
   readonly selector?: Readonly<Record<string, string>>;
   readonly externalName?: string;
   readonly publishNotReadyAddresses: boolean;
@@ -50,7 +50,7 @@ export interface Endpoint {
   readonly ready: boolean;
   readonly serving: boolean;
   readonly terminating: boolean;
-  /** The pod's own name below a headless Service. */
+  /** The pod's name within a headless Service. */
   readonly hostname?: string;
   readonly nodeName?: string;
   readonly pod?: { readonly namespace: string; readonly name: string; readonly uid: string };
@@ -60,7 +60,7 @@ export interface EndpointSlice {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
-  /** The Service that it says it belongs to; its namespace is the slice's. */
+  /** The Service that its label names, in the slice's own namespace. */
   readonly service?: string;
   readonly addressType: "IPv4" | "IPv6" | "FQDN";
   /** A port without a number stands for all ports. */
@@ -143,7 +143,7 @@ function servicePort(raw: unknown, path: string): ServicePort {
   const from = record(raw, path);
   const port = optionalPort(from, "port", path);
   if (port === undefined) throw new ParseError(`${path}.port`, "a port number");
-  // 0 is Go's way of saying nothing, and old Services have it.
+  // Old Services have 0, Go's zero value, for a missing targetPort.
   const target = field(from, "targetPort");
   const targetPort = typeof target === "string"
     ? text(from, "targetPort", path, 63)
@@ -262,7 +262,7 @@ function owner(raw: unknown, path: string): OwnerReference {
   };
 }
 
-/** Of all containers that run beside each other: restartable init containers (sidecars) too. */
+/** The ports of all containers that run side by side, sidecars (restartable init containers) included. */
 function containerPorts(spec: Json): ContainerPort[] {
   const containers = list(spec, "containers", "spec", CONTAINERS, record);
   const sidecars = list(spec, "initContainers", "spec", CONTAINERS, record)

@@ -1,4 +1,4 @@
-/** What came from the API server isn't what its schema says. */
+/** An object from the API server doesn't match its schema. */
 export class ParseError extends Error {
   override name = "ParseError";
   constructor(path: string, expected: string) {
@@ -17,12 +17,12 @@ export function record(value: unknown, path: string): Json {
   return value as Json;
 }
 
-/** An own property, undefined for null too: Go's JSON writes either for what isn't there. */
+/** An own property; undefined for null too, as Go's JSON writes either for a missing value. */
 export function field(from: Json, name: string): unknown {
   return Object.hasOwn(from, name) ? from[name] ?? undefined : undefined;
 }
 
-/** An object within an object; an empty one where there is none. @throws ParseError */
+/** An object within an object, empty when it is missing. @throws {ParseError} */
 export function child(from: Json, name: string, path: string): Json {
   const value = field(from, name);
   return value === undefined ? {} : record(value, `${path}.${name}`);
@@ -64,7 +64,7 @@ export function optionalPort(from: Json, name: string, path: string): number | u
   return value;
 }
 
-/** A list, empty where there is none. @throws ParseError also when it has more than `max` entries */
+/** A list, empty when it is missing. @throws {ParseError} also when it has more than `max` entries */
 export function list<T>(
   from: Json,
   name: string,
@@ -80,7 +80,7 @@ export function list<T>(
   return Array.from(value, (entry: unknown, index) => parse(entry, `${path}.${name}[${index}]`));
 }
 
-/** A string as an entry of a list. @throws ParseError */
+/** Parses a string as an entry of a list. @throws {ParseError} */
 export function entryText(max = 253): (entry: unknown, path: string) => string {
   return (entry, path) => {
     if (typeof entry !== "string" || entry === "" || entry.length > max) {

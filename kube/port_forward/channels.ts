@@ -100,6 +100,6 @@ export class Channels implements PortForwardProtocol {
     this.outEnd = HEADROOM;
   }
 
-  /** There is none: what runs over a port-forward says itself when it is done (HTTP/2: END_STREAM, GOAWAY), and then closes. */
+  /** The protocol has none: what runs over a port-forward announces its own end (HTTP/2: END_STREAM, GOAWAY), and then closes. */
   endOfOutput(): undefined {}
 }

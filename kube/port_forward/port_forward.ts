@@ -46,7 +46,7 @@ export interface Opening {
 }
 
 /**
- * Opens a port of a pod. That the pod refuses the port is only known later: the first `read` rejects then.
+ * Opens a port of a pod. A refusal by the pod is only known later: the first `read` rejects then.
  *
  * @throws {ApiError} when the server can't be reached or refuses (401, 403, 404, 500 with its own words)
  * @throws the signal's reason when it aborts

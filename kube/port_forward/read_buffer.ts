@@ -2,57 +2,57 @@ import type { Connection } from "../client/dial.ts";
 
 /** Bytes of the buffer. */
 const SIZE = 512 << 10;
-/** Bytes of what TLS hands out at a time, a record (RFC 8446 §5.1): reads that have less room aren't begun. */
+/** Bytes of a TLS record (RFC 8446 §5.1), which TLS hands out at a time: a read with less room isn't begun. */
 const RECORD = 16 << 10;
-/** Bytes after which what has come is passed on, though more may be there. */
+/** When so many bytes have come, they are passed on even though more may be there. */
 const ENOUGH = 128 << 10;
-/** Bytes that are waited for at a time while much comes, which is when so many have come without a pause of so many milliseconds. */
+/** While much comes, reads wait for LEVEL bytes. Much is MUCH bytes without a pause of PAUSE_MS milliseconds. */
 const LEVEL = 64 << 10;
 const MUCH = 2 << 20;
 const PAUSE_MS = 2;
-/** Milliseconds that {@linkcode LEVEL} bytes may take to come: what comes slower isn't waited for. */
-const PATIENCE_MS = 1;
-/** Turns of promises in which a read settles whose bytes were there already: Deno's takes two. */
+/** Milliseconds that a read waits for {@linkcode LEVEL} bytes. */
+const LEVEL_MS = 1;
+/** Turns of the microtask queue within which a read of bytes that are there settles: Deno's takes two. */
 const HOPS = 4;
 
 /**
- * What comes on a connection, in one buffer.
+ * Reads a connection into one buffer.
  *
- * Hot path: Deno's TLS hands out a record at a time, so as long as the next one is there at once it is taken too: whoever parses
- * the bytes then has less to do, and what goes on goes in larger pieces. For that one read is begun too many; it stays under way. While
- * much comes, the kernel is asked to wake the reader only when it's worth it, where the connection has a way to do so: a wake-up
- * for each record costs twice the CPU of all else.
+ * Hot path: Deno's TLS hands out a record at a time. As long as the next one is there at once it is read too, so that the bytes are parsed
+ * and passed on in larger pieces; the read that finds none stays under way. While much comes, the kernel is asked to wake the reader only
+ * for LEVEL bytes, where the connection can do that: a wake-up for each record costs twice the CPU of everything else.
  */
 export class ReadBuffer {
   readonly bytes = new Uint8Array(SIZE);
   readonly #connection: Connection;
-  /** Bytes have come up to here. */
+  /** Where the bytes that have come end. */
   #have: number;
   #reading: Promise<void> | undefined;
   #ended = false;
-  /** What came without a pause, and when last. */
+  /** Bytes that have come without a pause, and when the last ones did. */
   #flow = 0;
   #last = 0;
-  /** The kernel was asked to wait for more. */
+  /** Whether the kernel was asked to wait for LEVEL bytes. */
   #raised = false;
   #failure: { readonly cause: unknown } | undefined;
 
-  /** @param first what came before */
+  /** @param first bytes that have come already */
   constructor(connection: Connection, first: Uint8Array) {
     this.#connection = connection;
     this.bytes.set(first);
     this.#have = first.length;
   }
 
-  /** The bytes that have come end here. */
+  /** Where the bytes that have come end in the buffer. */
   get have(): number {
     return this.#have;
   }
 
   /**
-   * Waits for more to come. `bytes[from, have)` is still wanted; it may be moved.
-   * @returns where it is now; null at the connection's end.
-   * @throws what the connection throws.
+   * Waits for more bytes. bytes[from, have) is kept, but may be moved.
+   *
+   * @returns where it begins now; null at the connection's end
+   * @throws whatever the connection throws
    */
   async fill(from: number): Promise<number | null> {
     let at = from;
@@ -68,26 +68,26 @@ export class ReadBuffer {
       for (let hop = 0; hop < HOPS && this.#reading !== undefined; hop++) await undefined;
       if (this.#reading !== undefined) break;
     }
-    // What came before an end, or a break, comes first: the next call tells of it.
+    // What came before an end or a break is passed on first: the next call tells of the end.
     if (this.#have > before) return at;
     if (this.#failure) throw this.#failure.cause;
     return null;
   }
 
-  /** The connection is about to be closed here. */
+  /** Stops asking the kernel for anything: the connection is about to be closed here. */
   stop(): void {
     this.#ended = true;
   }
 
   async #wait(reading: Promise<void>): Promise<void> {
     if (!this.#raised) return await reading;
-    // Nothing is asked of the kernel for longer than this: the rest of what comes may be less than it waits for.
-    const timer = setTimeout(() => this.#lower(), PATIENCE_MS);
+    // Not longer: the rest of what comes may be less than the kernel waits for.
+    const timer = setTimeout(() => this.#lower(), LEVEL_MS);
     await reading;
     clearTimeout(timer);
   }
 
-  /** Counts what came, and asks the kernel to wait for more where it's much. */
+  /** Counts what came, and asks the kernel to wait for more when it is much. */
   #flowed(bytes: number): void {
     const now = performance.now();
     this.#flow = now - this.#last < PAUSE_MS ? this.#flow + bytes : bytes;

@@ -1,5 +1,5 @@
 /**
- * WebSocket frames (RFC 6455 §5) as far as a client needs them that speaks binary messages over a TLS connection of its own.
+ * WebSocket frames (RFC 6455 §5), as far as a client of binary messages over its own TLS connection needs them.
  *
  * Hot path: each byte of a tunnel passes here. Nothing is allocated per frame; headers are read and written in place.
  */
@@ -14,7 +14,7 @@ export class WebSocketError extends Error {
   override name = "WebSocketError";
 }
 
-/** What a frame's header says; one object is filled again and again. */
+/** What a frame's header says. One object is filled again for each frame. */
 export interface FrameHeader {
   opcode: number;
   final: boolean;
@@ -28,13 +28,13 @@ export interface FrameHeader {
  * Reads the header of a frame that a server sent, at `bytes[from]`.
  *
  * @returns false when `bytes` up to `to` doesn't hold all of the header yet.
- * @throws WebSocketError for what no server may send: reserved bits, a mask, long or fragmented control frames, lengths beyond 2^53
+ * @throws {WebSocketError} for what a server may not send: reserved bits, a mask, long or fragmented control frames, lengths beyond 2^53
  */
 export function readHeader(bytes: Uint8Array, from: number, to: number, header: FrameHeader): boolean {
   if (to - from < 2) return false;
   const first = bytes[from]!, second = bytes[from + 1]!; // within `to`, as are those below
   if ((first & 0x70) !== 0) {
-    throw new WebSocketError("a frame with reserved bits (an extension nobody asked for)");
+    throw new WebSocketError("a frame with reserved bits (of an extension that wasn't negotiated)");
   }
   if ((second & 0x80) !== 0) throw new WebSocketError("a masked frame from a server");
   const opcode = first & 0x0f;
@@ -68,8 +68,8 @@ export function readHeader(bytes: Uint8Array, from: number, to: number, header: 
  * Writes a client's frame header so that it ends before `bytes[end]`, where the payload begins. At least {@linkcode MAX_HEADER} bytes
  * before `end` have to be free.
  *
- * The mask is four zeros: the payload goes out as it is. A mask is there to keep scripts of web pages from planting bytes in
- * intermediaries' caches (RFC 6455 §10.3); here the connection is the client's own, through TLS, and RFC 6455 §5.3 has no server refuse it.
+ * The mask is four zeros, so the payload is sent as it is. Masks keep scripts of web pages from planting bytes in intermediaries' caches
+ * (RFC 6455 §10.3). Here the connection is the client's own, through TLS, and RFC 6455 §5.3 doesn't let a server refuse such a mask.
  *
  * @returns where the header begins.
  */
@@ -95,7 +95,7 @@ export function writeHeader(bytes: Uint8Array, end: number, opcode: number, leng
   return from;
 }
 
-/** A whole small frame of its own: ping, pong, close. */
+/** Makes a whole small frame: a pong, a close, a short message. */
 export function smallFrame(opcode: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(MAX_HEADER + payload.length);
   const from = writeHeader(bytes, MAX_HEADER, opcode, payload.length);

@@ -33,7 +33,7 @@ export const control = (type: number, words: readonly number[], flags = 0) =>
     concat(words.map((word) => Uint8Array.of(word >>> 24, word >>> 16, word >>> 8, word))),
   );
 export const reset = (stream: number, status = 5) => control(3, [stream, status]);
-/** A reply with a header block of some bytes: nobody looks into it. */
+/** A reply with a header block of some bytes, which isn't decoded. */
 export const reply = (stream: number) => control(2, [stream, 0x78f9e3c6, 0xa7c20000]);
 
 /** SPDY bytes in one WebSocket message. */

@@ -11,11 +11,11 @@ export type WatchState =
   | "connecting"
   /** Listed, and changes arrive. */
   | "live"
-  /** Was live; being listed or watched again. What is in `items` may be old. */
+  /** It was live, and is being listed or watched again. `items` may be old. */
   | "reconnecting"
-  /** The rights aren't there (or the credentials are refused). Tried again now and then: rights can be given. */
+  /** The user lacks the right, or the credentials are refused. It is tried again from time to time: rights can be given. */
   | "forbidden"
-  /** The cluster doesn't know this kind (a CRD isn't there yet). Tried again now and then. */
+  /** The cluster doesn't know this kind (a CRD isn't there yet). It is tried again from time to time. */
   | "missing"
   | "closed";
 
@@ -23,42 +23,54 @@ export interface Change<T> {
   readonly kind: "added" | "modified" | "deleted";
   /** `namespace/name`, or `name` for kinds without namespaces. */
   readonly key: string;
-  /** For "deleted" what it was last. */
+  /** For "deleted", the object as it was last. */
   readonly item: T;
 }
 
 export interface WatchOptions<T> extends Selection {
-  /** Makes of an object as it came what is kept. What it throws is logged, and the object left out. */
+  /** Turns an object into the item that is kept. When it throws, that is logged and the object left out. */
   parse: (raw: unknown) => T;
   signal?: AbortSignal;
-  /** Further objects are left out, and `overflow` counts them. 20,000 without it. */
+  /** The most items that are kept; further objects are left out, and `overflow` counts them. 20,000 without it. */
   maxItems?: number;
-  /** Milliseconds of silence after which a connection counts as dead; servers send a bookmark every minute. 75,000 without it. */
+  /** Milliseconds of silence after which a connection counts as dead: servers send a bookmark every minute. 75,000 without it. */
   idleMs?: number;
   backoff?: Partial<Backoff>;
-  log?: (message: string, fields: Record<string, unknown>) => void;
+  log?: (message: string, fields: WatchLogFields) => void;
 }
+
+/** What a line of a watch's log is about. */
+export type WatchLogFields = {
+  /** The resource, in plural. */
+  readonly kind: string;
+  /** One object of it, as {@linkcode Change.key}. */
+  readonly key?: string;
+  readonly state?: WatchState;
+  /** The most items that are kept. */
+  readonly limit?: number;
+  readonly error?: unknown;
+};
 
 /** The objects of a kind, kept up to date until disposed of. */
 export interface Watched<T> extends AsyncDisposable {
   /**
-   * Settles with the first whole list. Rejects with an ApiError when that is forbidden or the kind is missing (trying goes on
-   * in the background), with the signal's reason when it was stopped before; waits through everything else.
+   * Resolves with the first complete list. Rejects with an ApiError when that is forbidden or the kind is missing (it is still tried in the
+   * background), and with the signal's reason when the watch is stopped before. All other errors are waited out.
    */
   readonly ready: Promise<void>;
   readonly items: ReadonlyMap<string, T>;
   readonly state: WatchState;
   /** Why it isn't live. */
   readonly error: Error | undefined;
-  /** How many objects are left out because there are too many. */
+  /** Number of objects that are left out because there are too many. */
   readonly overflow: number;
   /**
-   * Called after `items` has changed. What is in `items` already isn't told again, nor is an object of which nothing has changed
-   * that is kept (`parse`).
+   * Calls `listener` after each change of `items`. Items that are there already aren't told, nor are objects whose parsed form is the same
+   * as before.
    */
   onChange(listener: (change: Change<T>) => void): Disposable;
   onState(listener: (state: WatchState, error: Error | undefined) => void): Disposable;
-  /** Drops the connection and takes up again at once: for who knows that the network has changed. */
+  /** Drops the connection and resumes at once, after a change of the network. */
   reconnect(): void;
 }
 
@@ -83,6 +95,7 @@ class Watcher<T> implements Watched<T> {
   readonly #items = new Map<string, T>();
   /** The resourceVersion of each item, to tell what a new list doesn't change. */
   readonly #versions = new Map<string, unknown>();
+  /** Keys of the objects that are left out because there are too many. */
   #left: Set<string> = new Set();
   readonly #changed = new Set<(change: Change<T>) => void>();
   readonly #stated = new Set<(state: WatchState, error: Error | undefined) => void>();
@@ -94,8 +107,8 @@ class Watcher<T> implements Watched<T> {
   readonly #backoff: Backoff;
   #attempt = new AbortController();
   #failures = 0;
-  /** How often in a row the version brought nothing. */
-  #barren = 0;
+  /** Attempts in a row that make the version look stale. */
+  #stale = 0;
   #state: WatchState = "connecting";
   #error: Error | undefined;
 
@@ -106,7 +119,7 @@ class Watcher<T> implements Watched<T> {
     this.#backoff = { firstMs: 250, maxMs: 30_000, ...options.backoff };
     this.#signal = this.#closing.signal;
     this.#following = follow(options.signal, this.#closing);
-    this.#ready.promise.catch(() => {}); // whoever doesn't wait for it sees the state
+    this.#ready.promise.catch(() => {}); // it may go unheeded: the state tells it too
     this.#done = this.#run();
   }
 
@@ -147,7 +160,7 @@ class Watcher<T> implements Watched<T> {
   }
 
   async #run(): Promise<void> {
-    let version: string | undefined; // where to go on; undefined: list anew
+    let version: string | undefined; // where to resume; undefined: list again
     while (!this.#signal.aborted) {
       const attempt = this.#attempt = new AbortController();
       using _stopping = follow(this.#signal, attempt);
@@ -162,13 +175,13 @@ class Watcher<T> implements Watched<T> {
       if (this.#signal.aborted) break;
       if (signal.aborted) continue;
       if (ApiError.is(error, "Expired")) version = undefined;
-      // A server that went back in time (restored from a backup) doesn't say that it doesn't know a version: it's silent, or
-      // refuses it for another reason.
-      if (isBarren(error) && ++this.#barren >= MOST_BARREN) {
+      // A server that was restored from a backup doesn't tell that a version is unknown to it: it's silent, or refuses the version for
+      // another reason.
+      if (seemsStale(error) && ++this.#stale >= MOST_STALE) {
         version = undefined;
-        this.#barren = 0;
+        this.#stale = 0;
       }
-      // An end without an error is the server's time limit: go on at once, but not round and round.
+      // An end without an error is the server's time limit: resume at once, but never in a tight loop.
       if (error !== undefined) this.#failed(error);
       await this.#pause(error, signal);
     }
@@ -182,7 +195,7 @@ class Watcher<T> implements Watched<T> {
     const fresh: Read<T>[] = [];
     const left = new Set<string>();
     let version = "";
-    // Page by page: of a large cluster, the objects as they came don't fit into memory.
+    // Page by page: the raw objects of a large cluster don't fit into memory.
     for await (const page of this.#api.pages(this.#resource, this.#options, { signal })) {
       for (const raw of page.items) {
         const key = keyOf(metadataOf(raw));
@@ -197,7 +210,7 @@ class Watcher<T> implements Watched<T> {
       }
       version = page.resourceVersion;
     }
-    // What is gone first: it makes room.
+    // Removals first: they make room.
     for (const key of gone) this.#remove(key);
     this.#left = left;
     for (const read of fresh) this.#keep(read);
@@ -205,7 +218,7 @@ class Watcher<T> implements Watched<T> {
     return version;
   }
 
-  /** Yields the versions seen; ends when the server ends the watch in its own time. */
+  /** Yields the versions that are seen; ends when the server ends the watch at its time limit. */
   async *#follow(version: string, signal: AbortSignal): AsyncGenerator<string> {
     const { namespace, labelSelector, fieldSelector, idleMs = 75_000 } = this.#options;
     const body = await this.#api.stream(pathOf(this.#resource, { namespace }), {
@@ -213,7 +226,7 @@ class Watcher<T> implements Watched<T> {
         watch: "1",
         allowWatchBookmarks: "true",
         resourceVersion: version,
-        // Spread out, so that not all watches of all laptops come back together.
+        // Spread out, so that the watches of all laptops don't come back together.
         timeoutSeconds: String(Math.round(300 * (1 + Math.random()))),
         labelSelector,
         fieldSelector,
@@ -223,7 +236,7 @@ class Watcher<T> implements Watched<T> {
     });
     this.#enter("live", undefined);
     for await (const { type, object } of watchEvents(body, idleMs)) {
-      this.#failures = this.#barren = 0;
+      this.#failures = this.#stale = 0;
       const metadata = metadataOf(object);
       if (type === "DELETED") this.#remove(keyOf(metadata));
       else if (type !== "BOOKMARK") this.#put(object);
@@ -245,7 +258,7 @@ class Watcher<T> implements Watched<T> {
     const key = keyOf(metadataOf(raw));
     const read = this.#read(raw, key);
     if (read) this.#keep(read);
-    else this.#remove(key); // what it was before isn't what it is now
+    else this.#remove(key); // its last known state is outdated
   }
 
   #read(raw: unknown, key: string): Read<T> | undefined {
@@ -271,7 +284,7 @@ class Watcher<T> implements Watched<T> {
     this.#tell(this.#changed, { kind: known ? "modified" : "added", key, item });
   }
 
-  /** Notes one that is too many. */
+  /** Counts an object beyond the limit. */
   #leave(left: Set<string>, key: string): void {
     if (left.size === 0) {
       this.#options.log?.("there are more objects than are kept", {
@@ -336,18 +349,18 @@ class Watcher<T> implements Watched<T> {
   }
 }
 
-/** An object that has been read. */
+/** An object that has been parsed. */
 interface Read<T> {
   readonly key: string;
   readonly item: T;
   readonly version: unknown;
 }
 
-/** So often in a row a version may bring nothing until everything is listed anew. */
-const MOST_BARREN = 2;
+/** Attempts in a row with a version that seems stale, after which everything is listed again. */
+const MOST_STALE = 2;
 
-/** Silence (servers send bookmarks), or a refusal that may be of the version. */
-function isBarren(error: unknown): boolean {
+/** Silence (servers send bookmarks), or a refusal that may be about the version. */
+function seemsStale(error: unknown): boolean {
   return error instanceof SilenceError ||
     error instanceof ApiError && [400, 500, 504].includes(error.status);
 }

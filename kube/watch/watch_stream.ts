@@ -2,7 +2,7 @@ import { withTimeout } from "../../async/timeout.ts";
 import { ApiError } from "../client/api_error.ts";
 import { type Json, record } from "../objects/parse.ts";
 
-/** etcd takes objects of 1.5 MiB; as JSON, with managed fields, they stay below this. */
+/** The longest line, in bytes: etcd accepts objects of 1.5 MiB, which stay below this as JSON with managed fields. */
 const MAX_LINE_BYTES = 8 << 20;
 
 export type WatchEvent =
@@ -17,8 +17,9 @@ export class SilenceError extends Error {
 /**
  * Reads the events of a watch: one JSON object a line.
  *
- * @param idleMs milliseconds without a byte after which the connection counts as dead.
- * @throws SilenceError; ApiError for an ERROR event (`Expired` when the resourceVersion is too old) and for lines that aren't events.
+ * @param idleMs milliseconds without a byte after which the connection counts as dead
+ * @throws {SilenceError} after a silence
+ * @throws {ApiError} for an ERROR event (`Expired` when the resourceVersion is too old) and for lines that aren't events
  */
 export async function* watchEvents(
   body: ReadableStream<Uint8Array>,
@@ -69,7 +70,7 @@ async function* lines(body: ReadableStream<Uint8Array>, idleMs: number): AsyncGe
       const { done, value } = await withTimeout(reader.read(), idleMs, {
         error: () => new SilenceError(`Nothing came for ${idleMs / 1000} s`),
       });
-      if (done) return; // a line without an end was cut off: what it said comes again from the last version seen
+      if (done) return; // a line without an end was cut off: its event comes again after the last version seen
       let from = 0;
       for (let end = value.indexOf(10); end !== -1; end = value.indexOf(10, from)) {
         const line = parts.join("") + decoder.decode(value.subarray(from, end));

@@ -1,16 +1,16 @@
 /**
  * Takes SPDY/3.1 frames apart as their bytes come, cut anywhere.
  *
- * Hot path: each byte of a tunnel passes here. Nothing is allocated per frame, and data isn't touched: the reader says
- * how many of the bytes that follow are whose.
+ * Hot path: each byte of a tunnel passes here. Nothing is allocated per frame, and data isn't touched: the reader tells how many of the
+ * bytes that follow belong to which stream.
  */
 import { FIN, FRAME, FRAME_HEADER, SpdyError } from "./frames.ts";
 
-/** What a frame told, beside its data. */
+/** What frames tell, apart from their data. */
 export interface FrameEvents {
-  /** A data frame is over; all of its bytes were passed. */
+  /** A data frame has ended; all of its bytes were passed. */
   dataDone(stream: number): void;
-  /** The peer's direction of a stream is over. */
+  /** The peer has ended its direction of a stream. */
   finished(stream: number): void;
   reset(stream: number, status: number): void;
   pinged(id: number): void;
@@ -35,12 +35,12 @@ export class FrameReader {
     this.#events = events;
   }
 
-  /** Bytes of data that come next; as long as there are, `read` must not be called, but {@linkcode FrameReader.pass}. */
+  /** Bytes of data that come next. While there are any, {@linkcode FrameReader.pass} has to be called and not `read`. */
   get data(): number {
     return this.#data;
   }
 
-  /** Whose data comes next. */
+  /** The stream that the next data belongs to. */
   get stream(): number {
     return this.#stream;
   }
@@ -52,9 +52,9 @@ export class FrameReader {
   }
 
   /**
-   * Reads what isn't data from `bytes[from, to)`.
+   * Reads headers and control frames from bytes[from, to).
    *
-   * @returns up to where: to the data of a frame, or to the end of what a frame had to tell, or to `to`.
+   * @returns where it stopped: before the data of a frame, after a control frame, or at `to`
    * @throws SpdyError for frames of another version, frames that no server of a port-forward sends, and wrong lengths.
    */
   read(bytes: Uint8Array, from: number, to: number): number {
@@ -121,8 +121,8 @@ export class FrameReader {
   }
 
   /**
-   * A control frame, but for what is skipped of it. Header blocks are: replies to a port-forward's streams carry nothing, and whoever
-   * decodes no block need not follow their common compression.
+   * Deals with a control frame, except for the part that is skipped. Header blocks are skipped: replies to a port-forward's streams carry
+   * nothing, and their common compression matters only to a reader that decodes them.
    */
   #control(): void {
     const type = this.#type;
@@ -134,11 +134,11 @@ export class FrameReader {
     } else if ((type === FRAME.synReply || type === FRAME.headers) && (this.#bytes[4]! & FIN) !== 0) {
       this.#events.finished(stream);
     }
-    // GOAWAY: no further streams, which aren't wanted; those that are open go on. SETTINGS, WINDOW_UPDATE: see frames.ts.
+    // GOAWAY refuses further streams, and there are none; those that are open continue. SETTINGS, WINDOW_UPDATE: see frames.ts.
   }
 }
 
-/** Bytes that a control frame's payload has at least. No server of a port-forward opens streams. */
+/** The shortest payload of each control frame that a server of a port-forward may send, in bytes. It opens no streams. */
 const LEAST: Readonly<Record<number, number>> = {
   [FRAME.synReply]: 4,
   [FRAME.rstStream]: 8,

@@ -1,6 +1,6 @@
 /**
- * Adler-32 of the dictionary that SPDY/3 gives zlib (§2.6.10.1); by it a stream says that it begins with that. The dictionary itself
- * isn't needed by who compresses nothing.
+ * Adler-32 of the dictionary that SPDY/3 gives zlib (§2.6.10.1), which a stream names at its beginning. The dictionary itself isn't needed
+ * here, since nothing is compressed.
  */
 const DICTIONARY = 0xe3c6a7c2;
 
