@@ -43,14 +43,22 @@ export class OpenFlow implements BreakListener {
   /** The connection at whose far end the program is; undefined until there is one. */
   socket: ConnectionEnds | undefined;
   program: Program | undefined;
-  readonly #start: FlowStart;
+  readonly #kind: Flow["kind"];
+  readonly #cluster: string;
+  readonly #to: string;
+  readonly #from: ConnectionEnds | string;
+  readonly #intercept: string | undefined;
   readonly #programs: FindPrograms;
 
-  constructor(id: string, start: FlowStart, programs: FindPrograms) {
+  constructor(id: string, { kind, cluster, to, from, intercept }: FlowStart, programs: FindPrograms) {
     this.id = id;
-    this.#start = start;
+    this.#kind = kind;
+    this.#cluster = cluster;
+    this.#to = to;
+    this.#from = from;
+    this.#intercept = intercept;
     this.#programs = programs;
-    this.socket = typeof start.from === "string" ? undefined : start.from;
+    this.socket = typeof from === "string" ? undefined : from;
   }
 
   /** Looks the program up while its socket is still there. */
@@ -60,18 +68,18 @@ export class OpenFlow implements BreakListener {
 
   /** The flow as it is listed. */
   as(outcome: Outcome): Flow {
-    const { kind, cluster, to, from, intercept } = this.#start;
+    const from = this.#from;
     const [out, back] = [this.stream?.sent ?? 0, this.stream?.received ?? 0];
-    const inward = kind === "intercepted";
+    const inward = this.#kind === "intercepted";
     return {
       id: this.id,
-      kind,
+      kind: this.#kind,
       protocol: "tcp",
       from: typeof from === "string" ? from : formatEndpoint(from.remote.address.text, from.remote.port),
       ...(this.program === undefined ? {} : { program: this.program }),
-      to,
-      cluster,
-      ...(intercept === undefined ? {} : { intercept }),
+      to: this.#to,
+      cluster: this.#cluster,
+      ...(this.#intercept === undefined ? {} : { intercept: this.#intercept }),
       started: new Date(this.started).toISOString(),
       ...(outcome.kind === "open" ? {} : { ms: Date.now() - this.started }),
       sent: inward ? back : out,

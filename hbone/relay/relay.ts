@@ -1,8 +1,8 @@
 import type { AbortableTransport, Transport } from "../../net/transport.ts";
 import { asError } from "../frames/errors.ts";
 import type { Direction, Over } from "./direction.ts";
-import { StreamDrain } from "./stream_to_socket.ts";
-import { StreamFill } from "./socket_to_stream.ts";
+import { StreamToSocket } from "./stream_to_socket.ts";
+import { SocketToStream } from "./socket_to_stream.ts";
 import { state, Stream } from "../streams/stream.ts";
 
 /** Bytes of the buffer between two ends when neither is a stream. */
@@ -58,8 +58,8 @@ export function relay(
 }
 
 function direction(from: Transport, to: Transport, over: Over): Direction {
-  if (from instanceof Stream && !(to instanceof Stream)) return new StreamDrain(from[state], to, over);
-  if (to instanceof Stream && !(from instanceof Stream)) return new StreamFill(from, to[state], over);
+  if (from instanceof Stream && !(to instanceof Stream)) return new StreamToSocket(from[state], to, over);
+  if (to instanceof Stream && !(from instanceof Stream)) return new SocketToStream(from, to[state], over);
   return new Pump(from, to, over);
 }
 
@@ -78,7 +78,7 @@ function close(transport: Transport): void {
   }
 }
 
-/** Between two of any kind. */
+/** Copies between two transports of any kind. */
 class Pump implements Direction {
   carried = 0;
   readonly #from: Transport;

@@ -1,7 +1,7 @@
 /**
- * From a socket to a stream. Hot path: the socket's bytes are read behind room for a frame's header, so that large reads
- * go out from where they lie; small ones are copied into the connection's next write. The buffer is small while the
- * socket is quiet (a waiting read pins it), and larger as reads fill it.
+ * Copies from a socket to a stream. Hot path: bytes are read behind room for a frame's header, so that large reads are sent
+ * from where they lie; small ones are copied into the connection's next write. The buffer is small while the socket is
+ * quiet, since a waiting read pins it, and grows as reads fill it.
  */
 import type { Transport } from "../../net/transport.ts";
 import { asError, wantsNoMore } from "../frames/errors.ts";
@@ -12,18 +12,18 @@ import type { Direction, Over } from "./direction.ts";
 import type { Piece } from "../sending/send_queue.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 
-/** Bytes of the buffers, from a quiet socket's to a busy one's. */
+/** Buffer sizes in bytes, from that of a quiet socket to that of a busy one. */
 const SIZES = [SMALLEST, 16 * 1024, ONE_FRAME] as const;
 /**
- * Bytes that are read at once: one frame. With its header, and 16 bytes for those of a port-forward, it makes four whole TLS records
- * (RFC 8446 §5.1); a byte more makes a fifth, which each hop on the way reads and writes by itself.
+ * Bytes of one read, which becomes one frame. With its header, and 16 bytes for those of a port-forward, it makes four whole
+ * TLS records (RFC 8446 section 5.1); one byte more makes a fifth, which each hop on the way reads and writes separately.
  */
 const WHOLE_RECORDS = 64 * 1024 - FRAME_HEADER - 16;
-/** Bytes up to which copying them into a common write beats a write of their own. */
+/** Up to so many bytes, copying into a common write is cheaper than a separate write. */
 const COPIED = 32 * 1024;
 
-export class StreamFill implements Direction, Piece {
-  /** As a Piece: the buffer, and what of it is lent now, from the frame's header on. */
+export class SocketToStream implements Direction, Piece {
+  /** As a Piece: the buffer, and the part of it that is lent, from the frame's header on. */
   bytes: Uint8Array<ArrayBuffer>;
   start = 0;
   end = 0;
@@ -32,19 +32,19 @@ export class StreamFill implements Direction, Piece {
   readonly #outbox: Outbox;
   readonly #pool: BufferPool;
   readonly #over: Over;
-  /** `bytes` behind the header's room. */
+  /** `bytes` after the room for the header. */
   #view: Uint8Array<ArrayBuffer>;
-  /** Where the bytes that were read end. */
+  /** The end of the bytes that were read. */
   #limit = 0;
-  /** The buffer's place in SIZES. */
+  /** Index of the buffer's size in SIZES. */
   #size = 0;
-  /** What has the buffer. */
+  /** Who may write to the buffer or read from it. */
   #holder: "socket" | "queue" | "us" | "pool" = "us";
   #done = false;
-  /** Bytes of the stream that were sent before. */
+  /** Bytes that the stream had sent before. */
   readonly #before: number;
 
-  /** @throws TypeError when the stream was not responded to yet. */
+  /** @throws TypeError when the stream has no response yet. */
   constructor(from: Transport, to: StreamState, over: Over) {
     if (!to.mayWrite) throw new TypeError("respond to the stream before you relay it");
     this.#from = from;

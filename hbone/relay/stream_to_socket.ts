@@ -1,6 +1,6 @@
 /**
- * From a stream to a socket. Hot path: the bytes are written from the connection's read buffer, as soon as they are
- * parsed; no promise a frame but the socket's own.
+ * Copies from a stream to a socket. Hot path: bytes are written from the connection's read buffer as soon as they are
+ * parsed, with no promise per frame but that of the socket's write.
  */
 import type { Transport } from "../../net/transport.ts";
 import { asError } from "../frames/errors.ts";
@@ -8,15 +8,15 @@ import type { Inbox } from "../streams/inbox.ts";
 import type { Direction, Over } from "./direction.ts";
 import type { StreamState } from "../streams/stream_state.ts";
 
-export class StreamDrain implements Direction {
+export class StreamToSocket implements Direction {
   readonly #stream: StreamState;
   readonly #inbox: Inbox;
   readonly #to: Transport;
   readonly #over: Over;
-  /** A write, or the closing, is under way. */
+  /** True while a write, or the end of the direction, is under way. */
   #busy = false;
   #done = false;
-  /** Bytes of the stream that were received before. */
+  /** Bytes that had been read from the stream before. */
   readonly #before: number;
 
   constructor(from: StreamState, to: Transport, over: Over) {
