@@ -8,7 +8,7 @@ import type { Cli } from "./session.ts";
 /** `--component`: which of the agents. */
 export const component = multiple(
   option("--component", choice(["gateway", "node"], { metavar: "COMPONENT" }), {
-    description: message`gateway (for pmz up) or node (for intercepts); by default both.`,
+    description: message`Choose gateway or node, not both.`,
   }),
 );
 
@@ -26,7 +26,7 @@ export function printComponents(cli: Cli, components: readonly AgentComponent[])
       one.state,
       one.pods ? `${one.pods.ready} of ${one.pods.all}` : "-",
       one.image ?? "-",
-      one.ours === undefined ? "" : one.ours ? "this pmz's own" : "another pmz's",
+      one.ours === undefined ? "" : one.ours ? "of this pmz" : "of another pmz",
       one.why ?? "",
     ]),
     ["COMPONENT", "STATE", "PODS", "IMAGE", "PAYLOAD", ""],

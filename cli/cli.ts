@@ -4,7 +4,8 @@ import { formatMessage, type Message } from "@optique/core/message";
 import { failures } from "../wire/control.ts";
 import type { Interruption, Invocation } from "./command.ts";
 import { asFailure, failure } from "./failure.ts";
-import { commands, grammar } from "./grammar.ts";
+import { commands, grammar, originals } from "./grammar.ts";
+import { otherWords } from "./other_words.ts";
 import { Interrupt } from "./interrupt.ts";
 import type { CliParts } from "./parts.ts";
 import { clean } from "./sanitize.ts";
@@ -52,7 +53,10 @@ export function parse(
     help: { option: { names: ["-h", "--help"] }, command: { hidden: true }, onShow: () => undefined },
     version: { value: parts.release, option: { names: ["--version"] }, onShow: () => undefined },
     completion: { command: true, shells: { bash, fish, zsh }, onShow: () => undefined },
-    brief: [{ type: "text", text: "pmz puts this machine inside a Kubernetes cluster." }],
+    brief: [{
+      type: "text",
+      text: "Connect this machine to a Kubernetes cluster, and answer its Services from here.",
+    }],
     usageLine: [{ type: "ellipsis" }],
     commandList: "top-level",
     aboveError: "none",
@@ -107,18 +111,24 @@ function misunderstood(argv: readonly string[], message: Message): Error {
   const group = argv.length === 1 ? commands.filter(({ words }) => words.startsWith(`${argv[0]} `)) : [];
   if (group.length > 0 && !commands.some(({ words }) => words === argv[0])) {
     const next = group.map(({ words }) => words.split(" ")[1]).join(", ");
-    return failure("usage", `"pmz ${argv[0]}" needs a word more: ${next}`, `pmz ${argv[0]} --help`);
+    return failure("usage", `"pmz ${argv[0]}" is not complete: add one of ${next}`, `pmz ${argv[0]} --help`);
+  }
+  const known = otherWords.get(argv[0] ?? "");
+  if (known !== undefined && words.length === 0) {
+    return failure("usage", `"pmz ${argv[0]}" is not a valid command: ${known.says}`, known.type);
   }
   const incomplete = /^No matching /.test(said);
   const text = incomplete
-    ? `"${["pmz", ...argv].join(" ")}" is not complete, or has too much`
+    ? `"${["pmz", ...argv].join(" ")}" is not a valid command line: something is missing, or too much`
     : said.replace(/\.$/, "");
   return failure("usage", clean(text), `${["pmz", ...words].join(" ")} --help`);
 }
 
 /** The leading words that name a command, or a group of them. */
 function commandOf(argv: readonly string[]): readonly string[] {
-  const names = new Set(commands.flatMap(({ words }) => [words, words.split(" ")[0] ?? ""]));
+  const names = new Set(
+    [...commands, ...originals].flatMap(({ words }) => [words, words.split(" ")[0] ?? ""]),
+  );
   for (const length of [2, 1]) {
     if (argv.length >= length && names.has(argv.slice(0, length).join(" "))) return argv.slice(0, length);
   }

@@ -8,35 +8,34 @@ import { cidr, namespace } from "./values.ts";
 /** `--context`: which cluster. */
 export const context = optional(
   option("--context", string({ metavar: "CONTEXT" }), {
-    description: message`A context of the kubeconfig; by default the current one.`,
+    description: message`Use this context, not the current one.`,
   }),
 );
 /** `--context` of those that work on what is connected. */
 export const connectedContext = optional(
   option("--context", string({ metavar: "CONTEXT" }), {
-    description: message`Which cluster, where several are connected.`,
+    description: message`Choose one of several connected clusters.`,
   }),
 );
 /** `--context`, any number of times. */
 export const contexts = multiple(
   option("--context", string({ metavar: "CONTEXT" }), {
-    description:
-      message`A context of the kubeconfig, several for several clusters; by default the current one.`,
+    description: message`Use this context; repeat it for several clusters.`,
   }),
 );
 export const kubeconfig = optional(
   option("--kubeconfig", string({ metavar: "FILE" }), {
-    description: message`Instead of KUBECONFIG and ~/.kube/config.`,
+    description: message`Read this file, not KUBECONFIG or ~/.kube/config.`,
   }),
 );
 /** `-n`: where single names are looked for. */
 export const inNamespace = optional(
   option("-n", "--namespace", namespace(), {
-    description: message`Namespace; by default the context's own.`,
+    description: message`Use this namespace, not the context's own.`,
   }),
 );
 export const yes = withDefault(
-  flag("-y", "--yes", { description: message`Don't ask: yes to installing in the cluster.` }),
+  flag("-y", "--yes", { description: message`Install in the cluster without asking.` }),
   false,
 );
 
@@ -44,18 +43,18 @@ export const yes = withDefault(
 export const imageOptions = {
   baseImage: optional(
     option("--base-image", string({ metavar: "IMAGE" }), {
-      description: message`A mirror of the stock image that the agents run in.`,
+      description: message`Use this mirror of the agents' stock image.`,
     }),
   ),
   agentImage: optional(
     option("--agent-image", string({ metavar: "IMAGE" }), {
-      description: message`A prebuilt image that has the agents inside.`,
+      description: message`Use this prebuilt image with the agents inside.`,
     }),
   ),
 };
 export const ranges = multiple(
   option("--allow-range", cidr(), {
-    description: message`Addresses that the gateway may dial besides Services and pods; may be repeated.`,
+    description: message`Let the gateway dial this range, too; repeatable.`,
   }),
 );
 

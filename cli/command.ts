@@ -27,6 +27,8 @@ export interface CommandDefinition<Options> {
   readonly options: Parser<"sync", Options, unknown>;
   /** Whether it prints data, and so takes `-o json`. */
   readonly data: boolean;
+  /** Whether it is a word of pmzctl, the original, which works and is in no list of commands. */
+  readonly original?: boolean;
   /** What to say after Ctrl-C; "interrupted" without it. */
   readonly interrupted?: Interruption;
   run(cli: Cli, options: Options): Promise<void>;
@@ -75,9 +77,15 @@ export function define<Options>(definition: CommandDefinition<Options>): Command
   return { words, brief, examples, parser, page: pageOf(definition) };
 }
 
-/** The same command under another name: a word of the original's, with examples of its own. */
+/** The same command by a word of pmzctl, the original. */
 export function alias(command: Command, words: string, brief: string, examples: readonly Example[]): Command {
-  return { words, brief, examples, parser: command.parser, page: pageOf({ brief, examples }) };
+  return {
+    words,
+    brief,
+    examples,
+    parser: command.parser,
+    page: pageOf({ brief, examples, original: true }),
+  };
 }
 
 /** The parser of `word` (the last of the command's words) and what follows it. */
@@ -91,13 +99,14 @@ export function prose(paragraph: string): Message {
 }
 
 function pageOf(
-  { brief, description, examples, usage = "" }:
+  { brief, description, examples, usage = "", original = false }:
     & Pick<Command, "brief" | "examples">
-    & Pick<CommandDefinition<unknown>, "description" | "usage">,
+    & Pick<CommandDefinition<unknown>, "description" | "usage" | "original">,
 ): CommandOptions {
   return {
     brief: prose(brief),
     description: prose(description ?? brief),
+    hidden: original,
     usageLine: `${usage} [options]`.trim().split(" ").map((value) => ({ type: "literal", value })),
     ...(examples.length === 0 ? {} : { footer: prose(["Examples:", ...linesOf(examples)].join("\n")) }),
   };
@@ -112,16 +121,16 @@ function linesOf(examples: readonly Example[]): string[] {
 }
 
 const quiet = withDefault(
-  flag("-q", "--quiet", { description: message`Only data, warnings and errors.` }),
+  flag("-q", "--quiet", { description: message`Print only data, warnings and errors.` }),
   false,
 );
 const verbose = withDefault(
-  flag("-v", "--verbose", { description: message`With an error, what caused it.` }),
+  flag("-v", "--verbose", { description: message`Print the causes of an error, too.` }),
   false,
 );
 const output = withDefault(
   option("-o", "--output", choice(["text", "json"], { metavar: "FORMAT" }), {
-    description: message`text, or json for scripts.`,
+    description: message`Print text, or json for scripts.`,
   }),
   "text" as const,
 );

@@ -5,9 +5,9 @@ import type { Component } from "../wire/installer.ts";
 
 /** What each component is, for whoever has to agree to it. */
 const what: Record<Component, string> = {
-  gateway: "gateway: a Deployment without rights of root, in namespace pmz; it dials what you connect to",
+  gateway: "gateway: an unprivileged Deployment in namespace pmz; it dials what you connect to",
   node:
-    "node agent: a privileged DaemonSet in namespace pmz-node, and two CRDs; it takes over traffic in pods",
+    "node agent: a privileged DaemonSet in namespace pmz-node, and two CRDs; it intercepts traffic in pods",
 };
 
 /** Says which cluster is meant, before anything is done to it. */
@@ -26,10 +26,10 @@ export function sayCluster(cli: Cli, cluster: ClusterName): void {
  */
 export async function agreeToInstall(cli: Cli, plan: Plan, yes: boolean): Promise<boolean> {
   if (plan.install.length === 0) return false;
-  cli.terminal.note(`to be installed in ${plan.cluster.context}:`);
+  cli.terminal.note(`to install in ${plan.cluster.context}:`);
   for (const component of plan.install) cli.terminal.note(`  ${what[component]}`);
   const question = `Install it in ${plan.cluster.context}?`;
-  await agree(cli, yes, question, "nothing was installed", "`pmz agent manifests` prints what would be");
+  await agree(cli, yes, question, "nothing was installed", "to see what would be: pmz agent manifests");
   return true;
 }
 
@@ -49,8 +49,8 @@ export async function agree(
   if (!stdin.isTerminal) {
     throw failure(
       "declined",
-      `${otherwise}: it needs a yes, and there is no terminal to ask on`,
-      "say it beforehand: --yes",
+      `${otherwise}: there is no terminal to ask for consent`,
+      "to agree beforehand: --yes",
     );
   }
   cli.terminal.question(`${question} [y/N]`);

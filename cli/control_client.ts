@@ -158,13 +158,13 @@ export class ControlClient {
   #broken(call: CallName, cause: unknown): Error {
     if (this.#options.signal.aborted) return new DOMException("interrupted", "AbortError");
     const log = `${this.#options.stateFolder}/${controlFiles.log}`;
-    return failure("internal", `the daemon went away during "${call}"`, `its log may say why: ${log}`, cause);
+    return failure("internal", `the daemon stopped during "${call}"`, `its log may say why: ${log}`, cause);
   }
 
   #nonsense(call: CallName, cause: unknown): CliFailure {
     return failure(
       "internal",
-      `the daemon's answer to "${call}" makes no sense`,
+      `the daemon's answer to "${call}" is not valid`,
       "is it pmz? run: pmz down",
       cause,
     );
@@ -197,7 +197,7 @@ async function greet(options: ControlClientOptions): Promise<Hello | undefined> 
     if (!options.anyVersion) agree(helloOf("control", { release: options.release }), hello);
     return hello;
   } catch (error) {
-    throw mismatch(error instanceof SyntaxError ? new HelloMismatch("its hello is no JSON") : error);
+    throw mismatch(error instanceof SyntaxError ? new HelloMismatch("its hello is not JSON") : error);
   }
 }
 
@@ -216,7 +216,8 @@ function mismatch(error: unknown): CliFailure {
 }
 
 function stuck(folder: string, error: unknown): CliFailure {
-  const hint = `see ${folder}/${controlFiles.log}; a daemon that hangs may be killed, nothing stays behind`;
+  const hint =
+    `its log: ${folder}/${controlFiles.log}; a daemon that hangs can be killed, and nothing is left then`;
   return failure("timeout", `the daemon doesn't answer within ${HELLO_MS / 1000} s`, hint, error);
 }
 

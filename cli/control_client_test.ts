@@ -125,7 +125,7 @@ Deno.test("a daemon that goes away in the middle of work is an error, and its lo
       client?.follow("up", up, () => {}) ?? Promise.resolve(),
     );
     assert.equal(code, "internal");
-    assert.match(message, /went away during "up"/);
+    assert.match(message, /stopped during "up"/);
     assert.match(hint ?? "", /daemon\.log$/);
   }
 });

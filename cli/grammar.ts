@@ -40,6 +40,10 @@ export const commands: readonly Command[] = [
   agentManifests,
   doctor,
   version,
+];
+
+/** The words of pmzctl, the original: they work, and stand in docs/pmzctl.md alone. */
+export const originals: readonly Command[] = [
   connect,
   disconnect,
   run,
@@ -54,22 +58,22 @@ const interceptWords = command(
   intercept.page,
 );
 const dnsWords = command("dns", or(asWord(dnsAdd), asWord(dnsList), asWord(dnsRemove)), {
-  brief: prose("Names: add, list, remove"),
+  brief: prose("Add, list or remove domain names"),
   usageLine: [{ type: "literal", value: "(add | list | remove)" }],
 });
 const agentWords = command(
   "agent",
   or(asWord(agentDeploy), asWord(agentDelete), asWord(agentStatus), asWord(agentManifests)),
   {
-    brief: prose("pmz's agents in a cluster: deploy, delete, status, manifests"),
+    brief: prose("Install, remove or inspect the cluster's agents"),
     usageLine: [{ type: "literal", value: "(deploy | delete | status | manifests)" }],
   },
 );
 
 /** Understands a whole command line. */
 export const grammar: Parser<"sync", Invocation, unknown> = or(
-  group("Inside a cluster", or(asWord(up), asWord(down), asWord(status), asWord(services), asWord(flows))),
-  group("Take a Service over", or(interceptWords, asWord(leave))),
-  group("More", or(dnsWords, agentWords, asWord(doctor), asWord(version))),
-  group("As pmzctl had it", or(asWord(connect), asWord(disconnect), asWord(run), asWord(stop))),
+  group("Connect", or(asWord(up), asWord(down), asWord(status), asWord(services), asWord(flows))),
+  group("Intercept", or(interceptWords, asWord(leave))),
+  group("Set up and inspect", or(dnsWords, agentWords, asWord(doctor), asWord(version))),
+  or(asWord(connect), asWord(disconnect), asWord(run), asWord(stop)),
 );

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parse } from "./cli.ts";
-import { commands } from "./grammar.ts";
+import { commands, originals } from "./grammar.ts";
 
 const nowhere = {
   release: "0.1.0",
@@ -26,7 +26,7 @@ function understood(line: string): Record<string, unknown> {
 
 Deno.test("every example that --help shows is understood, as the command whose help it is", () => {
   let examples = 0;
-  for (const { words, examples: shown } of commands) {
+  for (const { words, examples: shown } of [...commands, ...originals]) {
     assert.notEqual(shown.length, 0, words);
     for (const [line] of shown) {
       const { words: meant } = understood(line);
@@ -39,13 +39,45 @@ Deno.test("every example that --help shows is understood, as the command whose h
 });
 
 Deno.test("every command has help that shows its examples", () => {
-  for (const { words, examples } of commands) {
+  for (const { words, examples } of [...commands, ...originals]) {
     let help = "";
     const stdout = { ...nowhere.stdout, write: (text: string) => void (help += text) };
     assert.equal(parse([...words.split(" "), "--help"], { ...nowhere, stdout }), undefined);
     assert.match(help, new RegExp(`Usage: pmz ${words}`));
     for (const [line] of examples) assert.ok(help.includes(`  ${line}`), `${words}: ${line}`);
   }
+});
+
+/** What `pmz ARGUMENTS --help` shows. */
+function helpOf(...words: string[]): string {
+  let help = "";
+  const stdout = { ...nowhere.stdout, write: (text: string) => void (help += text) };
+  parse([...words, "--help"], { ...nowhere, stdout });
+  return help;
+}
+
+Deno.test("what a command does begins with a verb, and has at most eight words", () => {
+  for (const { words, brief } of [...commands, ...originals]) {
+    assert.ok(brief.split(" ").length <= 8, `${words}: ${brief}`);
+    assert.match(
+      brief,
+      /^(Add|Answer|Check|Connect|Disconnect|End|Give|Install|List|Print|Remove|Show|Start) [^.;:]+$/,
+      words,
+    );
+  }
+});
+
+Deno.test("the words of pmzctl are in no list of commands, and explained where they are asked for", () => {
+  const lists = [helpOf(), helpOf("intercept"), helpOf("dns", "add"), helpOf("dns", "remove")].join();
+  assert.doesNotMatch(lists, /pmzctl|disconnect|--domain|--service|^ +(run|stop|connect|add|delete) /m);
+  for (const { words } of originals) assert.match(helpOf(...words.split(" ")), /the same as|ignored/, words);
+});
+
+Deno.test("words of other tools are told what pmz has for them", () => {
+  assert.throws(() => understood("pmz quit"), {
+    message: '"pmz quit" is not a valid command: expected down',
+    failure: { code: "usage", message: '"pmz quit" is not a valid command: expected down', hint: "pmz down" },
+  });
 });
 
 Deno.test("up takes contexts, a namespace, a proxy with or without its port, and images", () => {
@@ -161,9 +193,12 @@ Deno.test("what makes no sense is refused with one line and the help that fits",
     "Unexpected option or subcommand: `ups`. Did you mean `up`?",
     "pmz --help",
   ]);
-  assert.deepEqual(refused("pmz dns"), ['"pmz dns" needs a word more: add, list, remove', "pmz dns --help"]);
+  assert.deepEqual(refused("pmz dns"), [
+    '"pmz dns" is not complete: add one of add, list, remove',
+    "pmz dns --help",
+  ]);
   assert.deepEqual(refused("pmz intercept"), [
-    '"pmz intercept" is not complete, or has too much',
+    '"pmz intercept" is not a valid command line: something is missing, or too much',
     "pmz intercept --help",
   ]);
   assert.equal(refused("pmz up --proxy=99999")[1], "pmz up --help");

@@ -61,7 +61,7 @@ Deno.test("two namespaces for one Service are refused before anything is done", 
   await using world = new World();
   const { code, stderr } = await world.pmz("intercept echo.shop 8081 -n default");
   assert.equal(code, 2);
-  assert.match(stderr, /shop or default/);
+  assert.match(stderr, /shop and default/);
   assert.equal(world.daemon.asked.length, 0);
 });
 
@@ -77,7 +77,7 @@ Deno.test("what is taken along, and where it isn't in force, is warned of", asyn
   });
   const { stdout, stderr } = await world.pmz("intercept echo 8081");
   assert.match(stdout, /in 1 of 2 pods/);
-  assert.match(stderr, /taken too, .*echo-canary\.default/);
+  assert.match(stderr, /also intercepted, .*echo-canary\.default/);
   assert.match(stderr, /warning: pod b: \\u\{1b\}\[1mgVisor/);
 });
 
@@ -102,7 +102,10 @@ Deno.test("an intercept that could be of two namespaces has to be named in full"
   await using world = new World({ answers: { intercepts: [like("a", 80), like("b", 80)] } });
   const { code, stderr } = await world.pmz("leave echo");
   assert.equal(code, 2);
-  assert.match(stderr, /which echo: echo\.a:80, echo\.b:80\?\n {2}hint: .*pmz leave echo\.a:80/);
+  assert.match(
+    stderr,
+    /echo is intercepted more than once: echo\.a:80, echo\.b:80\n {2}hint: .*pmz leave echo\.a:80/,
+  );
   assert.ok(!world.daemon.asked.some(({ request }) => request.startsWith("DELETE")));
 });
 

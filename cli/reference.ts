@@ -1,31 +1,35 @@
 /**
- * docs/commands.md and docs/exit-codes.md, made of what the program itself says:
+ * docs/commands.md, docs/pmzctl.md and docs/exit-codes.md, made of what the program itself says:
  * `deno run -A cli/reference.ts` writes them, a test compares.
  */
 import { failures } from "../wire/control.ts";
 import { RELEASE } from "../wire/version.ts";
 import { parse } from "./cli.ts";
-import { commands } from "./grammar.ts";
+import type { Command } from "./command.ts";
+import { commands, originals } from "./grammar.ts";
 
 const PREFACE = `# Commands
 
 Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test compares.
 
-- **Where text goes.** Data goes to stdout; steps, warnings, questions and errors go to stderr. \`--quiet\` leaves steps
-  away. A terminal gets colours (unless \`NO_COLOR\` is set) and one line that turns; anything else a line for each step.
-- **Order of ports.** Always LOCAL first, then the Service's: \`8081:80\`, as kubectl and Docker have it.
-- **Names.** \`SERVICE[.NS]\` everywhere; a name without a namespace is looked for in the connection's own. A Service
-  that is called like a command of \`pmz intercept\` (\`list\`, \`add\`, \`delete\`, \`remove\`) is reached with its
-  namespace: \`pmz intercept list.default 8081\`; \`pmz intercept list\` is always the list.
-- **Again.** Each command can be given twice: \`up\` says that it's up already, \`down\`, \`leave\` and \`dns remove\` that
-  there was nothing to do, all with exit code 0.
-- **Ctrl-C** stops what is under way, and what had begun is undone; a second one doesn't wait for that. Exit code 130.
+- **Output.** Data goes to stdout; steps, warnings, questions and errors go to stderr. \`--quiet\` omits the steps. On a
+  terminal there are colours (unless \`NO_COLOR\` is set) and a spinner; elsewhere each step is a line.
+- **Ports.** LOCAL comes first, then the Service's port: \`8081:80\`, as in kubectl and Docker.
+- **Names.** \`SERVICE[.NS]\` everywhere; a name without a namespace belongs to the connection's namespace. If a Service
+  is named like a command of \`pmz intercept\` (\`list\`, \`add\`, \`delete\`, \`remove\`), write its namespace too:
+  \`pmz intercept list.default 8081\`.
+- **Repeating.** Each command can be repeated: \`up\` says that the cluster is connected already, \`down\`, \`leave\` and
+  \`dns remove\` that there was nothing to do, all with exit code 0.
+- **Ctrl-C** interrupts a command, and what had begun is undone; a second Ctrl-C doesn't wait for that. The exit code is
+  130; for \`pmz flows -f\`, which has no other end, it is 0.
+- **What your program sees.** The peer of an intercepted connection is 127.0.0.1 for every caller: rules by the
+  caller's address (\`pg_hba.conf\`, rate limits) see that.
 - **Exit codes** are in [exit-codes.md](exit-codes.md).
 - **Completion:** \`source <(pmz completion bash)\`; \`zsh\` and \`fish\` likewise.
 
 ## JSON
 
-\`-o json\` prints one object on stdout, and nothing else there. Lists always have their \`items\`, be it one or none:
+\`-o json\` prints one object on stdout, and nothing else. Lists always have \`items\`, be it one or none:
 
 \`\`\`json
 { "apiVersion": "pmz.dev/cli/v1", "kind": "ServiceList", "items": [] }
@@ -33,8 +37,8 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 
 | command | kind | items |
 | --- | --- | --- |
-| up, connect | UpList | one for each cluster: cluster, mode, proxy, services, proof, try, warnings |
-| down, disconnect, stop | Down | none of them; \`wasUp\`, and \`left\`: what is still there, in words |
+| up | UpList | one for each cluster: cluster, mode, proxy, services, proof, try, warnings |
+| down | Down | none of them; \`wasUp\`, and \`left\`: what is still there, in words |
 | status | Status | none of them; \`up\`, and if there is a daemon: release, pid, since, clusters, helper, proxy, names (DNS queries, counted), intercepts, failures, warnings |
 | services | ServiceList | cluster, namespace, name, hostname, addresses, ports, readyEndpoints, type, intercepted |
 | flows | FlowList | id, kind, protocol, from, program, to, name, cluster, intercept, started, ms, sent, received, outcome |
@@ -49,10 +53,38 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 it that a terminal would act on stands as \`\\uXXXX\`.
 `;
 
+const ORIGINAL = `# For users of pmzctl
+
+pmzctl is the command of the Rust original. Its words work in pmz with the same meaning, and \`pmz --help\` doesn't list
+them. This page is made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test compares.
+
+| pmzctl | pmz | what is different |
+| --- | --- | --- |
+| \`run --interface eth0\` | nothing | \`pmz up\` starts the daemon; no interface is needed |
+| \`agent deploy -n default\` | \`agent deploy\` | the agents have namespaces of their own, pmz and pmz-node |
+| \`agent delete\` | \`agent delete\` | asks first |
+| \`connect\` | \`up\` | installs the gateway if it is missing, after asking |
+| \`disconnect\`, \`stop\` | \`down\` | ends the daemon, too |
+| \`dns add --domain D --service S --namespace N\` | \`dns add D S.N\` | |
+| \`dns remove --domain D\` | \`dns remove D\` | |
+| \`dns list\` | \`dns list\` | |
+| \`intercept add -s S -n N -p LOCAL:PORT\` | \`intercept S.N LOCAL:PORT\` | installs the node agent if it is missing, after asking |
+| \`intercept delete -s S\` | \`leave S\` | |
+| \`intercept list\` | \`intercept list\` | |
+`;
+
 /** The text of docs/commands.md. */
 export function commandsPage(): string {
-  const pages = commands.map(({ words }) => `## pmz ${words}\n\n\`\`\`text\n${helpOf(words)}\`\`\`\n`);
-  return `${PREFACE}\n${pages.join("\n")}`;
+  return `${PREFACE}\n${helpPages(commands)}`;
+}
+
+/** The text of docs/pmzctl.md. */
+export function pmzctlPage(): string {
+  return `${ORIGINAL}\n${helpPages(originals)}`;
+}
+
+function helpPages(of: readonly Command[]): string {
+  return of.map(({ words }) => `## pmz ${words}\n\n\`\`\`text\n${helpOf(words)}\`\`\`\n`).join("\n");
 }
 
 /** The text of docs/exit-codes.md. */
@@ -81,4 +113,5 @@ if (import.meta.main) {
   const docs = new URL("../docs/", import.meta.url);
   await Deno.writeTextFile(new URL("commands.md", docs), commandsPage());
   await Deno.writeTextFile(new URL("exit-codes.md", docs), exitCodesPage());
+  await Deno.writeTextFile(new URL("pmzctl.md", docs), pmzctlPage());
 }

@@ -60,7 +60,7 @@ export class Cli implements AsyncDisposable {
     if (!started) {
       throw failure(
         "internal",
-        "the daemon was started, but doesn't answer",
+        "the daemon was started and doesn't answer",
         `its log: ${this.parts.stateFolder}/daemon.log`,
       );
     }
@@ -101,13 +101,13 @@ export class Cli implements AsyncDisposable {
           `run: pmz up --context ${context}`,
         );
       }
-      throw failure("not-up", "pmz is connected to no cluster", "run: pmz up");
+      throw failure("not-up", "pmz is not connected to any cluster", "run: pmz up");
     }
     if (others.length > 0) {
       throw failure(
         "usage",
         `pmz is connected to ${meant.length} clusters`,
-        `say which: --context ${only.context}`,
+        `choose one: --context ${only.context}`,
       );
     }
     return only;

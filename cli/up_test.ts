@@ -60,7 +60,7 @@ Deno.test("nothing is installed without a yes: none can be given without a termi
   await using world = new World({ answers: { plan: bare, status: empty }, running: false });
   const { code, stderr } = await world.pmz("up");
   assert.equal(code, 12);
-  assert.match(stderr, /to be installed in dev:\n {2}gateway: /);
+  assert.match(stderr, /to install in dev:\n {2}gateway: /);
   assert.match(stderr, /error: nothing was installed: .*\n {2}hint: .*--yes/);
   assert.ok(!asked(world).includes("POST /up"));
   assert.equal(asked(world).at(-1), "POST /stop", "the daemon that was started for it is of no use");

@@ -30,7 +30,7 @@ const PORT_NAME = /^(?=.*[a-z])[a-z0-9](?!.*--)[-a-z0-9]{0,13}[a-z0-9]$|^[a-z]$/
 /** Words that follow `pmz intercept` and mean something. */
 const RESERVED = ["list", "add", "delete", "remove"];
 
-/** Reads "echo", "echo.default", "echo.default.svc.cluster.local"; undefined when it's none. */
+/** Reads "echo", "echo.default", "echo.default.svc.cluster.local"; undefined when it isn't one. */
 export function parseServiceName(input: string): ServiceName | undefined {
   const [service = "", namespace, svc, ...domain] = input.split(".");
   if (!LABEL.test(service)) return undefined;
@@ -40,7 +40,7 @@ export function parseServiceName(input: string): ServiceName | undefined {
   return { service, namespace };
 }
 
-/** Reads "echo.default:80", "echo:http", "echo.default:80@context"; undefined when it's none. */
+/** Reads "echo.default:80", "echo:http", "echo.default:80@context"; undefined when it isn't one. */
 export function parseServicePort(input: string): ServicePort | undefined {
   const [, rest = "", context] = /^([^@]*)(?:@(.+))?$/s.exec(input) ?? [];
   const [name = "", port, ...more] = rest.split(":");
@@ -53,7 +53,7 @@ export function parseServicePort(input: string): ServicePort | undefined {
   };
 }
 
-/** Reads "8081", "8081:80", "8081:http", "localhost:8081", "127.0.0.1:8081:80", "[::1]:8081:80"; undefined when it's none. */
+/** Reads "8081", "8081:80", "8081:http", "localhost:8081", "127.0.0.1:8081:80", "[::1]:8081:80"; undefined when it isn't one. */
 export function parseLocalTarget(input: string): LocalTarget | undefined {
   const six = /^\[([0-9a-fA-F:.]+)\]:(.*)$/s.exec(input);
   const parts = (six?.[2] ?? input).split(":");
@@ -72,7 +72,8 @@ export function service(): ValueParser<"sync", ServiceName> {
     { service: "echo" },
     parseServiceName,
     (of) => formatService(of),
-    (input) => message`${value(input)} is no name of a Service, such as echo or echo.default.`,
+    (input) =>
+      message`${value(input)} is not a valid Service name: expected one such as echo or echo.default.`,
   );
 }
 
@@ -85,7 +86,7 @@ export function interceptedService(): ValueParser<"sync", ServiceName> {
       if (!RESERVED.includes(input)) return any.parse(input);
       const error = message`${
         value(input)
-      } is a command here; a Service of that name is reached with its namespace: ${
+      } is a command here: to intercept a Service of that name, write its namespace too: ${
         text(`pmz intercept ${input}.default 8081`)
       }.`;
       return { success: false, error };
@@ -105,7 +106,9 @@ export function servicePort(): ValueParser<"sync", ServicePort> {
     parseServicePort,
     format,
     (input) =>
-      message`${value(input)} is no Service and port, such as echo, echo.default or echo.default:80.`,
+      message`${
+        value(input)
+      } is not a valid Service and port: expected one such as echo, echo.default or echo.default:80.`,
   );
 }
 
@@ -123,7 +126,7 @@ export function localTarget(): ValueParser<"sync", LocalTarget> {
     (input) =>
       message`${
         value(input)
-      } is no port of this machine, such as 8081, 8081:80 (the Service's port 80) or 127.0.0.1:8081:http.`,
+      } is not a valid local port: expected one such as 8081, 8081:80 (80 is the Service's port) or 127.0.0.1:8081:http.`,
   );
 }
 
@@ -134,7 +137,10 @@ export function portOfService(): ValueParser<"sync", string> {
     "80",
     (input) => isPort(input) ? input : undefined,
     (port) => port,
-    (input) => message`${value(input)} is no port of a Service, such as 80 or http.`,
+    (input) =>
+      message`${
+        value(input)
+      } is not a valid port of a Service: expected a name or a number, such as http or 80.`,
   );
 }
 
@@ -145,7 +151,8 @@ export function namespace(): ValueParser<"sync", string> {
     "default",
     (input) => LABEL.test(input) ? input : undefined,
     (name) => name,
-    (input) => message`${value(input)} is no name of a namespace.`,
+    (input) =>
+      message`${value(input)} is not a valid namespace: expected lower-case letters, digits and hyphens.`,
   );
 }
 
@@ -156,7 +163,10 @@ export function domain(): ValueParser<"sync", string> {
     "shop.example",
     parseDomain,
     (name) => name,
-    (input) => message`${value(input)} is no domain name, such as shop.example or ${"*.shop.example"}.`,
+    (input) =>
+      message`${
+        value(input)
+      } is not a valid domain name: expected one such as shop.example or ${"*.shop.example"}.`,
   );
 }
 
@@ -168,7 +178,7 @@ export function cidr(): ValueParser<"sync", string> {
     "10.1.0.0/16",
     parse,
     (range) => range,
-    (input) => message`${value(input)} is no range of addresses, such as 10.1.0.0/16.`,
+    (input) => message`${value(input)} is not a valid range of addresses: expected one such as 10.1.0.0/16.`,
   );
 }
 

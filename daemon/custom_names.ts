@@ -26,7 +26,7 @@ export class CustomNames {
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) {
         const why = error instanceof Error ? error.message : String(error);
-        throw new Failure("usage", `the custom domains in ${path} can't be read: ${why}`, {
+        throw new Failure("usage", `your domains in ${path} can't be read: ${why}`, {
           hint: "correct the file, or move it away",
           cause: error,
         });
@@ -57,7 +57,7 @@ export class CustomNames {
 
   async #add(name: CustomName): Promise<void> {
     if (!this.#names.has(name.domain) && this.#names.size >= MOST) {
-      throw new Failure("usage", `there are ${MOST} custom domains already`, {
+      throw new Failure("usage", `there are ${MOST} domains of yours already, which is the limit`, {
         hint: "remove some: pmz dns remove DOMAIN",
       });
     }
@@ -67,7 +67,9 @@ export class CustomNames {
   async #remove(domain: string): Promise<CustomName> {
     const name = this.#names.get(domain);
     if (!name) {
-      throw new Failure("not-found", `${domain} is no custom domain`, { hint: "pmz dns list shows them" });
+      throw new Failure("not-found", `${domain} is not a domain of yours`, {
+        hint: "to see them: pmz dns list",
+      });
     }
     await this.#change((names) => names.delete(domain));
     return name;
@@ -81,7 +83,7 @@ export class CustomNames {
       await Deno.writeTextFile(draft, `${JSON.stringify([...next.values()], null, 2)}\n`, { mode: 0o600 });
       await Deno.rename(draft, this.#path);
     } catch (error) {
-      throw new Failure("internal", `custom domains can't be saved in ${this.#path}`, {
+      throw new Failure("internal", `your domains can't be saved in ${this.#path}`, {
         hint: "is the disk full?",
         cause: error,
       });

@@ -85,7 +85,7 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   down(request: DownRequest, report: Reporter): Promise<DownResult> {
-    const reason = new Failure("interrupted", "`pmz down` came meanwhile: what was begun is undone");
+    const reason = new Failure("interrupted", "interrupted by `pmz down`: what had begun is undone");
     for (const one of this.#interruptible) one.abort(reason);
     return this.#inTurn(async () => {
       const { context } = request;
@@ -141,7 +141,7 @@ export class Daemon implements Controlled, AsyncDisposable {
     const entry = overview.names(this.#clusters, this.#custom.all()).find((one) =>
       one.custom && one.name === name.domain
     );
-    if (!entry) throw new Failure("internal", `${name.domain} was not taken`);
+    if (!entry) throw new Failure("internal", `the domain ${name.domain} was not added`);
     return entry;
   }
 
@@ -235,7 +235,7 @@ export class Daemon implements Controlled, AsyncDisposable {
 
   /** Interrupts what goes on, waits until it has undone what it had begun, and undoes the rest. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ending.abort(new Failure("interrupted", "pmz's daemon ends"));
+    this.#ending.abort(new Failure("interrupted", "the daemon is ending"));
     clearTimeout(this.#idle);
     this.#sleep[Symbol.dispose]();
     await this.#turn;

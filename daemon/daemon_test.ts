@@ -19,7 +19,12 @@ Deno.test("up connects, says what there is, and proves it", async () => {
   await using at = await fakeDaemon();
   const report = recorder();
   const result = await at.daemon.up(at.up, report, forever);
-  assert.deepEqual(report.told, ["Cluster", "Tunnel", "Proxy", "Proof"]);
+  assert.deepEqual(report.told, [
+    "Connect to the cluster",
+    "Open the tunnel",
+    "Start the proxy",
+    "Try a connection",
+  ]);
   const { proof, proxy, ...rest } = result;
   assert.ok(proof?.service === "echo.default" && proof.port === 80 && proof.ms > 0);
   assert.match(proxy ?? "", /^127\.0\.0\.1:\d+$/);
@@ -27,7 +32,7 @@ Deno.test("up connects, says what there is, and proves it", async () => {
     cluster: { context: "dev", server: at.cluster.url, namespace: "default", user: "jo" },
     mode: "proxy",
     services: 1,
-    try: [{ name: "echo.default.svc", port: 80, http: true }],
+    try: [{ name: "echo.default.svc", port: 80, http: true, scheme: "http" }],
     warnings: [],
   });
   const status = await at.daemon.status();
@@ -86,7 +91,7 @@ Deno.test("an up where every Service refuses says so, and is up", async () => {
   const report = recorder();
   const result = await at.daemon.up(at.up, report, forever);
   assert.equal(result.proof, undefined);
-  assert.match(report.told.join(), /! echo\.default:80 takes no connection/);
+  assert.match(report.told.join(), /! echo\.default:80 doesn't accept connections/);
   assert.equal((await at.daemon.status()).clusters.length, 1);
 });
 
@@ -100,7 +105,15 @@ Deno.test("without a gateway, and without a yes to installing one, nothing is do
 });
 
 Deno.test("Ctrl-C at any step undoes what was begun", async () => {
-  for (const step of ["Cluster", "Install the gateway", "Tunnel", "Proxy", "Proof"]) {
+  for (
+    const step of [
+      "Connect to the cluster",
+      "Install the gateway",
+      "Open the tunnel",
+      "Start the proxy",
+      "Try a connection",
+    ]
+  ) {
     await using at = await fakeDaemon();
     at.installer.states.gateway = "absent";
     const interrupt = new AbortController();
@@ -286,7 +299,11 @@ Deno.test("intercept takes a port over, list shows it, leave gives it back and d
   const { kubeconfig = "" } = at.up;
   const report = recorder();
   const entry = await at.daemon.intercept({ ...asks, kubeconfig }, report, forever);
-  assert.deepEqual(report.told.slice(0, 3), ["Cluster", "Rule", "In force"]);
+  assert.deepEqual(report.told.slice(0, 3), [
+    "Connect to the cluster",
+    "Create the rule",
+    "Intercept the pods",
+  ]);
   assert.match(report.told[3] ?? "", /^! nothing listens at 127\.0\.0\.1:8081 yet/);
   assert.equal(entry.id, "echo.default:80");
   assert.deepEqual(entry.pods, { ready: 1, all: 1 });
@@ -324,7 +341,7 @@ Deno.test("an intercept that is changed, and then interrupted, goes where it wen
   const report = recorder();
   const changed = { ...asks, kubeconfig, local: { host: "127.0.0.1", port: 9090 } };
   const changing = at.daemon.intercept(changed, report, interrupt.signal);
-  await until("it's changed", () => report.told.includes("In force..."));
+  await until("it's changed", () => report.told.includes("Intercept the pods..."));
   interrupt.abort(new DOMException("Ctrl-C", "AbortError"));
   await assert.rejects(changing, fails("interrupted"));
   assert.deepEqual((await at.daemon.intercepts()).map(({ local }) => local), ["127.0.0.1:8081"]);
@@ -381,7 +398,7 @@ Deno.test("a daemon that ends interrupts what goes on", async () => {
   const at = await fakeDaemon();
   at.cluster.silent = true;
   const up = at.daemon.up(at.up, recorder(), forever);
-  const rejected = assert.rejects(up, fails("interrupted", /daemon ends/));
+  const rejected = assert.rejects(up, fails("interrupted", /daemon is ending/));
   await until("it waits", () => at.cluster.asked.length > 0);
   await at[Symbol.asyncDispose]();
   await rejected;

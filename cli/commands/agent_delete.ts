@@ -11,18 +11,19 @@ import { namespace } from "../values.ts";
 
 export const agentDelete = define({
   words: "agent delete",
-  brief: "Take pmz's agents out of a cluster",
+  brief: "Remove the agents from a cluster",
   description:
-    "Takes pmz's agents out of a cluster, with all they brought along. Whoever uses them is cut off, so it asks.",
+    "Removes the agents from a cluster, with everything that was installed for them. It asks first, since it " +
+    "disconnects everybody who uses them.",
   examples: [
-    ["pmz agent delete", "both"],
+    ["pmz agent delete", "gateway and node agent"],
     ["pmz agent delete --component node --yes", "the node agent alone, without a question"],
   ],
   options: object({
     component,
     context,
     kubeconfig,
-    yes: withDefault(flag("-y", "--yes", { description: message`Don't ask.` }), false),
+    yes: withDefault(flag("-y", "--yes", { description: message`Remove without asking.` }), false),
     namespace: optional(option("-n", "--namespace", namespace(), { hidden: true })),
   }),
   data: true,

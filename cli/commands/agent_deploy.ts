@@ -11,15 +11,14 @@ import { namespace } from "../values.ts";
 
 export const agentDeploy = define({
   words: "agent deploy",
-  brief: "Install pmz's agents in a cluster",
+  brief: "Install the agents in a cluster",
   description:
-    "Installs pmz's agents in a cluster: the gateway that `pmz up` needs, the node agent that intercepts " +
-    "need. What runs and understands this pmz stays as it is.",
+    "Installs the agents in a cluster: the gateway for `pmz up`, and the node agent for `pmz intercept`. Agents that " +
+    "run and are compatible stay as they are.",
   examples: [
-    ["pmz agent deploy", "both"],
+    ["pmz agent deploy", "gateway and node agent"],
     ["pmz agent deploy --component gateway", "no intercepts in this cluster"],
     ["pmz agent deploy --base-image registry.example/denoland/deno:2.9.6", "from a mirror"],
-    ["pmz agent deploy -n default", "as pmzctl had it; the namespaces are pmz and pmz-node all the same"],
   ],
   options: object({
     component,

@@ -5,9 +5,9 @@ import { define } from "../command.ts";
 
 export const agentManifests = define({
   words: "agent manifests",
-  brief: "Print what would be installed, as YAML",
+  brief: "Print the agents' manifests as YAML",
   description:
-    "Prints what `pmz agent deploy` installs, as YAML: to read it first, or to install it by other means.",
+    "Prints what `pmz agent deploy` installs, as YAML: to read it first, or to install it with other tools.",
   examples: [
     ["pmz agent manifests", "everything"],
     [

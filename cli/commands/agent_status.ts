@@ -5,10 +5,10 @@ import { define } from "../command.ts";
 
 export const agentStatus = define({
   words: "agent status",
-  brief: "How pmz's agents in a cluster are",
+  brief: "Show the state of the agents",
   examples: [
-    ["pmz agent status", "in the current context"],
-    ["pmz agent status --context staging -o json", "in another, for scripts"],
+    ["pmz agent status", "the current context"],
+    ["pmz agent status --context staging -o json", "another context, for scripts"],
   ],
   options: object({ context, kubeconfig }),
   data: true,

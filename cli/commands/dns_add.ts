@@ -9,15 +9,15 @@ import { domain, service } from "../values.ts";
 
 const options = or(
   object({
-    domain: argument(domain(), { description: message`The name, or *.NAME for all below it.` }),
-    service: argument(service(), { description: message`The Service that answers it.` }),
+    domain: argument(domain(), { description: message`Domain to add; *.NAME covers every name below.` }),
+    service: argument(service(), { description: message`Service that the domain leads to.` }),
     namespace: inNamespace,
     context: connectedContext,
   }),
   map(
     object({
-      domain: option("-d", "--domain", domain(), { description: message`The name, as pmzctl had it.` }),
-      service: option("-s", "--service", service(), { description: message`The Service, as pmzctl had it.` }),
+      domain: option("-d", "--domain", domain(), { hidden: true }),
+      service: option("-s", "--service", service(), { hidden: true }),
       namespace: inNamespace,
       context: connectedContext,
     }),
@@ -30,11 +30,10 @@ export const dnsAdd = define({
   usage: "DOMAIN SERVICE[.NS]",
   brief: "Give a Service a domain of your own",
   description:
-    "Lets a domain name lead to a Service, on this machine and for your programs only. The same again changes nothing.",
+    "Makes a domain name lead to a Service, on this machine and for your programs only. Adding it again is no error.",
   examples: [
     ["pmz dns add www.shop.example echo", "a Service of the connection's namespace"],
-    ['pmz dns add "*.shop.example" echo.shop', "all below a name"],
-    ["pmz dns add --domain www.dns.com --service echo --namespace default", "as pmzctl had it"],
+    ['pmz dns add "*.shop.example" echo.shop', "every name below shop.example"],
   ],
   options,
   data: true,
@@ -47,8 +46,8 @@ export const dnsAdd = define({
     ) {
       throw failure(
         "usage",
-        `which namespace: ${options.service.namespace} or ${options.namespace}?`,
-        "leave -n away",
+        `two namespaces are given: ${options.service.namespace} and ${options.namespace}`,
+        "leave out one of them",
       );
     }
     const entry = await daemon.ask("addName", {

@@ -4,8 +4,8 @@ import { define } from "../command.ts";
 
 export const dnsList = define({
   words: "dns list",
-  brief: "Every name that answers, with its address",
-  description: "Every name that answers, with its address; your own domains are marked.",
+  brief: "List names with their addresses",
+  description: "Lists every name that answers, with its addresses; your own domains are marked.",
   examples: [
     ["pmz dns list", "all names"],
     ["pmz dns list -o json", "for scripts"],
@@ -19,7 +19,7 @@ export const dnsList = define({
     const entries = context === undefined ? names : names.filter((entry) => entry.cluster === context);
     cli.terminal.json("NameList", { items: entries });
     if (entries.length === 0) {
-      return cli.terminal.print("no names: the cluster shows no Services to these credentials");
+      return cli.terminal.print("there are no names: these credentials can see no Services");
     }
     cli.terminal.table(entries.map((entry) => [
       entry.name,

@@ -8,17 +8,16 @@ import { domain } from "../values.ts";
 export const dnsRemove = define({
   words: "dns remove",
   usage: "DOMAIN",
-  brief: "Take such a domain away again",
-  description:
-    "Takes a domain of `pmz dns add` away again. Not there? Then nothing changes, which is no error.",
+  brief: "Remove a domain of your own",
+  description: "Removes a domain that was added with `pmz dns add`. It is no error if there is none.",
   examples: [
     ["pmz dns remove www.shop.example", "one domain"],
-    ["pmz dns remove --domain www.dns.com", "as pmzctl had it"],
+    ['pmz dns remove "*.shop.example"', "every name below shop.example"],
   ],
   options: or(
-    object({ domain: argument(domain(), { description: message`The name as it was added.` }) }),
+    object({ domain: argument(domain(), { description: message`Domain to remove, as it was added.` }) }),
     object({
-      domain: option("-d", "--domain", domain(), { description: message`The name, as pmzctl had it.` }),
+      domain: option("-d", "--domain", domain(), { hidden: true }),
     }),
   ),
   data: true,

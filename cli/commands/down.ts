@@ -15,17 +15,17 @@ const END_MS = 5000;
 
 export const down = define({
   words: "down",
-  brief: "Leave the cluster; nothing stays behind",
+  brief: "Disconnect from the cluster",
   description:
-    "Leaves the cluster: ends its intercepts, takes routes and names away, ends the daemon, and says what " +
-    "is left. Not up? Then it says so, which is no error.",
+    "Disconnects from the cluster: ends its intercepts, removes routes and names, ends the daemon, and says what " +
+    "is left on this machine. It is no error if pmz is not up.",
   examples: [
     ["pmz down", "every cluster"],
     ["pmz down --context staging", "one of several"],
   ],
   options: object({
     context: optional(option("--context", string({ metavar: "CONTEXT" }), {
-      description: message`Leave this one; the others stay connected.`,
+      description: message`Disconnect only this cluster.`,
     })),
   }),
   data: true,
@@ -38,15 +38,18 @@ export const down = define({
     cli.terminal.json("Down", { ...result });
     if (result.left.length === 0) return cli.terminal.print("left: nothing");
     for (const thing of result.left) cli.terminal.print(`left: ${thing}`);
-    throw failure("internal", "something was left behind", "`pmz up` and `pmz down` again take it away");
+    throw failure("internal", "something is left on this machine", "to remove it: pmz up, then pmz down");
   },
 });
 
-export const disconnect = alias(down, "disconnect", "The same as down", [[
+export const disconnect = alias(down, "disconnect", "Disconnect from the cluster, as down does", [[
   "pmz disconnect",
-  "as pmzctl had it",
+  "the same as: pmz down",
 ]]);
-export const stop = alias(down, "stop", "The same as down", [["pmz stop", "as pmzctl had it"]]);
+export const stop = alias(down, "stop", "Disconnect and end the daemon, as down does", [[
+  "pmz stop",
+  "the same as: pmz down",
+]]);
 
 async function takeDown(cli: Cli, context: string | undefined): Promise<DownResult> {
   const daemon = await cli.runningDaemon({ anyVersion: true });
@@ -67,7 +70,7 @@ async function ended(cli: Cli): Promise<void> {
   cli.signal.throwIfAborted();
   throw failure(
     "timeout",
-    `the daemon is down, but didn't end within ${END_MS / 1000} s`,
+    `everything is disconnected, but the daemon didn't end within ${END_MS / 1000} s`,
     `its log: ${stateFolder}/daemon.log`,
   );
 }

@@ -9,23 +9,23 @@ import type { Cli } from "../session.ts";
 
 export const flows = define({
   words: "flows",
-  brief: "Show open connections and those that failed",
+  brief: "Show open and failed connections",
   description:
     "Shows the connections that pmz carries: those that are open, and the last ones that failed, each with its " +
-    "program where the kernel tells, and why it failed. With -f it shows each one that ends from now on, until " +
-    "Ctrl-C; with -o json an object a line.",
+    "program (where the kernel tells) and the reason. With -f it shows each connection as it ends, until Ctrl-C; " +
+    "with -o json that is one object a line.",
   examples: [
-    ["pmz flows", "what is open, what failed"],
-    ["pmz flows --failed", "only what failed"],
+    ["pmz flows", "open and failed connections"],
+    ["pmz flows --failed", "failed connections only"],
     ["pmz flows -f", "each connection as it ends"],
-    ["pmz flows -f --failed -o json", "each failure, for scripts"],
+    ["pmz flows -f --failed -o json", "each failed connection, for scripts"],
   ],
   options: object({
     follow: withDefault(
-      flag("-f", "--follow", { description: message`Wait for connections that end, and show each.` }),
+      flag("-f", "--follow", { description: message`Show each connection as it ends.` }),
       false,
     ),
-    failed: withDefault(flag("--failed", { description: message`Only those that failed.` }), false),
+    failed: withDefault(flag("--failed", { description: message`Show only failed connections.` }), false),
   }),
   data: true,
   async run(cli, { follow, failed }) {
@@ -46,7 +46,7 @@ async function followFlows(cli: Cli, isWanted: (flow: Flow) => boolean): Promise
   for await (const event of daemon.stream("followFlows")) {
     if ("missed" in event) {
       const [count, were] = [event.missed, event.missed === 1 ? "connection was" : "connections were"];
-      cli.terminal.warn(`${count} ${were} left out: they end faster than they are read`);
+      cli.terminal.warn(`${count} ${were} left out: connections end faster than they are shown`);
     } else if (isWanted(event.flow)) {
       cli.terminal.jsonLine("Flow", { flow: event.flow });
       cli.terminal.print(`${timeOf(event.flow)}  ${flowWords(event.flow)}`);

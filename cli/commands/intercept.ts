@@ -5,6 +5,7 @@ import { context, imageOptions, inNamespace, installOptionsOf, kubeconfig, yes }
 import { define, undone } from "../command.ts";
 import { agreeToInstall, sayCluster } from "../consent.ts";
 import { failure } from "../failure.ts";
+import { checkLocalHost } from "../local_host.ts";
 import type { Cli } from "../session.ts";
 import { interceptedService, type LocalTarget, localTarget, service, type ServiceName } from "../values.ts";
 
@@ -25,24 +26,24 @@ interface InterceptOptions {
 export const intercept = define({
   words: "intercept",
   usage: "SERVICE[.NS] LOCAL[:PORT]",
-  brief: "Let a process of this machine answer a Service",
+  brief: "Answer a Service from this machine",
   description:
-    "Lets a process of this machine answer a Service instead of its pods, until `pmz leave`, `pmz down`, or " +
-    "the end of this machine's connection. LOCAL is where the process listens: a port, or host:port; PORT is the " +
-    "Service's port, name or number, if it has several. Needs no root. A Service that is called like a command " +
-    "(list, add, delete, remove) is reached with its namespace: list.default.",
+    "Lets a program of this machine answer a Service instead of its pods, until `pmz leave`, `pmz down` or the end " +
+    "of the connection. LOCAL is where the program listens: a port, or HOST:PORT. PORT is the name or number of the " +
+    "Service's port, if it has several. Needs no root. If a Service is named like a command (list, add, delete, " +
+    "remove), write its namespace too: list.default.",
   examples: [
-    ["pmz intercept echo 8081", "the port of echo for HTTP (or its only one), answered on port 8081"],
+    ["pmz intercept echo 8081", "the HTTP port of echo (or its only one), answered on port 8081"],
     ["pmz intercept echo.shop 8081:80", "port 80 of echo in namespace shop"],
-    ["pmz intercept echo 127.0.0.1:8081:http", "the port called http"],
-    ["pmz intercept list.default 8081", "a Service called list"],
+    ["pmz intercept echo 127.0.0.1:8081:http", "the port named http"],
+    ["pmz intercept list.default 8081", "a Service named list"],
   ],
   options: object({
     service: argument(interceptedService(), {
-      description: message`The Service, with its namespace if it's another.`,
+      description: message`Service to answer, with its namespace if needed.`,
     }),
     local: argument(localTarget(), {
-      description: message`Where the process listens, and the Service's port.`,
+      description: message`Where your program listens, and the Service's port.`,
     }),
     ...shared,
   }),
@@ -54,16 +55,17 @@ export const intercept = define({
 /** The original's form. */
 export const interceptAdd = define({
   words: "intercept add",
+  original: true,
   usage: "-s SERVICE -p LOCAL:PORT",
-  brief: "The same, as pmzctl had it",
+  brief: "Answer a Service, as intercept does",
   examples: [[
     "pmz intercept add -s echo -n default -p 8081:80",
     "the same as: pmz intercept echo.default 8081:80",
   ]],
   options: object({
-    service: option("-s", "--service", service(), { description: message`The Service.` }),
+    service: option("-s", "--service", service(), { description: message`Service to answer.` }),
     local: option("-p", "--port", localTarget(), {
-      description: message`Where the process listens, and the Service's port.`,
+      description: message`Where your program listens, and the Service's port.`,
     }),
     ...shared,
   }),
@@ -78,9 +80,14 @@ async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void
     service.namespace !== undefined && options.namespace !== undefined &&
     service.namespace !== options.namespace
   ) {
-    throw failure("usage", `which namespace: ${service.namespace} or ${options.namespace}?`, "leave -n away");
+    throw failure(
+      "usage",
+      `two namespaces are given: ${service.namespace} and ${options.namespace}`,
+      "leave out one of them",
+    );
   }
   const namespace = service.namespace ?? options.namespace;
+  await checkLocalHost(service, local);
   const choice = cli.choice({ ...options, namespace });
   const daemon = await cli.startedDaemon();
   const plan = await daemon.ask("plan", {
@@ -113,9 +120,11 @@ async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void
   );
   if (entry.alsoTaken.length > 0) {
     cli.terminal.warn(
-      `taken too, since they lead to the same ports of the same pods: ${entry.alsoTaken.join(", ")}`,
+      `also intercepted, since these Services lead to the same ports of the same pods: ${
+        entry.alsoTaken.join(", ")
+      }`,
     );
   }
   for (const problem of entry.problems) cli.terminal.warn(problem);
-  cli.terminal.tell(`end it: pmz leave ${entry.id}`);
+  cli.terminal.tell(`to end it: pmz leave ${entry.id}`);
 }

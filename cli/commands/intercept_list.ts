@@ -4,8 +4,9 @@ import { formatDuration } from "../terminal.ts";
 
 export const interceptList = define({
   words: "intercept list",
-  brief: "The intercepts of this machine",
-  description: "The intercepts of this machine. (A Service called list is intercepted with its namespace: " +
+  brief: "List the intercepts of this machine",
+  description:
+    "Lists the intercepts of this machine. (To intercept a Service named list, write its namespace too: " +
     "pmz intercept list.default 8081.)",
   examples: [
     ["pmz intercept list", "for people"],
@@ -18,7 +19,7 @@ export const interceptList = define({
     const entries = await daemon.ask("intercepts");
     cli.terminal.json("InterceptList", { items: entries });
     if (entries.length === 0) {
-      return cli.terminal.print("no intercepts; to begin one: pmz intercept SERVICE LOCAL");
+      return cli.terminal.print("there are no intercepts; to start one: pmz intercept SERVICE LOCAL");
     }
     const now = cli.parts.now?.() ?? Date.now();
     cli.terminal.table(
@@ -34,7 +35,7 @@ export const interceptList = define({
     for (const entry of entries) {
       for (const problem of entry.problems) cli.terminal.warn(`${entry.id}: ${problem}`);
       if (entry.alsoTaken.length > 0) {
-        cli.terminal.warn(`${entry.id} takes too: ${entry.alsoTaken.join(", ")}`);
+        cli.terminal.warn(`${entry.id} also intercepts ${entry.alsoTaken.join(", ")}`);
       }
     }
   },

@@ -16,20 +16,19 @@ type Which = { readonly all: true } | { readonly service: ServicePort };
 
 const one: Parser<"sync", Which, unknown> = object({
   service: argument(servicePort(), {
-    description: message`The Service; with its port, if several ports are intercepted.`,
+    description: message`Service, with its port if several are intercepted.`,
   }),
 });
 const all: Parser<"sync", Which, unknown> = map(
-  flag("--all", { description: message`Every intercept of this machine.` }),
+  flag("--all", { description: message`End every intercept of this machine.` }),
   () => ({ all: true } as const),
 );
 
 export const leave = define({
   words: "leave",
   usage: "(SERVICE[.NS][:PORT] | --all)",
-  brief: "End an intercept: the pods answer again",
-  description:
-    "Ends intercepts: the Service's pods answer again. None there? Then nothing changes, which is no error.",
+  brief: "End an intercept",
+  description: "Ends intercepts: the Service's pods answer again. It is no error if there is none.",
   examples: [
     ["pmz leave echo", "all ports of echo"],
     ["pmz leave echo.shop:80", "one port"],
@@ -44,13 +43,14 @@ export const leave = define({
 /** The original's form. */
 export const interceptDelete = define({
   words: "intercept delete",
+  original: true,
   usage: "-s SERVICE",
-  brief: "The same as leave, as pmzctl had it",
+  brief: "End an intercept, as leave does",
   examples: [["pmz intercept delete -s echo", "the same as: pmz leave echo"]],
   options: object({
-    service: option("-s", "--service", servicePort(), { description: message`The Service.` }),
+    service: option("-s", "--service", servicePort(), { description: message`Service to leave.` }),
     namespace: inNamespace,
-    port: optional(option("-p", "--port", portOfService(), { description: message`Its port.` })),
+    port: optional(option("-p", "--port", portOfService(), { description: message`Port of the Service.` })),
     context: connectedContext,
   }),
   data: true,
@@ -74,7 +74,7 @@ async function leaveThose(cli: Cli, wanted: Wanted | undefined): Promise<void> {
   for (const { id } of meant) {
     if (!daemon) break;
     const entry = await cli.follow(daemon, "leave", { id });
-    cli.terminal.print(`${entry.id}: left, its pods answer`);
+    cli.terminal.print(`${entry.id}: ended, its pods answer again`);
     left.push(entry);
   }
   cli.terminal.json("InterceptList", { items: left });
@@ -110,5 +110,9 @@ async function choose(
   );
   if (new Set(own.map((entry) => `${entry.namespace}@${entry.cluster}`)).size === 1) return own;
   const ids = alike.map(({ id }) => id).join(", ");
-  throw failure("usage", `which ${wanted.service}: ${ids}?`, `say it: pmz leave ${alike[0]?.id}`);
+  throw failure(
+    "usage",
+    `${wanted.service} is intercepted more than once: ${ids}`,
+    `name one: pmz leave ${alike[0]?.id}`,
+  );
 }

@@ -7,19 +7,20 @@ import { define } from "../command.ts";
 
 export const run = define({
   words: "run",
-  brief: "Start the daemon; not needed any more",
-  description: "Starts the daemon in the background. Not needed any more: pmz up does it.",
-  examples: [["pmz run --interface eth0", "as pmzctl had it; no interface is needed"]],
+  original: true,
+  brief: "Start the daemon, as up does",
+  description: "Starts the daemon in the background. `pmz up` starts it too.",
+  examples: [["pmz run --interface eth0", "the interface is ignored: none is needed"]],
   options: object({
     interface: optional(
       option("-i", "--interface", string({ metavar: "NAME" }), {
-        description: message`Not needed any more.`,
+        description: message`Ignored: no interface is needed.`,
       }),
     ),
   }),
   data: false,
   async run(cli, options) {
-    if (options.interface !== undefined) cli.terminal.note("--interface is not needed any more");
+    if (options.interface !== undefined) cli.terminal.note("--interface is ignored: no interface is needed");
     await cli.keepDaemon();
     cli.terminal.print("the daemon runs; next: pmz up");
   },

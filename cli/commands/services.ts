@@ -12,23 +12,23 @@ type Where = { readonly all: true } | { readonly namespace: string } | undefined
 
 const where: Parser<"sync", Where, unknown> = optional(or(
   map(
-    flag("-A", "--all-namespaces", { description: message`Those of every namespace.` }),
+    flag("-A", "--all-namespaces", { description: message`List every namespace.` }),
     () => ({ all: true } as const),
   ),
   map(
-    option("-n", "--namespace", namespace(), { description: message`Those of this namespace.` }),
+    option("-n", "--namespace", namespace(), { description: message`List this namespace.` }),
     (namespace) => ({ namespace }),
   ),
 ));
 
 export const services = define({
   words: "services",
-  brief: "Services, their addresses and ports",
-  description: "The Services that answer, those of the connection's own namespace if nothing else is said.",
+  brief: "List Services with their addresses and ports",
+  description: "Lists the Services of a namespace; without an option, that of the connection.",
   examples: [
-    ["pmz services", "of the connection's namespace"],
-    ["pmz services -A", "of all"],
-    ["pmz services -n shop -o json", "of one, for scripts"],
+    ["pmz services", "the connection's namespace"],
+    ["pmz services -A", "all namespaces"],
+    ["pmz services -n shop -o json", "one namespace, for scripts"],
   ],
   options: object({ where, context: connectedContext }),
   data: true,
@@ -48,7 +48,7 @@ export const services = define({
     });
     cli.terminal.json("ServiceList", { items: entries });
     if (entries.length === 0) {
-      return cli.terminal.print("no Services here; of every namespace: pmz services -A");
+      return cli.terminal.print("there are no Services here; to list every namespace: pmz services -A");
     }
     const several = new Set(entries.map((entry) => entry.cluster)).size > 1;
     cli.terminal.table(

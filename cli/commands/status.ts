@@ -9,8 +9,10 @@ import { formatDuration } from "../terminal.ts";
 
 export const status = define({
   words: "status",
-  brief: "What is connected, and how it goes",
-  description: "What is connected, and how it goes. Exit code 3 when nothing is up.",
+  brief: "Show connections, intercepts and recent failures",
+  description:
+    "Shows the connected clusters, their tunnels, your intercepts, and the last connections that failed. Exit code 3 " +
+    "if pmz is not up.",
   examples: [
     ["pmz status", "for people"],
     ["pmz status -o json", 'for scripts; without a daemon "up" is false'],
@@ -64,7 +66,7 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
   }
   if (status.failures.length > 0) {
     terminal.print("");
-    terminal.print({ text: "last failed connections", style: "bold" });
+    terminal.print({ text: "recent failures", style: "bold" });
     terminal.table(status.failures.map((flow) => [`  ${formatWhen(flow, now)}`, formatFlow(flow)]));
   }
   for (const { message, hint } of status.warnings) terminal.warn(message, hint);
@@ -80,7 +82,9 @@ function rowsOf(
     ["  namespace", cluster.namespace],
     ["  user", cluster.user],
     ["  mode", mode],
-    tunnel.state === "connected"
+    mode === "intercept"
+      ? ["  tunnel", "none: only intercepts are connected (to connect your programs: pmz up)"]
+      : tunnel.state === "connected"
       ? [
         "  tunnel",
         `connected to ${tunnel.pod} for ${

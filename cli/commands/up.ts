@@ -25,10 +25,10 @@ const options = object({
   namespace: inNamespace,
   proxy: optional(or(
     flag("--proxy", {
-      description: message`Without root: a SOCKS5 and HTTP proxy on loopback, for you alone.`,
+      description: message`Serve a SOCKS5 and HTTP proxy instead, without root.`,
     }),
     option("--proxy", port(), {
-      description: message`The same on this port, written --proxy=PORT; else it's 1080 or any.`,
+      description: message`Serve it on this port: --proxy=PORT.`,
     }),
   )),
   yes,
@@ -48,14 +48,14 @@ interface UpOptions {
 
 export const up = define({
   words: "up",
-  brief: "Put this machine inside a cluster",
+  brief: "Connect this machine to a cluster",
   description:
-    "Puts this machine inside a cluster: your programs reach every Service by its name. Says first which " +
-    "cluster it is, asks before it installs anything there, and asks sudo for the one part that needs root. " +
-    "Up already? Then it makes sure, and says so.",
+    "Connects this machine to a cluster: your programs reach every Service by its name. Names the cluster first, " +
+    "asks before it installs anything there, and asks sudo for the one part that needs root. If the cluster is " +
+    "connected already, it checks the connection and says so.",
   examples: [
     ["pmz up", "the kubeconfig's current context"],
-    ["pmz up --context staging -n shop", "another, and where single names are looked for"],
+    ["pmz up --context staging -n shop", "another context; single names are looked up in shop"],
     ["pmz up --context staging --context dev", "two clusters at once"],
     ["pmz up --proxy", "without root: a proxy on 127.0.0.1:1080"],
     ["pmz up --proxy=1090 --yes -o json", "in a script"],
@@ -75,7 +75,10 @@ export const up = define({
   },
 });
 
-export const connect = alias(up, "connect", "The same as up", [["pmz connect", "as pmzctl had it"]]);
+export const connect = alias(up, "connect", "Connect to a cluster, as up does", [[
+  "pmz connect",
+  "the same as: pmz up",
+]]);
 
 async function upCluster(
   cli: Cli,
@@ -115,16 +118,19 @@ function printResult({ terminal }: Cli, result: UpResult, wasUp: boolean): void 
   );
   if (result.proof) {
     const { service, port, ms } = result.proof;
-    terminal.print(`proof: ${service}:${port} took a connection in ${formatDuration(ms)}`);
+    terminal.print(`tried: ${service}:${port} accepted a connection in ${formatDuration(ms)}`);
   } else {
     terminal.print(
-      `proof: none, namespace ${result.cluster.namespace} has no TCP Service with a ready endpoint`,
+      `tried: nothing, since no TCP Service of namespace ${result.cluster.namespace} has a ready endpoint`,
     );
   }
   const through = result.proxy === undefined ? "" : `--proxy socks5h://${result.proxy} `;
-  result.try.slice(0, 3).forEach(({ name, port, http }, i) => {
+  result.try.slice(0, 3).forEach(({ name, port, http, scheme = http ? "http" : undefined }, i) => {
     const label = i === 0 ? "try:   " : "       ";
-    const authority = port === 80 ? name : `${name}:${port}`;
-    terminal.tell(http ? `${label}curl ${through}http://${authority}/` : `${label}${name}:${port}`);
+    const authority = port === (scheme === "https" ? 443 : 80) ? name : `${name}:${port}`;
+    const insecure = scheme === "https" ? "-k " : ""; // its certificate is rarely for this name
+    terminal.tell(
+      scheme ? `${label}curl ${through}${insecure}${scheme}://${authority}/` : `${label}${name}:${port}`,
+    );
   });
 }

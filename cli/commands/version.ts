@@ -4,7 +4,7 @@ import { define } from "../command.ts";
 
 export const version = define({
   words: "version",
-  brief: "The release of this pmz, and of its daemon",
+  brief: "Print the versions of pmz and its daemon",
   examples: [
     ["pmz version", "for people"],
     ["pmz version -o json", "for scripts"],
@@ -22,7 +22,7 @@ export const version = define({
     cli.terminal.print(`pmz ${release}`);
     if (daemon) cli.terminal.print(`daemon ${daemon.hello.release}`);
     if (daemon && daemon.hello.release !== release) {
-      cli.terminal.warn("the daemon that runs is of another release", "for this one: pmz down, pmz up");
+      cli.terminal.warn("the running daemon is of another release", "to replace it: pmz down, then pmz up");
     }
   },
 });

@@ -109,7 +109,7 @@ export class Cluster {
       const { tunnel } = this.connection;
       const why = tunnel.state === "connecting" ? tunnel.why : "";
       throw new Failure("timeout", `the gateway can't be reached through the API server: ${why}`, {
-        hint: "pmz agent status shows how it is; may you port-forward in the namespace pmz?",
+        hint: "look at the gateway: pmz agent status; look at your rights: pmz doctor rights",
         cause: error,
       });
     }

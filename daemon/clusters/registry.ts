@@ -57,8 +57,8 @@ export class ClusterRegistry implements AsyncDisposable {
     const found = this.#connected.get(id);
     if (found) return found;
     const there = this.all.map((one) => one.id).join(", ");
-    throw new Failure("not-up", `not connected to ${id}`, {
-      hint: there ? `connected: ${there}` : "run `pmz up` first",
+    throw new Failure("not-up", `pmz is not connected to ${id}`, {
+      hint: there ? `connected: ${there}` : "run: pmz up",
     });
   }
 
@@ -153,7 +153,9 @@ export class ClusterRegistry implements AsyncDisposable {
     for (const cluster of this.all) {
       await report.step(`Disconnect ${cluster.id}`, () => this.#drop(cluster, report));
     }
-    const left = this.laptop.hostCapture ? await report.step("Network", () => this.laptop.endCapture()) : [];
+    const left = this.laptop.hostCapture
+      ? await report.step("Restore the network", () => this.laptop.endCapture())
+      : [];
     await this.laptop.endProxy();
     return left;
   }

@@ -18,7 +18,7 @@ Deno.test("an agent that starts is waited for, and not installed again", async (
   at.installer.states.gateway = "starting";
   const report = recorder();
   await at.daemon.up({ ...at.up, install: true }, report, forever);
-  assert.deepEqual(report.told.slice(0, 2), ["Cluster", "Wait for the gateway"]);
+  assert.deepEqual(report.told.slice(0, 2), ["Connect to the cluster", "Wait for the gateway"]);
   assert.deepEqual(at.installer.installed, []);
 });
 

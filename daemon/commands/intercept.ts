@@ -24,7 +24,7 @@ export async function intercept(
   signal: AbortSignal,
 ): Promise<InterceptEntry> {
   const { connected, isNew } = await report.step(
-    "Cluster",
+    "Connect to the cluster",
     () => clusters.open(request, signal),
     ({ connected }) => connected.id,
   );
@@ -45,7 +45,7 @@ export async function intercept(
       wanted.target.service.uid === target.service.uid && wanted.target.port.port === target.port.port
     )?.wanted;
     const wanted = await report.step(
-      "Rule",
+      "Create the rule",
       () => intercepts.add(target, request.local, signal),
       () => `${target.service.name}:${target.port.port}`,
     );
@@ -53,7 +53,7 @@ export async function intercept(
       void await (before ? intercepts.add(before.target, before.local) : intercepts.remove(wanted))
     );
     const entry = await report.step(
-      "In force",
+      "Intercept the pods",
       (detail) => inForce(connected, wanted, detail, signal),
       ({ pods }) => `${pods.ready} of ${pods.all} pods`,
     );
@@ -87,16 +87,16 @@ export async function leave(
     },
   );
   if (!found) {
-    throw new Failure("not-found", `${id} is not intercepted from here`, {
-      hint: "pmz intercept list shows what is",
+    throw new Failure("not-found", `${id} is not intercepted by this machine`, {
+      hint: "to see the intercepts: pmz intercept list",
     });
   }
   if (more.length > 0) {
     const all = [found, ...more].map(({ entry }) => entry.id).join(", ");
-    throw new Failure("usage", `${id} means several intercepts: ${all}`, { hint: "say which one" });
+    throw new Failure("usage", `${id} means several intercepts: ${all}`, { hint: "name one of them" });
   }
   const { cluster, wanted, entry } = found;
-  await report.step(`Leave ${entry.id}`, () => cluster.intercepts.remove(wanted));
+  await report.step(`End ${entry.id}`, () => cluster.intercepts.remove(wanted));
   if (cluster.connection.mode === "intercept" && !cluster.intercepts.any) {
     await clusters.remove(cluster.id, report);
   }
@@ -115,7 +115,8 @@ async function refuseDenied(connected: Cluster, namespace: string, signal: Abort
   if ((labels as Record<string, unknown>)[INTERCEPT_LABEL] === "denied") {
     throw new Failure(
       "forbidden",
-      `the namespace ${namespace} allows no intercepts (label ${INTERCEPT_LABEL}=denied)`,
+      `intercepts are not allowed in namespace ${namespace} (label ${INTERCEPT_LABEL}=denied)`,
+      { hint: "ask who runs the namespace" },
     );
   }
 }
@@ -130,15 +131,15 @@ async function inForce(
   for (;;) {
     signal.throwIfAborted();
     const entry = connected.intercepts.entries().find((one) => one.wanted === wanted)?.entry;
-    if (!entry) throw new Failure("conflict", "the intercept was removed meanwhile");
+    if (!entry) throw new Failure("conflict", "the intercept was removed while it was set up");
     const { ready, all } = entry.pods;
     if (all > 0 && ready === all) return entry;
     if (performance.now() > end) {
       if (ready > 0) return entry;
       const why = entry.problems[0] ??
         (all === 0 ? "the Service has no pods" : "the node agent doesn't report on its pods");
-      throw new Failure("timeout", `the intercept is in force in none of ${all} pods: ${why}`, {
-        hint: "pmz agent status shows how the node agent is",
+      throw new Failure("timeout", `none of ${all} pods is intercepted: ${why}`, {
+        hint: "look at the node agent: pmz agent status",
       });
     }
     detail(`${ready} of ${all} pods`);
@@ -153,7 +154,7 @@ async function probeLocal({ host, port }: { host: string; port: number }, report
   } catch {
     report.warn(
       `nothing listens at ${host}:${port} yet`,
-      "callers of the Service get resets until something does",
+      "start your program; until then callers of the Service get resets",
     );
   }
 }

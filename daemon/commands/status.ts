@@ -27,7 +27,7 @@ export interface FoundIntercept {
 /** The cluster of a custom name's Service. @throws {Failure} `not-found`, `not-up` */
 export function clusterOf(clusters: ClusterRegistry, name: CustomName): Cluster {
   if (clusters.all.length === 0) {
-    throw new Failure("not-up", "no cluster is connected", { hint: "run `pmz up` first" });
+    throw new Failure("not-up", "pmz is not connected to any cluster", { hint: "run: pmz up" });
   }
   const among = name.context === undefined ? clusters.all : [clusters.get(name.context)];
   const found = among.find((cluster) =>
@@ -35,7 +35,7 @@ export function clusterOf(clusters: ClusterRegistry, name: CustomName): Cluster 
   );
   if (found) return found;
   throw new Failure("not-found", `there is no Service ${name.service} in the namespace ${name.namespace}`, {
-    hint: "pmz services -A shows all",
+    hint: "to see all Services: pmz services -A",
   });
 }
 

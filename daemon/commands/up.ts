@@ -6,6 +6,7 @@ import { ensureInstalled } from "./agents.ts";
 import { warnings } from "./warnings.ts";
 import { readiness } from "../discovery/topology.ts";
 import type { Laptop, UnreachableAddress } from "../laptop/laptop.ts";
+import { worthTrying } from "./worth_trying.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { Cluster } from "../clusters/cluster.ts";
 import type { Probe } from "../../dataplane/plane.ts";
@@ -40,7 +41,7 @@ export async function up(
   signal: AbortSignal,
 ): Promise<UpResult> {
   const { connected, isNew } = await report.step(
-    "Cluster",
+    "Connect to the cluster",
     () => clusters.open(request, signal),
     ({ connected }) => {
       const { size } = connected.connection.topology.services;
@@ -108,19 +109,27 @@ async function use(
   const { connection } = connected;
   for (const limit of connection.limits) report.warn(limit);
   await ensureInstalled(connection.api, "gateway", request, parts, report, signal);
-  await report.step("Tunnel", (detail) => connected.reach(detail, signal), () => tunnelDetail(connected));
+  await report.step(
+    "Open the tunnel",
+    (detail) => connected.reach(detail, signal),
+    () => tunnelDetail(connected),
+  );
   if (order.indexOf(request.mode) > order.indexOf(connection.mode)) connection.mode = request.mode;
   clusters.laptop.modeChanged(connected);
   const proxy = request.mode === "proxy"
-    ? await report.step("Proxy", () => clusters.laptop.proxy(request.proxyPort ?? 0), (address) => address)
+    ? await report.step(
+      "Start the proxy",
+      () => clusters.laptop.proxy(request.proxyPort ?? 0),
+      (address) => address,
+    )
     : undefined;
   if (request.mode === "capture") {
     const { address, routes } = await report.step(
-      "Routes",
+      "Capture addresses",
       () => clusters.laptop.capture(),
       ({ routes }) => `${routes} addresses`,
     );
-    await report.step("Names", () => clusters.laptop.captureNames());
+    await report.step("Answer names", () => clusters.laptop.captureNames());
     const helper = { state: "connected", address, routes } as const;
     for (const { message, hint } of await warnings(clusters.all, helper)) report.warn(message, hint);
   }
@@ -132,7 +141,7 @@ async function use(
   );
   const proof = own.length > 0
     ? await report.step(
-      "Proof",
+      "Try a connection",
       () => prove(own.slice(0, PROOFS), request.mode, connected, clusters, report, signal),
       (proof) => proof && `${proof.service}:${proof.port} answers in ${proof.ms} ms`,
     )
@@ -143,11 +152,7 @@ async function use(
     ...(proxy ? { proxy } : {}),
     services: connection.topology.services.size,
     ...(proof ? { proof } : {}),
-    try: reachable.slice(0, 3).map(({ service, port }) => ({
-      name: `${service.name}.${service.namespace}.svc`,
-      port: port.port,
-      http: /^(http|https|h2c|grpc)/.test(port.appProtocol ?? port.name) || port.port === 80,
-    })),
+    try: worthTrying(reachable),
   };
 }
 
@@ -205,7 +210,7 @@ async function prove(
     if (outcome.kind === "done") {
       return { service: name, port: port.port, ms: Math.round((performance.now() - started) * 10) / 10 };
     }
-    report.warn(`${name}:${port.port} takes no connection: ${formatOutcome(outcome)}`);
+    report.warn(`${name}:${port.port} doesn't accept connections: ${formatOutcome(outcome)}`);
   }
   return undefined;
 }
@@ -226,7 +231,7 @@ async function dial(
     } catch (cause) {
       signal.throwIfAborted();
       throw new Failure("helper", `${authority} is captured, but can't be dialled on this machine`, {
-        hint: "another program's rules may be in the way: a VPN's, a firewall's",
+        hint: "look at the rules of this machine: ip rule; sudo nft list ruleset",
         cause,
       });
     }
@@ -243,6 +248,6 @@ async function dial(
   if (probe && (kind === "done" || kind === "refused")) return probe;
   const why = probe ? formatOutcome(probe.outcome) : `no answer within ${PROOF_TIMEOUT_MS / 1000} s`;
   throw new Failure("agent", `${authority} can't be reached through the tunnel: ${why}`, {
-    hint: "pmz agent status shows how the gateway is",
+    hint: "look at the gateway: pmz agent status",
   });
 }

@@ -28,7 +28,7 @@ export function findTarget(
     throw new Failure("not-found", `there is no Service ${name} in the namespace ${namespace}`, {
       hint: elsewhere
         ? `there is one in ${elsewhere.namespace}: ${name}.${elsewhere.namespace}`
-        : "pmz services -A shows all",
+        : "to see all Services: pmz services -A",
     });
   }
   const where = `${name}.${namespace}`;
@@ -48,7 +48,7 @@ export function findTarget(
     throw new Failure(
       "usage",
       `${where} has ${tcp.length ? "several TCP ports" : "no TCP port"}${names && `: ${names}`}`,
-      tcp[0] ? { hint: `say which one: pmz intercept ${where} LOCAL:${tcp[0].name || tcp[0].port}` } : {},
+      tcp[0] ? { hint: `choose one: pmz intercept ${where} LOCAL:${tcp[0].name || tcp[0].port}` } : {},
     );
   }
   const found = tcp.find((one) => one.name === port || String(one.port) === port);

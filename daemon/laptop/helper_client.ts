@@ -73,7 +73,7 @@ export class HelperClient implements Disposable {
     const hello = helloOf("helper");
     try {
       const { answer } = await client.#ask({ ask: "hello", hello });
-      if (!("hello" in answer)) throw new Failure("helper", "the helper's answer makes no sense");
+      if (!("hello" in answer)) throw new Failure("helper", "the root helper's answer is not valid");
       agree(hello, parseHello(answer.hello));
       client.#facts = { address: answer.address, device: answer.device, table: answer.table };
       return client;
@@ -178,15 +178,15 @@ function connectSocket(path: string): SeqPacket {
   try {
     return SeqPacket.connect(path);
   } catch (cause) {
-    throw new Failure("helper", "pmz's root helper isn't running", {
-      hint: "run `pmz up`: it starts it with sudo",
+    throw new Failure("helper", "the root helper isn't running", {
+      hint: "to start it with sudo: pmz up",
       cause,
     });
   }
 }
 
 function helperGone(cause?: unknown): Failure {
-  return new Failure("helper", "the root helper is gone", { hint: "run `pmz up` again", cause });
+  return new Failure("helper", "the root helper has ended", { hint: "to start it again: pmz up", cause });
 }
 
 /** As many of them together as a request takes. */

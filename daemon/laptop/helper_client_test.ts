@@ -93,9 +93,9 @@ Deno.test("a helper that goes fails what waits and what comes, and tells it", as
   using client = await HelperClient.connect(helper.path);
   const waiting = client.release(["10.96.0.1"]);
   helper.die();
-  await assert.rejects(waiting, isFailure(/is gone/));
+  await assert.rejects(waiting, isFailure(/has ended/));
   await client.gone;
-  await assert.rejects(client.release(["10.96.0.1"]), isFailure(/is gone/));
+  await assert.rejects(client.release(["10.96.0.1"]), isFailure(/has ended/));
 });
 
 Deno.test("a helper that hangs is given up", async () => {
@@ -111,6 +111,6 @@ Deno.test("closing the client ends what waits, and twice is fine", async () => {
   const waiting = client.release(["10.96.0.1"]);
   client[Symbol.dispose]();
   client[Symbol.dispose]();
-  await assert.rejects(waiting, isFailure(/is gone/));
+  await assert.rejects(waiting, isFailure(/has ended/));
   await client.gone;
 });

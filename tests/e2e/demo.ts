@@ -71,7 +71,7 @@ function steps(world: World, caller: Caller, before: Before): Step[] {
     does: "pmz up",
     proves: "the gateway is installed, a tunnel is there, addresses and names are captured",
     run: async () =>
-      expect(await alice(laptop, ["pmz", "up", "--yes"], "alice\n"), /took a connection in/).replace(
+      expect(await alice(laptop, ["pmz", "up", "--yes"], "alice\n"), /accepted a connection in/).replace(
         /^ +/,
         "try ",
       ),

@@ -40,7 +40,7 @@ Deno.test("agents come with `pmz up --proxy --yes`, and `pmz agent delete` leave
   const before = await clusterSnapshot(world);
   const { stdout } = await alice.up("--proxy");
   assert.match(stdout, new RegExp(`^up: \\d+ Services of one answer through the proxy ${PROXY}$`, "m"));
-  assert.match(stdout, /^proof: echo\.default:80 took a connection in /m);
+  assert.match(stdout, /^tried: echo\.default:80 accepted a connection in /m);
   await alice.done(["agent", "deploy", "--component", "node"], { timeout: 60_000 });
   assert.match(before.diff(await clusterSnapshot(world)), /^\+ objects: Deployment pmz gateway$/m);
   await alice.done(["down"]);

@@ -116,7 +116,7 @@ Deno.test("a person at a terminal is told which cluster it is, asked once, and a
   await up.write("y\n");
   await up.says(/password for alice/);
   await up.write("alice\n");
-  await up.says(/proof: echo\.default:80 took a connection/, 30_000);
+  await up.says(/tried: echo\.default:80 accepted a connection/, 30_000);
   assert.equal((await up.status()).code, 0);
   assert.match((await laptop.run("alice", ["curl", "-sS", "-m5", "http://echo/"])).stdout, /"pod":"echo-/);
 });

@@ -39,9 +39,18 @@ export interface UpResult {
   /** What was dialled to show that it works; undefined when the namespace has no TCP Service with an endpoint. */
   readonly proof?: { readonly service: string; readonly port: number; readonly ms: number };
   /** Names worth trying, the connection's namespace first. */
-  readonly try: readonly { readonly name: string; readonly port: number; readonly http: boolean }[];
+  readonly try: readonly WorthTrying[];
   /** Those that were told with the progress. */
   readonly warnings: readonly Warning[];
+}
+
+export interface WorthTrying {
+  readonly name: string;
+  readonly port: number;
+  /** Whether it speaks HTTP, without or with TLS. */
+  readonly http: boolean;
+  /** The scheme of its URL, where it speaks HTTP. */
+  readonly scheme?: "http" | "https";
 }
 
 export interface DownResult {
