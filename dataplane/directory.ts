@@ -7,6 +7,8 @@ import type { AddressChange, Target } from "./protocol.ts";
 export class Directory {
   /** In the order in which the clusters were added. */
   readonly #addresses = new Map<string, Map<string, string>>();
+  /** In the order in which they were captured, which is the order of the helper's routes. */
+  readonly #captured = new Set<string>();
   readonly #zone = new Zone();
 
   add(cluster: string): void {
@@ -18,6 +20,11 @@ export class Directory {
     const addresses = this.#addresses.get(cluster);
     for (const address of removed) addresses?.delete(address);
     for (const [address, own] of added) addresses?.set(address, own);
+  }
+
+  setCaptured(cluster: string, isCaptured: boolean): void {
+    if (isCaptured) this.#captured.add(cluster);
+    else this.#captured.delete(cluster);
   }
 
   setZone(zone: ZoneData): void {
@@ -39,13 +46,18 @@ export class Directory {
 
   delete(cluster: string): void {
     this.#addresses.delete(cluster);
+    this.#captured.delete(cluster);
     this.#zone.delete(cluster);
   }
 
-  /** By a captured address; undefined when no cluster has it (any more). */
-  byAddress(address: string): Target | undefined {
-    for (const [cluster, addresses] of this.#addresses) {
-      const own = addresses.get(address);
+  /** By a captured address; undefined when no captured cluster has it any longer. */
+  byCapturedAddress(address: string): Target | undefined {
+    return this.#firstWith(address, this.#captured);
+  }
+
+  #firstWith(address: string, clusters: Iterable<string>): Target | undefined {
+    for (const cluster of clusters) {
+      const own = this.#addresses.get(cluster)?.get(address);
       if (own !== undefined) return { cluster, address: own };
     }
     return undefined;
@@ -54,7 +66,7 @@ export class Directory {
   /** By a name or an address, as a proxy's client gives it. */
   byHost(host: string): Target | undefined {
     const address = parseAddress(host);
-    if (address) return this.byAddress(address.text);
+    if (address) return this.#firstWith(address.text, this.#addresses.keys());
     const located = this.#zone.locate(host);
     const [first] = located?.addresses ?? [];
     if (!located || !first) return undefined;

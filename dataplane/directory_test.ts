@@ -5,6 +5,7 @@ function directory(): Directory {
   const made = new Directory();
   for (const [cluster, address] of [["one", "10.96.0.7"], ["two", "10.96.0.7"]] as const) {
     made.add(cluster);
+    made.setCaptured(cluster, true);
     made.changeAddresses({
       cluster,
       added: new Map([[address, address], [`198.19.0.${cluster.length}`, `10.96.1.${cluster.length}`]]),
@@ -21,11 +22,23 @@ function directory(): Directory {
   return made;
 }
 
-Deno.test("an address that two clusters have is the first one's", () => {
+Deno.test("an address that two captured clusters have is the first one's", () => {
   const made = directory();
-  assert.deepEqual(made.byAddress("10.96.0.7"), { cluster: "one", address: "10.96.0.7" });
+  assert.deepEqual(made.byCapturedAddress("10.96.0.7"), { cluster: "one", address: "10.96.0.7" });
   made.delete("one");
-  assert.deepEqual(made.byAddress("10.96.0.7"), { cluster: "two", address: "10.96.0.7" });
+  assert.deepEqual(made.byCapturedAddress("10.96.0.7"), { cluster: "two", address: "10.96.0.7" });
+});
+
+Deno.test("an address that several clusters have leads to the one that was captured first, never to one that isn't", () => {
+  const made = directory();
+  made.setCaptured("one", false);
+  assert.equal(made.byCapturedAddress("10.96.0.7")?.cluster, "two");
+  made.setCaptured("one", true);
+  assert.equal(made.byCapturedAddress("10.96.0.7")?.cluster, "two", "two was captured before");
+  made.setCaptured("two", false);
+  made.setCaptured("one", false);
+  assert.equal(made.byCapturedAddress("10.96.0.7"), undefined);
+  assert.equal(made.byHost("10.96.0.7")?.cluster, "one", "the proxy reaches clusters that aren't captured");
 });
 
 Deno.test("a change adds addresses and removes others, and leaves the rest", () => {
@@ -35,20 +48,20 @@ Deno.test("a change adds addresses and removes others, and leaves the rest", () 
     added: new Map([["10.96.0.9", "10.96.0.9"]]),
     removed: ["10.96.0.7", "10.96.0.8"],
   });
-  assert.equal(made.byAddress("10.96.0.9")?.cluster, "one");
-  assert.equal(made.byAddress("10.96.0.7")?.cluster, "two");
-  assert.equal(made.byAddress("198.19.0.3")?.cluster, "one");
+  assert.equal(made.byCapturedAddress("10.96.0.9")?.cluster, "one");
+  assert.equal(made.byCapturedAddress("10.96.0.7")?.cluster, "two");
+  assert.equal(made.byCapturedAddress("198.19.0.3")?.cluster, "one");
 });
 
 Deno.test("addresses of a cluster that was not added, or was deleted, count for nothing", () => {
   const made = directory();
   made.delete("one");
   made.changeAddresses({ cluster: "one", added: new Map([["10.96.0.9", "10.96.0.9"]]), removed: [] });
-  assert.equal(made.byAddress("10.96.0.9"), undefined);
+  assert.equal(made.byCapturedAddress("10.96.0.9"), undefined);
 });
 
 Deno.test("a virtual address leads to the cluster's own", () => {
-  assert.deepEqual(directory().byAddress("198.19.0.3"), { cluster: "one", address: "10.96.1.3" });
+  assert.deepEqual(directory().byCapturedAddress("198.19.0.3"), { cluster: "one", address: "10.96.1.3" });
 });
 
 Deno.test("a host is a name or an address, and unknown ones belong to no cluster", () => {

@@ -97,6 +97,7 @@ Deno.test("a connection for which there is no tunnel has failed for that", async
   await using to = startPlane({ parts: { gateway: () => Promise.withResolvers<never>().promise } });
   await to.plane.connect("dev");
   await to.plane.changeAddresses({ cluster: "dev", added: new Map(Object.entries(CAPTURED)), removed: [] });
+  await to.plane.setCaptured("dev", true);
   await to.plane.reach("dev");
   const { dial } = await to.listen();
   using conn = await dial();

@@ -27,7 +27,8 @@ export async function outbound(
 ): Promise<Outcome> {
   const { hostname, port } = connection.localAddr;
   // Deno writes addresses in the same form; one that it writes otherwise is found by the parsed address.
-  const target = directory.byAddress(hostname) ?? directory.byAddress(connection.local.address.text);
+  const target = directory.byCapturedAddress(hostname) ??
+    directory.byCapturedAddress(connection.local.address.text);
   const cluster = target?.cluster ?? "";
   const to = formatEndpoint(target?.address ?? hostname, port);
   const flow = flows.begin({ kind: "captured", cluster, from: connection, to });

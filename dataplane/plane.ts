@@ -109,6 +109,14 @@ export class DataPlane implements Disposable {
     if (change.added.size > 0 || change.removed.length > 0) await this.#all("changeAddresses", change);
   }
 
+  /**
+   * Whether captured connections may lead to a cluster: one that is only proxied may have the same addresses. An address that
+   * several have leads to the one that was captured first.
+   */
+  async setCaptured(cluster: string, isCaptured: boolean): Promise<void> {
+    await this.#all("captured", { cluster, isCaptured });
+  }
+
   /** Replaces a cluster's names. Only the proxy looks them up: without effect while it isn't served. */
   async setZone(zone: ZoneData): Promise<void> {
     if (this.#serving) await this.#proxying("zone", zone);

@@ -98,6 +98,8 @@ export type DataCalls = {
   listen(address: string): number | undefined;
   unlisten(argument: null): void;
   changeAddresses(change: AddressChange): void;
+  /** Whether captured connections may lead to a cluster. An address that several have leads to the one captured first. */
+  captured(of: { readonly cluster: string; readonly isCaptured: boolean }): void;
   /** Replaces a cluster's names, which the proxy looks up. */
   zone(zone: ZoneData): void;
   /** Changes some Services of a cluster. */

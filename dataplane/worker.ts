@@ -59,6 +59,7 @@ export function startDataWorker(
       for (const listener of listeners.splice(0)) listener[Symbol.dispose]();
     },
     changeAddresses: (change) => directory.changeAddresses(change),
+    captured: ({ cluster, isCaptured }) => directory.setCaptured(cluster, isCaptured),
     zone: (zone) => directory.setZone(zone),
     names: (change) => directory.changeNames(change),
     custom: (domains) => directory.setCustom(domains),

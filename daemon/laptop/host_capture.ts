@@ -19,7 +19,7 @@ const RETRIED = 500;
 const LOGGED = 20;
 
 /** The data plane, as far as it accepts what is captured. */
-type CaptureData = Pick<DataPlane, "listen" | "unlisten">;
+type CaptureData = Pick<DataPlane, "listen" | "unlisten" | "setCaptured">;
 
 /**
  * What makes the user's programs reach the clusters: the helper, the addresses that it captures, and the names that lead to them.
@@ -128,8 +128,9 @@ export class HostCapture implements AsyncDisposable {
 
   /** Captures what a cluster has; again for one that is there: what the helper refused is asked for again. */
   async add(cluster: LaptopCluster): Promise<void> {
-    this.#clusters.set(cluster.id, cluster);
     const { id, index: { addresses } } = cluster;
+    this.#clusters.set(id, cluster);
+    await this.#data.setCaptured(id, true);
     const moved = await this.#routes.add({ id, addresses });
     await this.#tellZone(cluster);
     await this.#tellNames(moved);
@@ -160,6 +161,7 @@ export class HostCapture implements AsyncDisposable {
       this.#routes.remove(cluster),
       this.#names?.removeZone(cluster),
     ]);
+    await this.#data.setCaptured(cluster, false).catch(() => {}); // a worker that died has no connections
     if (routes.status === "fulfilled") await this.#tellNames(routes.value);
   }
 
@@ -232,7 +234,8 @@ export class HostCapture implements AsyncDisposable {
         await this.#names?.[Symbol.asyncDispose]();
       } finally {
         this.#helper[Symbol.dispose]();
-        await this.#data.unlisten().catch(() => {});
+        const released = [...this.#clusters.keys()].map((id) => this.#data.setCaptured(id, false));
+        await Promise.allSettled([...released, this.#data.unlisten()]); // a worker that died has neither
       }
     })();
   }

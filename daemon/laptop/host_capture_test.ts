@@ -10,10 +10,12 @@ import { fakeHelper, fakeListeners } from "../testing/helper.ts";
 function surroundings(answer?: Parameters<typeof fakeHelper>[0], own = ["127.0.0.1", "::1"], workers = 1) {
   const helper = fakeHelper(answer);
   const listeners = fakeListeners();
+  const captured = new Set<string>();
   const logged: [string, unknown][] = [];
   return {
     helper,
     logged,
+    captured,
     log: ((_level, message, fields) => void logged.push([message, fields])) satisfies Log,
     data: {
       listen: (address: string) =>
@@ -21,6 +23,11 @@ function surroundings(answer?: Parameters<typeof fakeHelper>[0], own = ["127.0.0
           own.includes(address) ? Array.from({ length: workers }, () => listeners.listen(address)) : [],
         ),
       unlisten: () => Promise.resolve(listeners.unlisten()),
+      setCaptured(cluster: string, isCaptured: boolean) {
+        if (isCaptured) captured.add(cluster);
+        else captured.delete(cluster);
+        return Promise.resolve();
+      },
     },
     listeners,
     [Symbol.asyncDispose]: () => helper[Symbol.asyncDispose](),
@@ -42,8 +49,10 @@ Deno.test("the helper gets the data worker's listener of each family, and captur
   assert.deepEqual(given, [[4, ["127.0.0.1"]], [6, ["::1"]]]);
   await capture.add(dev("10.96.0.7", "fd00::7"));
   assert.equal(capture.routes, 2);
+  assert.deepEqual([...at.captured], ["dev"], "the data plane knows where captured connections lead");
   await capture.remove("dev");
   assert.equal(capture.routes, 0);
+  assert.deepEqual([...at.captured], []);
 });
 
 Deno.test("the helper gets the listeners of all data workers", async () => {

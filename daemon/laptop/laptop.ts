@@ -27,6 +27,7 @@ type LaptopData = Pick<
   | "listen"
   | "unlisten"
   | "changeAddresses"
+  | "setCaptured"
   | "setZone"
   | "changeNames"
   | "setCustomDomains"

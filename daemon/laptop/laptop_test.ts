@@ -49,6 +49,7 @@ function laptopOf(...clusters: FakeLaptopCluster[]) {
       return Promise.resolve();
     },
     setCustomDomains: () => Promise.resolve(),
+    setCaptured: () => Promise.resolve(),
     serveProxy(port: number) {
       if (port === 1) return Promise.reject(new Error("permission denied"));
       told.proxy = port || 1080;

@@ -96,6 +96,7 @@ export function startPlane(
     async reach(addresses: Record<string, string> = {}, cluster = "dev") {
       await plane.connect(cluster);
       await plane.changeAddresses({ cluster, added: new Map(Object.entries(addresses)), removed: [] });
+      await plane.setCaptured(cluster, true);
       await plane.reach(cluster);
       await until("the tunnel is up", () => news.some((one) => one.state === "connected"));
     },
