@@ -6,8 +6,11 @@ import { clusterParts } from "./parts.ts";
 import type { Part } from "./processes.ts";
 import type { Way } from "./way.ts";
 
-/** The Service that the laptop answers, and the pod that asks. */
+/** The Service that its pod answers, and the one that the laptop answers. */
+const SERVICES = ["load", "taken"] as const;
+type Service = typeof SERVICES[number];
 const TAKEN = "taken";
+/** The pod that asks. */
 const CALLER = "caller";
 /** Where the laptop's program answers. */
 const LOCAL = { http: 18_080, bytes: 15_201 };
@@ -39,6 +42,8 @@ const caller = {
 export class InterceptWorld implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
   #part: Part = () => undefined;
+  /** The Services' own addresses: load looks a name up for each connection, and laptop and pods ask different servers. */
+  readonly #addresses = { load: "", taken: "" };
 
   private constructor(readonly bench: BenchWorld) {}
 
@@ -52,6 +57,7 @@ export class InterceptWorld implements AsyncDisposable {
     try {
       await made.bench.deploy(TAKEN, answering(TAKEN));
       await made.bench.deploy(CALLER, [caller]);
+      for (const service of SERVICES) made.#addresses[service] = await made.#clusterIp(service);
       return made;
     } catch (error) {
       await made[Symbol.asyncDispose]();
@@ -65,6 +71,7 @@ export class InterceptWorld implements AsyncDisposable {
       ...await this.bench.ours(),
       name: "out",
       title: "pmz up, from the laptop",
+      ...this.#targets("load"),
       asksFromLaptop: true,
     };
   }
@@ -106,7 +113,7 @@ export class InterceptWorld implements AsyncDisposable {
 
   /** Opens as many connections to the laptop as it gets, so that the pod has what comes then; disposing closes them. */
   async full(): Promise<AsyncDisposable> {
-    const hold = ["hold", "-ask", "-target", `${TAKEN}:80`, "-connections", `${MOST_PER_PORT}`];
+    const hold = ["hold", "-ask", "-target", this.#targets(TAKEN).http, "-connections", `${MOST_PER_PORT}`];
     const holding = this.bench.world.spawnInPod(`${NAMESPACE}:deployment/${CALLER}`, ["/load", ...hold]);
     const close = { [Symbol.asyncDispose]: () => ended(holding) };
     const { open, failed } = parseHeld((await holding.says(/^\{.*\}$/m, OPENED_MS)).toString());
@@ -117,12 +124,11 @@ export class InterceptWorld implements AsyncDisposable {
     );
   }
 
-  #called(name: string, title: string, service: string): Way {
+  #called(name: string, title: string, service: Service): Way {
     return {
       name,
       title,
-      http: `${service}:80`,
-      bytes: `${service}:5201`,
+      ...this.#targets(service),
       loadProgram: "/load",
       part: (process) => this.#part(process),
       run: async (command, timeout) => {
@@ -132,6 +138,16 @@ export class InterceptWorld implements AsyncDisposable {
         return ended.stdout;
       },
     };
+  }
+
+  #targets(service: Service): Pick<Way, "http" | "bytes"> {
+    const address = this.#addresses[service];
+    return { http: `${address}:80`, bytes: `${address}:5201` };
+  }
+
+  async #clusterIp(service: Service): Promise<string> {
+    const path = "jsonpath={.spec.clusterIP}";
+    return await this.bench.world.kubectl(["get", "service", "-n", NAMESPACE, service, "-o", path]);
   }
 
   /** UIDs of the node agents' pods, as their control groups have them. */
