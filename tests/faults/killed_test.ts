@@ -10,8 +10,8 @@ const WITHIN = 2_000;
 
 /** What a process that was killed can't delete any more: sockets nobody listens on, and the helper's note of itself. */
 const deadFiles = /^files: (srw\S+ .*\/(control|helper)\.sock|-rw\S+ .*\/helper\.json)$/;
-/** What a daemon has that lives on without a helper. */
-const daemonsOwn = /^(processes: alice|sockets: \w+ .* 127\.|unix: .*\/control\.sock|connections: )/;
+/** What a daemon has that lives on without a helper; its control socket has the name by which it was bound. */
+const daemonsOwn = /^(processes: alice|sockets: \w+ .* 127\.|unix: .*\/(control|new)\.sock|connections: )/;
 
 async function podAnswers(person: Pmz, ...options: string[]): Promise<boolean> {
   const command = ["curl", "-sS", "-m5", ...options, "http://echo.default.svc/"];
