@@ -5,7 +5,7 @@ import { choice } from "@optique/core/valueparser";
 import type { AgentComponent, Component } from "../wire/installer.ts";
 import type { Cli } from "./session.ts";
 
-/** `--component`: which of the agents. */
+/** `--component`: one of the agents; repeatable. */
 export const component = multiple(
   option("--component", choice(["gateway", "node"], { metavar: "COMPONENT" }), {
     description: message`Choose gateway or node, not both.`,
@@ -17,7 +17,7 @@ export function componentsOf(named: readonly Component[]): readonly Component[] 
   return named.length === 0 ? ["gateway", "node"] : [...new Set(named)];
 }
 
-/** Says how each component stands. */
+/** Prints the state of each component. */
 export function printComponents(cli: Cli, components: readonly AgentComponent[]): void {
   cli.terminal.json("AgentComponentList", { items: components });
   cli.terminal.table(

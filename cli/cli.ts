@@ -14,7 +14,7 @@ import { type Look, Terminal } from "./terminal.ts";
 
 export type { CliParts, Input, Output } from "./parts.ts";
 
-/** Of a page of help, where there is no terminal to ask. */
+/** Columns of a page of help, where there is no terminal that has a width. */
 const WIDTH = 100;
 
 /**
@@ -27,7 +27,7 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
     if (understood === undefined) return 0;
     return await run(understood, parts);
   } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return 0; // whoever read our output has seen enough, as in `| head`
+    if (error instanceof Deno.errors.BrokenPipe) return 0; // the reader of our output has seen enough, as in `| head`
     return report(
       error,
       new Terminal(parts, {
@@ -42,7 +42,7 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
 /**
  * Understands a command line; help, version and completion are written at once.
  * @returns undefined when nothing is left to do.
- * @throws {CliFailure} `usage` when it makes no sense.
+ * @throws {CliFailure} `usage` when it isn't valid.
  */
 export function parse(
   argv: readonly string[],
@@ -84,7 +84,7 @@ async function run(invocation: Invocation, parts: CliParts): Promise<number> {
   }
 }
 
-/** Settles as `work` does, but doesn't wait for it after an abort for longer than the undoing of its own requests takes. */
+/** Settles as `work` does, or at once when the signal aborts: what the daemon has begun, it undoes by itself. */
 async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
@@ -104,7 +104,7 @@ function report(error: unknown, terminal: Terminal, interrupted?: Interruption):
   return failures[code].exit;
 }
 
-/** What is wrong with a command line, in one line, and which help has more. */
+/** Says in one line why a command line is not valid, and which help to read. */
 function misunderstood(argv: readonly string[], message: Message): Error {
   const words = commandOf(argv);
   const said = formatMessage(message, { quotes: true }).split("\n").filter((line) => line !== "").join(" ");

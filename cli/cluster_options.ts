@@ -5,13 +5,13 @@ import { string } from "@optique/core/valueparser";
 import type { AgentInstallOptions } from "../wire/installer.ts";
 import { cidr, namespace } from "./values.ts";
 
-/** `--context`: which cluster. */
+/** `--context`, for commands that read the kubeconfig. */
 export const context = optional(
   option("--context", string({ metavar: "CONTEXT" }), {
     description: message`Use this context, not the current one.`,
   }),
 );
-/** `--context` of those that work on what is connected. */
+/** `--context`, for commands that work on connected clusters. */
 export const connectedContext = optional(
   option("--context", string({ metavar: "CONTEXT" }), {
     description: message`Choose one of several connected clusters.`,
@@ -28,7 +28,7 @@ export const kubeconfig = optional(
     description: message`Read this file, not KUBECONFIG or ~/.kube/config.`,
   }),
 );
-/** `-n`: where single names are looked for. */
+/** `-n`: the namespace of names that have none. */
 export const inNamespace = optional(
   option("-n", "--namespace", namespace(), {
     description: message`Use this namespace, not the context's own.`,
@@ -39,7 +39,7 @@ export const yes = withDefault(
   false,
 );
 
-/** How the agents are installed, if they have to be. */
+/** Options for an installation of the agents. */
 export const imageOptions = {
   baseImage: optional(
     option("--base-image", string({ metavar: "IMAGE" }), {
@@ -58,7 +58,7 @@ export const ranges = multiple(
   }),
 );
 
-/** The options of an installation, without what wasn't given; undefined when nothing was. */
+/** The options of an installation that were given; undefined when there are none. */
 export function installOptionsOf(given: {
   readonly baseImage?: string;
   readonly agentImage?: string;

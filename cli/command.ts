@@ -27,7 +27,7 @@ export interface CommandDefinition<Options> {
   readonly options: Parser<"sync", Options, unknown>;
   /** Whether it prints data, and so takes `-o json`. */
   readonly data: boolean;
-  /** Whether it is a word of pmzctl, the original, which works and is in no list of commands. */
+  /** Whether it is a word of pmzctl, the original, which works and isn't listed. */
   readonly original?: boolean;
   /** What to say after Ctrl-C; "interrupted" without it. */
   readonly interrupted?: Interruption;
@@ -112,7 +112,7 @@ function pageOf(
   };
 }
 
-/** The examples beside what they're for; above each other where that's too wide for a narrow terminal. */
+/** The examples, each next to its purpose, or below it where that is too wide for a narrow terminal. */
 function linesOf(examples: readonly Example[]): string[] {
   const longest = Math.max(...examples.map(([line]) => line.length));
   const lines = examples.map(([line, says]) => `  ${line.padEnd(longest)}  ${says}`);

@@ -3,7 +3,7 @@ import { failure } from "./failure.ts";
 import type { Cli } from "./session.ts";
 import type { Component } from "../wire/installer.ts";
 
-/** What each component is, for whoever has to agree to it. */
+/** What is installed for each component, for the question. */
 const what: Record<Component, string> = {
   gateway: "gateway: an unprivileged Deployment in namespace pmz; it dials what you connect to",
   node:
@@ -22,7 +22,7 @@ export function sayCluster(cli: Cli, cluster: ClusterName): void {
 /**
  * Asks, once, whether what the plan names may be installed in the cluster.
  * @returns whether there is something to install.
- * @throws {CliFailure} `declined` when the answer is no, or nobody is there to answer.
+ * @throws {CliFailure} `declined` when the answer is no, or there is no terminal to ask on.
  */
 export async function agreeToInstall(cli: Cli, plan: Plan, yes: boolean): Promise<boolean> {
   if (plan.install.length === 0) return false;

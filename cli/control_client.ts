@@ -18,8 +18,8 @@ import { unixRequest, type UnixResponse } from "./unix_http.ts";
 const LONGEST_ANSWER = 64 * 1024 * 1024;
 /** Characters of a hello. */
 const LONGEST_HELLO = 16 * 1024;
-/** How a connect fails when there is no daemon: no socket, that of one which was killed, one that is just ending. */
-const NOBODY: ReadonlySet<unknown> = new Set(["ENOENT", "ENOTDIR", "ECONNREFUSED", "ECONNRESET", "EPIPE"]);
+/** How a connect fails when there is no daemon: no socket, one of a killed daemon, or one that is just closing. */
+const NO_DAEMON: ReadonlySet<unknown> = new Set(["ENOENT", "ENOTDIR", "ECONNREFUSED", "ECONNRESET", "EPIPE"]);
 /** A daemon that says nothing for this long after a connect is stuck. */
 const HELLO_MS = 5000;
 
@@ -27,7 +27,7 @@ const HELLO_MS = 5000;
 type Arguments<Name extends CallName> = object extends RequestOf<Name> ? [request?: RequestOf<Name>]
   : [request: RequestOf<Name>];
 
-/** What a ControlClient is made of. */
+/** Where the daemon is, and who asks. */
 export interface ControlClientOptions {
   readonly stateFolder: string;
   readonly release: string;
@@ -50,7 +50,7 @@ export class ControlClient {
   /**
    * Finds the daemon and compares versions.
    * @returns undefined when no daemon runs.
-   * @throws {CliFailure} `conflict` when the daemon is of a version that has none in common with this pmz, `timeout`
+   * @throws {CliFailure} `conflict` when the daemon is of no version that this pmz speaks, `timeout`
    * when it doesn't answer.
    */
   static async connect(options: ControlClientOptions): Promise<ControlClient | undefined> {
@@ -184,7 +184,7 @@ async function greet(options: ControlClientOptions): Promise<Hello | undefined> 
   } catch (error) {
     if (options.signal.aborted) throw new DOMException("interrupted", "AbortError");
     if (tooLate.aborted) throw stuck(options.stateFolder, error);
-    if (NOBODY.has((error as { code?: unknown }).code)) return undefined;
+    if (NO_DAEMON.has((error as { code?: unknown }).code)) return undefined;
     throw failure(
       "internal",
       `the daemon's socket ${socketOf(options.stateFolder)} can't be used`,
@@ -221,7 +221,7 @@ function stuck(folder: string, error: unknown): CliFailure {
   return failure("timeout", `the daemon doesn't answer within ${HELLO_MS / 1000} s`, hint, error);
 }
 
-/** The failure in the body of an answer, or, where there is none in it, by its status. */
+/** The failure in the body of an answer; without one there, the failure of its status. */
 function failureOf(body: string, status: number, call: CallName): CliFailure {
   try {
     const error = JSON.parse(body) as Partial<ControlError> | null;
@@ -229,7 +229,7 @@ function failureOf(body: string, status: number, call: CallName): CliFailure {
       return new CliFailure(error as ControlError);
     }
   } catch {
-    // not the daemon's own words
+    // not an error of the daemon
   }
   const code = status === failures.usage.status
     ? "usage"

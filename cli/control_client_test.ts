@@ -69,7 +69,7 @@ Deno.test("a daemon of a version that has none in common is a conflict that says
   assert.equal(client?.hello.release, "9.0.0");
 });
 
-Deno.test("whoever answers without a hello is no daemon of ours", async () => {
+Deno.test("a server that answers without a hello is not our daemon", async () => {
   await using served = new Served(() => Response.json({}), { hi: true });
   assert.equal((await failureOf(served.connect())).code, "conflict");
 });

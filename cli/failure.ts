@@ -1,7 +1,7 @@
 import { formatCauses, formatError } from "../errors/causes.ts";
 import { type ControlError, type FailureCode, failures } from "../wire/control.ts";
 
-/** A command that failed in a way that its code names: message, hint, and the exit code from the one table. */
+/** A failed command: code, message, hint and causes. The exit code follows from the code. */
 export class CliFailure extends Error {
   override name = "CliFailure";
   readonly failure: ControlError;
@@ -25,7 +25,7 @@ export function failure(code: FailureCode, message: string, hint?: string, cause
   );
 }
 
-/** Any error as a failure: one that says its own code and hint keeps them, an aborted one is `interrupted`. */
+/** Any error as a failure. Its own code and hint are kept; an AbortError is `interrupted`. */
 export function asFailure(error: unknown): ControlError {
   if (error instanceof CliFailure) return error.failure;
   if (error instanceof DOMException && error.name === "AbortError") {

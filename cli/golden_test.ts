@@ -1,6 +1,6 @@
 /**
  * What people and scripts see, command by command, compared with the files in testing/golden/;
- * PMZ_WRITE_GOLDEN=1 writes them anew.
+ * PMZ_WRITE_GOLDEN=1 writes them again.
  */
 import assert from "node:assert/strict";
 import { World, type WorldOptions } from "./testing/run.ts";

@@ -65,7 +65,7 @@ Deno.test("two namespaces for one Service are refused before anything is done", 
   assert.equal(world.daemon.asked.length, 0);
 });
 
-Deno.test("what is taken along, and where it isn't in force, is warned of", async () => {
+Deno.test("other Services that are intercepted too, and pods that are not, are warned of", async () => {
   const result = {
     ...echoIntercept,
     pods: { ready: 1, all: 2 },

@@ -1,7 +1,7 @@
 /** How the shell names an end by SIGINT: 128 and its number. */
 const INTERRUPTED = 130;
 
-/** Ctrl-C as an AbortSignal: the first aborts what is under way so that it's undone, the second ends the process. */
+/** Ctrl-C as an AbortSignal: the first one interrupts the work, which is then undone; the second ends the process. */
 export class Interrupt implements Disposable {
   readonly #controller = new AbortController();
 

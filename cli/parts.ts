@@ -7,7 +7,7 @@ import type { AgentInstallOptions, Component } from "../wire/installer.ts";
 export interface Output {
   write(text: string): void;
   readonly isTerminal: boolean;
-  /** Columns of the terminal; undefined where there is none. */
+  /** Columns of the terminal; undefined where it is not a terminal. */
   columns(): number | undefined;
 }
 
@@ -35,7 +35,7 @@ export interface CliParts {
    * @throws when it doesn't come up; a `code` and `hint` of the error are told as they are.
    */
   startDaemon(): Promise<void>;
-  /** The program and arguments that sudo runs; it ends with 0 as soon as the helper listens, and the helper goes on. */
+  /** The program and arguments that sudo runs; it ends with 0 as soon as the helper listens; the helper keeps running. */
   helperCommand(grant: HelperGrant): readonly string[];
   /** YAML for `kubectl apply -f -`. */
   manifests(components: readonly Component[], options: AgentInstallOptions): string | Promise<string>;

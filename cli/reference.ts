@@ -38,7 +38,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | command | kind | items |
 | --- | --- | --- |
 | up | UpList | one for each cluster: cluster, mode, proxy, services, proof, try, warnings |
-| down | Down | none of them; \`wasUp\`, and \`left\`: what is still there, in words |
+| down | Down | none of them; \`wasUp\`, and \`left\`: in words, whatever is left |
 | status | Status | none of them; \`up\`, and if there is a daemon: release, pid, since, clusters, helper, proxy, names (DNS queries, counted), intercepts, failures, warnings |
 | services | ServiceList | cluster, namespace, name, hostname, addresses, ports, readyEndpoints, type, intercepted |
 | flows | FlowList | id, kind, protocol, from, program, to, name, cluster, intercept, started, ms, sent, received, outcome |
@@ -46,7 +46,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster |
 | intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, portName, local, since, pods, connections, alsoTaken, problems |
 | agent deploy, agent delete, agent status | AgentComponentList | component, state, why, image, payload, ours, pods |
-| doctor | CheckList | id, title, outcome (ok, warning, failed, skipped), findings (level, saw, remedy), ms; \`ok\` beside them |
+| doctor | CheckList | id, title, outcome (ok, warning, failed, skipped), findings (level, saw, remedy), ms; and \`ok\` |
 | version | Version | none of them; release, control, and daemon if one runs |
 
 \`wire/control/answers.ts\`, \`wire/flow.ts\` and \`wire/doctor.ts\` state the fields. New ones may come; those that are there keep their meaning within \`v1\`. Text in
@@ -58,7 +58,7 @@ const ORIGINAL = `# For users of pmzctl
 pmzctl is the command of the Rust original. Its words work in pmz with the same meaning, and \`pmz --help\` doesn't list
 them. This page is made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test compares.
 
-| pmzctl | pmz | what is different |
+| pmzctl | pmz | difference |
 | --- | --- | --- |
 | \`run --interface eth0\` | nothing | \`pmz up\` starts the daemon; no interface is needed |
 | \`agent deploy -n default\` | \`agent deploy\` | the agents have namespaces of their own, pmz and pmz-node |
@@ -92,7 +92,7 @@ export function exitCodesPage(): string {
   const rows = Object.entries(failures).map(([code, { exit, means }]) => `| ${exit} | ${code} | ${means} |`);
   return `# Exit codes
 
-Made of the one table in \`wire/control.ts\` by \`deno run -A cli/reference.ts\`; a test compares. An error is one line on
+Made of the table in \`wire/control/failures.ts\` by \`deno run -A cli/reference.ts\`; a test compares. An error is one line on
 stderr and a hint; \`--verbose\` adds what caused it.
 
 | exit code | name | meaning |

@@ -16,7 +16,7 @@ interface Attempt {
 
 /**
  * Starts the root helper with sudo, in the foreground, so that sudo can ask for the password: on the terminal, or,
- * where stdin is none, by reading it from there. Root itself needs no sudo.
+ * where stdin is not a terminal, from stdin. Root itself needs no sudo.
  * @throws {CliFailure} `helper` when sudo is missing or refuses, or the helper doesn't start: it says which
  */
 export async function startHelper(cli: Cli, grant: HelperGrant): Promise<void> {
@@ -38,7 +38,7 @@ export async function startHelper(cli: Cli, grant: HelperGrant): Promise<void> {
   throw isRoot ? endedEarly(attempt) : refusedBySudo(attempt);
 }
 
-/** Runs it; what it prints on stderr goes on to the terminal as it comes. */
+/** Runs it, and passes what it prints on stderr to the terminal as it comes. */
 async function run(cli: Cli, [program = "", ...args]: readonly string[]): Promise<Attempt> {
   const child = new Deno.Command(program, {
     args,
@@ -113,7 +113,7 @@ function sudoOptions(cli: Cli): string[] {
   return ["-S", "-p", ""];
 }
 
-/** @throws {CliFailure} `helper` when there is none. */
+/** @throws {CliFailure} `helper` when it is not on PATH. */
 async function sudoOf(cli: Cli): Promise<string> {
   const path = await findSudo(cli);
   if (path !== undefined) return path;

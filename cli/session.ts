@@ -24,12 +24,12 @@ export class Cli implements AsyncDisposable {
     this.signal = signal;
   }
 
-  /** Whether Ctrl-C is the command's end, and no interruption. */
+  /** Whether Ctrl-C is the regular end of the command. */
   get isEndless(): boolean {
     return this.#isEndless;
   }
 
-  /** What the command does from here on has no end of its own: Ctrl-C ends it, with exit code 0. */
+  /** Declares that the command runs until Ctrl-C, and then ends with exit code 0. */
   untilCtrlC(): void {
     this.#isEndless = true;
   }
@@ -68,7 +68,7 @@ export class Cli implements AsyncDisposable {
     return started;
   }
 
-  /** Starts the daemon if none runs, and leaves it running though it's of no use yet. */
+  /** Starts the daemon if none runs, and leaves it running without a cluster. */
   async keepDaemon(): Promise<void> {
     await this.startedDaemon();
     this.#startedDaemon = undefined;
@@ -85,8 +85,8 @@ export class Cli implements AsyncDisposable {
   }
 
   /**
-   * The cluster that a command means: where it says nothing, the only one that is connected.
-   * @throws {CliFailure} `not-found` when that isn't connected, `usage` when several are.
+   * The connected cluster of this context; without a context, the only one.
+   * @throws {CliFailure} `not-found` when it isn't connected, `usage` when several are.
    */
   async connected(client: ControlClient, context?: string): Promise<ClusterName> {
     const { clusters } = await client.ask("status");

@@ -1,15 +1,15 @@
 import type { Progress } from "../wire/control.ts";
 import { formatDuration, type Terminal } from "./terminal.ts";
 
-/** What shows the lines of long work. */
+/** Shows a line of progress. */
 export type OnProgress = (line: Progress<unknown>) => void;
 
 const FRAMES = { symbols: ["⠋", "⠙", "⠸", "⠴", "⠦", "⠇"], ascii: ["-", "\\", "|", "/"] };
 const FRAME_MS = 100;
 
 /**
- * Shows steps as they go: on a terminal the running one turns, elsewhere each is a line when it's done. Dispose it
- * when the work is over, however it ended: the line of a step that didn't finish goes away.
+ * Shows steps as they run: on a terminal with a spinner, elsewhere as a line for each one that is done. Dispose it
+ * when the work has ended: the line of a step that didn't finish is cleared.
  */
 export class Steps implements Disposable {
   readonly #terminal: Terminal;
@@ -55,7 +55,7 @@ export class Steps implements Disposable {
 
   #detail(name: string, detail: string): void {
     if (this.#running?.name === name) {
-      if (this.#running.detail === detail) return; // whoever waits looks again and again
+      if (this.#running.detail === detail) return; // a waiting step reports the same detail repeatedly
       this.#running.detail = detail;
     }
     if (this.#terminal.canRedraw) this.#draw();

@@ -1,7 +1,7 @@
 import type { CliParts, Output } from "./parts.ts";
 import { clean, cleanJson } from "./sanitize.ts";
 
-/** How much is said, and in which form. */
+/** How much is printed, and in which form. */
 export interface Look {
   readonly output: "text" | "json";
   readonly quiet: boolean;
@@ -31,22 +31,22 @@ export class Terminal {
     this.look = look;
   }
 
-  /** A line of data. Says nothing where JSON was asked for. */
+  /** A line of data. Prints nothing where JSON was asked for. */
   print(...pieces: Piece[]): void {
     if (this.look.output === "text") this.#line(this.#parts.stdout, pieces);
   }
 
-  /** A line that is good to know, and that --quiet does without. */
+  /** A line of data that --quiet leaves out. */
   tell(...pieces: Piece[]): void {
     if (!this.look.quiet) this.print(...pieces);
   }
 
-  /** A line about what goes on, beside the data. */
+  /** A line about progress, apart from the data. */
   note(...pieces: Piece[]): void {
     if (!this.look.quiet) this.#line(this.#parts.stderr, pieces);
   }
 
-  /** Something to know that is no failure. */
+  /** A warning, and what to do about it. */
   warn(message: string, hint?: string): void {
     this.#line(this.#parts.stderr, [{ text: "warning:", style: "yellow" }, ` ${message}`]);
     if (hint !== undefined) this.#line(this.#parts.stderr, [{ text: "  hint:", style: "dim" }, ` ${hint}`]);
@@ -67,19 +67,19 @@ export class Terminal {
     this.#parts.stderr.write(`${clean(text)} `);
   }
 
-  /** The data as JSON: an object that says what it is. Says nothing where text was asked for. */
+  /** The data as a JSON object with its kind. Prints nothing where text was asked for. */
   json(kind: string, content: JsonContent): void {
     if (this.look.output !== "json") return;
     this.#parts.stdout.write(`${cleanJson({ apiVersion: API_VERSION, kind, ...content })}\n`);
   }
 
-  /** One of several JSON objects, each on a line of its own. Says nothing where text was asked for. */
+  /** One of several JSON objects, each on a line of its own. Prints nothing where text was asked for. */
   jsonLine(kind: string, content: JsonContent): void {
     if (this.look.output !== "json") return;
     this.#parts.stdout.write(`${cleanJson({ apiVersion: API_VERSION, kind, ...content }, "line")}\n`);
   }
 
-  /** Text of pmz's own for a machine (YAML, a shell's completion script), as it is. */
+  /** Text for programs (YAML), unchanged. Only pmz's own: nothing from outside. */
   raw(text: string): void {
     this.#parts.stdout.write(text);
   }
@@ -99,7 +99,7 @@ export class Terminal {
     });
   }
 
-  /** Whether steps can be redrawn: stderr is a terminal, and nobody asked for silence. */
+  /** Whether steps can be redrawn: stderr is a terminal, and --quiet was not given. */
   get canRedraw(): boolean {
     return this.#parts.stderr.isTerminal && !this.look.quiet && this.#parts.env.get("TERM") !== "dumb";
   }

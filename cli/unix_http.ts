@@ -14,7 +14,7 @@ export interface UnixRequest {
   readonly signal: AbortSignal;
 }
 
-/** An answer, whose body is read as it comes; whoever stops reading closes the connection. */
+/** An answer, whose body is read as it comes. To stop reading closes the connection. */
 export interface UnixResponse {
   readonly status: number;
   /** The body as text. Throws when the connection breaks before its end. */

@@ -66,7 +66,7 @@ Deno.test("nothing is installed without a yes: none can be given without a termi
   assert.equal(asked(world).at(-1), "POST /stop", "the daemon that was started for it is of no use");
 });
 
-Deno.test("somebody is asked once, and only yes is yes", async () => {
+Deno.test("the question is asked once, and only yes is yes", async () => {
   for (
     const [typed, code] of [["y", 0], ["YES", 0], [" yes ", 0], ["", 12], ["n", 12], ["yesterday", 12], [
       undefined,

@@ -5,7 +5,7 @@ import { Failure } from "./failure.ts";
 /** Custom domains at most: each is looked at for every query. */
 const MOST = 1_000;
 
-/** The user's custom domains, kept in the state folder: they outlive the daemon, and `pmz down`. */
+/** The user's own domains, in a file of the state folder: they stay after `pmz down`. */
 export class CustomNames {
   readonly #path: string;
   readonly #names: Map<string, CustomName>;
@@ -17,7 +17,7 @@ export class CustomNames {
     this.#names = names;
   }
 
-  /** @throws {Failure} when the file is there and makes no sense: it isn't overwritten then. */
+  /** @throws {Failure} when the file is not valid; it is not overwritten. */
   static async open(path: string): Promise<CustomNames> {
     const names = new Map<string, CustomName>();
     try {

@@ -93,7 +93,7 @@ export class Daemon implements Controlled, AsyncDisposable {
       const left = context === undefined
         ? await this.#clusters.removeAll(report)
         : await this.#clusters.remove(this.#clusters.get(context).id, report);
-      if (this.#clusters.all.length === 0) this.#idleMs = SOON_MS; // unless somebody comes before that
+      if (this.#clusters.all.length === 0) this.#idleMs = SOON_MS; // unless a request comes before that
       return { wasUp, left };
     });
   }
@@ -233,7 +233,7 @@ export class Daemon implements Controlled, AsyncDisposable {
     this.#idle = setTimeout(() => this.#parts.ended(), this.#idleMs);
   }
 
-  /** Interrupts what goes on, waits until it has undone what it had begun, and undoes the rest. */
+  /** Interrupts the running work, waits until it has undone what it had begun, and undoes the rest. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort(new Failure("interrupted", "the daemon is ending"));
     clearTimeout(this.#idle);

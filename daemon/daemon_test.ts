@@ -148,7 +148,7 @@ Deno.test("Ctrl-C ends the waiting: for a server that doesn't answer, for a gate
   }
 });
 
-Deno.test("down interrupts an up that goes on, and one that waits for its turn", async () => {
+Deno.test("down interrupts a running up, and one that waits for its turn", async () => {
   await using at = await fakeDaemon();
   at.cluster.silent = true;
   const ups = [1, 2].map(() => at.daemon.up(at.up, recorder(), forever));
@@ -175,7 +175,7 @@ Deno.test("a failed up of a connected cluster leaves it as it was", async () => 
   assert.deepEqual(status.helper, { state: "none" });
 });
 
-Deno.test("another cluster by the name of a connected one is refused, and one by another name is connected beside it", async () => {
+Deno.test("another cluster by the name of a connected one is refused, and one by another name is connected as well", async () => {
   await using at = await fakeDaemon();
   await using other = new FakeApi();
   other.pod("gateway-1", { namespace: "pmz" });
@@ -185,8 +185,8 @@ Deno.test("another cluster by the name of a connected one is refused, and one by
     at.daemon.up(same, recorder(), forever),
     fails("conflict", /another cluster .* as dev/),
   );
-  const beside = { ...at.up, kubeconfig: await at.kubeconfig(other.kubeconfig("prod")) };
-  await at.daemon.up(beside, recorder(), forever);
+  const asWell = { ...at.up, kubeconfig: await at.kubeconfig(other.kubeconfig("prod")) };
+  await at.daemon.up(asWell, recorder(), forever);
   assert.deepEqual((await at.daemon.status()).clusters.map(({ cluster }) => cluster.context), [
     "dev",
     "prod",
@@ -202,8 +202,8 @@ Deno.test("a context that isn't there, and a server that refuses, are told as th
     at.daemon.up({ ...at.up, context: "gone" }, recorder(), forever),
     fails("not-found", /dev/),
   );
-  const nobody = at.cluster.kubeconfig().replace(/127\.0\.0\.1:\d+/, "127.0.0.1:1");
-  const request = { ...at.up, kubeconfig: await at.kubeconfig(nobody) };
+  const refusing = at.cluster.kubeconfig().replace(/127\.0\.0\.1:\d+/, "127.0.0.1:1");
+  const request = { ...at.up, kubeconfig: await at.kubeconfig(refusing) };
   await assert.rejects(at.daemon.up(request, recorder(), forever), fails("unreachable"));
 });
 
@@ -213,7 +213,7 @@ Deno.test("a daemon with nothing to do ends by itself, but not in the middle of 
   const installing = Promise.withResolvers<void>();
   at.installer.installing = () => installing.promise;
   const up = at.daemon.up({ ...at.up, install: true }, recorder(), forever);
-  await at.daemon.plan(at.up); // which is done while the other still goes on
+  await at.daemon.plan(at.up); // which ends while the other still runs
   await new Promise((resolve) => setTimeout(resolve, 80));
   assert.equal(at.ended(), 0);
   installing.resolve();
@@ -382,7 +382,7 @@ Deno.test("where one name means intercepts of two clusters, it has to be said wh
   assert.deepEqual(await ids(), ["echo.default:80"]);
 });
 
-Deno.test("down with a server that doesn't answer is over in seconds, and says what the cluster still has", async () => {
+Deno.test("down with a server that doesn't answer takes seconds, and says what the cluster still has", async () => {
   await using at = await fakeDaemon();
   using _attach = attach(at.cluster);
   await at.daemon.intercept({ ...asks, kubeconfig: at.up.kubeconfig ?? "" }, recorder(), forever);
@@ -394,7 +394,7 @@ Deno.test("down with a server that doesn't answer is over in seconds, and says w
   assert.match(report.told.join(), /! still there: the session jo-example-com/);
 });
 
-Deno.test("a daemon that ends interrupts what goes on", async () => {
+Deno.test("a daemon that ends interrupts the running work", async () => {
   const at = await fakeDaemon();
   at.cluster.silent = true;
   const up = at.daemon.up(at.up, recorder(), forever);
@@ -417,5 +417,5 @@ Deno.test("a command that has no more use for the daemon doesn't end it under an
   giveUp.abort(new DOMException("Ctrl-C", "AbortError"));
   await assert.rejects(up);
   at.daemon.stop();
-  await until("it ends when nobody needs it", () => at.ended() === 1);
+  await until("it ends when it isn't needed", () => at.ended() === 1);
 });

@@ -26,7 +26,7 @@ Deno.test("an error of the API server is what its status means", () => {
   ]);
 });
 
-Deno.test("an end that somebody asked for is an interruption, and an expired deadline took too long", () => {
+Deno.test("an end that was asked for is an interruption, and an expired deadline took too long", () => {
   const [aborted, late] = [AbortSignal.abort(), AbortSignal.abort(new DOMException("8 s", "TimeoutError"))];
   assert.equal(describe(aborted.reason).code, "interrupted");
   assert.equal(describe(late.reason).code, "timeout");

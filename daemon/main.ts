@@ -12,7 +12,7 @@ import { openStateFolder, stateFolderPath } from "./process/state_folder.ts";
 /** Undoing everything may take so long at a signal, in milliseconds: then the rest is the kernel's and the agents' to undo. */
 const END_TIMEOUT_MS = 10_000;
 
-/** Between looks at a lock that somebody has, in milliseconds. */
+/** Between looks at a lock that another daemon has, in milliseconds. */
 const LOOK_EVERY_MS = 20;
 
 /** What the daemon's process is made of. */
@@ -71,7 +71,7 @@ async function serve(parts: ProcessParts, folder: string, ready: () => void): Pr
     log("info", "the daemon is up");
     ready();
     const why = await ending.promise;
-    // Who comes from now on starts the next daemon, which waits for the lock.
+    // New clients start the next daemon, which waits for the lock.
     await server.withdraw();
     const timer = setTimeout(() => {
       log("warn", "ending took too long");

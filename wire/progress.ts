@@ -1,4 +1,4 @@
-/** Reports the progress of long work to whoever asked for it. */
+/** Reports the progress of long work to its caller. */
 export interface Reporter {
   /**
    * Runs one step of the work; reports its start, its end and how long it took. A step that throws ends the work.

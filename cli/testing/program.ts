@@ -8,7 +8,7 @@ const code = await runCli(argv, {
   release: "0.1.0",
   stateFolder,
   env: Deno.env,
-  uid: 1000, // so that sudo is asked for, whoever runs the tests
+  uid: 1000, // so that sudo is asked for, even when root runs the tests
   startDaemon: () => Promise.reject(new Error("this program has no daemon")),
   helperCommand: () => ["true"],
   manifests: () => "kind: List\n",

@@ -14,7 +14,7 @@ export interface WorldOptions {
   /** Whether a daemon runs from the beginning; else `startDaemon` starts it. */
   readonly running?: boolean;
   readonly answers?: Partial<Answers>;
-  /** What somebody types; undefined where stdin is no terminal. */
+  /** What is typed; undefined where stdin is not a terminal. */
   readonly typed?: readonly string[];
   /** Whether stdout and stderr are terminals. */
   readonly terminal?: boolean;

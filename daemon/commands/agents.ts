@@ -72,14 +72,14 @@ export async function ensureInstalled(
         found.why ?? "no reason given"
       }`,
       {
-        hint: "replace it, if nobody else needs it: pmz agent deploy --force",
+        hint: "to replace it for everybody: pmz agent deploy --force",
       },
     );
   }
-  // Somebody installs it, or its pods are moved: to apply it again needs rights, and nobody was asked.
+  // It is being installed, or its pods are moved. To apply it again would need rights and the user's consent.
   if (found?.state === "starting" && !request.installOptions) {
     const { ready = 0, all = 0 } = found.pods ?? {};
-    // Of many nodes one is always down. Whether that matters to an intercept, its rule's status says.
+    // Of many nodes one is always down. The status of a rule says whether that matters to an intercept.
     if (component === "node" && ready > 0) {
       return report.warn(
         `the node agent is ready on ${ready} of ${all} nodes: ${found.why ?? "no reason given"}`,

@@ -103,7 +103,7 @@ Deno.test("agents of the connected cluster are meant, whatever the kubeconfig's 
   }
 });
 
-Deno.test("one node of many without its agent keeps nobody from intercepting on the others", async () => {
+Deno.test("one node of many without its agent doesn't prevent intercepts on the others", async () => {
   await using at = await fakeDaemon();
   at.installer.states.node = "starting";
   at.installer.pods = { ready: 9, all: 10 };

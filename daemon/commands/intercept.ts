@@ -103,7 +103,7 @@ export async function leave(
   return entry;
 }
 
-/** A namespace may be labelled so that nobody intercepts there. Where it may not be read, attach refuses. */
+/** Refuses a namespace whose label denies intercepts. Where the namespace may not be read, attach refuses instead. */
 async function refuseDenied(connected: Cluster, namespace: string, signal: AbortSignal): Promise<void> {
   const { api } = connected.connection;
   const { metadata } = await api.get(resources.namespaces, { name: namespace }, { signal }).catch((error) => {

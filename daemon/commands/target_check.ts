@@ -9,7 +9,7 @@ import { findTarget, type InterceptTarget } from "../intercepts/target.ts";
 /** Objects that are looked at, at most. */
 const MOST = 500;
 
-/** What somebody wants to intercept. */
+/** The port of a Service that is to be intercepted. */
 export interface TargetChoice {
   readonly namespace: string;
   readonly service: string;

@@ -6,12 +6,12 @@ import { streamProgress } from "./progress.ts";
 import { readRequest } from "./request.ts";
 import { streamValues } from "./stream.ts";
 
-/** Told of failures that no caller caused: the answer has one line of them, the log has all. */
+/** Called with unexpected errors: the answer has one line of each, the log has the rest. */
 export type OnUnexpected = (error: unknown) => void;
 
 /**
  * The control API as a hono application: a route for each row of the table in wire/control/calls.ts.
- * @param closing ends the answers that have no end of their own
+ * @param closing ends the answers that are streams
  */
 export function controlApp(
   daemon: Controlled,

@@ -156,7 +156,7 @@ Deno.test("a reader that goes away aborts the work, which may then undo what it 
     up: async (_, report, signal) => {
       report.warn("begun");
       await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-      await report.step("Undo", () => Promise.resolve()); // nobody reads it any more
+      await report.step("Undo", () => Promise.resolve()); // its reader has gone away
       undone.resolve(signal.reason);
       throw signal.reason;
     },
@@ -208,7 +208,7 @@ Deno.test("POST /stop ends the daemon, and says nothing", async () => {
   assert.equal(stopped, 1);
 });
 
-Deno.test("a failure that nobody foresaw is told apart, for the log: of short requests and of long work", async () => {
+Deno.test("an unexpected failure is reported for the log, of short requests and of long work", async () => {
   const bug = new TypeError("undefined is not a function");
   await using control = serving({
     plan: () => Promise.reject(bug),

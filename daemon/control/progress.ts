@@ -3,9 +3,9 @@ import type { Reporter } from "../../wire/progress.ts";
 import { describe } from "../failure.ts";
 
 /**
- * Runs `work`, and streams its Progress as NDJSON; its outcome is the last line. What is
- * `internal` is told to `onUnexpected` too. When the reader goes away, the
- * work's signal aborts, and the work undoes what it had begun.
+ * Runs `work`, and streams its Progress as NDJSON; the last line is its result or its error. When the reader goes away,
+ * the work's signal aborts, and the work undoes what it had begun.
+ * @param onUnexpected called with an error whose code is `internal`, too
  */
 export function streamProgress<Result>(
   work: (report: Reporter, signal: AbortSignal) => Promise<Result>,

@@ -4,8 +4,8 @@ import { type Call, type CallName, calls } from "../../wire/control.ts";
 import { Failure } from "../failure.ts";
 
 /**
- * The request of a call, checked: fields from the path, then those of the query or the body.
- * It's `never`, so that any method of the daemon takes it: that it's the right one follows from the name.
+ * The request of a call, parsed: fields from the path, then those of the query or the body.
+ * Its type is `never`, which any method of the daemon takes; the schema of the call's row makes it the right one.
  * @throws {Failure} `usage`: it names the field that isn't valid.
  */
 export async function readRequest(c: Context, name: CallName): Promise<never> {

@@ -7,13 +7,13 @@ const READ_TIMEOUT_MS = 1_000;
 
 /** The control API, as it is served. */
 export interface ControlServer extends AsyncDisposable {
-  /** Removes the socket, so that who comes from now on starts another daemon. Answers that have begun are finished. */
+  /** Removes the socket, so that new clients start another daemon. Answers that have begun are finished. */
   withdraw(): Promise<void>;
 }
 
 /**
- * Serves the control API on the state folder's socket, 0600. The folder is the user's alone, so who can connect is the
- * user. A socket that is there already is that of a daemon which was killed: this one holds the lock.
+ * Serves the control API on the state folder's socket, 0600. Only the user can enter the folder, so only the user can
+ * connect. A socket that is there already is that of a daemon which was killed: this one holds the lock.
  */
 export function serveControl(
   folder: string,
@@ -21,7 +21,7 @@ export function serveControl(
   onUnexpected?: OnUnexpected,
 ): ControlServer {
   const path = `${folder}/${controlFiles.socket}`;
-  // Deno removes whatever is at the path of a listener that it closes: that must not be another daemon's socket.
+  // Deno removes whatever is at the path of a listener that it closes: the socket of another daemon must not lie there.
   const born = `${folder}/new.sock`;
   removeFile(born);
   const closing = new AbortController();

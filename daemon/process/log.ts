@@ -82,7 +82,7 @@ export function fileLog(path: string, longest = LONGEST): Log & Disposable {
     if (error !== undefined) line.error = causeChain(error).map(formatError).join(" <- ");
     try {
       if (size > longest) startOver();
-    } catch { /* it goes on where it is */ }
+    } catch { /* it keeps writing to this file */ }
     try {
       size += file.writeSync(encoder.encode(`${JSON.stringify(line)}\n`));
     } catch { /* a full disk */ }

@@ -42,7 +42,7 @@ Deno.test("the log is for its owner alone", () => {
   assert.equal((Deno.statSync(at.path).mode ?? 0) & 0o777, 0o600);
 });
 
-Deno.test("fields that the log doesn't have are not written, whoever passes them", () => {
+Deno.test("fields that the log doesn't have are not written", () => {
   using at = logged();
   const more = { cluster: "dev", authorization: "Bearer canary", headers: { cookie: "canary" } } as LogFields;
   at.log("warn", "a request", more);
@@ -50,7 +50,7 @@ Deno.test("fields that the log doesn't have are not written, whoever passes them
   assert.equal(at.lines()[0]?.cluster, "dev");
 });
 
-Deno.test("an error that is none is written as text, even one that JSON can't say", () => {
+Deno.test("a thrown value that is not an Error is written as text, even one without JSON", () => {
   using at = logged();
   const circular: { self?: unknown } = {};
   circular.self = circular;
@@ -58,7 +58,7 @@ Deno.test("an error that is none is written as text, even one that JSON can't sa
   assert.deepEqual(at.lines().map((line) => line.error), ["[object Object]", "1", "text", undefined]);
 });
 
-Deno.test("a log that is full starts over, and the one before stays beside it", () => {
+Deno.test("a log that is full starts over, and the one before stays as .1", () => {
   using at = logged(500);
   for (let count = 0; count < 30; count++) at.log("warn", "again", { count });
   const all = [...at.lines(`${at.path}.1`), ...at.lines()];
@@ -68,7 +68,7 @@ Deno.test("a log that is full starts over, and the one before stays beside it", 
   assert.ok(Deno.statSync(`${at.path}.1`).size <= 600);
 });
 
-Deno.test("a log that can't start over goes on where it is", () => {
+Deno.test("a log that can't start over keeps writing to the same file", () => {
   using at = logged(100);
   Deno.mkdirSync(`${at.path}.1/in the way`, { recursive: true });
   for (let count = 0; count < 5; count++) at.log("warn", "again", { count });

@@ -1,4 +1,4 @@
-/** The clocks that are compared, in milliseconds: one goes on while the machine sleeps, the other doesn't (`man 7 time`). */
+/** The clocks that are compared, in milliseconds: one runs while the machine sleeps, the other stops (`man 7 time`). */
 export interface Clocks {
   wall(): number;
   awake(): number;
@@ -7,7 +7,7 @@ export interface Clocks {
 const CLOCKS: Clocks = { wall: () => Date.now(), awake: () => performance.now() };
 
 /**
- * Calls `woken` when the machine has slept for more than a few seconds; or when somebody set the clock, which is no
+ * Calls `woken` when the machine has slept for more than a few seconds; or when the clock was set, which does no
  * harm. Connections may have died unseen then, and timers have stood still.
  */
 export function watchSleep(

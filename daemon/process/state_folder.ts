@@ -17,9 +17,9 @@ export function stateFolderPath(env: { get(name: string): string | undefined }):
 }
 
 /**
- * Makes the folder, or makes sure that it's what it has to be: a folder and no link, this user's, nobody else's to
- * enter. What lies in it is then beyond anybody else's reach, links included.
- * @throws {Failure} when it's something else: somebody made it beforehand.
+ * Makes the folder, or makes sure that it is a folder, not a link, that belongs to this user alone. What lies in it is
+ * then out of other users' reach, links included.
+ * @throws {Failure} when it is something else, as one that another user made beforehand
  */
 export async function openStateFolder(path: string): Promise<string> {
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });

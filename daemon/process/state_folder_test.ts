@@ -20,7 +20,7 @@ Deno.test("the state folder is XDG's, or the home folder's", () => {
   assert.throws(() => stateFolderPath(env({})), refuses(/HOME is not set/));
 });
 
-Deno.test("the folder is made with everything above it, and nobody else may enter", async () => {
+Deno.test("the folder is made with everything above it, and only its owner may enter", async () => {
   await using at = await place();
   const path = await openStateFolder(`${at.path}/a/b/pmz`);
   assert.equal(await mode(path), 0o700);
@@ -54,8 +54,8 @@ Deno.test("a file in the folder's place is refused", async () => {
 });
 
 Deno.test({
-  name: "a folder that somebody else made beforehand is refused",
-  ignore: Deno.uid() !== 0, // only root can make a folder somebody else's
+  name: "a folder that another user made beforehand is refused",
+  ignore: Deno.uid() !== 0, // only root can give a folder to another user
   fn: async () => {
     await using at = await place();
     const path = `${at.path}/pmz`;

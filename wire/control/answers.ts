@@ -16,7 +16,7 @@ export interface Plan {
   readonly warnings: readonly Warning[];
 }
 
-/** Something to know that is no failure, and what to do about it. */
+/** A message that is not a failure, and what to do about it. */
 export interface Warning {
   readonly message: string;
   readonly hint?: string;

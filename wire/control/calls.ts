@@ -1,6 +1,6 @@
 /**
  * The calls of the control API. The daemon's routes and the command line's client are both made from this table:
- * a new call is a row here, a method of the daemon, and whatever asks for it.
+ * a new call is a row here, a method of the daemon, and a command that makes it.
  */
 import { type Infer, object, type Schema } from "../schema.ts";
 import type { Flow } from "../flow.ts";

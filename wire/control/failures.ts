@@ -1,4 +1,4 @@
-/** How things go wrong, each with what a script sees. The one table of exit codes: docs/exit-codes.md is made of it. */
+/** The kinds of failure, each with its exit code and HTTP status. docs/exit-codes.md is made of this table. */
 export const failures = {
   internal: { exit: 1, status: 500, means: "an unexpected error: the daemon's log has more" },
   unsound: { exit: 1, status: 500, means: "`pmz doctor` has found something that keeps pmz from working" },
@@ -38,8 +38,8 @@ export interface ControlError {
   readonly code: FailureCode;
   /** What was tried, and what happened; one line. */
   readonly message: string;
-  /** What to do next, if anything is known to help. */
+  /** What to do next, where that is known. */
   readonly hint?: string;
-  /** The causes beneath, outermost first: for --verbose. */
+  /** What caused it, outermost first: for --verbose. */
   readonly causes?: readonly string[];
 }

@@ -12,7 +12,7 @@ export type Progress<Result> =
   }
   /** More about the step that runs: "1 of 2 pods ready". */
   | { readonly kind: "detail"; readonly name: string; readonly detail: string }
-  /** Something to know that is no failure. */
+  /** A message that is not a failure. */
   | { readonly kind: "warning"; readonly message: string; readonly hint?: string }
   | { readonly kind: "result"; readonly result: Result }
   | { readonly kind: "error"; readonly error: ControlError };

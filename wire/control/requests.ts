@@ -48,11 +48,11 @@ const installation = { install: withDefault(boolean(), false), installOptions: o
 export const clusterChoice = object(cluster);
 export type ClusterChoice = Infer<typeof clusterChoice>;
 
-/** What is about to be done, for the command line to say and to ask about. */
+/** Asks for a plan: the command line shows it, and asks for consent. */
 export const planRequest = object({
   ...cluster,
   mode: oneOf("mode", modes),
-  /** What is about to be intercepted: a plan for what isn't there fails. */
+  /** The Service that is to be intercepted: if it can't be, the plan fails. */
   service: optional(service),
   port: optional(text(63)),
   /** The port on the laptop: for the error, where the two were given the other way round. */
