@@ -10,7 +10,7 @@ Deno.test("a grant is the same behind sudo's command line", () => {
   ) assert.deepEqual(parseGrant(grantArguments(grant)), grant);
 });
 
-Deno.test("what is no grant is refused, and never less strict than it looks", () => {
+Deno.test("arguments that aren't a grant are refused, and never read as less strict than they look", () => {
   for (
     const args of [
       [],

@@ -21,7 +21,7 @@ Deno.test("the nameservers are those of resolv.conf", async () => {
   assert.deepEqual(nameserversOf(`${path}/nothing`), []);
 });
 
-Deno.test({ name: "pmz's own device is no part of what the machine uses (needs root)", ignore }, () => {
+Deno.test({ name: "pmz's own device doesn't count as used by the machine (needs root)", ignore }, () => {
   inNewNetns(() => {
     using netlink = new Netlink();
     using device = UserDevice.create(netlink);
@@ -60,25 +60,28 @@ Deno.test({ name: "a place that the machine uses isn't taken (needs root)", igno
   });
 });
 
-Deno.test({ name: "a table's earlier rules go, whoever left them (needs root)", ignore }, () => {
-  inNewNetns(() => {
-    using netlink = new Netlink();
-    const left = new UserRules(netlink, [{ first: 1001, last: 1001 }], 726_900, [4, 6]);
-    assert.equal(userRules(netlink).length, 2);
-    const mine = new UserRules(
-      netlink,
-      [{ first: 1002, last: 1002 }, { first: 100_000, last: 165_535 }],
-      726_900,
-      [
-        4,
-        6,
-      ],
-    );
-    assert.deepEqual(
-      userRules(netlink).map(({ family, uids }) => [family, uids.first]),
-      [[4, 1002], [4, 100_000], [6, 1002], [6, 100_000]],
-    );
-    for (const rules of [mine, left]) rules[Symbol.dispose]();
-    assert.deepEqual(userRules(netlink), []);
-  });
-});
+Deno.test(
+  { name: "earlier rules of a table are deleted, also those of other helpers (needs root)", ignore },
+  () => {
+    inNewNetns(() => {
+      using netlink = new Netlink();
+      const left = new UserRules(netlink, [{ first: 1001, last: 1001 }], 726_900, [4, 6]);
+      assert.equal(userRules(netlink).length, 2);
+      const mine = new UserRules(
+        netlink,
+        [{ first: 1002, last: 1002 }, { first: 100_000, last: 165_535 }],
+        726_900,
+        [
+          4,
+          6,
+        ],
+      );
+      assert.deepEqual(
+        userRules(netlink).map(({ family, uids }) => [family, uids.first]),
+        [[4, 1002], [4, 100_000], [6, 1002], [6, 100_000]],
+      );
+      for (const rules of [mine, left]) rules[Symbol.dispose]();
+      assert.deepEqual(userRules(netlink), []);
+    });
+  },
+);

@@ -57,7 +57,11 @@ Deno.test("the fields of struct settings are where C has them", () => {
   assert.equal(bytes.length, SETTINGS_BYTES);
   assert.deepEqual(words.slice(0, 4), [7, 0, 0, 0]);
   assert.deepEqual([...bytes.subarray(18, 24)], [0xff, 0xff, 198, 18, 255, 254]);
-  assert.deepEqual(words.slice(6, 10), Array(4).fill(0xffffffff), "no IPv6: an address that nobody has");
+  assert.deepEqual(
+    words.slice(6, 10),
+    Array(4).fill(0xffffffff),
+    "without IPv6, an address that no socket has",
+  );
   assert.deepEqual(words.slice(10, 16), [1, 2, 3, 4, 5, 6]);
-  assert.deepEqual(words.slice(16), [1, 0, 1, 0, 1, 0], "unused ranges hold nobody");
+  assert.deepEqual(words.slice(16), [1, 0, 1, 0, 1, 0], "unused ranges are empty");
 });

@@ -17,7 +17,7 @@ Deno.test("an address has one text, whichever way it was written", () => {
   ) assert.equal(parseAddress(written)?.text, text, written);
 });
 
-Deno.test("what is no address is refused", () => {
+Deno.test("text that isn't an address is refused", () => {
   for (
     const text of [
       "",

@@ -16,7 +16,7 @@ function parsed(text: string): IpAddress {
   return address;
 }
 
-Deno.test("each range is refused by everybody whom it doesn't except, from its first to its last address", () => {
+Deno.test("each range is refused by all users without an exception, from its first to its last address", () => {
   for (const { range, except } of specialRanges) {
     for (const refuser of everybody) {
       for (const address of [addressOf(range.first), lastOf(range)]) {
@@ -37,7 +37,7 @@ Deno.test("each range has a source", () => {
   for (const { range, source } of specialRanges) assert.match(source, /^(RFC \d+|https:\/\/)/, range.text);
 });
 
-Deno.test("the clouds' metadata services are refused by everybody, with a reason that says so", () => {
+Deno.test("the clouds' metadata services are refused by gateway, helper and names, with a reason that says so", () => {
   const services = [
     ["169.254.169.254", /metadata service of AWS/],
     ["fd00:ec2::254", /AWS/],
@@ -68,14 +68,14 @@ Deno.test("a v4-mapped address is judged as the IPv4 address that it is", () => 
   }
 });
 
-Deno.test("what clusters use is refused by nobody", () => {
+Deno.test("addresses that clusters use are not refused", () => {
   for (const text of ["10.96.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "100.100.100.199", "fd00::1"]) {
     assert(privateRanges.some((range) => contains(range, parsed(text))), text);
     for (const refuser of everybody) assert.equal(whyRefused(refuser, parsed(text)), undefined, text);
   }
 });
 
-Deno.test("link-local is what needs an interface beside the address", () => {
+Deno.test("an address is link-local when it needs an interface too", () => {
   for (const text of ["169.254.1.1", "fe80::1", "febf::1"]) assert(isLinkLocal(parsed(text)), text);
   for (const text of ["169.253.1.1", "fec0::1", "10.0.0.1"]) assert(!isLinkLocal(parsed(text)), text);
 });

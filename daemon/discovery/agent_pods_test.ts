@@ -62,7 +62,7 @@ Deno.test("pods that may not be listed are told", async () => {
   await assert.rejects(pods.ready, { name: "ApiError", status: 403 });
 });
 
-Deno.test("changes are told, until nobody listens", async () => {
+Deno.test("changes are told to listeners until they are disposed", async () => {
   await using cluster = new FakeApi();
   await using pods = new AgentPods(cluster.api, of);
   await pods.ready;
@@ -81,7 +81,7 @@ Deno.test("pods that may be listed by now are ready, though they might not be be
   cluster.refuse = forbidden;
   await using pods = new AgentPods(cluster.api, of);
   await assert.rejects(pods.ready, { status: 403 });
-  await assert.rejects(pods.ready, { status: 403 }, "it was looked anew");
+  await assert.rejects(pods.ready, { status: 403 }, "each look asks again");
   cluster.refuse = () => undefined;
   await pods.ready;
 });

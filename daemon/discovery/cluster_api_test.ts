@@ -36,7 +36,7 @@ Deno.test("a context of the same name in another file is another cluster", async
   assert.ok(!one.isAlike(two));
 });
 
-Deno.test("a server that refuses, or doesn't answer until the asker goes, is no connection", async () => {
+Deno.test("a server that refuses, or doesn't answer before the request is given up, leaves no connection", async () => {
   await using cluster = new FakeApi();
   await using config = await file(cluster.kubeconfig());
   cluster.refuse = () => json(401, status(401, "Unauthorized", "expired"));
@@ -70,7 +70,7 @@ Deno.test("the gateway's place is known as soon as there is one, and asking for 
   await never;
 });
 
-Deno.test("after a sleep everything is asked for anew, and nothing is told twice", async () => {
+Deno.test("after a sleep all watches reconnect, and nothing is told twice", async () => {
   await using cluster = new FakeApi();
   cluster.service("echo", { clusterIP: "10.96.0.7" });
   await using config = await file(cluster.kubeconfig());
@@ -80,7 +80,7 @@ Deno.test("after a sleep everything is asked for anew, and nothing is told twice
   const watches = () => cluster.asked.filter((asked) => asked.includes("watch=1")).length;
   await until("it's followed", () => watches() === 3);
   connection.reconnect();
-  await until("it's followed anew", () => watches() === 6);
+  await until("all watches are back", () => watches() === 6);
   cluster.service("late", { clusterIP: "10.96.0.8" });
   await until("changes still come", () => connection.topology.services.has("default/late"));
   await until("and are told", () => changes === 1);

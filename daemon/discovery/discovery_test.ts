@@ -83,7 +83,7 @@ Deno.test("without rights to list even Services it fails, and leaves no watch", 
   const { length } = cluster.asked;
   cluster.pod("echo-1");
   await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.equal(cluster.asked.length, length, "nobody asks any more");
+  assert.equal(cluster.asked.length, length, "nothing is asked any longer");
 });
 
 Deno.test("a start that is given up ends", async () => {

@@ -119,7 +119,7 @@ Deno.test("a port that somebody took while the session was lost is a problem of 
   await until("it's restored when they leave", () => echo.problem === undefined);
 });
 
-Deno.test("a rule that can't be deleted is no longer wanted all the same", async () => {
+Deno.test("a rule that can't be deleted doesn't keep its intercept", async () => {
   await using to = await intercepting();
   const wanted = await to.namespace.add(target("echo"), local);
   to.cluster.refuse = (asked) =>

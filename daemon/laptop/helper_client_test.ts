@@ -31,7 +31,7 @@ Deno.test("a helper of another version isn't used", async () => {
   await assert.rejects(HelperClient.connect(helper.path), /too old/);
 });
 
-Deno.test("descriptors go beside their request", async () => {
+Deno.test("descriptors are sent with their request", async () => {
   const fd = tcpListener({ address: "127.0.0.1" });
   const ports: number[] = [];
   await using helper = fakeHelper((request, fds) => {

@@ -97,7 +97,7 @@ Deno.test("a helper that is gone is told, and the rest ends all the same", async
   assert.deepEqual(await capture.left(), [], "the device isn't there");
 });
 
-Deno.test("a helper that has no IPv6 is no hindrance, though the machine has ::1", async () => {
+Deno.test("a helper without IPv6 captures IPv4, though the machine has ::1", async () => {
   await using at = surroundings((request) =>
     request.ask === "listeners" && request.family === 6
       ? { ok: false, code: "unsupported", error: "this machine has no IPv6" }

@@ -118,7 +118,7 @@ Deno.test("a change of one Service tells of one Service, wherever it's known", a
   to.laptop.publish(dev, dev.set("late", "10.96.0.8"));
   await until("its address is told", () => to.told.addresses.get("dev")?.has("10.96.0.8") === true);
   assert.equal(to.told.changes, 2);
-  assert.equal(to.told.services.size, 0, "nobody looks names up without a proxy");
+  assert.equal(to.told.services.size, 0, "names are told only while there is a proxy");
   await to.laptop.proxy(0);
   await until("all names are told", () => to.told.services.get("dev")?.size === 2);
   to.laptop.publish(dev, dev.delete("late"));
@@ -126,7 +126,7 @@ Deno.test("a change of one Service tells of one Service, wherever it's known", a
   assert.deepEqual(to.told.addresses.get("dev"), new Set(["10.96.0.7"]));
 });
 
-Deno.test("a Service's address that isn't reached is no address of its name, and is said with the reason", async () => {
+Deno.test("a Service's address that isn't reached isn't answered by its name, and status has the reason", async () => {
   const dev = new FakeLaptopCluster("dev", "capture", { echo: ["10.96.0.7", "fd00::7"], evil: ["8.8.8.8"] });
   dev.index.refused.set("default/worse", [{ address: "100.100.100.200", why: "the metadata service" }]);
   await using to = laptopOf(dev);
@@ -166,7 +166,7 @@ Deno.test("a helper that goes takes its captures along; the next up connects to 
   assert.deepEqual(to.captured(), ["10.96.0.7", "10.96.0.7"]);
 });
 
-Deno.test("letting go of the helper is no loss", async () => {
+Deno.test("releasing the helper is not logged as a loss", async () => {
   await using to = laptopOf(clusterOf("dev", "capture", "10.96.0.7"));
   await to.laptop.capture();
   assert.deepEqual(await to.laptop.endCapture(), []);
@@ -174,7 +174,7 @@ Deno.test("letting go of the helper is no loss", async () => {
   assert.deepEqual(to.log, []);
 });
 
-Deno.test("the proxy has one address, whoever asks for it", async () => {
+Deno.test("the proxy has one address, which every request for it gets", async () => {
   await using to = laptopOf();
   await assert.rejects(to.laptop.proxy(1), conflict(/can't listen on port 1/));
   assert.equal(await to.laptop.proxy(8080), "127.0.0.1:8080");

@@ -26,7 +26,7 @@ Deno.test("any text gives a configuration within limits", () => {
   );
 });
 
-Deno.test("a link-local nameserver is asked by nobody else", () => {
+Deno.test("queries to a link-local nameserver are not redirected", () => {
   assert.deepEqual(
     ["192.0.2.1", "127.0.0.53", "fe80::1", "169.254.1.1", "2001:db8::1", "x"].map(canRedirect),
     [

@@ -60,7 +60,7 @@ export class FakeApi implements AsyncDisposable {
     });
   }
 
-  /** Adds or replaces an object, and tells whoever watches. */
+  /** Adds or replaces an object, and tells all watches. */
   put(prefix: string, plural: string, object: Json & { metadata: Json }): void {
     const metadata = { namespace: "default", ...object.metadata } as Stored["metadata"];
     this.#put({ prefix, plural, namespace: metadata.namespace, name: metadata.name }, {

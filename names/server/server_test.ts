@@ -130,7 +130,7 @@ Deno.test("an answer too long for UDP is cut, and dig gets all of it over TCP", 
   assert.deepEqual(said.trim().split("\n").filter((line) => !line.startsWith(";")).sort(), [...pods].sort());
 });
 
-Deno.test("what isn't pmz's goes on unchanged, as it was asked, and the answer comes back unchanged", async () => {
+Deno.test("a query for another name is forwarded unchanged, and its answer comes back unchanged", async () => {
   await using upstream = await fakeUpstream();
   await using server = await serve({ nameserver: upstream.nameserver });
   const options = Uint8Array.from([0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
@@ -155,7 +155,7 @@ Deno.test("a truncated answer of the nameserver reaches the asker truncated, so 
   assert.deepEqual(upstream.asked.map(({ over }) => over), ["udp", "tcp"]);
 });
 
-Deno.test("what can't be read goes on too, and what isn't a query is dropped", async () => {
+Deno.test("a query that can't be parsed is forwarded too, and what isn't a query is dropped", async () => {
   const broken = Uint8Array.from([0xbe, 0xef, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12, 0, 1, 0, 1]);
   await using socket = await rawUpstream((bytes) =>
     Uint8Array.from([...bytes.subarray(0, 2), 0x81, 0x81, ...bytes.subarray(4)])

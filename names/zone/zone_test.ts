@@ -118,7 +118,7 @@ Deno.test("a headless Service answers with all its pods, and each pod by its hos
   assert.equal(ask(zone, "db-1.db.data.svc"), "not-ours");
 });
 
-Deno.test("SRV names the port and the target, with the target's address beside it", () => {
+Deno.test("SRV names the port and the target, with the target's address in addition", () => {
   const zone = zoneOf(cluster([echo, db]));
   assert.deepEqual(ask(zone, "_http._tcp.echo.default.svc", types.SRV), [
     "80 echo.default.svc.cluster.local",
@@ -194,7 +194,7 @@ Deno.test("custom domains answer, exact ones before wildcards and the nearest wi
   assert.deepEqual(
     ask(zone, "gone.example"),
     [],
-    "the user's word for a Service that is gone is nobody else's",
+    "a custom domain whose Service is gone is not left to the nameserver",
   );
   zone.delete("one");
   assert.equal(ask(zone, "gone.example"), "not-ours");
@@ -315,7 +315,7 @@ Deno.test("one change among 5,000 Services costs one Service", () => {
   assert.ok(each < 0.2, `${each} ms a change`);
 });
 
-Deno.test("a name that can't be written down is none, and the question is answered all the same", () => {
+Deno.test("a record whose name can't be written is left out, and the question is answered all the same", () => {
   const [s, n, domain] = ["s", "n", "d"].map((letter) => letter.repeat(63)) as [string, string, string];
   const zone = new Zone();
   zone.set({

@@ -75,7 +75,7 @@ Deno.test(
       assert.deepEqual([...workers].sort(), ["worker 0", "worker 1"]);
     });
     await t.step(
-      "a Service's port that nobody serves is refused at once, also v4-mapped and IPv6",
+      "a Service's port without an endpoint is refused at once, also v4-mapped and IPv6",
       async () => {
         for (
           const attempt of [
@@ -131,7 +131,7 @@ Deno.test(
         assert.equal((await contained.do<Outcome>({ kind: "tcp", to })).failed, "ENETUNREACH");
       }
     });
-    await t.step("nobody else may take the user's pmz address", async () => {
+    await t.step("no other user may take the user's pmz address", async () => {
       for (const person of [other, root]) {
         const { failed, at } = await person.do<Outcome>({
           kind: "tcp",

@@ -125,7 +125,7 @@ async function identify(address: string): Promise<string> {
   }
 }
 
-/** Listeners that are none, by what they are. */
+/** Descriptors that aren't listeners, by what they are. */
 async function offered(what: string): Promise<number> {
   switch (what) {
     case "a folder":

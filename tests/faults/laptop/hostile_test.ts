@@ -81,8 +81,8 @@ Deno.test(
     const { room, helper, daemon } = laptop;
     const before = await descriptorsOf(helper.pid);
     const offers: readonly (readonly [what: string, why: RegExp])[] = [
-      ["a folder", /is no socket/],
-      ["a pipe", /is no socket/],
+      ["a folder", /is not a socket/],
+      ["a pipe", /is not a socket/],
       ["a unix socket", /is not of IPv4/],
       ["a UDP socket", /is not TCP/],
       ["a socket that doesn't listen", /doesn't listen/],
@@ -205,33 +205,36 @@ Deno.test(
   },
 );
 
-Deno.test({ name: `who waits to bind a dead daemon's stub gets no query${reason}`, ignore }, async () => {
-  await using room = await Room.open();
-  const user = await room.person(USER);
-  const other = await room.person(OTHER);
-  for (let round = 0; round < 8; round++) {
-    const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
-    await helper.line();
-    const daemon = await daemonOf(room, USER);
-    await greet(daemon);
-    const { stubs } = await daemon.do<{ stubs: string[] }>({
-      do: "names",
-      nameservers: ["10.50.0.53"],
-    });
-    const squatting = other.do<{ bound: boolean; heard: number }>({
-      kind: "squat",
-      to: stubs[0],
-      ms: 800,
-    });
-    const asking = user.do<{ sent: number }>({ kind: "flood", to: "10.50.0.53:53", ms: 600 });
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    Deno.kill(daemon.pid, "SIGKILL");
-    const { sent } = await asking;
-    assert.ok(sent > 100, `${sent} queries`);
-    assert.deepEqual(await squatting, { bound: true, heard: 0 });
-    await helper.ended;
-  }
-});
+Deno.test(
+  { name: `a program that waits to bind a dead daemon's stub gets no query${reason}`, ignore },
+  async () => {
+    await using room = await Room.open();
+    const user = await room.person(USER);
+    const other = await room.person(OTHER);
+    for (let round = 0; round < 8; round++) {
+      const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+      await helper.line();
+      const daemon = await daemonOf(room, USER);
+      await greet(daemon);
+      const { stubs } = await daemon.do<{ stubs: string[] }>({
+        do: "names",
+        nameservers: ["10.50.0.53"],
+      });
+      const squatting = other.do<{ bound: boolean; heard: number }>({
+        kind: "squat",
+        to: stubs[0],
+        ms: 800,
+      });
+      const asking = user.do<{ sent: number }>({ kind: "flood", to: "10.50.0.53:53", ms: 600 });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      Deno.kill(daemon.pid, "SIGKILL");
+      const { sent } = await asking;
+      assert.ok(sent > 100, `${sent} queries`);
+      assert.deepEqual(await squatting, { bound: true, heard: 0 });
+      await helper.ended;
+    }
+  },
+);
 
 /** What a process has open, counted by kind. */
 async function descriptorsOf(pid: number): Promise<number> {

@@ -108,7 +108,7 @@ Deno.test({ name: `a daemon that hangs holds no query for longer than 2 s${reaso
   await daemon.kill("SIGSTOP");
   await new Promise((resolve) => setTimeout(resolve, 2_050));
   const { failed } = await user.do<Outcome>({ kind: "udp", to: `${STUB}:53`, say: "?" });
-  assert.equal(failed, "ECONNREFUSED", "nobody listens at the stub itself, in this room");
+  assert.equal(failed, "ECONNREFUSED", "nothing listens at the stub itself, in this room");
   await daemon.kill("SIGCONT");
   await new Promise((resolve) => setTimeout(resolve, 700));
   assert.match((await user.do<Outcome>({ kind: "udp", to: `${STUB}:53`, say: "?" })).said ?? "", /stub/);

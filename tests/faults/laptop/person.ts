@@ -109,7 +109,7 @@ function name(text: string, mapped = false): Uint8Array<ArrayBuffer> {
 
 function endpoint(text: string) {
   const parsed = parseEndpoint(text);
-  if (!parsed) throw new TypeError(`${text} is no address and port`);
+  if (!parsed) throw new TypeError(`${text} is not a valid address and port`);
   return parsed;
 }
 

@@ -38,7 +38,7 @@ async function ends(pid: number, within: number): Promise<void> {
 }
 
 Deno.test({
-  name: `the helper goes on by itself: own session, no environment, nobody looks into it${reason}`,
+  name: `the helper runs by itself: own session, no environment, no other process looks into it${reason}`,
   ignore,
 }, async () => {
   await using room = await Room.open();
