@@ -90,6 +90,23 @@ async function judgeForwarding(asker: Asker, version: string): Promise<Finding[]
   return [failed(`${sentence(missing)} Without it, the gateway can't be reached.`, remedy)];
 }
 
+/**
+ * Whether these credentials lack the way to the gateway, as far as any version of the API server wants it: what `pmz up`
+ * asks before it asks for a password.
+ * @throws {ApiError} when the cluster can't be asked
+ */
+export async function lacksForwarding(
+  api: Api,
+  user: string,
+  signal: AbortSignal,
+): Promise<Finding | undefined> {
+  const asker = { api, namespace: "", user, signal };
+  if ((await judgeForwarding(asker, "")).length === 0) return undefined;
+  // The remedy is for an administrator, who knows the user by the cluster's name.
+  const [finding] = await judgeForwarding({ ...asker, user: await clusterUser(api, { signal }) ?? user }, "");
+  return finding;
+}
+
 /** What intercepts need on top: objects in the own namespace, and the way to the node agents. */
 async function judgeIntercepting(asker: Asker): Promise<Finding[]> {
   const { namespace, user } = asker;

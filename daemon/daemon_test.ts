@@ -242,6 +242,22 @@ Deno.test("a plan says what would be done, and does nothing of it", async () => 
   assert.deepEqual(again.warnings, []);
 });
 
+Deno.test("who may not forward ports to the gateway is told in the plan, with the line for an administrator", async () => {
+  await using at = await fakeDaemon();
+  at.cluster.allows = (action) => action !== "get pods/portforward in pmz";
+  await assert.rejects(
+    at.daemon.plan({ ...at.up, mode: "capture" }),
+    fails(
+      "forbidden",
+      /You may not get pods\/portforward in namespace pmz.*rolebinding .*--user=jo@example\.com/,
+    ),
+  );
+  await at.daemon.plan({ ...at.up, mode: "intercept" }); // which needs no gateway
+  at.cluster.refuse = (asked) =>
+    asked.includes("accessreviews") ? new Response("", { status: 404 }) : undefined;
+  assert.equal((await at.daemon.plan({ ...at.up, mode: "proxy" })).cluster.context, "dev");
+});
+
 Deno.test("a namespace that a connection can't have any more is warned of in the plan", async () => {
   await using at = await fakeDaemon();
   await at.daemon.up(at.up, recorder(), forever);

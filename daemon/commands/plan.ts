@@ -5,6 +5,8 @@ import { resources } from "../../kube/client/resources.ts";
 import type { Plan, PlanRequest, Warning } from "../../wire/control.ts";
 import type { HelperGrant } from "../../wire/helper.ts";
 import type { Component } from "../../wire/installer.ts";
+import { lacksForwarding } from "../../checks/rights.ts";
+import { Failure } from "../failure.ts";
 import { checkTarget, findServedTarget } from "./target_check.ts";
 import type { ClusterApi } from "../discovery/cluster_api.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
@@ -14,6 +16,8 @@ import type { DaemonParts } from "../parts.ts";
 const CAP = 20_000;
 /** Node addresses that are named to the helper; more don't fit a command line, and aren't captured anyhow. */
 const MOST_NODES = 1_000;
+/** The cluster has this long to say what is allowed, in milliseconds. */
+const REVIEW_TIMEOUT_MS = 5_000;
 
 /** What `up` is about to do to a cluster and to this machine: nothing of it is done. */
 export async function plan(
@@ -30,6 +34,7 @@ export async function plan(
     if (there) findServedTarget(connection.topology, choice);
     else await checkTarget(connection.api, choice);
   }
+  if (request.mode !== "intercept" && !there) await refuseWithoutForwarding(connection);
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
   const needsHelper = request.mode === "capture" && !clusters.laptop.hostCapture;
@@ -41,6 +46,18 @@ export async function plan(
     ...(there ? { connected: there.connection.mode } : {}),
     warnings: there ? namespaceWarning(request, there.connection) : [],
   };
+}
+
+/**
+ * A user who may not forward ports to the gateway is told before anything is installed, and before sudo asks for a
+ * password. Where the cluster doesn't say what is allowed, the tunnel will tell.
+ */
+async function refuseWithoutForwarding({ api, name }: Pick<ClusterApi, "api" | "name">): Promise<void> {
+  const signal = AbortSignal.timeout(REVIEW_TIMEOUT_MS);
+  const lacking = await lacksForwarding(api, name.user, signal).catch(() => undefined);
+  if (lacking === undefined) return;
+  const hint = "remedy" in lacking ? lacking.remedy : undefined;
+  throw new Failure("forbidden", lacking.saw, hint === undefined ? {} : { hint });
 }
 
 /** The namespace of a connection is that of the `up` that made it. */

@@ -27,6 +27,8 @@ export class FakeApi implements AsyncDisposable {
   #open: Api | undefined;
   /** What it answers instead, by "METHOD /path". */
   refuse: (asked: string) => Response | undefined = () => undefined;
+  /** What access reviews say: by default everything is allowed. "get pods/portforward in pmz" */
+  allows: (action: string) => boolean = () => true;
   /** Answers nothing any more, as a server that is far away and gone. */
   silent = false;
 
@@ -140,6 +142,14 @@ export class FakeApi implements AsyncDisposable {
     if (url.pathname === "/version") return json(200, { gitVersion: "v1.34.0" });
     if (url.pathname.endsWith("/selfsubjectreviews")) {
       return json(201, { status: { userInfo: { username: "jo@example.com" } } });
+    }
+    if (url.pathname.endsWith("/selfsubjectaccessreviews")) {
+      const { spec } = await request.json() as { spec: { resourceAttributes: Record<string, string> } };
+      const { verb, resource, subresource, namespace } = spec.resourceAttributes;
+      const action = `${verb} ${resource}${subresource ? `/${subresource}` : ""}${
+        namespace ? ` in ${namespace}` : ""
+      }`;
+      return json(201, { metadata: {}, status: { allowed: this.allows(action) } });
     }
     const place = placeOf(url.pathname);
     if (!place) return json(404, status(404, "NotFound", `no such path: ${url.pathname}`));
