@@ -53,7 +53,7 @@ static __always_inline int ask(struct bpf_sock_addr *ctx, int family) {
 	if (!sk || sk->bound_dev_if) // who asks by a device means that device
 		return 1;
 	__u64 *last = bpf_map_lookup_elem(&beat, &zero);
-	if (!last || bpf_ktime_get_ns() - *last > STALE_NS) // unsigned: a beat from the future is none either
+	if (!last || bpf_ktime_get_ns() - *last > STALE_NS) // unsigned: a beat from the future doesn't count
 		return 1;
 	set_other_end(ctx, family, &found->address, found->port);
 	return 1;

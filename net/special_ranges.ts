@@ -1,20 +1,20 @@
 /**
- * Addresses with a meaning of their own, which no cluster may claim for a Service or a pod: the one table that the gateway
- * (what it never dials), the helper (what it never captures) and the names (where no answer leads) go by.
+ * Address ranges with a meaning of their own, which no cluster may claim for a Service or a pod. One table for three users: the
+ * gateway never dials them, the helper never captures them, and no name leads to them.
  */
 import { contains, parseRange, type Range } from "./range.ts";
 import type { IpAddress } from "./address.ts";
 
-/** Who refuses addresses. */
+/** The parts of pmz that refuse addresses. */
 export type Refuser = "gateway" | "helper" | "names";
 
 export interface SpecialRange {
   readonly range: Range;
-  /** What the range is, as it stands in messages behind "is": "loopback". */
+  /** What the range is, for messages: "loopback". */
   readonly why: string;
   /** The RFC, or the vendor's own page. */
   readonly source: string;
-  /** Those who don't refuse it, each with its reason. */
+  /** The refusers that make an exception, each with its reason. */
   readonly except: Readonly<Partial<Record<Refuser, string>>>;
 }
 
@@ -25,7 +25,7 @@ const DNS64 = {
     "a laptop behind NAT64 gets these from its own nameserver (DNS64, RFC 6147) for the internet's names",
 };
 
-/** The first match names the reason, so a single address stands before the range around it. */
+/** The first match gives the reason, so a single address comes before the range around it. */
 const rows: readonly Row[] = [
   // Metadata services: they hand out credentials to everything that can reach them.
   [

@@ -5,7 +5,7 @@ import type { NameServerStats } from "../../names/server/stats.ts";
 import type { CustomDomain, ServiceNames } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
 import { HelperClient } from "./helper_client.ts";
-import type { LaptopChange, LaptopCluster } from "./laptop_cluster.ts";
+import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
 import { NameCapture } from "./name_capture.ts";
 import { reachableNames } from "./reachable_names.ts";
 import { RouteProgrammer } from "./route_programmer.ts";
@@ -199,19 +199,12 @@ export class HostCapture implements AsyncDisposable {
     services: ReadonlySet<string> = new Set(),
   ): Promise<void> {
     if (!this.#names) return;
-    for (const { id, index } of this.#clusters.values()) {
+    for (const cluster of this.#clusters.values()) {
+      const { id, index } = cluster;
       const keys = new Set(id === changed ? services : []);
       for (const address of addresses) for (const key of index.servicesAt(address)) keys.add(key);
       if (keys.size === 0) continue;
-      const set: ServiceNames[] = [];
-      const removed: { namespace: string; name: string }[] = [];
-      for (const key of keys) {
-        const service = index.services.get(key);
-        const [namespace = "", name = ""] = key.split("/");
-        if (service) set.push(this.namesOf(id, service));
-        else removed.push({ namespace, name });
-      }
-      await this.#names.changeZone({ cluster: id, set, removed });
+      await this.#names.changeZone(zoneChange(cluster, keys, (service) => this.namesOf(id, service)));
     }
   }
 

@@ -5,7 +5,7 @@ import type { ServiceNames } from "../../names/zone/zone_data.ts";
 import { Failure } from "../failure.ts";
 import type { DaemonParts } from "../parts.ts";
 import { HostCapture } from "./host_capture.ts";
-import type { LaptopChange, LaptopCluster } from "./laptop_cluster.ts";
+import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
 
 /** The state before an `up`, so that one that fails takes back only what it has added. */
 export interface LaptopBefore {
@@ -161,17 +161,10 @@ export class Laptop {
     this.#quietly(id, this.#data.setZone({ ...zone, services }));
   }
 
-  #tellServices({ id, index }: LaptopCluster, keys: ReadonlySet<string>): void {
+  #tellServices(cluster: LaptopCluster, keys: ReadonlySet<string>): void {
     if (keys.size === 0) return;
-    const set: ServiceNames[] = [];
-    const removed: { namespace: string; name: string }[] = [];
-    for (const key of keys) {
-      const service = index.services.get(key);
-      const [namespace = "", name = ""] = key.split("/");
-      if (service) set.push(service);
-      else removed.push({ namespace, name });
-    }
-    this.#quietly(id, this.#data.changeNames({ cluster: id, set, removed }));
+    const change = zoneChange(cluster, keys, (service) => service);
+    this.#quietly(cluster.id, this.#data.changeNames(change));
   }
 
   /** A failure is the end of the helper or of a worker, which is told where it is noticed. */

@@ -1,4 +1,4 @@
-import type { ServiceNames, ZoneIdentity } from "../../names/zone/zone_data.ts";
+import type { ServiceNames, ZoneChange, ZoneIdentity } from "../../names/zone/zone_data.ts";
 import type { Mode } from "../../wire/control.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
 
@@ -23,4 +23,25 @@ export interface LaptopCluster {
 export interface LaptopChange {
   readonly addresses: ReadonlySet<string>;
   readonly services: ReadonlySet<string>;
+}
+
+/**
+ * A change of some Services of a cluster, as they are now.
+ * @param keys "namespace/name"
+ * @param reached makes of a Service what its names are to lead to
+ */
+export function zoneChange(
+  { id, index }: Pick<LaptopCluster, "id" | "index">,
+  keys: Iterable<string>,
+  reached: (service: ServiceNames) => ServiceNames,
+): ZoneChange {
+  const set: ServiceNames[] = [];
+  const removed: { namespace: string; name: string }[] = [];
+  for (const key of keys) {
+    const service = index.services.get(key);
+    const [namespace = "", name = ""] = key.split("/");
+    if (service) set.push(reached(service));
+    else removed.push({ namespace, name });
+  }
+  return { cluster: id, set, removed };
 }
