@@ -108,9 +108,11 @@ async function open(options: KubeconfigOptions & { context?: string }): Promise<
   const name = options.context ?? config.currentContext;
   const context = name ? config.contexts.find((each) => each.name === name) : undefined;
   if (!context) {
-    const known = config.contexts.map((each) => each.name).join(", ") || "none";
+    const known = config.contexts.map((each) => each.name).join(", ");
     throw new NoSuchContext(
-      name
+      known === ""
+        ? "The kubeconfig has no contexts. Choose another file with --kubeconfig or KUBECONFIG."
+        : name
         ? `The kubeconfig has no context "${name}". It has: ${known}.`
         : `The kubeconfig has no current context. Choose one with --context or \`kubectl config use-context\`. It has: ${known}.`,
     );

@@ -220,7 +220,7 @@ Deno.test("what is wrong with a kubeconfig is told with its name", async () => {
   await assert.rejects(clusterAccess({ kubeconfig: home.write("bad", "{ not: [yaml") }), KubeconfigError);
   await assert.rejects(
     clusterAccess({ kubeconfig: home.write("empty", "{}") }),
-    /no current context.*It has: none/,
+    /^NoSuchContext: The kubeconfig has no contexts\. Choose another file/,
   );
   await assert.rejects(
     clusterAccess({ kubeconfig: home.write("srv", config("a", { server: "api:6443" }, {})) }),

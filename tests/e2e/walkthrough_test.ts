@@ -127,8 +127,10 @@ Deno.test("a wrong password, or none, leaves nothing behind and says what works 
   await alice.done(["agent", "deploy", "--component", "gateway"], { timeout: 60_000 });
   await alice.shell("sudo -K");
   const before = await world.laptop.snapshot();
-  const { code, stderr } = await alice.run(["up"], { stdin: "" });
-  assert.equal(code, 10, stderr);
-  assert.match(stderr, /hint: .*pmz up --proxy/);
+  for (const stdin of ["", "wrong\nwrong\nwrong\n"]) {
+    const { code, stderr } = await alice.run(["up"], { stdin });
+    assert.equal(code, 10, stderr);
+    assert.match(stderr, /error: .*sudo didn't accept the password\n {2}hint: .*pmz up --proxy/);
+  }
   await world.laptop.settles(before, 2_000);
 });
