@@ -223,7 +223,7 @@ Deno.test(
       const squatting = other.do<{ bound: boolean; heard: number }>({
         kind: "squat",
         to: stubs[0],
-        ms: 800,
+        ms: 600,
       });
       const asking = user.do<{ sent: number }>({ kind: "flood", to: "10.50.0.53:53", ms: 600 });
       await new Promise((resolve) => setTimeout(resolve, 200));
