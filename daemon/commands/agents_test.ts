@@ -92,7 +92,12 @@ Deno.test("agents of the connected cluster are meant, whatever the kubeconfig's 
   Deno.env.set("KUBECONFIG", await at.kubeconfig(JSON.stringify(config)));
   try {
     await at.daemon.up({ mode: "proxy", install: false, context: "staging" }, recorder(), forever);
-    assert.equal((await at.daemon.plan({ mode: "proxy" })).cluster.context, "staging");
+    const { cluster, warnings } = await at.daemon.plan({ mode: "proxy" });
+    assert.equal(cluster.context, "staging");
+    assert.deepEqual(warnings, [{
+      message: "staging is meant, since it is connected; the current context is prod",
+      hint: "to choose that one: --context prod",
+    }]);
     await at.daemon.agent({});
     await at.daemon.installAgent({ components: ["gateway"] }, recorder(), forever);
     await at.daemon.removeAgent({ components: ["gateway"] }, recorder(), forever);

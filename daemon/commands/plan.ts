@@ -2,11 +2,12 @@ import { lookup } from "node:dns/promises";
 import type { Api } from "../../kube/client/api.ts";
 import { parseNode } from "../../kube/objects/objects.ts";
 import { resources } from "../../kube/client/resources.ts";
-import type { Plan, PlanRequest, Warning } from "../../wire/control.ts";
+import type { Plan, PlanRequest } from "../../wire/control.ts";
 import type { HelperGrant } from "../../wire/helper.ts";
 import type { Component } from "../../wire/installer.ts";
 import { lacksForwarding } from "../../checks/rights.ts";
 import { Failure } from "../failure.ts";
+import { planWarnings } from "./plan_warnings.ts";
 import { checkTarget, findServedTarget } from "./target_check.ts";
 import type { ClusterApi } from "../discovery/cluster_api.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
@@ -44,7 +45,7 @@ export async function plan(
     install: agent.filter((one) => one.state === "absent").map((one) => one.component),
     ...(needsHelper ? { helper: await grant(connection.api, connection.name.server) } : {}),
     ...(there ? { connected: there.connection.mode } : {}),
-    warnings: there ? namespaceWarning(request, there.connection) : [],
+    warnings: there ? await planWarnings(request, connection.name) : [],
   };
 }
 
@@ -58,20 +59,6 @@ async function refuseWithoutForwarding({ api, name }: Pick<ClusterApi, "api" | "
   if (lacking === undefined) return;
   const hint = "remedy" in lacking ? lacking.remedy : undefined;
   throw new Failure("forbidden", lacking.saw, hint === undefined ? {} : { hint });
-}
-
-/** The namespace of a connection is that of the `up` that made it. */
-function namespaceWarning(
-  { mode, namespace }: PlanRequest,
-  { name }: Pick<ClusterApi, "name">,
-): Warning[] {
-  if (mode === "intercept" || namespace === undefined || namespace === name.namespace) return [];
-  return [{
-    message:
-      `${name.context} is connected already, with the namespace ${name.namespace}: -n ${namespace} changes nothing`,
-    hint:
-      `to change it: pmz down --context ${name.context}, then pmz up --context ${name.context} -n ${namespace}`,
-  }];
 }
 
 /** What the root helper may do: fixed before sudo is asked, and no wider than this user and this cluster need. */

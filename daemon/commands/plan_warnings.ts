@@ -1,0 +1,33 @@
+import { contexts } from "../../kube/config/kubeconfig.ts";
+import type { ClusterName, PlanRequest, Warning } from "../../wire/control.ts";
+
+/** What a command asks for and doesn't get, since the cluster is connected already. */
+export async function planWarnings(request: PlanRequest, connected: ClusterName): Promise<Warning[]> {
+  return [...await contextWarning(request, connected), ...namespaceWarning(request, connected)];
+}
+
+/** Without a context the only connected cluster is meant, whatever the kubeconfig's current context is by now. */
+async function contextWarning(
+  { context, kubeconfig }: PlanRequest,
+  connected: ClusterName,
+): Promise<Warning[]> {
+  if (context !== undefined || kubeconfig !== undefined) return [];
+  const current = (await contexts().catch(() => [])).find((one) => one.current)?.name;
+  if (current === undefined || current === connected.context) return [];
+  return [{
+    message: `${connected.context} is meant, since it is connected; the current context is ${current}`,
+    hint: `to choose that one: --context ${current}`,
+  }];
+}
+
+/** The namespace of a connection is that of the `up` that made it. */
+function namespaceWarning(
+  { mode, namespace }: PlanRequest,
+  { context, namespace: own }: ClusterName,
+): Warning[] {
+  if (mode === "intercept" || namespace === undefined || namespace === own) return [];
+  return [{
+    message: `${context} is connected already, with the namespace ${own}: -n ${namespace} changes nothing`,
+    hint: `to change it: pmz down --context ${context}, then pmz up --context ${context} -n ${namespace}`,
+  }];
+}
