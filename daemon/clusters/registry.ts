@@ -6,6 +6,7 @@ import type { Reporter } from "../../wire/progress.ts";
 import { DataPlane } from "../../dataplane/plane.ts";
 import { Failure } from "../failure.ts";
 import { namedFlow } from "./flow_names.ts";
+import { logAbout } from "../process/log.ts";
 import { logFailedFlow } from "../process/failed_flow.ts";
 import { Laptop } from "../laptop/laptop.ts";
 import type { DaemonParts } from "../parts.ts";
@@ -115,7 +116,7 @@ export class ClusterRegistry implements AsyncDisposable {
     const connected = new Cluster({
       connection,
       data: this.data,
-      log: this.#parts.log,
+      log: logAbout(this.#parts.log, { cluster: connection.id }),
       // A change that comes while it's being disconnected must not bring it back.
       changed: (cluster, change) => {
         if (this.#connected.get(cluster.id) === cluster) this.laptop.publish(cluster, change);

@@ -4,7 +4,7 @@ import { clusterAccess } from "../../kube/config/kubeconfig.ts";
 import type { ClusterChoice, ClusterName, Mode, TunnelState } from "../../wire/control.ts";
 import { GATEWAY_NAMESPACE, NODE_NAMESPACE, ports, selectors } from "../../wire/places.ts";
 import type { AgentPlace, NodeAgent, TunnelNews } from "../../dataplane/plane.ts";
-import type { Log } from "../process/log.ts";
+import { type Log, logAbout } from "../process/log.ts";
 import { AgentPods } from "./agent_pods.ts";
 import { Discovery } from "./discovery.ts";
 import type { Topology, TopologyChange } from "./topology.ts";
@@ -54,7 +54,7 @@ export class ClusterApi implements AsyncDisposable {
       namespace: choice.namespace ?? cluster.namespace,
       user: cluster.user,
     };
-    const connection = new ClusterApi(cluster, name, log);
+    const connection = new ClusterApi(cluster, name, logAbout(log, { cluster: name.context }));
     try {
       await connection.api.json("GET", "/version", {
         what: "reach the cluster",

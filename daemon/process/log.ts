@@ -90,6 +90,11 @@ export function fileLog(path: string, longest = LONGEST): Log & Disposable {
   return Object.assign(log, { [Symbol.dispose]: () => file.close() });
 }
 
+/** The log, with these fields on every line that doesn't have them itself. */
+export function logAbout(log: Log, about: LogFields): Log {
+  return (level, message, fields) => log(level, message, { ...about, ...fields });
+}
+
 /** The log of a watch: which kind and object it is about, its state, the limit that it keeps, and the error. */
 export function watchLog(log: Log): (message: string, fields: WatchLogFields) => void {
   return (message, fields) => log("warn", message, fields);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fileLog, type LogFields, watchLog } from "./log.ts";
+import { fileLog, logAbout, type LogFields, watchLog } from "./log.ts";
 
 /** A log in a folder of its own, and what is in it. */
 function logged(longest?: number) {
@@ -102,4 +102,15 @@ Deno.test("the log of a watch says what it is about", () => {
     limit: 9,
     error: "Error: silent",
   });
+});
+
+Deno.test("a log about a cluster names it on every line, unless the line names another one", () => {
+  using at = logged();
+  const log = logAbout(at.log, { cluster: "dev" });
+  log("warn", "a watch isn't live", { kind: "pods" });
+  log("info", "connected", { cluster: "prod" });
+  assert.deepEqual(at.lines().map(({ cluster, kind }) => [cluster, kind]), [["dev", "pods"], [
+    "prod",
+    undefined,
+  ]]);
 });
