@@ -40,7 +40,7 @@ Deno.test("a range has its own addresses and no others", () => {
   }
 });
 
-Deno.test("what is neither an address nor a range isn't taken", () => {
+Deno.test("what is neither an address nor a range is refused", () => {
   for (
     const text of [
       "",

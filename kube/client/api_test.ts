@@ -106,7 +106,7 @@ Deno.test("errors say what was tried and what the server said, with its reason",
   });
 });
 
-Deno.test("after a 401 the credentials are read anew, once", async () => {
+Deno.test("after a 401 the credentials are read again, once", async () => {
   await using server = fakeServer((request) =>
     request.headers.get("authorization") === "Bearer new"
       ? json(200, { metadata: {} })
@@ -206,7 +206,7 @@ Deno.test("a redirect isn't followed: it would take the token elsewhere", async 
   await assert.rejects(api.json("GET", "/"), { status: 302 });
 });
 
-Deno.test("a stream goes on past the time limit of its beginning, and ends with the signal", async () => {
+Deno.test("a stream outlives the time limit of its beginning, and ends with the signal", async () => {
   const events = new Events();
   await using server = fakeServer(() => new Response(events.body));
   using api = new Api(server.source);

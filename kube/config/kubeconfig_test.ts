@@ -33,7 +33,7 @@ function config(name: string, cluster: object, user: object, more: object = {}):
   });
 }
 
-Deno.test("a client certificate, a CA and a namespace are read from data and from files beside the kubeconfig", async () => {
+Deno.test("a client certificate, a CA and a namespace are read from data and from files next to the kubeconfig", async () => {
   using made = await certificates();
   using home = folder();
   home.write("ca.pem", made.ca);
@@ -190,7 +190,7 @@ Deno.test("a kubeconfig that was handed over may be a list, as KUBECONFIG is; an
   await assert.rejects(clusterAccess({ kubeconfig: `${home.path}/none` }), KubeconfigError);
 });
 
-Deno.test("a tokenFile is read, beside its kubeconfig, before a token, and again after a refusal", async () => {
+Deno.test("a tokenFile next to its kubeconfig overrides a token, and is read again after a refusal", async () => {
   using home = folder();
   home.write("token", "first\n");
   const user = { tokenFile: "token", token: "other" };
@@ -202,7 +202,7 @@ Deno.test("a tokenFile is read, beside its kubeconfig, before a token, and again
   assert.equal((await cluster.access({ renew: true })).headers.authorization, "Bearer second");
 });
 
-Deno.test("what is wrong with a kubeconfig is told with its name", async () => {
+Deno.test("an error of a kubeconfig names the file", async () => {
   using home = folder();
   const good = home.write(
     "good",

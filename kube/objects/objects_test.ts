@@ -158,7 +158,7 @@ Deno.test("a node's addresses are its addresses, not its names", () => {
   });
 });
 
-Deno.test("what isn't as it should be is refused with its place", () => {
+Deno.test("a value that doesn't match the schema is refused with its path", () => {
   const cases: [(raw: unknown) => unknown, unknown, RegExp][] = [
     [parseService, null, /^the object isn't an object/],
     [

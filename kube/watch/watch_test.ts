@@ -58,7 +58,7 @@ Deno.test("a watch lists, then follows what is added, modified and deleted", asy
   );
 });
 
-Deno.test("a watch that the server ends goes on from the last version seen, a bookmark's too", async () => {
+Deno.test("a watch that the server ends resumes at the last version seen, a bookmark's too", async () => {
   const watches: Events[] = [];
   await using server = fakeServer((_, url) => {
     if (!url.searchParams.has("watch")) return listOf("10");
@@ -117,7 +117,7 @@ Deno.test("410 of whatever reason makes the watch list again", async () => {
 });
 
 for (const how of ["refuses", "is silent at"]) {
-  Deno.test(`a server that ${how} a version, as one restored from a backup, is listed anew`, async () => {
+  Deno.test(`a server that ${how} a version, as one restored from a backup, is listed again`, async () => {
     let lists = 0;
     const last = new Events();
     await using server = fakeServer((_, url) => {
@@ -242,7 +242,7 @@ Deno.test("objects beyond the limit are left out and counted", async () => {
   await until("nothing left out", () => things.overflow === 0);
 });
 
-Deno.test("objects that took the place of others while nobody looked are not beyond the limit", async () => {
+Deno.test("objects that replaced others while the connection was lost are not beyond the limit", async () => {
   let lists = 0;
   const last = new Events();
   await using server = fakeServer((_, url) => {
@@ -275,7 +275,7 @@ Deno.test("more objects than a list may have don't keep a watch from being ready
   assert.deepEqual(logged, ["there are more objects than are kept"]);
 });
 
-Deno.test("a line that is no event ends that connection only", async () => {
+Deno.test("a line that isn't an event ends that connection only", async () => {
   let watches = 0;
   const last = new Events();
   await using server = fakeServer((_, url) => {

@@ -213,7 +213,7 @@ Deno.test("parts go out as one message, and as further ones where they are too m
   forward.close();
 });
 
-Deno.test("3 MiB go both ways at once while nobody waits for the other", async () => {
+Deno.test("3 MiB go both ways at once, and neither side waits for the other", async () => {
   const large = crypto.getRandomValues(new Uint8Array(1 << 16));
   const all = concat(Array.from({ length: 48 }, () => large));
   await using server = spdyServer(async (peer) => {
