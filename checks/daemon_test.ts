@@ -29,7 +29,7 @@ Deno.test("a running daemon is right, an unusable one is a failure, and without 
 
 Deno.test("a tunnel is connected, or the reason is told", async () => {
   const check = (view: typeof noDaemon) => findingsOf(tunnel, { daemon: view, stateFolder: "/state" });
-  assertFinding(await check(runningDaemon()), "ok", /dev: connected to the pod gateway-7d9, 9 ms/);
+  assertFinding(await check(runningDaemon()), "ok", /dev: connected to the pod gateway-7d9, round trip 9 ms/);
   const dialling = runningDaemon({ cluster: { tunnel: { state: "connecting", why: "the pod is gone" } } });
   assertFinding(await check(dialling), "failed", /the pod is gone/, /pmz agent status.*\/state\/daemon\.log/);
 });

@@ -25,7 +25,7 @@ export const tunnel: Check<Pick<CheckParts, "daemon" | "stateFolder">> = {
 
 function judge({ cluster, tunnel, roundTripMs }: ClusterStatus, log: string): Finding {
   if (tunnel.state === "connected") {
-    const trip = roundTripMs === undefined ? "" : `, ${roundTripMs} ms away`;
+    const trip = roundTripMs === undefined ? "" : `, round trip ${roundTripMs} ms`;
     return ok(`${cluster.context}: connected to the pod ${tunnel.pod}${trip}.`);
   }
   return failed(

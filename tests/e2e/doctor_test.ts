@@ -155,3 +155,25 @@ Deno.test("an API server that doesn't answer, and a proxy in the shell, are foun
     await alice.shell("rm ~/elsewhere");
   }
 });
+
+Deno.test("a laptop whose programs ask systemd-resolved is warned of by up, by status and by doctor", async () => {
+  await using stage = await Stage.set();
+  const { alice, world } = stage;
+  const asRoot = (script: string) => world.laptop.output("root", ["sh", "-ec", script]);
+  await asRoot(`
+    mkdir -p /run/systemd/resolve && touch /run/systemd/resolve/io.systemd.Resolve
+    cp /etc/nsswitch.conf /etc/nsswitch.conf.before
+    sed -i 's/^hosts:.*/hosts: files resolve [!UNAVAIL=return] dns/' /etc/nsswitch.conf`);
+  try {
+    const warned = /warning: Programs ask systemd-resolved.*\n {2}hint: .*--proxy/;
+    assert.match((await alice.up()).stderr, warned);
+    assert.match((await alice.done(["status"])).stderr, warned);
+    const report = await doctor(alice, ["name-service"]);
+    assert.equal(report.outcome("name-service"), "warning");
+  } finally {
+    await asRoot(
+      "mv /etc/nsswitch.conf.before /etc/nsswitch.conf; rm -r /run/systemd/resolve; rmdir --ignore-fail-on-non-empty /run/systemd",
+    );
+  }
+  assert.equal((await doctor(alice, ["name-service"])).outcome("name-service"), "ok");
+});
