@@ -67,6 +67,7 @@ Deno.test("bytes go both ways, and each direction ends by itself", async () => {
   for (let at = 0; at < sent.length;) at += await client.write(sent.subarray(at));
   await client.closeWrite();
   assert.deepEqual(await readAll(socket), sent);
+  assert.equal(await socket.read(new Uint8Array(0)), 0);
   assert.equal(await socket.read(new Uint8Array(1)), null);
   for (let at = 0; at < sent.length;) at += await socket.write(sent.subarray(at));
   await socket.closeWrite();

@@ -95,6 +95,7 @@ export class AdoptedConnection implements AbortableTransport {
   }
 
   async read(into: Uint8Array): Promise<number | null> {
+    if (into.length === 0) return 0;
     let length: number;
     try {
       length = await this.#core.read(this.#resource, into);
@@ -155,8 +156,14 @@ function handleOf(socket: net.Socket): Handle {
   return handle as Handle;
 }
 
+let found: Core | undefined;
+
 /** @throws {UnsupportedDeno} */
 function core(): Core {
+  return found ??= findCore();
+}
+
+function findCore(): Core {
   const { internal } = Deno as unknown as { readonly internal: symbol };
   const { core } =
     (Deno as unknown as Readonly<Record<symbol, { readonly core?: Partial<Core> }>>)[internal] ?? {};
