@@ -1,27 +1,27 @@
 import { message } from "@optique/core/message";
 import { multiple } from "@optique/core/modifiers";
 import { option } from "@optique/core/primitives";
-import { choice } from "@optique/core/valueparser";
-import type { AgentComponent, Component } from "../wire/installer.ts";
+import { type AgentComponent, type Component, components } from "../wire/installer.ts";
 import type { Cli } from "./session.ts";
+import { oneOf } from "./values.ts";
 
 /** `--component`: one of the agents; repeatable. */
 export const component = multiple(
-  option("--component", choice(["gateway", "node"], { metavar: "COMPONENT" }), {
+  option("--component", oneOf("COMPONENT", "component", components), {
     description: message`Choose gateway or node, not both.`,
   }),
 );
 
 /** The components that were named, each once; both where none was. */
 export function componentsOf(named: readonly Component[]): readonly Component[] {
-  return named.length === 0 ? ["gateway", "node"] : [...new Set(named)];
+  return named.length === 0 ? components : [...new Set(named)];
 }
 
 /** Prints the state of each component. */
-export function printComponents(cli: Cli, components: readonly AgentComponent[]): void {
-  cli.terminal.json("AgentComponentList", { items: components });
+export function printComponents(cli: Cli, states: readonly AgentComponent[]): void {
+  cli.terminal.json("AgentComponentList", { items: states });
   cli.terminal.table(
-    components.map((one) => [
+    states.map((one) => [
       one.component,
       one.state,
       one.pods ? `${one.pods.ready} of ${one.pods.all}` : "-",

@@ -117,10 +117,16 @@ function misunderstood(argv: readonly string[], message: Message): Error {
   if (known !== undefined && words.length === 0) {
     return failure("usage", `"pmz ${argv[0]}" is not a valid command: ${known.says}`, known.type);
   }
-  const incomplete = /^No matching /.test(said);
-  const text = incomplete
-    ? `"${["pmz", ...argv].join(" ")}" is not a valid command line: something is missing, or too much`
-    : said.replace(/\.$/, "");
+  const line = ["pmz", ...argv].join(" ");
+  const text = /^No matching /.test(said)
+    ? `"${line}" is not a valid command line: something is missing, or too much`
+    : said.replace(
+      /^Unexpected option or subcommand: `(.*?)`\.?(?: Did you mean `(.*)`\?)?/,
+      (_, word: string, meant?: string) =>
+        `"${word}" is not a valid option or command here${
+          meant === undefined ? "" : `: did you mean "${meant}"?`
+        }`,
+    ).replace(/\.$/, "");
   return failure("usage", clean(text), `${["pmz", ...words].join(" ")} --help`);
 }
 

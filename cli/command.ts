@@ -3,9 +3,9 @@ import { lineBreak, type Message, message, text } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command as commandParser, type CommandOptions, flag, option } from "@optique/core/primitives";
-import { choice } from "@optique/core/valueparser";
 import type { Cli } from "./session.ts";
 import type { Look } from "./terminal.ts";
+import { oneOf } from "./values.ts";
 
 /** Columns that help can count on. */
 const NARROW = 80;
@@ -129,7 +129,7 @@ const verbose = withDefault(
   false,
 );
 const output = withDefault(
-  option("-o", "--output", choice(["text", "json"], { metavar: "FORMAT" }), {
+  option("-o", "--output", oneOf("FORMAT", "format", ["text", "json"]), {
     description: message`Print text, or json for scripts.`,
   }),
   "text" as const,

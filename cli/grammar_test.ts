@@ -190,7 +190,7 @@ Deno.test("what makes no sense is refused with one line and the help that fits",
     throw new Error(`${line} was understood`);
   };
   assert.deepEqual(refused("pmz ups"), [
-    "Unexpected option or subcommand: `ups`. Did you mean `up`?",
+    '"ups" is not a valid option or command here: did you mean "up"?',
     "pmz --help",
   ]);
   assert.deepEqual(refused("pmz dns"), [

@@ -1,5 +1,5 @@
 import { type Message, message, text, value } from "@optique/core/message";
-import type { ValueParser } from "@optique/core/valueparser";
+import { choice, type ValueParser } from "@optique/core/valueparser";
 
 /** A Service as people name it: "echo", "echo.default", also "echo.default.svc" and longer. */
 export interface ServiceName {
@@ -142,6 +142,34 @@ export function portOfService(): ValueParser<"sync", string> {
         value(input)
       } is not a valid port of a Service: expected a name or a number, such as http or 80.`,
   );
+}
+
+/** A port of this machine. */
+export function localPort(): ValueParser<"sync", number> {
+  return valueOf(
+    "PORT",
+    1080,
+    (input) => isNumber(input) ? Number(input) : undefined,
+    String,
+    (input) => message`${value(input)} is not a valid port: expected 1 to 65535.`,
+  );
+}
+
+/** One of a few words. */
+export function oneOf<const T extends string>(
+  metavar: string,
+  what: string,
+  words: readonly T[],
+): ValueParser<"sync", T> {
+  return {
+    ...choice(words, {
+      metavar: metavar as ValueParser["metavar"],
+      errors: {
+        invalidChoice: (input) =>
+          message`${value(input)} is not a valid ${text(what)}: expected ${text(words.join(" or "))}.`,
+      },
+    }),
+  };
 }
 
 /** A namespace's name. */

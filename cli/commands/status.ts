@@ -12,7 +12,7 @@ export const status = define({
   brief: "Show connections, intercepts and recent failures",
   description:
     "Shows the connected clusters, their tunnels, your intercepts, and the last connections that failed. Exit code 3 " +
-    "if pmz is not up.",
+    "if no daemon runs.",
   examples: [
     ["pmz status", "for people"],
     ["pmz status -o json", 'for scripts; without a daemon "up" is false'],

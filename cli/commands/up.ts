@@ -2,7 +2,6 @@ import { object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
-import { port } from "@optique/core/valueparser";
 import type { Mode, UpResult } from "../../wire/control.ts";
 import { alias, define, undone } from "../command.ts";
 import {
@@ -18,6 +17,7 @@ import type { ControlClient } from "../control_client.ts";
 import { startHelper } from "../root_helper.ts";
 import type { Cli } from "../session.ts";
 import { formatDuration } from "../terminal.ts";
+import { localPort } from "../values.ts";
 
 const options = object({
   contexts,
@@ -27,7 +27,7 @@ const options = object({
     flag("--proxy", {
       description: message`Serve a SOCKS5 and HTTP proxy instead, without root.`,
     }),
-    option("--proxy", port(), {
+    option("--proxy", localPort(), {
       description: message`Serve it on this port: --proxy=PORT.`,
     }),
   )),

@@ -9,6 +9,8 @@ const READ_TIMEOUT_MS = 1_000;
 export interface ControlServer extends AsyncDisposable {
   /** Removes the socket, so that new clients start another daemon. Answers that have begun are finished. */
   withdraw(): Promise<void>;
+  /** Resolves when all answers are finished, after it was disposed. */
+  readonly finished: Promise<void>;
 }
 
 /**
@@ -24,9 +26,11 @@ export function serveControl(
   // Deno removes whatever is at the path of a listener that it closes: the socket of another daemon must not lie there.
   const born = `${folder}/new.sock`;
   removeFile(born);
-  const closing = new AbortController();
-  const options = { path: born, signal: closing.signal, onListen() {} };
-  const server = Deno.serve(options, controlApp(daemon, closing.signal, onUnexpected).fetch);
+  const closing = new AbortController(); // ends the answers that are streams
+  const server = Deno.serve(
+    { path: born, onListen() {} },
+    controlApp(daemon, closing.signal, onUnexpected).fetch,
+  );
   Deno.chmodSync(born, 0o600);
   const { dev, ino } = Deno.lstatSync(born);
   Deno.renameSync(born, path);
@@ -35,11 +39,12 @@ export function serveControl(
     if (there?.dev === dev && there.ino === ino) removeFile(path);
   };
   return {
+    finished: server.finished,
     withdraw,
     async [Symbol.asyncDispose]() {
       await withdraw();
       closing.abort();
-      await settlesWithin(server.finished, READ_TIMEOUT_MS);
+      await settlesWithin(server.shutdown(), READ_TIMEOUT_MS);
     },
   };
 }

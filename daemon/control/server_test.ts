@@ -72,10 +72,36 @@ Deno.test("a reader that doesn't read holds the end of the server up for no long
       }
     },
   });
+  {
+    using conn = await Deno.connect({ transport: "unix", path: at.socket });
+    await conn.write(new TextEncoder().encode("GET /flows/ended HTTP/1.1\r\nhost: pmz\r\n\r\n"));
+    await conn.read(new Uint8Array(1024));
+    const begun = performance.now();
+    await server[Symbol.asyncDispose]();
+    assert.ok(performance.now() - begun < 3_000);
+  }
+  await server.finished;
+});
+
+Deno.test("a stream ends in order when the server ends", async () => {
+  await using at = await place();
+  const server = serveControl(at.folder, {
+    ...nothing,
+    async *followFlows(_request, signal) {
+      yield { missed: 1 };
+      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    },
+  });
   using conn = await Deno.connect({ transport: "unix", path: at.socket });
-  await conn.write(new TextEncoder().encode("GET /flows/ended HTTP/1.1\r\nhost: pmz\r\n\r\n"));
-  await conn.read(new Uint8Array(1024));
-  const begun = performance.now();
-  await server[Symbol.asyncDispose]();
-  assert.ok(performance.now() - begun < 3_000);
+  await conn.write(
+    new TextEncoder().encode("GET /flows/ended HTTP/1.1\r\nhost: pmz\r\nconnection: close\r\n\r\n"),
+  );
+  const buffer = new Uint8Array(4096);
+  let text = new TextDecoder().decode(buffer.subarray(0, await conn.read(buffer) ?? 0));
+  const ended = server[Symbol.asyncDispose]();
+  for (let length = await conn.read(buffer); length !== null; length = await conn.read(buffer)) {
+    text += new TextDecoder().decode(buffer.subarray(0, length));
+  }
+  await ended;
+  assert.match(text, /\{"missed":1\}\n\r\n0\r\n\r\n$/); // the last chunk of RFC 9112, 7.1: it is complete
 });
