@@ -30,7 +30,7 @@ const rows: readonly Row[] = [
   // Metadata services: they hand out credentials to everything that can reach them.
   [
     "169.254.169.254",
-    "the metadata service of AWS, Azure, Google Cloud and most other clouds",
+    "the metadata service of AWS, Azure, Google Cloud, DigitalOcean, Hetzner and most other clouds",
     "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html",
   ],
   [
