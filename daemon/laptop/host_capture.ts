@@ -130,8 +130,11 @@ export class HostCapture implements AsyncDisposable {
   async add(cluster: LaptopCluster): Promise<void> {
     const { id, index: { addresses } } = cluster;
     this.#clusters.set(id, cluster);
-    await this.#data.setCaptured(id, true);
-    const moved = await this.#routes.add({ id, addresses });
+    const [, moved] = await Promise.all([
+      this.#data.setCaptured(id, true),
+      this.#routes.add({ id, addresses }),
+    ]);
+    if (this.#clusters.get(id) !== cluster) return; // it was removed meanwhile
     await this.#tellZone(cluster);
     await this.#tellNames(moved);
   }
@@ -161,7 +164,8 @@ export class HostCapture implements AsyncDisposable {
       this.#routes.remove(cluster),
       this.#names?.removeZone(cluster),
     ]);
-    await this.#data.setCaptured(cluster, false).catch(() => {}); // a worker that died has no connections
+    // It may have been added again meanwhile; and a worker that died has no connections.
+    if (!this.#clusters.has(cluster)) await this.#data.setCaptured(cluster, false).catch(() => {});
     if (routes.status === "fulfilled") await this.#tellNames(routes.value);
   }
 

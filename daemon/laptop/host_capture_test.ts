@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { localEndpoint } from "../../ffi/sockets/socket.ts";
+import type { NamesCalls, NoCalls } from "../../names/protocol.ts";
+import type { ServiceNames } from "../../names/zone/zone_data.ts";
+import { Channel } from "../../threads/channel.ts";
+import type { WorkerThread } from "../../threads/worker.ts";
 import { Failure } from "../failure.ts";
 import type { Log } from "../process/log.ts";
 import { FakeLaptopCluster } from "../testing/laptop_cluster.ts";
@@ -128,4 +133,105 @@ Deno.test("an address that the helper refuses is said for its Service, which nam
     to: "8.8.8.8",
     details: "public",
   }]]);
+});
+
+/** A names worker that only remembers the zones it was told. */
+function fakeNames() {
+  const zones = new Map<string, Map<string, readonly string[]>>();
+  const { port1, port2 } = new MessageChannel();
+  const put = (cluster: string, services: readonly ServiceNames[]) => {
+    for (const { name, addresses } of services) zones.get(cluster)?.set(name, addresses);
+  };
+  new Channel<Pick<NamesCalls, "surroundings" | "stubs" | "zone" | "change" | "gone">, NoCalls>(port2, {
+    surroundings() {},
+    stubs: () => Promise.resolve({ stubs: [], failed: [] }),
+    zone({ cluster, services }) {
+      zones.set(cluster, new Map());
+      put(cluster, services);
+    },
+    change({ cluster, set, removed }) {
+      for (const { name } of removed) zones.get(cluster)?.delete(name);
+      put(cluster, set);
+    },
+    gone: (cluster) => void zones.delete(cluster),
+  });
+  const thread: WorkerThread = {
+    postMessage: (message) => port1.postMessage(message),
+    get onmessage() {
+      return port1.onmessage;
+    },
+    set onmessage(listener) {
+      port1.onmessage = listener;
+    },
+    onerror: null,
+    terminate() {
+      port1.close();
+      port2.close();
+    },
+  };
+  return { zones, start: () => thread };
+}
+
+const aService = fc.constantFrom("a", "b", "c");
+const someAddresses = fc.uniqueArray(fc.constantFrom("10.0.0.1", "10.0.0.2", "10.0.0.3"), { maxLength: 2 });
+const aCluster = fc.constantFrom(0, 1);
+const aStep = fc.oneof(
+  fc.record({
+    kind: fc.constant("set" as const),
+    cluster: aCluster,
+    name: aService,
+    addresses: someAddresses,
+  }),
+  fc.record({ kind: fc.constant("delete" as const), cluster: aCluster, name: aService }),
+  fc.record({ kind: fc.constant("add" as const), cluster: aCluster }),
+  fc.record({ kind: fc.constant("remove" as const), cluster: aCluster }),
+  fc.record({ kind: fc.constant("refuse" as const), addresses: someAddresses }),
+);
+
+Deno.test("after any changes, each name leads to the addresses that are captured for its cluster, and no further", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(aStep, { maxLength: 10 }), async (steps) => {
+      let refuses: readonly string[] = [];
+      await using at = surroundings((request) => {
+        if (request.ask === "names") return { ok: true, beat: true, released: [] };
+        if (request.ask !== "capture") return undefined;
+        const refused = request.add.filter(({ address }) => refuses.includes(address));
+        return { ok: true, refused: refused.map(({ address }) => ({ address, why: "used" })) };
+      }, ["127.0.0.1"]);
+      const names = fakeNames();
+      await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
+      await capture.startNames(names.start);
+      const clusters = ["one", "two"].map((id) => new FakeLaptopCluster(id, "capture"));
+      const added = new Set<FakeLaptopCluster>();
+      // Nothing is waited for in between: changes overtake the helper's answers.
+      await Promise.all(steps.flatMap((step) => {
+        if (step.kind === "refuse") {
+          refuses = step.addresses;
+          return [];
+        }
+        const cluster = clusters[step.cluster];
+        assert.ok(cluster);
+        if (step.kind === "add") {
+          added.add(cluster);
+          return [capture.add(cluster)];
+        }
+        if (step.kind === "remove") {
+          added.delete(cluster);
+          return [capture.remove(cluster.id)];
+        }
+        const change = step.kind === "set"
+          ? cluster.set(step.name, ...step.addresses)
+          : cluster.delete(step.name);
+        return added.has(cluster) ? [capture.change(cluster, change)] : [];
+      }));
+      assert.deepEqual(new Set(names.zones.keys()), new Set([...added].map(({ id }) => id)));
+      for (const { id, index } of added) {
+        const reached = [...index.services.values()].map(({ name, addresses }) =>
+          [name, addresses.filter((address) => capture.isCaptured(id, address))] as const
+        );
+        assert.deepEqual(names.zones.get(id), new Map(reached));
+      }
+    }),
+    { numRuns: 60 },
+  );
 });
