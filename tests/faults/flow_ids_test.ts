@@ -9,16 +9,16 @@ const slow = { timeout: 60_000 };
 /** What the logs say of a failed flow; each of them writes other fields. */
 type FailedFlow = Readonly<Record<string, unknown>> & { readonly flow: string };
 
-/** The failed flows in a log of JSON lines. */
-function failedFlows(log: string): FailedFlow[] {
-  return log.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line)).filter((
-    { message },
-  ) => message === "a flow failed");
+/** The failed flows in a log of JSON lines, since an ISO time: logs outlive a test. */
+function failedFlows(log: string, since: string): FailedFlow[] {
+  return log.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line))
+    .filter(({ message, time }) => message === "a flow failed" && time >= since);
 }
 
-/** A laptop, and the three logs. */
+/** The three logs, from now on. */
 class Logs {
   readonly #stage: Stage;
+  readonly #since = new Date().toISOString();
 
   constructor(stage: Stage) {
     this.#stage = stage;
@@ -50,7 +50,7 @@ class Logs {
   ): Promise<FailedFlow> {
     let flows: FailedFlow[] = [];
     const found = await pollUntil(async () => {
-      flows = failedFlows(await read());
+      flows = failedFlows(await read(), this.#since);
       return flows.find(test);
     }, { everyMs: 200 });
     assert.ok(found, `no log has ${what}, only ${JSON.stringify(flows.slice(-5))}`);
