@@ -1,3 +1,4 @@
+import { jsonLog } from "./log.ts";
 import type { Files } from "../wire/payload.ts";
 
 /** The roles of a payload's code, by the names that the loader in the pod spec uses. */
@@ -16,14 +17,9 @@ export function starter(roles: Roles): (role: string, files: Files) => Promise<v
       }
       await run(files);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      const line = JSON.stringify({
-        time: new Date().toISOString(),
-        level: "error",
-        component: role,
-        message,
-      });
-      Deno.stderr.writeSync(new TextEncoder().encode(line + "\n"));
+      const encoder = new TextEncoder();
+      const log = jsonLog((line) => Deno.stderr.writeSync(encoder.encode(line + "\n")), role);
+      log("error", "failed", { error });
       Deno.exit(1);
     }
     Deno.exit(0);

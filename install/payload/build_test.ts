@@ -33,8 +33,8 @@ Deno.test("the gateway's payload starts by a pod's command, and says what is mis
     const { code, stderr } = await new Deno.Command(sh, { args, env }).output();
     assert.equal(code, 1);
     const said: unknown = JSON.parse(new TextDecoder().decode(stderr).trim());
-    assert(typeof said === "object" && said && "message" in said);
-    assert.match(String(said.message), /doesn't run in a pod/);
+    assert(typeof said === "object" && said && "error" in said);
+    assert.match(String(said.error), /doesn't run in a pod/);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
