@@ -1,3 +1,4 @@
+import { closeQuietly } from "../net/close_quietly.ts";
 import { LaneReceiver } from "../hbone/mod.ts";
 import { JOINED, type Lane, LANE_OPENING, parseLaneOpening } from "../wire/lanes.ts";
 import type { Transport } from "../net/transport.ts";
@@ -34,7 +35,7 @@ export class LaneJoiner implements Disposable {
 
   /** Takes and owns a lane. Never rejects. */
   async take(transport: Transport): Promise<void> {
-    if (this.#open.size >= MOST_WAITING) return close(transport);
+    if (this.#open.size >= MOST_WAITING) return closeQuietly(transport);
     this.#open.set(transport, setTimeout(() => this.#drop(transport), this.#joinMs));
     try {
       const opening = parseLaneOpening(await readOpening(transport));
@@ -68,7 +69,7 @@ export class LaneJoiner implements Disposable {
 
   #drop(transport: Transport): void {
     this.#forget(transport);
-    close(transport);
+    closeQuietly(transport);
   }
 
   #forget(transport: Transport): void {
@@ -88,12 +89,4 @@ async function readOpening(transport: Transport): Promise<Uint8Array> {
     at += length;
   }
   return bytes;
-}
-
-function close(transport: Transport): void {
-  try {
-    transport.close();
-  } catch {
-    // It is closed already.
-  }
 }

@@ -1,4 +1,5 @@
 /** The laptop's resolver configuration: /etc/resolv.conf (man 5 resolv.conf), read and watched; never written. */
+import { sleep } from "../../async/sleep.ts";
 import type { Resolver } from "../../checks/parts.ts";
 import { parseAddress } from "../../net/address.ts";
 import { isLinkLocal } from "../../net/special_ranges.ts";
@@ -95,7 +96,7 @@ export async function* watchResolvConf(
         clearTimeout(timer);
       }
       // The file may be written in more than one step.
-      if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50, signal);
       await watch.ended();
     }
   } finally {

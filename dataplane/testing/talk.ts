@@ -1,4 +1,6 @@
 /** For tests: connections whose bytes are written and read as text, and a server whose every word the test says. */
+import { until } from "../../async/testing/until.ts";
+import { closeQuietly } from "../../net/close_quietly.ts";
 import { acceptAll } from "../../ffi/sockets/accept.ts";
 import { TcpConnection } from "../../ffi/sockets/tcp_connection.ts";
 
@@ -59,11 +61,7 @@ export class Talk implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    try {
-      this.conn.close();
-    } catch {
-      // Closed before.
-    }
+    closeQuietly(this.conn);
   }
 }
 
@@ -99,8 +97,5 @@ export function origin(serve: (talk: Talk, connection: number) => Promise<void>)
 
 /** Waits until `holds` does. @throws after five seconds. */
 export async function eventually(holds: () => boolean): Promise<void> {
-  for (const start = performance.now(); !holds();) {
-    if (performance.now() - start > 5_000) throw new Error(`it never held: ${holds}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until(`${holds}`, holds, 5_000);
 }

@@ -1,3 +1,5 @@
+import { sleep } from "../../async/sleep.ts";
+
 /** Milliseconds until accepting is tried again after a failure: a process can be out of descriptors for a moment. */
 const PAUSE_MS = 50;
 
@@ -26,7 +28,7 @@ export async function acceptAll(
       if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
       if (!failing) failed?.(error);
       failing = true;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await sleep(PAUSE_MS);
       continue;
     }
     failing = false;

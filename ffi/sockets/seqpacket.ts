@@ -1,3 +1,4 @@
+import { sleep } from "../../async/sleep.ts";
 import {
   addressOfBuffer,
   AF_UNIX,
@@ -192,7 +193,7 @@ export class SeqPacketListener implements Disposable {
       } else if (fd >= 0) return new SeqPacket(fd);
       // errno belongs to the pool's thread and can't be read here. The cause may pass (EMFILE, EINTR).
       else if (attempt === ATTEMPTS) throw new SystemCallError("accept4", 0);
-      else await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      else await sleep(RETRY_MS);
     }
   }
 

@@ -6,6 +6,7 @@
  *
  * Hot path: no promise and no copy of its own.
  */
+import { closeQuietly } from "../../net/close_quietly.ts";
 import type { AbortableTransport, Transport } from "../../net/transport.ts";
 import { asError } from "../frames/errors.ts";
 import { FRAME_HEADER, FrameType, writeFrameHeader } from "../frames/frame.ts";
@@ -29,11 +30,11 @@ class Lanes {
   }
 
   close(): void {
-    this.#end(close);
+    this.#end(closeQuietly);
   }
 
   abort(reason?: Error): void {
-    this.#end((lane) => lane.abort ? lane.abort(reason) : close(lane));
+    this.#end((lane) => lane.abort ? lane.abort(reason) : closeQuietly(lane));
   }
 
   #end(how: (lane: LaneTransport) => void): void {
@@ -127,13 +128,5 @@ async function writeAll(lane: LaneTransport, parts: readonly Uint8Array[]): Prom
   if (lane.writeParts) return await lane.writeParts(parts);
   for (const part of parts) {
     for (let at = 0; at < part.length;) at += await lane.write(at === 0 ? part : part.subarray(at));
-  }
-}
-
-function close(lane: LaneTransport): void {
-  try {
-    lane.close();
-  } catch {
-    // Closed before, by its own break.
   }
 }

@@ -1,3 +1,4 @@
+import { closeQuietly } from "../../net/close_quietly.ts";
 import type { AbortableTransport, Transport } from "../../net/transport.ts";
 import { asError } from "../frames/errors.ts";
 import type { Direction, Over } from "./direction.ts";
@@ -46,8 +47,8 @@ export function relay(
         breakOff(b, error, by === "b");
       }
       if (--left > 0) return;
-      close(a);
-      close(b);
+      closeQuietly(a);
+      closeQuietly(b);
       resolve({ aToB: forth.carried, bToA: back.carried, ...broken });
     };
     const forth = direction(a, b, (error, by) => over(error, by && (by === "from" ? "a" : "b")));
@@ -67,15 +68,7 @@ function direction(from: Transport, to: Transport, over: Over): Direction {
 function breakOff(transport: AbortableTransport | Transport, reason: Error, itself: boolean): void {
   const isReset = itself && !(transport instanceof Stream);
   if ("abort" in transport && !isReset) transport.abort(reason);
-  else close(transport);
-}
-
-function close(transport: Transport): void {
-  try {
-    transport.close();
-  } catch {
-    // Closed before, by its own break.
-  }
+  else closeQuietly(transport);
 }
 
 /** Copies between two transports of any kind. */

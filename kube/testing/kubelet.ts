@@ -1,3 +1,4 @@
+import { closeQuietly } from "../../net/close_quietly.ts";
 import type { ApiServerAccess } from "../client/access.ts";
 
 /** A frame as a server sends it: not masked. */
@@ -52,11 +53,7 @@ export class FakeKubelet implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#listener.close();
-    } catch {
-      // closed with the one connection
-    }
+    closeQuietly(this.#listener);
     await this.#done;
   }
 
