@@ -1,5 +1,7 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import {
+  type CallName,
+  calls,
   type ControlError,
   controlFiles,
   failures,
@@ -256,7 +258,6 @@ export class FakeDaemon implements AsyncDisposable {
   }
 
   #app(): Hono {
-    const { answers } = this;
     const app = new Hono();
     app.use(async (c, next) => {
       const text = await c.req.text();
@@ -269,38 +270,51 @@ export class FakeDaemon implements AsyncDisposable {
       }
       await next();
     });
-    app.get("/hello", (c) => c.json(answers.hello));
-    app.post("/plan", () => answer(answers.plan));
-    app.post("/up", () => this.#stream(answers.up));
-    app.post("/down", () => {
-      if (answers.downStays) return this.#stream([]);
-      queueMicrotask(() => this[Symbol.asyncDispose]());
-      return this.#stream([{ kind: "result", result: { wasUp: true, left: answers.left } }]);
-    });
-    app.get("/status", () => answer(answers.status));
-    app.get("/flows", () => answer(answers.flows));
-    app.get("/flows/ended", () => this.#lines(answers.flowEvents, !answers.flowsStay));
-    app.get("/services", () => answer(answers.services));
-    app.get("/names", () => answer(answers.names));
-    app.post("/names", () => answer(answers.names[1]));
-    app.delete("/names/:domain", (c) => {
-      const entry = answers.names.find(({ name }) => name === c.req.param("domain"));
-      return answer(entry ?? { code: "not-found", message: `no domain ${c.req.param("domain")}` });
-    });
-    app.get("/intercepts", () => answer(answers.intercepts));
-    app.post("/intercepts", () => this.#stream(answers.intercept));
-    app.delete("/intercepts/:id", (c) => {
-      const result = answers.intercepts.find(({ id }) => id === c.req.param("id"));
-      if (!result) return answer({ code: "not-found", message: `no intercept ${c.req.param("id")}` });
-      return this.#stream([{ kind: "result", result }]);
-    });
-    app.get("/agent", () => answer(answers.agent));
-    app.on(["POST", "DELETE"], "/agent", () => this.#stream([{ kind: "result", result: answers.agent }]));
-    app.post("/stop", (c) => {
-      queueMicrotask(() => this[Symbol.asyncDispose]());
-      return c.body(null, 204);
-    });
+    const routes = this.#routes();
+    for (const name of Object.keys(calls) as CallName[]) {
+      app.on(calls[name].method, calls[name].path, routes[name]);
+    }
     return app;
+  }
+
+  /** The answer of each call of the table. */
+  #routes(): { readonly [Name in CallName]: (c: Context) => Response } {
+    const { answers } = this;
+    const agent = () => this.#stream([{ kind: "result", result: answers.agent }]);
+    return {
+      hello: () => answer(answers.hello),
+      plan: () => answer(answers.plan),
+      up: () => this.#stream(answers.up),
+      down: () => {
+        if (answers.downStays) return this.#stream([]);
+        queueMicrotask(() => this[Symbol.asyncDispose]());
+        return this.#stream([{ kind: "result", result: { wasUp: true, left: answers.left } }]);
+      },
+      status: () => answer(answers.status),
+      flows: () => answer(answers.flows),
+      followFlows: () => this.#lines(answers.flowEvents, !answers.flowsStay),
+      services: () => answer(answers.services),
+      names: () => answer(answers.names),
+      addName: () => answer(answers.names[1]),
+      removeName: (c) => {
+        const entry = answers.names.find(({ name }) => name === c.req.param("domain"));
+        return answer(entry ?? { code: "not-found", message: `no domain ${c.req.param("domain")}` });
+      },
+      intercepts: () => answer(answers.intercepts),
+      intercept: () => this.#stream(answers.intercept),
+      leave: (c) => {
+        const result = answers.intercepts.find(({ id }) => id === c.req.param("id"));
+        if (!result) return answer({ code: "not-found", message: `no intercept ${c.req.param("id")}` });
+        return this.#stream([{ kind: "result", result }]);
+      },
+      agent: () => answer(answers.agent),
+      installAgent: agent,
+      removeAgent: agent,
+      stop: () => {
+        queueMicrotask(() => this[Symbol.asyncDispose]());
+        return new Response(null, { status: 204 });
+      },
+    };
   }
 
   /** Progress: without a last line it stays open, as work that isn't done. */
