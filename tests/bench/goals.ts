@@ -36,6 +36,15 @@ const cluster = (figure: string, goal: number, original?: number, telepresence?:
     : { others: { "the Rust original": original, Telepresence: telepresence } },
 });
 
+/** Plain HTTP through the proxy, by clients that keep their connections or not. */
+const proxied = (figure: string, goal: number): Goal => ({
+  kind: "cluster",
+  figure,
+  row: "proxy",
+  over: "port-forward",
+  goal,
+});
+
 const distance = (figure: string, goal: number): Goal => ({ kind: "distance", figure, row: "ours", goal });
 
 /** The way in is to be as fast as the way out, which crosses as many processes. */
@@ -64,6 +73,10 @@ export const goals: readonly Goal[] = [
   cluster("down-8", 1.3, 1.0, 0.25),
   cluster("pace-p99", 1.0, 7.4, 1.6),
   cluster("kept-50-cpu", 0.3, 0.3, 1.26),
+  proxied("kept-50", 2),
+  proxied("kept-1", 0.9),
+  proxied("new-50", 2),
+  proxied("kept-50-cpu", 0.45),
 
   ...["20ms", "80ms"].flatMap((far) => [
     distance(`${far}/up-share`, 0.9),

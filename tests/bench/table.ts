@@ -60,6 +60,7 @@ function cell(run: Run, row: string, name: string, baseline: string): string {
 function goalsTable(run: Run): string | undefined {
   const judged = judge(run);
   const titles = new Map(run.rows.map(({ name, title }) => [name, title]));
+  const usual = judged[0]?.row;
   return table(
     ["goal", "compared with", "wanted", "found", "verdict", "others"],
     judged.map((goal) => {
@@ -67,7 +68,7 @@ function goalsTable(run: Run): string | undefined {
       const mark = goal.over !== undefined ? "×" : goal.minus !== undefined ? "+" : "";
       const other = goal.over ?? goal.minus;
       return [
-        title,
+        goal.row === usual ? title : `${titles.get(goal.row) ?? goal.row}: ${title}`,
         other === undefined ? "itself" : titles.get(other) ?? other,
         `${better === "more" ? "≥" : "≤"} ${mark}${goal.goal}`,
         goal.reached === undefined ? "–" : `${mark}${figure(goal.reached)}`.replace("+-", "-"),
