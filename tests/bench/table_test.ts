@@ -49,7 +49,7 @@ Deno.test("a report of intercepts has the pod itself for its baseline, ratios to
     const part of [
       /kept alive, 50 clients, req\/s +\| 20,000 +\| – +\| 5,000 ×0\.250 +\| 4,500 ×0\.225 +\|/,
       /kept alive, 50 clients +\| way out +\| ≥ ×0\.95 +\| ×0\.900 +\| within/,
-      /p50 at 200 requests\/s +\| way pod +\| ≤ \+0\.3 +\| \+0\.250 +\| reached/,
+      /way relay: p50 at 200 requests\/s +\| way pod +\| ≤ \+0\.3 +\| \+0\.250 +\| reached/,
     ]
   ) assert.match(text, part);
 });
