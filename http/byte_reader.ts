@@ -40,6 +40,15 @@ export class ByteReader {
     return this.#reading ??= this.#source.read(this.#room()).then(this.#came, this.#broke);
   }
 
+  /** Begins to read long before anything is expected, so into a small buffer: a waiting read pins it. As {@linkcode ByteReader.more}. */
+  readAhead(): Promise<boolean> {
+    if (this.#reading === undefined && this.#start === this.#end && this.#buffer.length > SMALLEST) {
+      this.#buffer = new Uint8Array(SMALLEST);
+      this.#start = this.#end = 0;
+    }
+    return this.more();
+  }
+
   readonly #came = (count: number | null): boolean => {
     this.#reading = undefined;
     if (count === null) return false;

@@ -42,6 +42,8 @@ export interface Client {
   readonly request: HeadWriter;
   readonly response: HeadWriter;
   readonly connections: ClientConnections;
+  /** The connection that the exchange under way uses, or the last one's. */
+  upstream: Upstream | undefined;
   readonly open: OpenTarget;
   readonly signal: AbortSignal;
   /** A target did not answer as it should, though its connection may look sound: for the log. */
@@ -184,6 +186,7 @@ class Exchange {
 
   /** The final response's head; interim ones are passed on (a client may wait for 100 Continue). @throws {ProxyTargetError} */
   async #answerOf(upstream: Upstream): Promise<Answered> {
+    this.#client.upstream = upstream;
     this.#watchClient(upstream);
     const { response, writer } = this.#client;
     for (let interim = 0; interim < MOST_INTERIM; interim++) {
@@ -220,7 +223,7 @@ class Exchange {
     const { reader } = this.#client;
     if (!this.#sent) this.#upload = this.#sendRest(upstream);
     else if (!this.#upgrades && reader.buffered.length === 0) {
-      reader.more().catch((error) => this.#break(error, upstream));
+      reader.readAhead().catch((error) => this.#break(error, upstream));
     }
   }
 

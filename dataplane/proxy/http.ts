@@ -1,4 +1,5 @@
 /** A client that speaks HTTP/1.1 to the proxy: CONNECT gives it a tunnel, requests in absolute form are forwarded in their order. */
+import { onAbort } from "../../async/abort.ts";
 import { type ByteReader, EarlyEnd, writeAll } from "../../http/byte_reader.ts";
 import { HttpFormatError } from "../../http/error.ts";
 import { parseRequestHead } from "../../http/head.ts";
@@ -35,8 +36,16 @@ export interface HttpContext {
  */
 export async function acceptHttp(context: HttpContext): Promise<AbortableTransport | undefined> {
   using connections = context.idle.ofClient();
-  const client: Client = { ...context, connections, request: new HeadWriter(), response: new HeadWriter() };
+  const client: Client = {
+    ...context,
+    connections,
+    upstream: undefined,
+    request: new HeadWriter(),
+    response: new HeadWriter(),
+  };
   const { reader, writer, isOurs, waiting, begun } = context;
+  // An exchange that waits for its target may neither read from the client nor write to it, and so not see it closed.
+  using _stopping = onAbort(context.signal, () => client.upstream?.abort());
   for (;;) {
     waiting();
     try {

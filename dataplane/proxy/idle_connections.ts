@@ -80,7 +80,9 @@ export class ClientConnections implements Disposable {
     if (!upstream) return undefined;
     const idleMs = this.#all.timers.now - upstream.idleSince;
     this.#remove(upstream);
-    if (repeatable || idleMs < this.#all.limits.sureMs) return upstream;
+    // Bytes that no request asked for may have come just now.
+    const isQuiet = upstream.reader.buffered.length === 0;
+    if (isQuiet && (repeatable || idleMs < this.#all.limits.sureMs)) return upstream;
     upstream.close();
     return undefined;
   }

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { start } from "../testing/proxy.ts";
 import { eventually, origin, Talk } from "../testing/talk.ts";
+import { CoarseTimers } from "./coarse_timers.ts";
+import { IdleConnections } from "./idle_connections.ts";
+import { Upstream } from "./upstream.ts";
 
 const URL = "http://a.origin.svc/";
 const ask = (method = "GET", more = "") => `${method} ${URL} HTTP/1.1\r\nHost: a.origin.svc\r\n${more}\r\n`;
@@ -227,4 +230,28 @@ Deno.test("a client has idle connections to eight targets at most", async () => 
     await client.until(`[${number}]`);
   }
   assert.equal(setting.proxy.idle, 8);
+});
+
+Deno.test("bytes that come just when a connection is taken are never the next answer", async () => {
+  for (let turns = 0; turns < 8; turns++) {
+    const came = Promise.withResolvers<number>();
+    const upstream = new Upstream({
+      read: () => came.promise,
+      write: (bytes) => Promise.resolve(bytes.length),
+      closeWrite: () => Promise.resolve(),
+      close() {},
+      abort() {},
+    }, { host: "a", port: 80 });
+    using client = new IdleConnections(new CoarseTimers()).ofClient();
+    client.keep(upstream);
+    came.resolve(3);
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    const taken = client.take({ host: "A", port: 80 }, true);
+    // Until the bytes are there they can't be told from an early answer.
+    assert.ok(
+      taken === undefined || (turns === 0 && upstream.reader.buffered.length === 0),
+      `${turns} turns`,
+    );
+    taken?.close();
+  }
 });

@@ -3,6 +3,7 @@
  * Only the cluster's names and addresses are reached through it. A connection's life: accept -> whose is it -> opening (socks5.ts,
  * http.ts) -> stream -> relay.
  */
+import { onAbort } from "../../async/abort.ts";
 import { acceptAll } from "../../ffi/sockets/accept.ts";
 import { TcpConnection } from "../../ffi/sockets/tcp_connection.ts";
 import { relay } from "../../hbone/mod.ts";
@@ -137,11 +138,8 @@ class Proxy implements ProxyServer {
     conn.setNoDelay(true);
     const transport = await this.#opening(conn, client);
     if (!transport) return await this.#lastWords(client);
-    const broken = () => transport.abort();
-    this.#stop.signal.addEventListener("abort", broken);
-    if (this.#stop.signal.aborted) broken();
+    using _stopping = onAbort(this.#stop.signal, () => transport.abort());
     await relay(client, transport);
-    this.#stop.signal.removeEventListener("abort", broken);
   }
 
   async #opening(conn: Deno.TcpConn, client: TcpConnection): Promise<AbortableTransport | undefined> {

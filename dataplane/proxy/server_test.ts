@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ConnectionOwners } from "../../ffi/proc/connection_owner.ts";
 import { arrivalOf } from "../../ffi/proc/socket_owner.ts";
 import { curl, curlAs, exchange, start, uid } from "../testing/proxy.ts";
+import { origin, Talk } from "../testing/talk.ts";
 import { serveProxy } from "./server.ts";
 
 Deno.test("curl reaches a name by SOCKS5, by absolute form and by CONNECT", async () => {
@@ -271,6 +272,21 @@ Deno.test("the signal ends the proxy with all its connections", async () => {
     Deno.connect({ hostname: "127.0.0.1", port: setting.proxy.port }),
     Deno.errors.ConnectionRefused,
   );
+});
+
+Deno.test("the proxy ends although a target does not answer, whatever the client has sent meanwhile", async () => {
+  const asked = Promise.withResolvers<void>();
+  await using target = origin(async (talk) => {
+    await talk.until("\r\n\r\n");
+    asked.resolve();
+    await talk.rest();
+  });
+  await using setting = start({}, target);
+  using client = await Talk.with(setting.proxy);
+  await client.say("GET http://a.origin.svc/ HTTP/1.1\r\nHost: a.origin.svc\r\n\r\n".repeat(2));
+  await asked.promise;
+  await setting.proxy[Symbol.asyncDispose]();
+  assert.equal(setting.proxy.connections, 0);
 });
 
 Deno.test("the proxy listens on loopback only", () => {

@@ -49,7 +49,7 @@ export class Upstream {
     this.#timer ??= timers.add(this.drop);
     this.#timer.start(ms);
     // An end, a break and bytes that no request asked for all mean that it can't be used again. The read is the next answer's as well.
-    this.reader.more().then(this.drop, this.drop);
+    this.reader.readAhead().then(this.drop, this.drop);
   }
 
   /** Is no longer idle. */
