@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { certificatesHash, parseServer, urlOf } from "./access.ts";
 import { certificates } from "../testing/certificates.ts";
 
@@ -21,6 +22,19 @@ Deno.test("a server's URL is taken apart and put together again", () => {
   for (const bad of ["", "api:6443", "ftp://x", "javascript:alert(1)"]) {
     assert.throws(() => parseServer(bad), TypeError, bad);
   }
+});
+
+Deno.test("any text is a server that has the same URL again, or a TypeError", () => {
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.webUrl()), (text) => {
+    let server;
+    try {
+      server = parseServer(text);
+    } catch (error) {
+      return assert(error instanceof TypeError);
+    }
+    const url = urlOf({ ...server, caCerts: [], headers: {} }, "");
+    assert.deepEqual(parseServer(url), server);
+  }));
 });
 
 Deno.test("the hash of a CA is its certificate's fingerprint, however the PEM is laid out", async () => {
