@@ -32,7 +32,8 @@ const handover = object({
 const ports = object({ uid, ports: steeredPorts });
 const released = object({ uid });
 const sockets = object({ uid, family });
-const host = object({ addresses: list(address, 10_000) });
+/** With kube-proxy in IPVS mode a node has the address of every Service. */
+const host = object({ addresses: list(address, 65_536) });
 const classified = object({
   id: integer("question's id", 0, Number.MAX_SAFE_INTEGER),
   kubelet: boolean(),

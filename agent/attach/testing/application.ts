@@ -1,4 +1,4 @@
-/** A pod's application: says "pod:" to whoever connects, then echoes. `application.ts PORT HOST...` */
+/** A pod's application: sends "pod:" to each connection, then echoes. `application.ts PORT HOST...` */
 const [port = "", ...hosts] = Deno.args;
 
 async function serve(connection: Deno.Conn): Promise<void> {
