@@ -1,3 +1,5 @@
+import { follow } from "../../async/abort.ts";
+import { sleep } from "../../async/sleep.ts";
 import { parseAddress } from "../../net/address.ts";
 import type { Api } from "../../kube/client/api.ts";
 import { parseNode, parsePod, parseService } from "../../kube/objects/objects.ts";
@@ -35,7 +37,7 @@ export function ofNode(raw: unknown): Addresses {
 export class WatchedTargets implements LearningTargets, AsyncDisposable {
   readonly #target = new KnownAddresses();
   readonly #node = new KnownAddresses();
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #waiting = new Map<string, Set<AbortController>>();
   readonly #watches: Watched<Addresses>[] = [];
   /** Resolves when all objects are listed; rejects when the rights for that are missing. */
   readonly ready: Promise<void>;
@@ -62,7 +64,11 @@ export class WatchedTargets implements LearningTargets, AsyncDisposable {
 
   /** Waits until all objects are listed, at most so many milliseconds. */
   async completed(ms: number, signal: AbortSignal): Promise<boolean> {
-    if (!this.#complete) await pause(ms, signal, (resolve) => this.ready.then(resolve, () => {}));
+    if (this.#complete) return true;
+    const woken = new AbortController();
+    using _cancelled = follow(signal, woken);
+    this.ready.then(() => woken.abort(), () => {});
+    await sleep(ms, woken.signal);
     return this.#complete;
   }
 
@@ -71,9 +77,11 @@ export class WatchedTargets implements LearningTargets, AsyncDisposable {
     if (signal.aborted || this.isTarget(address) || this.isNode(address)) return;
     const waiting = this.#waiting.get(address) ?? new Set();
     this.#waiting.set(address, waiting);
-    let wake: (() => void) | undefined;
-    await pause(ms, signal, (resolve) => waiting.add(wake = resolve));
-    if (wake) waiting.delete(wake);
+    const woken = new AbortController();
+    using _cancelled = follow(signal, woken);
+    waiting.add(woken);
+    await sleep(ms, woken.signal);
+    waiting.delete(woken);
     if (waiting.size === 0) this.#waiting.delete(address);
   }
 
@@ -104,22 +112,9 @@ export class WatchedTargets implements LearningTargets, AsyncDisposable {
   #tell(addresses: readonly string[]): void {
     if (this.#waiting.size === 0) return;
     for (const text of addresses) {
-      for (const wake of this.#waiting.get(parseAddress(text)?.text ?? "") ?? []) wake();
+      for (const woken of this.#waiting.get(parseAddress(text)?.text ?? "") ?? []) woken.abort();
     }
   }
-}
-
-/** Waits so many milliseconds, until the signal, or until `wait` calls the function that it gets. */
-async function pause(ms: number, signal: AbortSignal, wait: (resolve: () => void) => unknown): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const wake = () => resolve();
-  const timer = setTimeout(wake, ms);
-  signal.addEventListener("abort", wake, { once: true });
-  wait(wake);
-  await promise;
-  clearTimeout(timer);
-  signal.removeEventListener("abort", wake);
 }
 
 /** More than Kubernetes' own limits for a cluster (5,000 nodes, 150,000 pods, 10,000 Services). */
