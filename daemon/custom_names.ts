@@ -1,3 +1,4 @@
+import { whyReserved } from "../names/zone/reserved_names.ts";
 import { list } from "../wire/schema.ts";
 import { type CustomName, customName } from "../wire/control.ts";
 import { Failure } from "./failure.ts";
@@ -90,4 +91,13 @@ export class CustomNames {
     }
     change(this.#names);
   }
+}
+
+/** @throws {Failure} `usage` for a domain that would never answer */
+export function refuseReserved({ domain }: CustomName, hostname: string = Deno.hostname()): void {
+  const why = whyReserved(domain, hostname.toLowerCase());
+  if (why === undefined) return;
+  throw new Failure("usage", `${domain} is not a valid domain of yours: ${why}`, {
+    hint: "choose another one, such as shop.example",
+  });
 }

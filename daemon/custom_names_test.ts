@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CustomNames } from "./custom_names.ts";
+import { CustomNames, refuseReserved } from "./custom_names.ts";
 import { Failure } from "./failure.ts";
 
 const shop = { domain: "shop.example", service: "echo", namespace: "default" };
@@ -43,4 +43,12 @@ Deno.test("what can't be saved has not changed", async () => {
   await Deno.remove(folder);
   await assert.rejects(names.add(shop), Failure);
   assert.deepEqual(names.all(), []);
+});
+
+Deno.test("a domain that would never answer is refused, with the reason", () => {
+  assert.throws(() => refuseReserved({ ...shop, domain: "box" }, "Box.corp"), {
+    code: "usage",
+    message: "box is not a valid domain of yours: this machine is called that",
+  });
+  refuseReserved(shop, "box");
 });

@@ -25,7 +25,7 @@ import { RELEASE } from "../wire/version.ts";
 import { installAgent, removeAgent } from "./commands/agents.ts";
 import type { Reporter } from "../wire/progress.ts";
 import { ClusterRegistry } from "./clusters/registry.ts";
-import { CustomNames } from "./custom_names.ts";
+import { CustomNames, refuseReserved } from "./custom_names.ts";
 import { Failure } from "./failure.ts";
 import { intercept, leave } from "./commands/intercept.ts";
 import { flows, followFlows } from "./commands/flows.ts";
@@ -116,6 +116,7 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   async addName(name: CustomName): Promise<NameEntry> {
+    refuseReserved(name);
     overview.clusterOf(this.#clusters, name); // says what there is, when it isn't there
     await this.#custom.add(name);
     await this.#clusters.laptop.publishCustom();

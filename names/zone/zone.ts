@@ -2,6 +2,7 @@
  * The names that pmz answers, and their answers: names of Services that exist, and the user's custom domains. All other names are
  * left to the laptop's own nameserver.
  */
+import { whyReserved } from "./reserved_names.ts";
 import type { IpAddress } from "../../net/address.ts";
 import { addressesOf, ClusterNames, podAddresses, podName } from "./cluster_names.ts";
 import { canonical, isName, parseDomain } from "../../dns/domain_name.ts";
@@ -129,7 +130,7 @@ export class Zone {
   }
 
   #owner(labels: readonly string[]): Owner | undefined {
-    if (labels.length === 0 || this.#isNeverOurs(labels)) return undefined;
+    if (labels.length === 0 || whyReserved(labels.join("."), this.#hostname) !== undefined) return undefined;
     const custom = this.#customOwner(labels);
     if (custom) return custom;
     for (const names of this.#clusters.values()) {
@@ -144,13 +145,6 @@ export class Zone {
       if (found) return { kind: "service", names, service: found };
     }
     return undefined;
-  }
-
-  /** localhost is the machine (RFC 6761 §6.3), wpad configures browsers, and the third tells Firefox whether to use DoH. */
-  #isNeverOurs(labels: readonly string[]): boolean {
-    const name = labels.join(".");
-    return labels.at(-1) === "localhost" || labels[0] === "wpad" || name === "use-application-dns.net" ||
-      name === this.#hostname || name === this.#hostname.split(".")[0];
   }
 
   #customOwner(labels: readonly string[]): Owner | undefined {
