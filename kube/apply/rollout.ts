@@ -2,6 +2,7 @@ import type { Api } from "../client/api.ts";
 import { sleep } from "../../async/sleep.ts";
 import { child, field, type Json, record } from "../objects/parse.ts";
 import { pathOf, resources } from "../client/resources.ts";
+import { formatLogLine } from "./log_line.ts";
 import { podTroubles, type Trouble, trouble } from "./pod_troubles.ts";
 
 export interface Workload {
@@ -166,7 +167,7 @@ async function lastLine(
       query: { container, tailLines: "5", limitBytes: "16384", previous: String(previous) },
       ...(signal ? { signal } : {}),
     });
-    return text.trimEnd().split("\n").at(-1)?.trim() ?? "";
+    return formatLogLine(text.trimEnd().split("\n").at(-1)?.trim() ?? "");
   } catch {
     return "";
   }
