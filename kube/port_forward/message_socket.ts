@@ -111,10 +111,10 @@ export class MessageSocket {
    * @throws whatever the connection throws
    */
   async send(buffer: Uint8Array, from: number, to: number): Promise<void> {
-    while (this.#flushing) await this.#flushing;
-    let at = writeHeader(buffer, from, OPCODE.binary, to - from);
-    this.#sending = true;
+    this.#sending = true; // from here on nothing else begins to be written
     try {
+      if (this.#flushing) await this.#flushing;
+      let at = writeHeader(buffer, from, OPCODE.binary, to - from);
       while (at < to) at += await this.#connection.write(buffer.subarray(at, to));
     } finally {
       this.#sending = false;

@@ -160,6 +160,30 @@ Deno.test("the latest ping is answered after the message that is being written, 
   assert.deepEqual(sent(written), [[2, "A".repeat(500)], [PONG, "latest"], [2, "next"]]);
 });
 
+Deno.test("a flood of pings doesn't keep a message from being sent", async () => {
+  const { of, written } = connection([]);
+  const ping = serverFrame(PING, bytes("again"));
+  const flooded = async (into: Uint8Array) => {
+    await setImmediate();
+    into.set(ping);
+    return ping.length;
+  };
+  const socket = new MessageSocket({ ...of, read: flooded }, ping);
+  socket.next();
+  socket.flush();
+  const message = bytes("\0".repeat(HEADROOM) + "message");
+  let isSent = false;
+  const sending = socket.send(message, HEADROOM, message.length).then(() => isSent = true);
+  for (let pings = 0; !isSent; pings++) {
+    assert.ok(pings < 100, "it waits for ever");
+    await socket.fill();
+    socket.next();
+    socket.flush();
+  }
+  await sending;
+  assert.deepEqual(sent(written).slice(0, 2), [[PONG, "again"], [2, "message"]]);
+});
+
 Deno.test("of queued messages that can't be written the oldest are dropped", async () => {
   const { of, written } = connection([]);
   const socket = new MessageSocket(of, none);
