@@ -122,6 +122,18 @@ Deno.test("the single file, for an ordinary user", options, async (t) => {
   });
 });
 
+Deno.test("the single file says on a terminal that it unpacks, once", options, async () => {
+  await using it = await sample();
+  const onTerminal = async () => {
+    const args = ["-qec", [...nobody, it.file].join(" "), "/dev/null"];
+    const { stdout } = await new Deno.Command("script", { args, env: { HOME: it.home }, stdin: "null" })
+      .output();
+    return new TextDecoder().decode(stdout);
+  };
+  assert.match(await onTerminal(), /^pmz: unpacking, once for this version\r?\n\{/);
+  assert.doesNotMatch(await onTerminal(), /unpacking/);
+});
+
 Deno.test("the single file, for root", options, async (t) => {
   await using it = await sample();
 

@@ -198,6 +198,8 @@ static void prune(int base, const char *keep) {
 
 static void unpack(const struct pack *pack, int base, const char *where) {
 	char scratch[64];
+	if (isatty(STDERR_FILENO)) // it takes seconds on a busy machine
+		dprintf(STDERR_FILENO, "pmz: unpacking, once for this version\n");
 	snprintf(scratch, sizeof scratch, ".%s.%d", pack->key, getpid());
 	remove_folder(base, scratch);
 	int folder = own_folder(base, scratch);
