@@ -1,4 +1,4 @@
-import type { CheckId, CheckResult, Finding, Level } from "../wire/doctor.ts";
+import type { CheckId, CheckResult, Finding, FindingLevel } from "../wire/doctor.ts";
 
 /** One thing that has to be so for pmz to work, and how to find out whether it is. */
 export interface Check<Parts> {
@@ -22,10 +22,10 @@ export interface Check<Parts> {
 /** How long a check may take, in milliseconds, where it doesn't say otherwise. */
 export const LIMIT_MS = 5_000;
 
-const order: readonly Level[] = ["ok", "skipped", "warning", "failed"];
+const order: readonly FindingLevel[] = ["ok", "skipped", "warning", "failed"];
 
 /** The worst level among findings; `ok` when there are none. */
-export function worstOf(findings: readonly Finding[]): Level {
+export function worstOf(findings: readonly Finding[]): FindingLevel {
   return order[Math.max(0, ...findings.map(({ level }) => order.indexOf(level)))] ?? "ok";
 }
 

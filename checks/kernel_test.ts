@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { kernel } from "./kernel.ts";
-import { type Machine, machinePaths } from "./parts.ts";
+import { machinePaths, type MachineProbes } from "./parts.ts";
 import { assertFinding, assertSound, findingsOf } from "./testing/findings.ts";
 import { Folder } from "./testing/folder.ts";
 
@@ -30,7 +30,7 @@ interface Kernel {
 async function check({ release = "6.1.0-26-amd64", list, isRoot = false, hasBpf = true, loads }: Kernel) {
   using folder = new Folder();
   const path = list === undefined ? `${folder.path}/missing` : folder.write("kallsyms", list);
-  const machine: Machine = {
+  const machine: MachineProbes = {
     os: "linux",
     arch: "x86_64",
     kernel: release,

@@ -1,12 +1,12 @@
 import type { Api } from "../kube/client/api.ts";
-import type { Cluster } from "../kube/client/access.ts";
+import type { ClusterAccess } from "../kube/client/access.ts";
 import type { Status } from "../wire/control.ts";
 import type { DaemonView } from "../wire/doctor.ts";
 import type { AgentComponent } from "../wire/installer.ts";
 
 /** Everything that checks look at. Each check names the few parts that it uses, so a test passes just those. */
 export interface CheckParts {
-  readonly machine: Machine;
+  readonly machine: MachineProbes;
   readonly env: Environment;
   readonly nameService: NameServicePaths;
   readonly resolver: () => Promise<Resolver>;
@@ -32,7 +32,7 @@ export interface Environment {
 }
 
 /** The machine that the root helper would run on. */
-export interface Machine {
+export interface MachineProbes {
   /** As Deno names them: "linux", "x86_64". */
   readonly os: string;
   readonly arch: string;
@@ -101,7 +101,7 @@ export interface Resolver {
 
 /** One context of a kubeconfig. */
 export interface OpenCluster {
-  readonly cluster: Cluster;
+  readonly cluster: ClusterAccess;
   /** By which the API server is reached, from the kubeconfig or the environment; undefined for none. */
   readonly proxyUrl: string | undefined;
   /** The connection's own namespace. */

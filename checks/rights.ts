@@ -1,9 +1,9 @@
 import type { Api } from "../kube/client/api.ts";
 import {
+  type AccessDecision,
   describeActions,
   type ResourceAttributes,
   reviewAccess,
-  type Verdict,
 } from "../kube/client/access_review.ts";
 import { clusterUser } from "../kube/client/cluster_user.ts";
 import type { Finding } from "../wire/doctor.ts";
@@ -138,10 +138,10 @@ function forwardingTo(namespace: string, minor: number): ResourceAttributes[] {
 async function denied(
   { api, signal }: Asker,
   actions: readonly ResourceAttributes[],
-): Promise<Verdict[]> {
+): Promise<AccessDecision[]> {
   return (await reviewAccess(api, actions, { signal })).filter(({ allowed }) => !allowed);
 }
 
-function sentence(missing: readonly Verdict[]): string {
+function sentence(missing: readonly AccessDecision[]): string {
   return `You may not ${describeActions(missing.map(({ attributes }) => attributes))}.`;
 }

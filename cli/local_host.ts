@@ -1,5 +1,5 @@
 import { failure } from "./failure.ts";
-import { formatService, type LocalTarget, type ServiceName } from "./values.ts";
+import { formatService, type LocalEnd, type ServiceName } from "./values.ts";
 
 /** The addresses of a host; rejects where it has none. */
 export type LookUp = (host: string) => Promise<unknown>;
@@ -11,7 +11,7 @@ export type LookUp = (host: string) => Promise<unknown>;
  */
 export async function checkLocalHost(
   service: ServiceName,
-  { host, local, port }: LocalTarget,
+  { host, local, port }: LocalEnd,
   lookUp: LookUp = systemLookUp,
 ): Promise<void> {
   if (host === "localhost" || host.includes(":") || /^[0-9.]+$/.test(host)) return;

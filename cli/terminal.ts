@@ -16,7 +16,7 @@ const API_VERSION = "pmz.dev/cli/v1";
 const styles = { bold: "1", dim: "2", red: "31", green: "32", yellow: "33" } as const;
 
 /** A piece of a line; what isn't styled is plain. */
-export type Piece = string | { readonly text: string; readonly style: keyof typeof styles };
+export type StyledText = string | { readonly text: string; readonly style: keyof typeof styles };
 
 /**
  * What people see. Data goes to stdout; steps, warnings, questions and errors go to stderr. All text passes through
@@ -32,17 +32,17 @@ export class Terminal {
   }
 
   /** A line of data. Prints nothing where JSON was asked for. */
-  print(...pieces: Piece[]): void {
+  print(...pieces: StyledText[]): void {
     if (this.look.output === "text") this.#line(this.#parts.stdout, pieces);
   }
 
   /** A line of data that --quiet leaves out. */
-  tell(...pieces: Piece[]): void {
+  tell(...pieces: StyledText[]): void {
     if (!this.look.quiet) this.print(...pieces);
   }
 
   /** A line about progress, apart from the data. */
-  note(...pieces: Piece[]): void {
+  note(...pieces: StyledText[]): void {
     if (!this.look.quiet) this.#line(this.#parts.stderr, pieces);
   }
 
@@ -119,7 +119,7 @@ export class Terminal {
     this.#parts.stderr.write(`\r\x1b[K${fits}`);
   }
 
-  #line(to: Output, pieces: readonly Piece[]): void {
+  #line(to: Output, pieces: readonly StyledText[]): void {
     const coloured = to.isTerminal && !this.#parts.env.get("NO_COLOR") &&
       this.#parts.env.get("TERM") !== "dumb";
     const line = pieces.map((piece) => {

@@ -16,7 +16,7 @@ export interface ServicePort extends ServiceName {
 }
 
 /** Where connections go on the laptop, and the Service's port if it says so: LOCAL[:PORT]. */
-export interface LocalTarget {
+export interface LocalEnd {
   readonly host: string;
   readonly local: number;
   /** The Service's port, name or number. */
@@ -54,7 +54,7 @@ export function parseServicePort(input: string): ServicePort | undefined {
 }
 
 /** Reads "8081", "8081:80", "8081:http", "localhost:8081", "127.0.0.1:8081:80", "[::1]:8081:80"; undefined when it isn't one. */
-export function parseLocalTarget(input: string): LocalTarget | undefined {
+export function parseLocalTarget(input: string): LocalEnd | undefined {
   const six = /^\[([0-9a-fA-F:.]+)\]:(.*)$/s.exec(input);
   const parts = (six?.[2] ?? input).split(":");
   const named = six?.[1] ?? (isNumber(parts[0] ?? "") ? undefined : parts.shift());
@@ -113,8 +113,8 @@ export function servicePort(): ValueParser<"sync", ServicePort> {
 }
 
 /** LOCAL[:PORT] */
-export function localTarget(): ValueParser<"sync", LocalTarget> {
-  const format = (of: LocalTarget) =>
+export function localTarget(): ValueParser<"sync", LocalEnd> {
+  const format = (of: LocalEnd) =>
     `${of.host.includes(":") ? `[${of.host}]` : of.host}:${of.local}${
       of.port === undefined ? "" : `:${of.port}`
     }`;

@@ -1,7 +1,7 @@
 import { parseAddress } from "../net/address.ts";
 import { Zone } from "../names/zone/zone.ts";
 import type { CustomDomain, ZoneChange, ZoneData } from "../names/zone/zone_data.ts";
-import type { AddressChange, Target } from "./protocol.ts";
+import type { AddressChange, ClusterTarget } from "./protocol.ts";
 
 /** Which cluster an address or a name belongs to, and what the cluster itself calls it. */
 export class Directory {
@@ -51,11 +51,11 @@ export class Directory {
   }
 
   /** By a captured address; undefined when no captured cluster has it any longer. */
-  byCapturedAddress(address: string): Target | undefined {
+  byCapturedAddress(address: string): ClusterTarget | undefined {
     return this.#firstWith(address, this.#captured);
   }
 
-  #firstWith(address: string, clusters: Iterable<string>): Target | undefined {
+  #firstWith(address: string, clusters: Iterable<string>): ClusterTarget | undefined {
     for (const cluster of clusters) {
       const own = this.#addresses.get(cluster)?.get(address);
       if (own !== undefined) return { cluster, address: own };
@@ -64,7 +64,7 @@ export class Directory {
   }
 
   /** By a name or an address, as a proxy's client gives it. */
-  byHost(host: string): Target | undefined {
+  byHost(host: string): ClusterTarget | undefined {
     const address = parseAddress(host);
     if (address) return this.#firstWith(address.text, this.#addresses.keys());
     const located = this.#zone.locate(host);

@@ -32,7 +32,7 @@ export interface AddressChange {
 }
 
 /** Where a connection to a captured address goes: to the port that was dialled. */
-export interface Target {
+export interface ClusterTarget {
   readonly cluster: string;
   /** The Service's or pod's own address; it differs from the captured one where that is virtual. */
   readonly address: string;

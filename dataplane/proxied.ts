@@ -8,7 +8,7 @@ import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
 import type { OutboundParts } from "./outbound.ts";
 import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
 import { serveProxy } from "./proxy/server.ts";
-import { ProxyTargetError, type Target as ProxyTarget } from "./proxy/target.ts";
+import { type ProxyTarget, ProxyTargetError } from "./proxy/target.ts";
 import { connectStream, TargetRefused } from "./tunnel/connect_stream.ts";
 import { NoTunnel } from "./tunnel/tunnel.ts";
 

@@ -17,7 +17,7 @@ const IPPROTO_TCP = 6;
 const SLOTS = { helper: 0, daemon: 1 } as const;
 
 /** A process that has identified itself, as the kernel sees it. */
-export interface Identity {
+export interface DaemonIdentity {
   readonly netns: bigint;
   readonly process: number;
 }
@@ -63,7 +63,7 @@ export class CaptureHooks implements Disposable {
   }
 
   /** The process that has identified itself first, by a connect to IDENTIFY_PORT of the user's pmz address. */
-  identity(who: keyof typeof SLOTS): Identity | undefined {
+  identity(who: keyof typeof SLOTS): DaemonIdentity | undefined {
     const value = this.#identities.lookup(u32(SLOTS[who]), 16);
     const view = value && new DataView(value.buffer);
     if (!view || view.getUint32(12, true) === 0) return undefined;

@@ -6,7 +6,7 @@ import type { Log } from "../wire/log.ts";
 import { prepareFolder } from "./folder.ts";
 import { type HelperAssets, HostResources } from "./host_resources.ts";
 import { helperLog } from "./log.ts";
-import { refusalOf, Session } from "./session.ts";
+import { HelperSession, refusalOf } from "./session.ts";
 import { writeState } from "./state.ts";
 
 export type { HelperAssets } from "./host_resources.ts";
@@ -144,7 +144,7 @@ class Acceptor {
   }
 
   async #answer(daemon: SeqPacket): Promise<void> {
-    const session = new Session(this.#host, this.#grant);
+    const session = new HelperSession(this.#host, this.#grant);
     try {
       for (;;) {
         const received = await next(daemon);

@@ -42,7 +42,7 @@ export interface Reply {
 }
 
 /** Does what one daemon asks of the helper. No request makes it throw. */
-export class Session {
+export class HelperSession {
   readonly #host: HostResources;
   readonly #grant: HelperGrant;
   readonly #guard: Guard;

@@ -3,7 +3,7 @@ import { BpfError } from "../ffi/bpf/libbpf.ts";
 import { Netlink } from "../ffi/netlink/netlink.ts";
 import { type IpAddress, parseAddress } from "../net/address.ts";
 import type { HostResources } from "./host_resources.ts";
-import { Session } from "./session.ts";
+import { HelperSession } from "./session.ts";
 import { helloOf } from "../wire/hello.ts";
 
 const address = (text: string): IpAddress => {
@@ -42,7 +42,7 @@ function laptop() {
   };
   const device = { own4: address("198.18.255.254"), own6: undefined, index: 1, table: 7, name: "pmz0" };
   const fake = { netlink, capture, device, settings: {}, netns: 0n } as unknown as HostResources;
-  const session = new Session(fake, { uid: 1000, ranges: [], never: [], cap: 100 });
+  const session = new HelperSession(fake, { uid: 1000, ranges: [], never: [], cap: 100 });
   const hello = helloOf("helper");
   assert.deepEqual((session.answer({ ask: "hello", hello }, []).answer as { ok: boolean }).ok, true);
   return {

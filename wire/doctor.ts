@@ -31,14 +31,14 @@ export type Finding =
   /** `warning`: pmz works, but not everything does; `failed`: pmz can't work. */
   | { readonly level: "warning" | "failed"; readonly saw: string; readonly remedy: string };
 
-export type Level = Finding["level"];
+export type FindingLevel = Finding["level"];
 
 /** What one check came to. */
 export interface CheckResult {
   readonly id: CheckId;
   readonly title: string;
   /** The worst of its findings. */
-  readonly outcome: Level;
+  readonly outcome: FindingLevel;
   readonly findings: readonly Finding[];
   readonly ms: number;
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { RelayedRule, RelayMessage } from "../../wire/handover.ts";
 import { sleep } from "../../async/sleep.ts";
-import { type Plan, plan, type PlannedPort } from "./plan.ts";
+import { type NodePlan, plan, type PlannedPort } from "./plan.ts";
 import type { ProbeDetector } from "./probe_detector.ts";
 import type { RelayChannel } from "./relay_link.ts";
 import { SessionClock } from "./sessions.ts";
@@ -174,7 +174,7 @@ export class NodeReconciler implements Disposable {
   }
 
   /** Tells relay all rules that concern this node, for the key proofs. */
-  #tellRules(planned: Plan, relay: RelayChannel): void {
+  #tellRules(planned: NodePlan, relay: RelayChannel): void {
     const sessions = this.#clock.alive();
     const rules = new Map<string, RelayedRule>();
     for (const { ports } of planned.pods.values()) {

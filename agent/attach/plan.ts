@@ -41,7 +41,7 @@ export interface Refusal {
   readonly reason: string;
 }
 
-export interface Plan {
+export interface NodePlan {
   /** The pods with at least one port, by UID. */
   readonly pods: ReadonlyMap<string, PlannedPod>;
   readonly refusals: readonly Refusal[];
@@ -54,7 +54,7 @@ export const limits = { rulesPerNamespace: 500, rulesPerNode: 500, portsPerPod: 
 const sandboxed = /gvisor|runsc|kata/i;
 
 /** Plans this node. Older rules come first: they win when two want the same port, and when a limit is reached. */
-export function plan(cluster: PlanInput): Plan {
+export function plan(cluster: PlanInput): NodePlan {
   const pods = new Map<string, { pod: Pod; ports: PlannedPort[] }>();
   const refusals: Refusal[] = [];
   const services = new Map(

@@ -4,7 +4,7 @@
  */
 import { GROUP, type InterceptedPod, type InterceptRule, parseRule, VERSION } from "../../wire/intercept.ts";
 import { isTerminating } from "../../kube/objects/selectors.ts";
-import { type Plan, type PlannedPort } from "./plan.ts";
+import { type NodePlan, type PlannedPort } from "./plan.ts";
 
 /** A rule, with `podsReady` of its status, which is for people only. */
 export interface WatchedRule {
@@ -30,7 +30,7 @@ export type PortState = { readonly state: "ready" } | {
 
 /** This node's status entries, by the rule's UID. Pods that are being deleted have none. */
 export function statusEntries(
-  plan: Plan,
+  plan: NodePlan,
   node: string,
   stateOf: (podUid: string, port: PlannedPort) => PortState,
 ): Map<string, InterceptedPod[]> {

@@ -15,10 +15,10 @@ export interface DialledConnection extends AbortableTransport {
 }
 
 /** Dials; fails with an error whose `code` is the kernel's name for the cause ("ECONNREFUSED"). */
-export type Dial = (endpoint: Endpoint, options: DialOptions) => Promise<DialledConnection>;
+export type DialTarget = (endpoint: Endpoint, options: DialOptions) => Promise<DialledConnection>;
 
 /** Connects to an address. @throws as dialTcp does. */
-export const dial: Dial = ({ address, port }, options) => dialTcp(address.text, port, options);
+export const dial: DialTarget = ({ address, port }, options) => dialTcp(address.text, port, options);
 
 /** Probes dialled connections that fell silent, until it is disposed of. */
 export class SilenceProbes implements Disposable {

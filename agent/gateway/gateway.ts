@@ -8,7 +8,7 @@ import { dial, SilenceProbes } from "./dial.ts";
 import { LaneJoiner } from "../lanes.ts";
 import type { Log } from "../../wire/log.ts";
 import type { Range } from "../../net/range.ts";
-import { type StreamEnd, StreamServer } from "./serve.ts";
+import { type ServedEnd, StreamServer } from "./serve.ts";
 import { WatchedTargets } from "./targets.ts";
 
 /** Tunnels at once; a laptop has one or a few. */
@@ -124,7 +124,7 @@ class Tunnels implements AsyncDisposable {
     });
   }
 
-  #logFailure(tunnel: number, { flow, ...end }: StreamEnd): void {
+  #logFailure(tunnel: number, { flow, ...end }: ServedEnd): void {
     if (end.error === undefined) return;
     // A reset by the laptop's program is ordinary.
     this.#failures(end.by === "laptop" ? "info" : "warn", "a flow failed", { flow, tunnel, ...end });

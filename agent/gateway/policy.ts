@@ -12,7 +12,7 @@ export interface Targets {
 }
 
 /** The decision about a CONNECT. `unknown`: refused too, unless a watch learns the address in the next moment. */
-export type Verdict =
+export type DialDecision =
   | { readonly kind: "dial"; readonly endpoint: Endpoint }
   | {
     readonly kind: "unknown";
@@ -26,7 +26,7 @@ export type Verdict =
  * Decides whether a stream's `:authority` may be dialled. It has to be an address and not a name, so that the gateway dials
  * exactly what it has checked; of a Service or pod, or in a range that was allowed at deployment.
  */
-export function decide(authority: string, targets: Targets, extra: readonly Range[]): Verdict {
+export function decide(authority: string, targets: Targets, extra: readonly Range[]): DialDecision {
   const endpoint = parseEndpoint(authority);
   if (!endpoint) {
     return {
@@ -52,6 +52,6 @@ export function decide(authority: string, targets: Targets, extra: readonly Rang
   };
 }
 
-function prohibited(why: string): Verdict {
+function prohibited(why: string): DialDecision {
   return { kind: "refuse", error: "destination_ip_prohibited", why };
 }

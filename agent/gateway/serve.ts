@@ -12,7 +12,7 @@ import {
 import { dialErrorType } from "./dial_error.ts";
 import { decide, type Targets } from "./policy.ts";
 import type { Range } from "../../net/range.ts";
-import type { Dial, DialledConnection } from "./dial.ts";
+import type { DialledConnection, DialTarget } from "./dial.ts";
 
 /** Times in milliseconds, and counts over all tunnels of a gateway. */
 export const limits = {
@@ -41,14 +41,14 @@ export interface LearningTargets extends Targets {
 
 export interface Parts {
   readonly targets: LearningTargets;
-  readonly dial: Dial;
+  readonly dial: DialTarget;
   /** Allowed at deployment. */
   readonly ranges: readonly Range[];
   readonly limits?: Partial<Record<keyof typeof limits, number>>;
 }
 
 /** How a stream ended, for the log: nothing of what it carried. */
-export interface StreamEnd {
+export interface ServedEnd {
   readonly target: string;
   /** Why it failed; undefined when it was carried to its end. */
   readonly error?: ProxyError | "broken";
@@ -82,7 +82,7 @@ export class StreamServer {
   }
 
   /** Serves a stream to its end; never rejects. */
-  async serve(stream: Stream): Promise<StreamEnd> {
+  async serve(stream: Stream): Promise<ServedEnd> {
     const target = headerValue(stream.request, ":authority") ?? "";
     const end = await this.#serve(stream, target);
     if (end.error === undefined) return end;
@@ -90,7 +90,7 @@ export class StreamServer {
     return flow === undefined ? end : { ...end, flow };
   }
 
-  async #serve(stream: Stream, target: string): Promise<StreamEnd> {
+  async #serve(stream: Stream, target: string): Promise<ServedEnd> {
     if (this.#streams >= this.#limits.streams) {
       const details = `${this.#limits.streams} connections are open`;
       return refuse(stream, target, "connection_limit_reached", details);
@@ -106,7 +106,7 @@ export class StreamServer {
     }
   }
 
-  async #answer(stream: Stream, target: string): Promise<StreamEnd> {
+  async #answer(stream: Stream, target: string): Promise<ServedEnd> {
     const greeting = greet(stream);
     if (greeting.mismatch !== undefined) {
       return refuse(stream, target, "http_request_error", greeting.mismatch, greeting.answer);
@@ -236,7 +236,7 @@ function refuse(
   error: ProxyError,
   details: string,
   more: readonly Header[] = [],
-): StreamEnd {
+): ServedEnd {
   const status: Header = [":status", String(proxyErrors[error])];
   const why: Header = [headers.proxyStatus, formatProxyStatus("pmz-gateway", error, details)];
   stream.respond([status, why, ...more], { end: true });

@@ -7,7 +7,7 @@ import { type Endpoint, formatEndpoint, parseEndpoint } from "../../net/address.
 import { type Hello, parseHello } from "../../wire/hello.ts";
 import { headers, HELLO_PROTOCOL, parseProxyStatus } from "../../wire/streams.ts";
 import { dial } from "./dial.ts";
-import { hello, type Parts, type StreamEnd, StreamServer } from "./serve.ts";
+import { hello, type Parts, type ServedEnd, StreamServer } from "./serve.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -37,7 +37,7 @@ function cluster(port: number, known = ["10.96.0.7"]) {
 function tunnel(parts: Parts) {
   const [ours, theirs] = memoryPair();
   const server = new StreamServer(parts);
-  const ends: Promise<StreamEnd>[] = [];
+  const ends: Promise<ServedEnd>[] = [];
   const far = new Connection(theirs, {
     role: "server",
     onStream: (stream) => void ends.push(server.serve(stream)),

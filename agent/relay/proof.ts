@@ -9,14 +9,14 @@ export interface Claim {
   readonly keys: ReadonlyMap<string, string>;
 }
 
-export type Verdict =
+export type ProofVerdict =
   | { readonly kind: "proven"; readonly session: string }
   /** It may be valid, but the session that it names is not known (yet). */
   | { readonly kind: "unknown"; readonly session: string }
   | { readonly kind: "false"; readonly reason: string };
 
 /** Verifies the header with which a daemon answered a challenge. */
-export async function verifyProof(header: string | undefined, claim: Claim): Promise<Verdict> {
+export async function verifyProof(header: string | undefined, claim: Claim): Promise<ProofVerdict> {
   const proof = header === undefined ? undefined : parseProof(header);
   if (!proof) return { kind: "false", reason: "the answer contains no valid proof" };
   const key = claim.keys.get(proof.session);

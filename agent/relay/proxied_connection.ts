@@ -50,7 +50,7 @@ export interface Upstreams {
 export type Source = "kubelet" | "node" | "other";
 
 /** How a connection ended. */
-export interface Outcome {
+export interface CarriedOutcome {
   /** Where it went; `dropped`: closed without an answer, as a probe that only connects. */
   readonly kind: "laptop" | "pod" | "reset" | "dropped";
   /** Whose end broke, of a connection that broke while it was carried. */
@@ -70,7 +70,10 @@ const ANSWER_MS = 15_000;
 const deadlines = new Deadlines();
 
 /** Carries one connection to its end; never rejects. */
-export async function proxy(connection: InterceptedConnection, upstreams: Upstreams): Promise<Outcome> {
+export async function proxy(
+  connection: InterceptedConnection,
+  upstreams: Upstreams,
+): Promise<CarriedOutcome> {
   const { transport } = connection;
   try {
     const peeked = new PeekedConnection(transport);
@@ -98,7 +101,7 @@ async function toPod(
   transport: AbortableTransport,
   upstreams: Upstreams,
   declined?: string,
-): Promise<Outcome> {
+): Promise<CarriedOutcome> {
   const { error, bToA, brokenBy } = await relay(transport, await upstreams.dialPod());
   if (!error) return { kind: "pod", ...(declined === undefined ? {} : { details: declined }) };
   return {
@@ -108,7 +111,7 @@ async function toPod(
   };
 }
 
-function reset(transport: AbortableTransport, reason: Error): Outcome {
+function reset(transport: AbortableTransport, reason: Error): CarriedOutcome {
   transport.abort(reason);
   return { kind: "reset", details: reason.message };
 }

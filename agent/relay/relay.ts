@@ -9,7 +9,7 @@ import { type AttachHello, AttachLink } from "./attach_link.ts";
 import { rateLimited } from "../rate_limited_log.ts";
 import { type Handover, type PodHost, RelayedPod } from "./relayed_pod.ts";
 import type { Source } from "./proxied_connection.ts";
-import type { Identity } from "./tunnel.ts";
+import type { TunnelIdentity } from "./tunnel.ts";
 import { TunnelListeners, type TunnelPorts } from "./tunnel_listeners.ts";
 import { Tunnels } from "./tunnels.ts";
 import { SourceClassifier } from "./source_classifier.ts";
@@ -131,7 +131,7 @@ class Relay implements AsyncDisposable, PodHost {
   }
 
   #begin({ cluster, pod, node }: AttachHello): void {
-    const identity: Identity = { hello: helloOf("reversed-tunnel"), cluster, pod, node };
+    const identity: TunnelIdentity = { hello: helloOf("reversed-tunnel"), cluster, pod, node };
     if (!this.#tunnels) {
       this.#identity = JSON.stringify(identity);
       this.#tunnels = new Tunnels({

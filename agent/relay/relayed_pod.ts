@@ -6,7 +6,7 @@ import type { AttachMessage, SteeredPort } from "../../wire/handover.ts";
 import type { Log } from "../../wire/log.ts";
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
-import { type Outcome, proxy, type Source } from "./proxied_connection.ts";
+import { type CarriedOutcome, proxy, type Source } from "./proxied_connection.ts";
 import { SocketPool } from "./socket_pool.ts";
 import type { Tunnels } from "./tunnels.ts";
 
@@ -145,7 +145,7 @@ export class RelayedPod implements Disposable {
   }
 
   #logFailure(
-    { kind, by, details }: Outcome,
+    { kind, by, details }: CarriedOutcome,
     about: { flow: string; rule: string | undefined; caller: Endpoint; destination: Endpoint },
   ): void {
     const { flow, rule, caller, destination } = about;

@@ -10,10 +10,10 @@ import { agree, type Hello, parseHello } from "../../wire/hello.ts";
 import { type Challenge, CHALLENGE_HEADER, parseProof, PROOF_HEADER } from "../../wire/key_proof.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";
-import { type Verdict, verifyProof } from "./proof.ts";
+import { type ProofVerdict, verifyProof } from "./proof.ts";
 
 /** relay's identity in its challenges, which attach told it. */
-export interface Identity {
+export interface TunnelIdentity {
   readonly hello: Hello;
   /** SHA-256 of the cluster's CA, hex. */
   readonly cluster: string;
@@ -28,20 +28,20 @@ const ANSWER_MS = 10_000;
 const PING_MS = 4_000;
 
 /** The verdict on a daemon's answer to a challenge; `refused` when it gave none, since it may not know the rule yet. */
-export type Answer = Verdict | { readonly kind: "refused"; readonly reason: string };
+export type Answer = ProofVerdict | { readonly kind: "refused"; readonly reason: string };
 
 /**
  * One tunnel: a connection that a laptop made to relay's loopback port through the API server. Roles are reversed: relay
  * is the HTTP/2 client. The tunnel carries connections of the rules that it has proven, and of no others.
  */
-export class Tunnel implements AsyncDisposable {
+export class SessionTunnel implements AsyncDisposable {
   readonly #connection: Connection;
   readonly #kept: KeptConnection;
-  readonly #identity: Identity;
+  readonly #identity: TunnelIdentity;
   #session: string | undefined;
   #proven: ReadonlySet<string> = new Set();
 
-  constructor(transport: Transport, identity: Identity) {
+  constructor(transport: Transport, identity: TunnelIdentity) {
     this.#connection = new Connection(transport, { role: "client" });
     this.#kept = new KeptConnection(this.#connection, { everyMs: PING_MS, timeoutMs: PING_MS });
     this.#identity = identity;

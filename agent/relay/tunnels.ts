@@ -3,10 +3,10 @@ import type { Log } from "../../wire/log.ts";
 import { follow } from "../../async/abort.ts";
 import { sleep } from "../../async/sleep.ts";
 import type { Transport } from "../../net/transport.ts";
-import { type Identity, Tunnel } from "./tunnel.ts";
+import { SessionTunnel, type TunnelIdentity } from "./tunnel.ts";
 
 export interface TunnelsOptions {
-  readonly identity: Identity;
+  readonly identity: TunnelIdentity;
   /** Called when another set of rules has a proven tunnel. */
   readonly onProven: (rules: readonly string[]) => void;
   readonly log: Log;
@@ -24,7 +24,7 @@ const FOREVER_MS = 0x7fffffff;
 /** The open tunnels, the rules that they have proven, and the rules that they could prove. */
 export class Tunnels implements AsyncDisposable {
   readonly #options: TunnelsOptions;
-  readonly #tunnels = new Set<Tunnel>();
+  readonly #tunnels = new Set<SessionTunnel>();
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<void>>();
   #rules = new Map<string, RelayedRule>();
@@ -53,14 +53,14 @@ export class Tunnels implements AsyncDisposable {
   }
 
   /** The tunnels that have proven a rule, the newest first: an older one may belong to a laptop that was lost. */
-  of(rule: string): Tunnel[] {
+  of(rule: string): SessionTunnel[] {
     return [...this.#tunnels].filter((tunnel) => tunnel.proven.has(rule)).reverse();
   }
 
   /** Takes a connection to relay's port; it has to prove which session it belongs to. */
   add(transport: Transport): void {
     if (this.#closing.signal.aborted || this.#tunnels.size >= MOST_TUNNELS) return transport.close();
-    const tunnel = new Tunnel(transport, this.#options.identity);
+    const tunnel = new SessionTunnel(transport, this.#options.identity);
     this.#tunnels.add(tunnel);
     const run = this.#run(tunnel).finally(() => this.#running.delete(run));
     this.#running.add(run);
@@ -77,7 +77,7 @@ export class Tunnels implements AsyncDisposable {
     await Promise.all(this.#running);
   }
 
-  async #run(tunnel: Tunnel): Promise<void> {
+  async #run(tunnel: SessionTunnel): Promise<void> {
     const closed = new AbortController();
     tunnel.closed.then(() => closed.abort());
     using _closing = follow(this.#closing.signal, closed);
@@ -100,7 +100,7 @@ export class Tunnels implements AsyncDisposable {
   }
 
   /** Learns the session, then proves all of its rules, and later ones when they come. */
-  async #prove(tunnel: Tunnel, signal: AbortSignal): Promise<void> {
+  async #prove(tunnel: SessionTunnel, signal: AbortSignal): Promise<void> {
     let session: string | undefined;
     let refusals = 0;
     while (!signal.aborted) {

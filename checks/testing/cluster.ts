@@ -1,4 +1,4 @@
-import type { Cluster } from "../../kube/client/access.ts";
+import type { ClusterAccess } from "../../kube/client/access.ts";
 import { Api } from "../../kube/client/api.ts";
 import { fakeServer, json, status } from "../../kube/testing/api_server.ts";
 import type { OpenCluster } from "../parts.ts";
@@ -39,7 +39,7 @@ export function fakeCluster(options: FakeClusterOptions = {}): FakeCluster {
     const { spec } = await request.json();
     return json(201, { metadata: {}, status: { allowed: allows(actionOf(spec.resourceAttributes)) } });
   });
-  const cluster: Cluster = {
+  const cluster: ClusterAccess = {
     ...server.source,
     context: "dev",
     server: options.server ?? `http://127.0.0.1:${server.access.port}`,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Check } from "../check.ts";
-import type { Finding, Level } from "../../wire/doctor.ts";
+import type { Finding, FindingLevel } from "../../wire/doctor.ts";
 
 /** What a check finds, with these parts. */
 export async function findingsOf<Parts>(check: Check<Parts>, parts: Parts): Promise<readonly Finding[]> {
@@ -10,7 +10,7 @@ export async function findingsOf<Parts>(check: Check<Parts>, parts: Parts): Prom
 /** Asserts the level of the only finding, and that what it saw and its remedy match. */
 export function assertFinding(
   findings: readonly Finding[],
-  level: Level,
+  level: FindingLevel,
   saw: RegExp,
   remedy?: RegExp,
 ): void {

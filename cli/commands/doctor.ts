@@ -7,7 +7,7 @@ import {
   checkIds,
   type CheckResult,
   type DaemonView,
-  type Level,
+  type FindingLevel,
   type OnChecked,
 } from "../../wire/doctor.ts";
 import { context, inNamespace, kubeconfig } from "../cluster_options.ts";
@@ -109,7 +109,7 @@ class CheckProgress implements Disposable {
 }
 
 const styles = { ok: "green", warning: "yellow", failed: "red", skipped: "dim" } as const satisfies Record<
-  Level,
+  FindingLevel,
   string
 >;
 /** Columns of the longest level. */

@@ -7,14 +7,14 @@ import { agreeToInstall, sayCluster } from "../consent.ts";
 import { failure } from "../failure.ts";
 import { checkLocalHost } from "../local_host.ts";
 import type { Cli } from "../session.ts";
-import { interceptedService, type LocalTarget, localTarget, service, type ServiceName } from "../values.ts";
+import { interceptedService, type LocalEnd, localTarget, service, type ServiceName } from "../values.ts";
 
 const shared = { namespace: inNamespace, context, kubeconfig, yes, ...imageOptions };
 
 /** What `pmz intercept` was asked for. */
 interface InterceptOptions {
   readonly service: ServiceName;
-  readonly local: LocalTarget;
+  readonly local: LocalEnd;
   readonly namespace: string | undefined;
   readonly context: string | undefined;
   readonly kubeconfig: string | undefined;

@@ -1,5 +1,5 @@
 import { Api } from "../../kube/client/api.ts";
-import type { Cluster } from "../../kube/client/access.ts";
+import type { ClusterAccess } from "../../kube/client/access.ts";
 import { clusterAccess } from "../../kube/config/kubeconfig.ts";
 import type { ClusterChoice, ClusterName, Mode, TunnelState } from "../../wire/control.ts";
 import { GATEWAY_NAMESPACE, NODE_NAMESPACE, ports, selectors } from "../../wire/places.ts";
@@ -17,7 +17,7 @@ const REACH_TIMEOUT_MS = 10_000;
  * refers to it by `id`.
  */
 export class ClusterApi implements AsyncDisposable {
-  readonly #cluster: Cluster;
+  readonly #cluster: ClusterAccess;
   readonly #log: Log;
   readonly #ending = new AbortController();
   readonly #parts = new AsyncDisposableStack();
@@ -30,7 +30,7 @@ export class ClusterApi implements AsyncDisposable {
   mode: Mode = "intercept";
   tunnel: TunnelState = { state: "connecting", why: "not asked for" };
 
-  private constructor(cluster: Cluster, name: ClusterName, log: Log) {
+  private constructor(cluster: ClusterAccess, name: ClusterName, log: Log) {
     this.#cluster = cluster;
     this.name = name;
     this.#log = log;

@@ -61,7 +61,7 @@ export async function readResolver(path: string = RESOLV_CONF): Promise<Resolver
   };
 }
 
-export interface WatchOptions {
+export interface ResolvConfWatchOptions {
   readonly path?: string;
   readonly signal: AbortSignal;
   /** How often to look anyhow, in milliseconds: the file may be a link into a folder that comes and goes. */
@@ -73,7 +73,7 @@ export interface WatchOptions {
  * (man 5 resolv.conf).
  */
 export async function* watchResolvConf(
-  { path = RESOLV_CONF, signal, everyMs = 10_000 }: WatchOptions,
+  { path = RESOLV_CONF, signal, everyMs = 10_000 }: ResolvConfWatchOptions,
 ): AsyncGenerator<ResolvConf> {
   let [last, wake] = ["", Promise.withResolvers<void>()];
   const stop = () => wake.resolve();

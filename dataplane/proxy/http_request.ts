@@ -2,13 +2,13 @@
 import { requestBodyLength } from "../../http/body_length.ts";
 import { valuesOf } from "../../http/field_lines.ts";
 import type { RequestHead } from "../../http/head.ts";
-import { parseTarget, type Target } from "./target.ts";
+import { parseTarget, type ProxyTarget } from "./target.ts";
 
 export type ProxyRequest =
-  | { readonly kind: "connect"; readonly target: Target }
+  | { readonly kind: "connect"; readonly target: ProxyTarget }
   | {
     readonly kind: "forward";
-    readonly target: Target;
+    readonly target: ProxyTarget;
     /** The target in origin form: "/path?query", or "*". */
     readonly path: string;
     /** As the client wrote it, for `Host`. */
@@ -71,13 +71,13 @@ export function readProxyRequest(head: RequestHead, isOurs: IsOurs): ProxyReques
 
 const refused = (status: number, why: string): ProxyRequest => ({ kind: "refused", status, why });
 
-function sameAuthority(host: string, target: Target): boolean {
+function sameAuthority(host: string, target: ProxyTarget): boolean {
   const said = parseTarget(host, 80);
   return said !== undefined && said.port === target.port &&
     said.host.toLowerCase() === target.host.toLowerCase();
 }
 
-function isTrusted(origin: string, target: Target, isOurs: IsOurs): boolean {
+function isTrusted(origin: string, target: ProxyTarget, isOurs: IsOurs): boolean {
   const authority = /^https?:\/\/([^/?#]+)$/i.exec(origin)?.[1];
   const from = authority === undefined ? undefined : parseTarget(authority, 80);
   return from !== undefined &&

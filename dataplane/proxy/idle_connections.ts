@@ -7,7 +7,7 @@
  * Hot path: a connection that is taken and kept again makes nothing but the promise of its next read.
  */
 import type { CoarseTimers } from "./coarse_timers.ts";
-import type { Target } from "./target.ts";
+import type { ProxyTarget } from "./target.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** Idle connections of all clients; the one that is idle for longest makes room. */
@@ -75,7 +75,7 @@ export class ClientConnections implements Disposable {
   }
 
   /** @param repeatable whether the request may be sent again, should the connection turn out to be closed */
-  take(target: Target, repeatable: boolean): Upstream | undefined {
+  take(target: ProxyTarget, repeatable: boolean): Upstream | undefined {
     const upstream = this.#own.find((one) => one.leadsTo(target));
     if (!upstream) return undefined;
     const idleMs = this.#all.timers.now - upstream.idleSince;

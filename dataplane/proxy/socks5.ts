@@ -2,7 +2,7 @@
 import { addressOf, parseAddress } from "../../net/address.ts";
 import type { ProxyError } from "../../wire/streams.ts";
 import { type ByteReader, writeAll } from "../../http/byte_reader.ts";
-import { asTargetError, type OpenTarget, type Target } from "./target.ts";
+import { asTargetError, type OpenTarget, type ProxyTarget } from "./target.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 
 export const SOCKS5 = 5;
@@ -35,7 +35,7 @@ const replyOf = {
 } as const satisfies Record<ProxyError, number>;
 
 /** What a client asked for: a target, or the reply that says why it gets none. */
-export type SocksRequest = { readonly target: Target } | { readonly refused: number };
+export type SocksRequest = { readonly target: ProxyTarget } | { readonly refused: number };
 
 type Writer = { write(bytes: Uint8Array): Promise<number> };
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ByteReader, EarlyEnd } from "../../http/byte_reader.ts";
 import { acceptSocks, readTarget, replies } from "./socks5.ts";
-import { ProxyTargetError, type Target } from "./target.ts";
+import { type ProxyTarget, ProxyTargetError } from "./target.ts";
 import type { ProxyError } from "../../wire/streams.ts";
 
 const bytes = (text: string) => [...text].map((character) => character.charCodeAt(0));
@@ -22,7 +22,7 @@ function readerOf(given: readonly number[]): ByteReader {
 /** What a client that says `given` is answered, and what was opened for it. */
 async function talk(given: readonly number[], error?: ProxyTargetError) {
   const said: number[] = [];
-  let opened: { target: Target; first: Uint8Array | undefined } | undefined;
+  let opened: { target: ProxyTarget; first: Uint8Array | undefined } | undefined;
   const transport = {
     read: () => Promise.resolve(null),
     write: (data: Uint8Array) => Promise.resolve(data.length),
@@ -47,7 +47,7 @@ const greeting = [5, 1, 0];
 
 Deno.test("CONNECT opens names, IPv4 and IPv6, with the bytes that came along", async () => {
   const name = "echo.default.svc";
-  const requests: [number[], Target][] = [
+  const requests: [number[], ProxyTarget][] = [
     [[3, name.length, ...bytes(name), 0, 80], { host: name, port: 80 }],
     [[1, 10, 96, 0, 10, 1, 187], { host: "10.96.0.10", port: 443 }],
     [[4, 0xfd, ...Array(14).fill(0), 1, 0, 80], { host: "fd00::1", port: 80 }],

@@ -2,7 +2,7 @@
 import { type AbortableTransport } from "../../net/transport.ts";
 import type { ProxyError } from "../../wire/streams.ts";
 
-export interface Target {
+export interface ProxyTarget {
   /** A name, or an address without brackets, as the client wrote it. */
   readonly host: string;
   readonly port: number;
@@ -13,7 +13,7 @@ export interface Target {
  * @throws {ProxyTargetError} when it can't be reached; anything else counts as `proxy_internal_error`.
  */
 export type OpenTarget = (
-  target: Target,
+  target: ProxyTarget,
   first: Uint8Array | undefined,
   signal: AbortSignal,
 ) => Promise<AbortableTransport>;
@@ -33,14 +33,14 @@ export class ProxyTargetError extends Error {
 }
 
 /** Any error as one that clients can be told. */
-export function asTargetError(error: unknown, { host, port }: Target): ProxyTargetError {
+export function asTargetError(error: unknown, { host, port }: ProxyTarget): ProxyTargetError {
   if (error instanceof ProxyTargetError) return error;
   const why = error instanceof Error ? error.message : String(error);
   return new ProxyTargetError("proxy_internal_error", `${host} port ${port}: ${why}`, { cause: error });
 }
 
 /** "echo.default.svc:80", "[fd00::1]:80"; undefined when it isn't a host and a port. */
-export function parseTarget(authority: string, defaultPort?: number): Target | undefined {
+export function parseTarget(authority: string, defaultPort?: number): ProxyTarget | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9._-]{1,255}))(?::([0-9]{1,5}))?$/.exec(authority);
   const host = match?.[1] ?? match?.[2];
   const port = match?.[3] === undefined ? defaultPort : Number(match[3]);

@@ -5,7 +5,7 @@ import { parseResponseHead, type ResponseHead } from "../../http/head.ts";
 import type { MessageBody } from "../../http/message_body.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import type { CoarseTimer, CoarseTimers } from "./coarse_timers.ts";
-import { ProxyTargetError, type Target } from "./target.ts";
+import { type ProxyTarget, ProxyTargetError } from "./target.ts";
 
 const LONGEST_RESPONSE_HEAD = 64 * 1024;
 
@@ -25,20 +25,20 @@ export class Upstream {
   readonly reader: ByteReader;
   /** When it was kept last, as its timers count. */
   idleSince = 0;
-  readonly #target: Target;
+  readonly #target: ProxyTarget;
   readonly #host: string;
   #receivedBefore = 0;
   #keeper: Keeper | undefined;
   #timer: CoarseTimer | undefined;
 
-  constructor(transport: AbortableTransport, target: Target) {
+  constructor(transport: AbortableTransport, target: ProxyTarget) {
     this.transport = transport;
     this.reader = new ByteReader(transport);
     this.#target = target;
     this.#host = target.host.toLowerCase();
   }
 
-  leadsTo({ host, port }: Target): boolean {
+  leadsTo({ host, port }: ProxyTarget): boolean {
     return port === this.#target.port && host.toLowerCase() === this.#host;
   }
 

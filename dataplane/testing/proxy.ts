@@ -4,7 +4,7 @@ import { arrivalOf } from "../../ffi/proc/socket_owner.ts";
 import { dialTcp } from "../../ffi/sockets/tcp_connection.ts";
 import { writeAll } from "../../http/byte_reader.ts";
 import { type ProxyOptions, type ProxyServer, serveProxy } from "../proxy/server.ts";
-import { ProxyTargetError, type Target } from "../proxy/target.ts";
+import { type ProxyTarget, ProxyTargetError } from "../proxy/target.ts";
 
 export const uid = Deno.uid();
 
@@ -35,7 +35,7 @@ function webServer() {
 export function start(more: Partial<ProxyOptions> = {}, origin?: { readonly port: number }) {
   const web = webServer();
   const raw = rawServer();
-  const opened: { target: Target; first: string }[] = [];
+  const opened: { target: ProxyTarget; first: string }[] = [];
   const stop = new AbortController();
   const owners = new ConnectionOwners();
   const proxy = serveProxy({

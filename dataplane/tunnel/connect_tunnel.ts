@@ -2,7 +2,7 @@ import { Connection, headerValue } from "../../hbone/mod.ts";
 import { onAbort } from "../../async/abort.ts";
 import { agree, type Hello, helloOf, parseHello } from "../../wire/hello.ts";
 import { headers, HELLO_PROTOCOL, parseProxyStatus } from "../../wire/streams.ts";
-import { type Dial, dialUnlessAborted } from "./dial.ts";
+import { type DialTransport, dialUnlessAborted } from "./dial.ts";
 
 /** The laptop's side of a tunnel's hello. */
 export const tunnelHello: Hello = helloOf("tunnel");
@@ -14,7 +14,7 @@ export const tunnelHello: Hello = helloOf("tunnel");
  * @throws the dial's error, or ConnectionClosed
  */
 export async function connectTunnel(
-  dial: Dial,
+  dial: DialTransport,
   { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<{ readonly connection: Connection; readonly roundTripMs: number }> {
   const connection = new Connection(await dialUnlessAborted(dial, signal), { role: "client" });

@@ -9,7 +9,7 @@ import {
 import { parseHello } from "../../wire/hello.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
 import { unlessAborted } from "../../async/abort.ts";
-import { type Dial, dialUnlessAborted } from "./dial.ts";
+import { type DialTransport, dialUnlessAborted } from "./dial.ts";
 import { refuseStream } from "./refuse_stream.ts";
 
 /** Times are in milliseconds. */
@@ -31,7 +31,7 @@ const CHECK_TIMEOUT_MS = 2_000;
 
 /** What a reversed tunnel needs. */
 export interface ReversedTunnelParts {
-  readonly dial: Dial;
+  readonly dial: DialTransport;
   /** Takes the stream of an intercepted connection: a CONNECT without an answer yet. */
   serve(stream: Stream): void;
   prove(challenge: Challenge): Promise<Proof | undefined>;

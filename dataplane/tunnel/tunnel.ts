@@ -1,6 +1,6 @@
 import { type Connection, type Header, KeptConnection, RedialDelay, type Stream } from "../../hbone/mod.ts";
 import { headers } from "../../wire/streams.ts";
-import type { Dial } from "./dial.ts";
+import type { DialTransport } from "./dial.ts";
 import { connectTunnel } from "./connect_tunnel.ts";
 
 /** Times are in milliseconds. */
@@ -52,7 +52,7 @@ interface Waiting {
  * when the peer's limit of streams is reached. Meanwhile those who want a stream wait instead of failing.
  */
 export class Tunnel implements AsyncDisposable {
-  readonly #dial: Dial;
+  readonly #dial: DialTransport;
   readonly #events: TunnelEvents;
   readonly #limits: TunnelLimits;
   readonly #ending = new AbortController();
@@ -66,7 +66,7 @@ export class Tunnel implements AsyncDisposable {
   /** The last round trip in milliseconds; null before the first. */
   roundTripMs: number | null = null;
 
-  constructor(dial: Dial, events: TunnelEvents, limits: Partial<TunnelLimits> = {}) {
+  constructor(dial: DialTransport, events: TunnelEvents, limits: Partial<TunnelLimits> = {}) {
     this.#dial = dial;
     this.#events = events;
     this.#limits = { ...LIMITS, ...limits };

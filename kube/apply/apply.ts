@@ -2,7 +2,7 @@ import type { Api, KubeObject, Ref } from "../client/api.ts";
 import { ApiError } from "../client/api_error.ts";
 import { pollUntil } from "../../async/poll_until.ts";
 import { sleep } from "../../async/sleep.ts";
-import { Discovery } from "./discovery.ts";
+import { ApiDiscovery } from "./discovery.ts";
 import { child, field, list, record } from "../objects/parse.ts";
 import { type Resource, resources } from "../client/resources.ts";
 
@@ -22,7 +22,7 @@ export interface Manifest {
 /** The label that marks an object as pmz's: only such objects are ever deleted. */
 export const OURS = { label: "app.kubernetes.io/managed-by", value: "pmz" } as const;
 
-export interface Progress {
+export interface ApplyProgress {
   /** "Deployment pmz/gateway" */
   readonly object: string;
   readonly outcome: "created" | "changed" | "unchanged" | "deleted" | "absent" | "kept";
@@ -32,7 +32,7 @@ export interface Progress {
 
 export interface ApplyOptions {
   signal?: AbortSignal;
-  onProgress?: (progress: Progress) => void;
+  onProgress?: (progress: ApplyProgress) => void;
   /** `pmz` without it. */
   fieldManager?: string;
   /** Only asks the server whether it would accept them. Objects whose namespace or CRD doesn't exist yet are refused then. */
@@ -67,7 +67,7 @@ export async function apply(
 ): Promise<void> {
   const { signal, fieldManager = "pmz", dryRun = false } = options;
   const call = signal ? { signal } : {};
-  const discovery = new Discovery(api);
+  const discovery = new ApiDiscovery(api);
   let done = 0;
   for (const manifest of ordered(manifests)) {
     const resource = await discovery.resourceOf(manifest, { ...call, waitMs: dryRun ? 0 : ESTABLISHED_MS });
@@ -100,10 +100,10 @@ export async function remove(
   options: Pick<ApplyOptions, "signal" | "onProgress"> = {},
 ): Promise<void> {
   const call = options.signal ? { signal: options.signal } : {};
-  const discovery = new Discovery(api);
+  const discovery = new ApiDiscovery(api);
   const going: { manifest: Manifest; resource: Resource; ref: Ref; uid: string }[] = [];
   let done = 0;
-  const tell = (manifest: Manifest, outcome: Progress["outcome"]) =>
+  const tell = (manifest: Manifest, outcome: ApplyProgress["outcome"]) =>
     options.onProgress?.({ object: describe(manifest), outcome, done: ++done, total: manifests.length });
 
   for (const manifest of ordered(manifests).reverse()) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Api } from "../client/api.ts";
 import { ApiError } from "../client/api_error.ts";
-import { apply, type Manifest, ordered, OURS, type Progress, prune, remove } from "./apply.ts";
+import { apply, type ApplyProgress, type Manifest, ordered, OURS, prune, remove } from "./apply.ts";
 import { resources } from "../client/resources.ts";
 import { FakeCluster } from "../testing/cluster.ts";
 
@@ -29,7 +29,7 @@ const all = [
   manifest("Namespace", "pmz", {}, ""),
 ];
 
-const outcomes = (told: Progress[]) =>
+const outcomes = (told: ApplyProgress[]) =>
   told.map(({ object, outcome, done, total }) => `${outcome} ${object} ${done}/${total}`);
 
 Deno.test("manifests are put in the order in which they need each other, equals as given", () => {
@@ -45,8 +45,8 @@ Deno.test("manifests are put in the order in which they need each other, equals 
 Deno.test("applying makes everything, waiting for a CRD to serve; applying again changes nothing", async () => {
   await using cluster = new FakeCluster();
   using api = new Api(cluster.source);
-  let told: Progress[] = [];
-  const onProgress = (progress: Progress) => void told.push(progress);
+  let told: ApplyProgress[] = [];
+  const onProgress = (progress: ApplyProgress) => void told.push(progress);
   await apply(api, all, { onProgress });
   assert.deepEqual(outcomes(told), [
     "created Namespace pmz 1/5",
@@ -110,7 +110,7 @@ Deno.test("removing deletes what is ours, in the opposite order, waits until it 
     metadata: { name: "payload", uid: "theirs", labels: {} },
   });
   cluster.lingers = 2;
-  const told: Progress[] = [];
+  const told: ApplyProgress[] = [];
   await remove(api, all, { onProgress: (progress) => void told.push(progress) });
   assert.deepEqual(outcomes(told), [
     "kept ConfigMap pmz/payload 1/5",

@@ -5,7 +5,7 @@ import { field, list, optionalBoolean, record, text } from "../objects/parse.ts"
 import type { Resource } from "../client/resources.ts";
 
 /** Finds the REST path of a kind's objects. Each group and version is asked for once. */
-export class Discovery {
+export class ApiDiscovery {
   readonly #api: Api;
   readonly #known = new Map<string, Map<string, Resource>>();
 

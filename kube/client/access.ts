@@ -35,7 +35,7 @@ export interface AccessSource {
 }
 
 /** A cluster, as one of its users reaches it. */
-export interface Cluster extends AccessSource {
+export interface ClusterAccess extends AccessSource {
   /** The kubeconfig's context; `in-cluster` for a service account in a pod. */
   readonly context: string;
   /** URL of the API server. */

@@ -15,7 +15,7 @@ export interface ResourceAttributes {
   name?: string;
 }
 
-export interface Verdict {
+export interface AccessDecision {
   readonly attributes: ResourceAttributes;
   readonly allowed: boolean;
   /** What the cluster says about it, often nothing. */
@@ -34,8 +34,8 @@ export async function reviewAccess(
   api: Api,
   actions: readonly ResourceAttributes[],
   options: { signal?: AbortSignal } = {},
-): Promise<Verdict[]> {
-  const verdicts: Verdict[] = [];
+): Promise<AccessDecision[]> {
+  const verdicts: AccessDecision[] = [];
   for (let from = 0; from < actions.length; from += AT_ONCE) {
     const batch = actions.slice(from, from + AT_ONCE).map((action) => reviewOne(api, action, options));
     verdicts.push(...await Promise.all(batch));
@@ -80,7 +80,7 @@ async function reviewOne(
   api: Api,
   attributes: ResourceAttributes,
   options: { signal?: AbortSignal },
-): Promise<Verdict> {
+): Promise<AccessDecision> {
   const answer = await api.create(resources.selfSubjectAccessReviews, {
     apiVersion: "authorization.k8s.io/v1",
     kind: "SelfSubjectAccessReview",

@@ -7,7 +7,7 @@ import { onAbort, unlessAborted } from "../../async/abort.ts";
 import { TimeLimit } from "../../async/time_limit.ts";
 
 /** The part of `Deno.Conn` that is used here. */
-export interface Connection {
+export interface ServerConnection {
   /** @throws when the connection broke. */
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
@@ -21,7 +21,7 @@ export type Prepare = (connection: Deno.TlsConn) => Prepared | undefined;
 
 /** What Deno's TLS has no call for. (It has no setNoDelay either, without which a small write after another waits up to 40 ms.) */
 export interface Prepared {
-  readonly wakeAt?: Connection["wakeAt"];
+  readonly wakeAt?: ServerConnection["wakeAt"];
   /**
    * Shuts down the TCP connection below, while the handshake is under way. After its close, Deno's TLS continues the handshake by itself:
    * for ever, with a peer that accepts connections and sends nothing. Later, what was written may still be on its way out.
@@ -51,10 +51,10 @@ export async function dial(
   access: ApiServerAccess,
   signal?: AbortSignal,
   prepare?: Prepare,
-): Promise<Connection> {
+): Promise<ServerConnection> {
   signal?.throwIfAborted();
   if (needsNode(access)) return new NodeConnection(await dialSocket(access, signal));
-  return await inTime<Connection>(
+  return await inTime<ServerConnection>(
     (ending) => access.tls ? connectDenoTls(access, ending, prepare) : connectDeno(access, ending),
     (late) => late.close(),
     signal,
@@ -71,7 +71,7 @@ async function connectDenoTls(
   access: ApiServerAccess,
   signal: AbortSignal,
   prepare?: Prepare,
-): Promise<Connection> {
+): Promise<ServerConnection> {
   const { hostname, port, cert, key } = access;
   const options = { hostname, caCerts: [...access.caCerts], alpnProtocols: ["http/1.1"] };
   // Deno.startTls sends no client certificate, and Deno.connectTls doesn't allow to set TCP_NODELAY before. (node:tls can do both, at
@@ -156,7 +156,7 @@ async function inTime<T>(
 }
 
 /** A node socket with the interface of Deno's. One read at a time. */
-class NodeConnection implements Connection {
+class NodeConnection implements ServerConnection {
   readonly #socket: Socket;
   #failed: Error | undefined;
   #wake = () => {};

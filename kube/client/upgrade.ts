@@ -1,6 +1,6 @@
 import { type ApiServerAccess, hostOf } from "./access.ts";
 import { ApiError, errorOfAnswer } from "./api_error.ts";
-import type { Connection } from "./dial.ts";
+import type { ServerConnection } from "./dial.ts";
 import { readShortBody } from "./response_body.ts";
 import { BadHead, readResponseHead } from "./response_head.ts";
 
@@ -13,7 +13,7 @@ import { BadHead, readResponseHead } from "./response_head.ts";
  * @throws whatever `connection` throws
  */
 export async function upgrade(
-  connection: Connection,
+  connection: ServerConnection,
   access: ApiServerAccess,
   request: { path: string; protocol: string; what: string },
 ): Promise<Uint8Array> {

@@ -1,4 +1,4 @@
-import { type ApiServerAccess, certificatesHash, type Cluster, parseServer } from "../client/access.ts";
+import { type ApiServerAccess, certificatesHash, type ClusterAccess, parseServer } from "../client/access.ts";
 
 const ROOT = "/var/run/secrets/kubernetes.io/serviceaccount";
 /** Milliseconds between reads of the token: the kubelet renews a projected one at 80 % of its life, an hour by default. */
@@ -15,7 +15,7 @@ export interface InClusterOptions {
  *
  * @throws when this isn't a pod with a mounted service account token.
  */
-export async function inClusterAccess(options: InClusterOptions = {}): Promise<Cluster> {
+export async function inClusterAccess(options: InClusterOptions = {}): Promise<ClusterAccess> {
   const { root = ROOT, env = (name) => Deno.env.get(name) } = options;
   const host = env("KUBERNETES_SERVICE_HOST");
   const port = env("KUBERNETES_SERVICE_PORT_HTTPS") ?? env("KUBERNETES_SERVICE_PORT") ?? "443";

@@ -1,5 +1,5 @@
 import { withTimeout } from "../../async/timeout.ts";
-import { type ApiServerAccess, certificatesHash, type Cluster, parseServer } from "../client/access.ts";
+import { type ApiServerAccess, certificatesHash, type ClusterAccess, parseServer } from "../client/access.ts";
 import { environmentProxy } from "./environment_proxy.ts";
 import { tellPlugin } from "./exec_plugin.ts";
 import {
@@ -51,7 +51,7 @@ export async function contexts(options: KubeconfigOptions = {}): Promise<Context
  */
 export async function clusterAccess(
   options: KubeconfigOptions & { context?: string; reuseMs?: number } = {},
-): Promise<Cluster> {
+): Promise<ClusterAccess> {
   const { reuseMs = 10_000 } = options;
   let source = await open(options);
   const { context, entry, server: { caCerts, proxyUrl } } = source;

@@ -5,7 +5,7 @@
  * per frame.
  */
 import { closeQuietly } from "../../net/close_quietly.ts";
-import type { Connection } from "../client/dial.ts";
+import type { ServerConnection } from "../client/dial.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import {
   type FrameHeader,
@@ -35,7 +35,7 @@ export interface Closed {
 
 /** One reader and one writer at a time. */
 export class MessageSocket {
-  readonly #connection: Connection;
+  readonly #connection: ServerConnection;
   readonly #incoming: ReadBuffer;
   /** Holds the present piece of a message: buffer[at, end). The reader moves `at` as it takes bytes. */
   readonly buffer: Uint8Array;
@@ -56,7 +56,7 @@ export class MessageSocket {
   #flushing: Promise<void> | undefined;
 
   /** @param first frames that came with the answer to the upgrade */
-  constructor(connection: Connection, first: Uint8Array) {
+  constructor(connection: ServerConnection, first: Uint8Array) {
     this.#connection = connection;
     this.#incoming = new ReadBuffer(connection, first);
     this.buffer = this.#incoming.bytes;

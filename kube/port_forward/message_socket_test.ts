@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
-import type { Connection } from "../client/dial.ts";
+import type { ServerConnection } from "../client/dial.ts";
 import { serverFrame } from "../testing/kubelet.ts";
 import { HEADROOM, MessageSocket } from "./message_socket.ts";
 import { WebSocketError } from "./websocket.ts";
@@ -15,7 +15,7 @@ function connection(pieces: readonly Uint8Array[], atATime = Infinity) {
   const left = pieces.filter(({ length }) => length > 0);
   const written: number[] = [];
   let closes = 0;
-  const of: Connection = {
+  const of: ServerConnection = {
     read(into) {
       const next = left.shift();
       if (!next) return Promise.resolve(null);
@@ -214,7 +214,7 @@ Deno.test("a close is answered with its code, and nothing is read after it", asy
 });
 
 Deno.test("a write that fails tells its sender, and a pong that fails tells nothing", async () => {
-  const broken: Connection = {
+  const broken: ServerConnection = {
     read: () => Promise.resolve(null),
     write: () => Promise.reject(new Error("reset")),
     close() {},

@@ -11,7 +11,7 @@ import { closeQuietly } from "../../net/close_quietly.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import type { ApiServerAccess } from "../client/access.ts";
 import { ApiError, errorOfFailure } from "../client/api_error.ts";
-import { type Connection, dial, type Prepare } from "../client/dial.ts";
+import { dial, type Prepare, type ServerConnection } from "../client/dial.ts";
 import { pathOf, resources } from "../client/resources.ts";
 import { upgrade } from "../client/upgrade.ts";
 import { HEADROOM, MessageSocket } from "./message_socket.ts";
@@ -58,7 +58,7 @@ export async function openPortForward(
 ): Promise<PortForward> {
   const what = `forward port ${port} of pod ${namespace}/${pod}`;
   using limit = new TimeLimit(UPGRADE_TIMEOUT_MS, signal);
-  let connection: Connection | undefined;
+  let connection: ServerConnection | undefined;
   using _closing = onAbort(limit.signal, () => closeQuietly(connection));
   try {
     connection = await dial(access, limit.signal, prepare);

@@ -1,4 +1,4 @@
-import type { Connection } from "../client/dial.ts";
+import type { ServerConnection } from "../client/dial.ts";
 
 /** Bytes of the buffer. */
 const SIZE = 512 << 10;
@@ -24,7 +24,7 @@ const HOPS = 4;
  */
 export class ReadBuffer {
   readonly bytes = new Uint8Array(SIZE);
-  readonly #connection: Connection;
+  readonly #connection: ServerConnection;
   /** Where the bytes that have come end. */
   #have: number;
   #reading: Promise<void> | undefined;
@@ -37,7 +37,7 @@ export class ReadBuffer {
   #failure: { readonly cause: unknown } | undefined;
 
   /** @param first bytes that have come already */
-  constructor(connection: Connection, first: Uint8Array) {
+  constructor(connection: ServerConnection, first: Uint8Array) {
     this.#connection = connection;
     this.bytes.set(first);
     this.#have = first.length;

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import fc from "fast-check";
-import type { Connection } from "../client/dial.ts";
+import type { ServerConnection } from "../client/dial.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 
 /** A connection that hands out `pieces`: at once, or a turn later where they're marked late; then its end, or a break. */
 function connection(
   pieces: readonly { bytes: Uint8Array; late?: boolean }[],
   broken?: Error,
-): Connection & { reads: number } {
+): ServerConnection & { reads: number } {
   const left = [...pieces];
   return {
     reads: 0,
@@ -107,7 +107,7 @@ Deno.test("the buffer is used from its start again, however much comes", async (
 /** A connection of which so many bytes come in each read, and what was asked of the kernel. */
 function flow(sizes: Iterator<number>) {
   const levels: number[] = [];
-  const of: Connection = {
+  const of: ServerConnection = {
     async read(into) {
       // As one that wasn't there yet: each read waits a turn.
       await new Promise((resolve) => setImmediate(resolve));

@@ -4,7 +4,7 @@ import type { Nameserver, UdpForwarder } from "./forward.ts";
 import { FormatError, IN, type Message, parseMessage, rcodes } from "../../dns/message.ts";
 import { writeMessage } from "../../dns/message_writer.ts";
 import { addressIn } from "../../dns/resource.ts";
-import { UDP_SIZE, type Verdict } from "./respond.ts";
+import { type Reply, UDP_SIZE } from "./respond.ts";
 import { askOverTcp } from "./tcp_upstream.ts";
 
 /**
@@ -13,7 +13,7 @@ import { askOverTcp } from "./tcp_upstream.ts";
  * @throws {NoAnswer} when the nameserver doesn't answer
  */
 export async function resolveExternalName(
-  { reply, target, type }: Extract<Verdict, { kind: "outside" }>,
+  { reply, target, type }: Extract<Reply, { kind: "outside" }>,
   nameserver: Nameserver,
   forwarder: UdpForwarder,
   forbidden: (address: IpAddress) => boolean,

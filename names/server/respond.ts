@@ -7,7 +7,7 @@ export const UDP_SIZE = 1232;
 /** Bytes of an answer over UDP without EDNS (RFC 1035 §4.2.1), and at most with it. */
 const [SMALLEST, LARGEST] = [512, 4096];
 
-export type Verdict =
+export type Reply =
   /** It is forwarded as it is to the nameserver that was asked. */
   | { readonly kind: "pass" }
   /** It isn't a query: there is no answer. */
@@ -27,7 +27,7 @@ export function consider(
   query: Uint8Array,
   zone: Pick<Zone, "answer">,
   random: () => number = Math.random,
-): Verdict {
+): Reply {
   let message: Message;
   try {
     message = parseMessage(query);

@@ -3,7 +3,7 @@ import { type Arrival, arrivalOf } from "../../ffi/proc/socket_owner.ts";
 import type { Nameserver } from "./forward.ts";
 import type { Message } from "../../dns/message.ts";
 import { writeMessage } from "../../dns/message_writer.ts";
-import { consider, type Verdict } from "./respond.ts";
+import { consider, type Reply } from "./respond.ts";
 import type { NameServerStats } from "./stats.ts";
 import { MessageWriter, readMessages } from "../../dns/tcp_frames.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
@@ -20,7 +20,7 @@ export interface TcpSessionOptions {
   readonly nameserver: Nameserver;
   readonly isAllowed: (arrival: Arrival) => Promise<boolean>;
   /** The answer to a query for a name of pmz; never rejects. */
-  readonly own: (verdict: Extract<Verdict, { kind: "answer" | "outside" }>) => Promise<Message>;
+  readonly own: (verdict: Extract<Reply, { kind: "answer" | "outside" }>) => Promise<Message>;
   readonly stats: NameServerStats;
 }
 

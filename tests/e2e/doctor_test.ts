@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { CheckId, CheckResult, Level } from "../../wire/doctor.ts";
+import type { CheckId, CheckResult, FindingLevel } from "../../wire/doctor.ts";
 import type { Ended } from "./lib/command.ts";
 import type { Pmz } from "./lib/pmz.ts";
 import { Stage } from "./lib/stage.ts";
@@ -8,7 +8,7 @@ import { Stage } from "./lib/stage.ts";
 interface Report {
   readonly ended: Ended;
   readonly ok: boolean;
-  outcome(id: CheckId): Level | undefined;
+  outcome(id: CheckId): FindingLevel | undefined;
   /** What a check saw, and its remedies. */
   text(id: CheckId): string;
 }
@@ -35,7 +35,7 @@ async function doctor(
 }
 
 /** Repeats doctor until a check has this outcome. */
-async function until(person: Pmz, id: CheckId, outcome: Level): Promise<Report> {
+async function until(person: Pmz, id: CheckId, outcome: FindingLevel): Promise<Report> {
   for (const end = performance.now() + 60_000;;) {
     const report = await doctor(person);
     if (report.outcome(id) === outcome) return report;
