@@ -20,6 +20,7 @@ const tunnel = new Tunnel(async (signal) => {
 }, { connected() {}, connecting() {}, ended() {} });
 const directory = new Directory();
 directory.add("bench");
+directory.setCaptured("bench", true);
 directory.changeAddresses({ cluster: "bench", added: new Map([["127.0.0.1", SERVICE]]), removed: [] });
 const flows = new FlowTable({ failed() {}, ended() {} }, new SocketPrograms());
 
