@@ -11,7 +11,7 @@ export class CoarseTimers {
   readonly #timers = new Set<CoarseTimer>();
   #interval: ReturnType<typeof setInterval> | undefined;
 
-  /** A timer that calls `over`, which must not throw, when its time is over. */
+  /** A timer that calls `over`, which must not throw, when its time has passed. */
   add(over: () => void): CoarseTimer {
     if (this.#interval === undefined) {
       this.now = performance.now();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { eventually } from "../testing/talk.ts";
 import { CoarseTimers } from "./coarse_timers.ts";
 
-Deno.test("a timer is never early, can be set again and stopped, and is over once", async () => {
+Deno.test("a timer is never early, can be set again and stopped, and calls once", async () => {
   const timers = new CoarseTimers();
   const over: string[] = [];
   using first = timers.add(() => over.push("first"));

@@ -55,6 +55,17 @@ Deno.test("a request reaches its target as it came, but for what was for the pro
   );
 });
 
+Deno.test("TRACE and OPTIONS pass as many intermediaries as Max-Forwards says", async () => {
+  const max = "max-forwards: 3\r\n";
+  assert.match(await asked(request("OPTIONS", max)), /^OPTIONS [^]*Max-Forwards: 2\r\n/);
+  assert.match(await asked(request("GET", max)), /^GET [^]*max-forwards: 3\r\n/);
+  await using setting = start();
+  using client = await Talk.with(setting.proxy);
+  await client.say(request("TRACE", "Max-Forwards: 0\r\n"));
+  assert.match(await client.rest(), /^HTTP\/1\.1 501 [^]*does not answer TRACE/);
+  assert.deepEqual(setting.opened, []);
+});
+
 Deno.test("chunks and trailers go both ways as they came", async () => {
   const body = "5;a=b\r\nhello\r\n00\r\nX-Sum: 1\r\n\r\n";
   await using target = origin(async (talk) => {

@@ -2,7 +2,7 @@
 import type { HeadWriter } from "../../http/head_writer.ts";
 import type { RequestHead, ResponseHead } from "../../http/head.ts";
 import { endToEnd } from "../../http/hop_by_hop.ts";
-import { membersOf } from "../../http/field_lines.ts";
+import { membersOf, valuesOf } from "../../http/field_lines.ts";
 
 export interface RequestHop {
   /** The target in origin form, and as `Host` has it. */
@@ -21,7 +21,10 @@ export interface RequestHop {
 export function writeRequestHead(writer: HeadWriter, head: RequestHead, hop: RequestHop): void {
   const { method, minor, fields, bytes } = head;
   writer.clear().text(`${method} ${hop.path} HTTP/1.${minor}\r\nHost: ${hop.authority}\r\n`);
-  writer.fieldLines(endToEnd(fields).filter(({ name }) => name !== "host"), bytes);
+  const hops = hopsLeft(head);
+  const replaced = (name: string) => name === "host" || (name === "max-forwards" && hops !== undefined);
+  writer.fieldLines(endToEnd(fields).filter(({ name }) => !replaced(name)), bytes);
+  if (hops !== undefined) writer.text(`Max-Forwards: ${hops - 1}\r\n`);
   const options: string[] = [];
   if (!hop.stays) options.push("close");
   if (hop.upgrades) {
@@ -35,6 +38,13 @@ export function writeRequestHead(writer: HeadWriter, head: RequestHead, hop: Req
   }
   if (options.length > 0) writer.text(`Connection: ${options.join(", ")}\r\n`);
   writer.text("\r\n");
+}
+
+/** How many intermediaries a TRACE or OPTIONS may still pass (RFC 9110 §7.6.2); undefined where it doesn't say. */
+export function hopsLeft({ method, fields }: RequestHead): number | undefined {
+  if (method !== "TRACE" && method !== "OPTIONS") return undefined;
+  const [value] = valuesOf(fields, "max-forwards");
+  return value !== undefined && /^[0-9]{1,9}$/.test(value) ? Number(value) : undefined;
 }
 
 /** @param connection the proxy's own field line, or nothing; see {@linkcode connectionLine} */

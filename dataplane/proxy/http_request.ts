@@ -2,6 +2,7 @@
 import { requestBodyLength } from "../../http/body_length.ts";
 import { valuesOf } from "../../http/field_lines.ts";
 import type { RequestHead } from "../../http/head.ts";
+import { hopsLeft } from "./forwarded_head.ts";
 import { parseTarget, type ProxyTarget } from "./target.ts";
 
 export type ProxyRequest =
@@ -35,7 +36,7 @@ export function readProxyRequest(head: RequestHead, isOurs: IsOurs): ProxyReques
     const to = parseTarget(target);
     if (!to) return refused(400, `"${target}" is not a valid target of CONNECT: expected HOST:PORT`);
     if (origins.length > 0) {
-      return refused(403, "a CONNECT has no Origin: it doesn't come from where it should");
+      return refused(403, "a CONNECT with an Origin does not come from a browser's own proxy setting");
     }
     // One parser takes what follows for a body, another for the tunnel's bytes.
     const body = requestBodyLength(head);
@@ -65,6 +66,9 @@ export function readProxyRequest(head: RequestHead, isOurs: IsOurs): ProxyReques
     if (!isTrusted(origin, to, isOurs)) {
       return refused(403, "a page from outside the cluster may not call into it");
     }
+  }
+  if (hopsLeft(head) === 0) {
+    return refused(501, `Max-Forwards is 0, and the proxy itself does not answer ${method}`);
   }
   return { kind: "forward", target: to, path: originForm(method, match?.[2] ?? ""), authority };
 }

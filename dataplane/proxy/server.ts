@@ -1,7 +1,7 @@
 /**
- * The proxy for those without root: SOCKS5 and HTTP on one port of loopback, told apart by the first byte, for one user's programs.
- * Only the cluster's names and addresses are reached through it. A connection's life: accept -> whose is it -> opening (socks5.ts,
- * http.ts) -> stream -> relay.
+ * The proxy, which needs no root: SOCKS5 and HTTP on one port of loopback, told apart by the first byte, for one user's programs.
+ * It reaches only the cluster's names and addresses. A connection's life: accept -> owner -> opening (socks5.ts, http.ts) -> stream
+ * -> relay.
  */
 import { onAbort } from "../../async/abort.ts";
 import { acceptAll } from "../../ffi/sockets/accept.ts";
@@ -19,11 +19,11 @@ import type { OpenTarget, OpenTargetFor } from "./target.ts";
 import type { AnswerError } from "./upstream.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
 
-/** Connections at a time, those that are relayed included. */
+/** Clients' connections at a time, the relayed ones included. */
 const MOST_CONNECTIONS = 1_024;
-/** From the first byte that is waited for to the end of the opening, or of a request's head. */
+/** From a client's connection to the end of its opening, or of its first request's head. */
 const OPENING_MS = 10_000;
-/** A kept connection without a request. */
+/** How long a client's connection may wait for its next request. */
 const IDLE_MS = 60_000;
 /** From the end of what the client is told to the end of what it says. */
 const LAST_WORDS_MS = 1_000;
@@ -34,10 +34,10 @@ export interface ProxyOptions {
   readonly hostname: string;
   /** 0: any that is free. */
   readonly port: number;
-  /** Whether a connection is from who may use the proxy (peer/). */
+  /** Whether a connection comes from an account that may use the proxy. */
   readonly allow: (conn: Deno.TcpConn) => Promise<boolean>;
   readonly open: OpenTargetFor;
-  /** Whether a host is the cluster's: pages from elsewhere may not call into it through a browser that uses the proxy. */
+  /** Whether a host is in the cluster: a browser's pages from elsewhere may not call into it through the proxy. */
   readonly isOurs: IsOurs;
   readonly signal: AbortSignal;
   /** A target did not answer as it should, though its connection may look sound: for the log. */

@@ -100,7 +100,7 @@ export async function readTarget(reader: ByteReader): Promise<SocksRequest> {
   return host === "" || port === 0 ? { refused: replies.failure } : { target: { host, port } };
 }
 
-/** Undefined for a kind that nobody knows the length of, "" for a name that is none. */
+/** Undefined for an unknown kind, whose length is unknown too; "" for a name that is not valid. */
 async function readHost(reader: ByteReader, kind: number | undefined): Promise<string | undefined> {
   switch (kind) {
     case kinds.ipv4:
@@ -116,7 +116,7 @@ async function readHost(reader: ByteReader, kind: number | undefined): Promise<s
   }
 }
 
-/** The address that the proxy is bound to is nobody's business: 0.0.0.0:0, as most proxies say. */
+/** The address that the proxy dials from is not told: 0.0.0.0:0, as most proxies answer. */
 function replyBytes(code: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.of(SOCKS5, code, 0, kinds.ipv4, 0, 0, 0, 0, 0, 0);
 }
