@@ -193,6 +193,35 @@ Deno.test("a proxied connection that fails is a flow too, and its client is told
   assert.ok(outcome.kind === "refused" && outcome.by === "gateway");
 });
 
+Deno.test("plain requests that a client sends over one connection are one flow, which ends in order with the client", async () => {
+  const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+  await using to = startPlane({
+    onStream(stream) {
+      stream.respond([[":status", "200"]]);
+      const serve = async () => {
+        while (await stream.read(new Uint8Array(1_000)) !== null) await say(stream, answer);
+      };
+      serve().catch(() => {}); // closed by the other end
+    },
+  });
+  await to.reach(CAPTURED);
+  const [, port] = (await to.plane.serveProxy(0)).split(":");
+  const ended: Flow[] = [];
+  using _following = to.plane.followFlows((flow) => ended.push(flow));
+  {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+    for (let request = 0; request < 3; request++) {
+      await say(conn, "GET http://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+      assert.equal(await hear(conn, answer.length), answer);
+    }
+    const open = await to.plane.flows();
+    assert.deepEqual(open.map(({ kind, program }) => [kind, program?.pid]), [["proxied", Deno.pid]]);
+  }
+  await until("the flow has ended", () => ended.length > 0);
+  assert.deepEqual(ended.map(({ outcome }) => outcome), [{ kind: "done" }]);
+  assert.deepEqual(await to.plane.flows(), []);
+});
+
 Deno.test("flows that end in order are told to those who follow, and kept nowhere", async () => {
   await using to = startPlane();
   await to.reach(CAPTURED);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { eventually } from "../testing/talk.ts";
+import { until } from "../../async/testing/until.ts";
 import { CoarseTimers } from "./coarse_timers.ts";
 
 Deno.test("a timer is never early, can be set again and stopped, and calls once", async () => {
@@ -12,10 +12,10 @@ Deno.test("a timer is never early, can be set again and stopped, and calls once"
   for (const timer of [first, again, stopped]) timer.start(50);
   again.start(400);
   stopped.stop();
-  await eventually(() => over.length > 0);
+  await until("the first timer has called", () => over.length > 0);
   assert.ok(performance.now() - start >= 50);
   assert.deepEqual(over, ["first"]);
-  await eventually(() => over.length > 1);
+  await until("the second timer has called", () => over.length > 1);
   assert.ok(performance.now() - start >= 400);
   assert.deepEqual(over, ["first", "again"]);
 });
@@ -26,5 +26,5 @@ Deno.test("timers that are removed leave nothing running, and others can come", 
   let over = false;
   using timer = timers.add(() => over = true);
   timer.start(0);
-  await eventually(() => over);
+  await until("the timer has called", () => over);
 });

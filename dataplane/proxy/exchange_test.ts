@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { AbortableTransport } from "../../net/transport.ts";
+import { until } from "../../async/testing/until.ts";
 import { start } from "../testing/proxy.ts";
-import { eventually, type Origin, origin, Talk } from "../testing/talk.ts";
+import { type Origin, origin, Talk } from "../testing/talk.ts";
 
 const request = (method: string, more = "") =>
   `${method} http://a.origin.svc/x HTTP/1.1\r\nHost: a.origin.svc\r\n${more}\r\n`;
@@ -123,7 +124,7 @@ Deno.test("a request that turns out malformed after it has begun is refused, and
   });
   await using talking = await clientOf(target);
   await talking.client.say(request("POST", "Transfer-Encoding: chunked\r\n") + "2\r\nab\r\n");
-  await eventually(() => target.connections === 1);
+  await until("the target has a connection", () => target.connections === 1);
   await talking.client.say("oops\r\n");
   assert.match(await talking.client.rest(), /^HTTP\/1\.1 400 .*\r\n[\s\S]*a chunk's size is not valid/);
   assert.equal(await ended.promise, "reset");
@@ -199,7 +200,7 @@ Deno.test("the target's connection breaks off when the client goes before it has
     });
     await using talking = await clientOf(target);
     await talking.client.say(request("GET", "Expect: x\r\n"));
-    await eventually(() => target.connections === 1);
+    await until("the target has a connection", () => target.connections === 1);
     if (begins) await talking.client.until("\r\n\r\n");
     talking.client.reset();
     assert.equal(await end.promise, "reset", `begins: ${begins}`);

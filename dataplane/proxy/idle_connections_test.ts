@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { until } from "../../async/testing/until.ts";
 import { start } from "../testing/proxy.ts";
-import { eventually, origin, Talk } from "../testing/talk.ts";
+import { origin, Talk } from "../testing/talk.ts";
 import { CoarseTimers } from "./coarse_timers.ts";
 import { IdleConnections } from "./idle_connections.ts";
 import { Upstream } from "./upstream.ts";
@@ -41,7 +42,7 @@ Deno.test("no connection to a target is ever two clients', and it ends with its 
     assert.match(await client.until("]"), new RegExp(`\\[${number}\\]$`));
     assert.equal(setting.proxy.idle, 1);
     client.conn.close();
-    await eventually(() => setting.proxy.idle === 0);
+    await until("no connection is idle", () => setting.proxy.idle === 0);
   }
 });
 
@@ -121,7 +122,7 @@ Deno.test("a connection that its target closes, or says something on, while it i
     using client = await Talk.with(setting.proxy);
     await client.say(ask());
     assert.match(await client.until("]"), /\[1\]$/);
-    await eventually(() => setting.proxy.idle === 0);
+    await until("no connection is idle", () => setting.proxy.idle === 0);
     await client.say(ask(method));
     assert.match(await client.until("]"), /\[2\]$/);
   }
@@ -216,7 +217,7 @@ Deno.test("a connection that is idle for too long is closed, and its client keep
   using client = await Talk.with(setting.proxy);
   await client.say(ask());
   await client.until("[1]");
-  await eventually(() => setting.proxy.idle === 0);
+  await until("no connection is idle", () => setting.proxy.idle === 0);
   await client.say(ask());
   await client.until("[2]");
 });

@@ -1,5 +1,4 @@
 /** For tests: connections whose bytes are written and read as text, and a server whose every word the test says. */
-import { until } from "../../async/testing/until.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
 import { acceptAll } from "../../ffi/sockets/accept.ts";
 import { TcpConnection } from "../../ffi/sockets/tcp_connection.ts";
@@ -93,9 +92,4 @@ export function origin(serve: (talk: Talk, connection: number) => Promise<void>)
       for (const talk of talks) talk[Symbol.dispose]();
     },
   };
-}
-
-/** Waits until `holds` does. @throws after five seconds. */
-export async function eventually(holds: () => boolean): Promise<void> {
-  await until(`${holds}`, holds, 5_000);
 }
