@@ -59,7 +59,7 @@ export interface Flow {
   /** The name of what was dialled, where pmz knows one: "payments.default.svc:8080". */
   readonly name?: string;
   readonly cluster: string;
-  /** The id of the intercept: "echo.default:80". */
+  /** The intercept within `cluster`: "echo.default:80". It never has the "@context" that an InterceptEntry's id may have. */
   readonly intercept?: string;
   /** ISO time. */
   readonly started: string;

@@ -46,7 +46,7 @@ export interface Upstreams {
   dialPod(): Promise<AbortableTransport>;
 }
 
-/** `kubelet`: a probe; `node`: from one of the node's addresses (NodePort traffic, a probe that has ended); or neither. */
+/** What kind of source a connection has, not which pod. `kubelet`: a probe; `node`: from one of the node's addresses (NodePort traffic, a probe that has ended); or neither. */
 export type Source = "kubelet" | "node" | "other";
 
 /** How a connection ended. */
