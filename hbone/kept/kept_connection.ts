@@ -76,9 +76,15 @@ export class KeptConnection<Kept extends Pick<Connection, "ping" | "abort" | "cl
       this.#options.onAnswer?.(roundTripMs);
       return true;
     } catch (cause) {
+      // A connection that ends in order fails its PINGs too. Aborting it would cut off what is still to be sent and read.
+      if (!isSilence(cause)) return false;
       const seconds = timeoutMs / 1000;
       this.connection.abort(undefined, new Error(`no answer to a PING within ${seconds} s`, { cause }));
       return false;
     }
   }
+}
+
+function isSilence(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "TimeoutError";
 }

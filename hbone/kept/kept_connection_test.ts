@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../../async/testing/fake_clock.ts";
 import { Connection, type ConnectionEnd } from "../connection/connection.ts";
 import { memoryPair } from "../testing/memory_transport.ts";
+import { CONNECT, connected, pattern, readAll, tcpPair, turn, writeAll } from "../testing/pair.ts";
 import { KeptConnection } from "./kept_connection.ts";
 
 /** A connection whose PINGs the test answers. */
@@ -79,4 +80,30 @@ Deno.test("nothing is left when the connection closes while a PING is under way"
   });
   peer.abort();
   await kept.closed;
+});
+
+Deno.test("a draining connection is not cut off by its PINGs, while the peer still reads", async () => {
+  const [near, far] = await tcpPair();
+  const slowly = {
+    read: async (into: Uint8Array) => {
+      await turn(25);
+      return await near.read(into.subarray(0, 20_000)); // 800 KB/s; the kernel's buffers have the rest
+    },
+    write: (bytes: Uint8Array) => near.write(bytes),
+    closeWrite: () => near.closeWrite(),
+    close: () => near.close(),
+  };
+  await using ends = connected((stream) => {
+    stream.respond([[":status", "200"]]);
+    void writeAll(stream, pattern(1_000_000)).then(() => stream.closeWrite()).catch(() => {});
+  }, { over: [slowly, far] });
+  const kept = new KeptConnection(ends.server, { everyMs: 20, timeoutMs: 10_000 });
+  await ends.client.ping(5_000);
+  const stream = ends.client.open(CONNECT, { end: true });
+  await stream.response;
+  const reading = readAll(stream);
+  ends.server.drain();
+  assert.equal((await reading).length, 1_000_000);
+  await ends.client[Symbol.asyncDispose]();
+  assert.equal((await kept.closed).kind, "clean");
 });
