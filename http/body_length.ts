@@ -1,6 +1,6 @@
 /** How long the body of a message is (RFC 9112 §6.3). */
 import { HttpFormatError } from "./error.ts";
-import { membersOf } from "./field_lines.ts";
+import { valuesOf } from "./field_lines.ts";
 import type { Head, RequestHead, ResponseHead } from "./head.ts";
 
 export type BodyLength =
@@ -42,12 +42,13 @@ function declared({ fields, minor }: Head): BodyLength | undefined {
     }
   }
   if (hasCoding) {
-    const codings = membersOf(fields, "transfer-encoding");
+    const values = valuesOf(fields, "transfer-encoding");
     if (length !== undefined) {
       throw new HttpFormatError("the message has both a Content-Length and a Transfer-Encoding");
     }
     if (minor === 0) throw new HttpFormatError("an HTTP/1.0 message has a Transfer-Encoding");
-    if (codings.length !== 1 || codings[0] !== "chunked") {
+    // Exactly this word: a list with empty members, or a second field, may be read differently behind us.
+    if (values.length !== 1 || values[0]?.toLowerCase() !== "chunked") {
       throw new HttpFormatError("the Transfer-Encoding is not supported: expected chunked");
     }
     return chunked;
