@@ -19,3 +19,11 @@ Deno.test("lines above the rate are left out, and the next one counts them", asy
   }
   assert.deepEqual(written[2], { message: "later", omitted: 2 + more - 1 });
 });
+
+Deno.test("ordinary events don't displace failures", () => {
+  const written: string[] = [];
+  const log = rateLimited((_level, message) => void written.push(message), { burst: 1, perSecond: 0.001 });
+  for (const message of ["reset by its caller", "reset by its caller"]) log("info", message);
+  log("warn", "the laptop refused it");
+  assert.deepEqual(written, ["reset by its caller", "the laptop refused it"]);
+});

@@ -93,16 +93,14 @@ function accept(
 /** The tunnels that are open. */
 class Tunnels implements AsyncDisposable {
   readonly #server: StreamServer;
+  /** Limited, since laptops can cause its lines at will. */
   readonly #log: Log;
-  /** For what laptops can cause at will. */
-  readonly #failures: Log;
   readonly #open = new Set<Connection>();
   #last = 0;
 
   constructor(server: StreamServer, log: Log) {
     this.#server = server;
-    this.#log = log;
-    this.#failures = rateLimited(log);
+    this.#log = rateLimited(log);
   }
 
   serve(transport: Transport): void {
@@ -127,7 +125,7 @@ class Tunnels implements AsyncDisposable {
   #logFailure(tunnel: number, { flow, ...end }: ServedEnd): void {
     if (end.error === undefined) return;
     // A reset by the laptop's program is ordinary.
-    this.#failures(end.by === "laptop" ? "info" : "warn", "a flow failed", { flow, tunnel, ...end });
+    this.#log(end.by === "laptop" ? "info" : "warn", "a flow failed", { flow, tunnel, ...end });
   }
 
   /** Sends GOAWAY to all, and aborts after 20 s what is still open. */

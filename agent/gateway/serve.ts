@@ -100,7 +100,9 @@ export class StreamServer {
       return await this.#answer(stream, target);
     } catch (error) {
       stream.abort(error instanceof Error ? error : undefined);
-      return { target, error: "broken", details: String(error), out: 0, in: 0 };
+      // The laptop gave the connection up while the target was dialled: its program did so, which is ordinary.
+      const by = error === CANCELLED ? { by: "laptop" } as const : {};
+      return { target, error: "broken", details: String(error), ...by, out: 0, in: 0 };
     } finally {
       this.#streams--;
     }

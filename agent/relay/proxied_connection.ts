@@ -87,7 +87,7 @@ export async function proxy(
     if (!stream) return await toPod(peeked, upstreams);
     const answer = await answerTo(stream, peeked);
     if (answer.kind === "declined") return await toPod(peeked, upstreams, answer.details);
-    if (answer.kind === "failed") return reset(transport, new Error(answer.details));
+    if (answer.kind === "failed") return reset(transport, new Error(answer.details), answer.by);
     const { error, brokenBy } = await relay(peeked.unread(), stream);
     if (!error) return { kind: "laptop" };
     return { kind: "laptop", by: brokenBy === "a" ? "caller" : "laptop", details: error.message };
@@ -111,9 +111,9 @@ async function toPod(
   };
 }
 
-function reset(transport: AbortableTransport, reason: Error): CarriedOutcome {
+function reset(transport: AbortableTransport, reason: Error, by?: "caller"): CarriedOutcome {
   transport.abort(reason);
-  return { kind: "reset", details: reason.message };
+  return { kind: "reset", details: reason.message, ...(by === undefined ? {} : { by }) };
 }
 
 /** A stream of the newest tunnel that takes one. */
@@ -144,6 +144,8 @@ function openStream(
 type Answer = { readonly kind: "accepted" } | {
   readonly kind: "declined" | "failed";
   readonly details: string;
+  /** Set when the caller broke the connection before there was an answer. */
+  readonly by?: "caller";
 };
 
 /** Sends the caller's first bytes with the request, and waits for the laptop's answer. */
@@ -161,7 +163,7 @@ async function answerTo(stream: Stream, peeked: PeekedConnection): Promise<Answe
     const declined = status === "403" || status === "404" || status === "503";
     return { kind: declined ? "declined" : "failed", details: refusal(status, response) };
   } catch (error) {
-    if (early.callerError) return { kind: "failed", details: early.callerError.message };
+    if (early.callerError) return { kind: "failed", details: early.callerError.message, by: "caller" };
     const details = `no answer from the laptop: ${error instanceof Error ? error.message : error}`;
     const untouched = error instanceof StreamReset && error.code === ErrorCode.REFUSED_STREAM;
     return { kind: untouched || !early.started ? "declined" : "failed", details };
