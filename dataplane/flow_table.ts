@@ -43,6 +43,8 @@ export class OpenFlow implements BreakListener {
   /** The connection at whose far end the program is; undefined until there is one. */
   socket: ConnectionEnds | undefined;
   program: Program | undefined;
+  /** Whether the program was searched when the flow broke: once is enough. */
+  #searched = false;
   readonly #kind: Flow["kind"];
   readonly #cluster: string;
   readonly #to: string;
@@ -63,7 +65,9 @@ export class OpenFlow implements BreakListener {
 
   /** Looks the program up while its socket is still there. */
   breaking(): void {
-    if (this.socket !== undefined) this.program ??= this.#programs.find(this.socket);
+    if (this.socket === undefined || this.#searched) return;
+    this.#searched = true;
+    this.program ??= this.#programs.find(this.socket);
   }
 
   /** The flow as it is listed. */
@@ -93,7 +97,6 @@ export class FlowTable {
   /** Whether ended flows are reported. */
   followed = false;
   readonly #open = new Set<OpenFlow>();
-  /** The oldest first. */
   readonly #failed: Flow[] = [];
   readonly #events: FlowEvents;
   readonly #programs: FindPrograms;
@@ -102,6 +105,11 @@ export class FlowTable {
   constructor(events: FlowEvents, programs: FindPrograms) {
     this.#events = events;
     this.#programs = programs;
+  }
+
+  /** The last ones that failed, the oldest first. */
+  get failed(): readonly Flow[] {
+    return this.#failed;
   }
 
   begin(start: FlowStart): OpenFlow {

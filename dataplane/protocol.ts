@@ -116,6 +116,8 @@ export type DataCalls = {
   agents(of: { readonly cluster: string; readonly agents: readonly NodeAgent[] }): void;
   counts(cluster: string): ClusterCounts;
   flows(argument: null): Promise<readonly Flow[]>;
+  /** As `flows`, of those that failed alone: no program is looked for. */
+  failedFlows(argument: null): readonly Flow[];
   /** Says whether the worker calls `ended`. */
   follow(on: boolean): void;
 };

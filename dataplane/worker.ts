@@ -87,6 +87,7 @@ export function startDataWorker(
       };
     },
     flows: () => flows.flows(),
+    failedFlows: () => flows.failed,
     follow: (on) => void (flows.followed = on),
   } satisfies DataCalls;
   const main = new Channel<DataCalls, MainCalls>(side, answers);

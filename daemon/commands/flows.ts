@@ -1,6 +1,6 @@
 import { onAbort } from "../../async/abort.ts";
 import type { FlowEvent } from "../../wire/control.ts";
-import { type Flow, isFailure } from "../../wire/flow.ts";
+import type { Flow } from "../../wire/flow.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 
 /** Flows that wait for a follower; beyond, it is told how many it missed. */
@@ -15,10 +15,11 @@ export async function flows(clusters: ClusterRegistry): Promise<Flow[]> {
 
 /** The last flows that failed, the newest last; without those that their own clients broke off. */
 export async function lastFailures(clusters: ClusterRegistry): Promise<Flow[]> {
-  return (await flows(clusters))
-    .filter(({ outcome }) => isFailure(outcome) && !(outcome.kind === "reset" && outcome.by === "client"))
+  return (await clusters.data.failedFlows())
+    .filter(({ outcome }) => !(outcome.kind === "reset" && outcome.by === "client"))
     .sort((a, b) => endOf(a) - endOf(b))
-    .slice(-LAST_FAILURES);
+    .slice(-LAST_FAILURES)
+    .map((flow) => clusters.named(flow));
 }
 
 /** Each flow that ends from now on, until the signal aborts. */

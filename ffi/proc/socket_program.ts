@@ -15,13 +15,15 @@ export interface ConnectionEnds {
   readonly remote: Endpoint;
 }
 
-/** Programs that were found last are looked at first: what fails mostly fails again. */
+/** Programs that were found last are searched first: what fails mostly fails again. */
 const REMEMBERED = 16;
-/** One search, in milliseconds: enough for the newest processes, among which a short-lived program is. */
+/** The longest search, in milliseconds: enough for the newest processes, among which a short-lived program is. */
 const SEARCH_MS = 10;
-/** Searches at once, and a second in the long run: each keeps its thread busy. */
+/** Searches in a burst, and a second in the long run: each blocks its thread. */
 const SEARCHES = 4;
 const SEARCHES_PER_SECOND = 2;
+/** A search keeps what it saw for so many milliseconds: connections that break together mostly belong to one program. */
+const SEEN_MS = 500;
 /** `findAll` lets others have their turn after so many milliseconds. */
 const TURN_MS = 2;
 /** Characters of a name; `comm` has at most 15. */
@@ -32,6 +34,9 @@ export class SocketPrograms implements Disposable {
   #diag: SockDiag | undefined;
   /** The last one first. */
   #last: number[] = [];
+  /** The process of each socket that the last searches saw, by inode. */
+  readonly #seen = new Map<number, number>();
+  #seenUntil = 0;
   readonly #searches = new TokenBucket(SEARCHES, SEARCHES_PER_SECOND);
   readonly #searchMs: number;
 
@@ -40,19 +45,28 @@ export class SocketPrograms implements Disposable {
   }
 
   /**
-   * Finds a program at once, in bounded time: undefined also where that was not enough. To be called before the connection is
-   * closed or reset, since the kernel forgets the far end with it.
+   * Finds a program at once, and in bounded time: undefined also where that was not enough, and where too many were asked for. To be
+   * called before the connection is closed or reset, since the kernel forgets the far end with it.
    */
   find(connection: ConnectionEnds): Program | undefined {
     const inode = this.#inode(connection);
     if (inode === undefined) return undefined;
-    const wanted = new Set([inode]);
-    for (const pid of this.#last) if (socketsOf(pid, wanted).length > 0) return this.#found(pid);
+    const now = performance.now();
+    if (now > this.#seenUntil) this.#seen.clear();
+    const seen = this.#seen.get(inode);
+    if (seen !== undefined) return this.#found(seen);
     if (!this.#searches.take()) return undefined;
-    const end = performance.now() + this.#searchMs;
-    for (const pid of processIds()) {
-      if (socketsOf(pid, wanted).length > 0) return this.#found(pid);
-      if (performance.now() > end) return undefined;
+    const end = now + this.#searchMs;
+    this.#seenUntil = now + SEEN_MS;
+    for (const pid of this.#processes()) {
+      let found = false;
+      // The whole process is looked through as far as time allows, for the connections that break with this one.
+      for (const socket of socketsOf(pid)) {
+        if (socket !== undefined) this.#seen.set(socket, pid);
+        found ||= socket === inode;
+        if (performance.now() > end) return found ? this.#found(pid) : undefined;
+      }
+      if (found) return this.#found(pid);
     }
     return undefined;
   }
@@ -63,26 +77,33 @@ export class SocketPrograms implements Disposable {
     const left = new Set(inodes.filter((inode) => inode !== undefined));
     const programs = new Map<number, Program | undefined>();
     let turn = performance.now();
-    for (const pid of left.size > 0 ? processIds() : []) {
-      for (const inode of socketsOf(pid, left)) {
-        left.delete(inode);
-        programs.set(inode, this.#found(pid));
+    for (const pid of left.size > 0 ? this.#processes() : []) {
+      for (const inode of socketsOf(pid)) {
+        if (inode !== undefined && left.delete(inode)) programs.set(inode, this.#found(pid));
+        if (left.size === 0) break;
+        if (performance.now() - turn < TURN_MS) continue;
+        await new Promise((resolve) => setTimeout(resolve));
+        turn = performance.now();
       }
       if (left.size === 0) break;
-      if (performance.now() - turn < TURN_MS) continue;
-      await new Promise((resolve) => setTimeout(resolve));
-      turn = performance.now();
     }
     return inodes.map((inode) => inode === undefined ? undefined : programs.get(inode));
   }
 
-  /** Of the socket at the far end, if it is on this machine, and open. */
+  /** The processes in the order in which they are searched. */
+  *#processes(): Generator<number> {
+    const last = [...this.#last];
+    yield* last;
+    for (const pid of processIds()) if (!last.includes(pid)) yield pid;
+  }
+
+  /** The inode of the socket at the far end, if it is open and on this machine. */
   #inode({ local, remote }: ConnectionEnds): number | undefined {
     try {
       this.#diag ??= new SockDiag();
       return this.#diag.connection(remote, local)?.inode || undefined;
     } catch {
-      return undefined; // no sock_diag here: the program is not told
+      return undefined; // without sock_diag, programs can't be found
     }
   }
 
@@ -98,7 +119,7 @@ export class SocketPrograms implements Disposable {
   }
 }
 
-/** The newest first. Numbers begin again when they are used up, so those above the last one are the older ones. */
+/** All processes, the newest first. Ids start over when they are used up, so those above the last one are the older ones. */
 function processIds(): number[] {
   try {
     const last = Number(Deno.readTextFileSync("/proc/loadavg").trim().split(" ").at(-1));
@@ -106,26 +127,25 @@ function processIds(): number[] {
     const isOlder = (pid: number) => Number(pid > last);
     return ids.sort((a, b) => isOlder(a) - isOlder(b) || b - a);
   } catch {
-    return []; // no /proc: programs can't be told
+    return []; // without /proc, programs can't be found
   }
 }
 
-/** Those of some sockets that a process has open. */
-function socketsOf(pid: number, inodes: ReadonlySet<number>): number[] {
-  const found: number[] = [];
+/** The inodes of a process's sockets, one after the other; undefined for each other descriptor, so that callers can stop anywhere. */
+function* socketsOf(pid: number): Generator<number | undefined> {
   try {
     for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+      let inode: string | undefined;
       try {
-        const inode = /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(`/proc/${pid}/fd/${name}`))?.[1];
-        if (inode !== undefined && inodes.has(Number(inode))) found.push(Number(inode));
+        inode = /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(`/proc/${pid}/fd/${name}`))?.[1];
       } catch {
-        // Closed meanwhile.
+        // It was closed meanwhile.
       }
+      yield inode === undefined ? undefined : Number(inode);
     }
   } catch {
-    // Another user's, or gone meanwhile.
+    // Another user's, or it has ended meanwhile.
   }
-  return found;
 }
 
 /** `comm`, or the program's file where the main thread has another name (Node.js: "MainThread") or none. */
@@ -137,6 +157,6 @@ function nameOf(pid: number): string | undefined {
       : comm;
     return name.replace(/[^\x20-\x7e]/g, "?").slice(0, LONGEST_NAME);
   } catch {
-    return undefined; // gone meanwhile
+    return undefined; // it has ended meanwhile
   }
 }

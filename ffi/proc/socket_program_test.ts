@@ -2,26 +2,38 @@ import assert from "node:assert/strict";
 import { endsOf } from "../sockets/own_socket.ts";
 import { type ConnectionEnds, SocketPrograms } from "./socket_program.ts";
 
-/** A shell that connects to us and stays; both ends of our socket. */
-async function client(listener: Deno.TcpListener) {
+/** A shell that connects to us so many times and stays. */
+async function clientOf(listener: Deno.TcpListener, connections: number) {
   const { port } = listener.addr;
+  const connect = `for i in $(seq ${connections}); do exec {fd}<>/dev/tcp/127.0.0.1/${port}; done`;
   const process = new Deno.Command("bash", {
-    args: ["-c", `exec 3<>/dev/tcp/127.0.0.1/${port}; exec 4<&0; read -r <&4`],
+    args: ["-c", `exec 4<&0; ${connect}; read -r <&4`],
     stdin: "piped",
   }).spawn();
-  const conn = await listener.accept();
-  const { local, remote } = endsOf(conn) ?? {};
-  assert.ok(local && remote);
-  const ends: ConnectionEnds = { local, remote };
+  const conns: Deno.TcpConn[] = [];
+  while (conns.length < connections) conns.push(await listener.accept());
   return {
     pid: process.pid,
-    ends,
+    /** Both ends of our sockets. */
+    all: conns.map((conn): ConnectionEnds => {
+      const { local, remote } = endsOf(conn) ?? {};
+      assert.ok(local && remote);
+      return { local, remote };
+    }),
     async [Symbol.asyncDispose]() {
-      conn.close();
+      for (const conn of conns) conn.close();
       await process.stdin.close();
       await process.status;
     },
   };
+}
+
+/** One that connects once. */
+async function client(listener: Deno.TcpListener) {
+  const shell = await clientOf(listener, 1);
+  const [ends] = shell.all;
+  assert.ok(ends);
+  return Object.assign(shell, { ends });
 }
 
 Deno.test("the program at the far end of a connection is found, again and again", async () => {
@@ -67,4 +79,22 @@ Deno.test("programs that were found before need no search, of which there are fe
   for (let i = 0; i < 50; i++) {
     for (const { ends, pid } of [one, two]) assert.equal(programs.find(ends)?.pid, pid);
   }
+});
+
+Deno.test("connections of one program that break together are found by one search", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using programs = new SocketPrograms(5_000);
+  await using shell = await clientOf(listener, 100);
+  for (const ends of shell.all) assert.equal(programs.find(ends)?.pid, shell.pid);
+});
+
+Deno.test("a search ends in time, whatever there is to look through, and too many are not made", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using programs = new SocketPrograms(0);
+  await using shell = await clientOf(listener, 1);
+  const [ends] = shell.all;
+  assert.ok(ends);
+  // With no time at all, each search looks at one descriptor.
+  const found = Array.from({ length: 50 }, () => programs.find(ends)?.pid);
+  assert.ok(found.every((pid) => pid === undefined || pid === shell.pid));
 });
