@@ -137,7 +137,7 @@ class Relay implements AsyncDisposable, PodHost {
       this.#tunnels = new Tunnels({
         identity,
         onProven: (rules) => this.#setProven(rules),
-        log: this.#options.log,
+        log: this.log,
       });
       this.#listeners = new TunnelListeners(this.#options.ports, this.#tunnels, this.#options.log);
     } else if (this.#identity !== JSON.stringify(identity)) {
