@@ -104,7 +104,7 @@ export class HelperClient implements Disposable {
     }
   }
 
-  /** Captures addresses; says which the helper refused, and why. */
+  /** Captures addresses; says which the helper refused, and why. @throws {Failure} `helper` when it is gone */
   async capture(addresses: ReadonlyMap<string, CapturedPorts>): Promise<Map<string, string>> {
     const refused = new Map<string, string>();
     const entries = [...addresses].map(([address, ports]) => ({ address, ports }));
@@ -115,14 +115,33 @@ export class HelperClient implements Disposable {
       }
     }
     for (const batch of batches(add)) {
-      const { answer } = await this.#ask({ ask: "capture", add: batch });
-      if ("refused" in answer) { for (const { address, why } of answer.refused) refused.set(address, why); }
+      await this.#askBatch({ ask: "capture", add: batch }, batch.map(({ address }) => address), refused);
     }
     return refused;
   }
 
-  async release(addresses: readonly string[]): Promise<void> {
-    for (const batch of batches(addresses)) await this.#ask({ ask: "release", addresses: batch });
+  /** Releases addresses; says which may still be captured, and why. @throws {Failure} `helper` when it is gone */
+  async release(addresses: readonly string[]): Promise<Map<string, string>> {
+    const refused = new Map<string, string>();
+    for (const batch of batches(addresses)) {
+      await this.#askBatch({ ask: "release", addresses: batch }, batch, refused);
+    }
+    return refused;
+  }
+
+  /** Sends one batch and adds to `refused`: all of its addresses when the request fails, since other batches may succeed. */
+  async #askBatch(
+    request: HelperRequest,
+    addresses: readonly string[],
+    refused: Map<string, string>,
+  ): Promise<void> {
+    try {
+      const { answer } = await this.#ask(request);
+      if ("refused" in answer) { for (const { address, why } of answer.refused) refused.set(address, why); }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      for (const address of addresses) refused.set(address, error.message);
+    }
   }
 
   /** Sends the user's queries to these stubs. */

@@ -190,13 +190,24 @@ const aStep = fc.oneof(
 
 Deno.test("after any changes, each name leads to the addresses that are captured for its cluster, and no further", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(aStep, { maxLength: 10 }), async (steps) => {
+    fc.asyncProperty(fc.array(aStep, { maxLength: 10 }), fc.array(fc.boolean()), async (steps, failures) => {
       let refuses: readonly string[] = [];
+      const held = new Set<string>();
       await using at = surroundings((request) => {
         if (request.ask === "names") return { ok: true, beat: true, released: [] };
-        if (request.ask !== "capture") return undefined;
-        const refused = request.add.filter(({ address }) => refuses.includes(address));
-        return { ok: true, refused: refused.map(({ address }) => ({ address, why: "used" })) };
+        if (request.ask !== "capture" && request.ask !== "release") return undefined;
+        if (failures.shift()) return { ok: false, code: "internal", error: "no buffer space" };
+        if (request.ask === "release") {
+          for (const address of request.addresses) held.delete(address);
+          return { ok: true };
+        }
+        const refused = [];
+        for (const { address } of request.add) {
+          if (held.has(address)) continue;
+          if (refuses.includes(address)) refused.push({ address, why: "used" });
+          else held.add(address);
+        }
+        return { ok: true, refused };
       }, ["127.0.0.1"]);
       const names = fakeNames();
       await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
@@ -230,6 +241,7 @@ Deno.test("after any changes, each name leads to the addresses that are captured
           [name, addresses.filter((address) => capture.isCaptured(id, address))] as const
         );
         assert.deepEqual(names.zones.get(id), new Map(reached));
+        for (const address of reached.flatMap(([, addresses]) => addresses)) assert.ok(held.has(address));
       }
     }),
     { numRuns: 60 },

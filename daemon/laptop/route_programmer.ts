@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { CapturedPorts } from "../../wire/helper.ts";
 
-/** The helper, as far as it captures addresses. */
+/** The helper, as far as it captures addresses. It throws only when it is gone, and all routes with it. */
 export interface RouteHelper {
-  /** Captures addresses, or changes their ports. @returns those that were refused, and why */
+  /** Captures addresses, or changes their ports. @returns those that were refused, and why; a captured one stays captured */
   capture(addresses: ReadonlyMap<string, CapturedPorts>): Promise<ReadonlyMap<string, string>>;
-  release(addresses: readonly string[]): Promise<void>;
+  /** Releases addresses, if they are captured. @returns those that may still be, and why */
+  release(addresses: readonly string[]): Promise<ReadonlyMap<string, string>>;
 }
 
 /** A cluster whose addresses are captured. */
@@ -32,10 +33,15 @@ export class RouteProgrammer {
   /** In the order in which they were added. */
   readonly #clusters = new Map<string, RoutedCluster>();
   readonly #captured = new Map<string, Captured>();
-  /** What the helper refused, and why; the one that was asked for longest ago is first. */
+  /**
+   * What the helper refused to capture or to release, and why; the one that was asked for longest ago is first. The helper may still
+   * have such an address, so it is released when no cluster has it any longer.
+   */
   readonly #refused = new Map<string, string>();
   /** Refused addresses that are to be asked for again. */
   readonly #again = new Set<string>();
+  /** What the helper is being asked to capture. */
+  #asked = new Map<string, Captured>();
   #dirty = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -58,7 +64,7 @@ export class RouteProgrammer {
     return this.#captured.size;
   }
 
-  /** Addresses that the helper refused, and why. They are asked for again by `retry` and when their cluster is added again. */
+  /** What the helper refused, and why. It is asked for again by `retry` and when its cluster is added again. */
   get refused(): ReadonlyMap<string, string> {
     return this.#refused;
   }
@@ -101,9 +107,15 @@ export class RouteProgrammer {
 
   /** Takes note of addresses that the helper has released by itself. @returns those that were captured */
   released(addresses: readonly string[], why: string): ReadonlySet<string> {
-    const gone = addresses.filter((address) => this.#captured.delete(address));
-    for (const address of gone) this.#refused.set(address, why);
-    return new Set(gone);
+    const gone = new Set<string>();
+    for (const address of addresses) {
+      // Whether the helper has captured it before or after the release isn't known: its next answer counts.
+      const wasAsked = this.#asked.delete(address);
+      const wasCaptured = this.#captured.delete(address);
+      if (wasCaptured) gone.add(address);
+      if (wasCaptured || wasAsked) this.#refused.set(address, why);
+    }
+    return gone;
   }
 
   /** Releases all that a cluster has, unless another one has it too. */
@@ -127,55 +139,55 @@ export class RouteProgrammer {
     const dirty = this.#dirty;
     this.#dirty = new Set();
     const moved = new Set<string>();
-    try {
-      await this.#release([...dirty].filter((address) => !this.#wanted(address)), moved);
-      await this.#capture(dirty, moved);
-    } catch (error) {
-      this.#dirty = dirty.union(this.#dirty); // the next change tries again
-      throw error;
-    }
+    await this.#release([...dirty].filter((address) => !this.#wanted(address)), moved);
+    await this.#capture(dirty, moved);
     return moved;
   }
 
-  async #release(gone: readonly string[], moved: Set<string>): Promise<void> {
+  async #release(unwanted: readonly string[], moved: Set<string>): Promise<void> {
+    const gone = unwanted.filter((address) => this.#captured.has(address) || this.#refused.has(address));
+    if (gone.length === 0) return;
+    const refused = await this.#helper.release(gone);
     for (const address of gone) {
-      this.#refused.delete(address);
-      this.#again.delete(address);
-    }
-    const captured = gone.filter((address) => this.#captured.has(address));
-    if (captured.length === 0) return;
-    await this.#helper.release(captured);
-    for (const address of captured) {
-      this.#captured.delete(address);
-      moved.add(address);
+      if (this.#captured.delete(address)) moved.add(address);
+      this.#answered(address, refused.get(address));
     }
   }
 
   async #capture(dirty: ReadonlySet<string>, moved: Set<string>): Promise<void> {
-    const wanted = new Map<string, Captured>();
+    const asked = this.#asked = new Map<string, Captured>();
     for (const address of dirty) {
       const now = this.#wanted(address);
       if (!now || !this.#families.has(familyOf(address))) continue;
-      if (this.#refused.has(address) && !this.#again.has(address)) continue;
       const before = this.#captured.get(address);
-      if (before && isDeepStrictEqual(before.ports, now.ports)) this.#lead(address, now, moved);
-      else wanted.set(address, now);
+      // A captured address leads to this cluster even if its new ports are refused.
+      if (before) this.#lead(address, { cluster: now.cluster, ports: before.ports }, moved);
+      const isKnown = this.#refused.has(address)
+        ? !this.#again.has(address)
+        : isDeepStrictEqual(before?.ports, now.ports);
+      if (!isKnown) asked.set(address, now);
     }
-    if (wanted.size === 0) return;
+    if (asked.size === 0) return;
     const refused = await this.#helper.capture(
-      new Map([...wanted].map(([address, { ports }]) => [address, ports])),
+      new Map([...asked].map(([address, { ports }]) => [address, ports])),
     );
     const news = new Map<string, string>();
-    for (const [address, now] of wanted) {
+    for (const [address, now] of asked) {
       const before = this.#refused.get(address);
-      this.#refused.delete(address);
-      this.#again.delete(address);
       const why = refused.get(address);
+      this.#answered(address, why);
       if (why === undefined) this.#lead(address, now, moved);
-      else this.#refused.set(address, why);
-      if (why !== undefined && why !== before) news.set(address, why);
+      else if (why !== before) news.set(address, why);
     }
+    this.#asked = new Map();
     if (news.size > 0) this.#onRefused(news);
+  }
+
+  /** @param why undefined when the helper has done what it was asked for */
+  #answered(address: string, why: string | undefined): void {
+    this.#again.delete(address);
+    this.#refused.delete(address); // so that it comes last if it is refused again
+    if (why !== undefined) this.#refused.set(address, why);
   }
 
   #lead(address: string, to: Captured, moved: Set<string>): void {

@@ -26,7 +26,8 @@ function fakeHelper(refuses: (address: string) => string | undefined = () => und
     async release(addresses) {
       await Promise.resolve();
       asked.push(`release ${addresses.join(" ")}`);
-      for (const address of addresses) assert.ok(captured.delete(address), `${address} isn't captured`);
+      for (const address of addresses) captured.delete(address);
+      return new Map();
     },
   };
   return { helper, captured, asked };
@@ -135,7 +136,7 @@ Deno.test("a refused address that a cluster has lost and got again is asked for 
   await routes.change(one.set({}));
   assert.equal(routes.refused.size, 0);
   await routes.change(one.set({ lan: "any" }));
-  assert.deepEqual(asked, ["capture lan", "capture lan"]);
+  assert.deepEqual(asked, ["capture lan", "release lan", "capture lan"]);
 });
 
 Deno.test("an address that the helper has released by itself leads nowhere until it's asked for again", async () => {
@@ -147,6 +148,75 @@ Deno.test("an address that the helper has released by itself leads nowhere until
   assert.equal(routes.refusal("one", "a"), "a nameserver");
   assert.deepEqual([...await routes.retry(1)], ["a"]);
   assert.ok(routes.isCaptured("one", "a"));
+});
+
+Deno.test("an address that the helper releases while it is asked for is refused, and asked for again", async () => {
+  const { helper, captured, asked } = fakeHelper();
+  const routes: RouteProgrammer = new RouteProgrammer({
+    ...helper,
+    async capture(addresses) {
+      const refused = await helper.capture(addresses);
+      if (asked.length === 1) {
+        captured.delete("a");
+        assert.equal(routes.released(["a"], "a nameserver").size, 0, "no name led there yet");
+      }
+      return refused;
+    },
+  }, both);
+  assert.deepEqual([...await routes.add(clusterOf("one", { a: "any", b: "any" }))], ["b"]);
+  assert.equal(routes.refusal("one", "a"), "a nameserver");
+  assert.deepEqual([...await routes.retry(1)], ["a"]);
+  assert.deepEqual([...captured.keys()].sort(), ["a", "b"]);
+});
+
+Deno.test("a captured address whose new ports are refused keeps those of before, and isn't refused for ever", async () => {
+  let refuses = false;
+  const { helper, captured } = fakeHelper(() => refuses ? "too many ports" : undefined);
+  const routes = new RouteProgrammer(helper, both);
+  const one = clusterOf("one", { a: ports(1) });
+  await routes.add(one);
+  refuses = true;
+  await routes.change(one.set({ a: ports(1, 2) }));
+  assert.deepEqual([...routes.refused], [["a", "too many ports"]]);
+  assert.ok(routes.isCaptured("one", "a"));
+  assert.deepEqual(captured.get("a"), ports(1));
+  refuses = false;
+  await routes.change(one.set({ a: ports(1) }));
+  await routes.retry(1);
+  assert.equal(routes.refused.size, 0);
+});
+
+Deno.test("a captured address whose new ports are refused leads to the next cluster when its own goes", async () => {
+  let refuses = false;
+  const { helper } = fakeHelper(() => refuses ? "too many ports" : undefined);
+  const routes = new RouteProgrammer(helper, both);
+  const one = clusterOf("one", { a: ports(1) });
+  await routes.add(one);
+  await routes.add(clusterOf("two", { a: ports(3) }));
+  refuses = true;
+  await routes.change(one.set({ a: ports(1, 2) }));
+  assert.deepEqual([...await routes.remove("one")], ["a"]);
+  assert.ok(routes.isCaptured("two", "a"));
+});
+
+Deno.test("an address that couldn't be released is released by a retry", async () => {
+  const { helper, captured } = fakeHelper();
+  let fails = true;
+  const routes = new RouteProgrammer({
+    ...helper,
+    release: (addresses) =>
+      fails
+        ? Promise.resolve(new Map(addresses.map((address) => [address, "no buffer space"])))
+        : helper.release(addresses),
+  }, both);
+  const one = clusterOf("one", { a: "any" });
+  await routes.add(one);
+  assert.deepEqual([...await routes.change(one.set({}))], ["a"]);
+  assert.deepEqual([...captured.keys()], ["a"]);
+  fails = false;
+  await routes.retry(1);
+  assert.equal(captured.size, 0);
+  assert.equal(routes.refused.size, 0);
 });
 
 Deno.test("addresses of a family that isn't listened for are not asked for, and that is their reason", async () => {
@@ -186,17 +256,96 @@ Deno.test("changes that come together end as the last one wants it, and it's kno
   }));
 });
 
-Deno.test("a helper that fails fails the change, and the next one tries again", async () => {
-  const { helper, captured } = fakeHelper();
-  let fails = true;
-  const routes = new RouteProgrammer({
-    ...helper,
-    capture: (addresses) => fails ? Promise.reject(new Error("gone")) : helper.capture(addresses),
-  }, both);
-  const one = clusterOf("one", { a: "any" });
-  await assert.rejects(routes.add(one), /gone/);
-  fails = false;
-  one.set({ a: "any", b: "any" });
-  await routes.change(["b"]);
-  assert.deepEqual([...captured.keys()].sort(), ["a", "b"]);
+/** A helper that takes one address at a time, whose requests fail as told, and that releases addresses by itself. */
+function unreliableHelper(failures: boolean[]) {
+  const captured = new Map<string, CapturedPorts>();
+  const request = async (work: () => void): Promise<string | undefined> => {
+    await Promise.resolve();
+    const why = failures.shift() ? "no buffer space" : undefined;
+    if (why === undefined) work();
+    await Promise.resolve();
+    return why;
+  };
+  const each = async <T>(all: Iterable<[string, T]>, work: (address: string, of: T) => void) => {
+    const refused = new Map<string, string>();
+    for (const [address, of] of all) {
+      const why = await request(() => work(address, of));
+      if (why !== undefined) refused.set(address, why);
+    }
+    return refused;
+  };
+  return {
+    captured,
+    helper: {
+      capture: (addresses) => each(addresses, (address, ports) => void captured.set(address, ports)),
+      release: (addresses) =>
+        each(addresses.map((one) => [one, one]), (address) => void captured.delete(address)),
+    } satisfies RouteHelper,
+    /** @returns those that were captured */
+    async releaseByItself(addresses: readonly string[]): Promise<string[]> {
+      await Promise.resolve();
+      const released = addresses.filter((address) => captured.delete(address));
+      await Promise.resolve();
+      return released;
+    },
+  };
+}
+
+const anAddress = fc.constantFrom("a", "b", "c", "d");
+const anEvent = fc.oneof(
+  fc.record({
+    kind: fc.constant("change" as const),
+    cluster: fc.constantFrom(0, 1),
+    now: fc.dictionary(anAddress, fc.constantFrom<CapturedPorts>("any", ports(1), ports(2))),
+  }),
+  fc.record({ kind: fc.constant("release" as const), addresses: fc.uniqueArray(anAddress) }),
+  fc.record({ kind: fc.constant("retry" as const) }),
+  fc.record({ kind: fc.constant("pause" as const), turns: fc.nat(5) }),
+);
+
+Deno.test("whatever fails and is released in between, retries bring the helper to what the clusters have", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(anEvent, { maxLength: 12 }),
+      fc.array(fc.boolean(), { maxLength: 20 }),
+      async (events, failures) => {
+        const { helper, captured, releaseByItself } = unreliableHelper(failures);
+        const routes = new RouteProgrammer(helper, both);
+        const clusters = [clusterOf("one"), clusterOf("two")] as const;
+        const leads = new Map<string, string | undefined>();
+        const leadOf = (address: string) => clusters.find(({ id }) => routes.isCaptured(id, address))?.id;
+        const told = (moved: ReadonlySet<string>) => {
+          for (const address of moved) leads.set(address, leadOf(address));
+        };
+        const underWay: Promise<void>[] = clusters.map((cluster) => routes.add(cluster).then(told));
+        for (const event of events) {
+          if (event.kind === "pause") {
+            for (let turn = 0; turn < event.turns; turn++) await Promise.resolve();
+          } else if (event.kind === "release") {
+            underWay.push(
+              releaseByItself(event.addresses).then((released) =>
+                told(routes.released(released, "a nameserver"))
+              ),
+            );
+          } else if (event.kind === "retry") {
+            underWay.push(routes.retry(2).then(told));
+          } else {
+            const cluster = clusters[event.cluster === 0 ? 0 : 1];
+            underWay.push(routes.change(cluster.set(event.now)).then(told));
+          }
+        }
+        await Promise.all(underWay);
+        failures.length = 0;
+        told(await routes.retry(4));
+        const wanted = new Map([...clusters[1].addresses, ...clusters[0].addresses]);
+        assert.deepEqual(captured, wanted);
+        assert.equal(routes.refused.size, 0);
+        for (const address of ["a", "b", "c", "d"]) {
+          const first = clusters.find(({ addresses }) => addresses.has(address))?.id;
+          assert.deepEqual([leadOf(address), leads.get(address)], [first, first], address);
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
 });
