@@ -1,3 +1,6 @@
+import { cheapestKind } from "../../ffi/sockets/adopt.ts";
+import type { ConnectionKind } from "../../ffi/sockets/connection_kind.ts";
+import { NodeConnection } from "../../ffi/sockets/node_connection.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { sleep } from "../../async/sleep.ts";
 import type { Endpoint } from "../../net/address.ts";
@@ -5,6 +8,7 @@ import type { AttachMessage } from "../../wire/handover.ts";
 import { flowIds } from "../../wire/flow.ts";
 import { helloOf } from "../../wire/hello.ts";
 import type { Log } from "../../wire/log.ts";
+import { STOCK_DENO } from "../../wire/version.ts";
 import { type AttachHello, AttachLink } from "./attach_link.ts";
 import { rateLimited } from "../rate_limited_log.ts";
 import { type Handover, type PodHost, RelayedPod } from "./relayed_pod.ts";
@@ -20,6 +24,8 @@ export interface RelayOptions {
   /** The user that attach runs as; root by default. */
   readonly attachUid?: number;
   readonly ports: TunnelPorts;
+  /** The kind that pods' connections are made of; by default the one that costs least with this Deno. */
+  readonly connectionKind?: ConnectionKind;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -59,6 +65,7 @@ class Relay implements AsyncDisposable, PodHost {
   readonly #classifier: SourceClassifier;
   readonly #pods = new Map<string, RelayedPod>();
   readonly #ended = new AbortController();
+  #connectionKind: ConnectionKind | undefined;
   #tunnels: Tunnels | undefined;
   #identity = "";
   #listeners: TunnelListeners | undefined;
@@ -86,6 +93,10 @@ class Relay implements AsyncDisposable, PodHost {
   get tunnels(): Pick<Tunnels, "of" | "rule"> {
     if (!this.#tunnels) throw new Error("attach hasn't sent its hello yet");
     return this.#tunnels;
+  }
+
+  get connectionKind(): ConnectionKind {
+    return this.#connectionKind ??= this.#chooseConnectionKind();
   }
 
   beat(): void {
@@ -172,7 +183,19 @@ class Relay implements AsyncDisposable, PodHost {
     }
   }
 
-  /** A pod that can't be taken over, since this process has no descriptors left, leaves the others as they are. */
+  /** Called once: the log tells an administrator why relay takes more CPU than measured. */
+  #chooseConnectionKind(): ConnectionKind {
+    const { connectionKind = cheapestKind(), log } = this.#options;
+    if (connectionKind === NodeConnection) {
+      log("warn", "connections cost more CPU with this version of Deno than with the stock image's", {
+        deno: Deno.version.deno,
+        stock: STOCK_DENO,
+      });
+    }
+    return connectionKind;
+  }
+
+  /** A pod that can't be taken over, as when this process has no descriptors left, leaves the others as they are. */
   #take(handover: Handover, fds: readonly number[]): void {
     const { uid, pod } = handover;
     this.#pods.get(uid)?.[Symbol.dispose]();

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
+import { NodeConnection } from "../../ffi/sockets/node_connection.ts";
 import { closeDescriptor, localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
 import { openDescriptor } from "../../ffi/testing/netns.ts";
 import { type AttachMessage, type RelayMessage } from "../../wire/handover.ts";
 import { helloOf } from "../../wire/hello.ts";
+import { STOCK_DENO } from "../../wire/version.ts";
 import { runRelay } from "./relay.ts";
 import { aPod, uid } from "../testing/laptop.ts";
 
@@ -56,6 +58,46 @@ Deno.test("a pod that came without its descriptors is refused, and the connectio
     "reset a connection that was not steered",
     "can't take over a pod",
   ]);
+  ending.abort();
+  await running;
+  attach.close();
+  Deno.removeSync(folder, { recursive: true });
+});
+
+Deno.test("relay says once that connections cost more CPU, and takes pods over all the same", async () => {
+  const folder = Deno.makeTempDirSync();
+  const handoverPath = `${folder}/handover.sock`;
+  const beats = `${folder}/beats`;
+  Deno.writeFileSync(beats, new Uint8Array(4096));
+  using listener = SeqPacketListener.listen(handoverPath);
+  const ending = new AbortController();
+  const warned: { message: string; fields: unknown }[] = [];
+  const running = runRelay({
+    handoverPath,
+    attachUid: Deno.uid() ?? 0,
+    ports: { tunnel: 0, lanes: 0 },
+    connectionKind: NodeConnection,
+    log: (level, message, fields) => void (level === "warn" && warned.push({ message, fields })),
+    signal: ending.signal,
+  });
+  const attach = await listener.accept();
+  assert.ok(attach);
+  attach.send({ tell: "hello", hello: helloOf("handover"), cluster: "c", pod: "p", node: "n" });
+  for (const n of [1, 2]) {
+    const fds = [openDescriptor(beats), tcpListener({ address: "127.0.0.1" })];
+    const { port } = localEndpoint(fds[1] ?? -1);
+    attach.send({ ...aPod, uid: uid(n) }, fds);
+    for (const fd of fds) closeDescriptor(fd);
+    const client = await Deno.connect({ hostname: "127.0.0.1", port });
+    await assert.rejects(client.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
+    client.close();
+  }
+  assert.deepEqual(warned.map(({ message }) => message), [
+    "connections cost more CPU with this version of Deno than with the stock image's",
+    "reset a connection that was not steered",
+    "reset a connection that was not steered",
+  ]);
+  assert.deepEqual(warned[0]?.fields, { deno: Deno.version.deno, stock: STOCK_DENO });
   ending.abort();
   await running;
   attach.close();

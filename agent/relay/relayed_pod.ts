@@ -1,5 +1,5 @@
 import { type AdoptedListener, adoptListener, adoptSocket } from "../../ffi/sockets/adopt.ts";
-import type { AdoptedConnection } from "../../ffi/sockets/adopted_connection.ts";
+import type { AcceptedConnection, ConnectionKind } from "../../ffi/sockets/connection_kind.ts";
 import { Beat } from "../../ffi/bpf/mmap.ts";
 import { closeDescriptor, startConnect } from "../../ffi/sockets/socket.ts";
 import type { AttachMessage, SteeredPort } from "../../wire/handover.ts";
@@ -15,6 +15,8 @@ export interface PodHost {
   readonly tunnels: Pick<Tunnels, "of" | "rule">;
   /** For what callers can cause at will: limited in lines a second. */
   readonly log: Log;
+  /** The kind that connections are made of. @throws when this Deno has none, or the process is out of descriptors. */
+  readonly connectionKind: ConnectionKind;
   /** Asks attach for sockets of a pod. */
   requestSockets(uid: string, family: 4 | 6, count: number): void;
   /** Tells probes from other connections. */
@@ -38,11 +40,12 @@ export class RelayedPod implements Disposable {
   readonly #host: PodHost;
   readonly #owned = new DisposableStack();
   readonly #heartbeat: Beat;
+  readonly #kind: ConnectionKind;
   readonly #pools = new Map<4 | 6, SocketPool>();
   readonly #listeners: AdoptedListener[] = [];
   readonly #listening = new Set<string>();
   readonly #addresses: ReadonlySet<string>;
-  readonly #open = new Set<AdoptedConnection>();
+  readonly #open = new Set<AcceptedConnection>();
   readonly #counts = new Map<number, number>();
   #rules = new Map<number, string>();
 
@@ -62,8 +65,9 @@ export class RelayedPod implements Disposable {
       for (const family of handover.families) {
         this.#pools.set(family, this.#owned.use(this.#makePool(family)));
       }
+      this.#kind = host.connectionKind;
       for (const fd of listeners) {
-        const listener = this.#owned.use(adoptListener(fd, (socket) => this.#accepted(socket)));
+        const listener = this.#owned.use(adoptListener(fd, (socket) => this.#accepted(socket), this.#kind));
         left.delete(fd);
         this.#listeners.push(listener);
         this.#listening.add(endpointText(listener.address));
@@ -105,7 +109,7 @@ export class RelayedPod implements Disposable {
     for (const socket of this.#open) socket.abort(new Error("the pod was released"));
   }
 
-  #accepted(socket: AdoptedConnection): void {
+  #accepted(socket: AcceptedConnection): void {
     const { local: destination, remote: caller } = socket.ends;
     // A process inside the pod can dial the listener itself, and would pass for a caller.
     if (this.#listening.has(endpointText(destination))) {
@@ -120,7 +124,7 @@ export class RelayedPod implements Disposable {
     this.#proxy(socket, caller, destination);
   }
 
-  async #proxy(socket: AdoptedConnection, caller: Endpoint, destination: Endpoint): Promise<void> {
+  async #proxy(socket: AcceptedConnection, caller: Endpoint, destination: Endpoint): Promise<void> {
     const { port } = destination;
     const count = this.#counts.get(port) ?? 0;
     const isPods = this.#addresses.size === 0 || this.#addresses.has(destination.address.text);
@@ -172,7 +176,7 @@ export class RelayedPod implements Disposable {
       closeDescriptor(fd);
       throw error;
     }
-    return adoptSocket(fd);
+    return adoptSocket(fd, this.#kind);
   }
 
   #makePool(family: 4 | 6): SocketPool {

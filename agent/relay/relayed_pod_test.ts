@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { cheapestKind } from "../../ffi/sockets/adopt.ts";
 import { localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
 import { openDescriptor } from "../../ffi/testing/netns.ts";
 import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
@@ -17,6 +18,7 @@ function taken() {
   const host: PodHost = {
     tunnels: { of: () => [], rule: () => undefined },
     log: () => {},
+    connectionKind: cheapestKind(),
     requestSockets: () => {},
     classify: () => Promise.resolve("other"),
     nextFlow: () => "k3v9t0aq-1f",

@@ -1,18 +1,40 @@
 import net from "node:net";
 import type { Endpoint } from "../../net/address.ts";
+import type { AbortableTransport } from "../../net/transport.ts";
 import { libc, must } from "../libc.ts";
-import { AdoptedConnection, assertAdoptable } from "./adopted_connection.ts";
+import { adoptable, AdoptedConnection } from "./adopted_connection.ts";
+import type { AcceptedConnection, ConnectionKind } from "./connection_kind.ts";
+import { NodeConnection } from "./node_connection.ts";
 import { closeDescriptor, localEndpoint, setOption } from "./socket.ts";
 
 /**
  * Adopts sockets by descriptor, made by ffi/sockets/socket.ts or handed over. Only node:net makes listeners and connections
- * from a descriptor; Deno takes the connections over from it (adopted_connection.ts). This works in Workers too.
+ * from a descriptor; Deno takes the connections over from it where it can (adopted_connection.ts), and they stay node:net's elsewhere
+ * (node_connection.ts). This works in Workers too.
  */
 
 const F_DUPFD_CLOEXEC = 1030;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const TCP_INFO = 11;
+
+/** This version of Deno can't accept connections on a descriptor. */
+export class UnsupportedDeno extends Error {
+  override name = "UnsupportedDeno";
+}
+
+/**
+ * The kind of connection that costs least with this version of Deno.
+ * @throws {UnsupportedDeno} before 2.8: node:net listens on a descriptor there (2.7.14) or fails to (2.5.7), and never accepts.
+ * @throws {SystemCallError} as adoptable does.
+ */
+export function cheapestKind(version: string = Deno.version.deno): ConnectionKind {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major < 2 || major === 2 && minor < 8) {
+    throw new UnsupportedDeno(`Deno ${version} can't accept on a descriptor: expected 2.8 or newer`);
+  }
+  return adoptable() ? AdoptedConnection : NodeConnection;
+}
 
 /** An adopted listener. */
 export interface AdoptedListener extends Disposable {
@@ -31,9 +53,9 @@ export interface AdoptedListener extends Disposable {
  */
 export function adoptListener(
   fd: number,
-  onConnection: (connection: AdoptedConnection) => void,
+  onConnection: (connection: AcceptedConnection) => void,
+  kind: ConnectionKind = cheapestKind(),
 ): AdoptedListener {
-  assertAdoptable();
   const address = localEndpoint(fd);
   // Accepted connections inherit it, which saves a call for each.
   setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -43,9 +65,9 @@ export function adoptListener(
   const serve = (fd: number) => {
     const server = net.createServer(options, (socket) => {
       accepted++;
-      let connection: AdoptedConnection;
+      let connection: AcceptedConnection;
       try {
-        connection = AdoptedConnection.accepted(socket);
+        connection = kind.accepted(socket);
       } catch {
         return void socket.destroy(); // the peer has reset it, or this process is out of descriptors
       }
@@ -91,10 +113,10 @@ function connectionsWaiting(listener: number): number {
   return got < 0 ? 0 : info[6] ?? 0;
 }
 
-/** Makes a transport of a connected or connecting socket, and owns its descriptor. */
-export function adoptSocket(fd: number): AdoptedConnection {
-  // "readable" would have node:net begin to read.
-  const socket = new net.Socket({ fd, allowHalfOpen: true, readable: false });
-  socket.setNoDelay(true);
-  return AdoptedConnection.of(socket, fd);
+/**
+ * Makes a transport of a connected or connecting socket, and owns its descriptor.
+ * @throws {SystemCallError} @throws {UnsupportedDeno} as cheapestKind does. The caller still owns the socket then.
+ */
+export function adoptSocket(fd: number, kind: ConnectionKind = cheapestKind()): AbortableTransport {
+  return kind.of(fd);
 }

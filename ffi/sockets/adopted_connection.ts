@@ -1,7 +1,6 @@
 import net from "node:net";
-import type { Endpoint } from "../../net/address.ts";
-import type { AbortableTransport } from "../../net/transport.ts";
 import { must } from "../libc.ts";
+import type { AcceptedConnection, ConnectionEnds } from "./connection_kind.ts";
 import { descriptorOf } from "./own_socket.ts";
 import {
   closeDescriptor,
@@ -30,36 +29,24 @@ interface Core {
   close(resource: number): void;
 }
 
-/** This version of Deno has no way to adopt connections. */
-export class UnsupportedDeno extends Error {
-  override name = "UnsupportedDeno";
-
-  constructor() {
-    super(`Deno ${Deno.version.deno} can't adopt connections: expected the version in the stock image`);
-  }
-}
-
 /**
  * A TCP connection that Deno has taken over from node:net, as a transport that can be reset. Its reads and writes cost as much as
  * those of Deno.TcpConn. node:net allocates and copies for each read, and took nearly twice the CPU for what comes from pods
- * (docs/decisions.md).
+ * (docs/decisions.md). Where `adoptable` returns false, node_connection.ts does the same by documented calls.
  *
  * Hot path: two promises for each read and write, as with Deno.TcpConn.
  */
-export class AdoptedConnection implements AbortableTransport {
-  readonly #core: Core = core();
+export class AdoptedConnection implements AcceptedConnection {
+  readonly #core: Core;
   readonly #resource: number;
   readonly #descriptor: () => number | undefined;
-  readonly #ends: { readonly local: Endpoint; readonly remote: Endpoint } | undefined;
+  readonly #ends: ConnectionEnds | undefined;
   #isOpen = true;
   /** What broke the connection. The kernel reports it once, to a read or to a write; after that, reads return the end. */
   #broken: unknown;
 
-  private constructor(
-    socket: net.Socket,
-    descriptor: () => number | undefined,
-    ends?: { readonly local: Endpoint; readonly remote: Endpoint },
-  ) {
+  private constructor(socket: net.Socket, descriptor: () => number | undefined, ends?: ConnectionEnds) {
+    this.#core = requiredCore();
     this.#resource = handleOf(socket).takeStream();
     socket.destroy();
     this.#descriptor = descriptor;
@@ -83,13 +70,16 @@ export class AdoptedConnection implements AbortableTransport {
     }
   }
 
-  /** Takes over a connection by its known descriptor, before its first read. */
-  static of(socket: net.Socket, fd: number): AdoptedConnection {
+  /** Makes a connection of a connected or connecting socket, and owns its descriptor. */
+  static of(fd: number): AdoptedConnection {
+    // "readable" would have node:net begin to read.
+    const socket = new net.Socket({ fd, allowHalfOpen: true, readable: false });
+    socket.setNoDelay(true);
     return new AdoptedConnection(socket, () => fd);
   }
 
   /** Both ends of an accepted connection; the local one is the address that was dialled. */
-  get ends(): { readonly local: Endpoint; readonly remote: Endpoint } {
+  get ends(): ConnectionEnds {
     if (!this.#ends) throw new TypeError("only accepted connections know their ends");
     return this.#ends;
   }
@@ -135,39 +125,57 @@ export class AdoptedConnection implements AbortableTransport {
   }
 }
 
-/** @throws {UnsupportedDeno} */
-export function assertAdoptable(): void {
+/** What the first probe found. It is module state on purpose: a process has one version of Deno. */
+let probed: boolean | undefined;
+
+/**
+ * Whether this version of Deno has the calls that AdoptedConnection is made of.
+ * @throws {SystemCallError} when the first probe finds the process out of descriptors.
+ */
+export function adoptable(): boolean {
+  return probed ??= probe();
+}
+
+function probe(): boolean {
+  const core = findCore();
   const socket = new net.Socket({ fd: tcpSocket(4), readable: false });
   try {
-    handleOf(socket);
-    core();
+    const handle = (socket as NodeSocket)._handle;
+    if (!core || typeof handle?.takeStream !== "function" || typeof handle.fdForIpc !== "function") {
+      return false;
+    }
+    const resource = handle.takeStream();
+    if (!Number.isInteger(resource)) return false;
+    core.close(resource);
+    return true;
+  } catch {
+    return false; // the calls have another form
   } finally {
     socket.destroy();
   }
 }
 
-/** @throws {UnsupportedDeno} @throws {Deno.errors.ConnectionReset} after the socket was destroyed. */
-function handleOf(socket: net.Socket): Handle {
-  const handle = (socket as { readonly _handle?: Partial<Handle> | null })._handle;
+type NodeSocket = net.Socket & { readonly _handle?: Partial<Handle> | null };
+
+/** @throws {Deno.errors.ConnectionReset} after the socket was destroyed. */
+function handleOf(socket: NodeSocket): Handle {
+  const handle = socket._handle;
   if (!handle) throw new Deno.errors.ConnectionReset("the peer has reset the connection");
-  if (typeof handle.takeStream !== "function" || typeof handle.fdForIpc !== "function") {
-    throw new UnsupportedDeno();
-  }
   return handle as Handle;
 }
 
 let found: Core | undefined;
 
-/** @throws {UnsupportedDeno} */
-function core(): Core {
-  return found ??= findCore();
+function requiredCore(): Core {
+  found ??= findCore();
+  if (!found) throw new TypeError("this version of Deno can't adopt connections");
+  return found;
 }
 
-function findCore(): Core {
+function findCore(): Core | undefined {
   const { internal } = Deno as unknown as { readonly internal: symbol };
   const { core } =
     (Deno as unknown as Readonly<Record<symbol, { readonly core?: Partial<Core> }>>)[internal] ?? {};
   const calls = [core?.read, core?.write, core?.shutdown, core?.close];
-  if (!core || !calls.every((call) => typeof call === "function")) throw new UnsupportedDeno();
-  return core as Core;
+  return calls.every((call) => typeof call === "function") ? core as Core : undefined;
 }

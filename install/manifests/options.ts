@@ -2,9 +2,10 @@ import type { Component } from "../../wire/installer.ts";
 import { labels as places, PAYLOAD_ANNOTATION, PROTOCOL_ANNOTATION } from "../../wire/places.ts";
 import { protocolVersions } from "../../wire/hello.ts";
 import type { Payload } from "../../wire/payload.ts";
+import { STOCK_DENO } from "../../wire/version.ts";
 
 /** Deno's official image, at the version of this build. */
-export const STOCK_IMAGE = "docker.io/denoland/deno:2.9.6";
+export const STOCK_IMAGE = `docker.io/denoland/deno:${STOCK_DENO}`;
 /** The image's unprivileged user. */
 export const DENO_USER = 1993;
 
