@@ -6,7 +6,7 @@ import type { AttachMessage, SteeredPort } from "../../wire/handover.ts";
 import type { Log } from "../../wire/log.ts";
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
-import { type CarriedOutcome, proxy, type Source } from "./proxied_connection.ts";
+import { type CarriedOutcome, carry, type Source } from "./intercepted_connection.ts";
 import { SocketPool } from "./socket_pool.ts";
 import type { Tunnels } from "./tunnels.ts";
 
@@ -121,10 +121,10 @@ export class RelayedPod implements Disposable {
     }
     if (!this.#host.enter()) return socket.abort();
     this.#open.add(socket);
-    this.#proxy(socket, caller, destination);
+    this.#carry(socket, caller, destination);
   }
 
-  async #proxy(socket: AcceptedConnection, caller: Endpoint, destination: Endpoint): Promise<void> {
+  async #carry(socket: AcceptedConnection, caller: Endpoint, destination: Endpoint): Promise<void> {
     const { port } = destination;
     const count = this.#counts.get(port) ?? 0;
     const isPods = this.#addresses.size === 0 || this.#addresses.has(destination.address.text);
@@ -132,7 +132,7 @@ export class RelayedPod implements Disposable {
     this.#counts.set(port, count + 1);
     const flow = this.#host.nextFlow();
     const connection = { transport: socket, caller: plain(caller), destination: plain(destination) };
-    const outcome = await proxy(connection, {
+    const outcome = await carry(connection, {
       flow,
       pod: this.#handover.pod,
       rule,

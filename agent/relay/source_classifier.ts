@@ -1,6 +1,6 @@
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
 import type { RelayMessage } from "../../wire/handover.ts";
-import type { Source } from "./proxied_connection.ts";
+import type { Source } from "./intercepted_connection.ts";
 
 /** Milliseconds that attach has to answer; then the connection goes to the pod. */
 const ANSWER_MS = 1_000;
@@ -18,7 +18,7 @@ type Question = Extract<RelayMessage, { tell: "classify" }>;
  *
  * A probe goes to the pod, so a probe of HTTP or gRPC says how the application is. One that only connects (tcpSocket)
  * succeeds as soon as the listener accepts, even where the application doesn't listen: it says less while its port is
- * intercepted. Its socket is often closed before attach looks; proxied_connection.ts drops those.
+ * intercepted. Its socket is often closed before attach looks; intercepted_connection.ts drops those.
  */
 export class SourceClassifier {
   readonly #send: (message: Question) => void;

@@ -70,7 +70,7 @@ const ANSWER_MS = 15_000;
 const deadlines = new Deadlines();
 
 /** Carries one connection to its end; never rejects. */
-export async function proxy(
+export async function carry(
   connection: InterceptedConnection,
   upstreams: Upstreams,
 ): Promise<CarriedOutcome> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Connection, ErrorCode, type Header, headerValue, type Stream } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
-import { proxy, type Upstreams } from "./proxied_connection.ts";
+import { carry, type Upstreams } from "./intercepted_connection.ts";
 import { uid } from "../testing/laptop.ts";
 
 const rule = { uid: uid(10), port: 80, session: uid(1), publicKey: "key" };
@@ -37,7 +37,7 @@ function scene(
     },
     ...options.upstreams,
   };
-  const outcome = proxy({
+  const outcome = carry({
     transport: accepted,
     caller: { address: "10.244.1.7", port: 51234 },
     destination: { address: "10.244.1.9", port: 8080 },
