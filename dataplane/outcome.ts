@@ -56,5 +56,12 @@ function refused(by: "laptop" | "gateway" | "program", error: ProxyError, detail
 function brokenStream(error: Error, beyond: "server" | "client"): Outcome {
   const code = beyond === "server" ? ErrorCode.CONNECT_ERROR : ErrorCode.CANCEL;
   const isBeyond = error instanceof StreamReset && error.by === "peer" && error.code === code;
-  return { kind: "reset", by: isBeyond ? beyond : "tunnel", details: error.message };
+  if (!isBeyond) return { kind: "reset", by: "tunnel", details: error.message };
+  return {
+    kind: "reset",
+    by: beyond,
+    details: beyond === "server"
+      ? "its connection in the cluster broke; if the Service is intercepted, the program there may not be running"
+      : "the caller broke the connection off",
+  };
 }

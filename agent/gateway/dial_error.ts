@@ -16,6 +16,20 @@ const errors: Readonly<Record<string, ProxyError>> = {
   ENOMEM: "connection_limit_reached",
 };
 
+/** What a failed connect means in a cluster. A Service's address is dialled as it is, so its pods are behind it. */
+const reasons: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused: no ready endpoint, or no process listens on this port",
+  EHOSTUNREACH: "unreachable from the gateway: the Service may have no such port, or no ready endpoint",
+  ENETUNREACH: "unreachable from the gateway: the Service may have no such port, or no ready endpoint",
+};
+
+/** Why a dial failed, for people. */
+export function reasonOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return reasons[code] ??
+    (error instanceof Error ? error.message : String(error)).replace(/ \(os error \d+\)$/, "");
+}
+
 /** The RFC 9209 error type of a failed dial; `proxy_internal_error` for codes without one. */
 export function dialErrorType(error: unknown): ProxyError {
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";

@@ -9,7 +9,7 @@ import {
   type ProxyError,
   proxyErrors,
 } from "../../wire/streams.ts";
-import { dialErrorType } from "./dial_error.ts";
+import { dialErrorType, reasonOf } from "./dial_error.ts";
 import { decide, type Targets } from "./policy.ts";
 import type { Range } from "../../net/range.ts";
 import type { DialledConnection, DialTarget } from "./dial.ts";
@@ -180,8 +180,7 @@ export class StreamServer {
       return { connection };
     } catch (error) {
       const where = formatEndpoint(endpoint.address.text, endpoint.port);
-      const why = error instanceof Error ? error.message : error;
-      return failed(dialErrorType(error), `can't connect to ${where}: ${why}`);
+      return failed(dialErrorType(error), `can't connect to ${where}: ${reasonOf(error)}`);
     } finally {
       this.#dials--;
     }

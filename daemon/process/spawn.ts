@@ -1,3 +1,4 @@
+import { keepDescriptors } from "../../ffi/proc/inherited_descriptors.ts";
 import { type ControlError, controlFiles } from "../../wire/control.ts";
 import { Failure } from "../failure.ts";
 
@@ -40,6 +41,7 @@ async function start(
   [program = "", ...args]: readonly string[],
   signal: AbortSignal,
 ): Promise<{ readonly startup?: Startup; readonly code?: number }> {
+  keepDescriptors(); // a lock or a pipe of the shell's would be held for as long as the daemon lives
   const child = new Deno.Command(program, {
     args,
     cwd: "/",
