@@ -10,6 +10,7 @@ import {
   sentRequest,
 } from "../wire/control.ts";
 import { agree, type Hello, HelloMismatch, helloOf, parseHello } from "../wire/hello.ts";
+import { callWords } from "./call_words.ts";
 import { CliFailure, failure, isFailureCode } from "./failure.ts";
 import type { OnProgress } from "./steps.ts";
 import { unixRequest, type UnixResponse } from "./unix_http.ts";
@@ -81,7 +82,7 @@ export class ControlClient {
       if (line.kind === "error") throw new CliFailure(line.error);
       show(line);
     }
-    throw this.#broken(name, undefined);
+    throw await this.#broken(name, undefined);
   }
 
   /** Makes a call that answers with values for as long as the daemon lives and the signal doesn't abort. */
@@ -105,7 +106,7 @@ export class ControlClient {
         signal: this.#options.signal,
       });
     } catch (error) {
-      throw this.#broken(name, error);
+      throw await this.#broken(name, error);
     }
     if (response.status < 400) return response;
     throw failureOf(await this.#text(name, response), response.status, name);
@@ -137,7 +138,7 @@ export class ControlClient {
     try {
       yield* response.text;
     } catch (error) {
-      throw this.#broken(call, error);
+      throw await this.#broken(call, error);
     }
   }
 
@@ -155,16 +156,22 @@ export class ControlClient {
     }
   }
 
-  #broken(call: CallName, cause: unknown): Error {
-    if (this.#options.signal.aborted) return new DOMException("interrupted", "AbortError");
-    const log = `${this.#options.stateFolder}/${controlFiles.log}`;
-    return failure("internal", `the daemon stopped during "${call}"`, `its log may say why: ${log}`, cause);
+  /** A daemon that ends in order removes its socket first; the socket of one that was killed stays. */
+  async #broken(call: CallName, cause: unknown): Promise<Error> {
+    const { signal, stateFolder } = this.#options;
+    if (signal.aborted) return new DOMException("interrupted", "AbortError");
+    const words = callWords[call];
+    if (!await exists(socketOf(stateFolder))) {
+      return failure("not-up", `pmz went down while ${words}`, "run: pmz up", cause);
+    }
+    const hint = `its log may say why: ${stateFolder}/${controlFiles.log}`;
+    return failure("internal", `the daemon ended unexpectedly while ${words}`, hint, cause);
   }
 
   #nonsense(call: CallName, cause: unknown): CliFailure {
     return failure(
       "internal",
-      `the daemon's answer to "${call}" is not valid`,
+      `the daemon gave an answer that is not valid while ${callWords[call]}`,
       "is it pmz? run: pmz down",
       cause,
     );
@@ -199,6 +206,10 @@ async function greet(options: ControlClientOptions): Promise<Hello | undefined> 
   } catch (error) {
     throw mismatch(error instanceof SyntaxError ? new HelloMismatch("its hello is not JSON") : error);
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, (error) => !(error instanceof Deno.errors.NotFound));
 }
 
 function socketOf(folder: string): string {
@@ -238,6 +249,8 @@ function failureOf(body: string, status: number, call: CallName): CliFailure {
     : "internal";
   return failure(
     code,
-    `the daemon answered "${call}" with ${status}${body === "" ? "" : `: ${body.slice(0, 256)}`}`,
+    `the daemon answered with ${status} while ${callWords[call]}${
+      body === "" ? "" : `: ${body.slice(0, 256)}`
+    }`,
   );
 }

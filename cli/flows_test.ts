@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { FlowEvent } from "../wire/control.ts";
 import { formatWhen } from "./flow_lines.ts";
+import { helloOf } from "../wire/hello.ts";
 import { doneFlow, interceptedFlow, refusedFlow } from "./testing/fake_daemon.ts";
 import { World } from "./testing/run.ts";
 import { formatBytes } from "./terminal.ts";
@@ -34,7 +35,7 @@ Deno.test("-f shows each connection that ends, and how many were left out", asyn
   );
   assert.match(refused ?? "", /payments\.default\.svc:8080: refused by the gateway: no ready endpoint$/);
   assert.deepEqual(more, [""]);
-  assert.match(stderr, /^warning: 3 connections were left out.*\nthe daemon has ended\n$/);
+  assert.match(stderr, /^warning: 3 connections were left out.*\npmz is down\n$/);
 });
 
 Deno.test("-f --failed shows only those that failed", async () => {
@@ -42,6 +43,40 @@ Deno.test("-f --failed shows only those that failed", async () => {
   const { stdout } = await world.pmz("flows -f --failed -o json");
   const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
   assert.deepEqual(lines, [{ apiVersion: "pmz.dev/cli/v1", kind: "Flow", flow: refusedFlow }]);
+});
+
+/** A control socket that says hello, and breaks the answer off as `how` does. */
+async function following(how: (path: string) => void | Promise<void>) {
+  await using world = new World({ running: false });
+  const path = `${world.folder}/control.sock`;
+  const server = Deno.serve({ path, onListen() {} }, async (request) => {
+    if (new URL(request.url).pathname === "/hello") {
+      return Response.json(helloOf("control", { release: "0.1.0" }));
+    }
+    await how(path);
+    return new Response(
+      new ReadableStream({ pull: (controller) => controller.error(new Error("the daemon is gone")) }),
+    );
+  });
+  try {
+    return await world.pmz("flows -f");
+  } finally {
+    await server.shutdown();
+  }
+}
+
+Deno.test("-f ends in order with `pmz down`, also where the answer is broken off", async () => {
+  const { code, stderr } = await following((path) => Deno.remove(path));
+  assert.deepEqual([code, stderr], [0, "pmz is down\n"]);
+});
+
+Deno.test("-f says in plain words that the daemon ended unexpectedly", async () => {
+  const { code, stderr } = await following(() => {});
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^error: the daemon ended unexpectedly while following flows\n {2}hint: its log may say why: .*daemon\.log\n$/,
+  );
 });
 
 Deno.test("Ctrl-C ends the following, which is no failure", async () => {

@@ -4,6 +4,7 @@ import { withDefault } from "@optique/core/modifiers";
 import { flag } from "@optique/core/primitives";
 import { type Flow, isFailure } from "../../wire/flow.ts";
 import { define } from "../command.ts";
+import { CliFailure } from "../failure.ts";
 import { flowWords, formatWhen } from "../flow_lines.ts";
 import type { Cli } from "../session.ts";
 
@@ -12,7 +13,7 @@ export const flows = define({
   brief: "Show open and failed connections",
   description:
     "Shows the connections that pmz carries: those that are open, and the last ones that failed, each with its " +
-    "program (where the kernel tells) and the reason. With -f it shows each connection as it ends, until Ctrl-C; " +
+    "program (where the kernel tells) and the reason. With -f it shows each connection as it ends, until Ctrl-C or `pmz down`; " +
     "with -o json that is one object a line.",
   examples: [
     ["pmz flows", "open and failed connections"],
@@ -43,7 +44,7 @@ export const flows = define({
 async function followFlows(cli: Cli, isWanted: (flow: Flow) => boolean): Promise<void> {
   const daemon = await cli.daemon();
   cli.untilCtrlC();
-  for await (const event of daemon.stream("followFlows")) {
+  for await (const event of untilDown(daemon.stream("followFlows"))) {
     if ("missed" in event) {
       const [count, were] = [event.missed, event.missed === 1 ? "connection was" : "connections were"];
       cli.terminal.warn(`${count} ${were} left out: connections end faster than they are shown`);
@@ -52,7 +53,16 @@ async function followFlows(cli: Cli, isWanted: (flow: Flow) => boolean): Promise
       cli.terminal.print(`${timeOf(event.flow)}  ${flowWords(event.flow)}`);
     }
   }
-  cli.terminal.note("the daemon has ended");
+  cli.terminal.note("pmz is down");
+}
+
+/** The events until the daemon ends in order, also where it breaks the answer off. */
+async function* untilDown<T>(events: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* events;
+  } catch (error) {
+    if (!(error instanceof CliFailure) || error.failure.code !== "not-up") throw error;
+  }
 }
 
 /** The time of day at which it ended, on this machine's clock: "14:03:07". */
