@@ -7,7 +7,7 @@ import { describe } from "./failure.ts";
 import type { DaemonParts } from "./parts.ts";
 import { fileLog } from "./process/log.ts";
 import { answers, type Startup } from "./process/spawn.ts";
-import { openStateFolder, stateFolderPath } from "./process/state_folder.ts";
+import { openStateFolder, stateFolderPath, writing } from "./process/state_folder.ts";
 
 /** Undoing everything may take so long at a signal, in milliseconds: then the rest is the kernel's and the agents' to undo. */
 const END_TIMEOUT_MS = 10_000;
@@ -36,7 +36,7 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
   try {
     const folder = await openStateFolder(stateFolderPath(parts.env));
     const path = `${folder}/${controlFiles.lock}`;
-    using lock = await Deno.open(path, { write: true, create: true, mode: 0o600 });
+    using lock = await writing(path, () => Deno.open(path, { write: true, create: true, mode: 0o600 }));
     if (!await takeLock(lock, `${folder}/${controlFiles.socket}`)) return onStartup({ ready: true });
     await serve(parts, folder, () => onStartup({ ready: true }));
   } catch (error) {
@@ -47,7 +47,8 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
 
 /** Serves the control API until it is asked to end, and undoes everything. */
 async function serve(parts: ProcessParts, folder: string, ready: () => void): Promise<void> {
-  using log = fileLog(`${folder}/${controlFiles.log}`);
+  const logPath = `${folder}/${controlFiles.log}`;
+  using log = await writing(logPath, () => fileLog(logPath));
   const ending = Promise.withResolvers<string>();
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => ending.resolve(signal));

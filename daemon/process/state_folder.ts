@@ -22,12 +22,14 @@ export function stateFolderPath(env: { get(name: string): string | undefined }):
  * @throws {Failure} when it is something else, as one that another user made beforehand
  */
 export async function openStateFolder(path: string): Promise<string> {
-  await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
-  try {
-    await Deno.mkdir(path, { mode: 0o700 });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  }
+  await writing(path, async () => {
+    await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+    try {
+      await Deno.mkdir(path, { mode: 0o700 });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  });
   const found = await Deno.lstat(path);
   const wrong = !found.isDirectory
     ? "is not a folder"
@@ -39,6 +41,30 @@ export async function openStateFolder(path: string): Promise<string> {
       hint: `move it away: mv ${path} ${path}.old`,
     });
   }
-  if (((found.mode ?? 0) & 0o077) !== 0) await Deno.chmod(path, 0o700);
+  const mode = (found.mode ?? 0) & 0o777;
+  if ((mode & 0o700) !== 0o700) {
+    throw new Failure("usage", `${path} can't be written: its mode is ${mode.toString(8).padStart(3, "0")}`, {
+      hint: `run: chmod 700 ${path}`,
+    });
+  }
+  if ((mode & 0o077) !== 0) await Deno.chmod(path, 0o700);
   return path;
+}
+
+/**
+ * Does what writes a file or folder of the state.
+ * @throws {Failure} `usage` where it can't: it names the path
+ */
+export async function writing<T>(path: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (cause instanceof Failure) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Failure("usage", `${path} can't be written: ${why}`, {
+      hint:
+        "pmz keeps its state there: make it writable for you, or choose another folder with XDG_STATE_HOME",
+      cause,
+    });
+  }
 }

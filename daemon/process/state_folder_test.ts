@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Failure } from "../failure.ts";
-import { openStateFolder, stateFolderPath } from "./state_folder.ts";
+import { openStateFolder, stateFolderPath, writing } from "./state_folder.ts";
 
 const env = (values: Record<string, string>) => ({ get: (name: string) => values[name] });
 const mode = async (path: string) => ((await Deno.lstat(path)).mode ?? 0) & 0o7777;
@@ -45,6 +45,26 @@ Deno.test("a link in the folder's place is refused, and what it leads to is left
   await Deno.symlink(`${at.path}/theirs`, `${at.path}/pmz`);
   await assert.rejects(openStateFolder(`${at.path}/pmz`), refuses(/is not a folder/));
   assert.equal(await mode(`${at.path}/theirs`), 0o755);
+});
+
+Deno.test("a folder that its owner may not write is named, with what to type", async () => {
+  await using at = await place();
+  const path = `${at.path}/pmz`;
+  await Deno.mkdir(path);
+  await Deno.chmod(path, 0o500);
+  await assert.rejects(openStateFolder(path), {
+    message: `${path} can't be written: its mode is 500`,
+    hint: `run: chmod 700 ${path}`,
+  });
+});
+
+Deno.test("a file that can't be written is named, with the reason", async () => {
+  await using at = await place();
+  const path = `${at.path}/none/daemon.lock`;
+  const opened = writing(path, () => Deno.open(path, { write: true, create: true }));
+  await assert.rejects(opened, refuses(/none\/daemon\.lock can't be written: No such file/));
+  await Deno.writeTextFile(`${at.path}/file`, "");
+  await assert.rejects(openStateFolder(`${at.path}/file/pmz`), refuses(/file\/pmz can't be written: /));
 });
 
 Deno.test("a file in the folder's place is refused", async () => {
