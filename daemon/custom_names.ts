@@ -1,7 +1,9 @@
 import { whyReserved } from "../names/zone/reserved_names.ts";
+import type { ZoneData } from "../names/zone/zone_data.ts";
 import { list } from "../wire/schema.ts";
 import { type CustomName, customName } from "../wire/control.ts";
 import { Failure } from "./failure.ts";
+import { whyShadowing } from "./shadowed_names.ts";
 
 /** Custom domains at most: each is looked at for every query. */
 const MOST = 1_000;
@@ -93,9 +95,13 @@ export class CustomNames {
   }
 }
 
-/** @throws {Failure} `usage` for a domain that would never answer */
-export function refuseReserved({ domain }: CustomName, hostname: string = Deno.hostname()): void {
-  const why = whyReserved(domain, hostname.toLowerCase());
+/** @throws {Failure} `usage` for a domain that would never answer, or would hide names of Services */
+export function refuseReserved(
+  { domain }: CustomName,
+  zones: readonly ZoneData[],
+  hostname: string = Deno.hostname(),
+): void {
+  const why = whyReserved(domain, hostname.toLowerCase()) ?? whyShadowing(domain, zones);
   if (why === undefined) return;
   throw new Failure("usage", `${domain} is not a valid domain of yours: ${why}`, {
     hint: "choose another one, such as shop.example",

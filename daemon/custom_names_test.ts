@@ -46,9 +46,14 @@ Deno.test("what can't be saved has not changed", async () => {
 });
 
 Deno.test("a domain that would never answer is refused, with the reason", () => {
-  assert.throws(() => refuseReserved({ ...shop, domain: "box" }, "Box.corp"), {
+  assert.throws(() => refuseReserved({ ...shop, domain: "box" }, [], "Box.corp"), {
     code: "usage",
     message: "box is not a valid domain of yours: this machine is called that",
   });
-  refuseReserved(shop, "box");
+  assert.throws(() => refuseReserved({ ...shop, domain: "echo.default.svc" }, [], "box"), {
+    code: "usage",
+    message:
+      "echo.default.svc is not a valid domain of yours: names under svc belong to the cluster's Services",
+  });
+  refuseReserved(shop, [], "box");
 });

@@ -116,7 +116,7 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   async addName(name: CustomName): Promise<NameEntry> {
-    refuseReserved(name);
+    refuseReserved(name, overview.zonesOf(this.#clusters));
     overview.clusterOf(this.#clusters, name); // says what there is, when it isn't there
     await this.#custom.add(name);
     await this.#clusters.laptop.publishCustom();

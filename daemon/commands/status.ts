@@ -6,6 +6,7 @@ import type {
   ServiceEntry,
   Status,
 } from "../../wire/control.ts";
+import type { ZoneData } from "../../names/zone/zone_data.ts";
 import type { UnreachableAddress } from "../laptop/laptop.ts";
 import { serviceEntries } from "../discovery/entries.ts";
 import { nameEntries } from "../discovery/name_entries.ts";
@@ -57,10 +58,12 @@ export function services(clusters: ClusterRegistry): ServiceEntry[] {
 
 /** Every name that answers, the user's own domains too. */
 export function names(clusters: ClusterRegistry, custom: readonly CustomName[]): NameEntry[] {
-  return nameEntries(
-    clusters.all.map((cluster) => ({ ...cluster.zone, services: clusters.laptop.namesOf(cluster) })),
-    custom,
-  );
+  return nameEntries(zonesOf(clusters), custom);
+}
+
+/** The names of all clusters. */
+export function zonesOf(clusters: ClusterRegistry): ZoneData[] {
+  return clusters.all.map((cluster) => ({ ...cluster.zone, services: clusters.laptop.namesOf(cluster) }));
 }
 
 /** All intercepts. Where several clusters are connected, their ids say which it is. */
