@@ -1,5 +1,6 @@
 import type { InterceptEntry, InterceptRequest } from "../../wire/control.ts";
 import { INTERCEPT_LABEL } from "../../wire/places.ts";
+import { formatEndpoint } from "../../net/address.ts";
 import { resources } from "../../kube/client/resources.ts";
 import { ApiError } from "../../kube/client/api_error.ts";
 import { ensureInstalled } from "./agents.ts";
@@ -57,6 +58,10 @@ export async function intercept(
       (detail) => inForce(connected, wanted, detail, signal),
       ({ pods }) => `${pods.ready} of ${pods.all} pods`,
     );
+    const from = before && formatEndpoint(before.local.host, before.local.port);
+    if (from !== undefined && from !== formatEndpoint(request.local.host, request.local.port)) {
+      report.warn(`${entry.id} was moved from ${from}`);
+    }
     for (const problem of entry.problems) report.warn(problem);
     await probeLocal(request.local, report);
     signal.throwIfAborted();
