@@ -2,6 +2,7 @@ import { until } from "../async/testing/until.ts";
 import assert from "node:assert/strict";
 import { type Header, headerValue } from "../hbone/mod.ts";
 import type { FailureCode, InterceptRequest } from "../wire/control.ts";
+import { USUAL_PROXY_PORT } from "../wire/proxy_port.ts";
 import { FakeApi } from "./testing/cluster.ts";
 import { echo } from "../dataplane/testing/gateway.ts";
 import { describe } from "./failure.ts";
@@ -18,7 +19,8 @@ const fails = (code: FailureCode, text = /./) => (error: unknown) => {
 Deno.test("up connects, says what there is, and proves it", async () => {
   await using at = await fakeDaemon();
   const report = recorder();
-  const result = await at.daemon.up(at.up, report, forever);
+  const port = freePort(); // the usual one may be another program's
+  const result = await at.daemon.up({ ...at.up, proxyPort: port }, report, forever);
   assert.deepEqual(report.told, [
     "Connect to the cluster",
     "Open the tunnel",
@@ -27,7 +29,7 @@ Deno.test("up connects, says what there is, and proves it", async () => {
   ]);
   const { proof, proxy, ...rest } = result;
   assert.ok(proof?.service === "echo.default" && proof.port === 80 && proof.ms > 0);
-  assert.match(proxy ?? "", /^127\.0\.0\.1:\d+$/);
+  assert.equal(proxy, `127.0.0.1:${port}`);
   assert.deepEqual(rest, {
     cluster: { context: "dev", server: at.cluster.url, namespace: "default", user: "jo" },
     mode: "proxy",
@@ -281,12 +283,41 @@ Deno.test("the warnings of an up are told as they come, and stand in its result"
   );
 });
 
+Deno.test("a proxy that isn't on its usual port says why, once", async () => {
+  await using at = await fakeDaemon();
+  {
+    using _taken = takePort(USUAL_PROXY_PORT);
+    for (const told of [true, false]) {
+      const report = recorder();
+      const { proxy } = await at.daemon.up(at.up, report, forever);
+      const warning = `! the proxy is on ${proxy}: another program has port ${USUAL_PROXY_PORT} of 127.0.0.1`;
+      assert.equal(report.told.includes(warning), told, report.told.join());
+    }
+  }
+});
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** Takes a port of 127.0.0.1, unless another program has it. */
+function takePort(port: number): Deno.TcpListener | undefined {
+  try {
+    return Deno.listen({ hostname: "127.0.0.1", port });
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return undefined;
+    throw error;
+  }
+}
+
 Deno.test("custom names lead to a Service that is there, and are listed", async () => {
   await using at = await fakeDaemon();
   const shop = { domain: "shop.example", service: "echo", namespace: "default" };
   await assert.rejects(at.daemon.addName(shop), fails("not-up"));
   await at.daemon.up(at.up, recorder(), forever);
   await assert.rejects(at.daemon.addName({ ...shop, service: "gone" }), fails("not-found"));
+  await assert.rejects(at.daemon.addName({ ...shop, domain: "echo" }), fails("usage", /Service echo/));
   assert.deepEqual((await at.daemon.addName(shop)).addresses, ["10.96.0.7"]);
   assert.ok(at.daemon.names().some(({ name, custom }) => custom && name === "shop.example"));
   assert.equal((await at.daemon.removeName({ domain: "shop.example" })).target, "echo.default");
@@ -342,6 +373,21 @@ Deno.test("an intercept that is never in force, or interrupted, is undone", asyn
   assert.deepEqual(at.cluster.all("interceptsessions"), []);
   assert.deepEqual(at.cluster.all("interceptrules"), []);
   assert.deepEqual((await at.daemon.status()).clusters, []);
+});
+
+Deno.test("an intercept that goes to another program says from where it was moved", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster);
+  const { kubeconfig = "" } = at.up;
+  for (const [port, told] of [[8081, false], [8081, false], [9090, true]] as const) {
+    const report = recorder();
+    await at.daemon.intercept({ ...asks, kubeconfig, local: { host: "127.0.0.1", port } }, report, forever);
+    assert.equal(
+      report.told.includes("! echo.default:80 was moved from 127.0.0.1:8081"),
+      told,
+      report.told.join(),
+    );
+  }
 });
 
 Deno.test("an intercept that is changed, and then interrupted, goes where it went", async () => {

@@ -5,6 +5,7 @@ import { ConnectionOwners } from "../ffi/proc/connection_owner.ts";
 import { arrivalOf } from "../ffi/proc/socket_owner.ts";
 import { endsOf } from "../ffi/sockets/own_socket.ts";
 import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
+import { USUAL_PROXY_PORT } from "../wire/proxy_port.ts";
 import type { OutboundParts } from "./outbound.ts";
 import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
 import { serveProxy } from "./proxy/server.ts";
@@ -12,8 +13,6 @@ import { type ProxyTarget, ProxyTargetError } from "./proxy/target.ts";
 import { connectStream, TargetRefused } from "./tunnel/connect_stream.ts";
 import { NoTunnel } from "./tunnel/tunnel.ts";
 
-/** Where proxies usually are, so that examples hold; any free port where it's taken. */
-const USUAL_PORT = 1080;
 /** Lines about answers that failed, at once and a second in the long run. */
 const [BURST, PER_SECOND] = [20, 1];
 
@@ -53,9 +52,10 @@ export function startProxy(
   };
 }
 
+/** On the usual port, so that examples hold; on any free one where it is taken. */
 function usualOrAny<T>(serve: (port: number) => T): T {
   try {
-    return serve(USUAL_PORT);
+    return serve(USUAL_PROXY_PORT);
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     return serve(0);

@@ -10,6 +10,7 @@ import { worthTrying } from "./worth_trying.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { Cluster } from "../clusters/cluster.ts";
 import type { Probe } from "../../dataplane/plane.ts";
+import { USUAL_PROXY_PORT } from "../../wire/proxy_port.ts";
 import { formatOutcome } from "../../wire/flow.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import type { DaemonParts } from "../parts.ts";
@@ -116,6 +117,7 @@ async function use(
   );
   if (order.indexOf(request.mode) > order.indexOf(connection.mode)) connection.mode = request.mode;
   clusters.laptop.modeChanged(connected);
+  const served = clusters.laptop.proxyAddress;
   const proxy = request.mode === "proxy"
     ? await report.step(
       "Start the proxy",
@@ -123,6 +125,7 @@ async function use(
       (address) => address,
     )
     : undefined;
+  if (proxy !== undefined && proxy !== served && !request.proxyPort) warnOfPort(proxy, report);
   if (request.mode === "capture") {
     const { address, routes } = await report.step(
       "Capture addresses",
@@ -154,6 +157,14 @@ async function use(
     ...(proof ? { proof } : {}),
     try: worthTrying(reachable),
   };
+}
+
+function warnOfPort(proxy: string, report: Reporter): void {
+  if (proxy.endsWith(`:${USUAL_PROXY_PORT}`)) return;
+  report.warn(
+    `the proxy is on ${proxy}: another program has port ${USUAL_PROXY_PORT} of 127.0.0.1`,
+    "to choose a port: pmz down, then pmz up --proxy=PORT",
+  );
 }
 
 /** Addresses that are named in a warning; more are counted. */
