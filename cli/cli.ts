@@ -1,14 +1,12 @@
 import { bash, fish, zsh } from "@optique/core/completion";
 import { runParser } from "@optique/core/facade";
-import { formatMessage, type Message } from "@optique/core/message";
 import { failures } from "../wire/control.ts";
 import type { Interruption, Invocation } from "./command.ts";
-import { asFailure, failure } from "./failure.ts";
-import { commands, grammar, originals } from "./grammar.ts";
-import { otherWords } from "./other_words.ts";
+import { asFailure } from "./failure.ts";
+import { grammar } from "./grammar.ts";
 import { Interrupt } from "./interrupt.ts";
+import { misunderstood } from "./misunderstood.ts";
 import type { CliParts } from "./parts.ts";
-import { clean } from "./sanitize.ts";
 import { Cli } from "./session.ts";
 import { type Look, Terminal } from "./terminal.ts";
 
@@ -45,9 +43,10 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
  * @throws {CliFailure} `usage` when it isn't valid.
  */
 export function parse(
-  argv: readonly string[],
+  typed: readonly string[],
   parts: Pick<CliParts, "release" | "stdout">,
 ): Invocation | undefined {
+  const argv = typed.flatMap(apart);
   const columns = parts.stdout.columns();
   return runParser(grammar, "pmz", argv, {
     help: { option: { names: ["-h", "--help"] }, command: { hidden: true }, onShow: () => undefined },
@@ -68,6 +67,12 @@ export function parse(
       throw misunderstood(argv, message);
     },
   });
+}
+
+/** "-ojson", as kubectl takes it, is "-o json". */
+function apart(word: string): readonly string[] {
+  const [, format] = /^-o=?(.+)$/.exec(word) ?? [];
+  return format === undefined ? [word] : ["-o", format];
 }
 
 async function run(invocation: Invocation, parts: CliParts): Promise<number> {
@@ -102,43 +107,6 @@ function report(error: unknown, terminal: Terminal, interrupted?: Interruption):
   if (code === "interrupted" && interrupted) terminal.error(interrupted.message, interrupted.hint);
   else terminal.error(message, hint, causes);
   return failures[code].exit;
-}
-
-/** Says in one line why a command line is not valid, and which help to read. */
-function misunderstood(argv: readonly string[], message: Message): Error {
-  const words = commandOf(argv);
-  const said = formatMessage(message, { quotes: true }).split("\n").filter((line) => line !== "").join(" ");
-  const group = argv.length === 1 ? commands.filter(({ words }) => words.startsWith(`${argv[0]} `)) : [];
-  if (group.length > 0 && !commands.some(({ words }) => words === argv[0])) {
-    const next = group.map(({ words }) => words.split(" ")[1]).join(", ");
-    return failure("usage", `"pmz ${argv[0]}" is not complete: add one of ${next}`, `pmz ${argv[0]} --help`);
-  }
-  const known = otherWords.get(argv[0] ?? "");
-  if (known !== undefined && words.length === 0) {
-    return failure("usage", `"pmz ${argv[0]}" is not a valid command: ${known.says}`, known.type);
-  }
-  const line = ["pmz", ...argv].join(" ");
-  const text = /^No matching /.test(said)
-    ? `"${line}" is not a valid command line: something is missing, or too much`
-    : said.replace(
-      /^Unexpected option or subcommand: `(.*?)`\.?(?: Did you mean `(.*)`\?)?/,
-      (_, word: string, meant?: string) =>
-        `"${word}" is not a valid option or command here${
-          meant === undefined ? "" : `: did you mean "${meant}"?`
-        }`,
-    ).replace(/\.$/, "");
-  return failure("usage", clean(text), `${["pmz", ...words].join(" ")} --help`);
-}
-
-/** The leading words that name a command, or a group of them. */
-function commandOf(argv: readonly string[]): readonly string[] {
-  const names = new Set(
-    [...commands, ...originals].flatMap(({ words }) => [words, words.split(" ")[0] ?? ""]),
-  );
-  for (const length of [2, 1]) {
-    if (argv.length >= length && names.has(argv.slice(0, length).join(" "))) return argv.slice(0, length);
-  }
-  return [];
 }
 
 export type { Look };

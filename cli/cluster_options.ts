@@ -3,28 +3,28 @@ import { multiple, optional, withDefault } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { AgentInstallOptions } from "../wire/installer.ts";
-import { cidr, namespace } from "./values.ts";
+import { cidr, contextName, filePath, namespace } from "./values.ts";
 
 /** `--context`, for commands that read the kubeconfig. */
 export const context = optional(
-  option("--context", string({ metavar: "CONTEXT" }), {
+  option("--context", contextName(), {
     description: message`Use this context, not the current one.`,
   }),
 );
 /** `--context`, for commands that work on connected clusters. */
 export const connectedContext = optional(
-  option("--context", string({ metavar: "CONTEXT" }), {
+  option("--context", contextName(), {
     description: message`Choose one of several connected clusters.`,
   }),
 );
 /** `--context`, any number of times. */
 export const contexts = multiple(
-  option("--context", string({ metavar: "CONTEXT" }), {
+  option("--context", contextName(), {
     description: message`Use this context; repeat it for several clusters.`,
   }),
 );
 export const kubeconfig = optional(
-  option("--kubeconfig", string({ metavar: "FILE" }), {
+  option("--kubeconfig", filePath(), {
     description: message`Read this file, not KUBECONFIG or ~/.kube/config.`,
   }),
 );

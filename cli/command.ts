@@ -55,6 +55,8 @@ export interface Invocation {
 /** A command as cli.ts composes it. */
 export interface Command {
   readonly words: string;
+  /** What follows the words, in short; empty where nothing has to. */
+  readonly usage: string;
   readonly brief: string;
   readonly examples: readonly Example[];
   /** Understands what follows the command's words. */
@@ -64,7 +66,7 @@ export interface Command {
 
 /** Makes a command of its definition: its options, and those that all commands share. */
 export function define<Options>(definition: CommandDefinition<Options>): Command {
-  const { words, brief, examples, interrupted = { message: "interrupted" } } = definition;
+  const { words, usage = "", brief, examples, interrupted = { message: "interrupted" } } = definition;
   const own: Parser<"sync", Pick<Invocation, "options" | "run">, unknown> = map(
     definition.options,
     (options) => ({ options, run: (cli: Cli) => definition.run(cli, options) }),
@@ -74,13 +76,14 @@ export function define<Options>(definition: CommandDefinition<Options>): Command
     object({ own, look }),
     ({ own, look }): Invocation => ({ words, look, interrupted, ...own }),
   );
-  return { words, brief, examples, parser, page: pageOf(definition) };
+  return { words, usage, brief, examples, parser, page: pageOf(definition) };
 }
 
 /** The same command by a word of pmzctl, the original. */
 export function alias(command: Command, words: string, brief: string, examples: readonly Example[]): Command {
   return {
     words,
+    usage: command.usage,
     brief,
     examples,
     parser: command.parser,

@@ -21,3 +21,12 @@ for (const line of ["up", "intercept echo 8081", "agent delete"]) {
     assert.equal(world.started, 2);
   });
 }
+
+Deno.test("agent delete says in one line that nothing is installed", async () => {
+  const agent = (["gateway", "node"] as const).map((component) => ({ component, state: "absent" as const }));
+  await using world = new World({ answers: { agent } });
+  const { code, stdout, stderr } = await world.pmz("agent delete");
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /^dev: no agent is installed, nothing changed .*\n$/);
+  assert.ok(world.daemon.asked.every(({ request }) => request !== "DELETE /agent"));
+});

@@ -123,6 +123,12 @@ Deno.test("intercept list is the list, and a Service called list needs its names
   assert.throws(() => understood("pmz intercept list 8081"), /pmz intercept list\.default 8081/);
 });
 
+Deno.test("-o takes its format as kubectl's does", () => {
+  for (const line of ["pmz status -ojson", "pmz status -o=json", "pmz status -o json"]) {
+    assert.equal(parse(split(line), nowhere)?.look.output, "json", line);
+  }
+});
+
 Deno.test("leave names a Service, its port, or all", () => {
   assert.deepEqual(understood("pmz leave echo.shop:80"), {
     words: "leave",
@@ -198,9 +204,30 @@ Deno.test("what makes no sense is refused with one line and the help that fits",
     "pmz dns --help",
   ]);
   assert.deepEqual(refused("pmz intercept"), [
-    '"pmz intercept" is not a valid command line: something is missing, or too much',
+    '"pmz intercept" is not complete: add SERVICE[.NS] and LOCAL[:PORT]',
     "pmz intercept --help",
   ]);
+  for (
+    const [line, lacking] of [
+      ["pmz intercept echo", "LOCAL[:PORT]"],
+      ["pmz leave", "SERVICE[.NS][:PORT] or --all"],
+      ["pmz dns add", "DOMAIN and SERVICE[.NS]"],
+      ["pmz dns add a.example", "SERVICE[.NS]"],
+      ["pmz dns remove", "DOMAIN"],
+    ] as const
+  ) assert.equal(refused(line)[0], `"${line}" is not complete: add ${lacking}`);
+  assert.deepEqual(refused("pmz dns lst"), [
+    '"pmz dns lst" is not a valid command: did you mean "list"?',
+    "pmz dns list",
+  ]);
+  assert.deepEqual(refused("pmz up --proxy 1090 --yes"), [
+    '"--proxy 1090" is not a valid option: write the port after an equals sign, --proxy=1090',
+    "pmz up --proxy=1090 --yes",
+  ]);
+  for (const line of ["pmz up --context=", "pmz down --context=", "pmz leave echo --context="]) {
+    assert.match(refused(line)[0] ?? "", /^`--context`: "" is not a valid context: expected one of/);
+  }
+  assert.equal(refused("pmz up --kubeconfig=")[0], '`--kubeconfig`: "" is not a valid file: expected a path');
   assert.equal(refused("pmz up --proxy=99999")[1], "pmz up --help");
   assert.equal(refused("pmz up -o xml")[1], "pmz up --help");
   assert.equal(refused("pmz dns add a_b..c echo")[1], "pmz dns add --help");

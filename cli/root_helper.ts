@@ -35,7 +35,7 @@ export async function startHelper(cli: Cli, grant: HelperGrant): Promise<void> {
       `pmz doctor checks this machine; ${WITHOUT_ROOT}`,
     );
   }
-  throw isRoot ? endedEarly(attempt) : refusedBySudo(attempt);
+  throw isRoot ? endedEarly(attempt) : refusedBySudo(attempt, cli.parts.stdin.isTerminal);
 }
 
 /** Runs it, and passes what it prints on stderr to the terminal as it comes. */
@@ -77,6 +77,14 @@ function readyOf(stdout: string): HelperReady | undefined {
   }
 }
 
+const NO_TERMINAL = {
+  says: "sudo needs a password, and there is no terminal to ask for it",
+  hint: `run pmz up on a terminal, or ${WITHOUT_ROOT}`,
+};
+/** What sudo says where stdin ends before a password, and where it has read a wrong one. */
+const NOTHING_READ = /no password was provided/i;
+const REJECTED = /sorry, try again|incorrect password attempt/i;
+
 /** What sudo's own words mean (sudo(8), "DIAGNOSTICS"). */
 const refusals: readonly (readonly [words: RegExp, says: string, hint: string])[] = [
   [
@@ -86,8 +94,8 @@ const refusals: readonly (readonly [words: RegExp, says: string, hint: string])[
   ],
   [
     /a password is required|a terminal is required|no tty present/i,
-    "sudo needs a password, and there is no terminal to ask for it",
-    `run pmz up on a terminal, or ${WITHOUT_ROOT}`,
+    NO_TERMINAL.says,
+    NO_TERMINAL.hint,
   ],
   [
     /not in the sudoers file|is not allowed to|may not run sudo/i,
@@ -96,7 +104,10 @@ const refusals: readonly (readonly [words: RegExp, says: string, hint: string])[
   ],
 ];
 
-function refusedBySudo(attempt: Attempt): Error {
+function refusedBySudo(attempt: Attempt, hasTerminal: boolean): Error {
+  if (!hasTerminal && NOTHING_READ.test(attempt.stderr) && !REJECTED.test(attempt.stderr)) {
+    return failure("helper", `the root helper wasn't started: ${NO_TERMINAL.says}`, NO_TERMINAL.hint);
+  }
   const refusal = refusals.find(([words]) => words.test(attempt.stderr));
   if (!refusal) return endedEarly(attempt);
   const [, says, hint] = refusal;

@@ -163,6 +163,12 @@ Deno.test("a wrong password, a user who may not use sudo, and a missing terminal
   assert.match(denied, /sudo doesn't allow you to start .*\n {2}hint: ask the administrator/);
   const silent = await withoutHelper({ sudo: "sudo: a password is required" });
   assert.match(silent, /there is no terminal to ask for it/);
+  const ended = await withoutHelper({ sudo: "sudo: no password was provided" });
+  assert.match(ended, /there is no terminal to ask for it\n {2}hint: run pmz up on a terminal/);
+  const wrongThenEnded = await withoutHelper({
+    sudo: "Sorry, try again.\nsudo: no password was provided\nsudo: 1 incorrect password attempt",
+  });
+  assert.match(wrongThenEnded, /sudo didn't accept the password/);
   assert.match(await withoutHelper({ sudo: "sudo: oops" }), /sudo ended with exit code 1/);
 });
 

@@ -198,6 +198,27 @@ export function domain(): ValueParser<"sync", string> {
   );
 }
 
+/** The name of a context in the kubeconfig. */
+export function contextName(): ValueParser<"sync", string> {
+  return nonEmpty("CONTEXT", "dev", "context: expected one of those that kubectl config get-contexts lists");
+}
+
+/** Paths of files, with colons between several. */
+export function filePath(): ValueParser<"sync", string> {
+  return nonEmpty("FILE", "config", "file: expected a path");
+}
+
+function nonEmpty(metavar: string, placeholder: string, expected: string): ValueParser<"sync", string> {
+  const parse = (input: string) => input === "" ? undefined : input;
+  return valueOf(
+    metavar,
+    placeholder,
+    parse,
+    (it) => it,
+    (input) => message`${value(input)} is not a valid ${text(expected)}.`,
+  );
+}
+
 /** A range of addresses in CIDR notation; whether it makes sense is for the agent's manifests to say. */
 export function cidr(): ValueParser<"sync", string> {
   const parse = (input: string) => /^[0-9a-fA-F.:]{2,45}\/[0-9]{1,3}$/.test(input) ? input : undefined;

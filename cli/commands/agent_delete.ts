@@ -33,11 +33,22 @@ export const agentDelete = define({
     const components = componentsOf(options.component);
     const choice = cli.choice({ context: options.context, kubeconfig: options.kubeconfig });
     const plan = await daemon.ask("plan", { ...choice, mode: "proxy" });
+    // The very cluster that is agreed on, whatever is connected or left meanwhile.
+    const request: AgentRequest = { ...choice, context: plan.cluster.context, components };
+    const there = await daemon.ask("agent", { ...choice, context: plan.cluster.context });
+    const isAbsent = components.every((one) =>
+      there.some(({ component, state }) => component === one && state === "absent")
+    );
+    if (isAbsent && !options.yes) {
+      cli.terminal.json("AgentComponentList", { items: there });
+      return cli.terminal.print(
+        `${plan.cluster.context}: no agent is installed, nothing changed (to remove what an installation may ` +
+          "have left: --yes)",
+      );
+    }
     sayCluster(cli, plan.cluster);
     const question = `Remove ${components.join(" and ")} from ${plan.cluster.context}, for everybody?`;
     await agree(cli, options.yes, question, "nothing was removed");
-    // The very cluster that was agreed on, whatever was connected or left meanwhile.
-    const request: AgentRequest = { ...choice, context: plan.cluster.context, components };
     const still = await cli.startedDaemon(); // it may have ended while the question stood
     printComponents(cli, await cli.follow(still, "removeAgent", request));
   },

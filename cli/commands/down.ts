@@ -2,13 +2,13 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { option } from "@optique/core/primitives";
-import { string } from "@optique/core/valueparser";
 import { pollUntil } from "../../async/poll_until.ts";
 import type { DownRequest, DownResult } from "../../wire/control.ts";
 import { alias, define } from "../command.ts";
 import { ControlClient } from "../control_client.ts";
 import { failure } from "../failure.ts";
 import type { Cli } from "../session.ts";
+import { contextName } from "../values.ts";
 
 /** How long a daemon may take to end after it has said that it's down. */
 const END_MS = 5000;
@@ -24,7 +24,7 @@ export const down = define({
     ["pmz down --context staging", "one of several"],
   ],
   options: object({
-    context: optional(option("--context", string({ metavar: "CONTEXT" }), {
+    context: optional(option("--context", contextName(), {
       description: message`Disconnect only this cluster.`,
     })),
   }),
