@@ -23,6 +23,8 @@ export interface ApiServerAccess {
   readonly insecure?: boolean;
   /** http://, https:// or socks5:// (also socks5h://), with user and password if any. */
   readonly proxyUrl?: string;
+  /** There is no proxy, though Deno's fetch would take one of the environment. */
+  readonly evadesFetchProxy?: boolean;
 }
 
 /** Tells how to reach the API server now. Tokens and certificates that expire are renewed. */

@@ -109,6 +109,26 @@ Deno.test("a certificate of an unknown CA is refused, unless nothing is to be ch
   assert.deepEqual(await seen({ ...stranger, insecure: true }), { dialled: expected, requested: expected });
 });
 
+Deno.test("a proxy that fetch would take from the environment is not used where the access evades it", async () => {
+  await using server = await TlsServer.start();
+  const nothing = "socks5://127.0.0.1:1";
+  const names = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"];
+  const before = names.map((name) => [name, Deno.env.get(name)] as const);
+  for (const name of names) Deno.env.set(name, nothing);
+  try {
+    const expected = { name: "dana", asked: "" };
+    assert.deepEqual(await seen(server.access({ evadesFetchProxy: true })), {
+      dialled: expected,
+      requested: expected,
+    });
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+  }
+});
+
 for (const kind of ["http", "socks5"] as const) {
   Deno.test(`a ${kind} proxy is told the server's name and login, and TLS with the client certificate goes through it`, async () => {
     await using server = await TlsServer.start();

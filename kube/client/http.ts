@@ -25,7 +25,8 @@ export interface HttpResponse {
 
 /**
  * Sends requests to an API server: by Deno's fetch, which keeps connections and knows proxies and client certificates; where the server's
- * certificate has to be checked in a way that fetch has no option for, by node:http, with a connection for each request.
+ * certificate has to be checked in a way that fetch has no option for, or fetch would take a proxy of the environment by itself, by node:http,
+ * with a connection for each request.
  *
  * HTTP/1.1 only, on purpose: with HTTP/2 all requests share one connection, and a dead one (a laptop that slept, a changed network)
  * fails every later request until TCP gives up. With HTTP/1.1 only the request that meets the dead connection is lost.
@@ -34,7 +35,7 @@ export class HttpClient implements Disposable {
   #client: { client: Deno.HttpClient; of: ApiServerAccess } | undefined;
 
   async send(access: ApiServerAccess, request: HttpRequest): Promise<HttpResponse> {
-    if (access.tls && (access.insecure || access.servername !== undefined)) {
+    if (access.evadesFetchProxy || access.tls && (access.insecure || access.servername !== undefined)) {
       return await sendByNode(access, request);
     }
     const response = await fetch(urlOf(access, request.path), {

@@ -12,16 +12,42 @@ const loopback = ["127.0.0.0/8", "::1/128"].map(parseRange).filter((range) => ra
  */
 export function environmentProxy(
   server: Pick<ApiServerAccess, "tls" | "hostname" | "port">,
-  env: (name: string) => string | undefined,
+  env: ReadVariable,
 ): string | undefined {
-  const read = (name: string) => env(name) || env(name.toLowerCase()) || "";
-  const proxy = read(server.tls ? "HTTPS_PROXY" : "HTTP_PROXY");
-  if (!proxy || isLoopback(server.hostname)) return undefined;
-  const host = server.hostname.toLowerCase();
-  for (const entry of read("NO_PROXY").toLowerCase().split(/[,\s]+/).filter(Boolean)) {
-    if (excludes(entry, host, server.port)) return undefined;
-  }
+  const proxy = read(env, server.tls ? "HTTPS_PROXY" : "HTTP_PROXY");
+  if (!proxy || isLoopback(server.hostname) || isExcepted(server, env)) return undefined;
+  return proxyUrlOf(proxy);
+}
+
+/**
+ * Whether Deno's fetch may take a proxy of the environment for a server that {@linkcode environmentProxy} finds none for: fetch reads
+ * ALL_PROXY too, and has no exception for loopback addresses.
+ */
+export function fetchTakesProxy({ hostname }: Pick<ApiServerAccess, "hostname">, env: ReadVariable): boolean {
+  if (read(env, "ALL_PROXY")) return true;
+  return isLoopback(hostname) && (read(env, "HTTPS_PROXY") || read(env, "HTTP_PROXY")) !== "";
+}
+
+/** Whether NO_PROXY says that a server is reached without a proxy. */
+export function isExcepted(
+  { hostname, port }: Pick<ApiServerAccess, "hostname" | "port">,
+  env: ReadVariable,
+): boolean {
+  const host = hostname.toLowerCase();
+  const entries = read(env, "NO_PROXY").toLowerCase().split(/[,\s]+/).filter(Boolean);
+  return entries.some((entry) => excludes(entry, host, port));
+}
+
+/** The URL of a proxy as a variable has it, where `http://` may be left out. */
+export function proxyUrlOf(proxy: string): string {
   return /^[a-z0-9]+:\/\//i.test(proxy) ? proxy : `http://${proxy}`;
+}
+
+/** Reads a variable of the environment. */
+type ReadVariable = (name: string) => string | undefined;
+
+function read(env: ReadVariable, name: string): string {
+  return env(name) || env(name.toLowerCase()) || "";
 }
 
 function excludes(entry: string, host: string, port: number): boolean {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseAddress } from "../../net/address.ts";
-import { environmentProxy } from "./environment_proxy.ts";
+import { environmentProxy, fetchTakesProxy } from "./environment_proxy.ts";
 
 const server = { tls: true, hostname: "api.corp.example", port: 6443 };
 const proxyOf = (env: Record<string, string>, of: typeof server = server) =>
@@ -83,4 +83,14 @@ Deno.test("no proxy is used for loopback", () => {
       hostname,
     );
   }
+});
+
+Deno.test("Deno's fetch takes ALL_PROXY, and any proxy for a loopback address, which kubectl doesn't", () => {
+  const takes = (hostname: string, env: Record<string, string>) =>
+    fetchTakesProxy({ hostname }, (name) => env[name]);
+  assert.ok(takes("api.example", { all_proxy: "socks5://proxy" }));
+  assert.ok(takes("127.0.0.1", { HTTPS_PROXY: "http://proxy" }));
+  assert.ok(!takes("api.example", { HTTPS_PROXY: "http://proxy" }));
+  assert.ok(!takes("127.0.0.1", {}));
+  assert.equal(proxyOf({ ALL_PROXY: "socks5://proxy" }), undefined);
 });

@@ -1,6 +1,6 @@
 import { withTimeout } from "../../async/timeout.ts";
 import { type ApiServerAccess, certificatesHash, type ClusterAccess, parseServer } from "../client/access.ts";
-import { environmentProxy } from "./environment_proxy.ts";
+import { environmentProxy, fetchTakesProxy } from "./environment_proxy.ts";
 import { tellPlugin } from "./exec_plugin.ts";
 import {
   KubeconfigError,
@@ -134,13 +134,14 @@ async function open(options: KubeconfigOptions & { context?: string }): Promise<
 
 function serverOf(entry: ClusterEntry): Omit<ApiServerAccess, "headers" | "cert" | "key"> {
   const server = parseServer(entry.server);
-  const proxyUrl = entry.proxyUrl || environmentProxy(server, (name) => Deno.env.get(name));
+  const env = (name: string) => Deno.env.get(name);
+  const proxyUrl = entry.proxyUrl || environmentProxy(server, env);
   return {
     ...server,
     caCerts: readCa(entry),
     ...(entry.tlsServerName ? { servername: entry.tlsServerName } : {}),
     ...(entry.skipTLSVerify && server.tls ? { insecure: true } : {}),
-    ...(proxyUrl ? { proxyUrl } : {}),
+    ...(proxyUrl ? { proxyUrl } : fetchTakesProxy(server, env) ? { evadesFetchProxy: true } : {}),
   };
 }
 
