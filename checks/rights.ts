@@ -5,8 +5,11 @@ import {
   type ResourceAttributes,
   reviewAccess,
 } from "../kube/client/access_review.ts";
+import { ApiError } from "../kube/client/api_error.ts";
 import { clusterUser } from "../kube/client/cluster_user.ts";
+import { resources } from "../kube/client/resources.ts";
 import type { Finding } from "../wire/doctor.ts";
+import type { AgentComponent } from "../wire/installer.ts";
 import { GROUP, RULE_PLURAL, SESSION_PLURAL } from "../wire/intercept.ts";
 import { GATEWAY_NAMESPACE, NODE_NAMESPACE } from "../wire/places.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
@@ -28,7 +31,7 @@ const followed = [
 const CREATE_SINCE_MINOR = 35;
 
 /** Whether these credentials allow what `pmz up` and `pmz intercept` do in the cluster. */
-export const rights: Check<Pick<CheckParts, "cluster">> = {
+export const rights: Check<Pick<CheckParts, "cluster" | "agents">> = {
   id: "rights",
   title: "Rights",
   severity: "failed",
@@ -37,14 +40,18 @@ export const rights: Check<Pick<CheckParts, "cluster">> = {
   limitMs: 10_000,
   run: async (parts, signal) => {
     const { api, namespace, version, cluster } = await parts.cluster();
-    const user = await clusterUser(api, { signal }) ?? cluster.user;
-    const asker: Asker = { api, namespace, user, signal };
-    const [seeing, forwarding, intercepting] = await Promise.all([
+    const [user, agents] = await Promise.all([
+      clusterUser(api, { signal }),
+      parts.agents(api).catch(() => []), // the check of the agents says why
+    ]);
+    const asker: Asker = { api, namespace, user: user ?? cluster.user, agents, signal };
+    const [missing, seeing, forwarding, intercepting] = await Promise.all([
+      judgeNamespace(asker),
       judgeSeeing(asker),
       judgeForwarding(asker, await version()),
       judgeIntercepting(asker),
     ]);
-    const findings = [...seeing, ...forwarding, ...intercepting];
+    const findings = [...missing, ...seeing, ...forwarding, ...intercepting];
     return findings.length === 0 ? [ok("These credentials allow all that pmz does.")] : findings;
   },
 };
@@ -55,13 +62,28 @@ interface Asker {
   readonly namespace: string;
   /** As the cluster names the user. */
   readonly user: string;
+  /** Of which it is known whether they are installed. */
+  readonly agents?: readonly AgentComponent[];
   readonly signal: AbortSignal;
+}
+
+/** Whether the namespace is there, as far as these credentials may know. The API server reviews rights in any. */
+async function judgeNamespace({ api, namespace, signal }: Asker): Promise<Finding[]> {
+  try {
+    await api.get(resources.namespaces, { name: namespace }, { signal });
+    return [];
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (!ApiError.is(error, "NotFound")) return [];
+    const remedy = "`kubectl get namespaces` shows them. Choose one with --namespace.";
+    return [warning(`The namespace ${namespace} is not in this cluster.`, remedy)];
+  }
 }
 
 /** Services, EndpointSlices and pods have to be listed and watched: everywhere, or at least in the own namespace. */
 async function judgeSeeing(asker: Asker): Promise<Finding[]> {
-  const { namespace, user } = asker;
-  const remedy = roleRemedy("pmz-use", undefined, user);
+  const { namespace } = asker;
+  const remedy = roleRemedy("pmz-use", undefined, asker);
   const kinds = await Promise.all(followed.map(async (kind) => {
     const actions = ["list", "watch"].map((verb) => ({ verb, resource: kind.resource, group: kind.group }));
     if ((await denied(asker, actions)).length === 0) return undefined;
@@ -86,7 +108,7 @@ async function judgeForwarding(asker: Asker, version: string): Promise<Finding[]
   const minor = Number(/^v?1\.(\d{1,3})/.exec(version)?.[1] ?? 0);
   const missing = await denied(asker, forwardingTo(GATEWAY_NAMESPACE, minor));
   if (missing.length === 0) return [];
-  const remedy = roleRemedy("pmz-use", GATEWAY_NAMESPACE, asker.user);
+  const remedy = roleRemedy("pmz-use", GATEWAY_NAMESPACE, asker);
   return [failed(`${sentence(missing)} Without it, the gateway can't be reached.`, remedy)];
 }
 
@@ -109,7 +131,7 @@ export async function lacksForwarding(
 
 /** What intercepts need on top: objects in the own namespace, and the way to the node agents. */
 async function judgeIntercepting(asker: Asker): Promise<Finding[]> {
-  const { namespace, user } = asker;
+  const { namespace } = asker;
   const verbs = ["get", "list", "watch", "create", "patch", "delete"];
   const objects = [SESSION_PLURAL, RULE_PLURAL].flatMap((resource) =>
     verbs.map((verb) => ({ verb, resource, group: GROUP, namespace }))
@@ -121,7 +143,7 @@ async function judgeIntercepting(asker: Asker): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const [missing, of] of [[inNamespace, namespace], [toAgents, NODE_NAMESPACE]] as const) {
     if (missing.length === 0) continue;
-    const remedy = roleRemedy("pmz-intercept", of, user);
+    const remedy = roleRemedy("pmz-intercept", of, asker);
     findings.push(warning(`${sentence(missing)} Without it, \`pmz intercept\` can't work.`, remedy));
   }
   return findings;

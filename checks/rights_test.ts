@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
+import type { AgentComponent } from "../wire/installer.ts";
 import { rights } from "./rights.ts";
 import { fakeCluster, type FakeClusterOptions } from "./testing/cluster.ts";
 import { assertFinding, assertSound, findingsOf } from "./testing/findings.ts";
 
-async function check(options: FakeClusterOptions) {
+async function check(options: FakeClusterOptions, agents: readonly AgentComponent[] = []) {
   await using cluster = fakeCluster(options);
-  return await findingsOf(rights, { cluster: () => Promise.resolve(cluster.open) });
+  return await findingsOf(rights, {
+    cluster: () => Promise.resolve(cluster.open),
+    agents: () => Promise.resolve(agents),
+  });
 }
 
 /** All but what one of these matches. */
@@ -77,4 +81,27 @@ Deno.test("a name that a shell would take apart is quoted", async () => {
 Deno.test("where the cluster doesn't say who asks, the kubeconfig's name of the user is taken", async () => {
   const { allows } = allBut(/portforward in pmz$/);
   assertFinding(await check({ ...(allows && { allows }) }), "failed", /portforward/, /--user=jo /);
+});
+
+Deno.test("before the agent is installed, the remedy installs it first: it brings the namespace and the role", async () => {
+  const without = allBut(/in pmz(-node)?$/, /^create intercept/);
+  const absent = await check(without, [
+    { component: "gateway", state: "absent" },
+    { component: "node", state: "absent" },
+  ]);
+  assertFinding(absent, "failed", /gateway/, /: pmz agent deploy && kubectl -n pmz create rolebinding/);
+  assertFinding(absent, "warning", /namespace pmz-node/, /: pmz agent deploy && kubectl -n pmz-node create/);
+  assertFinding(absent, "warning", /namespace shop/, /: pmz agent deploy && kubectl -n shop create/);
+  const unknown = await check(without, [{ component: "gateway", state: "unknown" }]);
+  assertFinding(unknown, "failed", /gateway/, /: kubectl -n pmz .* comes first: pmz agent deploy$/);
+});
+
+Deno.test("rights to intercept that are missing alone are no failure", async () => {
+  const findings = await check(allBut(/intercept/, /in pmz-node$/));
+  assert.deepEqual([...new Set(findings.map(({ level }) => level))], ["warning"]);
+});
+
+Deno.test("a namespace that is not there is said, where the user may know", async () => {
+  assertFinding(await check({ namespace: 404 }), "warning", /shop is not in this cluster/, /get namespaces/);
+  assertSound(await check({ namespace: 403 }));
 });

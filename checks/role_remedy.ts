@@ -1,13 +1,26 @@
+import type { AgentComponent } from "../wire/installer.ts";
 import { GATEWAY_NAMESPACE, NODE_NAMESPACE } from "../wire/places.ts";
 
 /** Namespaces that have a Role of pmz's; elsewhere the ClusterRole of that name is bound (install/manifests/rbac.ts). */
 const withRole: readonly string[] = [GATEWAY_NAMESPACE, NODE_NAMESPACE];
 
-/** What an administrator types so that a user has one of pmz's roles: in a namespace, or everywhere without one. */
+/** The part of pmz that brings a role, and its namespace, into the cluster. */
+const installedWith = { "pmz-use": "gateway", "pmz-intercept": "node" } as const;
+
+/** Who is to have a role, and what is known of the agents. */
+export interface RoleSubject {
+  readonly user: string;
+  readonly agents?: readonly AgentComponent[];
+}
+
+/**
+ * What an administrator types so that a user has one of pmz's roles: in a namespace, or everywhere without one. The role,
+ * and pmz's own namespaces, are there only once the agent is installed.
+ */
 export function roleRemedy(
-  role: "pmz-use" | "pmz-intercept",
+  role: keyof typeof installedWith,
   namespace: string | undefined,
-  user: string,
+  { user, agents = [] }: RoleSubject,
 ): string {
   const of = `${role}-${slug(user)} --user=${quoted(user)}`;
   const line = namespace === undefined
@@ -15,7 +28,15 @@ export function roleRemedy(
     : `kubectl -n ${namespace} create rolebinding ${of} --${
       withRole.includes(namespace) ? "role" : "clusterrole"
     }=${role}`;
-  return `Ask an administrator of the cluster: ${line}`;
+  const ask = "Ask an administrator of the cluster:";
+  switch (agents.find(({ component }) => component === installedWith[role])?.state) {
+    case "absent":
+      return `${ask} pmz agent deploy && ${line}`;
+    case "unknown":
+      return `${ask} ${line}. Where pmz's agent is not installed, that comes first: pmz agent deploy`;
+    default:
+      return `${ask} ${line}`;
+  }
 }
 
 /** A user's name as a part of an object's name (RFC 1123). */

@@ -14,6 +14,8 @@ export interface FakeClusterOptions {
   readonly refuses?: number;
   /** As the cluster names the user; by default it doesn't say. */
   readonly user?: string;
+  /** How the API server answers for any namespace; by default it is there. */
+  readonly namespace?: 200 | 403 | 404;
   readonly server?: string;
   readonly proxyUrl?: string;
 }
@@ -24,7 +26,7 @@ export interface FakeCluster extends AsyncDisposable {
 }
 
 export function fakeCluster(options: FakeClusterOptions = {}): FakeCluster {
-  const { allows = () => true, version = "v1.34.4", refuses, user } = options;
+  const { allows = () => true, version = "v1.34.4", refuses, user, namespace = 200 } = options;
   const server = fakeServer(async (request, url) => {
     if (url.pathname === "/version") {
       return refuses === undefined
@@ -35,6 +37,13 @@ export function fakeCluster(options: FakeClusterOptions = {}): FakeCluster {
       return user === undefined
         ? json(404, status(404, "NotFound", "no"))
         : json(201, { metadata: {}, status: { userInfo: { username: user } } });
+    }
+    const asked = /^\/api\/v1\/namespaces\/([^/]+)$/.exec(url.pathname)?.[1];
+    if (asked !== undefined) {
+      const reasons = { 403: "Forbidden", 404: "NotFound" } as const;
+      return namespace === 200
+        ? json(200, { metadata: { name: asked } })
+        : json(namespace, status(namespace, reasons[namespace], "no"));
     }
     const { spec } = await request.json();
     return json(201, { metadata: {}, status: { allowed: allows(actionOf(spec.resourceAttributes)) } });
