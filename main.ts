@@ -99,10 +99,10 @@ async function commandLine(args: readonly string[]): Promise<number> {
       const { leftovers } = await import("./daemon/process/leftovers.ts");
       return await leftovers();
     },
-    shellWarnings: async () => {
+    shellWarnings: async (proxy) => {
       const { shellChecks } = await import("./checks/registry.ts");
       const { warningsOf } = await import("./checks/warnings.ts");
-      return await warningsOf(shellChecks, { env: Deno.env });
+      return await warningsOf(shellChecks, { env: Deno.env, proxy });
     },
     doctor: async (request, onChecked, signal) => {
       const { doctor } = await import("./checks/doctor.ts");
@@ -114,6 +114,7 @@ async function commandLine(args: readonly string[]): Promise<number> {
 /** What the checks look at of this machine, each as the room looks that works with it. */
 async function doctorParts(): Promise<DoctorParts> {
   const { leftovers } = await import("./daemon/process/leftovers.ts");
+  const { stateProblem } = await import("./daemon/process/state_problem.ts");
   const { readResolver } = await import("./daemon/laptop/resolv_conf.ts");
   const { hasBpf } = await import("./ffi/bpf/system_call.ts");
   const { glibcVersion } = await import("./ffi/glibc.ts");
@@ -127,6 +128,7 @@ async function doctorParts(): Promise<DoctorParts> {
     resolver: readResolver,
     agents: (api) => installer.status(api, ["gateway", "node"]),
     leftovers,
+    stateProblem,
     machine: {
       os: Deno.build.os,
       arch: Deno.build.arch,

@@ -17,7 +17,12 @@ export const apiProxy: Check<Pick<CheckParts, "cluster" | "env">> = {
   run: async ({ cluster, env }) => {
     const { cluster: { server }, proxyUrl } = await cluster();
     const place = parseServer(server);
-    if (proxyUrl === undefined) return [ok(`${hostOf(place)} is reached without a proxy.`)];
+    if (proxyUrl === undefined) {
+      const ignored = env.get("ALL_PROXY") || env.get("all_proxy")
+        ? " ALL_PROXY is not for API servers: kubectl and pmz leave it to other programs."
+        : "";
+      return [ok(`${hostOf(place)} is reached without a proxy.${ignored}`)];
+    }
     const variable = place.tls ? "HTTPS_PROXY" : "HTTP_PROXY";
     const source = environmentProxy(place, (name) => env.get(name)) === proxyUrl
       ? variable

@@ -2,6 +2,7 @@ import { ApiError } from "../kube/client/api_error.ts";
 import { KubeconfigError } from "../kube/config/kubeconfig_files.ts";
 import { type Check, failed, ok } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
+import { withoutUser } from "./without_user.ts";
 
 /** A server may be far away, and a plugin may have to fetch credentials from elsewhere. */
 const LIMIT_MS = 15_000;
@@ -23,18 +24,20 @@ export const apiServer: Check<Pick<CheckParts, "cluster">> = {
       return [ok(`${cluster.server} answers in ${ms} ms: Kubernetes ${says}.`)];
     } catch (error) {
       if (!(error instanceof ApiError || error instanceof KubeconfigError)) throw error;
-      return [failed(error.message, remedyOf(error, cluster.context, proxyUrl !== undefined))];
+      return [failed(error.message, remedyOf(error, cluster.context, proxyUrl))];
     }
   },
 };
 
-function remedyOf(error: ApiError | KubeconfigError, context: string, isProxied: boolean): string {
+function remedyOf(error: ApiError | KubeconfigError, context: string, proxyUrl: string | undefined): string {
   const kubectl = `kubectl --context ${context} get --raw /version`;
   if (error instanceof KubeconfigError) return `Run \`${kubectl}\`: it may want you to log in.`;
   if (error.status === 401) return `Log in again, until \`${kubectl}\` works.`;
   if (error.reason === "Certificate") {
     return "Get a kubeconfig of this cluster: the certificate of its API server may have been replaced.";
   }
-  const proxy = isProxied ? " It is reached through a proxy: pmz doctor api-proxy" : "";
+  const proxy = proxyUrl === undefined
+    ? ""
+    : ` It is reached through ${withoutUser(proxyUrl)}: pmz doctor api-proxy`;
   return `Make \`${kubectl}\` work first.${proxy}`;
 }

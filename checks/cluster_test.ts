@@ -34,9 +34,9 @@ Deno.test("an API server that refuses the credentials, or isn't there, is a fail
   await cluster[Symbol.asyncDispose]();
   const gone = await findingsOf(apiServer, { cluster: () => Promise.resolve(cluster.open) });
   assertFinding(gone, "failed", /no answer/, /kubectl --context dev get --raw \/version` work first\.$/);
-  const open = { ...cluster.open, proxyUrl: "http://proxy.example" };
+  const open = { ...cluster.open, proxyUrl: "http://jo:secret@proxy.example" };
   const proxied = await findingsOf(apiServer, { cluster: () => Promise.resolve(open) });
-  assertFinding(proxied, "failed", /no answer/, /through a proxy: pmz doctor api-proxy/);
+  assertFinding(proxied, "failed", /no answer/, /through http:\/\/proxy\.example: pmz doctor api-proxy/);
 });
 
 Deno.test("credentials that can't be had are a failure of their own", async () => {
@@ -62,7 +62,9 @@ async function proxied(env: Record<string, string>, proxyUrl?: string) {
 
 Deno.test("without a proxy the API server is reached directly", async () => {
   assertSound(await proxied({}));
-  assertFinding(await proxied({}), "ok", /api\.example:6443 is reached without a proxy/);
+  assertFinding(await proxied({}), "ok", /api\.example:6443 is reached without a proxy\.$/);
+  const all = await proxied({ all_proxy: "socks5://127.0.0.1:9" });
+  assertFinding(all, "ok", /without a proxy\. ALL_PROXY is not for API servers/);
 });
 
 Deno.test("the proxy of the API server is named with where it was set, and without its password", async () => {
@@ -77,13 +79,57 @@ Deno.test("a proxy of a kind that pmz can't use is a failure", async () => {
   assertFinding(await proxied({}, "http://"), "failed", /not a valid URL/);
 });
 
+function shell(env: Record<string, string>, served?: string) {
+  return findingsOf(programProxy, {
+    env: { get: (name) => env[name] },
+    proxy: () => Promise.resolve(served),
+  });
+}
+
 Deno.test("programs that send cluster names to a proxy are warned of, with the line to type", async () => {
-  const shell = (env: Record<string, string>) =>
-    findingsOf(programProxy, { env: { get: (name) => env[name] } });
   assertSound(await shell({}));
   const env = { http_proxy: "http://jo:secret@proxy.example:3128", no_proxy: "localhost" };
   const exported = /^export NO_PROXY=localhost,\.svc,\.cluster\.local no_proxy=localhost,\.svc,/;
-  assertFinding(await shell(env), "warning", /ask http:\/\/proxy\.example:3128 for/, exported);
+  assertFinding(
+    await shell(env),
+    "warning",
+    /^http_proxy is set.*to http:\/\/proxy\.example:3128,/,
+    exported,
+  );
   assertSound(await shell({ ...env, no_proxy: "localhost,.svc,.cluster.local" }));
-  assertSound(await shell({ HTTPS_PROXY: "http://proxy.example:3128" }));
+});
+
+Deno.test("every variable that programs take a proxy from is looked at", async () => {
+  for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) {
+    const said = new RegExp(`^${name} is set.*to socks5://127\\.0\\.0\\.1:9,`);
+    assertFinding(await shell({ [name]: "socks5://127.0.0.1:9" }), "warning", said, /^export NO_PROXY=\.svc/);
+    assertSound(await shell({ [name]: "socks5://127.0.0.1:9", NO_PROXY: ".svc" }));
+  }
+  const several = await shell({
+    HTTP_PROXY: "proxy:3128",
+    https_proxy: "http://proxy:3128",
+    ALL_PROXY: "socks5://a",
+  });
+  assertFinding(
+    several,
+    "warning",
+    /^HTTP_PROXY, https_proxy, ALL_PROXY are set.*to http:\/\/proxy:3128, socks5:\/\/a,/,
+  );
+});
+
+Deno.test("a variable that leads to pmz's own proxy is right", async () => {
+  const served = "127.0.0.1:1080";
+  for (const proxy of ["http://127.0.0.1:1080", "127.0.0.1:1080", "socks5h://localhost:1080/"]) {
+    const findings = await shell({ http_proxy: proxy, ALL_PROXY: proxy }, served);
+    assertFinding(findings, "ok", /http_proxy, ALL_PROXY.*pmz's own proxy/);
+    assertSound(findings);
+    assertFinding(await shell({ http_proxy: proxy }), "warning", /http_proxy/);
+  }
+  const mixed = { http_proxy: "http://127.0.0.1:1080", HTTPS_PROXY: "http://proxy.example:3128" };
+  assertFinding(
+    await shell(mixed, served),
+    "warning",
+    /^HTTPS_PROXY is set.*proxy\.example/,
+    /^export HTTPS_PROXY=http:\/\/127\.0\.0\.1:1080$/,
+  );
 });

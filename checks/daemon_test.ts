@@ -15,8 +15,28 @@ const unusable = () =>
     { state: "unusable", why: "a daemon of another version runs", remedy: "run: pmz down" } as const,
   );
 
+/** A state folder that the daemon can start with. */
+const state = { stateFolder: "/state", stateProblem: () => Promise.resolve(undefined) };
+
+Deno.test("without a daemon, what would keep it from starting is a failure", async () => {
+  const stateProblem = (folder: string) =>
+    Promise.resolve({
+      why: `your domains in ${folder}/names.json can't be read`,
+      remedy: "correct the file",
+    });
+  const parts = { stateFolder: "/state", stateProblem, release: "0.1.0" };
+  const findings = await findingsOf(daemon, { ...parts, daemon: noDaemon });
+  assertFinding(
+    findings,
+    "failed",
+    /can't start: your domains in \/state\/names\.json/,
+    /^Correct the file\.$/,
+  );
+  assertSound(await findingsOf(daemon, { ...parts, daemon: runningDaemon() }));
+});
+
 Deno.test("a running daemon is right, an unusable one is a failure, and without one the check is skipped", async () => {
-  const check = (view: typeof noDaemon) => findingsOf(daemon, { daemon: view, release: "0.1.0" });
+  const check = (view: typeof noDaemon) => findingsOf(daemon, { ...state, daemon: view, release: "0.1.0" });
   assertSound(await check(runningDaemon()));
   assertFinding(
     await check(runningDaemon({ status: { release: "0.2.0" } })),

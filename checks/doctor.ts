@@ -7,7 +7,7 @@ import { checks } from "./registry.ts";
 import { runChecks } from "./run.ts";
 
 /** What other rooms hand over for `pmz doctor`. */
-export interface DoctorParts extends Pick<CheckParts, "resolver" | "agents" | "leftovers"> {
+export interface DoctorParts extends Pick<CheckParts, "resolver" | "agents" | "leftovers" | "stateProblem"> {
   readonly machine: Omit<CheckParts["machine"], "paths">;
 }
 
@@ -42,6 +42,10 @@ export async function doctor(
       if (view.state !== "running") return { isWanted: false, helper: { state: "none" } };
       const { clusters, helper } = view.status;
       return { isWanted: clusters.some(({ mode }) => mode === "capture"), helper };
+    },
+    proxy: async () => {
+      const view = await daemon();
+      return view.state === "running" ? view.status.proxy : undefined;
     },
     namespaces: async () => {
       const view = await daemon();

@@ -20,6 +20,7 @@ const parts: DoctorParts = {
   resolver: () => Promise.resolve({ nameservers: [], search: [], hostname: "laptop" }),
   agents: () => Promise.resolve([{ component: "gateway", state: "ready", pods: { ready: 1, all: 1 } }]),
   leftovers: () => Promise.resolve([]),
+  stateProblem: () => Promise.resolve(undefined),
 };
 
 const requestOf = (kubeconfig: string, only: readonly CheckId[] = []): DoctorRequest => ({

@@ -18,12 +18,22 @@ export interface CheckParts {
   readonly capture: () => Promise<{ readonly isWanted: boolean; readonly helper: Status["helper"] }>;
   readonly agents: (api: Api) => Promise<readonly AgentComponent[]>;
   readonly daemon: () => Promise<DaemonView>;
+  /** The address of the proxy that `pmz up --proxy` serves now, as in "127.0.0.1:1080". */
+  readonly proxy: () => Promise<string | undefined>;
+  /** Why the daemon can't start with its state folder; undefined when it can. Changes nothing. */
+  readonly stateProblem: (folder: string) => Promise<Problem | undefined>;
   /** The path of sudo; undefined when it is not on PATH. */
   readonly sudo: () => Promise<string | undefined>;
   /** What pmz left on this machine though nothing of it runs, in words. */
   readonly leftovers: () => Promise<readonly string[]>;
   readonly release: string;
   readonly stateFolder: string;
+}
+
+/** Something that isn't right, and what to do about it. */
+export interface Problem {
+  readonly why: string;
+  readonly remedy: string;
 }
 
 /** Environment variables. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { CheckResult, DaemonView, DoctorRequest } from "../wire/doctor.ts";
 import { checkResults } from "./testing/check_results.ts";
+import { defaultAnswers } from "./testing/fake_daemon.ts";
 import { World, type WorldOptions } from "./testing/run.ts";
 
 /** Runs a line of doctor, and gives what was asked for and how the daemon looked. */
@@ -38,6 +39,11 @@ Deno.test("an unknown check is a usage error that lists the valid ones", async (
   assert.equal(code, 2);
   assert.match(stderr, /karnel.*kernel/);
   assert.equal(first, undefined);
+  assert.match(
+    (await ask("doctor Kernel")).stderr,
+    /"Kernel" is not a valid check: did you mean "kernel"\? expected platform,/,
+  );
+  assert.match((await ask("doctor xyzzy")).stderr, /"xyzzy" is not a valid check: expected platform,/);
 });
 
 Deno.test("the daemon is looked at, and doctor never starts one", async () => {
@@ -107,13 +113,19 @@ Deno.test("elsewhere no progress is told", async () => {
 });
 
 Deno.test("up and status warn of what this shell's environment keeps from working, once, and not with --proxy", async () => {
-  const shellWarnings = () =>
-    Promise.resolve([{ message: "HTTP_PROXY is set", hint: "export NO_PROXY=.svc" }]);
-  await using world = new World({ parts: { shellWarnings } });
+  const told: (string | undefined)[] = [];
+  const shellWarnings = async (proxy: () => Promise<string | undefined>) => {
+    told.push(await proxy());
+    return [{ message: "HTTP_PROXY is set", hint: "export NO_PROXY=.svc" }];
+  };
+  const proxy = "127.0.0.1:1080";
+  const { status } = defaultAnswers();
+  await using world = new World({ parts: { shellWarnings }, answers: { status: { ...status, proxy } } });
   const warned = /^warning: HTTP_PROXY is set\n {2}hint: export NO_PROXY=\.svc$/gm;
   for (const line of ["up", "up --context one --context two", "status"]) {
     assert.equal((await world.pmz(line)).stderr.match(warned)?.length, 1, line);
   }
+  assert.deepEqual(told, [proxy, proxy, proxy]);
   assert.doesNotMatch((await world.pmz("up --proxy")).stderr, warned);
   const { stdout } = await world.pmz("status -o json");
   assert.equal(JSON.parse(stdout).warnings.at(-1).message, "HTTP_PROXY is set");

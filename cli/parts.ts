@@ -41,8 +41,11 @@ export interface CliParts {
   manifests(components: readonly Component[], options: AgentInstallOptions): string | Promise<string>;
   /** What pmz left on this machine though no daemon runs, in words; empty: nothing. */
   leftovers(): Promise<readonly string[]>;
-  /** What this shell's environment keeps from working while programs use a cluster's names. */
-  shellWarnings(): Promise<readonly Warning[]>;
+  /**
+   * What this shell's environment keeps from working while programs use a cluster's names.
+   * @param proxy asks for the address of the proxy that pmz serves now
+   */
+  shellWarnings(proxy: () => Promise<string | undefined>): Promise<readonly Warning[]>;
   /** Runs the checks of `pmz doctor`; changes nothing. */
   doctor(request: DoctorRequest, onChecked: OnChecked, signal: AbortSignal): Promise<readonly CheckResult[]>;
   /** Milliseconds since 1970, for "since"; by default the clock. */

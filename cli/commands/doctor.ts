@@ -2,6 +2,7 @@ import { object } from "@optique/core/constructs";
 import { message, text } from "@optique/core/message";
 import { multiple } from "@optique/core/modifiers";
 import { argument } from "@optique/core/primitives";
+import { findSimilar } from "@optique/core/suggestion";
 import { choice } from "@optique/core/valueparser";
 import {
   checkIds,
@@ -20,7 +21,11 @@ import { Steps } from "../steps.ts";
 const check = choice(checkIds, {
   metavar: "CHECK",
   errors: {
-    invalidChoice: (input) => message`${input} is not a valid check: expected ${text(checkIds.join(", "))}`,
+    invalidChoice: (input) => {
+      const [meant] = findSimilar(input, checkIds, { maxSuggestions: 1 });
+      const suggestion = meant === undefined ? "" : `did you mean "${meant}"? `;
+      return message`${input} is not a valid check: ${text(suggestion)}expected ${text(checkIds.join(", "))}`;
+    },
   },
 });
 

@@ -29,7 +29,10 @@ export const status = define({
     const isCaptured = said.clusters.some(({ mode }) => mode === "capture");
     const status: Status = {
       ...said,
-      warnings: [...said.warnings, ...isCaptured ? await cli.parts.shellWarnings() : []],
+      warnings: [
+        ...said.warnings,
+        ...isCaptured ? await cli.parts.shellWarnings(() => Promise.resolve(said.proxy)) : [],
+      ],
     };
     cli.terminal.json("Status", { up: status.clusters.length > 0, ...status });
     printStatus(cli, status);

@@ -71,7 +71,10 @@ export const up = define({
     }
     cli.terminal.json("UpList", { items: results });
     if (options.proxy !== undefined) return; // a cluster's names are asked of that proxy then
-    for (const { message, hint } of await cli.parts.shellWarnings()) cli.terminal.warn(message, hint);
+    const proxy = async () => (await (await cli.daemon()).ask("status")).proxy;
+    for (const { message, hint } of await cli.parts.shellWarnings(proxy)) {
+      cli.terminal.warn(message, hint);
+    }
   },
 });
 

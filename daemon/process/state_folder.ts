@@ -31,6 +31,13 @@ export async function openStateFolder(path: string): Promise<string> {
     }
   });
   const found = await Deno.lstat(path);
+  refuseForeign(path, found);
+  if (((found.mode ?? 0) & 0o077) !== 0) await Deno.chmod(path, 0o700);
+  return path;
+}
+
+/** @throws {Failure} when what is in the state folder's place is not a folder of this user's, which this user may write to */
+export function refuseForeign(path: string, found: Deno.FileInfo): void {
   const wrong = !found.isDirectory
     ? "is not a folder"
     : found.uid !== Deno.uid()
@@ -47,8 +54,6 @@ export async function openStateFolder(path: string): Promise<string> {
       hint: `run: chmod 700 ${path}`,
     });
   }
-  if ((mode & 0o077) !== 0) await Deno.chmod(path, 0o700);
-  return path;
 }
 
 /**
