@@ -26,7 +26,14 @@ export function describe(error: unknown): ControlError {
   }
   if (error instanceof ApiError) return { code: codeOf(error), message, causes };
   if (error instanceof NoSuchContext) return { code: "not-found", message, causes };
-  if (error instanceof KubeconfigError) return { code: "credentials", message, causes };
+  if (error instanceof KubeconfigError) {
+    return {
+      code: "credentials",
+      message,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      causes,
+    };
+  }
   if (error instanceof DOMException && error.name === "AbortError") {
     return { code: "interrupted", message: "interrupted", causes };
   }

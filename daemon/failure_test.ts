@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ApiError } from "../kube/client/api_error.ts";
-import { NoSuchContext } from "../kube/config/kubeconfig.ts";
+import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig.ts";
 import { describe, Failure } from "./failure.ts";
 
 Deno.test("a failure keeps its code and hint, and says what caused it", () => {
@@ -43,4 +43,14 @@ Deno.test("only an error that shows that the program is wrong is called a bug", 
 
 Deno.test("a context that isn't there is not found", () => {
   assert.equal(describe(new NoSuchContext("no context x")).code, "not-found");
+});
+
+Deno.test("a kubeconfig that is wrong is told with its hint", () => {
+  const error = new KubeconfigError("line 3 is not valid YAML", { hint: "correct the file" });
+  assert.deepEqual(describe(error), {
+    code: "credentials",
+    message: "line 3 is not valid YAML",
+    hint: "correct the file",
+    causes: [],
+  });
 });

@@ -179,10 +179,29 @@ async function accessOf({ config, context, user, server }: Opened): Promise<ApiS
   if (options.auth && !headers.authorization) headers.authorization = `Basic ${btoa(options.auth)}`;
   const cert = pemOf(options.cert);
   const key = pemOf(options.key);
+  for (
+    const [pem, label, what] of [[cert, "CERTIFICATE", "certificate"], [key, "PRIVATE KEY", "key"]] as const
+  ) {
+    if (pem === undefined || isPem(pem, label)) continue;
+    throw new KubeconfigError(
+      `The client ${what} of user "${context.user}" (context "${context.name}") is not valid PEM.`,
+      { hint: "log in to the cluster again, or correct the user in the kubeconfig" },
+    );
+  }
   return { ...server, headers, ...(cert && key ? { cert, key } : {}) };
 }
 
 function pemOf(value: unknown): string | undefined {
   if (typeof value === "string") return value || undefined;
   return value instanceof Uint8Array ? new TextDecoder().decode(value) : undefined;
+}
+
+/** Whether the text has a PEM section whose label ends so, with base64 inside (RFC 7468). */
+function isPem(text: string, label: string): boolean {
+  const section = new RegExp(
+    `-----BEGIN (?:[A-Z ]+ )?${label}-----([^]*?)-----END (?:[A-Z ]+ )?${label}-----`,
+  ).exec(text);
+  // RFC 1421 headers of an old key, "Proc-Type: 4,ENCRYPTED", end at an empty line.
+  const body = section?.[1]?.split(/\r?\n\r?\n/).at(-1)?.replace(/\s/g, "") ?? "";
+  return /^[A-Za-z0-9+/]+={0,2}$/.test(body) && body.length % 4 === 0;
 }

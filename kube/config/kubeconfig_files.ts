@@ -9,6 +9,13 @@ export interface KubeconfigOptions {
 /** The kubeconfig is missing or broken, or lacks something that is needed. */
 export class KubeconfigError extends Error {
   override name = "KubeconfigError";
+  /** What to do next. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, options: ErrorOptions & { hint?: string } = {}) {
+    super(message, options);
+    this.hint = options.hint;
+  }
 }
 
 /** The kubeconfig has no context of that name, or no current one. */
@@ -36,7 +43,7 @@ export async function loadKubeconfig(options: KubeconfigOptions): Promise<KubeCo
       takeTokenFiles(config, file, loadAll);
     } catch (cause) {
       if (isMissing(cause) && mayMiss) continue;
-      throw new KubeconfigError(`Can't read the kubeconfig ${file}: ${messageOf(cause)}`, { cause });
+      throw unreadable(file, cause);
     }
     found = true;
     for (const { exec } of config.users) placePlugin(exec, file);
@@ -53,6 +60,25 @@ export async function loadKubeconfig(options: KubeconfigOptions): Promise<KubeCo
     );
   }
   return merged;
+}
+
+function unreadable(file: string, cause: unknown): KubeconfigError {
+  const broken = yamlErrorOf(cause);
+  if (!broken) {
+    return new KubeconfigError(`Can't read the kubeconfig ${file}: ${messageOf(cause)}`, { cause });
+  }
+  return new KubeconfigError(`${file}, line ${broken.line}, is not valid YAML: ${broken.reason}`, {
+    cause,
+    hint: "correct the file, or choose another with --kubeconfig",
+  });
+}
+
+/** What js-yaml says of text that isn't YAML; the line counts from 1. */
+function yamlErrorOf(error: unknown): { readonly line: number; readonly reason: string } | undefined {
+  if (!(error instanceof Error) || error.name !== "YAMLException" || !("mark" in error)) return undefined;
+  const { reason, mark } = error as { reason?: unknown; mark?: { line?: unknown } };
+  if (typeof reason !== "string" || typeof mark?.line !== "number") return undefined;
+  return { line: mark.line + 1, reason };
 }
 
 /** Makes a plugin's path absolute: it is relative to the kubeconfig's folder, unless it is a bare name (client-go). */

@@ -228,6 +228,38 @@ Deno.test("an error of a kubeconfig names the file", async () => {
   );
 });
 
+Deno.test("a kubeconfig that isn't YAML is told in one line, with the file, the line and what to do", async () => {
+  using home = folder();
+  const kubeconfig = home.write("bad", "apiVersion: v1\n  clusters:\n- x\n");
+  await assert.rejects(clusterAccess({ kubeconfig }), {
+    name: "KubeconfigError",
+    message: `${kubeconfig}, line 2, is not valid YAML: bad indentation of a mapping entry`,
+    hint: "correct the file, or choose another with --kubeconfig",
+  });
+});
+
+Deno.test("a client key or certificate that is spoilt is an error of the kubeconfig", async () => {
+  using made = await certificates();
+  using home = folder();
+  const spoilt = (pem: string) => pem.replace(/(-----\n..)./, "$1!");
+  for (
+    const [what, cert, key] of [
+      ["key", made.cert, "spoilt"],
+      ["key", made.cert, spoilt(made.key)],
+      ["key", made.cert, made.cert],
+      ["certificate", spoilt(made.cert), made.key],
+      ["certificate", made.cert.replace("BEGIN", "BEGUN"), made.key],
+    ] as const
+  ) {
+    const user = { "client-certificate-data": btoa(cert), "client-key-data": btoa(key) };
+    const kubeconfig = home.write("c", config("c", { server: "https://a:1" }, user));
+    await assert.rejects((await clusterAccess({ kubeconfig })).access(), {
+      name: "KubeconfigError",
+      message: `The client ${what} of user "c-user" (context "c") is not valid PEM.`,
+    });
+  }
+});
+
 Deno.test("in a pod, the service account's token is used, and read again after a refusal", async () => {
   using made = await certificates();
   using account = folder();
