@@ -11,8 +11,8 @@ export const status = define({
   words: "status",
   brief: "Show connections, intercepts and recent failures",
   description:
-    "Shows the connected clusters, their tunnels, your intercepts, and the last connections that failed. Exit code 3 " +
-    "if no daemon runs.",
+    "Shows the connected clusters, their tunnels, your intercepts, and the last connections that failed, without " +
+    "those that their clients reset, which `pmz flows --failed` lists, too. Exit code 3 if no daemon runs.",
   examples: [
     ["pmz status", "for people"],
     ["pmz status -o json", 'for scripts; without a daemon "up" is false'],
@@ -69,7 +69,10 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
   }
   if (status.failures.length > 0) {
     terminal.print("");
-    terminal.print({ text: "recent failures", style: "bold" });
+    terminal.print(
+      { text: "recent failures", style: "bold" },
+      " (without those that their clients reset: pmz flows --failed)",
+    );
     terminal.table(status.failures.map((flow) => [`  ${formatWhen(flow, now)}`, formatFlow(flow)]));
   }
   for (const { message, hint } of status.warnings) terminal.warn(message, hint);
