@@ -3,6 +3,7 @@
  * PMZ_WRITE_GOLDEN=1 writes them again.
  */
 import assert from "node:assert/strict";
+import { defaultAnswers } from "./testing/fake_daemon.ts";
 import { World, type WorldOptions } from "./testing/run.ts";
 
 const folder = new URL("./testing/golden/", import.meta.url);
@@ -83,6 +84,10 @@ for (
   Deno.test(`without a daemon "pmz ${line}" says what its golden file says`, () =>
     compare(`no daemon ${line}`, line, { running: false }));
 }
+Deno.test("a domain that leads to another Service than before says so", () => {
+  const names = defaultAnswers().names.map((entry) => ({ ...entry, before: "cart.shop" }));
+  return compare("dns add moved", "dns add www.shop.example echo", { answers: { names } });
+});
 Deno.test("on a terminal there are colours, symbols and one turning line", () =>
   compare("terminal up", "up", { terminal: true, env: { LANG: "C.UTF-8" }, answers: quickUp() }));
 

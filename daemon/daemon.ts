@@ -118,9 +118,12 @@ export class Daemon implements Controlled, AsyncDisposable {
   async addName(name: CustomName): Promise<NameEntry> {
     refuseReserved(name, overview.zonesOf(this.#clusters));
     overview.clusterOf(this.#clusters, name); // says what there is, when it isn't there
+    const replaced = this.#custom.all().find(({ domain }) => domain === name.domain);
     await this.#custom.add(name);
     await this.#clusters.laptop.publishCustom();
-    return this.#entry(name);
+    const entry = this.#entry(name);
+    const before = replaced && `${replaced.service}.${replaced.namespace}`;
+    return before === undefined || before === entry.target ? entry : { ...entry, before };
   }
 
   async removeName({ domain }: { readonly domain: string }): Promise<NameEntry> {

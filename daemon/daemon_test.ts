@@ -319,6 +319,11 @@ Deno.test("custom names lead to a Service that is there, and are listed", async 
   await assert.rejects(at.daemon.addName({ ...shop, service: "gone" }), fails("not-found"));
   await assert.rejects(at.daemon.addName({ ...shop, domain: "echo" }), fails("usage", /Service echo/));
   assert.deepEqual((await at.daemon.addName(shop)).addresses, ["10.96.0.7"]);
+  assert.equal((await at.daemon.addName(shop)).before, undefined);
+  at.cluster.service("cart", { clusterIP: "10.96.0.8", ports: [{ port: 80 }] });
+  await until("the other Service is there", () => at.daemon.services().some(({ name }) => name === "cart"));
+  assert.equal((await at.daemon.addName({ ...shop, service: "cart" })).before, "echo.default");
+  assert.equal((await at.daemon.addName(shop)).before, "cart.default");
   assert.ok(at.daemon.names().some(({ name, custom }) => custom && name === "shop.example"));
   assert.equal((await at.daemon.removeName({ domain: "shop.example" })).target, "echo.default");
   await assert.rejects(at.daemon.removeName({ domain: "shop.example" }), fails("not-found"));

@@ -57,6 +57,9 @@ export const dnsAdd = define({
       context: cluster.context,
     });
     cli.terminal.json("NameList", { items: [entry] });
+    if (entry.before !== undefined) {
+      cli.terminal.note(`${entry.name} now leads to ${entry.target}; before, to ${entry.before}`);
+    }
     cli.terminal.print(
       `${entry.name} -> ${entry.target} (${entry.addresses.join(", ") || "no address yet"})`,
     );

@@ -135,6 +135,8 @@ export interface NameEntry {
   /** "echo.default" */
   readonly target: string;
   readonly cluster: string;
+  /** The target before, where `pmz dns add` has just changed it. */
+  readonly before?: string;
 }
 
 export interface InterceptEntry {
