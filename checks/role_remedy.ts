@@ -33,7 +33,8 @@ export function roleRemedy(
     case "absent":
       return `${ask} pmz agent deploy && ${line}`;
     case "unknown":
-      return `${ask} ${line}. Where pmz's agent is not installed, that comes first: pmz agent deploy`;
+      // The line comes last, so that it can be pasted as it is.
+      return `Ask an administrator of the cluster (pmz agent deploy comes first, where it wasn't run): ${line}`;
     default:
       return `${ask} ${line}`;
   }

@@ -150,7 +150,7 @@ Deno.test("an API server that doesn't answer, and a proxy in the shell, are foun
       timeout: 60_000,
       env: { http_proxy: "http://proxy.test:3128" },
     });
-    assert.match(up.stderr, /warning: HTTP_PROXY is set.*\n {2}hint: export NO_PROXY=/);
+    assert.match(up.stderr, /warning: http_proxy is set.*\n {2}hint: export NO_PROXY=/);
   } finally {
     await alice.shell("rm ~/elsewhere");
   }
