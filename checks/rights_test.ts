@@ -93,7 +93,12 @@ Deno.test("before the agent is installed, the remedy installs it first: it bring
   assertFinding(absent, "warning", /namespace pmz-node/, /: pmz agent deploy && kubectl -n pmz-node create/);
   assertFinding(absent, "warning", /namespace shop/, /: pmz agent deploy && kubectl -n shop create/);
   const unknown = await check(without, [{ component: "gateway", state: "unknown" }]);
-  assertFinding(unknown, "failed", /gateway/, /pmz agent deploy comes first.*: kubectl -n pmz .*--role=pmz-use$/);
+  assertFinding(
+    unknown,
+    "failed",
+    /gateway/,
+    /pmz agent deploy comes first.*: kubectl -n pmz .*--role=pmz-use$/,
+  );
 });
 
 Deno.test("rights to intercept that are missing alone are no failure", async () => {

@@ -26,7 +26,10 @@ Deno.test("a program's failed connection is shown with its program, its target's
 
   const words = `curl \\(\\d+\\) -> pod/${name}\\.default:81: refused by the gateway: \\S`;
   assert.match((await alice.done(["flows", "--failed"])).stdout, new RegExp(`ago +${words}`));
-  assert.match((await alice.done(["status"])).stdout, new RegExp(`recent failures.*\n(.*\n)*.* ago +${words}`));
+  assert.match(
+    (await alice.done(["status"])).stdout,
+    new RegExp(`recent failures.*\n(.*\n)*.* ago +${words}`),
+  );
 
   const [failed] = (await alice.json<{ items: Flow[] }>(["flows", "--failed"])).items;
   assert.ok(failed);
