@@ -21,6 +21,8 @@ Deno.test("a request whose length two parsers could read differently is refused"
       "Content-Length: 5 5",
       "Content-Length:",
       "Content-Length: 1000000000000000",
+      "Transfer-Encoding: ,chunked",
+      "Transfer-Encoding: chunked,",
       "Transfer-Encoding: chunked, chunked",
       "Transfer-Encoding: chunked\nTransfer-Encoding: chunked",
       "Transfer-Encoding: xchunked",
