@@ -9,7 +9,7 @@ import { rootCgroup } from "./cgroup.ts";
 import { UserDevice } from "./device.ts";
 import { Janitor } from "./janitor.ts";
 import { NameHooks } from "./name_hooks.ts";
-import { UserRules } from "./rule.ts";
+import { type RuleSelectors, rulesFor, UserRules } from "./rule.ts";
 import { SharedSettings } from "./settings.ts";
 
 /** libbpf and the BPF objects, as bytes (ffi/assets.ts). */
@@ -35,18 +35,11 @@ export class HostResources implements AsyncDisposable {
     this.netlink = stack.use(new Netlink());
     const device = UserDevice.create(this.netlink);
     this.device = device;
-    const families = device.own6 ? [4, 6] as const : [4] as const;
-    const addresses = [device.own4, device.own6].flatMap((address) => address ? [address.text] : []);
-    stack.use(
-      new Janitor({
-        rules: families.flatMap((family) =>
-          uids.map((range) => ({ family, priority: UserRules.PRIORITY, table: device.table, uids: range }))
-        ),
-        addresses,
-      }),
-    );
+    const sources = device.own6 ? [device.own4, device.own6] : [device.own4];
+    const selectors: RuleSelectors = { uids, table: device.table, sources };
+    stack.use(new Janitor({ rules: rulesFor(selectors), addresses: sources.map(({ text }) => text) }));
     stack.use(device); // goes before the janitor is told
-    stack.use(new UserRules(this.netlink, uids, device.table, families));
+    stack.use(new UserRules(this.netlink, selectors));
     this.settings = new SharedSettings({
       netns: 0n,
       own4: device.own4,

@@ -1,9 +1,9 @@
-import type { UserRule } from "../ffi/netlink/rule.ts";
+import type { Rule } from "../ffi/netlink/rule.ts";
 import { programPath } from "./programs.ts";
 
 /** What stays when a helper is killed. */
 export interface Leftovers {
-  readonly rules: readonly UserRule[];
+  readonly rules: readonly Rule[];
   /** pmz's addresses: connections from and to them are reset. */
   readonly addresses: readonly string[];
 }
@@ -60,13 +60,24 @@ export class Janitor implements AsyncDisposable {
 
 /** The script: it waits for the end of the pipe, and ignores what is gone already. Nothing in it comes from a daemon. */
 function cleaning({ rules, addresses }: Leftovers, ip: string, ss: string): string {
-  const selectors = rules.map(({ family, priority, table, uids }) =>
-    `-${family} rule del pref ${priority} iif lo uidrange ${uids.first}-${uids.last} lookup ${table}`
-  );
+  const deletions = (some: readonly Rule[]) =>
+    some.map((rule) => `while ${ip} -${rule.family} rule del ${selectorOf(rule)}; do :; done`);
   return [
     "trap '' HUP INT TERM",
     "while read -r line; do :; done",
-    ...selectors.map((selector) => `while ${ip} ${selector}; do :; done`),
+    ...deletions(rules.filter(({ uids }) => uids)),
     ...addresses.flatMap((address) => [`${ss} -aK src ${address}`, `${ss} -aK dst ${address}`]),
+    // Last, so that nothing with pmz's source leaves for the LAN as long as there are connections.
+    ...deletions(rules.filter(({ uids }) => !uids)),
   ].join("\n");
+}
+
+/** A rule as `ip rule` has it, at whatever priority it is. */
+function selectorOf({ from, uids, action, table }: Rule): string {
+  return [
+    "iif lo",
+    ...from ? [`from ${from.text}`] : [],
+    ...uids ? [`uidrange ${uids.first}-${uids.last}`] : [],
+    action === "lookup" ? `lookup ${table}` : action,
+  ].join(" ");
 }

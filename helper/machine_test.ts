@@ -6,8 +6,6 @@ import { TunDevice } from "../ffi/netlink/tun.ts";
 import { parseAddress } from "../net/address.ts";
 import { UserDevice } from "./device.ts";
 import { nameserversOf, readMachine } from "./machine.ts";
-import { UserRules } from "./rule.ts";
-import { userRules } from "../ffi/netlink/rule.ts";
 
 const ignore = !isRoot;
 
@@ -59,29 +57,3 @@ Deno.test({ name: "a place that the machine uses isn't taken (needs root)", igno
     assert.deepEqual([third.name, third.own4.text], ["pmz2", "100.127.255.252"]);
   });
 });
-
-Deno.test(
-  { name: "earlier rules of a table are deleted, also those of other helpers (needs root)", ignore },
-  () => {
-    inNewNetns(() => {
-      using netlink = new Netlink();
-      const left = new UserRules(netlink, [{ first: 1001, last: 1001 }], 726_900, [4, 6]);
-      assert.equal(userRules(netlink).length, 2);
-      const mine = new UserRules(
-        netlink,
-        [{ first: 1002, last: 1002 }, { first: 100_000, last: 165_535 }],
-        726_900,
-        [
-          4,
-          6,
-        ],
-      );
-      assert.deepEqual(
-        userRules(netlink).map(({ family, uids }) => [family, uids.first]),
-        [[4, 1002], [4, 100_000], [6, 1002], [6, 100_000]],
-      );
-      for (const rules of [mine, left]) rules[Symbol.dispose]();
-      assert.deepEqual(userRules(netlink), []);
-    });
-  },
-);

@@ -1,6 +1,6 @@
 import { pollUntil } from "../../async/poll_until.ts";
 import { Netlink } from "../../ffi/netlink/netlink.ts";
-import { userRules } from "../../ffi/netlink/rule.ts";
+import { allRules, type Rule } from "../../ffi/netlink/rule.ts";
 import { isTableOfPmz } from "../../wire/helper.ts";
 
 /** A helper that has just been let go takes its rules along within this, in milliseconds. */
@@ -12,9 +12,15 @@ const SETTLE_MS = 1_000;
  */
 export async function leftovers(uid: number = Deno.uid() ?? -1): Promise<string[]> {
   using netlink = new Netlink();
-  const own = () => userRules(netlink).filter(({ table, uids }) => isTableOfPmz(table) && uids.first === uid);
-  await pollUntil(() => own().length === 0, { timeoutMs: SETTLE_MS });
-  return own().map(({ family, priority, table }) =>
+  await pollUntil(() => rulesOf(netlink, uid).length === 0, { timeoutMs: SETTLE_MS });
+  return rulesOf(netlink, uid).map(({ family, priority, table }) =>
     `an empty rule (IPv${family}, priority ${priority}, table ${table}): pmz up takes it away, or root by ip rule`
   );
+}
+
+/** The rules for a user's sockets, and the others that lead to the same table. */
+function rulesOf(netlink: Netlink, uid: number): Rule[] {
+  const all = allRules(netlink).filter(({ table }) => isTableOfPmz(table));
+  const tables = new Set(all.filter(({ uids }) => uids?.first === uid).map(({ table }) => table));
+  return all.filter(({ table }) => tables.has(table));
 }

@@ -4,7 +4,7 @@ import { addAddress, allAddresses, allLinks, linkUp } from "./link.ts";
 import { SystemCallError } from "../libc.ts";
 import { Netlink } from "./netlink.ts";
 import { addLocalRoutes, allRoutes, deleteLocalRoutes } from "./route.ts";
-import { addUserRule, deleteUserRule, type UserRule, userRules } from "./rule.ts";
+import { addRule, allRules, deleteRule, type Rule } from "./rule.ts";
 import { inNewNetns, isRoot } from "../testing/netns.ts";
 import { TunDevice } from "./tun.ts";
 
@@ -74,18 +74,46 @@ Deno.test({ name: "a route that the kernel refuses leaves the others (needs root
   });
 });
 
-Deno.test({ name: "a user's rule is added once, read and deleted (needs root)", ignore }, () => {
+Deno.test({ name: "a rule is added once, read and deleted (needs root)", ignore }, () => {
   inNewNetns(() => {
     using netlink = new Netlink();
-    for (const family of [4, 6] as const) {
-      const rule: UserRule = { family, priority: 10, table: TABLE, uids: { first: 1993, last: 1994 } };
-      addUserRule(netlink, rule);
-      assert.throws(() => addUserRule(netlink, rule), (error) => (error as SystemCallError).errno === 17);
-      assert.deepEqual(userRules(netlink), [rule]);
-      deleteUserRule(netlink, rule);
-      assert.throws(() => deleteUserRule(netlink, rule), (error) => (error as SystemCallError).errno === 2);
-      assert.deepEqual(userRules(netlink), []);
+    const ours = () => allRules(netlink).filter(({ table }) => table === TABLE);
+    for (const from of [address("198.18.255.254"), address("fd00:7::1")]) {
+      const common = { family: from.family, priority: 10, table: TABLE, local: true };
+      const rules: Rule[] = [
+        { ...common, action: "lookup", uids: { first: 1993, last: 1994 }, from: undefined },
+        { ...common, action: "lookup", uids: undefined, from },
+        { ...common, action: "unreachable", uids: undefined, from },
+      ];
+      for (const rule of rules) addRule(netlink, rule);
+      for (const rule of rules) {
+        assert.throws(() => addRule(netlink, rule), (error) => (error as SystemCallError).errno === 17);
+      }
+      assert.deepEqual(ours(), rules);
+      for (const rule of rules) deleteRule(netlink, rule);
+      for (const rule of rules) {
+        assert.throws(() => deleteRule(netlink, rule), (error) => (error as SystemCallError).errno === 2);
+      }
+      assert.deepEqual(ours(), []);
     }
+  });
+});
+
+Deno.test({ name: "the kernel's own rules are read as they are (needs root)", ignore }, () => {
+  inNewNetns(() => {
+    using netlink = new Netlink();
+    assert.deepEqual(
+      allRules(netlink).map(({ family, priority, action, table, local }) => ({
+        family,
+        priority,
+        action,
+        table,
+        local,
+      })),
+      [[4, 0, 255], [4, 32_766, 254], [4, 32_767, 253], [6, 0, 255], [6, 32_766, 254]].map((
+        [family, priority, table],
+      ) => ({ family, priority, action: "lookup", table, local: false })),
+    );
   });
 });
 

@@ -193,6 +193,28 @@ Deno.test("an IPv4 address dialled as IPv6, as Java and .NET do, is reached and 
   assert.equal(refused.errno, REFUSED);
 });
 
+Deno.test("clients that close first leave no socket behind, and nothing with pmz's source leaves on the LAN", async () => {
+  await using stage = await Stage.set();
+  const { laptop } = stage.world;
+  const alice = await stage.up();
+  const root = (...command: string[]) => laptop.output("root", command);
+  const device = (await root("ip", "route", "show", "default")).split(" ")[4] ?? "";
+  const counted = `oifname "${device}" ip saddr 198.18.255.0/24 counter`;
+  await root("nft", `table ip lan { chain out { type filter hook postrouting priority 0; ${counted}; } }`);
+  try {
+    await curl(alice, ...Array<string>(10).fill("http://echo.default.svc/"));
+    for (const url of ["http://echo:81/", "http://peers-0.peers.default.svc:81/"]) {
+      assert.notEqual((await curlFails(alice, url)).code, 0);
+    }
+    const waiting = () => root("ss", "-Htan", "state", "last-ack");
+    assert.ok(await pollUntil(async () => await waiting() === "", { timeoutMs: 5_000 }), await waiting());
+    await alice.done(["down"]);
+    assert.match(await root("nft", "list", "table", "ip", "lan"), /counter packets 0 /);
+  } finally {
+    await root("nft", "delete", "table", "ip", "lan");
+  }
+});
+
 Deno.test("programs see the address that they dialled as the other side's", async () => {
   await using stage = await Stage.set();
   const host = await clusterIp(stage);

@@ -47,7 +47,7 @@ async function ask(request: unknown, fds: readonly number[] = []): Promise<unkno
   return received.message;
 }
 
-/** Listeners for `workers`, each of which tells whom it took from whom, and stays until it's told to break off. */
+/** Listeners for `workers`, each of which tells whom it took from whom, and stays until it's told to break off or its client is gone. */
 async function listen(family: 4 | 6, workers: number): Promise<unknown> {
   const address = family === 4 ? "127.0.0.1" : "::1";
   listeners = Array.from(
@@ -65,7 +65,9 @@ async function took(worker: number, connection: TcpConnection): Promise<void> {
   await connection.write(new TextEncoder().encode(text));
   const said = new Uint8Array(64);
   const length = await connection.read(said) ?? 0;
-  if (new TextDecoder().decode(said.subarray(0, length)) === "break off") connection.abort();
+  // Later than the kernel confirms the client's end: the client's socket is gone by then.
+  if (length === 0) setTimeout(() => connection.close(), 100);
+  else if (new TextDecoder().decode(said.subarray(0, length)) === "break off") connection.abort();
 }
 
 /** A stub for each nameserver, which says what it was asked. */

@@ -8,7 +8,7 @@ import {
   SOCK_STREAM,
   SystemCallError,
 } from "../../../ffi/libc.ts";
-import { endpointOf, localEndpoint, socketAddress } from "../../../ffi/sockets/socket.ts";
+import { endpointOf, localEndpoint, resetConnection, socketAddress } from "../../../ffi/sockets/socket.ts";
 import { cstring } from "../../../ffi/libc.ts";
 import { formatEndpoint, parseEndpoint } from "../../../net/address.ts";
 import { serveCommands } from "./commands.ts";
@@ -37,6 +37,8 @@ export interface Attempt {
   readonly say?: string;
   /** Of TCP: reads until the connection ends. */
   readonly linger?: boolean;
+  /** Of TCP: resets the connection at its end. */
+  readonly reset?: boolean;
 }
 
 /** How it went: an errno, or what came back, and between whom. */
@@ -50,7 +52,7 @@ export interface Outcome {
   readonly said?: string;
 }
 
-function attempt({ kind, to, from, unconnected, mapped, device, say, linger }: Attempt): Outcome {
+function attempt({ kind, to, from, unconnected, mapped, device, say, linger, reset }: Attempt): Outcome {
   const started = performance.now();
   const ms = () => Math.round(performance.now() - started);
   const family = endpoint(to).address.family === 4 && !mapped ? AF_INET : AF_INET6;
@@ -87,6 +89,7 @@ function attempt({ kind, to, from, unconnected, mapped, device, say, linger }: A
     if (!(error instanceof SystemCallError)) throw error;
     return { ms: ms(), at, failed: error.message.replace(/^.*: /, "") };
   } finally {
+    if (reset) resetConnection(fd);
     libc.close(fd);
   }
 }
