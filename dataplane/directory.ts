@@ -9,7 +9,9 @@ export class Directory {
   readonly #addresses = new Map<string, Map<string, string>>();
   /** In the order in which they were captured, which is the order of the helper's routes. */
   readonly #captured = new Set<string>();
-  readonly #zone = new Zone();
+  readonly #zone = new Zone({
+    isReached: (cluster, address) => this.#addresses.get(cluster)?.has(address) ?? false,
+  });
 
   add(cluster: string): void {
     if (!this.#addresses.has(cluster)) this.#addresses.set(cluster, new Map());

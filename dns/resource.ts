@@ -45,6 +45,12 @@ export function serviceResource(name: string, port: number, weight: number, targ
   return { name, type: types.SRV, class: IN, ttl: TTL, data };
 }
 
+/** TXT with one string of 255 octets at most (RFC 1035 §3.3.14). */
+export function textResource(name: string, text: string): Resource {
+  const bytes = new TextEncoder().encode(text).subarray(0, 255);
+  return { name, type: types.TXT, class: IN, ttl: TTL, data: Uint8Array.of(bytes.length, ...bytes) };
+}
+
 /** The SOA of a negative answer, by which it is cached for one second (RFC 2308 §5). */
 export function negativeResource(zone: string): Resource {
   const [primary, person] = [nameBytes("dns.pmz.invalid"), nameBytes("hostmaster.pmz.invalid")];

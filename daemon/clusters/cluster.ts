@@ -54,8 +54,14 @@ export class Cluster {
 
   /** What the cluster's names end with. */
   get zone(): ZoneIdentity {
-    const { context, namespace } = this.connection.name;
-    return { cluster: this.id, context, clusterDomain: CLUSTER_DOMAIN, namespace };
+    const { name: { context, namespace }, onlyNamespace } = this.connection;
+    return {
+      cluster: this.id,
+      context,
+      clusterDomain: CLUSTER_DOMAIN,
+      namespace,
+      ...(onlyNamespace === undefined ? {} : { onlyNamespace }),
+    };
   }
 
   /** Learns what the cluster has, and follows it. @throws {ApiError} @throws the signal's reason */

@@ -105,6 +105,11 @@ export class ClusterApi implements AsyncDisposable {
     return this.#discovery?.limits ?? [];
   }
 
+  /** The only namespace of which all Services are seen; undefined when that is so for all. */
+  get onlyNamespace(): string | undefined {
+    return this.#discovery?.onlyNamespace;
+  }
+
   /** The gateway's pods, followed from the first call on. */
   gateways(): AgentPods {
     const of = { namespace: GATEWAY_NAMESPACE, selector: selectors.gateway, log: this.#log };

@@ -15,7 +15,7 @@ export interface IndexChange {
   readonly services: ReadonlySet<string>;
 }
 
-/** An address that a Service claims and that the gateway would never dial. */
+/** An address that a Service claims, or a headless one has an endpoint at, and that the gateway would never dial. */
 export interface RefusedAddress {
   readonly address: string;
   readonly why: string;
@@ -38,7 +38,7 @@ export class ClusterIndex {
   readonly #clusterIPAt = new MultiMap<string, string>();
   /** By address, the Services whose names lead there. */
   readonly #namesAt = new MultiMap<string, string>();
-  /** By address, the headless Services that have an endpoint there, whether that is a pod's or not. */
+  /** By address, the Services that have an endpoint there, whether that is a pod's or not. */
   readonly #endpointsAt = new MultiMap<string, string>();
   readonly #endpoints = new Map<string, readonly string[]>();
   readonly #serviceOfSlice = new Map<string, string>();
@@ -130,8 +130,11 @@ export class ClusterIndex {
   #moveService(key: string, topology: Topology, addresses: Set<string>): boolean {
     const service = topology.services.get(key);
     const slices = [...this.#slicesOf.get(key)].flatMap((slice) => topology.slices?.get(slice) ?? []);
-    this.#moveClusterIPs(key, service, topology.slices && slices, addresses);
-    this.#moveEndpoints(key, service?.headless ? slices : []);
+    const refused = this.#moveClusterIPs(key, service, topology.slices && slices, addresses);
+    this.#moveEndpoints(key, service ? slices : []);
+    if (service?.headless) refused.push(...this.#refusedEndpoints(topology, slices));
+    if (refused.length > 0) this.#refused.set(key, refused);
+    else this.#refused.delete(key);
     const before = this.#services.get(key);
     const now = service &&
       serviceNames(
@@ -142,8 +145,8 @@ export class ClusterIndex {
         (address) => this.#podsAt.has(address),
       );
     if (isDeepStrictEqual(before, now)) return false;
-    for (const address of before?.addresses ?? []) this.#namesAt.delete(address, key);
-    for (const address of now?.addresses ?? []) this.#namesAt.add(address, key);
+    for (const address of addressesIn(before)) this.#namesAt.delete(address, key);
+    for (const address of addressesIn(now)) this.#namesAt.add(address, key);
     if (now) this.#services.set(key, now);
     else this.#services.delete(key);
     return true;
@@ -154,7 +157,7 @@ export class ClusterIndex {
     service: Service | undefined,
     slices: readonly EndpointSlice[] | undefined,
     addresses: Set<string>,
-  ): void {
+  ): RefusedAddress[] {
     const claimed = new Map<string, CapturedPorts>();
     const refused: RefusedAddress[] = [];
     const ports = service ? servedPorts(service, slices) : [];
@@ -174,8 +177,22 @@ export class ClusterIndex {
     }
     if (claimed.size > 0) this.#clusterIPs.set(key, claimed);
     else this.#clusterIPs.delete(key);
-    if (refused.length > 0) this.#refused.set(key, refused);
-    else this.#refused.delete(key);
+    return refused;
+  }
+
+  /** The ready endpoints of a headless Service that no name leads to, since the gateway dials Services and pods only. */
+  #refusedEndpoints({ pods }: Topology, slices: readonly EndpointSlice[]): RefusedAddress[] {
+    return slices.flatMap((slice) => slice.endpoints).filter(({ ready }) => ready).flatMap((endpoint) => {
+      const pod = endpoint.pod && pods.get(`${endpoint.pod.namespace}/${endpoint.pod.name}`);
+      if (endpoint.pod && !pod?.hostNetwork) return []; // a pod that isn't seen yet, or may not be listed
+      return canonicalAddresses(endpoint.addresses).filter((address) => !this.#podsAt.has(address)).map(
+        (address) => ({
+          address,
+          why: whyNeverDialled(address) ??
+            (pod ? "a node's address, which the gateway never dials" : "an endpoint that is no pod"),
+        }),
+      );
+    });
   }
 
   #moveEndpoints(key: string, slices: readonly EndpointSlice[]): void {
@@ -200,6 +217,12 @@ export class ClusterIndex {
     else this.#addresses.set(address, now);
     return true;
   }
+}
+
+/** All addresses that a Service's names lead to. */
+function addressesIn(names: ServiceNames | undefined): Iterable<string> {
+  const endpoints = (names?.endpoints ?? []).flatMap((group) => group.endpoints);
+  return new Set([...names?.addresses ?? [], ...endpoints.flatMap(({ addresses }) => addresses)]);
 }
 
 function whyNeverDialled(text: string): string | undefined {

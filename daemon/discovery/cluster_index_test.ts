@@ -22,6 +22,7 @@ const pod = (name: string, ip: string, more: object = {}) =>
       conditions: [{ type: "Ready", status: "True" }],
     },
   });
+const unready = (name: string, ip: string) => ({ ...pod(name, ip), ready: false });
 const slice = (of: string, endpoints: object[]) =>
   parseEndpointSlice({
     ...meta(`${of}-1`, { labels: { "kubernetes.io/service-name": of } }),
@@ -80,20 +81,72 @@ Deno.test("a headless Service's names lead to its ready endpoints that are pods,
     endpoint("198.51.100.1"),
   ]));
   const db = named({ services, pods, slices }, "db");
-  assert.deepEqual(db?.headless, [{ hostname: "db-0", addresses: ["10.244.0.5"] }]);
+  assert.deepEqual(db?.endpoints?.map(({ endpoints }) => endpoints), [[
+    { hostname: "db-0", addresses: ["10.244.0.5"] },
+    { addresses: [] },
+    { addresses: [] },
+  ]]);
   assert.deepEqual(db?.addresses, ["10.244.0.5"]);
 });
 
-Deno.test("a headless Service that publishes what isn't ready has those too", () => {
+Deno.test("endpoints of a headless Service that lead nowhere are said, with why", () => {
+  const pods = keyed(pod("db-0", "10.244.0.5"), pod("on-host", "192.0.2.1", { hostNetwork: true }));
+  const of = (kind: string, name: string) => ({ targetRef: { kind, namespace: "default", name } });
+  const slices = keyed(slice("db", [
+    { ...endpoint("10.244.0.5"), ...of("Pod", "db-0") },
+    { ...endpoint("192.0.2.1"), ...of("Pod", "on-host") },
+    { ...endpoint("10.244.0.9"), ...of("Pod", "not-seen-yet") },
+    endpoint("198.51.100.1"),
+    endpoint("169.254.169.254"),
+    endpoint("198.51.100.2", false),
+  ]));
+  const refused = indexOf({ services, pods, slices }).refused.get("default/db");
+  assert.deepEqual(refused?.map(({ address, why }) => [address, why.slice(0, 12)]), [
+    ["192.0.2.1", "a node's add"],
+    ["198.51.100.1", "an endpoint "],
+    ["169.254.169.254", "the metadata"],
+  ]);
+});
+
+Deno.test("endpoints have the ports of their slice, and their names under a Service that isn't headless too", () => {
+  const pods = keyed(pod("e-0", "10.244.0.5"), pod("e-1", "10.244.0.6"));
+  const of = (name: string, ports: object[], address: string) =>
+    parseEndpointSlice({
+      ...meta(name, { labels: { "kubernetes.io/service-name": "echo" } }),
+      addressType: "IPv4",
+      ports,
+      endpoints: [endpoint(address, true, name)],
+    });
+  const slices = keyed(
+    of("a", [{ name: "http", port: 8080 }], "10.244.0.5"),
+    of("b", [{ name: "http", port: 9090 }], "10.244.0.6"),
+  );
+  const echo = named({ services, pods, slices }, "echo");
+  assert.deepEqual(echo?.endpoints, [
+    {
+      ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+      endpoints: [{ hostname: "a", addresses: ["10.244.0.5"] }],
+    },
+    {
+      ports: [{ name: "http", port: 9090, protocol: "TCP" }],
+      endpoints: [{ hostname: "b", addresses: ["10.244.0.6"] }],
+    },
+  ]);
+  assert.deepEqual(echo?.addresses, ["10.96.0.7"]);
+});
+
+Deno.test("a headless Service that publishes what isn't ready has what its slices call ready, and without slices all its pods", () => {
   const all = keyed(
     service("db", { clusterIP: "None", selector: { app: "db" }, publishNotReadyAddresses: true }),
   );
   const of = {
     services: all,
     pods: keyed(pod("db-0", "10.244.0.5")),
-    slices: keyed(slice("db", [endpoint("10.244.0.5", false)])),
+    slices: keyed(slice("db", [endpoint("10.244.0.5", true), endpoint("10.244.0.6", false)])),
   };
-  assert.deepEqual(named(of, "db")?.addresses, ["10.244.0.5"]);
+  assert.deepEqual(named(of, "db")?.addresses, ["10.244.0.5"], "the slice says what is published");
+  const { slices: _, ...blind } = { ...of, pods: keyed(unready("db-0", "10.244.0.5")) };
+  assert.deepEqual(named(blind, "db")?.addresses, ["10.244.0.5"]);
 });
 
 Deno.test("where slices can't be seen, a headless Service has the ready pods of its selector", () => {
@@ -153,7 +206,11 @@ Deno.test("a change tells what comes of it, and nothing that stays the same", ()
   });
   topology.slices.set("default/echo-1", echo);
   const served = index.update(topology, changed({ slices: ["default/echo-1"] }));
-  assert.deepEqual(told(served), [["10.96.0.7"], []], "a port is served: its name leads where it did");
+  assert.deepEqual(
+    told(served),
+    [["10.96.0.7"], ["default/echo"]],
+    "a port is served, and its endpoint has a name",
+  );
   assert.deepEqual(index.addresses.get("10.96.0.7"), [
     { protocol: "tcp", port: 80, served: true },
     { protocol: "udp", port: 53, served: false },

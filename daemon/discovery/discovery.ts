@@ -27,6 +27,8 @@ export class Discovery implements AsyncDisposable {
   #topology: Topology | undefined;
   /** What may not be seen, in words. */
   readonly limits: string[] = [];
+  /** The only namespace of which all Services are seen; undefined when that is so for all. */
+  onlyNamespace: string | undefined;
 
   private constructor(changed: (change: TopologyChange) => void) {
     this.#changed = changed;
@@ -99,6 +101,7 @@ export class Discovery implements AsyncDisposable {
       if (!(error instanceof ApiError && error.status === 403)) throw error;
       const seen = await this.#watch(kind, watch(api, resource, { ...options, namespace: own }));
       this.limits.push(`only ${resource.plural} of the namespace ${own} may be listed`);
+      if (kind !== "pods") this.onlyNamespace = own;
       return seen;
     }
   }

@@ -23,7 +23,7 @@ Deno.test("everything is there once it has started, and followed from then on", 
   assert.deepEqual([...topology.services.keys()], ["default/echo"]);
   assert.deepEqual([...topology.pods.keys()], ["default/echo-1"]);
   assert.equal(topology.slices?.size, 1);
-  assert.deepEqual(discovery.limits, []);
+  assert.deepEqual([discovery.limits, discovery.onlyNamespace], [[], undefined]);
   cluster.service("late", { clusterIP: "10.96.0.8", ports: [{ port: 80 }] }, "shop");
   cluster.pod("late-1", { namespace: "shop" });
   await until("the pod is there", () => changes.some(({ pods }) => pods.has("shop/late-1")));
@@ -55,6 +55,7 @@ Deno.test("with rights in one namespace only, that is what is seen, and said", a
   cluster.refuse = (asked) => asked.includes("/namespaces/") ? undefined : forbidden(asked);
   await using discovery = await Discovery.start(cluster.api, "default", quiet, quiet);
   assert.deepEqual([...discovery.topology.services.keys()], ["default/echo"]);
+  assert.equal(discovery.onlyNamespace, "default");
   assert.deepEqual(discovery.limits.toSorted(), [
     "only endpointslices of the namespace default may be listed",
     "only pods of the namespace default may be listed",

@@ -1,4 +1,4 @@
-import type { EndpointSlice, Pod, Service } from "../../kube/objects/objects.ts";
+import type { Endpoint, EndpointSlice, Pod, Service } from "../../kube/objects/objects.ts";
 import { isTerminating, mayRun, selects } from "../../kube/objects/selectors.ts";
 import type { ServedPort } from "../../wire/helper.ts";
 
@@ -26,7 +26,7 @@ export function wholeOf({ services, slices, pods }: Topology): TopologyChange {
   };
 }
 
-/** How many ready endpoints a Service has, and by the names of its ports, "" for an unnamed one. */
+/** How many ready endpoints a Service has, and its ports that are served, by name: "" for an unnamed one. */
 export interface Readiness {
   readonly endpoints: number;
   readonly ports: ReadonlySet<string>;
@@ -36,39 +36,49 @@ const NOTHING_READY: Readiness = { endpoints: 0, ports: new Set() };
 
 /** The readiness of each Service that has a slice, by "namespace/name". */
 export function readiness(slices: ReadonlyMap<string, EndpointSlice>): (service: string) => Readiness {
-  const all = new Map<string, { endpoints: number; ports: Set<string> }>();
-  for (const slice of slices.values()) {
-    if (!slice.service) continue;
-    const ready = slice.endpoints.filter((endpoint) => endpoint.ready).length;
-    if (ready === 0) continue;
-    const key = `${slice.namespace}/${slice.service}`;
-    const known = all.get(key) ?? { endpoints: 0, ports: new Set<string>() };
-    // A dual-stack Service has a slice of each family over the same pods.
-    known.endpoints = Math.max(known.endpoints, ready);
-    for (const port of slice.ports) known.ports.add(port.name);
-    all.set(key, known);
-  }
-  return (service) => all.get(service) ?? NOTHING_READY;
+  const all = Map.groupBy(
+    [...slices.values()].filter(({ service }) => service),
+    ({ namespace, service }) => `${namespace}/${service}`,
+  );
+  return (service) => {
+    const own = all.get(service);
+    return own ? { endpoints: readyEndpoints(own), ports: servedNames(own) } : NOTHING_READY;
+  };
+}
+
+/** The ready endpoints of a Service's slices. A dual-stack Service has slices of each family over the same pods. */
+function readyEndpoints(slices: readonly EndpointSlice[]): number {
+  const byFamily = Map.groupBy(slices, ({ addressType }) => addressType);
+  const counts = [...byFamily.values()].map((family) => {
+    const ready = family.flatMap(({ endpoints }) => endpoints).filter((endpoint) => endpoint.ready);
+    // While the cluster moves an endpoint to another slice, both have it.
+    return new Set(ready.map(({ addresses: [address = ""] }) => address)).size;
+  });
+  return Math.max(0, ...counts);
+}
+
+/** The names of the ports that an endpoint serves. */
+function servedNames(slices: readonly EndpointSlice[]): Set<string> {
+  const served = slices.filter(({ endpoints }) => endpoints.some(serves));
+  return new Set(served.flatMap(({ ports }) => ports.map(({ name }) => name)));
+}
+
+/** Whether kube-proxy sends connections there: to one that terminates while it still serves and none is ready (KEP-1669). */
+function serves({ ready, serving, terminating }: Endpoint): boolean {
+  return ready || (serving && terminating);
 }
 
 /**
- * The ports by which a Service is reached, and which of them a ready endpoint serves.
+ * The ports by which a Service is reached, and which of them an endpoint serves.
  * @param slices its own; undefined where they can't be listed: then every port counts as served
  */
 export function servedPorts(service: Service, slices: readonly EndpointSlice[] | undefined): ServedPort[] {
-  const ready = slices &&
-    new Set(
-      slices.filter(hasReadyEndpoint).flatMap((slice) => slice.ports.map(({ name }) => name)),
-    );
+  const served = slices && servedNames(slices);
   return service.ports.flatMap((port): ServedPort[] => {
     if (port.protocol === "SCTP") return [];
     const protocol = port.protocol === "TCP" ? "tcp" : "udp";
-    return [{ protocol, port: port.port, served: ready?.has(port.name) ?? true }];
+    return [{ protocol, port: port.port, served: served?.has(port.name) ?? true }];
   });
-}
-
-function hasReadyEndpoint(slice: EndpointSlice): boolean {
-  return slice.endpoints.some((endpoint) => endpoint.ready);
 }
 
 /** The pods that a Service's selector finds and that aren't being deleted; none where it has no selector. */

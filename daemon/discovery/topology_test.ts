@@ -48,6 +48,30 @@ Deno.test("where slices can't be seen every port counts as served", () => {
   assert.ok(servedPorts(echo, undefined).every((port) => port.served));
 });
 
+Deno.test("an endpoint that terminates and still serves is served, but isn't ready", () => {
+  const ending = (serving: boolean) =>
+    slice("echo-1", "echo", [{ name: "http", port: 8080 }], [{
+      addresses: ["10.244.0.5"],
+      conditions: { ready: false, serving, terminating: true },
+    }]);
+  assert.equal(servedPorts(echo, [ending(true)])[0]?.served, true);
+  assert.equal(servedPorts(echo, [ending(false)])[0]?.served, false);
+  const { endpoints, ports } = readiness(new Map([["a", ending(true)]]))("default/echo");
+  assert.deepEqual([endpoints, [...ports]], [0, ["http"]]);
+});
+
+Deno.test("the ready endpoints of all slices of a family are counted, each once", () => {
+  const many = (name: string, from: number, count: number) =>
+    slice(
+      name,
+      "echo",
+      [{ name: "http", port: 8080 }],
+      Array.from({ length: count }, (_, i) => ({ addresses: [`10.244.1.${from + i}`] })),
+    );
+  const slices = new Map([["a", many("a", 0, 100)], ["b", many("b", 100, 50)], ["c", many("c", 149, 1)]]);
+  assert.equal(readiness(slices)("default/echo").endpoints, 150);
+});
+
 Deno.test("the two slices of a dual-stack Service don't count its pods twice", () => {
   const other = slice("echo-2", "echo", [{ name: "http", port: 8080 }], [{
     addresses: ["10.244.0.5"],

@@ -1,4 +1,4 @@
-import type { ServiceNames } from "../../names/zone/zone_data.ts";
+import type { EndpointGroup, ServiceNames } from "../../names/zone/zone_data.ts";
 
 /**
  * A Service's names with those of its addresses that are captured. One that has none left is still known by name: it exists, and
@@ -8,14 +8,20 @@ export function reachableNames(
   service: ServiceNames,
   isCaptured: (address: string) => boolean,
 ): ServiceNames {
-  if (service.addresses.every(isCaptured)) return service;
-  const { headless } = service;
+  const groups = service.endpoints ?? [];
+  const everywhere = groups.every(({ endpoints }) =>
+    endpoints.every(({ addresses }) => addresses.every(isCaptured))
+  );
+  if (everywhere && service.addresses.every(isCaptured)) return service;
+  const reached = (holder: EndpointGroup["endpoints"][number]) => ({
+    ...holder,
+    addresses: holder.addresses.filter(isCaptured),
+  });
   return {
     ...service,
     addresses: service.addresses.filter(isCaptured),
-    ...(headless && {
-      headless: headless.map((pod) => ({ ...pod, addresses: pod.addresses.filter(isCaptured) }))
-        .filter(({ addresses }) => addresses.length > 0),
+    ...(service.endpoints && {
+      endpoints: groups.map(({ ports, endpoints }) => ({ ports, endpoints: endpoints.map(reached) })),
     }),
   };
 }

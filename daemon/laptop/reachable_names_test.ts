@@ -10,17 +10,24 @@ const db = {
   name: "db",
   addresses: ["10.244.0.5", "10.244.0.6", "fd00::6"],
   ports: [{ port: 5432, protocol: "TCP" }],
-  headless: [
-    { hostname: "db-0", addresses: ["10.244.0.5"] },
-    { hostname: "db-1", addresses: ["10.244.0.6", "fd00::6"] },
-  ],
+  headless: true as const,
+  endpoints: [{
+    ports: [{ port: 5432, protocol: "TCP" }],
+    endpoints: [
+      { hostname: "db-0", addresses: ["10.244.0.5"] },
+      { hostname: "db-1", addresses: ["10.244.0.6", "fd00::6"] },
+    ],
+  }],
 };
 
-Deno.test("a Service keeps the addresses that are captured, and a pod without one has no name", () => {
+Deno.test("a Service keeps the addresses that are captured, and an endpoint without one is a name without an address", () => {
   assert.equal(reachableNames(db, () => true), db);
   const some = reachableNames(db, (address) => address === "fd00::6");
   assert.deepEqual(some.addresses, ["fd00::6"]);
-  assert.deepEqual(some.headless, [{ hostname: "db-1", addresses: ["fd00::6"] }]);
+  assert.deepEqual(some.endpoints?.[0]?.endpoints, [
+    { hostname: "db-0", addresses: [] },
+    { hostname: "db-1", addresses: ["fd00::6"] },
+  ]);
   assert.deepEqual(reachableNames(db, () => false).addresses, []);
 });
 
@@ -53,7 +60,8 @@ Deno.test("whatever a cluster claims, no name answers an address that isn't capt
           name: "echo",
           addresses: headless ? pod : claimed,
           ports: [{ name: "x", port: 80, protocol: "TCP" }],
-          ...(headless ? { headless: [{ hostname: "p", addresses: pod }] } : {}),
+          ...(headless ? { headless: true } : {}),
+          endpoints: [{ ports: [], endpoints: [{ hostname: "p", addresses: pod }] }],
         }, isCaptured)],
       });
       for (const name of asked) {

@@ -46,7 +46,8 @@ export function consider(
   if ((message.edns?.version ?? 0) > 0) {
     return { kind: "answer", udpLimit, reply: replyTo(message, rcodes.badVers) };
   }
-  const reply = replyTo(message, rcodes.noError, { ...answer, answers: shuffled(answer.answers, random) });
+  const rcode = answer.isAbsent ? rcodes.nxDomain : rcodes.noError;
+  const reply = replyTo(message, rcode, { ...answer, answers: shuffled(answer.answers, random) });
   if (answer.outside === undefined) return { kind: "answer", reply, udpLimit };
   return { kind: "outside", reply, udpLimit, target: answer.outside, type: question.type };
 }

@@ -1,14 +1,13 @@
 /** The names of one cluster: a Service is found by namespace and name, so a change of one Service costs one Service. */
-import { type IpAddress, parseAddress } from "../../net/address.ts";
+import type { IpAddress } from "../../net/address.ts";
 import { canonical, parseDomain } from "../../dns/domain_name.ts";
+import { addressesOf, endpointLabel } from "./service_part.ts";
 import type { ServiceNames, ZoneChange, ZoneData } from "./zone_data.ts";
 
-type Pod = NonNullable<ServiceNames["headless"]>[number];
-
-/** The owner of an address: a Service, or a pod of a headless Service, by its name within the Service. */
+/** The owner of an address: a Service, or one of its endpoints by its label. */
 export interface AddressOwner {
   readonly service: ServiceNames;
-  readonly pod?: string;
+  readonly endpoint?: string;
 }
 
 export class ClusterNames {
@@ -18,7 +17,10 @@ export class ClusterNames {
   readonly clusterDomain: string;
   /** The context as the end of a name; undefined when no valid name can be made of it. */
   readonly contextDomain: string | undefined;
+  readonly #onlyNamespace: string | undefined;
   readonly #services = new Map<string, ServiceNames>();
+  /** By namespace, how many Services it has. */
+  readonly #namespaces = new Map<string, number>();
   /** By address, the keys of the Services that have it. */
   readonly #byAddress = new Map<string, Set<string>>();
 
@@ -26,6 +28,7 @@ export class ClusterNames {
     this.cluster = data.cluster;
     this.context = data.context;
     this.namespace = data.namespace;
+    this.#onlyNamespace = data.onlyNamespace;
     this.clusterDomain = parseDomain(data.clusterDomain) ?? "cluster.local";
     this.contextDomain = contextDomain(data.context);
     for (const service of data.services) this.#set(service);
@@ -40,26 +43,38 @@ export class ClusterNames {
     return this.#services.get(keyOf(namespace, name));
   }
 
-  /** The owners of an address, which several Services may be. */
+  /** Whether a namespace is known to exist: it has a Service, or is the connection's own. */
+  hasNamespace(namespace: string): boolean {
+    return namespace === this.namespace || this.#namespaces.has(namespace);
+  }
+
+  /** Whether all names of a namespace are known, so that one that isn't here doesn't exist. */
+  knowsAllOf(namespace: string): boolean {
+    return this.#onlyNamespace === undefined || namespace === this.#onlyNamespace;
+  }
+
+  /** The owners of an address: the Service that has it for its own, else all endpoints there, as in CoreDNS. */
   owners(address: IpAddress): AddressOwner[] {
-    const owners: AddressOwner[] = [];
-    for (const key of this.#byAddress.get(address.text) ?? []) {
-      const service = this.#services.get(key);
-      if (!service) continue;
-      if (!service.headless) owners.push({ service });
-      for (const pod of service.headless ?? []) {
-        if (addressesOf(pod).some(({ text }) => text === address.text)) {
-          owners.push({ service, pod: podName(pod, address) });
-        }
-      }
-    }
-    return owners;
+    const services = [...this.#byAddress.get(address.text) ?? []].flatMap((key) =>
+      this.#services.get(key) ?? []
+    );
+    const own = services.find((service) => !service.headless && has(service, address));
+    if (own) return [{ service: own }];
+    return services.flatMap((service) => {
+      const endpoints = (service.endpoints ?? []).flatMap((group) => group.endpoints);
+      return endpoints.filter((one) => has(one, address)).map((one) => ({
+        service,
+        endpoint: endpointLabel(one, address),
+      }));
+    });
   }
 
   #set(service: ServiceNames): void {
-    const key = keyOf(service.namespace, service.name);
+    const { namespace, name } = service;
+    const key = keyOf(namespace, name);
     this.#remove(key);
     this.#services.set(key, service);
+    this.#namespaces.set(namespace, (this.#namespaces.get(namespace) ?? 0) + 1);
     for (const { text } of allAddresses(service)) {
       const keys = this.#byAddress.get(text);
       if (keys) keys.add(key);
@@ -71,6 +86,9 @@ export class ClusterNames {
     const service = this.#services.get(key);
     if (!service) return;
     this.#services.delete(key);
+    const left = (this.#namespaces.get(service.namespace) ?? 0) - 1;
+    if (left > 0) this.#namespaces.set(service.namespace, left);
+    else this.#namespaces.delete(service.namespace);
     for (const { text } of allAddresses(service)) {
       const keys = this.#byAddress.get(text);
       keys?.delete(key);
@@ -82,27 +100,13 @@ export class ClusterNames {
 /** Kubernetes' names of namespaces and Services are DNS labels, so a slash can't be part of them. */
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
 
-/** The addresses in `holder` that are valid. */
-export function addressesOf(holder: { readonly addresses: readonly string[] }): IpAddress[] {
-  return holder.addresses.flatMap((text) => parseAddress(text) ?? []);
+function has(holder: { readonly addresses: readonly string[] }, { text }: IpAddress): boolean {
+  return addressesOf(holder).some((address) => address.text === text);
 }
 
 function allAddresses(service: ServiceNames): IpAddress[] {
-  return [...addressesOf(service), ...(service.headless ?? []).flatMap(addressesOf)];
-}
-
-/** A pod's label under its headless Service: its hostname, or else its address with dashes, as in CoreDNS. */
-export function podName(pod: Pod, address: IpAddress): string {
-  return pod.hostname ?? address.text.replace(/[.:]/g, "-");
-}
-
-/** The addresses of a headless Service's pods with this label; undefined when it has no such pod. */
-export function podAddresses(service: ServiceNames, label: string): IpAddress[] | undefined {
-  const found: IpAddress[] = [];
-  for (const pod of service.headless ?? []) {
-    for (const address of addressesOf(pod)) if (podName(pod, address) === label) found.push(address);
-  }
-  return found.length > 0 ? found : undefined;
+  const endpoints = (service.endpoints ?? []).flatMap((group) => group.endpoints);
+  return [...addressesOf(service), ...endpoints.flatMap(addressesOf)];
 }
 
 /**

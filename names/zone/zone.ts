@@ -1,75 +1,62 @@
 /**
- * The names that pmz answers, and their answers: names of Services that exist, and the user's custom domains. All other names are
- * left to the laptop's own nameserver.
+ * The names that pmz answers: those of the clusters, as far as all of them are known, and the user's custom domains. All other names
+ * are left to the laptop's own nameserver.
  */
-import { whyReserved } from "./reserved_names.ts";
-import type { IpAddress } from "../../net/address.ts";
-import { addressesOf, ClusterNames, podAddresses, podName } from "./cluster_names.ts";
 import { canonical, isName, parseDomain } from "../../dns/domain_name.ts";
 import { IN, type Question, type Resource, types } from "../../dns/message.ts";
-import { isPublicTld } from "./public_tlds.ts";
+import { aliasResource, pointerResource, reversedAddress, textResource } from "../../dns/resource.ts";
+import type { IpAddress } from "../../net/address.ts";
+import { ClusterNames } from "./cluster_names.ts";
 import {
-  addressResource,
-  aliasResource,
-  negativeResource,
-  pointerResource,
-  reversedAddress,
-  serviceResource,
-} from "../../dns/resource.ts";
+  belowDomain,
+  isKnown,
+  namespaceIn,
+  type Owner,
+  ownerOf,
+  type ServiceOwner,
+  without,
+} from "./owner.ts";
+import { isPublicTld } from "./public_tlds.ts";
+import { absent, addressRecords, type Answer, found, serviceRecords } from "./records.ts";
+import { whyReserved } from "./reserved_names.ts";
 import type { CustomDomain, ServiceNames, Surroundings, ZoneChange, ZoneData } from "./zone_data.ts";
 
-/** An answer to a question for a name of pmz. */
-export interface Answer {
-  /** Empty when the name exists without a record of this type; then `authorities` has the SOA that says for how long. */
-  readonly answers: readonly Resource[];
-  readonly authorities: readonly Resource[];
-  readonly additionals: readonly Resource[];
-  /** The name outside the cluster to which the last answer, a CNAME, leads; the laptop's own nameserver resolves it. */
-  readonly outside?: string;
-}
+export type { Answer } from "./records.ts";
 
-/** What the proxy dials for a name: a Service, or with `pod` one pod of it. */
+/** What the proxy dials for a name. */
 export interface Located {
   readonly cluster: string;
-  readonly service: ServiceNames;
-  readonly pod?: string;
   readonly addresses: readonly IpAddress[];
 }
 
-type Owner =
-  | { readonly kind: "service"; readonly names: ClusterNames; readonly service: ServiceNames }
-  | {
-    readonly kind: "pod";
-    readonly names: ClusterNames;
-    readonly service: ServiceNames;
-    readonly pod: string;
-    readonly addresses: readonly IpAddress[];
-  }
-  | {
-    readonly kind: "port";
-    readonly names: ClusterNames;
-    readonly service: ServiceNames;
-    readonly port: string;
-    readonly protocol: string;
-  }
-  /** A custom domain whose Service doesn't exist. It is the user's own, so the nameserver isn't asked. */
-  | { readonly kind: "nothing" };
+export interface ZoneOptions {
+  /** Addresses that no cluster's name may lead to: the laptop's own and those of its networks. */
+  readonly forbidden?: (address: IpAddress) => boolean;
+  /** Whether an address is one of the cluster's that this laptop reaches: a pod's name leads to no other. */
+  readonly isReached?: (cluster: string, address: string) => boolean;
+}
 
 /** The most ExternalNames in a row. */
 const LONGEST_CHAIN = 8;
-/** Records of one answer; a headless Service may have more pods than fit into a message. */
-const MOST_ANSWERS = 1_000;
+/** Labels of the longest name that a pod may write without an end: _port._protocol.service.namespace. */
+const MOST_SHORT_LABELS = 4;
+/** Names that one address leads back to. */
+const MOST_POINTERS = 16;
+/** Kubernetes' specification of DNS-based service discovery that is followed. */
+const VERSION = "1.1.0";
 
 export class Zone {
   readonly #clusters = new Map<string, ClusterNames>();
   #custom: ReadonlyMap<string, CustomDomain> = new Map();
   #hostname = "";
+  #searchDomains: readonly string[] = [];
   #reserved: ReadonlySet<string> = new Set();
   readonly #forbidden: (address: IpAddress) => boolean;
+  readonly #isReached: (cluster: string, address: string) => boolean;
 
-  /** @param options.forbidden addresses that no cluster's name may lead to: the laptop's own and those of its networks */
-  constructor(options: { readonly forbidden?: (address: IpAddress) => boolean } = {}) {
-    this.#forbidden = options.forbidden ?? (() => false);
+  constructor({ forbidden = () => false, isReached = () => false }: ZoneOptions = {}) {
+    this.#forbidden = forbidden;
+    this.#isReached = isReached;
   }
 
   /** Replaces all names of a cluster. */
@@ -101,12 +88,13 @@ export class Zone {
 
   setSurroundings({ hostname, searchDomains }: Surroundings): void {
     this.#hostname = canonical(hostname);
-    this.#reserved = new Set(searchDomains.flatMap((domain) => parseDomain(domain)?.split(".").at(-1) ?? []));
+    this.#searchDomains = searchDomains.flatMap((domain) => parseDomain(domain) ?? []);
+    this.#reserved = new Set(this.#searchDomains.flatMap((domain) => domain.split(".").at(-1) ?? []));
   }
 
-  /** Whether Services of a namespace have no short name `service.namespace`, since such names have another owner. */
-  isReserved(namespace: string): boolean {
-    return isPublicTld(namespace) || this.#reserved.has(namespace);
+  /** Whether names that end in this label are another owner's: no short name such as `service.namespace` ends in it. */
+  isReserved(label: string): boolean {
+    return isPublicTld(label) || this.#reserved.has(label);
   }
 
   /** pmz's answer; "not-ours" when the question is for the laptop's own nameserver. */
@@ -117,34 +105,87 @@ export class Zone {
     const labels = labelsIn(question.name);
     if (labels.at(-1) === "arpa") return this.#pointer(question, labels);
     const owner = this.#owner(labels);
-    return owner ? this.#records(question, owner) : "not-ours";
+    if (owner === undefined) return "not-ours";
+    return owner === "absent" ? absent(question.name) : this.#records(question, owner);
   }
 
-  /** What the proxy dials for a name; undefined for one that isn't pmz's, an ExternalName and a port's name. */
+  /**
+   * Whether a name is one that pmz answers, completed with a search domain of the laptop: a resolver asks for it on its way to the
+   * name that is meant.
+   */
+  isCompleted(name: string): boolean {
+    return this.#completed(labelsIn(name)).some((labels) =>
+      this.#customOwner(labels) !== undefined || this.#shortOwner(labels) !== undefined
+    );
+  }
+
+  /** What the proxy dials for a name; undefined for one that isn't a cluster's, or has no address there. */
   locate(name: string): Located | undefined {
-    const owner = this.#owner(labelsIn(name.replace(/\.$/, "")));
-    if (!owner || owner.kind === "nothing" || owner.kind === "port") return undefined;
-    const { names: { cluster }, service } = owner;
-    if (owner.kind === "pod") return { cluster, service, pod: owner.pod, addresses: owner.addresses };
-    return service.externalName ? undefined : { cluster, service, addresses: addressesOf(service) };
-  }
-
-  #owner(labels: readonly string[]): Owner | undefined {
-    if (labels.length === 0 || whyReserved(labels.join("."), this.#hostname) !== undefined) return undefined;
-    const custom = this.#customOwner(labels);
-    if (custom) return custom;
-    for (const names of this.#clusters.values()) {
-      const rest = withoutSuffix(labels, names);
-      const owner = rest && owned(names, rest);
-      if (owner) return owner;
-    }
-    const [service = "", namespace] = labels;
-    if (labels.length > 2 || (namespace !== undefined && this.isReserved(namespace))) return undefined;
-    for (const names of this.#clusters.values()) {
-      const found = names.service(namespace ?? names.namespace, service);
-      if (found) return { kind: "service", names, service: found };
+    let owner = this.#owner(labelsIn(name.replace(/\.$/, "")));
+    for (let i = 0; i < LONGEST_CHAIN; i++) {
+      if (owner === undefined || owner === "absent") return undefined;
+      if (owner.kind === "pod") return { cluster: owner.names.cluster, addresses: [owner.address] };
+      if (owner.kind !== "service") return undefined;
+      const { names: { cluster }, service: { externalName }, places } = owner;
+      if (externalName === undefined) {
+        const addresses = new Map(places.map(({ address }) => [address.text, address]));
+        return { cluster, addresses: [...addresses.values()] };
+      }
+      owner = this.#targetOwner(parseDomain(externalName));
     }
     return undefined;
+  }
+
+  #owner(labels: readonly string[]): Owner | "absent" | undefined {
+    if (labels.length === 0 || whyReserved(labels.join("."), this.#hostname) !== undefined) return undefined;
+    return this.#customOwner(labels) ?? this.#domainOwner(labels) ?? this.#shortOwner(labels) ??
+      (this.#completed(labels).some((one) => this.#isClusters(one)) ? "absent" : undefined);
+  }
+
+  /** The owner of a name that ends as a cluster's names do. It is absent when all clusters that could have it know that they don't. */
+  #domainOwner(labels: readonly string[]): Owner | "absent" | undefined {
+    let [asked, unknown] = [0, 0];
+    for (const names of this.#clusters.values()) {
+      const below = belowDomain(labels, names);
+      if (!below) continue;
+      const owner = ownerOf(names, below, this.#isReached);
+      if (owner) return owner;
+      asked++;
+      if (!isKnown(below, names)) unknown++;
+    }
+    return asked > 0 && unknown === 0 ? "absent" : undefined;
+  }
+
+  /** The owner of a name that a pod of the connection's own namespace could write without its end, by the search list of pods. */
+  #shortOwner(labels: readonly string[]): ServiceOwner | undefined {
+    const last = labels.at(-1);
+    if (last === undefined || labels.length > MOST_SHORT_LABELS) return undefined;
+    if (labels.length > 1 && this.isReserved(last)) return undefined;
+    for (const names of this.#clusters.values()) {
+      for (const end of [[names.namespace, "svc"], ["svc"]]) {
+        const owner = ownerOf(names, [...labels, ...end], this.#isReached);
+        if (owner?.kind === "service") return owner;
+      }
+    }
+    return undefined;
+  }
+
+  /** Whether a name can only be meant for a cluster: it ends in a cluster's domain, or in a namespace of it and `svc`. */
+  #isClusters(labels: readonly string[]): boolean {
+    return [...this.#clusters.values()].some((names) => {
+      if (without(labels, names.clusterDomain)) return true;
+      const below = belowDomain(labels, names);
+      const namespace = below && below.length > 2 ? namespaceIn(below) : undefined;
+      return namespace !== undefined && names.hasNamespace(namespace);
+    });
+  }
+
+  /** The names from which a resolver may have made this one, by each search domain that it ends with. */
+  #completed(labels: readonly string[]): (readonly string[])[] {
+    return this.#searchDomains.flatMap((domain) => {
+      const before = without(labels, domain);
+      return before && before.length > 0 ? [before] : [];
+    });
   }
 
   #customOwner(labels: readonly string[]): Owner | undefined {
@@ -160,101 +201,82 @@ export class Zone {
     );
     if (clusters.length === 0) return undefined;
     for (const names of clusters) {
-      const found = names.service(namespace, service);
-      if (found) return { kind: "service", names, service: found };
+      const owner = ownerOf(names, [service, namespace, "svc"], this.#isReached);
+      if (owner) return owner;
     }
+    // The domain is the user's own, so the nameserver isn't asked.
     return { kind: "nothing" };
   }
 
+  /** The owner of an ExternalName's target: short names mean nothing there. */
+  #targetOwner(target: string | undefined): Owner | "absent" | undefined {
+    const labels = labelsIn(target ?? "");
+    return this.#customOwner(labels) ?? this.#domainOwner(labels);
+  }
+
   #records(question: Question, owner: Owner): Answer {
+    const { name, type } = question;
     switch (owner.kind) {
       case "nothing":
-        return found(question.name, []);
+        return found(name, []);
+      case "version":
+        return type === types.TXT ? found(name, [textResource(name, VERSION)]) : absent(name);
       case "pod":
-        return found(question.name, this.#addresses(question.name, question.type, owner.addresses));
-      case "port": {
-        if (question.type !== types.SRV && question.type !== types.ANY) return found(question.name, []);
-        const wanted = owner.service.ports.filter((port) => isPort(port, owner.port, owner.protocol));
-        return this.#ports(question.name, owner, wanted);
+        return found(name, addressRecords(name, type, this.#allowed([owner.address])));
+      case "service": {
+        const { names, service, places } = owner;
+        if (service.externalName !== undefined) return this.#alias(question, service.externalName);
+        if (type === types.SRV) {
+          const allowed = places.filter(({ address }) => !this.#forbidden(address));
+          return serviceRecords(name, this.#fullName(names, service), allowed);
+        }
+        return found(name, addressRecords(name, type, this.#allowed(places.map(({ address }) => address))));
       }
-      case "service":
-        if (owner.service.externalName) return this.#alias(question, owner.service.externalName);
-        if (question.type === types.SRV) return this.#ports(question.name, owner, owner.service.ports);
-        return found(
-          question.name,
-          this.#addresses(question.name, question.type, addressesOf(owner.service)),
-        );
     }
   }
 
-  #addresses(name: string, type: number, addresses: readonly IpAddress[]): Resource[] {
-    return addresses
-      .filter(({ family }) => type === types.ANY || type === (family === 4 ? types.A : types.AAAA))
-      .filter((address) => !this.#forbidden(address))
-      .slice(0, MOST_ANSWERS)
-      .map((address) => addressResource(name, address));
+  #allowed(addresses: readonly IpAddress[]): IpAddress[] {
+    return addresses.filter((address) => !this.#forbidden(address));
   }
 
   /** An ExternalName: CNAMEs while they lead to names of pmz, then the records there, or the name outside. */
   #alias(question: Question, externalName: string): Answer {
+    const { type } = question;
+    if (type !== types.A && type !== types.AAAA && type !== types.CNAME) return found(question.name, []);
     const chain: Resource[] = [];
     let [name, target] = [question.name, parseDomain(externalName)];
     while (target && chain.length < LONGEST_CHAIN) {
       chain.push(aliasResource(name, target));
-      if (question.type === types.CNAME) return found(question.name, chain);
-      const owner = this.#owner(labelsIn(target));
-      if (!owner) return { answers: chain, authorities: [], additionals: [], outside: target };
+      if (type === types.CNAME) return found(question.name, chain);
+      const owner = this.#targetOwner(target);
+      if (owner === undefined) return { answers: chain, authorities: [], additionals: [], outside: target };
+      if (owner === "absent") break;
       const next = owner.kind === "service" ? owner.service.externalName : undefined;
       if (next === undefined) {
         const rest = this.#records({ ...question, name: target }, owner);
-        return { ...rest, answers: [...chain, ...rest.answers] };
+        return rest.answers.length > 0
+          ? { ...rest, answers: [...chain, ...rest.answers] }
+          : found(question.name, []);
       }
       [name, target] = [target, parseDomain(next)];
     }
-    // The target isn't a valid name, or the chain is a loop.
+    // The target isn't a valid name, doesn't exist, or the chain is a loop.
     return found(question.name, []);
-  }
-
-  /** SRV records (RFC 2782) as in CoreDNS: for the Service, or for each pod of a headless one. */
-  #ports(
-    name: string,
-    { names, service }: { readonly names: ClusterNames; readonly service: ServiceNames },
-    ports: ServiceNames["ports"],
-  ): Answer {
-    const full = this.#fullName(names, service);
-    const targets = new Map<string, IpAddress[]>();
-    if (!service.headless) targets.set(full, addressesOf(service));
-    for (const pod of service.headless ?? []) {
-      for (const address of addressesOf(pod)) {
-        const target = `${podName(pod, address)}.${full}`;
-        targets.set(target, [...targets.get(target) ?? [], address]);
-      }
-    }
-    const answers: Resource[] = [];
-    const additionals: Resource[] = [];
-    const weight = Math.max(1, Math.floor(100 / Math.max(1, targets.size * ports.length)));
-    for (const [target, addresses] of targets) {
-      if (answers.length + ports.length > MOST_ANSWERS) break;
-      if (!isName(target)) continue;
-      for (const { port } of ports) answers.push(serviceResource(name, port, weight, target));
-      if (ports.length > 0) additionals.push(...this.#addresses(target, types.ANY, addresses));
-    }
-    return { ...found(name, answers), additionals };
   }
 
   #pointer(question: Question, labels: readonly string[]): Answer | "not-ours" {
     const address = reversedAddress(labels);
     if (!address) return "not-ours";
-    const targets: string[] = [];
+    const targets = new Set<string>();
     for (const names of this.#clusters.values()) {
-      for (const { service, pod } of names.owners(address)) {
+      for (const { service, endpoint } of names.owners(address)) {
         const full = this.#fullName(names, service);
-        targets.push(pod === undefined ? full : `${pod}.${full}`);
+        targets.add(endpoint === undefined ? full : `${endpoint}.${full}`);
       }
     }
-    if (targets.length === 0) return "not-ours";
-    const wanted = question.type === types.PTR || question.type === types.ANY ? targets.filter(isName) : [];
-    return found(question.name, wanted.slice(0, 16).map((target) => pointerResource(question.name, target)));
+    if (targets.size === 0) return "not-ours";
+    const wanted = question.type === types.PTR ? [...targets].filter(isName).slice(0, MOST_POINTERS) : [];
+    return found(question.name, wanted.map((target) => pointerResource(question.name, target)));
   }
 
   /** The full name of a Service, which leads back to it: under the cluster's domain, or its context when a cluster before it has the same domain. */
@@ -267,43 +289,7 @@ export class Zone {
   }
 }
 
-function found(name: string, answers: readonly Resource[]): Answer {
-  return { answers, authorities: answers.length > 0 ? [] : [negativeResource(name)], additionals: [] };
-}
-
 /** The labels in lower case; empty for the root and for names with bytes that no Kubernetes name has. */
 function labelsIn(name: string): string[] {
   return name === "" || name.includes("\\") ? [] : canonical(name).split(".");
-}
-
-/** The labels before ".svc", ".svc.<cluster domain>" or ".svc.<context>"; undefined when the name has no such end. */
-function withoutSuffix(labels: readonly string[], names: ClusterNames): readonly string[] | undefined {
-  for (
-    const suffix of ["svc", `svc.${names.clusterDomain}`, names.contextDomain && `svc.${names.contextDomain}`]
-  ) {
-    const length = suffix?.split(".").length ?? 0;
-    if (length > 0 && labels.slice(-length).join(".") === suffix) return labels.slice(0, -length);
-  }
-  return undefined;
-}
-
-/** The owner of service.namespace, pod.service.namespace or _port._protocol.service.namespace. */
-function owned(names: ClusterNames, labels: readonly string[]): Owner | undefined {
-  const [name, namespace] = labels.slice(-2);
-  const service = labels.length >= 2 && name && namespace ? names.service(namespace, name) : undefined;
-  if (!service) return undefined;
-  const [first = "", second = ""] = labels;
-  if (labels.length === 2) return { kind: "service", names, service };
-  if (labels.length === 3) {
-    const addresses = podAddresses(service, first);
-    return addresses && { kind: "pod", names, service, pod: first, addresses };
-  }
-  if (labels.length !== 4 || !first.startsWith("_") || !second.startsWith("_")) return undefined;
-  const [port, protocol] = [first.slice(1), second.slice(1)];
-  const known = service.ports.some((one) => isPort(one, port, protocol));
-  return known ? { kind: "port", names, service, port, protocol } : undefined;
-}
-
-function isPort(port: ServiceNames["ports"][number], name: string, protocol: string): boolean {
-  return port.name === name && port.protocol.toLowerCase() === protocol;
 }

@@ -1,16 +1,31 @@
 /** A cluster's names as plain data, for postMessage to the workers. */
 
+/** A port by its name. An endpoint's may lack a number, which means any. */
+export interface NamedPort {
+  readonly name?: string;
+  readonly port?: number;
+  readonly protocol: string;
+}
+
+/** Endpoints that are ready and share their ports: those of one EndpointSlice, or of several with the same ports. */
+export interface EndpointGroup {
+  readonly ports: readonly NamedPort[];
+  /** `hostname` as in the slices (a StatefulSet's pods have one); without addresses where none is reached. */
+  readonly endpoints: readonly { readonly hostname?: string; readonly addresses: readonly string[] }[];
+}
+
 /** What a Service's names lead to. */
 export interface ServiceNames {
   readonly namespace: string;
   readonly name: string;
-  /** Addresses by which the laptop reaches it; for a headless Service those of its pods. */
+  /** Addresses by which the laptop reaches it; for a headless Service those of its endpoints. */
   readonly addresses: readonly string[];
   readonly ports: readonly { readonly name?: string; readonly port: number; readonly protocol: string }[];
   /** The target of an ExternalName. */
   readonly externalName?: string;
-  /** A headless Service's pods; `hostname` as in its EndpointSlices (a StatefulSet's pods have one). */
-  readonly headless?: readonly { readonly hostname?: string; readonly addresses: readonly string[] }[];
+  /** Its own name leads to its endpoints, and not to an address of its own. */
+  readonly headless?: true;
+  readonly endpoints?: readonly EndpointGroup[];
 }
 
 /** The parts of a cluster that its names are made of. */
@@ -23,6 +38,8 @@ export interface ZoneIdentity {
   readonly clusterDomain: string;
   /** The connection's own namespace, whose Services have single-label names. */
   readonly namespace: string;
+  /** The only namespace of which all names are known; without it that holds for all namespaces. */
+  readonly onlyNamespace?: string;
 }
 
 /** All names of a cluster. Clusters are asked in the order in which they were first set. */

@@ -11,11 +11,15 @@ import type { ServiceNames, ZoneData } from "./zone_data.ts";
 const http = [{ name: "http", port: 80, protocol: "TCP" }];
 const echo: ServiceNames = { namespace: "default", name: "echo", addresses: ["10.96.0.10"], ports: http };
 const db: ServiceNames = {
-  namespace: "data",
+  namespace: "depot",
   name: "db",
   addresses: ["10.244.1.5", "10.244.2.5"],
   ports: [{ name: "sql", port: 5432, protocol: "TCP" }, { port: 9000, protocol: "TCP" }],
-  headless: [{ hostname: "db-0", addresses: ["10.244.1.5"] }, { addresses: ["10.244.2.5"] }],
+  headless: true,
+  endpoints: [{
+    ports: [{ name: "sql", port: 15432, protocol: "TCP" }, { port: 9001, protocol: "TCP" }],
+    endpoints: [{ hostname: "db-0", addresses: ["10.244.1.5"] }, { addresses: ["10.244.2.5"] }],
+  }],
 };
 
 function cluster(services: ServiceNames[], more: Partial<ZoneData> = {}): ZoneData {
@@ -35,9 +39,10 @@ function zoneOf(...clusters: ZoneData[]): Zone {
   return zone;
 }
 
-function ask(zone: Zone, name: string, type: number = types.A): string[] | "not-ours" {
+function ask(zone: Zone, name: string, type: number = types.A): string[] | "not-ours" | "absent" {
   const answer = zone.answer({ name, type, class: IN });
-  return answer === "not-ours" ? answer : answer.answers.map(text);
+  if (answer === "not-ours") return answer;
+  return answer.isAbsent ? "absent" : answer.answers.map(text);
 }
 
 function text(resource: Resource): string {
@@ -62,37 +67,128 @@ Deno.test("a Service answers by each of its names, whatever their case", () => {
   }
 });
 
-Deno.test("names that no Service has are left to the laptop's nameserver", () => {
+Deno.test("names that aren't the cluster's are left to the laptop's nameserver", () => {
   const zone = zoneOf(cluster([echo, db]));
   const names = [
     "nope",
     "nope.default",
-    "nope.default.svc",
-    "echo.nope.svc.cluster.local",
     "svc",
-    "default.svc",
+    "pod",
+    "example.com",
+    "",
+    "db",
+    "x.echo.default",
+    "x.echo.svc.com",
   ];
-  for (
-    const name of [
-      ...names,
-      "cluster.local",
-      "example.com",
-      "",
-      "db",
-      "x.echo.default.svc",
-      "echo.default.svc.com",
-    ]
-  ) {
-    assert.equal(ask(zone, name), "not-ours", name);
-  }
-  assert.equal(ask(zone, "_nope._tcp.echo.default.svc", types.SRV), "not-ours");
+  for (const name of names) assert.equal(ask(zone, name), "not-ours", name);
   assert.equal(zone.answer({ name: "echo", type: types.A, class: 3 }), "not-ours");
   assert.equal(ask(zone, "echo", types.AXFR), "not-ours");
 });
 
+Deno.test("a name under the cluster's domain that nothing has doesn't exist, and no nameserver is asked", () => {
+  const zone = zoneOf(cluster([echo, db]));
+  zone.setSurroundings({ hostname: "laptop", searchDomains: ["eng.corp.example", "lan"] });
+  const names = [
+    "nope.default.svc",
+    "echo.nope.svc.cluster.local",
+    "x.echo.default.svc",
+    "db-1.db.depot.svc",
+    "a.b.c.echo.default.svc",
+    "nope.cluster.local",
+    "nope.svc",
+    "nope.default.svc.kind-one",
+    "nope.default.svc.eng.corp.example",
+    "nope.default.svc.lan",
+    "echo.default.svc.lan",
+    "nope.nowhere.svc.cluster.local.lan",
+    "example.com.cluster.local",
+  ];
+  for (const name of names) assert.equal(ask(zone, name), "absent", name);
+  assert.equal(ask(zone, "_nope._tcp.echo.default.svc", types.SRV), "absent");
+  assert.equal(ask(zone, "_http._udp.echo.default.svc", types.SRV), "absent");
+  const others = [
+    "git.svc.lan",
+    "www.nowhere.svc.lan",
+    "echo.default.lan",
+    "echo.lan",
+    "nope.default.svc.org",
+  ];
+  for (const name of others) assert.equal(ask(zone, name), "not-ours", `${name} may be the company's`);
+});
+
+Deno.test("where one namespace alone may be listed, other namespaces' names are left to the nameserver", () => {
+  const zone = zoneOf(cluster([echo], { onlyNamespace: "default" }));
+  assert.equal(ask(zone, "nope.default.svc"), "absent");
+  assert.equal(ask(zone, "nope.other.svc"), "not-ours");
+  assert.equal(ask(zone, "nope.other.svc.cluster.local"), "not-ours");
+  assert.equal(ask(zone, "nope.cluster.local"), "absent");
+  zone.set(cluster([], { cluster: "two", context: "two" }));
+  assert.equal(ask(zone, "nope.other.svc"), "not-ours", "the first cluster may have it");
+});
+
+Deno.test("the cluster's own names exist without records, and say which specification they follow", () => {
+  const zone = zoneOf(cluster([echo]));
+  for (
+    const name of ["cluster.local", "svc.cluster.local", "pod.cluster.local", "default.svc", "default.pod"]
+  ) {
+    assert.deepEqual(ask(zone, name), [], name);
+  }
+  const version = zone.answer({ name: "dns-version.cluster.local", type: types.TXT, class: IN }) as Answer;
+  assert.equal(new TextDecoder().decode(version.answers[0]?.data.subarray(1)), "1.1.0");
+  assert.equal(ask(zone, "dns-version.cluster.local"), "absent");
+});
+
+Deno.test("names are as short as in a pod of the connection's own namespace", () => {
+  const own = { ...db, namespace: "default" };
+  const zone = zoneOf(cluster([echo, own, db]));
+  for (const name of ["db-0.db", "db-0.db.default", "db-0.db.depot", "db-0.db.default.svc"]) {
+    assert.deepEqual(ask(zone, name), ["10.244.1.5"], name);
+  }
+  assert.deepEqual(ask(zone, "_http._tcp.echo", types.SRV), ["80 echo.default.svc.cluster.local"]);
+  assert.deepEqual(ask(zone, "_http._tcp.echo.default", types.SRV), ["80 echo.default.svc.cluster.local"]);
+  assert.equal(ask(zone, "db-1.db"), "not-ours", "a short name that nothing has may be anybody's");
+});
+
+Deno.test("a pod's name by its address leads to addresses that are reached, and to no others", () => {
+  const zone = new Zone({ isReached: (name, address) => name === "one" && /^(10\.244|fd00)/.test(address) });
+  zone.set(cluster([echo]));
+  assert.deepEqual(ask(zone, "10-244-1-5.default.pod"), ["10.244.1.5"]);
+  assert.deepEqual(ask(zone, "fd00--5.default.pod.cluster.local", types.AAAA), ["fd00::5"]);
+  for (const name of ["169-254-169-254.default.pod", "nope.default.pod", "x.10-244-1-5.default.pod"]) {
+    assert.equal(ask(zone, name), "absent", name);
+  }
+});
+
+Deno.test("a headless Service without endpoints doesn't exist, as in a pod; one whose endpoints aren't reached has no address", () => {
+  const { endpoints: _, ...empty } = db;
+  const unreached = {
+    ...db,
+    addresses: [],
+    endpoints: [{ ports: [], endpoints: [{ hostname: "db-0", addresses: [] }] }],
+  };
+  const zone = zoneOf(
+    cluster([{ ...empty, name: "empty", addresses: [] }, { ...unreached, name: "unreached" }]),
+  );
+  assert.equal(ask(zone, "empty.depot.svc"), "absent");
+  assert.deepEqual(ask(zone, "unreached.depot.svc"), []);
+  assert.deepEqual(ask(zone, "db-0.unreached.depot.svc"), []);
+});
+
+Deno.test("a name completed with a search domain is known as such", () => {
+  const zone = zoneOf(cluster([echo, db]));
+  zone.setSurroundings({ hostname: "laptop", searchDomains: ["corp.example", "lan"] });
+  zone.setCustom([{ domain: "shop.example", namespace: "default", service: "echo" }]);
+  for (const name of ["echo.lan", "Echo.Default.corp.example", "db-0.db.depot.lan", "shop.example.lan"]) {
+    assert.ok(zone.isCompleted(name), name);
+  }
+  for (const name of ["nope.lan", "echo", "lan", "echo.default.svc", "www.corp.example"]) {
+    assert.ok(!zone.isCompleted(name), name);
+  }
+});
+
 Deno.test("another type of a Service's name exists and is empty, for a second", () => {
   const zone = zoneOf(cluster([echo]));
-  for (const type of [types.AAAA, types.MX, types.TXT, types.HTTPS, types.CNAME]) {
+  for (const type of [types.AAAA, types.MX, types.TXT, types.HTTPS, types.CNAME, types.ANY]) {
     const answer = zone.answer({ name: "echo.default.svc", type, class: IN }) as Answer;
     assert.deepEqual(answer.answers, []);
     const [soa] = answer.authorities;
@@ -107,15 +203,45 @@ Deno.test("both families are answered, each to its own type", () => {
   const zone = zoneOf(cluster([dual]));
   assert.deepEqual(ask(zone, "echo", types.A), ["10.96.0.10"]);
   assert.deepEqual(ask(zone, "echo", types.AAAA), ["fd00:96::a"]);
-  assert.deepEqual(ask(zone, "echo", types.ANY), ["10.96.0.10", "fd00:96::a"]);
+  assert.deepEqual(ask(zone, "echo", types.ANY), []);
 });
 
 Deno.test("a headless Service answers with all its pods, and each pod by its hostname or its address with dashes", () => {
   const zone = zoneOf(cluster([db]));
-  assert.deepEqual(ask(zone, "db.data.svc"), ["10.244.1.5", "10.244.2.5"]);
-  assert.deepEqual(ask(zone, "db-0.db.data.svc"), ["10.244.1.5"]);
-  assert.deepEqual(ask(zone, "10-244-2-5.db.data.svc.cluster.local"), ["10.244.2.5"]);
-  assert.equal(ask(zone, "db-1.db.data.svc"), "not-ours");
+  assert.deepEqual(ask(zone, "db.depot.svc"), ["10.244.1.5", "10.244.2.5"]);
+  assert.deepEqual(ask(zone, "db-0.db.depot.svc"), ["10.244.1.5"]);
+  assert.deepEqual(ask(zone, "10-244-2-5.db.depot.svc.cluster.local"), ["10.244.2.5"]);
+  assert.equal(ask(zone, "db-1.db.depot.svc"), "absent");
+  assert.deepEqual(ask(zone, "db-0.db.depot.svc", types.SRV), [
+    "15432 db-0.db.depot.svc.cluster.local",
+    "9001 db-0.db.depot.svc.cluster.local",
+  ]);
+});
+
+Deno.test("an endpoint answers by its name under a Service that isn't headless too", () => {
+  const named = { ...echo, endpoints: db.endpoints ?? [] };
+  const zone = zoneOf(cluster([named]));
+  assert.deepEqual(ask(zone, "db-0.echo.default.svc"), ["10.244.1.5"]);
+  assert.deepEqual(ask(zone, "10-244-2-5.echo"), ["10.244.2.5"]);
+  assert.deepEqual(ask(zone, "5.1.244.10.in-addr.arpa", types.PTR), ["db-0.echo.default.svc.cluster.local"]);
+  assert.deepEqual(ask(zone, "echo"), ["10.96.0.10"]);
+});
+
+Deno.test("each slice's endpoints have the ports of that slice", () => {
+  const two = {
+    ...db,
+    endpoints: [
+      { ports: [{ name: "sql", port: 1, protocol: "TCP" }], endpoints: [{ addresses: ["10.244.1.1"] }] },
+      { ports: [{ name: "sql", protocol: "TCP" }], endpoints: [{ addresses: ["10.244.1.2"] }] },
+      { ports: [{ name: "web", port: 2, protocol: "TCP" }], endpoints: [{ addresses: ["10.244.1.3"] }] },
+    ],
+  };
+  const zone = zoneOf(cluster([two]));
+  assert.deepEqual(ask(zone, "_sql._tcp.db.depot.svc", types.SRV), [
+    "1 10-244-1-1.db.depot.svc.cluster.local",
+  ]);
+  assert.deepEqual(ask(zone, "_sql._tcp.db.depot.svc"), ["10.244.1.1", "10.244.1.2"]);
+  assert.deepEqual(ask(zone, "db.depot.svc"), ["10.244.1.1", "10.244.1.2", "10.244.1.3"]);
 });
 
 Deno.test("SRV names the port and the target, with the target's address in addition", () => {
@@ -128,12 +254,11 @@ Deno.test("SRV names the port and the target, with the target's address in addit
     "echo.default.svc.cluster.local",
     "10.96.0.10",
   ]]);
-  assert.deepEqual(ask(zone, "_sql._tcp.db.data.svc", types.SRV), [
-    "5432 db-0.db.data.svc.cluster.local",
-    "5432 10-244-2-5.db.data.svc.cluster.local",
+  assert.deepEqual(ask(zone, "_sql._tcp.db.depot.svc", types.SRV), [
+    "15432 db-0.db.depot.svc.cluster.local",
+    "15432 10-244-2-5.db.depot.svc.cluster.local",
   ]);
-  assert.deepEqual(ask(zone, "_http._tcp.echo.default.svc", types.A), []);
-  assert.equal(ask(zone, "_http._udp.echo.default.svc", types.SRV), "not-ours");
+  assert.deepEqual(ask(zone, "_http._tcp.echo.default.svc", types.A), ["10.96.0.10"]);
 });
 
 Deno.test("an address leads back to its Service or pod, until it has none", () => {
@@ -142,14 +267,14 @@ Deno.test("an address leads back to its Service or pod, until it has none", () =
   assert.deepEqual(ask(zone, `1.${"0.".repeat(27)}0.0.d.f.ip6.arpa`, types.PTR), [
     "echo.default.svc.cluster.local",
   ]);
-  assert.deepEqual(ask(zone, "5.1.244.10.in-addr.arpa", types.PTR), ["db-0.db.data.svc.cluster.local"]);
+  assert.deepEqual(ask(zone, "5.1.244.10.in-addr.arpa", types.PTR), ["db-0.db.depot.svc.cluster.local"]);
   assert.equal(ask(zone, "11.0.96.10.in-addr.arpa", types.PTR), "not-ours");
   zone.change({ cluster: "one", set: [{ ...echo, addresses: ["10.96.0.11"] }], removed: [] });
   assert.equal(ask(zone, "10.0.96.10.in-addr.arpa", types.PTR), "not-ours");
   assert.deepEqual(ask(zone, "11.0.96.10.in-addr.arpa", types.PTR), ["echo.default.svc.cluster.local"]);
   zone.change({ cluster: "one", set: [], removed: [echo] });
   assert.equal(ask(zone, "11.0.96.10.in-addr.arpa", types.PTR), "not-ours");
-  assert.equal(ask(zone, "echo.default.svc"), "not-ours");
+  assert.equal(ask(zone, "echo.default.svc"), "absent");
 });
 
 Deno.test("a namespace named like a top-level domain, a local one or a search domain's end has no short names", () => {
@@ -215,7 +340,22 @@ Deno.test("an ExternalName is a CNAME: followed inside the cluster, left to othe
     alias("a", "b.default.svc"),
     alias("b", "a.default.svc"),
     alias("bad", "not a name"),
+    alias("address", "192.0.2.7"),
+    alias("short", "echo.default"),
+    alias("missing", "nope.default.svc.cluster.local"),
   ]));
+  for (const type of [types.SRV, types.TXT, types.HTTPS, types.ANY]) {
+    assert.deepEqual(ask(zone, "outside", type), []);
+  }
+  assert.equal(ask(zone, "address.default.svc"), "absent");
+  assert.equal(ask(zone, "_http._tcp.outside.default.svc", types.SRV), "absent");
+  assert.deepEqual(ask(zone, "missing"), []);
+  const short = zone.answer({ name: "short", type: types.A, class: IN }) as Answer;
+  assert.equal(
+    short.outside,
+    "echo.default",
+    "a short name is the laptop's nameserver's, as it is the cluster's",
+  );
   assert.deepEqual(ask(zone, "inside"), ["echo.default.svc.cluster.local", "10.96.0.10"]);
   assert.deepEqual(ask(zone, "twice"), [
     "inside.default.svc",
@@ -263,13 +403,23 @@ Deno.test("addresses that no cluster may lead to are dropped from answers", () =
   assert.deepEqual(ask(zone, "echo"), ["10.96.0.10"]);
 });
 
-Deno.test("a name can be located for dialling", () => {
-  const zone = zoneOf(cluster([echo, db, { ...echo, name: "out", externalName: "x.example" }]));
-  assert.equal(zone.locate("ECHO.default.svc.")?.service, echo);
-  const pod = zone.locate("db-0.db.data.svc");
-  assert.deepEqual([pod?.pod, pod?.addresses], ["db-0", [parseAddress("10.244.1.5")]]);
-  for (const name of ["out", "example.com", "_http._tcp.echo.default.svc", ""]) {
-    assert.equal(zone.locate(name), undefined);
+Deno.test("a name can be located for dialling, by way of ExternalNames too", () => {
+  const alias = (name: string, externalName: string) => ({ ...echo, name, externalName, addresses: [] });
+  const zone = zoneOf(cluster([
+    echo,
+    db,
+    alias("out", "x.example"),
+    alias("inside", "twice.default.svc.cluster.local"),
+    alias("twice", "echo.default.svc"),
+    alias("round", "round.default.svc"),
+  ]));
+  const address = parseAddress("10.96.0.10");
+  for (const name of ["ECHO.default.svc.", "inside", "_http._tcp.echo.default.svc"]) {
+    assert.deepEqual(zone.locate(name), { cluster: "one", addresses: [address] }, name);
+  }
+  assert.deepEqual(zone.locate("db-0.db.depot")?.addresses, [parseAddress("10.244.1.5")]);
+  for (const name of ["out", "round", "example.com", "nope.default.svc", "svc.cluster.local", ""]) {
+    assert.equal(zone.locate(name), undefined, name);
   }
 });
 
@@ -279,13 +429,15 @@ Deno.test("whatever is asked, the zone answers or leaves it", () => {
     "echo",
     "db",
     "default",
-    "data",
+    "depot",
     "svc",
     "cluster",
     "local",
     "db-0",
     "_http",
     "_tcp",
+    "10-244-1-5",
+    "pod",
     "\\.",
     "arpa",
   );
