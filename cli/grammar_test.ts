@@ -99,7 +99,7 @@ Deno.test("up takes contexts, a namespace, a proxy with or without its port, and
 Deno.test("an intercept has the same meaning in our words and in the original's", () => {
   const meant = {
     service: { service: "echo", namespace: "shop" },
-    local: { host: "127.0.0.1", local: 8081, port: "80" },
+    local: { host: "localhost", local: 8081, port: "80" },
   };
   assert.deepEqual(understood("pmz intercept echo.shop 8081:80"), { words: "intercept", ...meant });
   assert.deepEqual(understood("pmz intercept add -s echo.shop -p 8081:80"), {

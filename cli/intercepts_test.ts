@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { InterceptEntry, Plan } from "../wire/control.ts";
+import type { InterceptEntry, Plan, Status } from "../wire/control.ts";
 import { defaultAnswers, echoIntercept } from "./testing/fake_daemon.ts";
 import { World } from "./testing/run.ts";
 
@@ -36,7 +36,7 @@ Deno.test("our words and the original's ask the daemon for the same intercept", 
   const meant = {
     namespace: "shop",
     service: "echo",
-    local: { host: "127.0.0.1", port: 8081 },
+    local: { host: "localhost", port: 8081 },
     port: "80",
     install: false,
   };
@@ -79,6 +79,25 @@ Deno.test("other Services that are intercepted too, and pods that are not, are w
   assert.match(stdout, /in 1 of 2 pods/);
   assert.match(stderr, /also intercepted, .*echo-canary\.default/);
   assert.match(stderr, /warning: pod b: \\u\{1b\}\[1mgVisor/);
+});
+
+Deno.test("list and status say since when nothing listens, and which callers don't arrive", async () => {
+  const silent = {
+    ...echoIntercept,
+    silentSince: "2026-01-01T00:00:00Z",
+    problems: ["none of its pods is ready"],
+  };
+  const status = { ...defaultAnswers().status as Status, intercepts: [silent] };
+  await using world = new World({ answers: { intercepts: [silent], status } });
+  for (const line of ["intercept list", "status"]) {
+    const { stderr } = await world.pmz(line);
+    assert.match(
+      stderr,
+      /warning: echo\.default:80: nothing listens at localhost:8081, for .+ now\n {2}hint: start your program/,
+      line,
+    );
+    assert.match(stderr, /warning: echo\.default:80: none of its pods is ready/, line);
+  }
 });
 
 Deno.test("leave ends all ports of a Service, or the one that is named by number or name", async () => {

@@ -53,12 +53,12 @@ export function parseServicePort(input: string): ServicePort | undefined {
   };
 }
 
-/** Reads "8081", "8081:80", "8081:http", "localhost:8081", "127.0.0.1:8081:80", "[::1]:8081:80"; undefined when it isn't one. */
+/** A port alone is one of "localhost", which is both loopback addresses. Reads "8081", "8081:80", "8081:http", "localhost:8081", "127.0.0.1:8081:80", "[::1]:8081:80"; undefined when it isn't one. */
 export function parseLocalTarget(input: string): LocalEnd | undefined {
   const six = /^\[([0-9a-fA-F:.]+)\]:(.*)$/s.exec(input);
   const parts = (six?.[2] ?? input).split(":");
   const named = six?.[1] ?? (isNumber(parts[0] ?? "") ? undefined : parts.shift());
-  const host = named ?? "127.0.0.1";
+  const host = named ?? "localhost";
   const [local = "", port, ...more] = parts;
   if (!isNumber(local) || more.length > 0 || (port !== undefined && !isPort(port))) return undefined;
   if (!six && !/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(host)) return undefined;

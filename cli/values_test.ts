@@ -49,11 +49,12 @@ Deno.test("a Service's port follows a colon, a context an at sign", () => {
 });
 
 Deno.test("LOCAL is a port or host and port, and the Service's port comes after it", () => {
-  const loopback = { host: "127.0.0.1", local: 8081 };
+  const loopback = { host: "localhost", local: 8081 };
   assert.deepEqual(parseLocalTarget("8081"), loopback);
   assert.deepEqual(parseLocalTarget("8081:80"), { ...loopback, port: "80" });
   assert.deepEqual(parseLocalTarget("8081:http"), { ...loopback, port: "http" });
-  assert.deepEqual(parseLocalTarget("localhost:8081"), { host: "localhost", local: 8081 });
+  assert.deepEqual(parseLocalTarget("localhost:8081"), loopback);
+  assert.deepEqual(parseLocalTarget("127.0.0.1:8081"), { host: "127.0.0.1", local: 8081 });
   assert.deepEqual(parseLocalTarget("127.0.0.2:8081:http-2"), {
     host: "127.0.0.2",
     local: 8081,

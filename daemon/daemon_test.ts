@@ -395,6 +395,68 @@ Deno.test("an intercept that goes to another program says from where it was move
   }
 });
 
+Deno.test("a second Service over the same port of the same pods is refused at once, with what to leave first", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster);
+  at.cluster.service("echo-canary", {
+    clusterIP: "10.96.0.8",
+    selector: { app: "echo" },
+    ports: [{ port: 81, targetPort: 8080 }, { name: "other", port: 82, targetPort: 8082 }],
+  });
+  const { kubeconfig = "" } = at.up;
+  await at.daemon.intercept({ ...asks, kubeconfig }, recorder(), forever);
+  const second = { ...asks, kubeconfig, service: "echo-canary", port: "81" };
+  await assert.rejects(
+    at.daemon.intercept(second, recorder(), forever),
+    (error) => {
+      const { code, message, hint } = describe(error);
+      assert.equal(code, "conflict");
+      assert.match(
+        message,
+        /echo-canary\.default:81 leads to the same port of the same pods as echo\.default:80/,
+      );
+      assert.match(hint ?? "", /pmz leave echo\.default:80 first/);
+      return true;
+    },
+  );
+  assert.equal(at.cluster.all("interceptrules").length, 1);
+  await at.daemon.intercept({ ...second, port: "82" }, recorder(), forever);
+});
+
+Deno.test("what every node agent refuses isn't waited for, and has its reason", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster, "refused");
+  const { kubeconfig = "" } = at.up;
+  const begun = performance.now();
+  await assert.rejects(
+    at.daemon.intercept({ ...asks, kubeconfig }, recorder(), forever),
+    fails("conflict", /none of 1 pods can be intercepted: echo-1: the test says so/),
+  );
+  assert.ok(performance.now() - begun < 20_000);
+});
+
+Deno.test("an intercept of pods that aren't ready says at once which callers don't arrive", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster);
+  at.cluster.slice("echo", [], [{ name: "http", port: 8080 }]);
+  at.cluster.put("/api/v1", "pods", {
+    metadata: { name: "echo-1", namespace: "default", uid: crypto.randomUUID(), labels: { app: "echo" } },
+    spec: { nodeName: "a", containers: [] },
+    status: {
+      phase: "Running",
+      podIP: "10.244.0.5",
+      conditions: [{ type: "Ready", status: "False" }],
+      containerStatuses: [{ name: "c", state: { waiting: { reason: "CrashLoopBackOff" } } }],
+    },
+  });
+  const { kubeconfig = "" } = at.up;
+  const entry = await at.daemon.intercept({ ...asks, kubeconfig }, recorder(), forever);
+  assert.deepEqual(entry.problems, [
+    "none of its pods is ready (echo-1: CrashLoopBackOff), so Kubernetes leads no caller of the Service to them: " +
+    "only connections to a pod's own address arrive",
+  ]);
+});
+
 Deno.test("an intercept that is changed, and then interrupted, goes where it went", async () => {
   await using at = await fakeDaemon();
   const { kubeconfig = "" } = at.up;

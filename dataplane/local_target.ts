@@ -1,5 +1,6 @@
 import { dialTcp, type TcpConnection } from "../ffi/sockets/tcp_connection.ts";
 import { formatEndpoint } from "../net/address.ts";
+import { hostAddresses } from "../net/host_addresses.ts";
 import type { ProxyError } from "../wire/streams.ts";
 
 const DIAL_TIMEOUT_MS = 10_000;
@@ -16,9 +17,8 @@ export class LocalRefusal extends Error {
 }
 
 /**
- * Dials the program that an intercept leads to. "localhost" is either loopback address (RFC 6761 section 6.3), whatever
- * /etc/hosts says: some servers listen on only one of them.
- * @param timeoutMs milliseconds
+ * Dials the program that an intercept leads to, at one address of its host after the other.
+ * @param timeoutMs milliseconds, for each address
  * @throws {LocalRefusal}
  */
 export async function dialLocal(
@@ -26,21 +26,23 @@ export async function dialLocal(
   port: number,
   timeoutMs: number = DIAL_TIMEOUT_MS,
 ): Promise<TcpConnection> {
-  if (host !== "localhost") return await dial(host, port, timeoutMs);
-  try {
-    return await dial("127.0.0.1", port, timeoutMs);
-  } catch (error) {
-    return await dial("::1", port, timeoutMs).catch(() => {
-      throw error;
-    });
+  const where = `${formatEndpoint(host, port)} on the laptop`;
+  let failed: unknown;
+  for (const address of await addresses(host, where)) {
+    try {
+      return await dialTcp(address, port, { timeoutMs });
+    } catch (error) {
+      failed ??= error;
+    }
   }
+  throw refusal(where, failed);
 }
 
-async function dial(hostname: string, port: number, timeoutMs: number): Promise<TcpConnection> {
+async function addresses(host: string, where: string): Promise<readonly string[]> {
   try {
-    return await dialTcp(hostname, port, { timeoutMs });
+    return await hostAddresses(host);
   } catch (error) {
-    throw refusal(`${formatEndpoint(hostname, port)} on the laptop`, error);
+    throw refusal(where, error);
   }
 }
 

@@ -29,7 +29,7 @@ export const intercept = define({
   brief: "Answer a Service from this machine",
   description:
     "Lets a program of this machine answer a Service instead of its pods, until `pmz leave`, `pmz down` or the end " +
-    "of the connection. LOCAL is where the program listens: a port, or HOST:PORT. PORT is the name or number of the " +
+    "of the connection. LOCAL is where the program listens: a port of localhost (127.0.0.1 and ::1), or HOST:PORT. PORT is the name or number of the " +
     "Service's port, if it has several. Needs no root. If a Service is named like a command (list, add, delete, " +
     "remove), write its namespace too: list.default.",
   examples: [

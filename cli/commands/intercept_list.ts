@@ -1,5 +1,6 @@
 import { object } from "@optique/core/constructs";
 import { define } from "../command.ts";
+import { warnOfIntercepts } from "../intercept_warnings.ts";
 import { formatDuration } from "../terminal.ts";
 
 export const interceptList = define({
@@ -32,11 +33,6 @@ export const interceptList = define({
       ]),
       ["INTERCEPT", "LOCAL", "PODS", "CONNECTIONS", "AGE"],
     );
-    for (const entry of entries) {
-      for (const problem of entry.problems) cli.terminal.warn(`${entry.id}: ${problem}`);
-      if (entry.alsoTaken.length > 0) {
-        cli.terminal.warn(`${entry.id} also intercepts ${entry.alsoTaken.join(", ")}`);
-      }
-    }
+    warnOfIntercepts(cli.terminal, entries, now);
   },
 });

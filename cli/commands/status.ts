@@ -5,6 +5,7 @@ import { define } from "../command.ts";
 import { failure } from "../failure.ts";
 import type { Cli } from "../session.ts";
 import { formatWhen } from "../flow_lines.ts";
+import { warnOfIntercepts } from "../intercept_warnings.ts";
 import { formatDuration } from "../terminal.ts";
 
 export const status = define({
@@ -75,6 +76,7 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
     );
     terminal.table(status.failures.map((flow) => [`  ${formatWhen(flow, now)}`, formatFlow(flow)]));
   }
+  warnOfIntercepts(terminal, status.intercepts, now);
   for (const { message, hint } of status.warnings) terminal.warn(message, hint);
 }
 

@@ -54,7 +54,7 @@ export const echoIntercept: InterceptEntry = {
   service: "echo",
   port: 80,
   portName: "http",
-  local: "127.0.0.1:8081",
+  local: "localhost:8081",
   since: "2026-01-01T11:59:00Z",
   pods: { ready: 2, all: 2 },
   connections: { open: 1, total: 12 },

@@ -12,9 +12,13 @@ import { Failure } from "../failure.ts";
 import type { Wanted } from "../intercepts/namespace_intercepts.ts";
 import { interceptsOf } from "./status.ts";
 import { findServedTarget } from "./target_check.ts";
+import type { Standing } from "../intercepts/cluster_intercepts.ts";
+import { haveOnePort, type InterceptTarget } from "../intercepts/target.ts";
 
 /** A rule has this long to be in force in all pods, in milliseconds. */
 const FORCE_TIMEOUT_MS = 30_000;
+/** What all node agents refuse, or have no pod for, isn't waited for any longer than this, in milliseconds. */
+const REFUSED_TIMEOUT_MS = 2_000;
 
 /** Takes a Service's port over, and waits until it's in force. Interrupted, or never in force anywhere, it's undone. */
 export async function intercept(
@@ -41,6 +45,7 @@ export async function intercept(
       localPort: request.local.port,
     });
     await refuseDenied(connected, namespace, signal);
+    refuseOwnPort(connected, target);
     await ensureInstalled(connection.api, "node", request, parts, report, signal);
     const before = intercepts.entries().find(({ wanted }) =>
       wanted.target.service.uid === target.service.uid && wanted.target.port.port === target.port.port
@@ -53,17 +58,22 @@ export async function intercept(
     undo.defer(async () =>
       void await (before ? intercepts.add(before.target, before.local) : intercepts.remove(wanted))
     );
-    const entry = await report.step(
+    await report.step(
       "Intercept the pods",
       (detail) => inForce(connected, wanted, detail, signal),
-      ({ pods }) => `${pods.ready} of ${pods.all} pods`,
+      ({ ready, all }) => `${ready} of ${all} pods`,
     );
+    await intercepts.lookAtPrograms();
+    const entry = intercepts.entries().find((one) => one.wanted === wanted)?.entry;
+    if (!entry) throw removedMeanwhile();
     const from = before && formatEndpoint(before.local.host, before.local.port);
-    if (from !== undefined && from !== formatEndpoint(request.local.host, request.local.port)) {
-      report.warn(`${entry.id} was moved from ${from}`);
+    if (from !== undefined && from !== entry.local) report.warn(`${entry.id} was moved from ${from}`);
+    if (entry.silentSince !== undefined) {
+      report.warn(
+        `nothing listens at ${entry.local} yet`,
+        "start your program; until then callers of the Service get resets",
+      );
     }
-    for (const problem of entry.problems) report.warn(problem);
-    await probeLocal(request.local, report);
     signal.throwIfAborted();
     undo.move(); // it stays
     return entry;
@@ -126,40 +136,58 @@ async function refuseDenied(connected: Cluster, namespace: string, signal: Abort
   }
 }
 
+/** Refuses a Service that leads to a port of the same pods as another one that this machine intercepts. */
+function refuseOwnPort({ connection, intercepts }: Cluster, target: InterceptTarget): void {
+  const { service, port } = target;
+  const same = intercepts.entries().find(({ wanted: { target: other } }) =>
+    other.service.namespace === service.namespace &&
+    (other.service.uid !== service.uid || other.port.port !== port.port) &&
+    haveOnePort(connection.topology, other, target)
+  );
+  if (!same) return;
+  throw new Failure(
+    "conflict",
+    `${service.name}.${service.namespace}:${port.port} leads to the same port of the same pods as ${same.entry.id}, ` +
+      "which this machine intercepts",
+    { hint: `its callers reach your program already; to have it instead: pmz leave ${same.entry.id} first` },
+  );
+}
+
+/** Waits until a rule is in force in all pods that run. Pods that don't run yet are taken when they do. */
 async function inForce(
-  connected: Cluster,
+  { intercepts }: Cluster,
   wanted: Wanted,
   detail: (text: string) => void,
   signal: AbortSignal,
-): Promise<InterceptEntry> {
-  const end = performance.now() + FORCE_TIMEOUT_MS;
+): Promise<Standing> {
+  const begun = performance.now();
   for (;;) {
     signal.throwIfAborted();
-    const entry = connected.intercepts.entries().find((one) => one.wanted === wanted)?.entry;
-    if (!entry) throw new Failure("conflict", "the intercept was removed while it was set up");
-    const { ready, all } = entry.pods;
-    if (all > 0 && ready === all) return entry;
-    if (performance.now() > end) {
-      if (ready > 0) return entry;
-      const why = entry.problems[0] ??
+    const standing = intercepts.standing(wanted);
+    if (!standing) throw removedMeanwhile();
+    const { ready, started, refused, all, problems } = standing;
+    if (ready > 0 && ready >= Math.max(started, standing.reported)) return standing;
+    const waited = performance.now() - begun;
+    if (waited > REFUSED_TIMEOUT_MS) {
+      if (all > 0 && started === 0) return standing; // nothing to take yet
+      if (all > 0 && refused >= started && refused + ready === standing.reported) {
+        if (ready > 0) return standing;
+        throw new Failure("conflict", `none of ${all} pods can be intercepted: ${problems[0] ?? "refused"}`);
+      }
+    }
+    if (waited > FORCE_TIMEOUT_MS) {
+      if (ready > 0) return standing;
+      const why = problems[0] ??
         (all === 0 ? "the Service has no pods" : "the node agent doesn't report on its pods");
       throw new Failure("timeout", `none of ${all} pods is intercepted: ${why}`, {
         hint: "look at the node agent: pmz agent status",
       });
     }
     detail(`${ready} of ${all} pods`);
-    await connected.intercepts.change(250);
+    await intercepts.change(250);
   }
 }
 
-/** Says so when nothing listens on the laptop yet: not an error, but callers get resets until something does. */
-async function probeLocal({ host, port }: { host: string; port: number }, report: Reporter): Promise<void> {
-  try {
-    using _conn = await Deno.connect({ hostname: host, port, signal: AbortSignal.timeout(1_000) });
-  } catch {
-    report.warn(
-      `nothing listens at ${host}:${port} yet`,
-      "start your program; until then callers of the Service get resets",
-    );
-  }
+function removedMeanwhile(): Failure {
+  return new Failure("conflict", "the intercept was removed while it was set up");
 }

@@ -1,11 +1,14 @@
 import type { InterceptEntry } from "../../wire/control.ts";
 import type { Challenge, Proof } from "../../wire/key_proof.ts";
 import { helloOf } from "../../wire/hello.ts";
+import { formatEndpoint } from "../../net/address.ts";
 import { unlessAborted } from "../../async/abort.ts";
 import type { ClusterApi } from "../discovery/cluster_api.ts";
 import type { LocalTarget, NodeAgent, RuleCounts } from "../../dataplane/plane.ts";
 import type { Log } from "../process/log.ts";
-import { NamespaceIntercepts, type Wanted } from "./namespace_intercepts.ts";
+import { arrivals } from "./arrivals.ts";
+import { LocalPrograms, type LocalProgramsParts } from "./local_programs.ts";
+import { keyOf, NamespaceIntercepts, type Wanted } from "./namespace_intercepts.ts";
 import { person } from "./person.ts";
 import type { Person } from "./session.ts";
 import { podsOf, runningPodsOf, seesPods } from "../discovery/topology.ts";
@@ -25,6 +28,20 @@ export type InterceptedCluster = Pick<
   "id" | "api" | "name" | "caHash" | "topology" | "nodeAgents"
 >;
 
+/** How an intercept stands in the pods of its Service. */
+export interface Standing {
+  readonly ready: number;
+  /** Pods that node agents refuse for good. */
+  readonly refused: number;
+  /** Pods of which node agents say something. */
+  readonly reported: number;
+  /** Pods that have a network. */
+  readonly started: number;
+  readonly all: number;
+  /** What the node agents say, and why there is no rule. */
+  readonly problems: readonly string[];
+}
+
 /** The intercepts of this laptop in one cluster. */
 export class ClusterIntercepts implements AsyncDisposable {
   readonly #cluster: InterceptedCluster;
@@ -33,11 +50,21 @@ export class ClusterIntercepts implements AsyncDisposable {
   readonly #namespaces = new Map<string, Promise<NamespaceIntercepts>>();
   readonly #open = new Set<NamespaceIntercepts>();
   readonly #waiting = new Set<() => void>();
+  readonly #programs: LocalPrograms;
   #person: Person | undefined;
   #watchingAgents: Disposable | undefined;
   #told = "";
 
-  constructor(cluster: InterceptedCluster, log: Log, tell: (data: InterceptData) => void) {
+  constructor(
+    cluster: InterceptedCluster,
+    log: Log,
+    tell: (data: InterceptData) => void,
+    programs: Omit<LocalProgramsParts, "wanted"> = {},
+  ) {
+    this.#programs = new LocalPrograms({
+      ...programs,
+      wanted: () => [...this.#open].flatMap(({ wanted }) => [...wanted.values()].map(({ local }) => local)),
+    });
     this.#cluster = cluster;
     this.#log = log;
     this.#tell = tell;
@@ -175,6 +202,34 @@ export class ClusterIntercepts implements AsyncDisposable {
     });
   }
 
+  /** Looks whether programs listen where intercepts lead; they are followed from then on. */
+  async lookAtPrograms(): Promise<void> {
+    await this.#programs.look();
+  }
+
+  /** In how many pods an intercept is in force; undefined when it has ended. */
+  standing(wanted: Wanted): Standing | undefined {
+    const namespace = [...this.#open].find((one) => one.wanted.get(keyOf(wanted.target)) === wanted);
+    return namespace && this.#standing(namespace, wanted);
+  }
+
+  #standing(namespace: NamespaceIntercepts, wanted: Wanted): Standing {
+    const topology = this.#cluster.topology;
+    const { pods } = namespace.seen(wanted).status;
+    const running = podsOf(topology, wanted.target.service);
+    return {
+      ready: pods.filter((pod) => pod.state === "ready").length,
+      refused: pods.filter((pod) => pod.state === "refused").length,
+      reported: pods.length,
+      started: running.filter(({ podIPs }) => podIPs.length > 0).length,
+      all: Math.max(pods.length, running.length),
+      problems: [
+        ...(wanted.problem === undefined ? [] : [wanted.problem]),
+        ...pods.filter((pod) => pod.state !== "ready").map((pod) => `${pod.pod}: ${pod.reason ?? pod.state}`),
+      ],
+    };
+  }
+
   /** Every intercept, with the connections that were counted of each; 0 without counts. */
   entries(counts: readonly RuleCounts[] = []): { entry: InterceptEntry; wanted: Wanted }[] {
     return [...this.#open].flatMap((namespace) =>
@@ -187,11 +242,12 @@ export class ClusterIntercepts implements AsyncDisposable {
 
   #entry(namespace: NamespaceIntercepts, wanted: Wanted, counts: readonly RuleCounts[]): InterceptEntry {
     const { target, local, since } = wanted;
-    const rule = namespace.seen(wanted);
+    const { rule } = wanted;
     const topology = this.#cluster.topology;
-    const pods = rule.status.pods;
-    const ready = pods.filter((pod) => pod.state === "ready").length;
+    const { ready, all, problems } = this.#standing(namespace, wanted);
     const counted = counts.find((one) => one.rule === rule.uid);
+    const silentSince = this.#programs.silentSince(local);
+    const missing = arrivals(topology, target);
     return {
       id: interceptId(target),
       cluster: this.#cluster.id,
@@ -199,21 +255,20 @@ export class ClusterIntercepts implements AsyncDisposable {
       service: target.service.name,
       port: rule.port,
       ...(target.port.name ? { portName: target.port.name } : {}),
-      local: `${local.host}:${local.port}`,
+      local: formatEndpoint(local.host, local.port),
       since,
-      pods: { ready, all: Math.max(pods.length, podsOf(topology, target.service).length) },
+      pods: { ready, all },
       connections: { open: counted?.open ?? 0, total: counted?.total ?? 0 },
       alsoTaken: alsoTaken(topology, target),
-      problems: [
-        ...(wanted.problem === undefined ? [] : [wanted.problem]),
-        ...pods.filter((pod) => pod.state !== "ready").map((pod) => `${pod.pod}: ${pod.reason ?? pod.state}`),
-      ],
+      ...(silentSince === undefined ? {} : { silentSince }),
+      problems: missing === undefined ? problems : [...problems, missing],
     };
   }
 
   /** Ends all intercepts. @returns what is left in the cluster, in words */
   async end(): Promise<string[]> {
     this.#watchingAgents?.[Symbol.dispose]();
+    this.#programs[Symbol.dispose]();
     await Promise.allSettled(this.#namespaces.values()); // a session that is being opened has to be ended too
     const open = [...this.#open];
     this.#open.clear();

@@ -23,7 +23,11 @@ function pod(name: string, app: string, node: string): Pod {
   return parsePod({
     metadata: { namespace: "default", name, uid: uid(name), labels: { app } },
     spec: { nodeName: node, containers: [] },
-    status: { phase: "Running" },
+    status: {
+      phase: "Running",
+      podIP: "10.244.0.5",
+      conditions: [{ type: "Ready", status: "True" }],
+    },
   });
 }
 

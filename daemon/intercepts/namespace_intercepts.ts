@@ -35,7 +35,7 @@ export interface NamespaceParts {
 }
 
 /** Key of an intercept within its namespace. */
-const keyOf = (target: InterceptTarget): string => `${target.service.name}:${target.port.port}`;
+export const keyOf = (target: InterceptTarget): string => `${target.service.name}:${target.port.port}`;
 
 /**
  * The intercepts of this laptop in one namespace: a session and its rules. A session that was lost, since the laptop slept, is

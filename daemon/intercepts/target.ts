@@ -1,4 +1,4 @@
-import type { Service, ServicePort } from "../../kube/objects/objects.ts";
+import type { Pod, Service, ServicePort } from "../../kube/objects/objects.ts";
 import { podPort } from "../../kube/objects/selectors.ts";
 import { podsOf, type Topology } from "../discovery/topology.ts";
 import { Failure } from "../failure.ts";
@@ -68,19 +68,40 @@ export function findTarget(
  * same port of the same pods are steered.
  */
 export function alsoTaken(topology: Topology, target: InterceptTarget): string[] {
-  const taken = new Map(podsOf(topology, target.service).map((pod) => [pod.uid, podPort(pod, target.port)]));
-  const others: string[] = [];
-  for (const service of topology.services.values()) {
-    if (service.namespace !== target.service.namespace) continue;
-    const pods = podsOf(topology, service).filter((pod) => taken.has(pod.uid));
-    for (const port of service.ports) {
-      if (port.protocol !== "TCP" || service.uid === target.service.uid && port.port === target.port.port) {
-        continue;
-      }
-      if (pods.some((pod) => podPort(pod, port) === taken.get(pod.uid))) {
-        others.push(`${service.name}:${port.port}`);
-      }
-    }
-  }
-  return others;
+  const { namespace } = target.service;
+  const services = [...topology.services.values()].filter((service) => service.namespace === namespace);
+  const within = { ...topology, pods: podsIn(topology, namespace) };
+  const taken = portsByPod(within, target);
+  return services.flatMap((service) =>
+    service.ports
+      .filter((port) => service.uid !== target.service.uid || port.port !== target.port.port)
+      .filter((port) => shares(within, { service, port }, taken))
+      .map((port) => `${service.name}:${port.port}`)
+  );
+}
+
+/** Whether two Service ports of a namespace lead to the same port of a pod: one of them alone can be intercepted. */
+export function haveOnePort(topology: Topology, a: InterceptTarget, b: InterceptTarget): boolean {
+  return shares(topology, b, portsByPod(topology, a));
+}
+
+/** The pods of a namespace, of all that a cluster has. */
+function podsIn(topology: Topology, namespace: string): ReadonlyMap<string, Pod> {
+  return new Map([...topology.pods].filter(([, pod]) => pod.namespace === namespace));
+}
+
+function portsByPod(topology: Topology, { service, port }: InterceptTarget): Map<string, number | undefined> {
+  return new Map(podsOf(topology, service).map((pod) => [pod.uid, podPort(pod, port)]));
+}
+
+function shares(
+  topology: Topology,
+  { service, port }: InterceptTarget,
+  taken: ReadonlyMap<string, number | undefined>,
+): boolean {
+  if (port.protocol !== "TCP") return false;
+  return podsOf(topology, service).some((pod) => {
+    const number = podPort(pod, port);
+    return number !== undefined && number === taken.get(pod.uid);
+  });
 }

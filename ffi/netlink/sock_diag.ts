@@ -35,11 +35,23 @@ export class SockDiag implements Disposable {
 
   /** Connections to a local port that are established, or whose peer has ended its side. */
   connectionsTo(port: number): DiagSocket[] {
+    return this.#ofPort(port, states.established | states.closeWait);
+  }
+
+  /** Sockets that listen on a port. @throws {SystemCallError} on a kernel without inet_diag */
+  listenersOn(port: number): DiagSocket[] {
+    return this.#ofPort(port, states.listen);
+  }
+
+  #ofPort(port: number, stateSet: number): DiagSocket[] {
     const found: DiagSocket[] = [];
     for (const family of [4, 6] as const) {
-      this.#send(dumpRequest(family, port, states.established | states.closeWait));
+      this.#send(dumpRequest(family, port, stateSet));
       this.#receive((answer) => {
         if (answer.kind === "socket" && found.length < MOST) found.push(answer.socket);
+        if (answer.kind === "error" && answer.errno !== 0) {
+          throw new SystemCallError("listing sockets", answer.errno);
+        }
         return answer.kind !== "socket";
       });
     }

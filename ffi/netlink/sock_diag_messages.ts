@@ -20,6 +20,8 @@ const HEADER = 16;
 const REQUEST = 56;
 const SOCKID = 48;
 const MESSAGE = 72;
+/** The attribute of a listening socket that says whether it takes IPv6 alone (4.3). */
+const INET_DIAG_SKV6ONLY = 11;
 
 /** TCP states, as bits of a set (net/tcp_states.h). */
 export const states = { established: 1 << 1, closeWait: 1 << 8, listen: 1 << 10 } as const;
@@ -38,6 +40,10 @@ export interface DiagSocket {
   readonly inode: number;
   /** The kernel's id of the socket, never used twice. */
   readonly cookie: bigint;
+  /** Index of the network device that the socket is bound to; 0 for any. */
+  readonly device: number;
+  /** Of a listening IPv6 socket: it takes no IPv4 connections. */
+  readonly isOnlyIpv6: boolean;
   /** struct inet_diag_sockid, to name the socket in a request. */
   readonly id: Uint8Array<ArrayBuffer>;
 }
@@ -107,8 +113,21 @@ function socketAt(bytes: Uint8Array<ArrayBuffer>): DiagSocket {
     uid: view.getUint32(64, true),
     inode: view.getUint32(68, true),
     cookie: new DataView(id.buffer).getBigUint64(40, true),
+    device: new DataView(id.buffer).getUint32(36, true),
+    isOnlyIpv6: attribute(bytes.subarray(MESSAGE), INET_DIAG_SKV6ONLY)?.[0] === 1,
     id,
   };
+}
+
+/** The contents of one attribute (struct nlattr); undefined when it isn't there. */
+function attribute(bytes: Uint8Array, type: number): Uint8Array | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at + 4 <= bytes.length;) {
+    const length = view.getUint16(at, true);
+    if (length < 4 || at + length > bytes.length) return undefined;
+    if (view.getUint16(at + 2, true) === type) return bytes.subarray(at + 4, at + length);
+    at += (length + 3) & ~3;
+  }
 }
 
 function addressIn(bytes: Uint8Array, family: 4 | 6): IpAddress {

@@ -93,6 +93,8 @@ export interface Pod {
   readonly labels: Readonly<Record<string, string>>;
   readonly phase: string;
   readonly ready: boolean;
+  /** Of a pod that isn't ready: the first reason that Kubernetes gives, such as CrashLoopBackOff. */
+  readonly unready?: string;
   /** RFC 3339; set as soon as the pod is being deleted. */
   readonly deletionTimestamp?: string;
   readonly owners: readonly OwnerReference[];
@@ -229,6 +231,8 @@ export function parsePod(raw: unknown): Pod {
   const deletionTimestamp = optionalText(metadata, "deletionTimestamp", "metadata", 64);
   const runtimeClassName = optionalText(spec, "runtimeClassName", "spec");
   const podIP = optionalText(status, "podIP", "status");
+  const isReady = conditionIs(status, "Ready", "True");
+  const unready = isReady ? undefined : unreadyReason(status);
   const podIPs = list(
     status,
     "podIPs",
@@ -243,13 +247,34 @@ export function parsePod(raw: unknown): Pod {
     hostNetwork: optionalBoolean(spec, "hostNetwork", "spec") ?? false,
     labels: textMap(metadata, "labels", "metadata"),
     phase: optionalText(status, "phase", "status") ?? "Unknown",
-    ready: list(status, "conditions", "status", 1_000, record)
-      .some((each) => field(each, "type") === "Ready" && field(each, "status") === "True"),
+    ready: isReady,
+    ...(unready === undefined ? {} : { unready }),
     ...(deletionTimestamp ? { deletionTimestamp } : {}),
     owners: list(metadata, "ownerReferences", "metadata", OWNERS, owner),
     containerPorts: containerPorts(spec),
     ...(runtimeClassName ? { runtimeClassName } : {}),
   };
+}
+
+function conditionIs(status: Json, type: string, expected: "True" | "False"): boolean {
+  return list(status, "conditions", "status", 1_000, record)
+    .some((each) => field(each, "type") === type && field(each, "status") === expected);
+}
+
+/** Why no pod is made of it, or the first container that doesn't run: reasons are single words (the API's own conventions). */
+function unreadyReason(status: Json): string | undefined {
+  if (conditionIs(status, "PodScheduled", "False")) return "Unschedulable";
+  for (const kind of ["initContainerStatuses", "containerStatuses"] as const) {
+    for (const container of list(status, kind, "status", 500, record)) {
+      const state = child(container, "state", "status");
+      const init = kind === "initContainerStatuses";
+      for (const name of ["waiting", "terminated"] as const) {
+        const reason = field(child(state, name, "status"), "reason");
+        if (init && reason === "Completed") continue;
+        if (typeof reason === "string" && /^[A-Za-z0-9]{1,64}$/.test(reason)) return reason;
+      }
+    }
+  }
 }
 
 function owner(raw: unknown, path: string): OwnerReference {

@@ -274,3 +274,25 @@ for (const [kind, parse] of Object.entries({ parseService, parseEndpointSlice, p
     );
   });
 }
+
+Deno.test("a pod that isn't ready has the first reason that Kubernetes gives, if it gives one", () => {
+  const of = (status: object) =>
+    parsePod({ metadata: { namespace: "n", name: "p", uid: "u" }, spec: { containers: [] }, status }).unready;
+  const waiting = (reason: string) => ({ name: "c", state: { waiting: { reason } } });
+  const ended = (reason: string) => ({ name: "c", state: { terminated: { reason, exitCode: 1 } } });
+  const running = { name: "c", state: { running: {} } };
+  assert.equal(of({ containerStatuses: [running, waiting("CrashLoopBackOff")] }), "CrashLoopBackOff");
+  assert.equal(of({ containerStatuses: [ended("OOMKilled")] }), "OOMKilled");
+  assert.equal(
+    of({
+      initContainerStatuses: [ended("Completed"), ended("Error")],
+      containerStatuses: [waiting("PodInitializing")],
+    }),
+    "Error",
+  );
+  assert.equal(of({ conditions: [{ type: "PodScheduled", status: "False" }] }), "Unschedulable");
+  assert.equal(of({ containerStatuses: [running] }), undefined);
+  assert.equal(of({ containerStatuses: [waiting("not one word")] }), undefined);
+  const ready = [{ type: "Ready", status: "True" }];
+  assert.equal(of({ conditions: ready, containerStatuses: [waiting("CrashLoopBackOff")] }), undefined);
+});

@@ -50,7 +50,7 @@ Deno.test("`pmz intercept echo 8081` has a program on the laptop answer it, for 
   assert.match(await who(alice), /^echo-/);
 
   const { stdout } = await intercept(alice, "echo", "8081");
-  assert.match(stdout, /^echo\.default:80 -> 127\.0\.0\.1:8081, in 2 of 2 pods$/m);
+  assert.match(stdout, /^echo\.default:80 -> localhost:8081, in 2 of 2 pods$/m);
   assert.equal(await who(alice), local.as);
   for (const caller of [near, far]) {
     assert.deepEqual(await caller.who("http://echo/", 10), Array(10).fill(local.as));
@@ -66,7 +66,7 @@ Deno.test("`pmz intercept echo 8081` has a program on the laptop answer it, for 
   const [entry] = await intercepts(alice);
   assert.deepEqual([entry?.id, entry?.local, entry?.port, entry?.portName], [
     "echo.default:80",
-    "127.0.0.1:8081",
+    "localhost:8081",
     80,
     "http",
   ]);
@@ -119,7 +119,7 @@ Deno.test("what a container published is reached, as with `docker run -p 8081:80
   assert.deepEqual(await caller.who("http://echo/", 5), Array(5).fill("container"));
   assert.match(
     (await alice.done(["intercept", "list"])).stdout,
-    /^echo\.default:80 +127\.0\.0\.1:8081 +2 of 2/m,
+    /^echo\.default:80 +localhost:8081 +2 of 2/m,
   );
   await alice.done(["intercept", "delete", "-s", "echo"]);
   assert.match((await caller.who())[0] ?? "", /^echo-/);

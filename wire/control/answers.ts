@@ -153,7 +153,9 @@ export interface InterceptEntry {
   readonly connections: { readonly open: number; readonly total: number };
   /** Other Services whose traffic is taken too, since steering is by pod port. */
   readonly alsoTaken: readonly string[];
-  /** Why it isn't in force everywhere; empty when it is. */
+  /** Since when nothing listens at `local`, RFC 3339; absent while something does, and where it can't be told. */
+  readonly silentSince?: string;
+  /** Why it isn't in force everywhere, or which callers don't arrive; empty when all do. */
   readonly problems: readonly string[];
 }
 

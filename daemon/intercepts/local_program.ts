@@ -1,0 +1,58 @@
+/** Whether the user's program is there to be dialled, without taking a connection of it. */
+import { isListenedOn } from "../../ffi/proc/listening_sockets.ts";
+import { parseAddress } from "../../net/address.ts";
+import { hostAddresses } from "../../net/host_addresses.ts";
+
+/** Where connections go on the laptop. */
+export interface LocalEnd {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * `listening`: a socket of this machine. `elsewhere`: it was reached, but no socket of this machine did it: another machine, or a
+ * container that packets are redirected to. `silent`: neither.
+ */
+export type ProgramState = "listening" | "elsewhere" | "silent";
+
+/** What a look goes by; the machine's own when absent. */
+export interface LookParts {
+  readonly listens?: (address: string, port: number) => Promise<boolean>;
+  readonly dial?: (address: string, port: number) => Promise<boolean>;
+}
+
+const DIAL_MS = 1_000;
+
+/**
+ * Looks at what `dialLocal` of the data plane would dial. A program of this machine is seen by its listening socket, so that one
+ * that takes a single connection keeps it; only where there is no such socket is the address dialled.
+ */
+export async function programState(
+  { host, port }: LocalEnd,
+  { listens = isListenedOn, dial = answers }: LookParts = {},
+): Promise<ProgramState> {
+  const addresses = await hostAddresses(host).catch(() => []);
+  const own = ownAddresses();
+  for (const address of addresses) {
+    if (own(address) && await listens(address, port).catch(() => true)) return "listening";
+  }
+  for (const address of addresses) if (await dial(address, port)) return "elsewhere";
+  return "silent";
+}
+
+/** Tells this machine's addresses from others. */
+function ownAddresses(): (address: string) => boolean {
+  const interfaces = new Set(
+    Deno.networkInterfaces().map(({ address }) => parseAddress(address)?.text ?? address),
+  );
+  return (address) => address.startsWith("127.") || address === "::1" || interfaces.has(address);
+}
+
+async function answers(hostname: string, port: number): Promise<boolean> {
+  try {
+    using _connection = await Deno.connect({ hostname, port, signal: AbortSignal.timeout(DIAL_MS) });
+    return true;
+  } catch {
+    return false;
+  }
+}
