@@ -141,9 +141,8 @@ Deno.test("a node with as many addresses as thousands of Services give it in IPV
   const { world, alice } = stage;
   await alice.done(["agent", "deploy", "--component", "node", "--force"], install);
   const device = "ipvs-test";
-  const batch = [`link add ${device} type dummy`];
-  for (let i = 0; i < 6_000; i++) batch.push(`addr add fd77::${i.toString(16)}/128 dev ${device} nodad`);
-  const ip = ["bash", "-c", `ip -batch - <<'END'\n${batch.join("\n")}\nEND`];
+  const addresses = `seq 6000 | xargs -I% echo addr add fd77::%/128 dev ${device} nodad`;
+  const ip = ["bash", "-c", `(echo link add ${device} type dummy; ${addresses}) | ip -batch -`];
   const gone = ["ip", "link", "del", device];
   const nodes = [1, 2];
   try {
