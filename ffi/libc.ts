@@ -26,6 +26,12 @@ const library = Deno.dlopen("libc.so.6", {
   prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  recvWaiting: {
+    name: "recv",
+    parameters: ["i32", "buffer", "usize", "i32"],
+    result: "isize",
+    nonblocking: true,
+  },
   recvmsg: { parameters: ["i32", "buffer", "i32"], result: "isize", nonblocking: true },
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   sendmsg: { parameters: ["i32", "buffer", "i32"], result: "isize" },
