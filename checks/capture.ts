@@ -1,4 +1,6 @@
-import { type Check, failed, ok, skipped } from "./check.ts";
+import type { Finding } from "../wire/doctor.ts";
+import type { RulePrecedence } from "../wire/helper.ts";
+import { type Check, failed, ok, skipped, warning } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
 
 /** Whether connections to a cluster are still captured after `pmz up`: the root helper may have been killed since. */
@@ -12,13 +14,23 @@ export const capture: Check<Pick<CheckParts, "capture">> = {
   run: async (parts) => {
     const { isWanted, helper } = await parts.capture();
     if (!isWanted) return [skipped("No cluster is captured.")];
-    return [
-      helper.state === "connected"
-        ? ok(`${helper.routes} addresses are captured, from ${helper.address}.`)
-        : failed(
-          "The root helper has ended, so nothing is captured.",
-          "Run `pmz up`: it starts another one.",
-        ),
-    ];
+    if (helper.state === "none") {
+      return [
+        failed("The root helper has ended, so nothing is captured.", "Run `pmz up`: it starts another one."),
+      ];
+    }
+    const { routes, address, precedence } = helper;
+    const captured = ok(`${routes} addresses are captured, from ${address}.`);
+    return precedence ? [captured, passedBy(precedence)] : [captured];
   },
 };
+
+function passedBy({ family, priority, table, contested }: RulePrecedence): Finding {
+  return warning(
+    `The IPv${family} rule ${priority} of another program (table ${table}) comes before pmz's: connections to ` +
+      `the cluster may go its way. ${
+        contested ? "That program puts it first again and again." : "There is no room before it."
+      }`,
+    "End that program, a VPN for example, or start it before `pmz up`; `ip rule` shows the order.",
+  );
+}

@@ -84,6 +84,14 @@ Deno.test("a helper that runs is right", async () => {
   assertFinding(await checkHelper({ view: runningDaemon() }), "ok", /It runs/);
 });
 
+Deno.test("a rule of another program that comes before pmz's is warned of, with its table", async () => {
+  const precedence = { family: 4, priority: 9, table: 51_820, contested: true } as const;
+  const helper = { state: "connected", address: "198.18.255.254", routes: 5, precedence } as const;
+  const found = await findingsOf(capture, { capture: () => Promise.resolve({ isWanted: true, helper }) });
+  assertFinding(found, "ok", /5 addresses are captured/);
+  assertFinding(found, "warning", /IPv4 rule 9 .*table 51820.* again and again/, /ip rule/);
+});
+
 Deno.test("a capture is right with its helper, and a failure once that has ended", async () => {
   const check = (isWanted: boolean, helper: Status["helper"]) =>
     findingsOf(capture, { capture: () => Promise.resolve({ isWanted, helper }) });

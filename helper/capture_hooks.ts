@@ -58,6 +58,11 @@ export class CaptureHooks implements Disposable {
     return this.#now.size;
   }
 
+  /** The addresses that are captured, as text. */
+  get all(): string[] {
+    return [...this.#now.keys()];
+  }
+
   has(address: IpAddress): boolean {
     return this.#now.has(address.text);
   }

@@ -1,10 +1,10 @@
-import { addAddress, allAddresses, allLinks, linkUp } from "../ffi/netlink/link.ts";
+import { addAddress, allLinks, linkUp } from "../ffi/netlink/link.ts";
 import type { Netlink } from "../ffi/netlink/netlink.ts";
-import { allRoutes } from "../ffi/netlink/route.ts";
 import { isTunMissing, TunDevice } from "../ffi/netlink/tun.ts";
 import { type IpAddress, parseAddress } from "../net/address.ts";
 import { FIRST_TABLE, SLOTS } from "../wire/helper.ts";
-import { overlap, parseRange, type Range, rangeOf } from "../net/range.ts";
+import { overlap, parseRange, type Range } from "../net/range.ts";
+import { devicesOfPmz, foreignAddresses, foreignRoutes, isDefault, rangeOfNetwork } from "./networks.ts";
 
 /** Ranges for pmz's own addresses: the first that the machine doesn't use is taken. */
 const PLACES4 = ["198.18.255.0/24", "100.127.255.0/24", "172.31.255.0/24", "10.255.255.0/24"];
@@ -65,11 +65,6 @@ export class UserDevice implements Disposable {
   }
 }
 
-/** The devices of pmz, of this user and of others. @throws {SystemCallError} */
-export function devicesOfPmz(netlink: Netlink): Set<number> {
-  return new Set(allLinks(netlink).filter(({ name }) => /^pmz[0-9]+$/.test(name)).map(({ index }) => index));
-}
-
 function freeSlot(): { tun: TunDevice; slot: number } {
   for (let slot = 0; slot < SLOTS; slot++) {
     const tun = createTun(`pmz${slot}`);
@@ -89,19 +84,13 @@ function createTun(name: string): TunDevice | undefined {
   }
 }
 
-/** Shorter prefixes are default routes, whole or in parts (a VPN's 0.0.0.0/1 and 128.0.0.0/1), not networks. */
-const SHORTEST = 8;
-
 /** The first range that no address and no route of this machine is in. */
 function freePlace(netlink: Netlink): Range {
-  const ours = devicesOfPmz(netlink);
+  const ours = devicesOfPmz(allLinks(netlink));
   const used = [
-    ...allRoutes(netlink).filter(({ device, bits }) => bits >= SHORTEST && !ours.has(device))
-      .map(({ destination, bits }) => rangeOf(destination, bits)),
-    ...allAddresses(netlink).filter(({ device }) => !ours.has(device)).map(({ address, bits }) =>
-      rangeOf(address, bits)
-    ),
-  ];
+    ...foreignRoutes(netlink, ours).filter((route) => !isDefault(route)),
+    ...foreignAddresses(netlink, ours),
+  ].map(rangeOfNetwork);
   for (const text of PLACES4) {
     const place = parseRange(text);
     if (place && !used.some((range) => overlap(range, place))) return place;

@@ -1,6 +1,7 @@
 import type { IpAddress } from "../net/address.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import type { Machine } from "./machine.ts";
+import type { Network } from "./networks.ts";
 import { contains, parseRange, type Range } from "../net/range.ts";
 import { privateRanges, whyRefused } from "../net/special_ranges.ts";
 
@@ -9,12 +10,13 @@ import { privateRanges, whyRefused } from "../net/special_ranges.ts";
  * when sudo was given, and by what the laptop itself uses at the moment.
  */
 export class Guard {
-  readonly #allowed: readonly Range[];
+  /** Accepted for this cluster. */
+  readonly #accepted: readonly Range[];
   readonly #never: readonly { readonly range: Range; readonly why: string }[];
 
   /** @throws {TypeError} when a range of the grant is not valid: left out, it would protect nothing. */
   constructor(grant: HelperGrant, pmz: readonly Range[]) {
-    this.#allowed = [...privateRanges, ...grant.ranges.map(mustParse)];
+    this.#accepted = grant.ranges.map(mustParse);
     this.#never = [
       ...grant.never.map((range) => ({ range: mustParse(range), why: "never to be captured, by choice" })),
       ...pmz.map((range) => ({ range, why: "pmz's own" })),
@@ -27,15 +29,20 @@ export class Guard {
     if (special !== undefined) return special;
     const never = this.#never.find(({ range }) => contains(range, address));
     if (never) return never.why;
-    if (!this.#allowed.some((range) => contains(range, address))) {
+    const isAccepted = this.#accepted.some((range) => contains(range, address));
+    if (!isAccepted && !privateRanges.some((range) => contains(range, address))) {
       return "public, and in no range that was accepted for this cluster";
     }
-    if (machine.own.has(address.text)) return "an address of this machine";
+    const device = machine.own.get(address.text);
+    if (device !== undefined) return `an address of this machine (${device})`;
     if (machine.gateways.has(address.text)) return "a gateway of this machine";
     if (machine.nameservers.has(address.text)) return "a nameserver of this machine";
     if (machine.peers.has(address.text)) return "this machine has a connection to it open";
-    const network = machine.onLink.find((range) => contains(range, address));
-    if (network) return `in ${network.text}, a network that this machine is in`;
+    const takesIn = ({ range }: Network) => contains(range, address);
+    const network = machine.onLink.find(takesIn);
+    if (network) return `in ${network.range.text}, a network that this machine is in (${network.device})`;
+    const routed = isAccepted ? undefined : machine.routed.find(takesIn);
+    if (routed) return `in ${routed.range.text}, which this machine has a route to (${routed.device})`;
   }
 }
 

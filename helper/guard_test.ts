@@ -6,8 +6,9 @@ import { parseRange, type Range } from "../net/range.ts";
 import { specialRanges } from "../net/special_ranges.ts";
 
 const nothing: Machine = {
-  own: new Set(),
+  own: new Map(),
   onLink: [],
+  routed: [],
   gateways: new Set(),
   nameservers: new Set(),
   peers: new Set(),
@@ -65,11 +66,25 @@ Deno.test("what the grant names is never captured", () => {
 
 Deno.test("what the machine uses is never captured", () => {
   const used = new Set(["10.1.2.3"]);
-  for (const key of ["own", "gateways", "nameservers", "peers"] as const) {
+  for (const key of ["gateways", "nameservers", "peers"] as const) {
     assert.ok(why("10.1.2.3", {}, { [key]: used }), key);
     assert.equal(why("10.1.2.4", {}, { [key]: used }), undefined, key);
   }
-  assert.match(why("10.1.2.3", {}, { onLink: [range("10.1.0.0/16")] }) ?? "", /in 10\.1\.0\.0\/16/);
+  assert.match(
+    why("10.1.2.3", {}, { own: new Map([["10.1.2.3", "wlan0"]]) }) ?? "",
+    /this machine \(wlan0\)/,
+  );
+  const onLink = [{ range: range("10.1.0.0/16"), device: "br-shop" }];
+  assert.match(why("10.1.2.3", {}, { onLink }) ?? "", /in 10\.1\.0\.0\/16, a network .* in \(br-shop\)/);
+});
+
+Deno.test("what the machine has a route to is captured only where its range was accepted", () => {
+  const routed = [{ range: range("10.0.0.0/8"), device: "tun0" }];
+  assert.match(why("10.96.0.1", {}, { routed }) ?? "", /in 10\.0\.0\.0\/8, which .* a route to \(tun0\)/);
+  assert.equal(why("172.20.0.1", {}, { routed }), undefined);
+  assert.equal(why("10.96.0.1", { ranges: ["10.96.0.0/12"] }, { routed }), undefined);
+  const onLink = [{ range: range("10.96.0.0/16"), device: "br-shop" }];
+  assert.match(why("10.96.0.1", { ranges: ["10.96.0.0/12"] }, { onLink }) ?? "", /br-shop/);
 });
 
 Deno.test("a grant with a range that is not valid is refused whole", () => {

@@ -26,6 +26,7 @@ export class HostResources implements AsyncDisposable {
   readonly capture: CaptureHooks;
   readonly names: NameHooks;
   readonly settings: SharedSettings;
+  readonly rules: UserRules;
   /** The inode of this network namespace. */
   readonly netns: bigint;
   readonly #resources: AsyncDisposableStack;
@@ -39,7 +40,7 @@ export class HostResources implements AsyncDisposable {
     const selectors: RuleSelectors = { uids, table: device.table, sources };
     stack.use(new Janitor({ rules: rulesFor(selectors), addresses: sources.map(({ text }) => text) }));
     stack.use(device); // goes before the janitor is told
-    stack.use(new UserRules(this.netlink, selectors));
+    this.rules = stack.use(new UserRules(this.netlink, selectors));
     this.settings = new SharedSettings({
       netns: 0n,
       own4: device.own4,

@@ -1,44 +1,22 @@
-import { allAddresses } from "../ffi/netlink/link.ts";
+import { allAddresses, allLinks } from "../ffi/netlink/link.ts";
 import type { Netlink } from "../ffi/netlink/netlink.ts";
-import { allRoutes, type Route } from "../ffi/netlink/route.ts";
 import { SockDiag } from "../ffi/netlink/sock_diag.ts";
 import { type IpAddress, parseAddress } from "../net/address.ts";
-import { type Range, rangeOf } from "../net/range.ts";
+import { devicesOfPmz, type Networks } from "./networks.ts";
 
 /** What the laptop itself uses now: none of it may be captured. */
-export interface Machine {
-  /** Its own addresses, and the networks that they are in. */
-  readonly own: ReadonlySet<string>;
-  readonly onLink: readonly Range[];
-  readonly gateways: ReadonlySet<string>;
+export interface Machine extends Networks {
   readonly nameservers: ReadonlySet<string>;
-  /** The remote addresses of open connections. */
+  /** The remote addresses of open connections, but for those that are captured. */
   readonly peers: ReadonlySet<string>;
 }
 
 /** The files in which resolvers keep their nameservers. */
 const RESOLV_CONF = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/resolvconf/resolv.conf"];
 
-/**
- * Reads what the laptop uses.
- * @param pmz which devices, and which addresses on them, are pmz's own: they don't count
- */
-export function readMachine(
-  netlink: Netlink,
-  pmz: { readonly isDevice: (index: number) => boolean; readonly isSource: (address: string) => boolean },
-): Machine {
-  const addresses = allAddresses(netlink).filter(({ device }) => !pmz.isDevice(device));
-  return {
-    own: new Set(addresses.map(({ address }) => address.text)),
-    onLink: addresses.map(({ address, bits }) => rangeOf(address, bits)),
-    gateways: new Set(allRoutes(netlink).flatMap(gatewaysOf)),
-    nameservers: new Set(RESOLV_CONF.flatMap(nameserversOf)),
-    peers: openPeers(pmz.isSource),
-  };
-}
-
-function gatewaysOf(route: Route): string[] {
-  return route.gateways.map(({ text }) => text);
+/** The nameservers of this machine. */
+export function readNameservers(): Set<string> {
+  return new Set(RESOLV_CONF.flatMap(nameserversOf));
 }
 
 /** The nameservers of a resolv.conf (`man 5 resolv.conf`); empty where there is no such file. */
@@ -56,11 +34,17 @@ export function nameserversOf(path: string): string[] {
   });
 }
 
-/** The remote ends of open connections, which would break when they are captured; without connections that are captured already. */
-function openPeers(isSource: (address: string) => boolean): Set<string> {
+/**
+ * The remote ends of open connections, which would break when they are captured. Captured connections, whichever user they are of,
+ * have an address of pmz's at one end and don't count.
+ */
+export function readPeers(netlink: Netlink): Set<string> {
+  const ours = devicesOfPmz(allLinks(netlink));
+  const addresses = allAddresses(netlink).filter(({ device }) => ours.has(device));
+  const isOurs = new Set(addresses.map(({ address }) => address.text));
   using diag = new SockDiag();
   const peers = diag.connectionsTo(0).filter(({ local, remote }) =>
-    !isSource(local.address.text) && !isSource(remote.address.text)
+    !isOurs.has(local.address.text) && !isOurs.has(remote.address.text)
   );
   return new Set(peers.map(({ remote }) => remote.address.text));
 }

@@ -6,6 +6,8 @@ import type { Log } from "../wire/log.ts";
 import { prepareFolder } from "./folder.ts";
 import { type HelperAssets, HostResources } from "./host_resources.ts";
 import { helperLog } from "./log.ts";
+import { NetworkReporter } from "./network_reporter.ts";
+import { NetworkWatch } from "./network_watch.ts";
 import { HelperSession, refusalOf } from "./session.ts";
 import { writeState } from "./state.ts";
 
@@ -60,6 +62,7 @@ async function serve(
   using _cleaning = await lockOfJanitors(folder.cleaning);
   using log = helperLog(folder.log);
   await using host = await HostResources.create(grant, assets, options.cgroup);
+  await using watch = new NetworkWatch(host.rules, log);
   const address = host.device.own4.text;
   log("info", "started", { pid: Deno.pid, address, device: host.device.name });
   removeIfThere(folder.socket);
@@ -69,7 +72,7 @@ async function serve(
     const record = (daemon: boolean) => writeState(folder.state, { pid: Deno.pid, grant, address, daemon });
     record(false);
     onReady({ ready: true, pid: Deno.pid, socket: folder.socket, address });
-    await new Acceptor(listener, host, grant, log, record).serve(end.signal);
+    await new Acceptor(listener, host, watch, grant, log, record).serve(end.signal);
   } finally {
     for (const path of [folder.socket, folder.state]) removeIfThere(path);
     log("info", "ended");
@@ -89,6 +92,7 @@ async function lockOfJanitors(path: string): Promise<FileLock> {
 class Acceptor {
   readonly #listener: SeqPacketListener;
   readonly #host: HostResources;
+  readonly #watch: NetworkWatch;
   readonly #grant: HelperGrant;
   readonly #log: Log;
   readonly #record: (daemon: boolean) => void;
@@ -97,12 +101,14 @@ class Acceptor {
   constructor(
     listener: SeqPacketListener,
     host: HostResources,
+    watch: NetworkWatch,
     grant: HelperGrant,
     log: Log,
     record: (daemon: boolean) => void,
   ) {
     this.#listener = listener;
     this.#host = host;
+    this.#watch = watch;
     this.#grant = grant;
     this.#log = log;
     this.#record = record;
@@ -145,6 +151,8 @@ class Acceptor {
 
   async #answer(daemon: SeqPacket): Promise<void> {
     const session = new HelperSession(this.#host, this.#grant);
+    const reporter = new NetworkReporter(session, this.#watch, (news) => daemon.send(news));
+    this.#watch.onChange(() => this.#report(() => reporter.changed()));
     try {
       for (;;) {
         const received = await next(daemon);
@@ -156,9 +164,18 @@ class Acceptor {
           this.#log("warn", "refused a request", { code: answer.code, error: answer.error });
         }
         daemon.send(answer, fds);
+        this.#report(() => reporter.precedence());
       }
     } catch (error) {
       this.#log("warn", "the daemon doesn't read its answers", { error: String(error) });
+    }
+  }
+
+  #report(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#log("warn", "a change of the machine's network can't be told", { error: String(error) });
     }
   }
 

@@ -6,8 +6,9 @@ import type { IpAddress } from "../net/address.ts";
 import { isTableOfPmz } from "../wire/helper.ts";
 
 const ENOENT = 2;
+const LOCAL_TABLE = 255;
 
-/** Before every VPN's rule, after the kernel's own (0). */
+/** Before every VPN's rule that is there, after the kernel's own (0); lower where another's is lower. */
 const PRIORITY = 10;
 
 /** What a user's rules are made of. */
@@ -29,7 +30,7 @@ export function rulesFor({ uids, table, sources }: RuleSelectors): Rule[] {
       family: from.family,
       priority: PRIORITY,
       table,
-      local: true,
+      iif: "lo",
       uids: undefined,
       from: undefined,
     };
@@ -41,13 +42,21 @@ export function rulesFor({ uids, table, sources }: RuleSelectors): Rule[] {
   });
 }
 
+/** Where a user's rules stand among those of the machine. */
+export interface RulePlace {
+  /** Whether all are there, before those of others as far as there is room. */
+  readonly isRight: boolean;
+  /** Another's rule that stands before them. */
+  readonly before: Rule | undefined;
+}
+
 /** The rules by which the user's packets find the captured addresses. They outlive the process: see Janitor. */
 export class UserRules implements Disposable {
   readonly #netlink: Netlink;
   readonly #rules: readonly Rule[];
 
   /**
-   * Adds the rules, and deletes those that a killed helper of this user left or that lead to this table.
+   * Adds the rules before all others, and deletes those that a killed helper of this user left or that lead to this table.
    * @throws {SystemCallError}
    */
   constructor(netlink: Netlink, selectors: RuleSelectors) {
@@ -59,15 +68,48 @@ export class UserRules implements Disposable {
     const tables = new Set([table, ...there.filter(isOurs).map((rule) => rule.table)]);
     for (const rule of there) if (tables.has(rule.table)) deleteIfThere(netlink, rule);
     try {
-      for (const rule of this.#rules) addRule(netlink, rule);
+      this.putFirst();
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
     }
   }
 
+  /** @throws {SystemCallError} */
+  get place(): RulePlace {
+    const plans = this.#plans();
+    return {
+      isRight: plans.every(({ add, remove }) => add.length === 0 && remove.length === 0),
+      before: plans.find(({ before }) => before)?.before,
+    };
+  }
+
+  /**
+   * Puts the rules where they belong, if they aren't there: those of a VPN that came later stand before them, since the kernel gives a
+   * rule without a priority one less than the first has; and some programs delete rules that aren't theirs.
+   * @throws {SystemCallError}
+   */
+  putFirst(): void {
+    for (const { add, remove, again } of this.#plans()) {
+      for (const rule of again) deleteIfThere(this.#netlink, rule);
+      // No packet may miss them meanwhile, so the new ones come before the old ones go.
+      for (const rule of add) addRule(this.#netlink, rule);
+      for (const rule of remove) deleteIfThere(this.#netlink, rule);
+    }
+  }
+
+  #plans(): Plan[] {
+    const all = allRules(this.#netlink);
+    return ([4, 6] as const).map((family) => {
+      const isOfFamily = (rule: Rule) => rule.family === family;
+      return planOf(this.#rules.filter(isOfFamily), all.filter(isOfFamily));
+    });
+  }
+
   [Symbol.dispose](): void {
-    for (const rule of this.#rules) {
+    const tables = new Set(this.#rules.map(({ table }) => table));
+    for (const rule of allRules(this.#netlink)) {
+      if (!tables.has(rule.table)) continue;
       try {
         deleteRule(this.#netlink, rule);
       } catch (error) {
@@ -75,6 +117,44 @@ export class UserRules implements Disposable {
       }
     }
   }
+}
+
+/** What is to be done with the rules of one family. */
+interface Plan {
+  readonly add: readonly Rule[];
+  /** Of those that are added, what is there already behind a missing one: the order counts. */
+  readonly again: readonly Rule[];
+  readonly remove: readonly Rule[];
+  readonly before: Rule | undefined;
+}
+
+function planOf(rules: readonly Rule[], all: readonly Rule[]): Plan {
+  const [one] = rules;
+  if (!one) return { add: [], again: [], remove: [], before: undefined };
+  const first = all.find(isOthers);
+  const priority = first ? Math.max(1, Math.min(PRIORITY, first.priority - 1)) : PRIORITY;
+  const ours = all.filter(({ table }) => table === one.table);
+  const isThere = (rule: Rule) => ours.some((other) => other.priority === priority && isSame(rule, other));
+  const missing = rules.findIndex((rule) => !isThere(rule));
+  const add = missing < 0 ? [] : rules.slice(missing).map((rule) => ({ ...rule, priority }));
+  const last = all.findLastIndex(({ table }) => table === one.table);
+  return {
+    add,
+    again: add.filter(isThere),
+    remove: ours.filter((rule) => rule.priority !== priority),
+    before: first && all.indexOf(first) < last ? first : undefined,
+  };
+}
+
+/** Whether a rule is neither pmz's nor the kernel's first, and selects packets that this machine sends. */
+function isOthers({ priority, action, table, iif }: Rule): boolean {
+  const isKernels = priority === 0 && action === "lookup" && table === LOCAL_TABLE;
+  return !isTableOfPmz(table) && !isKernels && (iif === undefined || iif === "lo");
+}
+
+function isSame(one: Rule, other: Rule): boolean {
+  return one.action === other.action && one.iif === other.iif && one.from?.text === other.from?.text &&
+    one.uids?.first === other.uids?.first && one.uids?.last === other.uids?.last;
 }
 
 /** A janitor may have deleted it meanwhile. */

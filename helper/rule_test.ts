@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { inNewNetns, isRoot } from "../ffi/testing/netns.ts";
 import { cstring, SystemCallError } from "../ffi/libc.ts";
-import { allRules } from "../ffi/netlink/rule.ts";
-import { Netlink, type NetlinkRequest, u32, withAttributes } from "../ffi/netlink/netlink.ts";
+import { addRule, allRules, deleteRule } from "../ffi/netlink/rule.ts";
+import { Netlink, type NetlinkRequest, NLM_F_CREATE, u32, withAttributes } from "../ffi/netlink/netlink.ts";
 import { parseAddress } from "../net/address.ts";
-import { UserRules } from "./rule.ts";
+import { type RulePlace, type RuleSelectors, UserRules } from "./rule.ts";
 
 Deno.test("a rule that a janitor deletes meanwhile doesn't keep the next helper from starting", () => {
   const header = new Uint8Array(12);
@@ -15,7 +15,8 @@ Deno.test("a rule that a janitor deletes meanwhile doesn't keep the next helper 
   ]]);
   const asked: number[] = [];
   const netlink = {
-    dump: (_what: string, _type: number, body: Uint8Array) => body[0] === 2 ? [left] : [],
+    dump: (_what: string, _type: number, body: Uint8Array) =>
+      body[0] === 2 && asked.length === 0 ? [left] : [],
     do(what: string, { type }: NetlinkRequest) {
       asked.push(type);
       if (type === 33) throw new SystemCallError(what, 2); // RTM_DELRULE, ENOENT: it's gone since
@@ -58,5 +59,142 @@ Deno.test({
     ]);
     for (const rules of [mine, left]) rules[Symbol.dispose]();
     assert.deepEqual(seen(), []);
+  });
+});
+
+const uids = [{ first: 1002, last: 1002 }];
+const table = 726_901;
+const own = parseAddress("198.18.255.253");
+assert.ok(own);
+const selectors: RuleSelectors = { uids, table, sources: [own] };
+
+/** `ip rule add` without a priority, as wg-quick does: the kernel gives it the first one's, less one. */
+function addBeforeAll(netlink: Netlink, table: number): void {
+  const header = new Uint8Array(12);
+  header.set([2, 0, 0, 0, 0, 0, 0, 1]);
+  netlink.do("adding a rule", {
+    type: 32,
+    flags: NLM_F_CREATE,
+    body: withAttributes(header, [[15, u32(table)]]),
+  });
+}
+
+const deleteOf = (netlink: Netlink, table: number) =>
+  allRules(netlink).filter((rule) => rule.table === table).forEach((rule) => deleteRule(netlink, rule));
+const order = (netlink: Netlink) =>
+  allRules(netlink).filter(({ family, table }) => family === 4 && table > 255)
+    .map(({ priority, table, action }) => `${priority} ${action} ${table}`);
+/** A copy, whose type no assertion narrows. */
+const placeOf = (rules: UserRules): RulePlace => ({ ...rules.place });
+const ours = (priority: number) =>
+  ["lookup", "lookup", "unreachable"].map((action) => `${priority} ${action} ${table}`);
+
+Deno.test({
+  name: "a VPN's rules that come later leave the user's first, and its end brings them back (needs root)",
+  ignore: !isRoot,
+}, () => {
+  inNewNetns(() => {
+    using netlink = new Netlink();
+    using rules = new UserRules(netlink, selectors);
+    for (let times = 0; times < 5; times++) {
+      assert.deepEqual(order(netlink), ours(10));
+      assert.deepEqual(placeOf(rules), { isRight: true, before: undefined });
+      for (const vpn of [51_820, 51_821]) addBeforeAll(netlink, vpn);
+      const { isRight, before } = placeOf(rules);
+      assert.deepEqual([isRight, before?.table], [false, 51_821]);
+      rules.putFirst();
+      assert.deepEqual(order(netlink), [...ours(7), "8 lookup 51821", "9 lookup 51820"]);
+      assert.deepEqual(placeOf(rules), { isRight: true, before: undefined });
+      for (const vpn of [51_820, 51_821]) deleteOf(netlink, vpn);
+      assert.equal(placeOf(rules).isRight, false);
+      rules.putFirst();
+    }
+  });
+});
+
+Deno.test(
+  { name: "rules that are there already have the user's before them (needs root)", ignore: !isRoot },
+  () => {
+    inNewNetns(() => {
+      using netlink = new Netlink();
+      addRule(netlink, {
+        family: 4,
+        priority: 5,
+        action: "lookup",
+        table: 300,
+        iif: undefined,
+        uids: undefined,
+        from: undefined,
+      });
+      using _rules = new UserRules(netlink, selectors);
+      assert.deepEqual(order(netlink), [...ours(4), "5 lookup 300"]);
+    });
+  },
+);
+
+Deno.test(
+  { name: "where there is no room before another's rule, it is told (needs root)", ignore: !isRoot },
+  () => {
+    inNewNetns(() => {
+      using netlink = new Netlink();
+      addRule(netlink, {
+        family: 4,
+        priority: 1,
+        action: "lookup",
+        table: 300,
+        iif: undefined,
+        uids: undefined,
+        from: undefined,
+      });
+      using rules = new UserRules(netlink, selectors);
+      assert.deepEqual(placeOf(rules).before?.table, 300);
+      assert.equal(placeOf(rules).isRight, true);
+    });
+  },
+);
+
+Deno.test({
+  name: "rules for what other devices forward, and those of pmz's other users, aren't before it (needs root)",
+  ignore: !isRoot,
+}, () => {
+  inNewNetns(() => {
+    using netlink = new Netlink();
+    addRule(netlink, {
+      family: 4,
+      priority: 1,
+      action: "lookup",
+      table: 300,
+      iif: "docker0",
+      uids: undefined,
+      from: undefined,
+    });
+    using _other = new UserRules(netlink, {
+      ...selectors,
+      table: table + 1,
+      uids: [{ first: 1003, last: 1003 }],
+    });
+    using rules = new UserRules(netlink, selectors);
+    assert.deepEqual(placeOf(rules), { isRight: true, before: undefined });
+  });
+});
+
+Deno.test({
+  name: "rules that another program has deleted are added again, in order (needs root)",
+  ignore: !isRoot,
+}, () => {
+  inNewNetns(() => {
+    using netlink = new Netlink();
+    using rules = new UserRules(netlink, selectors);
+    for (let gone = 0; gone < 3; gone++) {
+      const rule = allRules(netlink).filter((one) => one.table === table)[gone];
+      assert.ok(rule);
+      deleteRule(netlink, rule);
+      assert.equal(placeOf(rules).isRight, false);
+      rules.putFirst();
+      assert.deepEqual(order(netlink), ours(10));
+    }
+    deleteOf(netlink, table);
+    rules.putFirst();
+    assert.deepEqual(order(netlink), ours(10));
   });
 });

@@ -1,24 +1,24 @@
+import { isDeepStrictEqual } from "node:util";
 import { SystemCallError } from "../ffi/libc.ts";
-import { allAddresses } from "../ffi/netlink/link.ts";
 import { addLocalRoutes, deleteLocalRoutes } from "../ffi/netlink/route.ts";
 import { SockDiag } from "../ffi/netlink/sock_diag.ts";
 import { closeDescriptor } from "../ffi/sockets/socket.ts";
 import { makeTransparent } from "../ffi/sockets/transparent.ts";
-import { formatEndpoint, type IpAddress } from "../net/address.ts";
+import { formatEndpoint, type IpAddress, parseAddress } from "../net/address.ts";
 import { agree, type Hello, HelloMismatch, helloOf } from "../wire/hello.ts";
 import { type HelperAnswer, type HelperErrorCode, type HelperGrant } from "../wire/helper.ts";
 import { ADDRESSES, IDENTIFY_PORT, WORKERS } from "./capture_hooks.ts";
 import { listenerRefusal, stubRefusal } from "./descriptors.ts";
-import { devicesOfPmz } from "./device.ts";
 import { Guard } from "./guard.ts";
 import type { HostResources } from "./host_resources.ts";
-import { type Machine, readMachine } from "./machine.ts";
+import { type Machine, readNameservers, readPeers } from "./machine.ts";
+import { type Networks, readNetworks } from "./networks.ts";
 import { rangeOf } from "../net/range.ts";
 import { isLinkLocal } from "../net/special_ranges.ts";
 import { NotValid } from "../wire/schema.ts";
 import { type Parsed, type ParsedRequest, parseRequest } from "./requests.ts";
 
-/** What was read of the machine is used for this long, in milliseconds. */
+/** What was read of nameservers and open connections is used for this long, in milliseconds: nothing tells of a change. */
 const MACHINE_TTL_MS = 1_000;
 
 /** A request that doesn't fit the session: the wrong one, or the wrong descriptors. */
@@ -47,6 +47,8 @@ export class HelperSession {
   readonly #grant: HelperGrant;
   readonly #guard: Guard;
   #greeted = false;
+  /** As of the last change of the machine's network. */
+  #networks: Networks | undefined;
   #machine: { readonly facts: Machine; readonly until: number } | undefined;
 
   constructor(host: HostResources, grant: HelperGrant) {
@@ -54,6 +56,28 @@ export class HelperSession {
     this.#grant = grant;
     const { own4, own6 } = host.device;
     this.#guard = new Guard(grant, [rangeOf(own4, 24), ...(own6 ? [rangeOf(own6, 112)] : [])]);
+  }
+
+  /**
+   * Judges all that is captured again, since the machine's network has changed: what the machine uses itself now is released. Open
+   * connections to it are no objection: they aren't captured ones, and are as they were.
+   * @returns what was released, and why; undefined when the networks are the same as before
+   * @throws {SystemCallError}
+   */
+  review(): { address: string; why: string }[] | undefined {
+    const { capture, netlink } = this.#host;
+    const networks = readNetworks(netlink);
+    if (isDeepStrictEqual(networks, this.#networks)) return undefined;
+    this.#networks = networks;
+    this.#machine = undefined;
+    const machine: Machine = { ...networks, nameservers: readNameservers(), peers: new Set() };
+    const refused = capture.all.flatMap((text) => {
+      const address = parseAddress(text);
+      const why = address && this.#guard.why(address, machine);
+      return address && why !== undefined ? [{ address, why }] : [];
+    });
+    this.#release(refused.map(({ address }) => address));
+    return refused.map(({ address, why }) => ({ address: address.text, why }));
   }
 
   /** Does what a message asks. It closes the descriptors that came with it, whatever it answers. */
@@ -252,18 +276,10 @@ export class HelperSession {
   }
 
   #now(): Machine {
+    const { netlink } = this.#host;
+    this.#networks ??= readNetworks(netlink);
     if (!this.#machine || this.#machine.until < performance.now()) {
-      const ours = devicesOfPmz(this.#host.netlink);
-      // Captured connections are no use of the machine's own, whichever user they are of.
-      const sources = new Set(
-        allAddresses(this.#host.netlink).filter(({ device }) => ours.has(device)).map(({ address }) =>
-          address.text
-        ),
-      );
-      const facts = readMachine(this.#host.netlink, {
-        isDevice: (index) => ours.has(index),
-        isSource: (address) => sources.has(address),
-      });
+      const facts = { ...this.#networks, nameservers: readNameservers(), peers: readPeers(netlink) };
       this.#machine = { facts, until: performance.now() + MACHINE_TTL_MS };
     }
     return this.#machine.facts;

@@ -85,4 +85,24 @@ export type HelperAnswer =
   | { readonly ok: true }
   | { readonly ok: false; readonly code: HelperErrorCode; readonly error: string };
 
+/** What the helper says without being asked, between its answers: the machine's network has changed. */
+export interface NetworkNews {
+  readonly network: {
+    /** Captured addresses that the machine uses itself now, so that they are captured no longer. */
+    readonly released: readonly { readonly address: string; readonly why: string }[];
+    /** Absent where pmz's rules come first, as they have to. */
+    readonly precedence?: RulePrecedence;
+  };
+}
+
+/** Another program's ip rule that comes before pmz's: captured connections may go its way. */
+export interface RulePrecedence {
+  readonly family: 4 | 6;
+  readonly priority: number;
+  /** The table that it leads to. */
+  readonly table: number;
+  /** Whether the other program puts it there again and again, so that pmz has given up for a minute; else there is no room before it. */
+  readonly contested: boolean;
+}
+
 export type HelperErrorCode = "bad-request" | "refused" | "limit" | "unsupported" | "internal";

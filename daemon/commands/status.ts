@@ -97,7 +97,12 @@ export async function status(
   const { hostCapture, proxyAddress } = clusters.laptop;
   const names = await clusters.laptop.nameStats();
   const helper: Status["helper"] = hostCapture
-    ? { state: "connected", address: hostCapture.address, routes: hostCapture.routes }
+    ? {
+      state: "connected",
+      address: hostCapture.address,
+      routes: hostCapture.routes,
+      ...hostCapture.precedence && { precedence: hostCapture.precedence },
+    }
     : { state: "none" };
   return {
     clusters: await Promise.all(clusters.all.map(async (cluster) => {

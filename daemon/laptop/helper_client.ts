@@ -7,6 +7,7 @@ import {
   type HelperErrorCode,
   type HelperRequest,
   LONGEST_MESSAGE,
+  type NetworkNews,
 } from "../../wire/helper.ts";
 import { Failure } from "../failure.ts";
 
@@ -56,6 +57,9 @@ export class HelperClient implements Disposable {
   readonly #gone = Promise.withResolvers<void>();
   readonly #timeoutMs: number;
   #closed = false;
+  #onNetwork: ((news: NetworkNews["network"]) => void) | undefined;
+  /** What came before there was a listener. */
+  readonly #news: NetworkNews["network"][] = [];
   #facts: HelperFacts | undefined;
 
   private constructor(socket: SeqPacket, timeoutMs: number) {
@@ -91,6 +95,12 @@ export class HelperClient implements Disposable {
   /** Resolves when the helper is gone, or this was closed. */
   get gone(): Promise<void> {
     return this.#gone.promise;
+  }
+
+  /** Calls `listener`, the only one, with each change of the machine's network. */
+  onNetwork(listener: (news: NetworkNews["network"]) => void): void {
+    this.#onNetwork = listener;
+    for (const news of this.#news.splice(0)) listener(news);
   }
 
   /** Hands listeners over; they become IP_TRANSPARENT and bound to the device. False where the device has no such addresses. */
@@ -175,13 +185,22 @@ export class HelperClient implements Disposable {
   async #listen(): Promise<void> {
     try {
       for (let received; (received = await this.#socket.receive());) {
-        const answer = received.message as HelperAnswer; // root's own
+        const answer = received.message as HelperAnswer | NetworkNews; // root's own
+        if ("network" in answer) {
+          this.#tell(answer.network);
+          continue;
+        }
         const waiting = this.#waiting.shift();
         if (answer.ok) waiting?.resolve({ answer, fds: received.fds });
         else waiting?.reject(new Refused(answer.code, answer.error));
       }
     } catch { /* gone */ }
     this[Symbol.dispose]();
+  }
+
+  #tell(news: NetworkNews["network"]): void {
+    if (this.#onNetwork) this.#onNetwork(news);
+    else this.#news.push(news);
   }
 
   [Symbol.dispose](): void {

@@ -4,6 +4,7 @@ import type { Log } from "../process/log.ts";
 import type { NameServerStats } from "../../names/server/stats.ts";
 import type { CustomDomain, ServiceNames } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
+import type { NetworkNews, RulePrecedence } from "../../wire/helper.ts";
 import { HelperClient } from "./helper_client.ts";
 import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
 import { NameCapture } from "./name_capture.ts";
@@ -34,6 +35,7 @@ export class HostCapture implements AsyncDisposable {
   readonly #clusters = new Map<string, LaptopCluster>();
   readonly #retrying: ReturnType<typeof setInterval>;
   #names: NameCapture | undefined;
+  #precedence: RulePrecedence | undefined;
   #disposed: Promise<void> | undefined;
 
   private constructor(helper: HelperClient, data: CaptureData, log: Log) {
@@ -41,7 +43,8 @@ export class HostCapture implements AsyncDisposable {
     this.#data = data;
     this.#log = log;
     this.#routes = new RouteProgrammer(helper, this.#families, (refused) => this.#logRefused(refused));
-    this.#retrying = setInterval(() => this.#retry(), RETRY_MS);
+    this.#retrying = setInterval(() => this.#retry(RETRIED), RETRY_MS);
+    helper.onNetwork((news) => this.#networkChanged(news));
   }
 
   /**
@@ -94,6 +97,11 @@ export class HostCapture implements AsyncDisposable {
     return this.#routes.refused;
   }
 
+  /** Another program's ip rule that comes before pmz's; undefined where none does. */
+  get precedence(): RulePrecedence | undefined {
+    return this.#precedence;
+  }
+
   /** Whether an address is captured, and leads to this cluster. */
   isCaptured(cluster: string, address: string): boolean {
     return this.#routes.isCaptured(cluster, address);
@@ -119,7 +127,9 @@ export class HostCapture implements AsyncDisposable {
       dead?.[Symbol.asyncDispose]().catch((error) => log("warn", "names can't be ended", { error }));
     };
     const released = (addresses: readonly string[]) => {
-      const moved = this.#routes.released(addresses, "a nameserver of this machine");
+      const moved = this.#routes.released(
+        new Map(addresses.map((address) => [address, "a nameserver of this machine"])),
+      );
       this.#tellNames(moved).catch((error) => log("warn", "names can't be changed", { error }));
     };
     this.#names = await NameCapture.start({ helper: this.#helper, startWorker, log, failed, released });
@@ -149,11 +159,21 @@ export class HostCapture implements AsyncDisposable {
     }
   }
 
-  #retry(): void {
+  /** Names no longer lead to what the machine uses itself now, and what it no longer uses is asked for again. */
+  #networkChanged({ released, precedence }: NetworkNews["network"]): void {
+    this.#precedence = precedence;
+    const why = new Map(released.map((one) => [one.address, one.why]));
+    const moved = this.#routes.released(why);
+    this.#logRefused(why);
+    this.#tellNames(moved).catch((error) => this.#log("warn", "names can't be changed", { error }));
+    this.#retry();
+  }
+
+  #retry(most?: number): void {
     if (this.#routes.refused.size === 0) return;
     const failed = (error: unknown) =>
       this.#log("warn", "refused addresses can't be asked for again", { error });
-    this.#routes.retry(RETRIED).then((moved) => this.#tellNames(moved)).catch(failed);
+    this.#routes.retry(most).then((moved) => this.#tellNames(moved)).catch(failed);
   }
 
   /** Captures nothing of a cluster any longer. */

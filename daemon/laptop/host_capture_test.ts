@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { until } from "../../async/testing/until.ts";
 import { localEndpoint } from "../../ffi/sockets/socket.ts";
 import type { NamesCalls, NoCalls } from "../../names/protocol.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
@@ -58,6 +59,39 @@ Deno.test("the helper gets the data worker's listener of each family, and captur
   await capture.remove("dev");
   assert.equal(capture.routes, 0);
   assert.deepEqual([...at.captured], []);
+});
+
+Deno.test("what the machine comes to use itself is captured no longer, and again when it doesn't", async () => {
+  const why = "in 10.96.0.0/16, a network that this machine is in (br-shop)";
+  let isUsed = false;
+  await using at = surroundings((request) =>
+    request.ask === "capture" && isUsed
+      ? { ok: true, refused: request.add.map(({ address }) => ({ address, why })) }
+      : undefined
+  );
+  await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
+  await capture.add(dev("10.96.0.7"));
+  isUsed = true;
+  at.helper.tell({ network: { released: [{ address: "10.96.0.7", why }] } });
+  await until("it is released", () => !capture.isCaptured("dev", "10.96.0.7"));
+  assert.equal(capture.refusal("dev", "10.96.0.7"), why);
+  const logged = at.logged.find(([message]) => /a Service's address is not captured/.test(message));
+  assert.equal((logged?.[1] as { details: string }).details, why);
+  isUsed = false;
+  at.helper.tell({ network: { released: [] } });
+  await until("it is captured again", () => capture.isCaptured("dev", "10.96.0.7"));
+  assert.equal(capture.refusal("dev", "10.96.0.7"), undefined);
+});
+
+Deno.test("another program's rule that comes first is told until it doesn't", async () => {
+  await using at = surroundings();
+  await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
+  const precedence = { family: 4, priority: 9, table: 51_820, contested: true } as const;
+  at.helper.tell({ network: { released: [], precedence } });
+  await until("it is told", () => capture.precedence !== undefined);
+  assert.deepEqual(capture.precedence, precedence);
+  at.helper.tell({ network: { released: [] } });
+  await until("it is told no longer", () => capture.precedence === undefined);
 });
 
 Deno.test("the helper gets the listeners of all data workers", async () => {

@@ -98,17 +98,17 @@ export class RouteProgrammer {
     return this.#apply(addresses);
   }
 
-  /** Asks again for refused addresses, those of the longest ago first: the reason may have gone. @param most at a time */
-  retry(most: number): Promise<ReadonlySet<string>> {
+  /** Asks again for refused addresses, those of the longest ago first: the reason may have gone. @param most at a time; all without it */
+  retry(most = Infinity): Promise<ReadonlySet<string>> {
     const again = this.#refused.keys().take(most).toArray();
     for (const address of again) this.#again.add(address);
     return this.#apply(again);
   }
 
-  /** Takes note of addresses that the helper has released by itself. @returns those that were captured */
-  released(addresses: readonly string[], why: string): ReadonlySet<string> {
+  /** Takes note of addresses that the helper has released by itself, and why. @returns those that were captured */
+  released(addresses: ReadonlyMap<string, string>): ReadonlySet<string> {
     const gone = new Set<string>();
-    for (const address of addresses) {
+    for (const [address, why] of addresses) {
       // Whether the helper has captured it before or after the release isn't known: its next answer counts.
       const wasAsked = this.#asked.delete(address);
       const wasCaptured = this.#captured.delete(address);

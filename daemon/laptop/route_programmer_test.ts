@@ -144,7 +144,7 @@ Deno.test("an address that the helper has released by itself leads nowhere until
   const routes = new RouteProgrammer(helper, both);
   await routes.add(clusterOf("one", { a: "any" }));
   captured.delete("a");
-  assert.deepEqual([...routes.released(["a", "b"], "a nameserver")], ["a"]);
+  assert.deepEqual([...routes.released(new Map([["a", "a nameserver"], ["b", "a nameserver"]]))], ["a"]);
   assert.equal(routes.refusal("one", "a"), "a nameserver");
   assert.deepEqual([...await routes.retry(1)], ["a"]);
   assert.ok(routes.isCaptured("one", "a"));
@@ -158,7 +158,7 @@ Deno.test("an address that the helper releases while it is asked for is refused,
       const refused = await helper.capture(addresses);
       if (asked.length === 1) {
         captured.delete("a");
-        assert.equal(routes.released(["a"], "a nameserver").size, 0, "no name led there yet");
+        assert.equal(routes.released(new Map([["a", "a nameserver"]])).size, 0, "no name led there yet");
       }
       return refused;
     },
@@ -324,7 +324,7 @@ Deno.test("whatever fails and is released in between, retries bring the helper t
           } else if (event.kind === "release") {
             underWay.push(
               releaseByItself(event.addresses).then((released) =>
-                told(routes.released(released, "a nameserver"))
+                told(routes.released(new Map(released.map((address) => [address, "a nameserver"]))))
               ),
             );
           } else if (event.kind === "retry") {

@@ -15,10 +15,6 @@ export class FakeInstaller implements AgentInstaller<Api> {
   readonly states: Record<Component, AgentComponent["state"]> = { gateway: "ready", node: "ready" };
   /** Counted of each component, where the test says so. */
   pods: AgentComponent["pods"];
-  /** What the components speak, where the test says so. */
-  versions: AgentComponent["versions"];
-  /** Whether the components are outdated; an installation ends that. */
-  outdated = false;
   readonly installed: Component[] = [];
   /** Done while installing; may fail, or take its time. */
   installing: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
@@ -27,13 +23,9 @@ export class FakeInstaller implements AgentInstaller<Api> {
   starting: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
 
   status(_: Api, components: readonly Component[]): Promise<AgentComponent[]> {
-    const { outdated } = this;
-    const more = {
-      ...(this.pods && { pods: this.pods }),
-      ...(this.versions && { versions: this.versions, outdated }),
-    };
+    const pods = this.pods && { pods: this.pods };
     return Promise.resolve(
-      components.map((component) => ({ component, state: this.states[component], ...more })),
+      components.map((component) => ({ component, state: this.states[component], ...pods })),
     );
   }
 
@@ -48,7 +40,6 @@ export class FakeInstaller implements AgentInstaller<Api> {
     for (const component of components) {
       this.states[component] = "ready";
       this.installed.push(component);
-      this.outdated = false;
     }
   }
 

@@ -1,7 +1,7 @@
 /** What the tests of this room share. */
 import { type SeqPacket, SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
 import { closeDescriptor, tcpListener } from "../../ffi/sockets/socket.ts";
-import type { HelperAnswer, HelperRequest } from "../../wire/helper.ts";
+import type { HelperAnswer, HelperRequest, NetworkNews } from "../../wire/helper.ts";
 import { helloOf } from "../../wire/hello.ts";
 
 export const HELLO: HelperAnswer = {
@@ -15,6 +15,8 @@ export const HELLO: HelperAnswer = {
 export interface FakeHelper extends AsyncDisposable {
   readonly path: string;
   readonly asked: HelperRequest[];
+  /** Says something without being asked. */
+  tell(news: NetworkNews): void;
   /** It goes; the next connect finds another one. */
   die(): void;
 }
@@ -50,6 +52,7 @@ export function fakeHelper(
   return {
     path,
     asked,
+    tell: (news) => peer?.send(news),
     die: () => peer?.close(),
     async [Symbol.asyncDispose]() {
       listener.close();

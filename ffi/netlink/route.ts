@@ -1,5 +1,5 @@
 import { addressOf, type IpAddress } from "../../net/address.ts";
-import { AF_INET, AF_INET6 } from "../libc.ts";
+import { AF_INET, AF_INET6, SystemCallError } from "../libc.ts";
 import { attributesOf, type Netlink, NLM_F_CREATE, NLM_F_REPLACE, u32, withAttributes } from "./netlink.ts";
 
 const RTM_NEWROUTE = 24;
@@ -14,6 +14,7 @@ const RTA_TABLE = 15;
 const RTA_VIA = 18;
 const RTPROT_STATIC = 4;
 const RT_SCOPE_HOST = 254;
+const ENOENT = 2;
 const RTN_UNICAST = 1;
 const RTN_LOCAL = 2;
 /** struct rtmsg, struct rtnexthop. */
@@ -84,13 +85,23 @@ export interface Route {
   readonly device: number;
 }
 
-/** Every route in every table. @throws {SystemCallError} */
-export function allRoutes(netlink: Netlink): Route[] {
-  return [AF_INET, AF_INET6].flatMap((family) => {
-    const body = new Uint8Array(RTMSG);
-    body[0] = family;
-    return netlink.dump("reading the routes", RTM_GETROUTE, body).map(routeOf);
-  });
+/** Every route of these tables, and of no other: a table of tens of thousands costs nothing here. @throws {SystemCallError} */
+export function routesOf(netlink: Netlink, tables: Iterable<number>): Route[] {
+  return [...tables].flatMap((table) =>
+    [AF_INET, AF_INET6].flatMap((family) => routesIn(netlink, table, family))
+  );
+}
+
+function routesIn(netlink: Netlink, table: number, family: number): Route[] {
+  const fixed = new Uint8Array(RTMSG);
+  fixed[0] = family;
+  try {
+    return netlink.dump("reading the routes", RTM_GETROUTE, withAttributes(fixed, [[RTA_TABLE, u32(table)]]))
+      .map(routeOf).filter((route) => route.table === table); // kernels before 4.20 send all tables
+  } catch (error) {
+    if (error instanceof SystemCallError && error.errno === ENOENT) return []; // a table that nothing was put into yet
+    throw error;
+  }
 }
 
 function routeOf(body: Uint8Array<ArrayBuffer>): Route {

@@ -3,7 +3,7 @@ import { type IpAddress, parseAddress } from "../../net/address.ts";
 import { addAddress, allAddresses, allLinks, linkUp } from "./link.ts";
 import { SystemCallError } from "../libc.ts";
 import { Netlink } from "./netlink.ts";
-import { addLocalRoutes, allRoutes, deleteLocalRoutes } from "./route.ts";
+import { addLocalRoutes, deleteLocalRoutes, routesOf } from "./route.ts";
 import { addRule, allRules, deleteRule, type Rule } from "./rule.ts";
 import { inNewNetns, isRoot } from "../testing/netns.ts";
 import { TunDevice } from "./tun.ts";
@@ -31,26 +31,26 @@ function withDevice(body: (netlink: Netlink, device: TunDevice) => void): void {
   });
 }
 
-const routesOf = (device: number) => ({
+const localRoutes = (device: number) => ({
   table: TABLE,
   device,
   source4: address("198.18.255.254"),
   source6: address("fd00:7::1"),
 });
-const inTable = (netlink: Netlink) => allRoutes(netlink).filter(({ table }) => table === TABLE);
+const inTable = (netlink: Netlink) => routesOf(netlink, [TABLE]);
 
 Deno.test({ name: "local routes come and go, IPv4 and IPv6 (needs root)", ignore }, () => {
   withDevice((netlink, device) => {
     const both = [address("10.96.0.10"), address("fd00:10::a")];
-    assert.deepEqual(addLocalRoutes(netlink, routesOf(device.index), both), [0, 0]);
+    assert.deepEqual(addLocalRoutes(netlink, localRoutes(device.index), both), [0, 0]);
     assert.deepEqual(
       inTable(netlink).map(({ destination, bits, kind, device }) => [destination.text, bits, kind, device]),
       [["10.96.0.10", 32, "local", device.index], ["fd00:10::a", 128, "local", device.index]],
     );
-    assert.deepEqual(addLocalRoutes(netlink, routesOf(device.index), both), [0, 0], "again: no error");
+    assert.deepEqual(addLocalRoutes(netlink, localRoutes(device.index), both), [0, 0], "again: no error");
     assert.equal(inTable(netlink).length, 2);
-    assert.deepEqual(deleteLocalRoutes(netlink, routesOf(device.index), both), [0, 0]);
-    assert.deepEqual(deleteLocalRoutes(netlink, routesOf(device.index), both), [3, 3], "ESRCH");
+    assert.deepEqual(deleteLocalRoutes(netlink, localRoutes(device.index), both), [0, 0]);
+    assert.deepEqual(deleteLocalRoutes(netlink, localRoutes(device.index), both), [3, 3], "ESRCH");
     assert.deepEqual(inTable(netlink), []);
   });
 });
@@ -58,7 +58,7 @@ Deno.test({ name: "local routes come and go, IPv4 and IPv6 (needs root)", ignore
 Deno.test({ name: "5,000 routes are added in one go, and go with their device (needs root)", ignore }, () => {
   withDevice((netlink, device) => {
     const many = Array.from({ length: 5000 }, (_, i) => address(`10.97.${i >> 8}.${i & 255}`));
-    const results = addLocalRoutes(netlink, routesOf(device.index), many);
+    const results = addLocalRoutes(netlink, localRoutes(device.index), many);
     assert.equal(results.filter((result) => result === 0).length, 5000);
     assert.equal(inTable(netlink).length, 5000);
     device[Symbol.dispose]();
@@ -68,7 +68,7 @@ Deno.test({ name: "5,000 routes are added in one go, and go with their device (n
 
 Deno.test({ name: "a route that the kernel refuses leaves the others (needs root)", ignore }, () => {
   withDevice((netlink, device) => {
-    const routes = { ...routesOf(device.index), source4: address("192.0.2.1") }; // no address of the machine
+    const routes = { ...localRoutes(device.index), source4: address("192.0.2.1") }; // no address of the machine
     const results = addLocalRoutes(netlink, routes, [address("10.96.0.1"), address("fd00:10::1")]);
     assert.deepEqual(results, [22, 0]);
   });
@@ -79,7 +79,7 @@ Deno.test({ name: "a rule is added once, read and deleted (needs root)", ignore 
     using netlink = new Netlink();
     const ours = () => allRules(netlink).filter(({ table }) => table === TABLE);
     for (const from of [address("198.18.255.254"), address("fd00:7::1")]) {
-      const common = { family: from.family, priority: 10, table: TABLE, local: true };
+      const common = { family: from.family, priority: 10, table: TABLE, iif: "lo" };
       const rules: Rule[] = [
         { ...common, action: "lookup", uids: { first: 1993, last: 1994 }, from: undefined },
         { ...common, action: "lookup", uids: undefined, from },
@@ -103,16 +103,16 @@ Deno.test({ name: "the kernel's own rules are read as they are (needs root)", ig
   inNewNetns(() => {
     using netlink = new Netlink();
     assert.deepEqual(
-      allRules(netlink).map(({ family, priority, action, table, local }) => ({
+      allRules(netlink).map(({ family, priority, action, table, iif }) => ({
         family,
         priority,
         action,
         table,
-        local,
+        iif,
       })),
       [[4, 0, 255], [4, 32_766, 254], [4, 32_767, 253], [6, 0, 255], [6, 32_766, 254]].map((
         [family, priority, table],
-      ) => ({ family, priority, action: "lookup", table, local: false })),
+      ) => ({ family, priority, action: "lookup", table, iif: undefined })),
     );
   });
 });
@@ -138,7 +138,7 @@ Deno.test({ name: "gateways, networks and addresses are read as they are (needs 
       ),
       ["198.18.255.254/32", "fd00:7::1/128"],
     );
-    const local = allRoutes(netlink).find((route) => route.destination.text === "198.18.255.254");
+    const local = routesOf(netlink, [255]).find((route) => route.destination.text === "198.18.255.254");
     assert.equal(local?.kind, "local");
     assert.deepEqual(local?.gateways, []);
   });

@@ -26,8 +26,8 @@ export interface Rule {
   readonly action: RuleAction;
   /** Of "lookup": the table. Of others it is a mark without effect. 0: none. */
   readonly table: number;
-  /** Whether it selects packets that this machine itself sends, and no others: `iif lo`. */
-  readonly local: boolean;
+  /** The device that the packets come by; "lo": those that this machine itself sends. Undefined: any. */
+  readonly iif: string | undefined;
   /** Users whose sockets send; both are included. What the kernel sends without a socket is root's. */
   readonly uids: { readonly first: number; readonly last: number } | undefined;
   /** The source of the packets: a single address. */
@@ -57,7 +57,7 @@ export function allRules(netlink: Netlink): Rule[] {
   });
 }
 
-function bodyOf({ family, priority, action, table, local, uids, from }: Rule): Uint8Array<ArrayBuffer> {
+function bodyOf({ family, priority, action, table, iif, uids, from }: Rule): Uint8Array<ArrayBuffer> {
   if (action === "other") throw new TypeError("only rules that pmz makes itself can be written");
   const fixed = new Uint8Array(HEADER);
   fixed[0] = family === 4 ? AF_INET : AF_INET6;
@@ -66,7 +66,7 @@ function bodyOf({ family, priority, action, table, local, uids, from }: Rule): U
   return withAttributes(fixed, [
     [FRA_PRIORITY, u32(priority)],
     [FRA_TABLE, u32(table)],
-    ...local ? [[FRA_IIFNAME, cstring("lo")] as const] : [],
+    ...iif === undefined ? [] : [[FRA_IIFNAME, cstring(iif)] as const],
     ...uids ? [[FRA_UID_RANGE, u32(uids.first, uids.last)] as const] : [],
     ...from ? [[FRA_SRC, wireBytes(from)] as const] : [],
   ]);
@@ -82,13 +82,13 @@ function ruleOf(body: Uint8Array<ArrayBuffer>): Rule {
   };
   const family = body[0] === AF_INET ? 4 : 6;
   const source = attributes.get(FRA_SRC);
-  const device = new TextDecoder().decode(attributes.get(FRA_IIFNAME)).replace(/\0.*$/s, "");
+  const device = attributes.get(FRA_IIFNAME);
   return {
     family,
     priority: word(FRA_PRIORITY),
     action: actions.get(body[7] ?? 0) ?? "other",
     table: word(FRA_TABLE),
-    local: device === "lo",
+    iif: device && new TextDecoder().decode(device).replace(/\0.*$/s, ""),
     uids: attributes.has(FRA_UID_RANGE)
       ? { first: word(FRA_UID_RANGE), last: word(FRA_UID_RANGE, 4) }
       : undefined,

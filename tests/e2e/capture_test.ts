@@ -199,8 +199,11 @@ Deno.test("clients that close first leave no socket behind, and nothing with pmz
   const alice = await stage.up();
   const root = (...command: string[]) => laptop.output("root", command);
   const device = (await root("ip", "route", "show", "default")).split(" ")[4] ?? "";
-  const counted = `oifname "${device}" ip saddr 198.18.255.0/24 counter`;
-  await root("nft", `table ip lan { chain out { type filter hook postrouting priority 0; ${counted}; } }`);
+  const chain = `
+    type filter hook postrouting priority 0
+    oifname "${device}" ip saddr 198.18.255.0/24 counter
+  `;
+  await root("nft", `table ip lan {\n chain out {${chain}}\n}`);
   try {
     await curl(alice, ...Array<string>(10).fill("http://echo.default.svc/"));
     for (const url of ["http://echo:81/", "http://peers-0.peers.default.svc:81/"]) {

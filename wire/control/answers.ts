@@ -1,13 +1,13 @@
 /** What the daemon answers: wire/control/calls.ts says to which call. */
 import type { AgentComponent, Component } from "../installer.ts";
 import type { Flow } from "../flow.ts";
-import type { HelperGrant } from "../helper.ts";
+import type { HelperGrant, RulePrecedence } from "../helper.ts";
 import type { Mode } from "./requests.ts";
 
 export interface Plan {
   readonly cluster: ClusterName;
   readonly agent: readonly AgentComponent[];
-  /** What would have to be installed or updated in the cluster before this can work; empty: nothing. */
+  /** What would have to be installed in the cluster before this can work; empty: nothing. */
   readonly install: readonly Component[];
   /** What the root helper has to be started with; undefined when none is needed, or one is connected. */
   readonly helper?: HelperGrant;
@@ -65,9 +65,7 @@ export interface Status {
   /** ISO time. */
   readonly since: string;
   readonly clusters: readonly ClusterStatus[];
-  readonly helper: { readonly state: "connected"; readonly address: string; readonly routes: number } | {
-    readonly state: "none";
-  };
+  readonly helper: HelperStatus;
   readonly proxy?: string;
   /** Queries for names since they are captured; absent while they are not. */
   readonly names?: NameCounts;
@@ -77,6 +75,16 @@ export interface Status {
   /** What keeps captured clusters from working for programs, as the checks of `pmz doctor` see it. */
   readonly warnings: readonly Warning[];
 }
+
+export type HelperStatus =
+  | {
+    readonly state: "connected";
+    readonly address: string;
+    readonly routes: number;
+    /** Another program's ip rule that comes before pmz's. */
+    readonly precedence?: RulePrecedence;
+  }
+  | { readonly state: "none" };
 
 /** DNS queries of the user's programs. */
 export interface NameCounts {

@@ -1,7 +1,7 @@
 // The unprivileged end of the helper, driven line by line: what a daemon asks, and what a hostile one would.
 import dgram from "node:dgram";
 import { Beat } from "../../../ffi/bpf/mmap.ts";
-import { SeqPacket } from "../../../ffi/sockets/seqpacket.ts";
+import { type Received, SeqPacket } from "../../../ffi/sockets/seqpacket.ts";
 import {
   AF_UNIX,
   cstring,
@@ -18,7 +18,7 @@ import type { TcpConnection } from "../../../ffi/sockets/tcp_connection.ts";
 import { TcpListener } from "../../../ffi/sockets/tcp_listener.ts";
 import { openStub, type StubSockets } from "../../../names/server/stub_listener.ts";
 import { formatEndpoint, parseEndpoint } from "../../../net/address.ts";
-import { helperSocket } from "../../../wire/helper.ts";
+import { helperSocket, type NetworkNews } from "../../../wire/helper.ts";
 import { say, serveCommands } from "./commands.ts";
 
 /** Where a stranger hands descriptors over. */
@@ -28,14 +28,31 @@ const { sendto } = Deno.dlopen("libc.so.6", {
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "pointer", "u32"], result: "isize" },
 }).symbols;
 const stubs: StubSockets[] = [];
+const news: NetworkNews["network"][] = [];
 let helper: SeqPacket;
 let socket = -1;
 let listeners: readonly number[] = [];
 let beating: ReturnType<typeof setInterval> | undefined;
 
+/** The next message that is no news. */
+async function receive(): Promise<Received | undefined> {
+  for (;;) {
+    const received = await helper.receive();
+    const message = received?.message as Partial<NetworkNews> | undefined; // the helper's own
+    if (!message?.network) return received;
+    news.push(message.network);
+  }
+}
+
+/** What the helper has told of the machine's network since the last time. */
+async function heard(): Promise<unknown> {
+  await ask({ ask: "release", addresses: [] }); // its answer comes after all that was told before
+  return news.splice(0);
+}
+
 async function ask(request: unknown, fds: readonly number[] = []): Promise<unknown> {
   helper.send(request, fds);
-  const received = await helper.receive();
+  const received = await receive();
   if (!received) return { gone: true };
   for (const fd of received.fds) {
     const beat = new Beat(fd);
@@ -176,12 +193,14 @@ async function serve(command: Record<string, unknown>): Promise<unknown> {
   switch (command.do) {
     case "ask":
       return await ask(command.request);
+    case "news":
+      return await heard();
     case "receive":
-      return (await helper.receive())?.message ?? { gone: true };
+      return (await receive())?.message ?? { gone: true };
     case "bytes": { // what is no JSON, or too long
       const bytes = new TextEncoder().encode(String(command.text));
       must("send", sendto(socket, bytes, BigInt(bytes.length), 0, null, 0));
-      return (await helper.receive())?.message ?? { gone: true };
+      return (await receive())?.message ?? { gone: true };
     }
     case "offer": {
       if (command.fds) return await ask(command.request, command.fds as number[]);

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import type { NetworkNews, RulePrecedence } from "../wire/helper.ts";
+import { NetworkReporter } from "./network_reporter.ts";
+
+const vpn: RulePrecedence = { family: 4, priority: 9, table: 51_820, contested: true };
+
+function reporting() {
+  const state = { released: undefined as { address: string; why: string }[] | undefined };
+  const watch = { precedence: undefined as RulePrecedence | undefined };
+  const sent: NetworkNews["network"][] = [];
+  const reporter = new NetworkReporter(
+    { review: () => state.released },
+    watch,
+    ({ network }) => void sent.push(network),
+  );
+  return { state, watch, sent, reporter };
+}
+
+Deno.test("a change of the networks is told, also when nothing was released: refused addresses may be free now", () => {
+  const { state, sent, reporter } = reporting();
+  reporter.changed();
+  assert.deepEqual(sent, []);
+  state.released = [];
+  reporter.changed();
+  assert.deepEqual(sent, [{ released: [] }]);
+});
+
+Deno.test("many released addresses go in several messages", () => {
+  const { state, sent, reporter } = reporting();
+  state.released = Array.from({ length: 2_500 }, (_, i) => ({ address: `10.96.0.${i}`, why: "LAN" }));
+  reporter.changed();
+  assert.deepEqual(sent.map(({ released }) => released.length), [1_000, 1_000, 500]);
+});
+
+Deno.test("a rule that comes before pmz's is told once, and so is its end", () => {
+  const { watch, sent, reporter } = reporting();
+  for (const precedence of [vpn, undefined]) {
+    watch.precedence = precedence;
+    for (let i = 0; i < 3; i++) reporter.precedence();
+    reporter.changed();
+  }
+  assert.deepEqual(sent, [{ released: [], precedence: vpn }, { released: [] }]);
+});
