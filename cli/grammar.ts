@@ -7,6 +7,7 @@ import { agentDeploy } from "./commands/agent_deploy.ts";
 import { agentManifests } from "./commands/agent_manifests.ts";
 import { agentStatus } from "./commands/agent_status.ts";
 import { dnsAdd } from "./commands/dns_add.ts";
+import { dnsAllow } from "./commands/dns_allow.ts";
 import { dnsList } from "./commands/dns_list.ts";
 import { dnsRemove } from "./commands/dns_remove.ts";
 import { doctor } from "./commands/doctor.ts";
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
   interceptList,
   leave,
   dnsAdd,
+  dnsAllow,
   dnsList,
   dnsRemove,
   agentDeploy,
@@ -57,9 +59,9 @@ const interceptWords = command(
   or(asWord(interceptList), asWord(interceptAdd), asWord(interceptDelete), intercept.parser),
   intercept.page,
 );
-const dnsWords = command("dns", or(asWord(dnsAdd), asWord(dnsList), asWord(dnsRemove)), {
-  brief: prose("Add, list or remove domain names"),
-  usageLine: [{ type: "literal", value: "(add | list | remove)" }],
+const dnsWords = command("dns", or(asWord(dnsAdd), asWord(dnsAllow), asWord(dnsList), asWord(dnsRemove)), {
+  brief: prose("Add, allow, list or remove domain names"),
+  usageLine: [{ type: "literal", value: "(add | allow | list | remove)" }],
 });
 const agentWords = command(
   "agent",

@@ -2,6 +2,7 @@ import { follow } from "../async/abort.ts";
 import { controlFiles } from "../wire/control.ts";
 import type {
   AgentRequest,
+  AllowedDomain,
   ClusterChoice,
   Controlled,
   CustomName,
@@ -22,6 +23,8 @@ import type { Flow } from "../wire/flow.ts";
 import { type Hello, helloOf } from "../wire/hello.ts";
 import type { AgentComponent } from "../wire/installer.ts";
 import { RELEASE } from "../wire/version.ts";
+import { openAllowedDomains } from "./allowed_domains.ts";
+import type { SavedEntries } from "./saved_entries.ts";
 import { installAgent, removeAgent } from "./commands/agents.ts";
 import type { Reporter } from "../wire/progress.ts";
 import { ClusterRegistry } from "./clusters/registry.ts";
@@ -44,6 +47,7 @@ export class Daemon implements Controlled, AsyncDisposable {
   readonly #parts: DaemonParts;
   readonly #clusters: ClusterRegistry;
   readonly #custom: CustomNames;
+  readonly #allowed: SavedEntries<AllowedDomain>;
   readonly #since = new Date().toISOString();
   readonly #ending = new AbortController();
   readonly #sleep: Disposable;
@@ -56,10 +60,14 @@ export class Daemon implements Controlled, AsyncDisposable {
   /** Changes that `down` interrupts: the one whose turn it is, and those that wait. */
   readonly #interruptible = new Set<AbortController>();
 
-  private constructor(parts: DaemonParts, custom: CustomNames) {
+  private constructor(parts: DaemonParts, custom: CustomNames, allowed: SavedEntries<AllowedDomain>) {
     this.#parts = parts;
     this.#custom = custom;
-    this.#clusters = new ClusterRegistry(parts, () => custom.all());
+    this.#allowed = allowed;
+    this.#clusters = new ClusterRegistry(parts, {
+      custom: () => custom.all(),
+      allowed: () => allowed.all().map(({ domain }) => domain),
+    });
     this.#sleep = watchSleep(() => {
       parts.log("info", "the machine slept");
       this.#clusters.reconnect();
@@ -69,7 +77,12 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   static async start(parts: DaemonParts): Promise<Daemon> {
-    return new Daemon(parts, await CustomNames.open(`${parts.stateFolder}/${controlFiles.names}`));
+    const { stateFolder } = parts;
+    return new Daemon(
+      parts,
+      await CustomNames.open(`${stateFolder}/${controlFiles.names}`),
+      await openAllowedDomains(`${stateFolder}/${controlFiles.allowed}`),
+    );
   }
 
   hello(): Hello {
@@ -139,6 +152,23 @@ export class Daemon implements Controlled, AsyncDisposable {
         target: `${removed.service}.${removed.namespace}`,
         cluster: "",
       };
+  }
+
+  allowedDomains(): AllowedDomain[] {
+    return this.#allowed.all();
+  }
+
+  async allowDomain({ domain }: AllowedDomain): Promise<AllowedDomain> {
+    const allowed = { domain: domain.replace(/^\*\./, "") };
+    await this.#allowed.add(allowed);
+    await this.#clusters.laptop.publishAllowed();
+    return allowed;
+  }
+
+  async disallowDomain({ domain }: { readonly domain: string }): Promise<AllowedDomain[]> {
+    const removed = await this.#allowed.remove(domain.replace(/^\*\./, ""));
+    await this.#clusters.laptop.publishAllowed();
+    return removed ? [removed] : [];
   }
 
   #entry(name: CustomName): NameEntry {

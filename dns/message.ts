@@ -7,7 +7,7 @@ import { FormatError, nameBytes, readName } from "./domain_name.ts";
 
 export { FormatError } from "./domain_name.ts";
 
-/** Types that pmz answers, or whose data it has to understand (RFC 1035 §3.2.2, 3596, 2782, 6672, 6891). */
+/** Types that pmz answers, or whose data it has to understand (RFC 1035 §3.2.2, 3596, 2782, 6672, 6891, 9460). */
 export const types = {
   A: 1,
   NS: 2,
@@ -20,6 +20,7 @@ export const types = {
   SRV: 33,
   DNAME: 39,
   OPT: 41,
+  SVCB: 64,
   HTTPS: 65,
   IXFR: 251,
   AXFR: 252,

@@ -1,5 +1,6 @@
 /** What the daemon's main thread asks of the names worker, over a channel (threads/channel.ts). */
 import type { Accounts } from "../ffi/proc/socket_owner.ts";
+import type { CapturedChange } from "./captured_addresses.ts";
 import type { NameServerStats } from "./server/stats.ts";
 import type { CustomDomain, Surroundings, ZoneChange, ZoneData } from "./zone/zone_data.ts";
 
@@ -29,6 +30,11 @@ export interface OpenStubs {
   readonly failed: readonly { readonly nameserver: string; readonly why: string }[];
 }
 
+export interface NamesStats extends NameServerStats {
+  /** Names of the internet that led to captured addresses, and whose answers lost those; the last ones. */
+  readonly rebinding: readonly string[];
+}
+
 export type NamesCalls = {
   /** Opens stubs. Called again when resolv.conf has changed: stubs that stay keep their sockets. */
   stubs(wanted: WantedStubs): Promise<OpenStubs>;
@@ -38,13 +44,20 @@ export type NamesCalls = {
   change(change: ZoneChange): void;
   /** Forgets a cluster. */
   gone(cluster: string): void;
+  /** Changes which addresses are captured, and for which cluster. */
+  captured(change: CapturedChange): void;
   custom(domains: readonly CustomDomain[]): void;
+  /** Replaces the domains of the internet whose names may lead to captured addresses. */
+  allow(domains: readonly string[]): void;
   surroundings(surroundings: Surroundings): void;
   /** Starts the heartbeat in the helper's map of this descriptor, which may be closed when the call has settled. */
   beat(fd: number): void;
   /** The counts of all stubs together. */
-  stats(argument: null): NameServerStats;
+  stats(argument: null): NamesStats;
 };
 
-/** The names worker calls nothing of the main thread. */
-export type NoCalls = Record<never, never>;
+/** What the names worker tells the main thread. */
+export type NamesReports = {
+  /** A line for the daemon's log. */
+  log(message: string): void;
+};

@@ -4,8 +4,10 @@
  */
 import { Beat } from "../ffi/bpf/mmap.ts";
 import { Channel, type MessageSide } from "../threads/channel.ts";
+import { CapturedAddresses } from "./captured_addresses.ts";
 import { OwnNetworks } from "./own_networks.ts";
-import type { NamesCalls, NoCalls } from "./protocol.ts";
+import type { NamesCalls, NamesReports } from "./protocol.ts";
+import { RebindingFilter } from "./server/rebinding.ts";
 import { StubListeners } from "./server/stub_listeners.ts";
 import { Zone } from "./zone/zone.ts";
 
@@ -25,25 +27,36 @@ export interface NamesWorkerParts {
  * Answers the main thread on `side` from now on. In a Worker everything ends with its thread; tests, which run it in their own
  * thread, dispose of the result.
  */
-export function startNamesWorker(side: MessageSide, parts: NamesWorkerParts = {}): AsyncDisposable {
+export function startNamesWorker(
+  side: MessageSide,
+  parts: NamesWorkerParts = {},
+): AsyncDisposable & { log(message: string): void } {
   const networks = new OwnNetworks();
-  const zone = new Zone({ forbidden: (address) => networks.forbids(address) });
-  const stubs = new StubListeners(zone, networks, parts.port);
+  const captured = new CapturedAddresses();
+  const zone = new Zone({
+    forbidden: (address) => networks.forbids(address),
+    isReached: (cluster, address) => captured.leadsTo(cluster, address),
+  });
+  const rebinding = new RebindingFilter((address) => captured.has(address));
+  const stubs = new StubListeners({ zone, networks, rebinding, ...(parts.port ? { port: parts.port } : {}) });
   const heartbeat = new Heartbeat(parts.openBeat ?? ((fd) => new Beat(fd)));
-  new Channel<NamesCalls, NoCalls>(
+  const channel = new Channel<NamesCalls, NamesReports>(
     side,
     {
       stubs: (wanted) => stubs.set(wanted),
       zone: (data) => zone.set(data),
       change: (change) => zone.change(change),
       gone: (cluster) => zone.delete(cluster),
+      captured: (change) => captured.change(change),
       custom: (domains) => zone.setCustom(domains),
+      allow: (domains) => rebinding.allow(domains),
       surroundings: (surroundings) => zone.setSurroundings(surroundings),
       beat: (fd) => heartbeat.start(fd),
-      stats: () => stubs.stats,
+      stats: () => ({ ...stubs.stats, rebinding: rebinding.names }),
     } satisfies NamesCalls,
   );
   return {
+    log: (message) => void channel.call("log", message).catch(() => {}), // the daemon is ending
     async [Symbol.asyncDispose]() {
       heartbeat.stop();
       await stubs[Symbol.asyncDispose]();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fakeUpstream, queryFor } from "./testing/fake_upstream.ts";
 import { parseMessage, rcodes, types } from "../dns/message.ts";
 import { Channel } from "../threads/channel.ts";
-import type { NamesCalls, NoCalls } from "./protocol.ts";
+import type { NamesCalls, NamesReports } from "./protocol.ts";
 import { addressIn } from "../dns/resource.ts";
 import { MessageWriter, readMessages } from "../dns/tcp_frames.ts";
 import { startNamesWorker } from "./worker.ts";
@@ -26,7 +26,7 @@ function started(port?: number) {
     [Symbol.dispose]: () => void beats.push(`closed ${fd}`),
   });
   const worker = startNamesWorker(port2, { openBeat, ...(port && { port }) });
-  const channel = new Channel<NoCalls, NamesCalls>(port1, {});
+  const channel = new Channel<NamesReports, NamesCalls>(port1, { log() {} });
   return {
     beats,
     call: channel.call.bind(channel) as typeof channel.call,

@@ -17,4 +17,5 @@ export const controlFiles = {
   log: "daemon.log",
   lock: "daemon.lock",
   names: "names.json",
+  allowed: "allowed.json",
 } as const;

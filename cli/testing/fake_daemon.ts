@@ -300,6 +300,10 @@ export class FakeDaemon implements AsyncDisposable {
         const entry = answers.names.find(({ name }) => name === c.req.param("domain"));
         return answer(entry ?? { code: "not-found", message: `no domain ${c.req.param("domain")}` });
       },
+      allowedDomains: () => answer([{ domain: "corp.example" }]),
+      allowDomain: () => answer({ domain: "corp.example" }),
+      disallowDomain: (c) =>
+        answer(c.req.param("domain") === "corp.example" ? [{ domain: "corp.example" }] : []),
       intercepts: () => answer(answers.intercepts),
       intercept: () => this.#stream(answers.intercept),
       leave: (c) => {

@@ -1,5 +1,5 @@
 import type { Flow } from "../../wire/flow.ts";
-import type { ClusterChoice, CustomName } from "../../wire/control.ts";
+import type { ClusterChoice } from "../../wire/control.ts";
 import { ClusterApi } from "../discovery/cluster_api.ts";
 import { Cluster } from "./cluster.ts";
 import type { Reporter } from "../../wire/progress.ts";
@@ -8,7 +8,7 @@ import { Failure } from "../failure.ts";
 import { namedFlow } from "./flow_names.ts";
 import { logAbout } from "../process/log.ts";
 import { logFailedFlow } from "../process/failed_flow.ts";
-import { Laptop } from "../laptop/laptop.ts";
+import { Laptop, type OwnDomains } from "../laptop/laptop.ts";
 import type { DaemonParts } from "../parts.ts";
 
 /** A look at a cluster; `there` when it's connected. */
@@ -24,7 +24,7 @@ export class ClusterRegistry implements AsyncDisposable {
   readonly data: DataPlane;
   readonly laptop: Laptop;
 
-  constructor(parts: DaemonParts, custom: () => readonly CustomName[]) {
+  constructor(parts: DaemonParts, own: OwnDomains) {
     this.#parts = parts;
     this.data = new DataPlane({
       startWorker: parts.startWorker,
@@ -41,7 +41,7 @@ export class ClusterRegistry implements AsyncDisposable {
         parts.ended();
       },
     });
-    this.laptop = new Laptop(parts, this.data, () => this.all, custom);
+    this.laptop = new Laptop(parts, this.data, () => this.all, own);
   }
 
   get all(): Cluster[] {

@@ -2,10 +2,12 @@ import type {
   ClusterStatus,
   CustomName,
   InterceptEntry,
+  NameCounts,
   NameEntry,
   ServiceEntry,
   Status,
 } from "../../wire/control.ts";
+import type { NamesStats } from "../../names/protocol.ts";
 import type { ZoneData } from "../../names/zone/zone_data.ts";
 import type { UnreachableAddress } from "../laptop/laptop.ts";
 import { serviceEntries } from "../discovery/entries.ts";
@@ -15,6 +17,7 @@ import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { Cluster } from "../clusters/cluster.ts";
 import { lastFailures } from "./flows.ts";
 import { Failure } from "../failure.ts";
+import { nameWarnings } from "./name_warnings.ts";
 import { warnings } from "./warnings.ts";
 import type { Wanted } from "../intercepts/namespace_intercepts.ts";
 
@@ -121,10 +124,13 @@ export async function status(
     })),
     helper,
     ...(proxyAddress ? { proxy: proxyAddress } : {}),
-    ...(names ? { names } : {}),
+    ...(names ? { names: countsOf(names) } : {}),
     intercepts: await intercepts(clusters),
     failures: await lastFailures(clusters),
-    warnings: await warnings(clusters.all, helper),
+    warnings: [
+      ...nameWarnings(clusters.laptop.nameProblem, names?.rebinding ?? []),
+      ...await warnings(clusters.all, helper),
+    ],
   };
 }
 
@@ -133,4 +139,8 @@ const NAMED = 20;
 
 function shortened(all: readonly UnreachableAddress[]): ClusterStatus["unreachable"] {
   return { count: all.length, first: all.slice(0, NAMED) };
+}
+
+function countsOf({ rebinding: _, ...counts }: NamesStats): NameCounts {
+  return counts;
 }

@@ -1,12 +1,14 @@
 import { pollUntil } from "../../async/poll_until.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
 import type { Log } from "../process/log.ts";
-import type { NameServerStats } from "../../names/server/stats.ts";
-import type { CustomDomain, ServiceNames } from "../../names/zone/zone_data.ts";
+import type { CapturedChange } from "../../names/captured_addresses.ts";
+import type { NamesStats } from "../../names/protocol.ts";
+import type { CustomDomain, ServiceNames, ZoneData } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
 import type { NetworkNews, RulePrecedence } from "../../wire/helper.ts";
 import { HelperClient } from "./helper_client.ts";
 import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
+import { KeptNames } from "./kept_names.ts";
 import { NameCapture } from "./name_capture.ts";
 import { reachableNames } from "./reachable_names.ts";
 import { RouteProgrammer } from "./route_programmer.ts";
@@ -34,8 +36,10 @@ export class HostCapture implements AsyncDisposable {
   readonly #routes: RouteProgrammer;
   readonly #clusters = new Map<string, LaptopCluster>();
   readonly #retrying: ReturnType<typeof setInterval>;
-  #names: NameCapture | undefined;
   #precedence: RulePrecedence | undefined;
+  #names: KeptNames<NameCapture> | undefined;
+  #custom: readonly CustomDomain[] = [];
+  #allowed: readonly string[] = [];
   #disposed: Promise<void> | undefined;
 
   private constructor(helper: HelperClient, data: CaptureData, log: Log) {
@@ -113,27 +117,56 @@ export class HostCapture implements AsyncDisposable {
   }
 
   /** Counts of the names worker; undefined while it doesn't run. */
-  async nameStats(): Promise<NameServerStats | undefined> {
-    return await this.#names?.stats();
+  async nameStats(): Promise<NamesStats | undefined> {
+    return await this.#names?.current?.stats().catch(() => undefined); // it died just now
+  }
+
+  /** Why names aren't answered, though they should be; undefined otherwise. */
+  get nameProblem(): string | undefined {
+    return this.#names?.problem;
   }
 
   /** Takes the user's DNS queries, if that isn't so already, and answers for the clusters that are captured. */
   async startNames(startWorker: StartWorker): Promise<void> {
     if (this.#names) return;
     const log = this.#log;
-    const failed = () => {
-      const dead = this.#names;
-      this.#names = undefined;
-      dead?.[Symbol.asyncDispose]().catch((error) => log("warn", "names can't be ended", { error }));
-    };
     const released = (addresses: readonly string[]) => {
       const moved = this.#routes.released(
         new Map(addresses.map((address) => [address, "a nameserver of this machine"])),
       );
       this.#tellNames(moved).catch((error) => log("warn", "names can't be changed", { error }));
     };
-    this.#names = await NameCapture.start({ helper: this.#helper, startWorker, log, failed, released });
-    for (const cluster of this.#clusters.values()) await this.#tellZone(cluster);
+    const helper = this.#helper;
+    const names = this.#names = new KeptNames({
+      open: (failed) => NameCapture.start({ helper, startWorker, log, failed, released }),
+      fill: (names) => this.#fill(names),
+      log,
+    });
+    try {
+      await names.start();
+    } catch (error) {
+      this.#names = undefined;
+      throw error;
+    }
+  }
+
+  /** Tells the names worker all that it has to know. */
+  async #fill(names: NameCapture): Promise<void> {
+    await names.changeCaptured(this.#capturedAmong(this.#routes.captured));
+    for (const cluster of this.#clusters.values()) await names.setZone(this.#zoneOf(cluster));
+    await names.setCustom(this.#custom);
+    await names.allow(this.#allowed);
+  }
+
+  #capturedAmong(addresses: Iterable<string>): CapturedChange {
+    const added = new Map<string, string>();
+    const removed: string[] = [];
+    for (const address of addresses) {
+      const cluster = this.#routes.leadsTo(address);
+      if (cluster === undefined) removed.push(address);
+      else added.set(address, cluster);
+    }
+    return { added, removed };
   }
 
   /** Captures what a cluster has; again for one that is there: what the helper refused is asked for again. */
@@ -145,7 +178,7 @@ export class HostCapture implements AsyncDisposable {
       this.#routes.add({ id, addresses }),
     ]);
     if (this.#clusters.get(id) !== cluster) return; // it was removed meanwhile
-    await this.#tellZone(cluster);
+    await this.#names?.current?.setZone(this.#zoneOf(cluster));
     await this.#tellNames(moved);
   }
 
@@ -182,7 +215,7 @@ export class HostCapture implements AsyncDisposable {
     // A helper that is gone has no routes, and a names worker that is gone has no names.
     const [routes] = await Promise.allSettled([
       this.#routes.remove(cluster),
-      this.#names?.removeZone(cluster),
+      this.#names?.current?.removeZone(cluster),
     ]);
     // It may have been added again meanwhile; and a worker that died has no connections.
     if (!this.#clusters.has(cluster)) await this.#data.setCaptured(cluster, false).catch(() => {});
@@ -211,9 +244,8 @@ export class HostCapture implements AsyncDisposable {
     this.#log("warn", "more addresses are not captured", { count: refused.size - LOGGED });
   }
 
-  async #tellZone({ id, zone, index: { services } }: LaptopCluster): Promise<void> {
-    const all = [...services.values()].map((service) => this.namesOf(id, service));
-    await this.#names?.setZone({ ...zone, services: all });
+  #zoneOf({ id, zone, index: { services } }: LaptopCluster): ZoneData {
+    return { ...zone, services: [...services.values()].map((service) => this.namesOf(id, service)) };
   }
 
   /** Tells the names worker of Services of one cluster, and of those of any cluster that have one of these addresses. */
@@ -222,18 +254,27 @@ export class HostCapture implements AsyncDisposable {
     changed?: string,
     services: ReadonlySet<string> = new Set(),
   ): Promise<void> {
-    if (!this.#names) return;
+    const names = this.#names?.current;
+    if (!names) return; // they are told all of it once they are there
+    if (addresses.size > 0) await names.changeCaptured(this.#capturedAmong(addresses));
     for (const cluster of this.#clusters.values()) {
       const { id, index } = cluster;
       const keys = new Set(id === changed ? services : []);
       for (const address of addresses) for (const key of index.servicesAt(address)) keys.add(key);
       if (keys.size === 0) continue;
-      await this.#names.changeZone(zoneChange(cluster, keys, (service) => this.namesOf(id, service)));
+      await names.changeZone(zoneChange(cluster, keys, (service) => this.namesOf(id, service)));
     }
   }
 
   async setCustom(domains: readonly CustomDomain[]): Promise<void> {
-    await this.#names?.setCustom(domains);
+    this.#custom = domains;
+    await this.#names?.current?.setCustom(domains);
+  }
+
+  /** Replaces the domains of the internet whose names may lead to captured addresses. */
+  async allow(domains: readonly string[]): Promise<void> {
+    this.#allowed = domains;
+    await this.#names?.current?.allow(domains);
   }
 
   /** What is left some time after the helper was released, in words: its device. */

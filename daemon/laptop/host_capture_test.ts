@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { until } from "../../async/testing/until.ts";
 import { localEndpoint } from "../../ffi/sockets/socket.ts";
-import type { NamesCalls, NoCalls } from "../../names/protocol.ts";
+import type { NamesCalls, NamesReports } from "../../names/protocol.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
 import { Channel } from "../../threads/channel.ts";
 import type { WorkerThread } from "../../threads/worker.ts";
@@ -172,12 +172,20 @@ Deno.test("an address that the helper refuses is said for its Service, which nam
 /** A names worker that only remembers the zones it was told. */
 function fakeNames() {
   const zones = new Map<string, Map<string, readonly string[]>>();
+  const captured = new Map<string, string>();
   const { port1, port2 } = new MessageChannel();
   const put = (cluster: string, services: readonly ServiceNames[]) => {
     for (const { name, addresses } of services) zones.get(cluster)?.set(name, addresses);
   };
-  new Channel<Pick<NamesCalls, "surroundings" | "stubs" | "zone" | "change" | "gone">, NoCalls>(port2, {
+  type Known = "surroundings" | "stubs" | "zone" | "change" | "gone" | "captured" | "custom" | "allow";
+  new Channel<Pick<NamesCalls, Known>, NamesReports>(port2, {
     surroundings() {},
+    captured({ added, removed }) {
+      for (const address of removed) captured.delete(address);
+      for (const [address, cluster] of added) captured.set(address, cluster);
+    },
+    custom() {},
+    allow() {},
     stubs: () => Promise.resolve({ stubs: [], failed: [] }),
     zone({ cluster, services }) {
       zones.set(cluster, new Map());
@@ -203,7 +211,7 @@ function fakeNames() {
       port2.close();
     },
   };
-  return { zones, start: () => thread };
+  return { zones, captured, thread, start: () => thread };
 }
 
 const aService = fc.constantFrom("a", "b", "c");
@@ -275,9 +283,30 @@ Deno.test("after any changes, each name leads to the addresses that are captured
           [name, addresses.filter((address) => capture.isCaptured(id, address))] as const
         );
         assert.deepEqual(names.zones.get(id), new Map(reached));
-        for (const address of reached.flatMap(([, addresses]) => addresses)) assert.ok(held.has(address));
+        for (const address of reached.flatMap(([, addresses]) => addresses)) {
+          assert.ok(held.has(address));
+          assert.equal(names.captured.get(address), id, "no other name may lead there");
+        }
       }
     }),
     { numRuns: 60 },
   );
+});
+
+Deno.test("a names worker that dies is started again with all that it knew, and its end is said meanwhile", async () => {
+  await using at = surroundings((request) =>
+    request.ask === "names" ? { ok: true, beat: true, released: [] } : undefined
+  );
+  await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
+  const workers = [fakeNames(), fakeNames()];
+  let started = 0;
+  await capture.startNames(() => workers[started++]?.thread ?? assert.fail("a third worker"));
+  await capture.add(dev("10.96.0.7"));
+  workers[0]?.thread.onerror?.(new ErrorEvent("error", { message: "out of memory", cancelable: true }));
+  await until("it's said", () => capture.nameProblem !== undefined);
+  assert.match(capture.nameProblem ?? "", /the names worker failed: out of memory/);
+  assert.equal(await capture.nameStats(), undefined);
+  await until("another one answers", () => capture.nameProblem === undefined);
+  assert.deepEqual(workers[1]?.zones.get("dev"), new Map([["echo", ["10.96.0.7"]]]));
+  assert.deepEqual(workers[1]?.captured, new Map([["10.96.0.7", "dev"]]));
 });

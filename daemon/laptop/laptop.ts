@@ -1,6 +1,6 @@
 import type { CustomName } from "../../wire/control.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
-import type { NameServerStats } from "../../names/server/stats.ts";
+import type { NamesStats } from "../../names/protocol.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
 import { Failure } from "../failure.ts";
 import type { DaemonParts } from "../parts.ts";
@@ -19,6 +19,14 @@ export interface UnreachableAddress {
   readonly service: string;
   readonly address: string;
   readonly why: string;
+}
+
+/** What the user has said about domains. */
+export interface OwnDomains {
+  /** Domains that lead to Services. */
+  readonly custom: () => readonly CustomName[];
+  /** Domains whose names may lead to captured addresses. */
+  readonly allowed: () => readonly string[];
 }
 
 /** The data plane, as far as the laptop's programs go. */
@@ -41,23 +49,23 @@ export class Laptop {
   readonly #parts: LaptopParts;
   readonly #data: LaptopData;
   readonly #clusters: () => readonly LaptopCluster[];
-  readonly #custom: () => readonly CustomName[];
+  readonly #own: OwnDomains;
   /** Ids of clusters whose addresses the data plane knows. */
   readonly #reached = new Set<string>();
   #capture: HostCapture | undefined;
   #proxy: string | undefined;
 
-  /** @param clusters those that are connected @param custom the user's own domains */
+  /** @param clusters those that are connected */
   constructor(
     parts: LaptopParts,
     data: LaptopData,
     clusters: () => readonly LaptopCluster[],
-    custom: () => readonly CustomName[],
+    own: OwnDomains,
   ) {
     this.#parts = parts;
     this.#data = data;
     this.#clusters = clusters;
-    this.#custom = custom;
+    this.#own = own;
   }
 
   /** Capture by the helper, while that is connected. */
@@ -85,7 +93,8 @@ export class Laptop {
   /** Takes the user's DNS queries. @throws {Failure} `helper` */
   async captureNames(): Promise<void> {
     await this.#capture?.startNames(this.#parts.startWorker);
-    await this.#capture?.setCustom(this.#custom());
+    await this.#capture?.setCustom(this.#own.custom());
+    await this.publishAllowed();
   }
 
   #captured(): LaptopCluster[] {
@@ -200,13 +209,22 @@ export class Laptop {
   }
 
   /** Counts of the names worker; undefined while no names are captured. */
-  async nameStats(): Promise<NameServerStats | undefined> {
+  async nameStats(): Promise<NamesStats | undefined> {
     return await this.#capture?.nameStats();
   }
 
   async publishCustom(): Promise<void> {
-    await this.#data.setCustomDomains(this.#custom());
-    await this.#capture?.setCustom(this.#custom());
+    await this.#data.setCustomDomains(this.#own.custom());
+    await this.#capture?.setCustom(this.#own.custom());
+  }
+
+  async publishAllowed(): Promise<void> {
+    await this.#capture?.allow(this.#own.allowed());
+  }
+
+  /** Why names aren't answered, though they should be; undefined otherwise. */
+  get nameProblem(): string | undefined {
+    return this.#capture?.nameProblem;
   }
 
   /** What there is for a cluster, to come back to with `release`. */

@@ -63,7 +63,7 @@ function laptopOf(...clusters: FakeLaptopCluster[]) {
     { helperSocket: helper.path, startWorker: unasked, log: (_level, message) => void log.push(message) },
     data,
     () => clusters,
-    () => [],
+    { custom: () => [], allowed: () => [] },
   );
   return {
     laptop,

@@ -1,9 +1,9 @@
 import { uidsOf } from "../../ffi/proc/subuids.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import type { DnsStub } from "../../wire/helper.ts";
-import type { NamesCalls, NoCalls } from "../../names/protocol.ts";
+import type { CapturedChange } from "../../names/captured_addresses.ts";
+import type { NamesCalls, NamesReports, NamesStats } from "../../names/protocol.ts";
 import { canRedirect, type ResolvConf, watchResolvConf } from "./resolv_conf.ts";
-import type { NameServerStats } from "../../names/server/stats.ts";
 import type { CustomDomain, ZoneChange, ZoneData } from "../../names/zone/zone_data.ts";
 import type { RedirectedNames } from "./helper_client.ts";
 import type { Log } from "../process/log.ts";
@@ -22,7 +22,7 @@ export interface NameCaptureParts {
   readonly startWorker: StartWorker;
   readonly log: Log;
   /** The worker died: names don't answer any longer, and queries go where they would without pmz. */
-  readonly failed: () => void;
+  readonly failed: (error: Error) => void;
   /** The helper has released these captured addresses, since they are nameservers of this machine now. */
   readonly released: (addresses: readonly string[]) => void;
   /** Where the nameservers are configured, and how often it's looked at besides; /etc/resolv.conf without it. */
@@ -35,7 +35,7 @@ export interface NameCaptureParts {
  * queries go where they would without pmz.
  */
 export class NameCapture implements AsyncDisposable {
-  readonly #worker: Disposable & { channel: Channel<NoCalls, NamesCalls> };
+  readonly #worker: Disposable & { channel: Channel<NamesReports, NamesCalls> };
   readonly #helper: NamesHelper;
   readonly #log: Log;
   readonly #released: NameCaptureParts["released"];
@@ -43,9 +43,11 @@ export class NameCapture implements AsyncDisposable {
   #following: Promise<void> = Promise.resolve();
 
   private constructor({ helper, startWorker, log, failed, released }: NameCaptureParts) {
-    this.#worker = openWorker<NoCalls, NamesCalls>(startWorker, "names", {}, (error) => {
+    this.#worker = openWorker<NamesReports, NamesCalls>(startWorker, "names", {
+      log: (message) => log("warn", message),
+    }, (error) => {
       log("warn", "names don't answer any longer", { error });
-      failed();
+      failed(error);
     });
     this.#helper = helper;
     this.#log = log;
@@ -83,11 +85,20 @@ export class NameCapture implements AsyncDisposable {
     await this.#worker.channel.call("gone", cluster);
   }
 
+  async changeCaptured(change: CapturedChange): Promise<void> {
+    await this.#worker.channel.call("captured", change);
+  }
+
+  /** Replaces the domains of the internet whose names may lead to captured addresses. */
+  async allow(domains: readonly string[]): Promise<void> {
+    await this.#worker.channel.call("allow", domains);
+  }
+
   async setCustom(domains: readonly CustomDomain[]): Promise<void> {
     await this.#worker.channel.call("custom", domains);
   }
 
-  async stats(): Promise<NameServerStats> {
+  async stats(): Promise<NamesStats> {
     return await this.#worker.channel.call("stats", null);
   }
 

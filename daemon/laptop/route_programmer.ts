@@ -74,6 +74,16 @@ export class RouteProgrammer {
     return this.#captured.get(address)?.cluster === cluster;
   }
 
+  /** The cluster that a captured address leads to; undefined when it isn't captured. */
+  leadsTo(address: string): string | undefined {
+    return this.#captured.get(address)?.cluster;
+  }
+
+  /** All captured addresses. */
+  get captured(): Iterable<string> {
+    return this.#captured.keys();
+  }
+
   /** Why an address of a cluster isn't captured, or leads elsewhere; undefined when it is captured for it. */
   refusal(cluster: string, address: string): string | undefined {
     const captured = this.#captured.get(address);

@@ -1,7 +1,7 @@
 /** Forwards queries that aren't for pmz to the laptop's own nameserver, over UDP; query and answer stay as they are. */
-import dgram from "node:dgram";
-import { once } from "node:events";
-import { parseAddress } from "../../net/address.ts";
+import { UdpConnection } from "../../ffi/sockets/udp_connection.ts";
+import { formatEndpoint, parseAddress } from "../../net/address.ts";
+import { Silence } from "./silence.ts";
 
 /** A nameserver of resolv.conf; its port is 53 except in tests. */
 export interface Nameserver {
@@ -25,13 +25,17 @@ export class NoAnswer extends Error {
 const ANSWER_MS = 10_000;
 /** Each waiting query has a socket of its own. */
 const MOST_IN_FLIGHT = 512;
+/** Milliseconds without any answer after which a nameserver counts as silent. */
+const SILENT_AFTER_MS = 300;
 
 /**
  * Forwards over UDP. Each query has a socket of its own: an attacker off the path would have to guess the kernel's random port and
- * the client's random id together (RFC 5452 §9). Only datagrams from the nameserver that answer the question count.
+ * the client's random id together (RFC 5452 §9). The socket is connected, so that only datagrams from the nameserver come, and a
+ * nameserver that refuses is known to at once.
  */
 export class UdpForwarder {
   readonly #waiting = new Set<AbortController>();
+  readonly #silence = new Silence();
   readonly #limits: { readonly answerMs: number; readonly mostInFlight: number };
 
   constructor(limits: { readonly answerMs?: number; readonly mostInFlight?: number } = {}) {
@@ -43,6 +47,11 @@ export class UdpForwarder {
 
   get inFlight(): number {
     return this.#waiting.size;
+  }
+
+  /** Whether a nameserver has answered nothing for a moment, though it was asked. */
+  isSilent(nameserver: Nameserver): boolean {
+    return this.#silence.isSilent(keyOf(nameserver), SILENT_AFTER_MS);
   }
 
   /** @throws {NoAnswer} when no answer comes, or newer queries need the place of this one: the oldest client has most likely given up */
@@ -59,39 +68,51 @@ export class UdpForwarder {
     }, this.#limits.answerMs);
     const stopped = () => place.abort(signal?.reason);
     signal?.addEventListener("abort", stopped);
-    const socket = dgram.createSocket(address.includes(":") ? "udp6" : "udp4");
     try {
       signal?.throwIfAborted();
-      return await exchange(socket, query, { address, port }, place.signal);
+      this.#silence.asked(keyOf({ address, port }));
+      const answer = await exchange(query, { address, port }, place.signal);
+      this.#silence.heard(keyOf({ address, port }));
+      return answer;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", stopped);
       this.#waiting.delete(place);
-      socket.close();
-      await once(socket, "close");
     }
   }
 }
 
-function exchange(
-  socket: dgram.Socket,
+const keyOf = ({ address, port }: Nameserver): string => formatEndpoint(address, port);
+
+async function exchange(
   query: Uint8Array,
-  to: Nameserver,
+  { address, port }: Nameserver,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const from = parseAddress(to.address)?.text;
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  signal.addEventListener("abort", () => reject(signal.reason));
-  const unreachable = (cause: Error) => {
-    reject(new NoAnswer("unreachable", `can't send to ${to.address}: ${cause.message}`, { cause }));
+  promise.catch(() => {}); // it may fail before it's waited for
+  const stopped = () => reject(signal.reason);
+  signal.addEventListener("abort", stopped);
+  const unreachable = (cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return new NoAnswer("unreachable", `can't send to ${address}: ${why}`, { cause });
   };
-  socket.on("error", unreachable);
-  socket.on("message", (bytes, sender) => {
-    if (sender.port !== to.port || parseAddress(sender.address)?.text !== from) return;
-    if (answers(bytes, query)) resolve(new Uint8Array(bytes));
-  });
-  socket.send(query, to.port, to.address, (error) => error && unreachable(error));
-  return promise;
+  try {
+    const to = parseAddress(address);
+    if (!to) throw unreachable("it is not a valid address");
+    await using connection = await UdpConnection.open(
+      { address: to, port },
+      (bytes) => answers(bytes, query) && resolve(bytes),
+      (error) => reject(unreachable(error)),
+    ).catch((error) => {
+      throw unreachable(error);
+    });
+    if (signal.aborted) stopped();
+    else connection.send(query);
+    return await promise;
+  } finally {
+    signal.removeEventListener("abort", stopped);
+  }
 }
 
 /**

@@ -8,8 +8,8 @@ export const UDP_SIZE = 1232;
 const [SMALLEST, LARGEST] = [512, 4096];
 
 export type Reply =
-  /** It is forwarded as it is to the nameserver that was asked. */
-  | { readonly kind: "pass" }
+  /** It is forwarded as it is to the nameserver that was asked. `name` is what it asks for, where it can be read. */
+  | { readonly kind: "pass"; readonly name?: string }
   /** It isn't a query: there is no answer. */
   | { readonly kind: "drop" }
   | { readonly kind: "answer"; readonly reply: Message; readonly udpLimit: number }
@@ -40,7 +40,7 @@ export function consider(
   const [question, second] = message.questions;
   if (message.opcode !== 0 || !question || second) return { kind: "pass" };
   const answer = zone.answer(question);
-  if (answer === "not-ours") return { kind: "pass" };
+  if (answer === "not-ours") return { kind: "pass", name: question.name };
 
   const udpLimit = Math.min(LARGEST, Math.max(SMALLEST, message.edns?.udpSize ?? 0));
   if ((message.edns?.version ?? 0) > 0) {
@@ -52,11 +52,11 @@ export function consider(
   return { kind: "outside", reply, udpLimit, target: answer.outside, type: question.type };
 }
 
-/** SERVFAIL, for a query that can't be forwarded; undefined for bytes that aren't a query. */
-export function failure(query: Uint8Array): Message | undefined {
+/** A reply without records, by default since the query can't be forwarded; undefined for bytes that aren't a query. */
+export function failure(query: Uint8Array, rcode: number = rcodes.servFail): Message | undefined {
   try {
     const message = parseMessage(query);
-    return message.response ? undefined : replyTo(message, rcodes.servFail);
+    return message.response ? undefined : replyTo(message, rcode);
   } catch (error) {
     if (error instanceof FormatError) return undefined;
     throw error;

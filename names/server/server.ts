@@ -9,9 +9,10 @@ import type { IpAddress } from "../../net/address.ts";
 import type { Arrival } from "../../ffi/proc/socket_owner.ts";
 import type { SocketEnd } from "../../ffi/proc/socket_table.ts";
 import { type Nameserver, NoAnswer, UdpForwarder } from "./forward.ts";
-import type { Message } from "../../dns/message.ts";
+import { type Message, rcodes } from "../../dns/message.ts";
 import { writeMessage } from "../../dns/message_writer.ts";
 import { resolveExternalName } from "./external_name.ts";
+import { askForCompleted } from "./completed_name.ts";
 import { consider, failure } from "./respond.ts";
 import { type NameServerStats, zeroStats } from "./stats.ts";
 import { openStub, type StubSockets } from "./stub_listener.ts";
@@ -24,15 +25,19 @@ const MOST_QUERIES = 1_024;
 const MOST_CONNECTIONS = 64;
 
 export interface NameServerOptions {
-  readonly zone: Pick<Zone, "answer">;
+  readonly zone: Pick<Zone, "answer" | "isCompleted">;
   /** The address to listen on, at a free port. */
   readonly address: string;
   /** The nameserver that gets the queries that aren't for pmz. */
   readonly nameserver: Nameserver;
+  /** The laptop's other nameservers. */
+  readonly others?: () => readonly Nameserver[];
   /** Whether the sender may be answered. Others get nothing. */
   readonly isAllowed: (arrival: Arrival) => Promise<boolean>;
   /** Addresses to which no cluster's name may lead. */
   readonly forbidden: (address: IpAddress) => boolean;
+  /** What becomes of a nameserver's answer; undefined for one that must not reach the client. */
+  readonly filter?: (answer: Uint8Array) => Uint8Array | undefined;
   readonly forwarder?: UdpForwarder;
 }
 
@@ -112,13 +117,28 @@ export class NameServer implements AsyncDisposable {
     if (verdict.kind !== "pass") return writeMessage(await this.own(verdict), verdict.udpLimit);
     this.stats.forwarded++;
     try {
-      return await this.#forwarder.ask(query, nameserver, this.#stop.signal);
+      if (verdict.name === undefined) return await this.#forwarder.ask(query, nameserver, this.#stop.signal);
+      const answer = await this.#ask(query, verdict.name);
+      if (!answer) return written(failure(query, rcodes.nxDomain));
+      return this.#filter(answer) ?? written(failure(query));
     } catch (error) {
       this.stats.unanswered++;
       // A silent nameserver stays silent to the client; one that can't be reached is said at once.
       return error instanceof NoAnswer && error.kind === "unreachable" ? written(failure(query)) : undefined;
     }
   }
+
+  /** What the nameserver answers; undefined when nothing but a name of pmz can be meant. */
+  #ask(query: Uint8Array, name: string): Promise<Uint8Array | undefined> {
+    const { zone, nameserver, others } = this.#options;
+    const { signal } = this.#stop;
+    return zone.isCompleted(name)
+      ? askForCompleted(query, nameserver, others?.() ?? [], this.#forwarder, signal)
+      : this.#forwarder.ask(query, nameserver, signal);
+  }
+
+  readonly #filter = (answer: Uint8Array): Uint8Array | undefined =>
+    this.#options.filter ? this.#options.filter(answer) : answer;
 
   /** The answer to a query for a name of pmz; never rejects. */
   async own(verdict: Extract<ReturnType<typeof consider>, { kind: "answer" | "outside" }>): Promise<Message> {
@@ -144,6 +164,7 @@ export class NameServer implements AsyncDisposable {
       nameserver,
       isAllowed,
       own: (verdict) => this.own(verdict),
+      filter: this.#filter,
       stats: this.stats,
     });
     this.#sessions.add(session);

@@ -5,7 +5,7 @@ import { pollUntil } from "../../async/poll_until.ts";
 import { SocketOwners } from "../../ffi/proc/socket_owner.ts";
 import { answering, fakeUpstream, queryFor, replied } from "../testing/fake_upstream.ts";
 import { UdpForwarder } from "./forward.ts";
-import { parseMessage, types } from "../../dns/message.ts";
+import { parseMessage, rcodes, types } from "../../dns/message.ts";
 import { addressIn, addressResource, aliasResource } from "../../dns/resource.ts";
 import { NameServer, type NameServerOptions } from "./server.ts";
 import { stubAddress } from "./stub_listener.ts";
@@ -211,6 +211,38 @@ Deno.test("a nameserver that can't be sent to is said to fail at once", async ()
   assert.equal(back && parseMessage(back).rcode, 2);
 });
 
+Deno.test("a nameserver that refuses is said to fail at once, not after its time", async () => {
+  await using server = await serve({ nameserver: await closedPort() });
+  const start = performance.now();
+  const [back] = await overUdp(server, [queryFor("example.com", types.A)], 1, 1_000);
+  assert.equal(back && parseMessage(back).rcode, rcodes.servFail);
+  assert.ok(performance.now() - start < 500);
+});
+
+Deno.test("names of a cluster that don't exist are never asked of a nameserver, whatever completes them", async () => {
+  await using upstream = await fakeUpstream(answering("203.0.113.7")); // has a wildcard for everything
+  const names = zone();
+  names.setSurroundings({ hostname: "laptop", searchDomains: ["corp.example"] });
+  await using server = await serve({ nameserver: upstream.nameserver, zone: names });
+  for (
+    const name of ["gone.default.svc", "gone.default.svc.cluster.local", "echo.default.svc.corp.example"]
+  ) {
+    const [byUdp] = await overUdp(server, [queryFor(name, types.A)]);
+    const [byTcp] = await overTcp(server, [queryFor(name, types.A)]);
+    for (const back of [byUdp, byTcp]) assert.equal(back && parseMessage(back).rcode, rcodes.nxDomain, name);
+  }
+  assert.deepEqual(upstream.asked, []);
+});
+
+Deno.test("a name on its way to one of pmz's waits for no silent nameserver", async () => {
+  await using upstream = await fakeUpstream(() => undefined);
+  const names = zone();
+  names.setSurroundings({ hostname: "laptop", searchDomains: ["corp.example"] });
+  await using server = await serve({ nameserver: upstream.nameserver, zone: names });
+  const [back] = await overUdp(server, [queryFor("echo.corp.example", types.A)], 1, 1_500);
+  assert.equal(back && parseMessage(back).rcode, rcodes.nxDomain);
+});
+
 Deno.test("queries on one TCP connection are answered as their answers come, a slow nameserver holds up none of pmz's", async () => {
   await using upstream = await fakeUpstream(() => undefined);
   await using server = await serve({ nameserver: upstream.nameserver });
@@ -347,6 +379,12 @@ function ip(text: string) {
   const address = parseAddress(text);
   assert.ok(address);
   return address;
+}
+
+/** A port of loopback that nothing listens on. */
+async function closedPort(): Promise<{ address: string; port: number }> {
+  await using upstream = await fakeUpstream();
+  return upstream.nameserver;
 }
 
 /** A nameserver that answers raw bytes, over UDP. */

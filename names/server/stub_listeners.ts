@@ -2,17 +2,26 @@
 import { boundDescriptorOf } from "../../ffi/sockets/own_socket.ts";
 import { formatEndpoint, parseAddress } from "../../net/address.ts";
 import { type Accounts, SocketOwners } from "../../ffi/proc/socket_owner.ts";
-import { UdpForwarder } from "./forward.ts";
-import { OwnNetworks } from "../own_networks.ts";
+import { type Nameserver, UdpForwarder } from "./forward.ts";
+import type { OwnNetworks } from "../own_networks.ts";
 import type { OpenStub, OpenStubs, WantedStubs } from "../protocol.ts";
+import type { RebindingFilter } from "./rebinding.ts";
 import { NameServer } from "./server.ts";
 import { type NameServerStats, zeroStats } from "./stats.ts";
 import { stubAddress } from "./stub_listener.ts";
 import type { Zone } from "../zone/zone.ts";
 
+/** What all stubs share. */
+export interface StubParts {
+  readonly zone: Pick<Zone, "answer" | "isCompleted">;
+  readonly networks: OwnNetworks;
+  readonly rebinding: Pick<RebindingFilter, "filter">;
+  /** Of the nameservers; 53 except in tests. */
+  readonly port?: number;
+}
+
 export class StubListeners implements AsyncDisposable {
-  readonly #zone: Pick<Zone, "answer">;
-  readonly #networks: OwnNetworks;
+  readonly #parts: StubParts;
   readonly #owners = new SocketOwners();
   readonly #forwarder = new UdpForwarder();
   readonly #port: number;
@@ -21,11 +30,9 @@ export class StubListeners implements AsyncDisposable {
   /** By nameserver. */
   readonly #servers = new Map<string, { readonly index: number; readonly server: NameServer }>();
 
-  /** @param port of the nameservers; 53 except in tests */
-  constructor(zone: Pick<Zone, "answer">, networks: OwnNetworks = new OwnNetworks(), port = 53) {
-    this.#zone = zone;
-    this.#networks = networks;
-    this.#port = port;
+  constructor(parts: StubParts) {
+    this.#parts = parts;
+    this.#port = parts.port ?? 53;
   }
 
   /** Opens and closes stubs, so that these nameservers have one each; stubs that stay keep their sockets. Calls run one at a time. */
@@ -63,6 +70,10 @@ export class StubListeners implements AsyncDisposable {
     return { stubs, failed };
   }
 
+  get #nameservers(): Nameserver[] {
+    return [...this.#servers.keys()].map((address) => ({ address, port: this.#port }));
+  }
+
   get stats(): NameServerStats {
     const sum = zeroStats();
     for (const { server: { stats } } of this.#servers.values()) {
@@ -82,11 +93,13 @@ export class StubListeners implements AsyncDisposable {
     let index = 0;
     while (taken.has(index)) index++;
     const server = await NameServer.open({
-      zone: this.#zone,
+      zone: this.#parts.zone,
       address: stubAddress(address.family, uid, index),
       nameserver: { address: address.text, port: this.#port },
+      others: () => this.#nameservers.filter((one) => one.address !== address.text),
       isAllowed: (arrival) => this.#owners.isFrom(arrival, this.#accounts),
-      forbidden: (one) => this.#networks.forbids(one),
+      forbidden: (one) => this.#parts.networks.forbids(one),
+      filter: (answer) => this.#parts.rebinding.filter(answer),
       forwarder: this.#forwarder,
     });
     this.#servers.set(nameserver, { index, server });

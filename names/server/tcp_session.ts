@@ -21,6 +21,8 @@ export interface TcpSessionOptions {
   readonly isAllowed: (arrival: Arrival) => Promise<boolean>;
   /** The answer to a query for a name of pmz; never rejects. */
   readonly own: (verdict: Extract<Reply, { kind: "answer" | "outside" }>) => Promise<Message>;
+  /** What becomes of a nameserver's answer; undefined for one that must not reach the client. */
+  readonly filter: (answer: Uint8Array) => Uint8Array | undefined;
   readonly stats: NameServerStats;
 }
 
@@ -53,7 +55,7 @@ export class TcpSession implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { nameserver, isAllowed, stats } = this.#options;
+    const { nameserver, isAllowed, filter, stats } = this.#options;
     if (!await isAllowed(arrivalOf(this.#conn))) {
       stats.refused++;
       return;
@@ -69,7 +71,12 @@ export class TcpSession implements AsyncDisposable {
       this.#break();
     };
     const { signal } = this.#end;
-    await using upstream = new TcpUpstream({ nameserver, onAnswer: answered, onLost, signal });
+    const onAnswer = (message: Uint8Array) => {
+      const kept = filter(message);
+      if (!kept) this.#break();
+      return kept ? answered(kept) : Promise.resolve();
+    };
+    await using upstream = new TcpUpstream({ nameserver, onAnswer, onLost, signal });
     this.#stillThere();
     for await (const query of readMessages(this.#conn)) {
       this.#stillThere();

@@ -19,6 +19,8 @@ import type {
 } from "./answers.ts";
 import {
   agentRequest,
+  type AllowedDomain,
+  allowedDomain,
   clusterChoice,
   customName,
   downRequest,
@@ -66,6 +68,20 @@ export const calls = {
   addName: { method: "POST", path: "/names", request: customName, answer: once<NameEntry>() },
   /** Answers with the name as it was. */
   removeName: { method: "DELETE", path: "/names/:domain", request: namedDomain, answer: once<NameEntry>() },
+  allowedDomains: {
+    method: "GET",
+    path: "/allowed",
+    request: nothing,
+    answer: once<readonly AllowedDomain[]>(),
+  },
+  allowDomain: { method: "POST", path: "/allowed", request: allowedDomain, answer: once<AllowedDomain>() },
+  /** Answers with those that were there. */
+  disallowDomain: {
+    method: "DELETE",
+    path: "/allowed/:domain",
+    request: namedDomain,
+    answer: once<readonly AllowedDomain[]>(),
+  },
   intercepts: {
     method: "GET",
     path: "/intercepts",

@@ -77,7 +77,11 @@ export type DownRequest = Infer<typeof downRequest>;
 export const customName = object({ domain, service, namespace, context: optional(text(512)) });
 export type CustomName = Infer<typeof customName>;
 
-/** One of the custom domains. */
+/** A domain of the internet whose names, and those below it, may lead to captured addresses. */
+export const allowedDomain = object({ domain });
+export type AllowedDomain = Infer<typeof allowedDomain>;
+
+/** One of the custom domains, or of the allowed ones. */
 export const namedDomain = object({ domain: text(254) });
 
 export const interceptRequest = object({
