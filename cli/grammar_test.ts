@@ -61,7 +61,7 @@ Deno.test("what a command does begins with a verb, and has at most eight words",
     assert.ok(brief.split(" ").length <= 8, `${words}: ${brief}`);
     assert.match(
       brief,
-      /^(Add|Answer|Check|Connect|Disconnect|End|Give|Install|List|Print|Remove|Show|Start) [^.;:]+$/,
+      /^(Add|Allow|Answer|Check|Connect|Disconnect|End|Give|Install|List|Print|Remove|Show|Start) [^.;:]+$/,
       words,
     );
   }
@@ -200,7 +200,7 @@ Deno.test("what makes no sense is refused with one line and the help that fits",
     "pmz --help",
   ]);
   assert.deepEqual(refused("pmz dns"), [
-    '"pmz dns" is not complete: add one of add, list, remove',
+    '"pmz dns" is not complete: add one of add, allow, list, remove',
     "pmz dns --help",
   ]);
   assert.deepEqual(refused("pmz intercept"), [

@@ -9,7 +9,7 @@ import { domain } from "../values.ts";
 export const dnsAllow = define({
   words: "dns allow",
   usage: "[DOMAIN]",
-  brief: "Let a domain lead to captured addresses",
+  brief: "Allow a domain to lead to captured addresses",
   description:
     "Lets names of your nameserver lead to captured addresses: those of a domain, and below it. All other names lose such addresses, so that no page of the internet reaches a cluster (DNS rebinding). Without a domain it lists those that are allowed.",
   examples: [
