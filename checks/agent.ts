@@ -36,14 +36,15 @@ function usesGateway(daemon: DaemonView, context: string): boolean {
     daemon.status.clusters.some(({ cluster, mode }) => cluster.context === context && mode !== "intercept");
 }
 
-function judge({ component, state, why, image, ours, pods }: AgentComponent): Finding {
+function judge({ component, state, why, image, ours, outdated, pods }: AgentComponent): Finding {
   const title = titles[component];
   switch (state) {
     case "absent":
       return ok(`${title} is not installed: the first \`pmz intercept\` asks, and installs it.`);
     case "ready": {
-      const release = ours === false ? ", another release that speaks this one's protocol" : "";
-      return ok(`${title} is ready in ${pods?.ready} of ${pods?.all} pods (${image})${release}.`);
+      const release = ours === false ? ", another release that speaks this one's protocols" : "";
+      const update = outdated ? " It is older, and lacks what is new: pmz agent deploy updates it." : "";
+      return ok(`${title} is ready in ${pods?.ready} of ${pods?.all} pods (${image})${release}.${update}`);
     }
     case "unknown":
       return warning(

@@ -22,6 +22,8 @@ async function check(
 Deno.test("agents that are ready are right, of another release too", async () => {
   assertSound(await check(ready));
   assertFinding(await check({ ...ready, ours: false }), "ok", /another release/);
+  const outdated = { ...ready, ours: false, outdated: true };
+  assertFinding(await check(outdated), "ok", /lacks what is new: pmz agent deploy updates it/);
 });
 
 Deno.test("a gateway that is missing is a warning for somebody who may install it", async () => {

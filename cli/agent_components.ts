@@ -17,6 +17,13 @@ export function componentsOf(named: readonly Component[]): readonly Component[] 
   return named.length === 0 ? components : [...new Set(named)];
 }
 
+/** Whose code a component runs. */
+function payloadOf({ ours, outdated }: AgentComponent): string {
+  if (ours === undefined) return "";
+  if (ours) return "of this pmz";
+  return outdated ? "of an older pmz" : "of another pmz";
+}
+
 /** Prints the state of each component. */
 export function printComponents(cli: Cli, states: readonly AgentComponent[]): void {
   cli.terminal.json("AgentComponentList", { items: states });
@@ -26,7 +33,7 @@ export function printComponents(cli: Cli, states: readonly AgentComponent[]): vo
       one.state,
       one.pods ? `${one.pods.ready} of ${one.pods.all}` : "-",
       one.image ?? "-",
-      one.ours === undefined ? "" : one.ours ? "of this pmz" : "of another pmz",
+      payloadOf(one),
       one.why ?? "",
     ]),
     ["COMPONENT", "STATE", "PODS", "IMAGE", "PAYLOAD", ""],

@@ -20,16 +20,20 @@ export function sayCluster(cli: Cli, cluster: ClusterName): void {
 }
 
 /**
- * Asks, once, whether what the plan names may be installed in the cluster.
- * @returns whether there is something to install.
+ * Asks, once, whether what the plan names may be installed in the cluster, or updated there.
+ * @returns whether there is something to install or update.
  * @throws {CliFailure} `declined` when the answer is no, or there is no terminal to ask on.
  */
 export async function agreeToInstall(cli: Cli, plan: Plan, yes: boolean): Promise<boolean> {
   if (plan.install.length === 0) return false;
-  cli.terminal.note(`to install in ${plan.cluster.context}:`);
+  const isUpdate = plan.agent.some(({ component, state }) =>
+    state !== "absent" && plan.install.includes(component)
+  );
+  cli.terminal.note(`to ${isUpdate ? "update" : "install"} in ${plan.cluster.context}:`);
   for (const component of plan.install) cli.terminal.note(`  ${what[component]}`);
-  const question = `Install it in ${plan.cluster.context}?`;
-  await agree(cli, yes, question, "nothing was installed", "to see what would be: pmz agent manifests");
+  const question = `${isUpdate ? "Update it, for all users," : "Install it"} in ${plan.cluster.context}?`;
+  const otherwise = `nothing was ${isUpdate ? "updated" : "installed"}`;
+  await agree(cli, yes, question, otherwise, "to see what would be: pmz agent manifests");
   return true;
 }
 

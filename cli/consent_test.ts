@@ -22,6 +22,16 @@ for (const line of ["up", "intercept echo 8081", "agent delete"]) {
   });
 }
 
+Deno.test("an agent that is there already is to be updated, not installed", async () => {
+  const agent = [{ component: "node", state: "ready", outdated: true }] as const;
+  const update: Plan = { ...plan, agent, install: ["node"] };
+  await using world = new World({ answers: { plan: update }, typed: ["n"] });
+  const { code, stderr } = await world.pmz("intercept echo 8081");
+  assert.equal(code, 12, stderr);
+  assert.match(stderr, /to update in dev:\n.*node agent: .*\n.*Update it, for all users, in dev\? \[y\/N\]/);
+  assert.match(stderr, /nothing was updated/);
+});
+
 Deno.test("agent delete says in one line that nothing is installed", async () => {
   const agent = (["gateway", "node"] as const).map((component) => ({ component, state: "absent" as const }));
   await using world = new World({ answers: { agent } });

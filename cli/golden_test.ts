@@ -1,13 +1,5 @@
-/**
- * What people and scripts see, command by command, compared with the files in testing/golden/;
- * PMZ_WRITE_GOLDEN=1 writes them again.
- */
-import assert from "node:assert/strict";
 import { defaultAnswers } from "./testing/fake_daemon.ts";
-import { World, type WorldOptions } from "./testing/run.ts";
-
-const folder = new URL("./testing/golden/", import.meta.url);
-const write = Deno.env.get("PMZ_WRITE_GOLDEN") === "1";
+import { compareWithGolden } from "./testing/golden.ts";
 
 const text = [
   "up",
@@ -55,24 +47,12 @@ const json = [
   "down",
 ];
 
-async function compare(name: string, line: string, options: WorldOptions = {}): Promise<void> {
-  await using world = new World(options);
-  const { code, stdout, stderr } = await world.pmz(line);
-  const seen = `$ pmz ${line}\n${stdout}-- stderr\n${stderr}-- exit code ${code}\n`.replaceAll(
-    world.folder,
-    "STATE",
-  );
-  const file = new URL(`${name.replace(/[^a-z]+/g, "-")}.txt`, folder);
-  if (write) await Deno.writeTextFile(file, seen);
-  assert.equal(seen, await Deno.readTextFile(file));
-}
-
 for (const line of text) {
-  Deno.test(`people see of "pmz ${line}" what its golden file says`, () => compare(line, line));
+  Deno.test(`people see of "pmz ${line}" what its golden file says`, () => compareWithGolden(line, line));
 }
 for (const line of json) {
   Deno.test(`scripts see of "pmz ${line} -o json" what its golden file says`, () =>
-    compare(`${line} json`, `${line} -o json`));
+    compareWithGolden(`${line} json`, `${line} -o json`));
 }
 for (
   const line of [
@@ -87,14 +67,14 @@ for (
   ]
 ) {
   Deno.test(`without a daemon "pmz ${line}" says what its golden file says`, () =>
-    compare(`no daemon ${line}`, line, { running: false }));
+    compareWithGolden(`no daemon ${line}`, line, { running: false }));
 }
 Deno.test("a domain that leads to another Service than before says so", () => {
   const names = defaultAnswers().names.map((entry) => ({ ...entry, before: "cart.shop" }));
-  return compare("dns add moved", "dns add www.shop.example echo", { answers: { names } });
+  return compareWithGolden("dns add moved", "dns add www.shop.example echo", { answers: { names } });
 });
 Deno.test("on a terminal there are colours, symbols and one turning line", () =>
-  compare("terminal up", "up", { terminal: true, env: { LANG: "C.UTF-8" }, answers: quickUp() }));
+  compareWithGolden("terminal up", "up", { terminal: true, env: { LANG: "C.UTF-8" }, answers: quickUp() }));
 
 /** Steps that take no time, so that the turning line shows no seconds. */
 function quickUp() {

@@ -11,6 +11,7 @@ import {
   componentTitles,
   type InstallStep,
 } from "../wire/installer.ts";
+import { agentVersions, fitOf, isSuccessor, speaksAll } from "../wire/agent_versions.ts";
 import { parseRange } from "../net/range.ts";
 import { ADMISSION_SINCE } from "./manifests/admission.ts";
 import { gatewayManifests } from "./manifests/gateway.ts";
@@ -39,10 +40,10 @@ export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
       for (const component of components) {
         const title = componentTitles[component];
         const found = await running(api, component, signal);
-        if (found && isKept(found, title, options)) {
+        if (found && isKept(found, component, options)) {
           onStep({
             step: `keep the ${title}`,
-            detail: `it speaks this pmz's protocol (${found.image})`,
+            detail: `it speaks this pmz's protocols (${found.image})`,
             ms: 0,
           });
           await step(onStep, `wait for the ${title}`, (detail) => ready(api, component, detail, signal));
@@ -107,16 +108,27 @@ export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
   return installer;
 }
 
-/** Whether an agent stays: one that runs and speaks our protocol does, since people with other releases of pmz share it. */
-function isKept(found: Running, title: string, { force = false }: AgentInstallOptions): boolean {
+/**
+ * Whether an agent stays, since people with other releases of pmz share it. A successor takes its place, which serves all of
+ * them; one that doesn't run is repaired by a pmz that speaks all that it speaks.
+ * @throws {Error} when it has no version in common with this pmz: replacing it would leave out those who use it.
+ */
+function isKept(found: Running, component: Component, { force = false }: AgentInstallOptions): boolean {
   if (force) return false;
-  if (found.fit === "newer") {
+  const ours = agentVersions[component];
+  const fit = fitOf(found.versions, ours);
+  const title = componentTitles[component];
+  if (fit !== "fits") {
+    const whose = fit === "newer"
+      ? "Update pmz, or replace"
+      : "Those who use it have an older pmz, too. Replace";
     throw new Error(
-      `The cluster's ${title} is newer than this pmz and doesn't speak its protocol. Update pmz, or replace the ` +
-        `${title} for all users: pmz agent deploy --force.`,
+      `The cluster's ${title} is ${fit} than this pmz and doesn't speak its protocols. ${whose} the ${title} for all ` +
+        "users: pmz agent deploy --force.",
     );
   }
-  return found.fit === "fits" && found.ready > 0;
+  if (isSuccessor(ours, found.versions)) return false;
+  return found.ready > 0 || !speaksAll(ours, found.versions);
 }
 
 async function deploy(

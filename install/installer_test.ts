@@ -2,8 +2,9 @@ import { until } from "../async/testing/until.ts";
 import assert from "node:assert/strict";
 import { Api } from "../kube/client/api.ts";
 import { fakeServer, json, status } from "../kube/testing/api_server.ts";
-import { PAYLOAD_ANNOTATION, PROTOCOL_ANNOTATION } from "../wire/places.ts";
+import { PAYLOAD_ANNOTATION, VERSIONS_ANNOTATION } from "../wire/places.ts";
 import type { AgentInstaller, InstallStep } from "../wire/installer.ts";
+import { agentVersions, formatVersions } from "../wire/agent_versions.ts";
 import { agentInstaller } from "./installer.ts";
 import { pack, type Payload } from "../wire/payload.ts";
 
@@ -154,7 +155,7 @@ Deno.test("both components are installed step by step, and their status says tha
   }
 });
 
-Deno.test("an agent that runs and speaks our protocol is kept with any payload; force replaces it", async () => {
+Deno.test("an agent that runs and speaks our protocols is kept with any payload; force replaces it", async () => {
   await using to = cluster();
   const [old, own] = [await installer("old"), await installer("new")];
   await old.install(to.api, ["gateway"], {}, quiet, never);
@@ -170,19 +171,50 @@ Deno.test("an agent that runs and speaks our protocol is kept with any payload; 
   assert.equal((await own.status(to.api, ["gateway"]))[0]?.ours, true);
 });
 
-Deno.test("an agent that is too old is replaced, one that is too new is not", async () => {
+/** Says of an installed agent which versions it speaks. */
+function speaks(object: Json | undefined, versions: string): void {
+  annotate(object, { [PAYLOAD_ANNOTATION]: "sha256:00", [VERSIONS_ANNOTATION]: versions });
+}
+
+for (
+  const [versions, message] of [
+    ["tunnel=9-8", /is newer than this pmz .* Update pmz, or .*--force/],
+    ["tunnel=0-0", /is older than this pmz .* have an older pmz, too.*--force/],
+    ["", /is older than this pmz/],
+  ] as const
+) {
+  Deno.test(`an agent that speaks "${versions}" is replaced by force alone, since others use it`, async () => {
+    await using to = cluster();
+    const { install, status } = await installer();
+    await install(to.api, ["gateway"], {}, quiet, never);
+    speaks(to.objects.get(gatewayPath), versions);
+    assert.equal((await status(to.api, ["gateway"]))[0]?.state, "incompatible");
+    await assert.rejects(install(to.api, ["gateway"], {}, quiet, never), message);
+    await install(to.api, ["gateway"], { force: true }, quiet, never);
+    assert.equal((await status(to.api, ["gateway"]))[0]?.state, "ready");
+  });
+}
+
+Deno.test("an agent whose versions this pmz's own agent has, and newer ones, is updated", async () => {
   await using to = cluster();
   const { install, status } = await installer();
   await install(to.api, ["gateway"], {}, quiet, never);
-  annotate(to.objects.get(gatewayPath), { [PAYLOAD_ANNOTATION]: "sha256:00", [PROTOCOL_ANNOTATION]: "9-8" });
-  const [newer] = await status(to.api, ["gateway"]);
-  assert.equal(newer?.state, "incompatible");
-  assert.match(newer?.why ?? "", /update pmz/);
-  await assert.rejects(install(to.api, ["gateway"], {}, quiet, never), /newer than this pmz.*Update pmz/);
-  annotate(to.objects.get(gatewayPath), {});
-  assert.equal((await status(to.api, ["gateway"]))[0]?.state, "incompatible");
-  await install(to.api, ["gateway"], {}, quiet, never);
-  assert.equal((await status(to.api, ["gateway"]))[0]?.state, "ready");
+  speaks(to.objects.get(gatewayPath), "");
+  // This release speaks nothing that an older one could lack: one that speaks nothing at all stands for it.
+  const [before] = await status(to.api, ["gateway"]);
+  assert.equal(before?.outdated, true);
+  speaks(to.objects.get(gatewayPath), formatVersions(agentVersions.gateway));
+  assert.equal((await status(to.api, ["gateway"]))[0]?.outdated, false);
+});
+
+Deno.test("an agent that speaks more than this pmz is kept, and waited for where it doesn't run", async () => {
+  await using to = cluster({ broken: () => true });
+  const { install } = await installer();
+  await interrupted(install, to.api);
+  speaks(to.objects.get(gatewayPath), "tunnel=9-1");
+  to.asked.length = 0;
+  await interrupted(install, to.api);
+  assert(!to.asked.some((line) => /^(PATCH|DELETE|POST)/.test(line)), "nothing is written");
 });
 
 Deno.test("an agent that doesn't run is repaired by the next installation", async () => {

@@ -4,13 +4,15 @@ import { child, field, list, optionalText, record } from "../kube/objects/parse.
 import { resources } from "../kube/client/resources.ts";
 import { rollout, RolloutError, type Workload } from "../kube/apply/rollout.ts";
 import type { AgentComponent, Component } from "../wire/installer.ts";
+import { agentVersions, fitOf, isSuccessor, parseVersions } from "../wire/agent_versions.ts";
 import {
   GATEWAY_NAMESPACE,
   NODE_NAMESPACE,
   PAYLOAD_ANNOTATION,
   PROTOCOL_ANNOTATION,
+  VERSIONS_ANNOTATION,
 } from "../wire/places.ts";
-import { type ProtocolVersions, protocolVersions } from "../wire/hello.ts";
+import type { SpokenVersions } from "../wire/hello.ts";
 import { GATEWAY } from "./manifests/gateway.ts";
 import { NODE_AGENT } from "./manifests/node_agent.ts";
 
@@ -20,14 +22,11 @@ export const workloads: Readonly<Record<Component, Workload>> = {
   node: { kind: "DaemonSet", namespace: NODE_NAMESPACE, name: NODE_AGENT },
 };
 
-/** Whether an agent speaks a version of the tunnel protocol that this pmz speaks; if not, whether it is older or newer. */
-export type Fit = "fits" | "older" | "newer";
-
 /** An installed agent. */
 export interface Running {
   readonly image: string;
   readonly payload: string;
-  readonly fit: Fit;
+  readonly versions: SpokenVersions;
   readonly ready: number;
   readonly wanted: number;
 }
@@ -44,14 +43,14 @@ export async function running(
   const { kind, namespace, name } = workloads[component];
   const resource = kind === "Deployment" ? resources.deployments : resources.daemonSets;
   try {
-    return parse(await api.get(resource, { namespace, name }, signal ? { signal } : {}), kind);
+    return parse(await api.get(resource, { namespace, name }, signal ? { signal } : {}), component);
   } catch (error) {
     if (ApiError.is(error, "NotFound")) return undefined;
     throw error;
   }
 }
 
-function parse(object: KubeObject, kind: Workload["kind"]): Running {
+function parse(object: KubeObject, component: Component): Running {
   const metadata = record(object.metadata, "metadata");
   const annotations = child(metadata, "annotations", "metadata");
   const spec = child(object, "spec", ""), status = child(object, "status", "");
@@ -64,18 +63,22 @@ function parse(object: KubeObject, kind: Workload["kind"]): Running {
   return {
     image: container ? optionalText(container, "image", "container", 1_000) ?? "" : "",
     payload: optionalText(annotations, PAYLOAD_ANNOTATION, "annotations") ?? "",
-    fit: fitOf(optionalText(annotations, PROTOCOL_ANNOTATION, "annotations") ?? ""),
-    ...kind === "Deployment"
+    versions: versionsOf(component, (name) => optionalText(annotations, name, "annotations")),
+    ...workloads[component].kind === "Deployment"
       ? { ready: count(status, "availableReplicas"), wanted: count(spec, "replicas", 1) }
       : { ready: count(status, "numberAvailable"), wanted: count(status, "desiredNumberScheduled") },
   };
 }
 
-/** Compares an agent's versions with ours: "2-1" is 1 and 2. An agent without the annotation is older. */
-export function fitOf(annotation: string, ours: ProtocolVersions = protocolVersions.tunnel): Fit {
-  const match = /^([0-9]{1,6})-([0-9]{1,6})$/.exec(annotation);
-  if (!match || Number(match[1]) < ours.oldest) return "older";
-  return Number(match[2]) > ours.newest ? "newer" : "fits";
+/** The versions that a workload's annotations name. Those of pmz 0.1.0 have one pair for all that it speaks. */
+export function versionsOf(
+  component: Component,
+  annotation: (name: string) => string | undefined,
+): SpokenVersions {
+  const said = annotation(VERSIONS_ANNOTATION);
+  if (said !== undefined) return parseVersions(said);
+  const pair = annotation(PROTOCOL_ANNOTATION) ?? "";
+  return parseVersions(Object.keys(agentVersions[component]).map((name) => `${name}=${pair}`).join());
 }
 
 /**
@@ -102,10 +105,13 @@ export async function statusOf(
     image: found.image,
     payload: found.payload,
     ...payload === undefined ? {} : { ours: found.payload === payload },
+    versions: found.versions,
+    outdated: isSuccessor(agentVersions[component], found.versions),
     pods: { ready: found.ready, all: found.wanted },
   };
-  if (found.fit !== "fits") {
-    const why = found.fit === "newer" ? "it is newer than this pmz: update pmz" : "it is older than this pmz";
+  const fit = fitOf(found.versions, agentVersions[component]);
+  if (fit !== "fits") {
+    const why = fit === "newer" ? "it is newer than this pmz: update pmz" : "it is older than this pmz";
     return { ...facts, state: "incompatible", why };
   }
   // One gateway serves all laptops, but pods on a node without a node agent can't be intercepted.

@@ -1,21 +1,26 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
-import { agree, helloOf, type ProtocolVersions } from "../wire/hello.ts";
-import { fitOf } from "./running.ts";
+import { agentVersions, fitOf } from "../wire/agent_versions.ts";
+import { PROTOCOL_ANNOTATION, VERSIONS_ANNOTATION } from "../wire/places.ts";
+import { versionsOf } from "./running.ts";
 
-const versions = fc.tuple(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 0, max: 3 }))
-  .map(([newest, back]) => ({ newest, oldest: Math.max(1, newest - back) }));
+const reader = (annotations: Record<string, string>) => (name: string) => annotations[name];
 
-Deno.test("an agent fits exactly if its tunnel's hello would agree with ours", () => {
-  const hello = ({ newest, oldest }: ProtocolVersions) => helloOf("tunnel", { version: newest, oldest });
-  fc.assert(fc.property(versions, versions, (theirs, ours) => {
-    const fit = fitOf(`${theirs.newest}-${theirs.oldest}`, ours);
-    if (fit === "fits") agree(hello(ours), hello(theirs));
-    else assert.throws(() => agree(hello(ours), hello(theirs)));
-    if (fit === "newer") assert(theirs.oldest > ours.newest);
-  }));
+Deno.test("an agent's versions are those of its annotation", () => {
+  const annotations = { [VERSIONS_ANNOTATION]: "tunnel=3-2", [PROTOCOL_ANNOTATION]: "1-1" };
+  assert.deepEqual(versionsOf("gateway", reader(annotations)), { tunnel: { newest: 3, oldest: 2 } });
 });
 
-Deno.test("an agent with an invalid annotation counts as older", () => {
-  for (const text of ["", "1", "a-b", "1-1-1", "-1", "1 - 1"]) assert.equal(fitOf(text), "older", text);
+Deno.test("an agent of pmz 0.1.0 has the first version of everything", () => {
+  const annotations = { [PROTOCOL_ANNOTATION]: "1-1" };
+  const first = { newest: 1, oldest: 1 };
+  assert.deepEqual(versionsOf("gateway", reader(annotations)), { tunnel: first });
+  assert.deepEqual(versionsOf("node", reader(annotations)), { "reversed-tunnel": first, rules: first });
+});
+
+Deno.test("an agent without a valid annotation is older", () => {
+  for (const text of ["", "1", "a-b", "1-1-1", "-1", "1 - 1"]) {
+    for (const name of [VERSIONS_ANNOTATION, PROTOCOL_ANNOTATION]) {
+      assert.equal(fitOf(versionsOf("node", reader({ [name]: text })), agentVersions.node), "older", text);
+    }
+  }
 });

@@ -7,6 +7,9 @@ import type { Hello } from "./hello.ts";
 
 export const HANDOVER_SOCKET = "/run/pmz/handover.sock";
 
+/** The addresses that fit in one message. With kube-proxy in IPVS mode a node has the address of every Service. */
+export const MOST_HOST_ADDRESSES = 5_000;
+
 /** What relay knows of a rule: enough to check a proof and to name a stream. */
 export interface RelayedRule {
   readonly uid: string;
@@ -54,8 +57,11 @@ export type AttachMessage =
   | { readonly tell: "released"; readonly uid: string }
   /** Descriptors: unconnected TCP sockets made in the pod's network namespace, to dial the application with. */
   | { readonly tell: "sockets"; readonly uid: string; readonly family: 4 | 6 }
-  /** The addresses of the node's own network namespace, from which a kubelet's probes come; sent again on a change. */
-  | { readonly tell: "host"; readonly addresses: readonly string[] }
+  /**
+   * The addresses of the node's own network namespace, from which a kubelet's probes come; sent again on a change. `any`:
+   * they are more than {@linkcode MOST_HOST_ADDRESSES}, so that relay asks about each connection.
+   */
+  | { readonly tell: "host"; readonly addresses: readonly string[] | "any" }
   /** Answers `classify`: whether the caller is the kubelet. */
   | { readonly tell: "classified"; readonly id: number; readonly kubelet: boolean };
 

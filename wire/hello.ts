@@ -11,9 +11,12 @@ export interface ProtocolVersions {
   readonly oldest: number;
 }
 
+/** Versions by what they are versions of: "tunnel", "rules" (agent_versions.ts). */
+export type SpokenVersions = Readonly<Record<string, ProtocolVersions>>;
+
 /**
- * The protocols between pmz's processes, with the versions that this release speaks. Those of `tunnel` are also on the
- * agents' pods (PROTOCOL_ANNOTATION).
+ * The protocols between pmz's processes, with the versions that this release speaks. Those that a laptop speaks with agents
+ * are also on the agents' workloads (agent_versions.ts).
  */
 export const protocolVersions = {
   control: { newest: 1, oldest: 1 },

@@ -1,4 +1,5 @@
 /** The interface between the daemon and the installer of the agents, which main.ts hands to the daemon. */
+import type { SpokenVersions } from "./hello.ts";
 import { boolean, type Infer, list, object, optional, text } from "./schema.ts";
 
 /** `gateway`: what `pmz up` needs; `node`: what intercepts need (CRDs and the node agent). */
@@ -22,6 +23,10 @@ export interface AgentComponent {
   readonly payload?: string;
   /** Whether that is the code of this pmz. */
   readonly ours?: boolean;
+  /** What it speaks, of which versions. */
+  readonly versions?: SpokenVersions;
+  /** Whether this pmz's own agent speaks newer versions, and all of the installed one's, so that it may replace it. */
+  readonly outdated?: boolean;
   readonly pods?: { readonly ready: number; readonly all: number };
 }
 

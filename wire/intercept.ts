@@ -4,7 +4,14 @@
  * developer's own rights; attach reads them, and writes the rules' status. Schemas: install/manifests/crds.yaml.
  */
 
+import type { ProtocolVersions } from "./hello.ts";
 import { integer, list, NotValid, object, oneOf, optional, text } from "./schema.ts";
+
+/**
+ * Versions of what these objects say. Another one when a rule can say something that node agents of before don't know: the
+ * API server drops a field that its CRD hasn't, and a rule must not take more than its user asked for.
+ */
+export const ruleVersions: ProtocolVersions = { newest: 1, oldest: 1 };
 
 export const GROUP = "pmz.dev";
 export const VERSION = "v1alpha1";

@@ -32,7 +32,9 @@ export const selectors = {
 
 /** Annotation of the agents' pods: the digest of their payload, "sha256:HEX". */
 export const PAYLOAD_ANNOTATION = "pmz.dev/payload";
-/** Annotation of the agents' pods: the newest and the oldest version of the tunnel protocol, "1-1". */
+/** Annotation of the agents: the versions of all that they speak with laptops (agent_versions.ts). */
+export const VERSIONS_ANNOTATION = "pmz.dev/versions";
+/** Annotation of the agents for pmz 0.1.0, which reads no other: the newest and the oldest version of `tunnel`, "1-1". */
 export const PROTOCOL_ANNOTATION = "pmz.dev/protocol";
 /** Label of a namespace whose Services must not be intercepted; its value is "denied". */
 export const INTERCEPT_LABEL = "pmz.dev/intercept";

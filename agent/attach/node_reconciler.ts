@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { RelayedRule, RelayMessage } from "../../wire/handover.ts";
+import { MOST_HOST_ADDRESSES, type RelayedRule, type RelayMessage } from "../../wire/handover.ts";
 import { sleep } from "../../async/sleep.ts";
 import { type NodePlan, plan, type PlannedPort } from "./plan.ts";
 import type { ProbeDetector } from "./probe_detector.ts";
@@ -195,8 +195,9 @@ export class NodeReconciler implements Disposable {
     const now = performance.now();
     if (now - this.#hostAt < HOST_ADDRESSES_MS && this.#toldHost !== "") return;
     this.#hostAt = now;
-    const addresses = this.#options.probes.addresses();
-    const told = addresses.join() || "none";
+    const found = this.#options.probes.addresses();
+    const addresses = found.length > MOST_HOST_ADDRESSES ? "any" : found;
+    const told = JSON.stringify(addresses);
     if (told !== this.#toldHost && relay.send({ tell: "host", addresses })) this.#toldHost = told;
   }
 

@@ -1,6 +1,6 @@
-import type { AttachMessage } from "../../wire/handover.ts";
+import { type AttachMessage, MOST_HOST_ADDRESSES } from "../../wire/handover.ts";
 import { parseHello } from "../../wire/hello.ts";
-import { boolean, integer, list, object, oneOf, text, value } from "../../wire/schema.ts";
+import { boolean, integer, list, object, oneOf, type Schema, text, value } from "../../wire/schema.ts";
 
 const uid = text(64);
 /** "namespace/name" */
@@ -9,7 +9,8 @@ const port = integer("port", 1, 65535);
 const address = text(64);
 const family = value("address family", "4 or 6", (raw) => raw === 4 || raw === 6 ? raw : undefined);
 const steeredPorts = list(object({ port, rule: uid }), 256);
-const rule = object({ uid, port, session: uid, publicKey: text(512) });
+const publicKey = text(64);
+const rule = object({ uid, port, session: uid, publicKey });
 
 const message = object({
   tell: oneOf("message", ["hello", "rules", "pod", "ports", "released", "sockets", "host", "classified"]),
@@ -32,8 +33,12 @@ const handover = object({
 const ports = object({ uid, ports: steeredPorts });
 const released = object({ uid });
 const sockets = object({ uid, family });
-/** With kube-proxy in IPVS mode a node has the address of every Service. */
-const host = object({ addresses: list(address, 65_536) });
+const listed = list(text(45), MOST_HOST_ADDRESSES);
+const hostAddresses: Schema<readonly string[] | "any"> = {
+  expected: `"any", or ${listed.expected}`,
+  parse: (raw, field) => raw === "any" ? raw : listed.parse(raw, field),
+};
+const host = object({ addresses: hostAddresses });
 const classified = object({
   id: integer("question's id", 0, Number.MAX_SAFE_INTEGER),
   kubelet: boolean(),

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { AttachMessage } from "../../wire/handover.ts";
+import { LONGEST } from "../../ffi/sockets/seqpacket.ts";
+import { limits } from "../attach/plan.ts";
+import { type AttachMessage, MOST_HOST_ADDRESSES, type RelayedRule } from "../../wire/handover.ts";
 import { HelloMismatch, helloOf } from "../../wire/hello.ts";
 import { NotValid } from "../../wire/schema.ts";
 import { parseAttachMessage } from "./attach_message.ts";
@@ -29,6 +31,45 @@ Deno.test("each message of attach is parsed as it was sent, without unknown part
     const sent = { ...JSON.parse(JSON.stringify(message)), more: 1 };
     assert.deepEqual(parseAttachMessage(sent), message);
   }
+});
+
+/** `count` of these. */
+function many<T>(count: number, of: T): T[] {
+  return Array.from({ length: count }, () => of);
+}
+
+const longUid = "f".repeat(64);
+const relayed: RelayedRule = { uid: longUid, port: 65_535, session: longUid, publicKey: "k".repeat(64) };
+const steered = many(limits.portsPerPod, { port: 65_535, rule: longUid });
+const addresses = many(MOST_HOST_ADDRESSES, "2001:0db8:ffff:ffff:ffff:ffff:255.255.255.255");
+const largest: AttachMessage[] = [
+  { tell: "rules", rules: many(limits.rulesPerNode, relayed) },
+  {
+    tell: "pod",
+    uid: longUid,
+    pod: "p".repeat(317),
+    addresses: many(64, "a".repeat(64)),
+    workers: 64,
+    families: [4, 6],
+    ports: steered,
+  },
+  { tell: "ports", uid: longUid, ports: steered },
+  { tell: "host", addresses },
+];
+
+for (const message of largest) {
+  Deno.test(`a message "${message.tell}" with as much as its limits allow is taken, and is no longer than a message may be`, () => {
+    assert.deepEqual(parseAttachMessage(message), message);
+    const bytes = new TextEncoder().encode(JSON.stringify(message)).length;
+    assert(bytes <= LONGEST, `${bytes} of ${LONGEST} bytes`);
+  });
+}
+
+Deno.test("addresses beyond the limit are refused, and told as `any`", () => {
+  const more = { tell: "host", addresses: [...addresses, "10.0.0.1"] };
+  assert.throws(() => parseAttachMessage(more), /addresses is not a valid list: expected up to 5000 values/);
+  const any: AttachMessage = { tell: "host", addresses: "any" };
+  assert.deepEqual(parseAttachMessage(any), any);
 });
 
 Deno.test("a message with any part of another type is refused", () => {

@@ -27,16 +27,18 @@ export class SourceClassifier {
   readonly #queue = new Map<number, Question>();
   /** Sent, and neither answered nor given up. */
   readonly #asked = new Set<number>();
-  #host: ReadonlySet<string> = new Set();
+  #host: ReadonlySet<string> | "any" = new Set();
   #next = 0;
 
   constructor(send: (message: Question) => void) {
     this.#send = send;
   }
 
-  /** Sets the addresses of the node's own network namespace. */
-  setHost(addresses: readonly string[]): void {
-    this.#host = new Set(addresses.map((address) => parseAddress(address)?.text ?? address));
+  /** Sets the addresses of the node's own network namespace; with `any`, attach is asked about every connection. */
+  setHost(addresses: readonly string[] | "any"): void {
+    this.#host = addresses === "any"
+      ? addresses
+      : new Set(addresses.map((address) => parseAddress(address)?.text ?? address));
   }
 
   /** Takes attach's answer to a question. */
@@ -48,7 +50,7 @@ export class SourceClassifier {
   async classify(caller: Endpoint, destination: Endpoint): Promise<Source> {
     const { text } = caller.address;
     if (text === AMBIENT_PROBES) return "kubelet";
-    if (!this.#host.has(text)) return "other";
+    if (this.#host !== "any" && !this.#host.has(text)) return "other";
     const id = this.#next++;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#waiting.set(id, resolve);

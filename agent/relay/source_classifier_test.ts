@@ -3,6 +3,8 @@ import { type Endpoint, parseAddress } from "../../net/address.ts";
 import type { RelayMessage } from "../../wire/handover.ts";
 import { SourceClassifier } from "./source_classifier.ts";
 
+type Question = RelayMessage & { tell: "classify" };
+
 function endpoint(text: string, port: number): Endpoint {
   const address = parseAddress(text);
   assert.ok(address);
@@ -10,7 +12,7 @@ function endpoint(text: string, port: number): Endpoint {
 }
 
 Deno.test("attach has 128 questions at a time, and gets the next one, in order, for each that it answers", async () => {
-  const asked: (RelayMessage & { tell: "classify" })[] = [];
+  const asked: Question[] = [];
   const classifier = new SourceClassifier((question) => void asked.push(question));
   classifier.setHost(["10.0.0.1"]);
   const pod = endpoint("10.244.0.5", 8080);
@@ -41,6 +43,17 @@ Deno.test("a connection without an answer in time goes to the pod, and makes roo
   assert.equal(asked.length, before + 1);
   classifier.answered(200, false);
   assert.equal(await next, "node");
+});
+
+Deno.test("where the node has more addresses than fit in a message, attach is asked about every connection", async () => {
+  const asked: Question[] = [];
+  const classifier = new SourceClassifier((question) => void asked.push(question));
+  classifier.setHost("any");
+  const [caller, pod] = [endpoint("10.0.0.9", 1_024), endpoint("10.244.0.5", 8080)];
+  const probe = classifier.classify(caller, pod);
+  assert.equal(asked[0]?.caller, "10.0.0.9:1024");
+  classifier.answered(asked[0]?.id ?? -1, true);
+  assert.equal(await probe, "kubelet");
 });
 
 Deno.test("attach is asked only about connections from the node's own addresses", async () => {

@@ -14,7 +14,7 @@ export const agentDeploy = define({
   brief: "Install the agents in a cluster",
   description:
     "Installs the agents in a cluster: the gateway for `pmz up`, and the node agent for `pmz intercept`. Agents that " +
-    "run and are compatible stay as they are.",
+    "run and are compatible stay as they are; older ones are updated where that leaves out no older pmz.",
   examples: [
     ["pmz agent deploy", "gateway and node agent"],
     ["pmz agent deploy --component gateway", "no intercepts in this cluster"],

@@ -12,6 +12,9 @@ import type { Reporter } from "../../wire/progress.ts";
 import type { DaemonParts } from "../parts.ts";
 import { Failure } from "../failure.ts";
 
+/** The least versions of what a component has to speak for one request: `{ rules: 2 }`. */
+export type Needs = Readonly<Record<string, number>>;
+
 /** What this leans on. */
 type AgentParts = Pick<DaemonParts, "installer">;
 
@@ -50,9 +53,15 @@ export async function removeAgent(
   return await parts.installer.status(connection.api, ["gateway", "node"]);
 }
 
+/** Whether a component that is there lacks a version that is needed. One that doesn't say its versions has all of them. */
+export function lacks({ state, versions }: AgentComponent, needs: Needs): boolean {
+  if (versions === undefined || state === "incompatible") return false;
+  return Object.entries(needs).some(([name, version]) => (versions[name]?.newest ?? 0) < version);
+}
+
 /**
- * Makes sure that a component is there and ready: installs it where the user has agreed to that.
- * @throws {Failure} `agent` when it's missing or doesn't become ready.
+ * Makes sure that a component is there, ready, and new enough: installs or updates it where the user has agreed to that.
+ * @throws {Failure} `agent` when it's missing, too old, or doesn't become ready.
  */
 export async function ensureInstalled(
   api: Api,
@@ -61,8 +70,19 @@ export async function ensureInstalled(
   parts: AgentParts,
   report: Reporter,
   signal: AbortSignal,
+  needs: Needs = {},
 ): Promise<void> {
   const [found] = await parts.installer.status(api, [component]);
+  if (found && lacks(found, needs)) {
+    if (found.outdated && request.install) {
+      return await install(api, [component], request.installOptions ?? {}, parts, report, signal);
+    }
+    throw new Failure("agent", `the ${componentTitles[component]} in the cluster is too old for this`, {
+      hint: found.outdated
+        ? "update it; it still serves older pmz: pmz agent deploy"
+        : "replace it for everybody, those with an older pmz have to update, too: pmz agent deploy --force",
+    });
+  }
   // What may not be looked at may be there: its pods will tell.
   if (found?.state === "ready" || found?.state === "unknown") return;
   if (found?.state === "incompatible" && !request.installOptions?.force) {

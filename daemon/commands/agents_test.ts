@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { FailureCode } from "../../wire/control.ts";
-import { ensureInstalled } from "./agents.ts";
+import { ensureInstalled, type Needs } from "./agents.ts";
 import { FakeApi } from "../testing/cluster.ts";
 import { describe } from "../failure.ts";
 import { fakeDaemon, recorder } from "../testing/daemon.ts";
@@ -106,6 +106,36 @@ Deno.test("agents of the connected cluster are meant, whatever the kubeconfig's 
     if (before === undefined) Deno.env.delete("KUBECONFIG");
     else Deno.env.set("KUBECONFIG", before);
   }
+});
+
+const rules = (newest: number) => ({ rules: { newest, oldest: 1 } });
+
+Deno.test("an outdated agent is updated for a request that needs more, if the user has agreed to that", async () => {
+  await using at = await fakeDaemon();
+  at.installer.versions = rules(1);
+  at.installer.outdated = true;
+  const parts = { installer: at.installer };
+  const ensure = (install: boolean, needs?: Needs) =>
+    ensureInstalled(at.cluster.api, "node", { install }, parts, recorder(), forever, needs);
+  const { install } = await at.daemon.plan({ ...at.up, mode: "intercept", rules: 1 });
+  assert.deepEqual(install, []);
+  assert.deepEqual((await at.daemon.plan({ ...at.up, mode: "intercept", rules: 2 })).install, ["node"]);
+  await ensure(true, { rules: 1 });
+  await assert.rejects(ensure(false, { rules: 2 }), fails("agent", /too old for this.*pmz agent deploy$/));
+  assert.deepEqual(at.installer.installed, [], "what fits is kept");
+  await ensure(true, { rules: 2 });
+  assert.deepEqual(at.installer.installed, ["node"]);
+});
+
+Deno.test("an agent that lacks something, and serves laptops that ours would not, is replaced by force alone", async () => {
+  await using at = await fakeDaemon();
+  at.installer.versions = rules(1);
+  const parts = { installer: at.installer };
+  await assert.rejects(
+    ensureInstalled(at.cluster.api, "node", { install: true }, parts, recorder(), forever, { rules: 2 }),
+    fails("agent", /for everybody.*--force/),
+  );
+  assert.deepEqual((await at.daemon.plan({ ...at.up, mode: "intercept", rules: 2 })).install, []);
 });
 
 Deno.test("one node of many without its agent doesn't prevent intercepts on the others", async () => {

@@ -7,6 +7,7 @@ import type { HelperGrant } from "../../wire/helper.ts";
 import type { Component } from "../../wire/installer.ts";
 import { lacksForwarding } from "../../checks/rights.ts";
 import { Failure } from "../failure.ts";
+import { lacks, type Needs } from "./agents.ts";
 import { planWarnings } from "./plan_warnings.ts";
 import { checkTarget, findServedTarget } from "./target_check.ts";
 import type { ClusterApi } from "../discovery/cluster_api.ts";
@@ -38,11 +39,13 @@ export async function plan(
   if (request.mode !== "intercept" && !there) await refuseWithoutForwarding(connection);
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
+  const needs: Needs = request.rules === undefined ? {} : { rules: request.rules };
   const needsHelper = request.mode === "capture" && !clusters.laptop.hostCapture;
   return {
     cluster: connection.name,
     agent,
-    install: agent.filter((one) => one.state === "absent").map((one) => one.component),
+    install: agent.filter((one) => one.state === "absent" || (one.outdated && lacks(one, needs)))
+      .map((one) => one.component),
     ...(needsHelper ? { helper: await grant(connection.api, connection.name.server) } : {}),
     ...(there ? { connected: there.connection.mode } : {}),
     warnings: there ? await planWarnings(request, connection.name) : [],

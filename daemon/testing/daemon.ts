@@ -15,6 +15,10 @@ export class FakeInstaller implements AgentInstaller<Api> {
   readonly states: Record<Component, AgentComponent["state"]> = { gateway: "ready", node: "ready" };
   /** Counted of each component, where the test says so. */
   pods: AgentComponent["pods"];
+  /** What the components speak, where the test says so. */
+  versions: AgentComponent["versions"];
+  /** Whether the components are outdated; an installation ends that. */
+  outdated = false;
   readonly installed: Component[] = [];
   /** Done while installing; may fail, or take its time. */
   installing: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
@@ -23,9 +27,13 @@ export class FakeInstaller implements AgentInstaller<Api> {
   starting: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
 
   status(_: Api, components: readonly Component[]): Promise<AgentComponent[]> {
-    const pods = this.pods && { pods: this.pods };
+    const { outdated } = this;
+    const more = {
+      ...(this.pods && { pods: this.pods }),
+      ...(this.versions && { versions: this.versions, outdated }),
+    };
     return Promise.resolve(
-      components.map((component) => ({ component, state: this.states[component], ...pods })),
+      components.map((component) => ({ component, state: this.states[component], ...more })),
     );
   }
 
@@ -40,6 +48,7 @@ export class FakeInstaller implements AgentInstaller<Api> {
     for (const component of components) {
       this.states[component] = "ready";
       this.installed.push(component);
+      this.outdated = false;
     }
   }
 

@@ -11,7 +11,7 @@ import {
 } from "../libc.ts";
 
 /** Bytes of a message. */
-const LONGEST = 256 * 1024;
+export const LONGEST = 256 * 1024;
 /** Descriptors of a message: SCM_MAX_FD (unix(7)). */
 const MOST_FDS = 253;
 const EAGAIN = 11;

@@ -58,7 +58,7 @@ export function gatewayManifests(options: ManifestOptions): Manifest[] {
         namespace: GATEWAY_NAMESPACE,
         name: GATEWAY,
         labels: labelsOf("gateway"),
-        annotations: annotationsOf(options),
+        annotations: annotationsOf("gateway", options),
       },
       spec: {
         // No `replicas`, so that an apply keeps the number to which an administrator scaled it.
@@ -67,7 +67,7 @@ export function gatewayManifests(options: ManifestOptions): Manifest[] {
         strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
         revisionHistoryLimit: 2,
         template: {
-          metadata: { labels: labelsOf("gateway"), annotations: annotationsOf(options) },
+          metadata: { labels: labelsOf("gateway"), annotations: annotationsOf("gateway", options) },
           spec: {
             serviceAccountName: GATEWAY,
             automountServiceAccountToken: true,

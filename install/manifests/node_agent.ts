@@ -121,7 +121,7 @@ export function nodeManifests(options: ManifestOptions): Manifest[] {
         namespace: NODE_NAMESPACE,
         name: NODE_AGENT,
         labels: labelsOf("node"),
-        annotations: annotationsOf(options),
+        annotations: annotationsOf("node", options),
       },
       spec: {
         selector: { matchLabels: podLabels("node") },
@@ -130,7 +130,7 @@ export function nodeManifests(options: ManifestOptions): Manifest[] {
         template: {
           metadata: {
             labels: labelsOf("node"),
-            annotations: { ...annotationsOf(options), ...options.modern ? {} : unconfinedAnnotation },
+            annotations: { ...annotationsOf("node", options), ...options.modern ? {} : unconfinedAnnotation },
           },
           spec: {
             serviceAccountName: NODE_AGENT,

@@ -1,5 +1,11 @@
 import type { Component } from "../../wire/installer.ts";
-import { labels as places, PAYLOAD_ANNOTATION, PROTOCOL_ANNOTATION } from "../../wire/places.ts";
+import {
+  labels as places,
+  PAYLOAD_ANNOTATION,
+  PROTOCOL_ANNOTATION,
+  VERSIONS_ANNOTATION,
+} from "../../wire/places.ts";
+import { agentVersions, formatVersions } from "../../wire/agent_versions.ts";
 import { protocolVersions } from "../../wire/hello.ts";
 import type { Payload } from "../../wire/payload.ts";
 import { STOCK_DENO } from "../../wire/version.ts";
@@ -40,11 +46,15 @@ export function podLabels(component: Component | "use" | "intercept"): Record<st
   return { [places.partOf]: "pmz", [places.component]: component };
 }
 
-/** The annotations by which a laptop recognizes an agent's code and protocol versions. */
-export function annotationsOf({ payload }: Pick<ManifestOptions, "payload">): Record<string, string> {
+/** The annotations by which a laptop recognizes an agent's code, and the versions that it speaks. */
+export function annotationsOf(
+  component: Component,
+  { payload }: Pick<ManifestOptions, "payload">,
+): Record<string, string> {
   const { newest, oldest } = protocolVersions.tunnel;
   return {
     [PAYLOAD_ANNOTATION]: payload.digest,
+    [VERSIONS_ANNOTATION]: formatVersions(agentVersions[component]),
     [PROTOCOL_ANNOTATION]: `${newest}-${oldest}`,
   };
 }

@@ -44,8 +44,8 @@ Deno.test("`pmz intercept echo 8081` has a program on the laptop answer it, for 
   await using stage = await Stage.set();
   const { world } = stage;
   await using _program = await answer(world.laptop, "alice", local);
-  await using near = await Caller.start(world, 1);
-  await using far = await Caller.start(world, 2);
+  await using near = await Caller.start(world, { node: 1 });
+  await using far = await Caller.start(world, { node: 2 });
   const alice = await stage.up();
   assert.match(await who(alice), /^echo-/);
 

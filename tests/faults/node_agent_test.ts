@@ -136,6 +136,31 @@ Deno.test("a laptop that falls silent gives the Service back within ten seconds,
   console.log(`intercepted again ${await asked(theLaptop, 60_000)} ms after it was plugged in`);
 });
 
+Deno.test("a node with as many addresses as thousands of Services give it in IPVS mode tells probes from callers", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await alice.done(["agent", "deploy", "--component", "node", "--force"], install);
+  const device = "ipvs-test";
+  const addresses = `seq 6000 | xargs -I% echo addr add fd77::%/128 dev ${device} nodad`;
+  const ip = ["bash", "-c", `(echo link add ${device} type dummy; ${addresses}) | ip -batch -`];
+  const gone = ["ip", "link", "del", device];
+  const nodes = [1, 2];
+  try {
+    for (const node of nodes) assert.equal((await world.onNode(node, ip)).code, 0);
+    await using _program = await answer(world.laptop, "alice", local);
+    await using caller = await Caller.start(world);
+    await alice.done(["intercept", "echo", "8081", "--yes"], install);
+    await new Promise((resolve) => setTimeout(resolve, 11_000)); // the node's addresses are read again
+    assert.deepEqual(await caller.who("http://echo/", 20), Array(20).fill(local.as));
+    const logs = await world.kubectl(
+      ["logs", "-n", "pmz-node", "daemonset/node-agent", "-c", "attach", "--tail=-1"],
+    );
+    assert.doesNotMatch(logs, /ended the connection|can't send a message/);
+  } finally {
+    for (const node of nodes) await world.onNode(node, gone);
+  }
+});
+
 Deno.test("connections that are open when their pods are deleted are reset: no caller is left waiting", async () => {
   await using stage = await Stage.set();
   const { world, alice } = stage;

@@ -7,7 +7,7 @@ import type { Mode } from "./requests.ts";
 export interface Plan {
   readonly cluster: ClusterName;
   readonly agent: readonly AgentComponent[];
-  /** What would have to be installed in the cluster before this can work; empty: nothing. */
+  /** What would have to be installed or updated in the cluster before this can work; empty: nothing. */
   readonly install: readonly Component[];
   /** What the root helper has to be started with; undefined when none is needed, or one is connected. */
   readonly helper?: HelperGrant;

@@ -57,6 +57,8 @@ export const planRequest = object({
   port: optional(text(63)),
   /** The port on the laptop: for the error, where the two were given the other way round. */
   localPort: optional(port),
+  /** The least version of rules that the node agent has to know for it (ruleVersions of wire/intercept.ts). */
+  rules: optional(integer("version", 1, 999_999)),
 });
 export type PlanRequest = Infer<typeof planRequest>;
 
