@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { parse } from "./cli.ts";
 import { commands, originals } from "./grammar.ts";
+import { RESERVED } from "./values.ts";
 
 const nowhere = {
   release: "0.1.0",
@@ -36,6 +37,12 @@ Deno.test("every example that --help shows is understood, as the command whose h
     }
   }
   assert.ok(examples > 40);
+});
+
+Deno.test("the words that no intercepted Service is called by are the commands behind `pmz intercept`, all of them", () => {
+  const behind = [...commands, ...originals].map(({ words }) => words.split(" "))
+    .flatMap(([first, second]) => first === "intercept" && second !== undefined ? [second] : []);
+  assert.deepEqual([...RESERVED].sort(), behind.sort());
 });
 
 Deno.test("every command has help that shows its examples", () => {

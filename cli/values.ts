@@ -27,8 +27,8 @@ export interface LocalEnd {
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 /** RFC 6335 §5.1: the name of a port. */
 const PORT_NAME = /^(?=.*[a-z])[a-z0-9](?!.*--)[-a-z0-9]{0,13}[a-z0-9]$|^[a-z]$/;
-/** Words that follow `pmz intercept` and mean something. */
-const RESERVED = ["list", "add", "delete", "remove"];
+/** Words that follow `pmz intercept` and are commands; a test compares them with the grammar. */
+export const RESERVED: readonly string[] = ["list", "add", "delete"];
 
 /** Reads "echo", "echo.default", "echo.default.svc.cluster.local"; undefined when it isn't one. */
 export function parseServiceName(input: string): ServiceName | undefined {

@@ -119,6 +119,36 @@ Deno.test("every constant in docs/architecture.md has the value that the code ha
   }
 });
 
+Deno.test("every sum of file descriptors in docs/architecture.md is that of the code's constants", () => {
+  const rows = section("docs/architecture.md", "File descriptors").split("\n").filter((line) =>
+    line.includes(" = ")
+  );
+  assert.equal(rows.length, 5, "the table is there");
+  for (const row of rows) {
+    const codes = inline(row);
+    const sources = codes.filter(isPath).map((file) => Deno.readTextFileSync(new URL(file, root))).join("\n");
+    const [sum = "", stated] = codes.find((code) => code.includes(" = "))?.split(" = ") ?? [];
+    const factor = (name: string) => Number(/^\d+$/.test(name) ? name : valueIn(sources, name));
+    const found = sum.split(" + ").map((term) => term.split(" * ").map(factor).reduce((a, b) => a * b))
+      .reduce((a, b) => a + b);
+    assert.equal(number(stated ?? ""), found, sum);
+    assert.ok(found < 524_288, "systemd gives a service no more by default");
+  }
+});
+
+/** The value of a constant, or of an entry of a constant object: "NAME = 512" or "name: 1_024". */
+function valueIn(sources: string, name: string): number {
+  const found = [...sources.matchAll(new RegExp(`\\b${name}(?: =|:) ([0-9_]+)`, "g"))].map(([, text = ""]) =>
+    text
+  );
+  assert.equal(found.length, 1, `${name} has one value`);
+  return number(found[0] ?? "");
+}
+
+function number(text: string): number {
+  return Number(text.replaceAll("_", ""));
+}
+
 Deno.test("every test that docs/security.md names as a proof is there, by its name", () => {
   let proofs = 0;
   for (

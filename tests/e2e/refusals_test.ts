@@ -54,6 +54,37 @@ Deno.test("who may only look at Services is told what is missing", async () => {
   await stage.world.laptop.settles(before, 2_000);
 });
 
+Deno.test("an agent that speaks only other versions is replaced by force alone, and one that fits is kept", async () => {
+  await using stage = await Stage.set();
+  const { alice, world } = stage;
+  const deploy = ["agent", "deploy", "--component", "gateway"];
+  const says = (versions: string) =>
+    world.kubectl(
+      ["annotate", "-n", "pmz", "deployment/gateway", `pmz.dev/versions=${versions}`, "--overwrite"],
+    );
+  const generation = () =>
+    world.kubectl(["get", "-n", "pmz", "deployment/gateway", "-o", "jsonpath={.metadata.generation}"]);
+  await alice.done([...deploy, "--force"], install);
+  const before = await generation();
+  for (
+    const [versions, why] of [["tunnel=9-8", /newer than this pmz/], [
+      "tunnel=0-0",
+      /older than this pmz/,
+    ]] as const
+  ) {
+    await says(versions);
+    assert.match(await fails(alice, deploy, "agent"), why);
+    assert.match(await fails(alice, ["up", "--proxy", "--yes"], "agent"), /another protocol.*\n.*--force/);
+  }
+  await says("tunnel=9-1");
+  await alice.done(deploy, install);
+  assert.equal(await generation(), before, "nothing was changed in it");
+  await alice.up("--proxy");
+  await alice.done(["down"]);
+  await alice.done([...deploy, "--force"], install);
+  assert.match((await alice.done(["agent", "status"])).stdout, /gateway +ready .*of this pmz/);
+});
+
 Deno.test("an API server that can't be reached, or takes no such credentials, is no connection", async () => {
   await using stage = await Stage.set();
   const { alice, world } = stage;
