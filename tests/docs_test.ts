@@ -126,7 +126,7 @@ Deno.test("every sum of file descriptors in docs/architecture.md is that of the 
   assert.equal(rows.length, 5, "the table is there");
   for (const row of rows) {
     const codes = inline(row);
-    const sources = codes.filter(isPath).map((file) => Deno.readTextFileSync(new URL(file, root))).join("\n");
+    const sources = codes.filter(isPath).map((file) => Deno.readTextFileSync(new URL(file, root)));
     const [sum = "", stated] = codes.find((code) => code.includes(" = "))?.split(" = ") ?? [];
     const factor = (name: string) => Number(/^\d+$/.test(name) ? name : valueIn(sources, name));
     const found = sum.split(" + ").map((term) => term.split(" * ").map(factor).reduce((a, b) => a * b))
@@ -136,13 +136,12 @@ Deno.test("every sum of file descriptors in docs/architecture.md is that of the 
   }
 });
 
-/** The value of a constant, or of an entry of a constant object: "NAME = 512" or "name: 1_024". */
-function valueIn(sources: string, name: string): number {
-  const found = [...sources.matchAll(new RegExp(`\\b${name}(?: =|:) ([0-9_]+)`, "g"))].map(([, text = ""]) =>
-    text
-  );
-  assert.equal(found.length, 1, `${name} has one value`);
-  return number(found[0] ?? "");
+/** The value of a constant, or of an entry of a constant object ("NAME = 512", "name: 1_024"), in the first source that has it. */
+function valueIn(sources: readonly string[], name: string): number {
+  const value = new RegExp(`\\b${name}(?: =|:) ([0-9_]+)`);
+  const [found] = sources.flatMap((source) => value.exec(source)?.[1] ?? []);
+  assert.ok(found, `${name} has a value`);
+  return number(found);
 }
 
 function number(text: string): number {

@@ -93,6 +93,8 @@ class Exchange {
   #upload: Promise<void> | undefined;
   /** Why the client's side of the exchange broke. */
   #broken: Error | undefined;
+  /** Whether the target closed a connection that it had kept, instead of answering. */
+  #swallowed = false;
 
   /** @throws {HttpFormatError} */
   constructor(head: RequestHead, request: ForwardedRequest, client: Client) {
@@ -126,6 +128,8 @@ class Exchange {
       if (this.#broken) throw this.#broken;
       if (!(error instanceof ProxyTargetError)) throw error;
       if (error instanceof AnswerError) this.#client.answerFailed(error);
+      // As without a proxy: a kept connection closes, and the client decides whether it sends its request again.
+      if (this.#swallowed) return close;
       const stays = this.#persists && this.#sent;
       const withoutBody = this.#method === "HEAD";
       await writeAll(this.#client.writer, targetAnswer(error, { stays, minor: this.#minor, withoutBody }));
@@ -154,8 +158,11 @@ class Exchange {
         return await this.#answerOf(kept);
       } catch (error) {
         this.#leave(kept, error);
-        // RFC 9112 §9.3.1: the target may have closed it while it was idle.
-        if (this.#broken || !this.#repeatable || !kept.silent) throw error;
+        if (this.#broken || !kept.silent) throw error;
+        // RFC 9112 §9.3.1: the target may have closed it while it was idle. A proxy must not send again what isn't idempotent
+        // (RFC 9110 §9.2.2), nor a body of which it has no copy.
+        this.#swallowed = !this.#repeatable;
+        if (this.#swallowed) throw error;
       }
     }
     const opened = await this.#open();

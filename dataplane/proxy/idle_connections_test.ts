@@ -168,11 +168,9 @@ Deno.test("an idempotent request that a closing connection has swallowed is sent
 
 Deno.test("a request that may have been acted on is not sent again", async () => {
   const table: [request: string, fail: (talk: Talk) => Promise<void>][] = [
-    [ask("POST"), () => Promise.resolve()],
-    [ask("PATCH"), () => Promise.resolve()],
     [ask("GET"), (talk) => talk.say("HTTP/1.1 200")],
     [ask("GET"), (talk) => talk.say("HTTP/1.1 100 Continue\r\n\r\n")],
-    [ask("PUT", "Content-Length: 5\r\n") + "ab", () => Promise.resolve()],
+    [ask("POST"), (talk) => talk.say("HTTP/1.1 200")],
   ];
   for (const [request, fail] of table) {
     await using target = failing(fail);
@@ -184,6 +182,29 @@ Deno.test("a request that may have been acted on is not sent again", async () =>
     assert.match(await client.until("Proxy-Status"), /HTTP\/1\.1 502 Bad Gateway/, request);
     assert.equal(target.connections, 1);
   }
+});
+
+Deno.test("where a target closes a kept connection instead of answering a request that can't be sent again, the client's closes", async () => {
+  for (const request of [ask("POST"), ask("PATCH"), ask("PUT", "Content-Length: 5\r\n") + "ab"]) {
+    await using target = failing(() => Promise.resolve());
+    const failures: string[] = [];
+    await using setting = start({ answerFailed: ({ message }) => failures.push(message) }, target);
+    using client = await Talk.with(setting.proxy);
+    await client.say(ask());
+    await client.until("[1]");
+    await client.say(request);
+    assert.equal(await client.rest(), "", "the client may send it again, as to any server that has closed");
+    assert.equal(target.connections, 1, request);
+    assert.match(failures.join(), /took the request and ended the connection/);
+  }
+});
+
+Deno.test("a first request has an answer in any case", async () => {
+  await using target = origin(async (talk) => void await talk.until("\r\n\r\n"));
+  await using setting = start({}, target);
+  using client = await Talk.with(setting.proxy);
+  await client.say(ask("POST"));
+  assert.match(await client.until("Proxy-Status"), /HTTP\/1\.1 502 Bad Gateway/);
 });
 
 Deno.test("a request that can't be sent again takes no connection that was idle for long", async () => {

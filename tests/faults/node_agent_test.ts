@@ -141,8 +141,8 @@ Deno.test("a node with as many addresses as thousands of Services give it in IPV
   const { world, alice } = stage;
   await alice.done(["agent", "deploy", "--component", "node", "--force"], install);
   const device = "ipvs-test";
-  const addresses = `seq 6000 | xargs -I% echo addr add fd77::%/128 dev ${device} nodad`;
-  const ip = ["bash", "-c", `(echo link add ${device} type dummy; ${addresses}) | ip -batch -`];
+  const addresses = `printf "addr add fd77::%x/128 dev ${device} nodad\\n" $(seq 6000)`;
+  const ip = ["bash", "-c", `(echo link add ${device} type bridge; ${addresses}) | ip -batch -`];
   const gone = ["ip", "link", "del", device];
   const nodes = [1, 2];
   try {
