@@ -6,6 +6,7 @@
 #define NAMESERVERS 32
 #define STALE_NS 2000000000ULL
 #define DNS bpf_htons(53)
+#define LOOPBACK4_MASK bpf_htonl(0xff000000)
 
 struct endpoint {
 	struct address address;
@@ -37,15 +38,28 @@ struct {
 	__type(value, __u64);
 } beat SEC(".maps");
 
-// A query on its way out, by connect or by a socket that isn't connected: to the stub, if there's one.
+// Whether a socket of this netns is about to reach a stub.
+static __always_inline int is_stub(struct bpf_sock_addr *ctx, const struct address *to) {
+	int is_loopback = is_mapped(to) ? (to->word[3] & LOOPBACK4_MASK) == (LOOPBACK4 & LOOPBACK4_MASK)
+					: !to->word[0] && !to->word[1] && !to->word[2];
+	if (!is_loopback)
+		return 0;
+	struct endpoint end = {.address = *to, .port = ctx->user_port};
+	return bpf_map_lookup_elem(&nameservers, &end) != 0;
+}
+
+// A query on its way out, by connect or by a socket that isn't connected: to the stub, if there's one. The
+// stubs are the user's: whoever else sends there is refused, so that no other account fills their queues.
 static __always_inline int ask(struct bpf_sock_addr *ctx, int family) {
 	__u32 zero = 0;
-	if (ctx->user_port != DNS)
-		return 1;
 	struct settings *set = config_here(ctx);
-	if (!set || !is_user(set) || !set->daemon || set->daemon == current_process())
+	if (!set)
 		return 1;
 	struct address to = other_end(ctx, family);
+	if (!is_user(set))
+		return !is_stub(ctx, &to);
+	if (ctx->user_port != DNS || !set->daemon || set->daemon == current_process())
+		return 1;
 	struct endpoint *found = bpf_map_lookup_elem(&stubs, &to);
 	if (!found || is_mapped(&to) != is_mapped(&found->address))
 		return 1;

@@ -232,7 +232,7 @@ export class HelperSession {
       if (nameserver.family !== stub.address.family) {
         throw new Refusal("refused", `${place} is of another address family than ${nameserver.text}`);
       }
-      if (isLinkLocal(nameserver)) {
+      if (nameserver.family === 6 && isLinkLocal(nameserver)) {
         throw new Refusal(
           "refused",
           `${nameserver.text} is link-local: it means another host on each device`,

@@ -9,6 +9,10 @@ export const RESOLV_CONF = "/etc/resolv.conf";
 const LONGEST = 64 * 1024;
 /** glibc takes three; others take more. */
 const MOST_NAMESERVERS = 16;
+/** Milliseconds between two looks at the file. */
+const EVERY_MS = 500;
+/** Milliseconds after which a changed file that is still the same counts as written. */
+const SETTLE_MS = 50;
 /** Search domains, as glibc since 2.26 has no limit. */
 const MOST_DOMAINS = 64;
 
@@ -45,10 +49,10 @@ export function parseResolvConf(text: string): ResolvConf {
   };
 }
 
-/** Whether queries to this nameserver can be sent to a stub: not where its address needs an interface (link-local). */
+/** Whether queries to this nameserver can be sent to a stub: not where a socket needs the interface too (IPv6 link-local). */
 export function canRedirect(nameserver: string): boolean {
   const address = parseAddress(nameserver);
-  return address !== undefined && !isLinkLocal(address);
+  return address !== undefined && !(address.family === 6 && isLinkLocal(address));
 }
 
 /** What resolv.conf says now, and which nameservers a stub can answer for. */
@@ -64,76 +68,38 @@ export async function readResolver(path: string = RESOLV_CONF): Promise<Resolver
 export interface ResolvConfWatchOptions {
   readonly path?: string;
   readonly signal: AbortSignal;
-  /** How often to look anyhow, in milliseconds: the file may be a link into a folder that comes and goes. */
+  /** How often to look, in milliseconds. */
   readonly everyMs?: number;
 }
 
 /**
  * The configuration now, and again whenever it has become another one, until `signal`. A file that isn't there counts as empty
- * (man 5 resolv.conf).
+ * (man 5 resolv.conf). It's read and not watched: Deno.watchFs says nothing of a link that is made, and the file may be a link into
+ * a folder that comes and goes.
  */
 export async function* watchResolvConf(
-  { path = RESOLV_CONF, signal, everyMs = 10_000 }: ResolvConfWatchOptions,
+  { path = RESOLV_CONF, signal, everyMs = EVERY_MS }: ResolvConfWatchOptions,
 ): AsyncGenerator<ResolvConf> {
-  let [last, wake] = ["", Promise.withResolvers<void>()];
-  const stop = () => wake.resolve();
-  signal.addEventListener("abort", stop);
-  try {
-    while (!signal.aborted) {
-      wake = Promise.withResolvers();
-      // Watched before it is read, so that no change falls between.
-      using watch = watchFolders(await foldersOf(path), () => wake.resolve());
-      const timer = setTimeout(() => wake.resolve(), everyMs);
-      try {
-        const conf = parseResolvConf(await readOrEmpty(path));
-        const text = JSON.stringify(conf);
-        if (text !== last && !signal.aborted) {
-          last = text;
-          yield conf;
-        }
-        if (!signal.aborted) await wake.promise;
-      } finally {
-        clearTimeout(timer);
+  let [seen, last]: [string | undefined, string] = [undefined, ""];
+  while (!signal.aborted) {
+    const text = await readOrEmpty(path);
+    if (text !== seen) {
+      const isFirst = seen === undefined;
+      seen = text;
+      if (!isFirst) {
+        // The file may be written in more than one step.
+        await sleep(SETTLE_MS, signal);
+        if (await readOrEmpty(path) !== text) continue;
       }
-      // The file may be written in more than one step.
-      await sleep(50, signal);
-      await watch.ended();
+      const conf = parseResolvConf(text);
+      const now = JSON.stringify(conf);
+      if (now !== last && !signal.aborted) {
+        last = now;
+        yield conf;
+      }
     }
-  } finally {
-    signal.removeEventListener("abort", stop);
+    await sleep(everyMs, signal);
   }
-}
-
-/** The folders in which a change of the file shows: its own, and the one that it leads to. */
-async function foldersOf(path: string): Promise<string[]> {
-  const real = await Deno.realPath(path).catch(() => path);
-  return [...new Set([path, real].map((file) => file.slice(0, file.lastIndexOf("/")) || "/"))];
-}
-
-function watchFolders(
-  folders: readonly string[],
-  changed: () => void,
-): Disposable & { ended(): Promise<void> } {
-  let watcher: Deno.FsWatcher | undefined;
-  try {
-    watcher = Deno.watchFs([...folders], { recursive: false });
-  } catch {
-    // No inotify left, or no such folder: the timer has to do.
-  }
-  const running = (async () => {
-    for await (const _ of watcher ?? []) changed();
-  })().catch(() => {});
-  const close = () => {
-    watcher?.close();
-    watcher = undefined;
-  };
-  return {
-    [Symbol.dispose]: close,
-    async ended() {
-      close();
-      await running;
-    },
-  };
 }
 
 async function readOrEmpty(path: string): Promise<string> {

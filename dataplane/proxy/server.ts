@@ -21,6 +21,8 @@ import { closeQuietly } from "../../net/close_quietly.ts";
 
 /** Clients' connections at a time, the relayed ones included. */
 const MOST_CONNECTIONS = 1_024;
+/** Connections whose account isn't known yet; the next one is accepted when there is room. */
+const MOST_ARRIVING = 128;
 /** From a client's connection to the end of its opening, or of its first request's head. */
 const OPENING_MS = 10_000;
 /** How long a client's connection may wait for its next request. */
@@ -76,6 +78,9 @@ class Proxy implements ProxyServer {
   readonly #listener: Deno.TcpListener;
   readonly #stop = new AbortController();
   readonly #open = new Map<TcpConnection, Promise<void>>();
+  /** Those of accounts that are allowed: other accounts' take no places. */
+  readonly #clients = new Set<TcpConnection>();
+  #room = Promise.withResolvers<void>();
   readonly #timers = new CoarseTimers();
   readonly #idle: IdleConnections;
   readonly #accepting: Promise<void>;
@@ -119,9 +124,8 @@ class Proxy implements ProxyServer {
     for (const client of this.#open.keys()) client.close();
   };
 
-  #take(conn: Deno.TcpConn): void {
-    const most = this.#options.limits?.connections ?? MOST_CONNECTIONS;
-    if (this.#open.size >= most || this.#stop.signal.aborted) return closeQuietly(conn);
+  #take(conn: Deno.TcpConn): void | Promise<void> {
+    if (this.#stop.signal.aborted) return closeQuietly(conn);
     const client = new TcpConnection(conn);
     const done = this.#serve(conn, client).catch(() => {
       // The client is gone, or its answer broke off: a reset, so that it takes nothing for an end.
@@ -129,12 +133,23 @@ class Proxy implements ProxyServer {
     }).finally(() => {
       client.close();
       this.#open.delete(client);
+      this.#clients.delete(client);
+      this.#makeRoom();
     });
     this.#open.set(client, done);
+    if (this.#open.size - this.#clients.size >= MOST_ARRIVING) return this.#room.promise;
+  }
+
+  #makeRoom(): void {
+    this.#room.resolve();
+    this.#room = Promise.withResolvers();
   }
 
   async #serve(conn: Deno.TcpConn, client: TcpConnection): Promise<void> {
     if (!await this.#options.allow(conn)) return;
+    if (this.#clients.size >= (this.#options.limits?.connections ?? MOST_CONNECTIONS)) return;
+    this.#clients.add(client);
+    this.#makeRoom();
     conn.setNoDelay(true);
     const transport = await this.#opening(conn, client);
     if (!transport) return await this.#lastWords(client);

@@ -202,6 +202,24 @@ Deno.test("what a web page can send gets a refusal and opens nothing", async () 
   assert.deepEqual(setting.opened, []);
 });
 
+Deno.test("connections of other accounts take no places, however many there are", async () => {
+  const undecided = Promise.withResolvers<boolean>();
+  const strangers: Deno.TcpConn[] = [];
+  let arrived = 0;
+  await using setting = start({
+    limits: { connections: 1 },
+    allow: () => arrived++ < 20 ? undecided.promise : Promise.resolve(true),
+  });
+  const { hostname, port } = setting.proxy;
+  for (let i = 0; i < 20; i++) strangers.push(await Deno.connect({ hostname, port }));
+  try {
+    assert.equal((await curl(setting.proxy, "http", "http://echo.default.svc/")).code, 0);
+  } finally {
+    undecided.resolve(false);
+    for (const one of strangers) one.close();
+  }
+});
+
 Deno.test("another account gets nothing", async () => {
   await using setting = start({ allow: () => Promise.resolve(false) });
   assert.equal((await curl(setting.proxy, "http", "http://echo.default.svc/")).body, "");

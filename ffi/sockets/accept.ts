@@ -12,11 +12,11 @@ export interface Accepting {
  * Accepts connections until the listener is closed. It never rejects and survives failures, where `for await` on a listener ends
  * with the first one: a process out of descriptors for a moment would never accept again.
  *
- * @param taken owns each connection, and must not throw
+ * @param taken owns each connection, and must not throw; the next one is accepted when its promise, if there is one, has settled
  */
 export async function acceptAll(
   listener: Pick<Deno.TcpListener, "accept">,
-  taken: (connection: Deno.TcpConn) => void,
+  taken: (connection: Deno.TcpConn) => void | Promise<void>,
   { failed }: Accepting = {},
 ): Promise<void> {
   for (let failing = false;;) {
@@ -32,6 +32,7 @@ export async function acceptAll(
       continue;
     }
     failing = false;
-    taken(connection);
+    const waiting = taken(connection);
+    if (waiting) await waiting;
   }
 }

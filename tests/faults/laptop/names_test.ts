@@ -64,6 +64,24 @@ Deno.test(
         }
       }
     });
+    await t.step(
+      "other accounts, and root, are refused at the stubs themselves, by UDP and TCP",
+      async () => {
+        const { stubs } = await daemon.do<{ stubs: string[] }>({
+          do: "names",
+          nameservers: [LAN, STUB, LAN6],
+        });
+        for (const to of stubs) {
+          for (const person of [other, root]) {
+            for (const how of [{ kind: "udp" }, { kind: "udp", unconnected: true }, { kind: "tcp" }]) {
+              const { failed } = await person.do<Outcome>({ ...how, to, say: "?" });
+              assert.equal(failed, "EPERM", `${JSON.stringify(how)} to ${to}`);
+            }
+          }
+          assert.match((await user.do<Outcome>({ kind: "udp", to, say: "?" })).said ?? "", /stub for/);
+        }
+      },
+    );
     await t.step("queries for another server, another port, or by a device, go where they went", async () => {
       for (
         const attempt of [{ to: "10.50.0.54:53" }, { to: `${LAN}:5353` }, { to: `${LAN}:53`, device: "eth0" }]
