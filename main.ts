@@ -27,13 +27,13 @@ function self(): string[] {
 
 async function daemon(): Promise<number> {
   const { runDaemon } = await import("./daemon/main.ts");
-  const { agentInstaller } = await import("./install/installer.ts");
+  const { AgentInstaller } = await import("./install/installer.ts");
   const { builtPayloads } = await import("./install/payload/source.ts");
   await runDaemon({
     env: Deno.env,
     // deno-lint-ignore no-console -- the one line that its starter waits for
     onStartup: (startup) => console.log(JSON.stringify(startup)),
-    installer: agentInstaller(builtPayloads(new URL("dist/", base))),
+    installer: new AgentInstaller(builtPayloads(new URL("dist/", base))),
     startWorker: (role) => {
       const module = role === "data"
         ? new URL("./dataplane/main.ts", import.meta.url)
@@ -91,9 +91,9 @@ async function commandLine(args: readonly string[]): Promise<number> {
     },
     helperCommand: (grant) => [...self(), "helper", "start", ...grantArguments(grant)],
     manifests: async (components, options) => {
-      const { agentInstaller } = await import("./install/installer.ts");
+      const { AgentInstaller } = await import("./install/installer.ts");
       const { builtPayloads } = await import("./install/payload/source.ts");
-      return await agentInstaller(builtPayloads(new URL("dist/", base))).manifests(components, options);
+      return await new AgentInstaller(builtPayloads(new URL("dist/", base))).manifests(components, options);
     },
     leftovers: async () => {
       const { leftovers } = await import("./daemon/process/leftovers.ts");
@@ -121,9 +121,9 @@ async function doctorParts(): Promise<DoctorParts> {
   const { findRootCgroup } = await import("./helper/cgroup.ts");
   const { probePrograms } = await import("./helper/probe.ts");
   const { findProgram } = await import("./helper/programs.ts");
-  const { agentInstaller } = await import("./install/installer.ts");
+  const { AgentInstaller } = await import("./install/installer.ts");
   const { builtPayloads } = await import("./install/payload/source.ts");
-  const installer = agentInstaller(builtPayloads(new URL("dist/", base)));
+  const installer = new AgentInstaller(builtPayloads(new URL("dist/", base)));
   return {
     resolver: readResolver,
     agents: (api) => installer.status(api, ["gateway", "node"]),

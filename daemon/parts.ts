@@ -1,12 +1,11 @@
-import type { Api } from "../kube/client/api.ts";
-import type { AgentInstaller } from "../wire/installer.ts";
+import type { AgentInstaller } from "./installer.ts";
 import type { Log } from "./process/log.ts";
 import type { StartWorker } from "../threads/worker.ts";
 
 /** What main.ts hands to the daemon. */
 export interface DaemonParts {
   readonly stateFolder: string;
-  readonly installer: AgentInstaller<Api>;
+  readonly installer: AgentInstaller;
   readonly startWorker: StartWorker;
   readonly log: Log;
   /** Where the root helper listens for this user. */

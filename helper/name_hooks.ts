@@ -45,12 +45,33 @@ export class NameHooks implements Disposable {
   }
 
   /**
-   * Sends queries to these stubs, NAMESERVERS at most, and to no others.
+   * Sends queries to these stubs, NAMESERVERS at most, and to no others. Where that fails no query is sent to any.
    * @param keep the stubs' sockets, which are kept open while queries are sent there
    * @throws {BpfError}
    */
   set(stubs: readonly CheckedStub[], keep: readonly number[]): void {
     const before = this.#now;
+    this.#now = [...before, ...stubs]; // as far as it gets
+    try {
+      this.#change(before, stubs);
+    } catch (error) {
+      this.#pass();
+      throw error;
+    }
+    this.#now = stubs;
+    this.#keep(keep);
+  }
+
+  /** Lets queries pass. An entry that can't be deleted stays known, so that the next call tries again. */
+  #pass(): void {
+    for (const { nameserver } of this.#now) {
+      try {
+        this.#stubs.delete(nameserver.bytes);
+      } catch { /* the failure that led here is the one that is told */ }
+    }
+  }
+
+  #change(before: readonly CheckedStub[], stubs: readonly CheckedStub[]): void {
     // Stubs first: a query must not be redirected once its answer would no longer seem to come from the nameserver.
     const goneNameservers = before.filter((old) => !stubs.some((one) => sameNameserver(old, one)));
     for (const { nameserver } of goneNameservers) this.#stubs.delete(nameserver.bytes);
@@ -63,8 +84,6 @@ export class NameHooks implements Disposable {
       this.#nameservers.update(endpointBytes(stub), nameserver.bytes);
       this.#stubs.update(nameserver.bytes, endpointBytes(stub));
     }
-    this.#now = stubs;
-    this.#keep(keep);
   }
 
   [Symbol.dispose](): void {

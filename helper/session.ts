@@ -47,6 +47,10 @@ export class HelperSession {
   readonly #grant: HelperGrant;
   readonly #guard: Guard;
   #greeted = false;
+  /** Addresses that are captured, and whose route a release that failed may have deleted. */
+  readonly #unsure = new Set<string>();
+  /** Nameservers that were released by a request that failed afterwards, so that no answer has named them. */
+  readonly #unreported: string[] = [];
   /** As of the last change of the machine's network. */
   #networks: Networks | undefined;
   #machine: { readonly facts: Machine; readonly until: number } | undefined;
@@ -167,6 +171,7 @@ export class HelperSession {
       }
       throw error;
     }
+    for (const { address } of add) this.#unsure.delete(address.text);
     return refused;
   }
 
@@ -178,7 +183,7 @@ export class HelperSession {
   ): void {
     const { capture, device } = this.#host;
     for (const { address, ports } of add) {
-      const known = capture.has(address);
+      const known = capture.has(address) && !this.#unsure.has(address.text);
       const why = known
         ? undefined
         : address.family === 6 && !device.own6
@@ -192,15 +197,19 @@ export class HelperSession {
     }
   }
 
-  /** @returns those that were captured */
+  /**
+   * Releases what is captured of these addresses. Each step may be repeated, and an address counts as captured until the last
+   * one: where one fails, the next release begins again, and the next capture gives it its route back.
+   * @returns those that were captured
+   */
   #release(addresses: readonly IpAddress[]): string[] {
     const { capture, device, netlink } = this.#host;
     const captured = addresses.filter((address) => capture.has(address));
     if (captured.length === 0) return [];
-    deleteLocalRoutes(netlink, this.#routes, captured);
-    for (const address of captured) capture.remove(address);
-    // An open connection would continue outside, with a source address that means nothing there.
     const gone = new Set(captured.map(({ text }) => text));
+    for (const text of gone) this.#unsure.add(text);
+    deleteLocalRoutes(netlink, this.#routes, captured);
+    // An open connection would continue outside, with a source address that means nothing there.
     const own = new Set([device.own4.text, device.own6?.text]);
     using diag = new SockDiag();
     diag.destroy(
@@ -208,10 +217,14 @@ export class HelperSession {
         own.has(local.address.text) && gone.has(remote.address.text)
       ),
     );
+    for (const address of captured) {
+      capture.remove(address);
+      this.#unsure.delete(address.text);
+    }
     return [...gone];
   }
 
-  /** @returns the nameservers that were captured, and aren't any longer */
+  /** @returns the nameservers that were captured, and aren't any longer, since an answer named them last */
   #names(
     stubs: Parsed<"names">["stubs"],
     fds: readonly number[],
@@ -245,11 +258,11 @@ export class HelperSession {
       }
     });
     // On another Wi-Fi or VPN the machine may use an address that a cluster has: its nameservers are never captured.
-    const released = this.#release(stubs.map(({ nameserver }) => nameserver));
+    this.#unreported.push(...this.#release(stubs.map(({ nameserver }) => nameserver)));
     if (stubs.length > 0) this.#recognizeDaemon();
     this.#host.names.set(stubs, fds);
     for (const fd of fds) kept.add(fd);
-    return released;
+    return this.#unreported.splice(0);
   }
 
   /** Lets the daemon's own queries pass from now on. */

@@ -5,7 +5,7 @@ import { apply, type Manifest, ordered, prune, remove } from "../kube/apply/appl
 import { resources } from "../kube/client/resources.ts";
 import { rollout, RolloutError } from "../kube/apply/rollout.ts";
 import {
-  type AgentInstaller,
+  type AgentComponent,
   type AgentInstallOptions,
   type Component,
   componentTitles,
@@ -26,86 +26,107 @@ const READY_MS = 180_000;
 
 const makeManifests = { gateway: gatewayManifests, node: nodeManifests } satisfies Record<Component, unknown>;
 
-/** Installs, inspects and removes the agents, with payloads from `source`. */
-export function agentInstaller(source: PayloadSource): AgentInstaller<Api> {
-  const installer: AgentInstaller<Api> = {
-    status: async (api, components) =>
-      await Promise.all(components.map(async (component) => {
-        // A development tree that isn't built has no payload: only `ours` stays unknown then.
-        const own = await source.payload(component).catch(() => undefined);
-        return await statusOf(api, component, own?.digest);
-      })),
+/**
+ * Installs, inspects and removes the agents, with payloads from `source`. Every method may throw kube's ApiError; `install` and
+ * `ready` throw an Error that says why a component doesn't become ready.
+ */
+export class AgentInstaller {
+  readonly #source: PayloadSource;
 
-    install: async (api, components, options, onStep, signal) => {
-      for (const component of components) {
-        const title = componentTitles[component];
-        const found = await running(api, component, signal);
-        if (found && isKept(found, component, options)) {
-          onStep({
-            step: `keep the ${title}`,
-            detail: `it speaks this pmz's protocols (${found.image})`,
-            ms: 0,
-          });
-          await step(onStep, `wait for the ${title}`, (detail) => ready(api, component, detail, signal));
-          continue;
-        }
-        const modern = await isModern(api, signal);
-        let manifests = await manifestsOf(source, component, options, modern);
-        if ((await Promise.all(manifests.map((each) => isForged(api, each, signal)))).includes(true)) {
-          manifests = await manifestsOf(source, component, options, modern, crypto.randomUUID().slice(0, 8));
-        }
-        await step(
-          onStep,
-          `apply the ${title}`,
-          (detail) => deploy(api, component, manifests, detail, signal),
-        );
-        await step(onStep, `wait for the ${title}`, (detail) => ready(api, component, detail, signal));
-        await prunePayloads(api, component, manifests, signal);
-      }
-    },
+  constructor(source: PayloadSource) {
+    this.#source = source;
+  }
 
-    ready: async (api, component, onStep, signal) => {
-      try {
-        await step(
-          onStep,
-          `wait for the ${componentTitles[component]}`,
-          (detail) => ready(api, component, detail, signal),
-        );
-      } catch (error) {
-        // One ready pod of several is enough.
-        if (error instanceof RolloutError && (await statusOf(api, component)).state === "ready") return;
-        throw error;
-      }
-    },
+  async status(api: Api, components: readonly Component[]): Promise<AgentComponent[]> {
+    return await Promise.all(components.map(async (component) => {
+      // A development tree that isn't built has no payload: only `ours` stays unknown then.
+      const own = await this.#source.payload(component).catch(() => undefined);
+      return await statusOf(api, component, own?.digest);
+    }));
+  }
 
-    uninstall: async (api, components, onStep, signal) => {
-      // The node agent goes first: the pods answer again while laptops still have their tunnels.
-      for (const component of components.toSorted().toReversed()) {
-        await step(onStep, `remove the ${componentTitles[component]}`, async (detail) => {
-          const manifests = await manifestsOf(source, component, {}, true);
-          let namespaceStays = false;
-          await remove(api, manifests, {
-            signal,
-            onProgress: ({ object, outcome, done, total }) => {
-              if (object.startsWith("Namespace ") && outcome === "kept") namespaceStays = true;
-              detail(`${object} ${outcome} (${done} of ${total})`);
-            },
-          });
-          // Deleting the namespace deletes the payloads of other releases, too.
-          if (namespaceStays) await prunePayloads(api, component, [], signal);
+  async install(
+    api: Api,
+    components: readonly Component[],
+    options: AgentInstallOptions,
+    onStep: InstallStep,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const source = this.#source;
+    for (const component of components) {
+      const title = componentTitles[component];
+      const found = await running(api, component, signal);
+      if (found && isKept(found, component, options)) {
+        onStep({
+          step: `keep the ${title}`,
+          detail: `it speaks this pmz's protocols (${found.image})`,
+          ms: 0,
         });
+        await step(onStep, `wait for the ${title}`, (detail) => ready(api, component, detail, signal));
+        continue;
       }
-    },
-
-    manifests: async (components, options) => {
-      const all = await Promise.all(components.map((each) => manifestsOf(source, each, options, true)));
-      // People read and change these documents: no aliases, no folded lines.
-      return ordered(all.flat()).map((each) => dump(each, { lineWidth: -1, noRefs: true })).join(
-        "---\n",
+      const modern = await isModern(api, signal);
+      let manifests = await manifestsOf(source, component, options, modern);
+      if ((await Promise.all(manifests.map((each) => isForged(api, each, signal)))).includes(true)) {
+        manifests = await manifestsOf(source, component, options, modern, crypto.randomUUID().slice(0, 8));
+      }
+      await step(
+        onStep,
+        `apply the ${title}`,
+        (detail) => deploy(api, component, manifests, detail, signal),
       );
-    },
-  };
-  return installer;
+      await step(onStep, `wait for the ${title}`, (detail) => ready(api, component, detail, signal));
+      await prunePayloads(api, component, manifests, signal);
+    }
+  }
+
+  /** Waits until a component that is starting is ready. */
+  async ready(api: Api, component: Component, onStep: InstallStep, signal: AbortSignal): Promise<void> {
+    try {
+      await step(
+        onStep,
+        `wait for the ${componentTitles[component]}`,
+        (detail) => ready(api, component, detail, signal),
+      );
+    } catch (error) {
+      // One ready pod of several is enough.
+      if (error instanceof RolloutError && (await statusOf(api, component)).state === "ready") return;
+      throw error;
+    }
+  }
+
+  async uninstall(
+    api: Api,
+    components: readonly Component[],
+    onStep: InstallStep,
+    signal: AbortSignal,
+  ): Promise<void> {
+    // The node agent goes first: the pods answer again while laptops still have their tunnels.
+    for (const component of components.toSorted().toReversed()) {
+      await step(onStep, `remove the ${componentTitles[component]}`, async (detail) => {
+        const manifests = await manifestsOf(this.#source, component, {}, true);
+        let namespaceStays = false;
+        await remove(api, manifests, {
+          signal,
+          onProgress: ({ object, outcome, done, total }) => {
+            if (object.startsWith("Namespace ") && outcome === "kept") namespaceStays = true;
+            detail(`${object} ${outcome} (${done} of ${total})`);
+          },
+        });
+        // Deleting the namespace deletes the payloads of other releases, too.
+        if (namespaceStays) await prunePayloads(api, component, [], signal);
+      });
+    }
+  }
+
+  /** YAML for `kubectl apply -f -`. */
+  async manifests(components: readonly Component[], options: AgentInstallOptions): Promise<string> {
+    const all = await Promise.all(components.map((each) => manifestsOf(this.#source, each, options, true)));
+    // People read and change these documents: no aliases, no folded lines.
+    return ordered(all.flat()).map((each) => dump(each, { lineWidth: -1, noRefs: true })).join(
+      "---\n",
+    );
+  }
 }
 
 /**

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { Api } from "../kube/client/api.ts";
 import { fakeServer, json, status } from "../kube/testing/api_server.ts";
 import { PAYLOAD_ANNOTATION, VERSIONS_ANNOTATION } from "../wire/places.ts";
-import type { AgentInstaller, InstallStep } from "../wire/installer.ts";
+import type { InstallStep } from "../wire/installer.ts";
 import { agentVersions, formatVersions } from "../wire/agent_versions.ts";
-import { agentInstaller } from "./installer.ts";
+import { AgentInstaller } from "./installer.ts";
 import { pack, type Payload } from "../wire/payload.ts";
 
 type Json = Record<string, unknown>;
@@ -105,9 +105,13 @@ function statusOf(kind: string, broken: boolean): Json {
 
 async function installer(code = "1") {
   const payload: Payload = await pack({ "agent.js": new TextEncoder().encode(code) });
+  const installer = new AgentInstaller({ architectures: ["amd64"], payload: () => Promise.resolve(payload) });
   return {
     digest: payload.digest,
-    ...agentInstaller({ architectures: ["amd64"], payload: () => Promise.resolve(payload) }),
+    install: installer.install.bind(installer),
+    ready: installer.ready.bind(installer),
+    status: installer.status.bind(installer),
+    uninstall: installer.uninstall.bind(installer),
   };
 }
 
@@ -117,7 +121,7 @@ const never = new AbortController().signal;
 const quiet = () => {};
 
 /** Installs the gateway, and gives up while it is waited for. */
-async function interrupted(install: AgentInstaller<Api>["install"], api: Api): Promise<void> {
+async function interrupted(install: AgentInstaller["install"], api: Api): Promise<void> {
   const stop = new AbortController();
   const onStep: InstallStep = ({ step, detail }) => {
     if (step.startsWith("wait for") && detail !== undefined) stop.abort();

@@ -1,4 +1,4 @@
-/** The interface between the daemon and the installer of the agents, which main.ts hands to the daemon. */
+/** The components that run in a cluster: what they are called, how they stand, and how they are installed. */
 import type { SpokenVersions } from "./hello.ts";
 import { boolean, type Infer, list, object, optional, text } from "./schema.ts";
 
@@ -47,28 +47,3 @@ export type AgentInstallOptions = Infer<typeof installOptions>;
 export type InstallStep = (
   step: { readonly step: string; readonly detail?: string; readonly ms?: number },
 ) => void;
-
-/**
- * Installs, inspects and removes the agents, with an API client of type `Client`. Every method may throw kube's ApiError;
- * `install` and `ready` throw an Error that says why a component doesn't become ready.
- */
-export interface AgentInstaller<Client> {
-  status(api: Client, components: readonly Component[]): Promise<AgentComponent[]>;
-  install(
-    api: Client,
-    components: readonly Component[],
-    options: AgentInstallOptions,
-    onStep: InstallStep,
-    signal: AbortSignal,
-  ): Promise<void>;
-  /** Waits until a component that is starting is ready. */
-  ready(api: Client, component: Component, onStep: InstallStep, signal: AbortSignal): Promise<void>;
-  uninstall(
-    api: Client,
-    components: readonly Component[],
-    onStep: InstallStep,
-    signal: AbortSignal,
-  ): Promise<void>;
-  /** YAML for `kubectl apply -f -`. */
-  manifests(components: readonly Component[], options: AgentInstallOptions): Promise<string>;
-}

@@ -3,7 +3,8 @@ import { Connection, type Stream } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { Api } from "../../kube/client/api.ts";
 import type { UpRequest } from "../../wire/control.ts";
-import type { AgentComponent, AgentInstaller, Component } from "../../wire/installer.ts";
+import type { AgentInstaller } from "../installer.ts";
+import type { AgentComponent, Component } from "../../wire/installer.ts";
 import { FakeApi } from "./cluster.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import { Daemon } from "../daemon.ts";
@@ -11,7 +12,7 @@ import { type FakeGateway, fakeGateway } from "../../dataplane/testing/gateway.t
 import { workerThread } from "../../dataplane/testing/plane.ts";
 
 /** An installer whose components are in the states that the test says; installing makes them ready. */
-export class FakeInstaller implements AgentInstaller<Api> {
+export class FakeInstaller implements AgentInstaller {
   readonly states: Record<Component, AgentComponent["state"]> = { gateway: "ready", node: "ready" };
   /** Counted of each component, where the test says so. */
   pods: AgentComponent["pods"];

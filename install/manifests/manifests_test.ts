@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { loadAll } from "js-yaml";
-import { agentInstaller } from "../installer.ts";
+import { AgentInstaller } from "../installer.ts";
 import type { Manifest } from "../../kube/apply/apply.ts";
 import { environment } from "../../wire/agent_environment.ts";
 import { CHUNK, payloadOf } from "../../wire/payload.ts";
@@ -152,7 +152,10 @@ Deno.test("before 1.30 there is no admission policy, and AppArmor is an annotati
 
 Deno.test("the YAML has the same objects, one document each, namespaces and CRDs first", async () => {
   const all = await options();
-  const installer = agentInstaller({ architectures: ["amd64"], payload: () => Promise.resolve(all.payload) });
+  const installer = new AgentInstaller({
+    architectures: ["amd64"],
+    payload: () => Promise.resolve(all.payload),
+  });
   const objects = loadAll(
     await installer.manifests(["gateway", "node"], { ranges: ["10.0.0.1/8"] }),
   ) as Manifest[];
