@@ -31,6 +31,11 @@ export class ByteReader {
     return this.#buffer.subarray(this.#start, this.#end);
   }
 
+  /** Whether a read is under way: what it brings will be buffered. */
+  get reading(): boolean {
+    return this.#reading !== undefined;
+  }
+
   /**
    * Waits for more bytes. False at the peer's end. A call while another one waits shares its read: a read may be begun long before
    * anything is expected, to notice the peer's end.

@@ -30,6 +30,11 @@ export interface ResponseHead extends Head {
 const REQUEST_LINE = new RegExp(`^(${TOKEN}{1,32}) ([\\x21-\\x7e]+) HTTP/1\\.([01])$`);
 const STATUS_LINE = new RegExp(`^HTTP/1\\.([01]) ([1-9][0-9]{2})(?: ${FIELD_TEXT}*)?$`);
 
+/** Whether a line, without its CRLF, is one that a request begins with. */
+export function isRequestLine(line: Uint8Array): boolean {
+  return REQUEST_LINE.test(latin1(line));
+}
+
 /** @throws {HttpFormatError} */
 export function parseRequestHead(bytes: Uint8Array): RequestHead {
   const text = latin1(bytes);

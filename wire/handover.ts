@@ -4,6 +4,7 @@
  * closes it, everything that was handed over is void: relay closes its sockets, attach steers no connections.
  */
 import type { Hello } from "./hello.ts";
+import type { Match } from "./match.ts";
 
 export const HANDOVER_SOCKET = "/run/pmz/handover.sock";
 
@@ -20,11 +21,22 @@ export interface RelayedRule {
   readonly publicKey: string;
 }
 
-/** A port of a pod that is steered to relay, and its rule. */
+/** What a personal rule takes; until relay is told, that is nothing. */
+export interface MatchedRule {
+  readonly rule: string;
+  readonly match: Match;
+  /** The addresses of the callers that the match names, where it names any. */
+  readonly callers?: readonly string[];
+}
+
+/** A port of a pod that is steered to relay, and its rules. */
 export interface SteeredPort {
   /** The pod's own port (targetPort). */
   readonly port: number;
-  readonly rule: string;
+  /** UIDs in the order in which the rules are asked. */
+  readonly personal: readonly string[];
+  /** The UID of the rule for the whole Service. */
+  readonly whole?: string;
 }
 
 export type AttachMessage =
@@ -38,6 +50,8 @@ export type AttachMessage =
   }
   /** All rules that concern this node; sent again when one of them changes. */
   | { readonly tell: "rules"; readonly rules: readonly RelayedRule[] }
+  /** What one of the personal rules takes, before the rules that contain it; sent again when it changes. */
+  | { readonly tell: "match" } & MatchedRule
   /**
    * Hands a pod over. Descriptors: the heartbeat map (BPF_F_MMAPABLE array of u64, one a worker: CLOCK_MONOTONIC in ns),
    * then the listening sockets, family by family in the order of `families`, each worker's in order.

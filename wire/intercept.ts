@@ -5,13 +5,14 @@
  */
 
 import type { ProtocolVersions } from "./hello.ts";
+import { type Match, match } from "./match.ts";
 import { integer, list, NotValid, object, oneOf, optional, text } from "./schema.ts";
 
 /**
  * Versions of what these objects say. Another one when a rule can say something that node agents of before don't know: the
  * API server drops a field that its CRD hasn't, and a rule must not take more than its user asked for.
  */
-export const ruleVersions: ProtocolVersions = { newest: 1, oldest: 1 };
+export const ruleVersions: ProtocolVersions = { newest: 2, oldest: 1 };
 
 export const GROUP = "pmz.dev";
 export const VERSION = "v1alpha1";
@@ -40,19 +41,21 @@ export interface InterceptSession {
   readonly renewal: string;
 }
 
-/** A Service port whose connections go to a session. Everything but the status is immutable. */
+/** A Service port whose connections go to a session, or those that match. Everything but the status is immutable. */
 export interface InterceptRule {
   readonly namespace: string;
-  /** "SERVICE-PORT" for a whole-service rule, so that creating it twice fails. */
+  /** "SERVICE-PORT" for a whole-service rule, so that creating it twice fails; "SERVICE-PORT-SUFFIX" for a personal one. */
   readonly name: string;
   readonly uid: string;
   readonly service: string;
   /** The Service's port number. */
   readonly port: number;
   readonly session: { readonly name: string; readonly uid: string };
-  /** SHA-256 of the session's public key (the SubjectPublicKeyInfo's bytes), hex. */
+  /** SHA-256 of the session's public key (the SubjectPublicKeyInfo's bytes), hex; of a personal rule, see personalFingerprint. */
   readonly keyFingerprint: string;
   readonly user: string;
+  /** What a personal rule takes; undefined for a whole-service rule. */
+  readonly match?: Match;
   /** ISO time of creation: of two rules for one port the older wins. */
   readonly created: string;
   /** Set while the rule is being deleted. */
@@ -77,9 +80,9 @@ export interface InterceptedPod {
   readonly reason?: string;
 }
 
-/** Name of the rule object for a whole Service port. */
-export function ruleName(service: string, port: number): string {
-  return `${service}-${port}`;
+/** Name of the rule object: for a whole Service port, or with the suffix of a personal rule. */
+export function ruleName(service: string, port: number, suffix?: string): string {
+  return suffix === undefined ? `${service}-${port}` : `${service}-${port}-${suffix}`;
 }
 
 const metadata = object({
@@ -117,6 +120,7 @@ const ruleObject = object({
     session: object({ name: text(253), uid: text(36) }),
     keyFingerprint: text(64),
     user: text(256),
+    match: optional(match),
   }),
   status: optional(object({ pods: optional(list(interceptedPod, 10_000)) })),
 });

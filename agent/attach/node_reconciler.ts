@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
-import { MOST_HOST_ADDRESSES, type RelayedRule, type RelayMessage } from "../../wire/handover.ts";
+import {
+  type MatchedRule,
+  MOST_HOST_ADDRESSES,
+  type RelayedRule,
+  type RelayMessage,
+} from "../../wire/handover.ts";
+import type { InterceptRule } from "../../wire/intercept.ts";
 import { sleep } from "../../async/sleep.ts";
-import { type NodePlan, plan, type PlannedPort } from "./plan.ts";
+import { callerAddresses } from "./callers.ts";
+import { type NodePlan, plan, rulesOf } from "./plan.ts";
 import type { ProbeDetector } from "./probe_detector.ts";
 import type { RelayChannel } from "./relay_link.ts";
 import { SessionClock } from "./sessions.ts";
@@ -49,6 +56,8 @@ export class NodeReconciler implements Disposable {
   /** The rules that have a proven tunnel. */
   #proven: ReadonlySet<string> = new Set();
   #toldRules = "";
+  /** What relay was told of personal rules, by UID. */
+  readonly #toldMatches = new Map<string, string>();
   #toldHost = "";
   #hostAt = -Infinity;
   #wake = new AbortController();
@@ -71,6 +80,7 @@ export class NodeReconciler implements Disposable {
     this.#relay = undefined;
     this.#proven = new Set();
     [this.#toldRules, this.#toldHost] = ["", ""];
+    this.#toldMatches.clear();
     this.#options.pods[Symbol.dispose]();
     this.#wake.abort();
   }
@@ -154,7 +164,7 @@ export class NodeReconciler implements Disposable {
       this.#tellHost(this.#relay);
       waits = pods.reconcile(planned.pods, this.#relay, (rule) => this.#proven.has(rule));
     }
-    this.#writeStatus(statusEntries(planned, node, (uid, port) => this.#stateOf(uid, port)));
+    this.#writeStatus(statusEntries(planned, node, (uid, port, rule) => this.#stateOf(uid, port, rule)));
     this.#deleteSessions();
     return Math.min(waits ? SANDBOX_MS : LATEST_MS, (this.#clock.untilNextExpiry() ?? Infinity) + 1);
   }
@@ -164,12 +174,12 @@ export class NodeReconciler implements Disposable {
     return this.#fingerprints.get(key);
   }
 
-  #stateOf(uid: string, { port, rule }: PlannedPort): PortState {
+  #stateOf(uid: string, port: number, rule: InterceptRule): PortState {
     const waiting = (reason: string): PortState => ({ state: "waiting", reason });
     if (!this.#relay) return waiting("the node agent's relay is not connected");
     const taken = this.#options.pods.get(uid);
     if (!taken) return waiting(this.#options.pods.trouble(uid) ?? "the pod is about to be taken over");
-    if (taken.steered.has(port)) return { state: "ready" };
+    if (taken.steered.has(port) && this.#proven.has(rule.uid)) return { state: "ready" };
     return waiting(`no tunnel of ${rule.user}'s session to this node is open yet`);
   }
 
@@ -177,18 +187,32 @@ export class NodeReconciler implements Disposable {
   #tellRules(planned: NodePlan, relay: RelayChannel): void {
     const sessions = this.#clock.alive();
     const rules = new Map<string, RelayedRule>();
-    for (const { ports } of planned.pods.values()) {
-      for (const { rule } of ports) {
-        const session = sessions.get(rule.session.uid);
-        if (!session) continue;
-        const { publicKey, uid } = session;
-        rules.set(rule.uid, { uid: rule.uid, port: rule.port, session: uid, publicKey });
-      }
+    const matched = new Map<string, MatchedRule>();
+    const all = [...planned.pods.values()].flatMap(({ ports }) => ports.flatMap(rulesOf));
+    for (const rule of new Set(all)) {
+      const session = sessions.get(rule.session.uid);
+      if (!session) continue;
+      const { uid, port, match } = rule;
+      rules.set(uid, { uid, port, session: session.uid, publicKey: session.publicKey });
+      if (match === undefined) continue;
+      const callers = match.callers && callerAddresses(match.callers, this.#options.view.callers());
+      matched.set(uid, { rule: uid, match, ...(callers && { callers }) });
     }
+    this.#tellMatches(matched, relay);
     const list = [...rules.values()].sort((a, b) => a.uid < b.uid ? -1 : 1);
     const told = JSON.stringify(list);
     if (told === this.#toldRules) return;
     if (relay.send({ tell: "rules", rules: list })) this.#toldRules = told;
+  }
+
+  /** Each in a message of its own: together they could be longer than a message. */
+  #tellMatches(matched: ReadonlyMap<string, MatchedRule>, relay: RelayChannel): void {
+    for (const uid of this.#toldMatches.keys()) if (!matched.has(uid)) this.#toldMatches.delete(uid);
+    for (const [uid, rule] of matched) {
+      const told = JSON.stringify(rule);
+      if (told === this.#toldMatches.get(uid)) continue;
+      if (relay.send({ tell: "match", ...rule })) this.#toldMatches.set(uid, told);
+    }
   }
 
   #tellHost(relay: RelayChannel): void {

@@ -6,6 +6,7 @@
  * write by hand (EndpointSlices, Endpoints) adds a pod.
  */
 import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
+import { personalFingerprint } from "../../wire/match.ts";
 import type { Pod, Service } from "../../kube/objects/objects.ts";
 import { isTerminating, mayRun, podPort, selects } from "../../kube/objects/selectors.ts";
 
@@ -22,10 +23,25 @@ export interface PlanInput {
   readonly fingerprint: (publicKey: string) => string | undefined;
 }
 
-/** A port of a pod, and the rule that intercepts it. */
+/**
+ * A port of a pod, and the rules that intercept it, in the order in which they are asked: personal ones, the older first,
+ * then the whole-service rule. What none of them takes is the pod's.
+ */
 export interface PlannedPort {
   readonly port: number;
-  readonly rule: InterceptRule;
+  readonly personal: readonly InterceptRule[];
+  readonly whole?: InterceptRule;
+}
+
+/** All rules of a port. */
+export function rulesOf({ personal, whole }: PlannedPort): readonly InterceptRule[] {
+  return whole ? [...personal, whole] : personal;
+}
+
+/** A planned port while rules are added. */
+interface OpenPort extends PlannedPort {
+  readonly personal: InterceptRule[];
+  whole?: InterceptRule;
 }
 
 export interface PlannedPod {
@@ -47,15 +63,26 @@ export interface NodePlan {
   readonly refusals: readonly Refusal[];
 }
 
-/** Limits of what tenants can use; rules beyond them are refused. `portsPerPod` is PORTS of bpf/intercept.bpf.c. */
-export const limits = { rulesPerNamespace: 500, rulesPerNode: 500, portsPerPod: 256 } as const;
+/**
+ * Limits of what tenants can use; rules beyond them are refused. `portsPerPod` is PORTS of bpf/intercept.bpf.c;
+ * `personalPerPort` are the personal rules that a request is compared with.
+ */
+export const limits = {
+  rulesPerNamespace: 500,
+  rulesPerNode: 500,
+  portsPerPod: 256,
+  personalPerPort: 128,
+} as const;
 
 /** Runtimes whose sandboxes have a network stack of their own: the node's kernel sees no sockets in them. */
 const sandboxed = /gvisor|runsc|kata/i;
 
-/** Plans this node. Older rules come first: they win when two want the same port, and when a limit is reached. */
+/**
+ * Plans this node. Older rules come first: they win when two whole-service rules want the same port, and when a limit is
+ * reached.
+ */
 export function plan(cluster: PlanInput): NodePlan {
-  const pods = new Map<string, { pod: Pod; ports: PlannedPort[] }>();
+  const pods = new Map<string, { pod: Pod; ports: OpenPort[] }>();
   const refusals: Refusal[] = [];
   const services = new Map(
     cluster.services.map((service) => [`${service.namespace}/${service.name}`, service]),
@@ -79,7 +106,7 @@ export function plan(cluster: PlanInput): NodePlan {
     const limit = overLimit(rule, inNamespace, ++onNode);
     for (const pod of selected) {
       const found = limit ?? cannot(rule, pod, cluster.denied) ?? targetOf(rule, service, pod);
-      const taken = typeof found === "string" ? found : take(pods, pod, { port: found.port, rule });
+      const taken = typeof found === "string" ? found : take(pods, pod, found.port, rule);
       if (taken && !isTerminating(pod)) refusals.push({ rule, pod, reason: taken });
     }
   }
@@ -99,9 +126,14 @@ function compare(a: string, b: string): number {
 /** Whether the rule's session is alive, in the same namespace, and has the rule's key and user. */
 function isOfLiveSession(rule: InterceptRule, cluster: PlanInput): boolean {
   const session = cluster.sessions.get(rule.session.uid);
-  return session !== undefined && session.namespace === rule.namespace &&
-    session.name === rule.session.name &&
-    session.user === rule.user && cluster.fingerprint(session.publicKey) === rule.keyFingerprint;
+  if (
+    session?.namespace !== rule.namespace || session.name !== rule.session.name || session.user !== rule.user
+  ) {
+    return false;
+  }
+  const key = cluster.fingerprint(session.publicKey);
+  if (key === undefined || rule.match === undefined) return key === rule.keyFingerprint;
+  return personalFingerprint(key, rule.match) === rule.keyFingerprint;
 }
 
 function overLimit(rule: InterceptRule, inNamespace: number, onNode: number): string | undefined {
@@ -138,18 +170,26 @@ function targetOf(rule: InterceptRule, service: Service, pod: Pod): { port: numb
 
 /** Gives a port to a rule; returns the reason when it can't. */
 function take(
-  pods: Map<string, { pod: Pod; ports: PlannedPort[] }>,
+  pods: Map<string, { pod: Pod; ports: OpenPort[] }>,
   pod: Pod,
-  wanted: PlannedPort,
+  port: number,
+  rule: InterceptRule,
 ): string | undefined {
   const planned = pods.get(pod.uid) ?? { pod, ports: [] };
-  const holder = planned.ports.find((other) => other.port === wanted.port)?.rule;
-  if (holder) {
-    return `the pod's port ${wanted.port} is already intercepted: rule ${holder.name} of ${holder.user}`;
+  let open = planned.ports.find((other) => other.port === port);
+  if (!open) {
+    if (planned.ports.length >= limits.portsPerPod) {
+      return `${limits.portsPerPod} ports of the pod are already intercepted, the most allowed`;
+    }
+    planned.ports.push(open = { port, personal: [] });
+    pods.set(pod.uid, planned);
   }
-  if (planned.ports.length >= limits.portsPerPod) {
-    return `${limits.portsPerPod} ports of the pod are already intercepted, the most allowed`;
-  }
-  planned.ports.push(wanted);
-  pods.set(pod.uid, planned);
+  if (rule.match !== undefined) {
+    if (open.personal.length >= limits.personalPerPort) {
+      return `the pod's port ${port} already has ${limits.personalPerPort} older personal rules, the most allowed`;
+    }
+    open.personal.push(rule);
+  } else if (open.whole) {
+    return `the pod's port ${port} is already intercepted: rule ${open.whole.name} of ${open.whole.user}`;
+  } else open.whole = rule;
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
+import { type Match, personalFingerprint } from "../../wire/match.ts";
 import type { Pod, Service } from "../../kube/objects/objects.ts";
-import { limits, plan, type PlanInput } from "./plan.ts";
+import { limits, plan, type PlanInput, rulesOf } from "./plan.ts";
 
 const session: InterceptSession = {
   namespace: "default",
@@ -77,7 +78,7 @@ function planned(changes: Partial<PlanInput> = {}) {
   return {
     ports: [...result.pods].map((
       [uid, { ports }],
-    ) => [uid, ports.map(({ port, rule }) => `${port} ${rule.uid}`)]),
+    ) => [uid, ports.map((port) => `${port.port} ${rulesOf(port).map(({ uid }) => uid).join(" ")}`)]),
     reasons: result.refusals.map(({ rule, pod, reason }) => `${rule.uid} ${pod.uid}: ${reason}`),
   };
 }
@@ -175,5 +176,45 @@ Deno.test("rules beyond a namespace's limit are refused, older ones and other na
   assert.deepEqual(result.ports, [["pod-1", ["8080 rule-0000"]]]);
   assert.deepEqual(result.reasons, [
     "rule-0500 pod-1: namespace default already has 500 older rules, the most allowed",
+  ]);
+});
+
+Deno.test("personal rules stand side by side in front of the whole-service rule, the older ones first", () => {
+  const match = (user: string): Match => ({ headers: [{ name: "x-user", exact: user }] });
+  const personal = (uid: string, user: string, created: string) =>
+    rule({
+      uid,
+      match: match(user),
+      keyFingerprint: personalFingerprint("print of KEY", match(user)),
+      created,
+    });
+  const whole = rule();
+  const [older, newer] = [
+    personal("rule-b", "bob", "2026-01-01T00:00:01Z"),
+    personal("rule-a", "alice", "2026-01-01T00:00:02Z"),
+  ];
+  const result = planned({ rules: [newer, whole, older] });
+  assert.deepEqual(result, { ports: [["pod-1", ["8080 rule-b rule-a rule-1"]]], reasons: [] });
+});
+
+Deno.test("a personal rule of which a matcher was dropped on the way takes nothing", () => {
+  const match: Match = { hosts: ["a.example"], headers: [{ name: "x-user", exact: "alice" }] };
+  const keyFingerprint = personalFingerprint("print of KEY", match);
+  assert.equal(planned({ rules: [rule({ match, keyFingerprint })] }).ports.length, 1);
+  assert.deepEqual(planned({ rules: [rule({ match: { hosts: ["a.example"] }, keyFingerprint })] }).ports, []);
+  assert.deepEqual(planned({ rules: [rule({ keyFingerprint })] }).ports, []);
+});
+
+Deno.test("personal rules of a port beyond the limit are refused", () => {
+  const match: Match = { hosts: ["a.example"] };
+  const keyFingerprint = personalFingerprint("print of KEY", match);
+  const many = Array.from(
+    { length: limits.personalPerPort + 1 },
+    (_, i) => rule({ uid: `rule-${String(i).padStart(4, "0")}`, match, keyFingerprint }),
+  );
+  const { ports, reasons } = planned({ rules: many });
+  assert.equal(ports[0]?.[1]?.[0]?.split(" ").length, 1 + limits.personalPerPort);
+  assert.deepEqual(reasons, [
+    "rule-0128 pod-1: the pod's port 8080 already has 128 older personal rules, the most allowed",
   ]);
 });

@@ -1,10 +1,11 @@
 import { type Candidate, findPods } from "../../ffi/proc/pod_proc.ts";
 import type { Pod } from "../../kube/objects/objects.ts";
 import { isTerminating } from "../../kube/objects/selectors.ts";
-import type { PlannedPod } from "./plan.ts";
+import { type PlannedPod, type PlannedPort, rulesOf } from "./plan.ts";
 import { LeavingPods } from "./leaving_pods.ts";
 import { TakenPod, type TakeoverOptions } from "./taken_pod.ts";
 import type { RelayChannel } from "./relay_link.ts";
+import type { SteeredPort } from "../../wire/handover.ts";
 import type { Log } from "../../wire/log.ts";
 
 /** Why a pod can't be taken over. A pod that is starting has trouble for a moment, which isn't logged. */
@@ -161,7 +162,7 @@ export class TakenPods implements Disposable {
   }
 
   #handOver(taken: TakenPod, { pod, ports }: PlannedPod, relay: RelayChannel): void {
-    const steered = ports.map(({ port, rule }) => ({ port, rule: rule.uid }));
+    const steered = steeredPorts(ports);
     relay.send({
       tell: "pod",
       uid: pod.uid,
@@ -177,14 +178,16 @@ export class TakenPods implements Disposable {
 
   #steer(taken: TakenPod, plan: PlannedPod, relay: RelayChannel, hasTunnel: (rule: string) => boolean): void {
     const { uid } = plan.pod;
-    const ports = plan.ports.map(({ port, rule }) => ({ port, rule: rule.uid }));
+    const ports = steeredPorts(plan.ports);
     const told = JSON.stringify(ports);
     // relay is told first, so that it knows the rule of a connection that comes at once.
     if (this.#told.get(uid) !== told) {
       relay.send({ tell: "ports", uid, ports });
       this.#told.set(uid, told);
     }
-    const live = ports.filter(({ rule }) => hasTunnel(rule)).map(({ port }) => port);
+    const live = plan.ports.filter((port) => rulesOf(port).some(({ uid }) => hasTunnel(uid))).map((
+      { port },
+    ) => port);
     const failed = taken.steer(new Set(live));
     if (failed) {
       this.#log("warn", "can't close open connections to an intercepted port: they stay with the pod", {
@@ -193,4 +196,12 @@ export class TakenPods implements Disposable {
       });
     }
   }
+}
+
+function steeredPorts(ports: readonly PlannedPort[]): SteeredPort[] {
+  return ports.map(({ port, personal, whole }) => ({
+    port,
+    personal: personal.map(({ uid }) => uid),
+    ...(whole && { whole: whole.uid }),
+  }));
 }

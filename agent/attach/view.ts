@@ -23,6 +23,8 @@ export interface ClusterView extends AsyncDisposable {
   pods(): readonly Pod[];
   /** The Services of namespaces that have rules. */
   services(): readonly Service[];
+  /** The pods of all namespaces whose pods some rule's callers are. */
+  callers(): readonly Pod[];
   /** Whether a namespace's Services and labels have been listed. */
   known(namespace: string): boolean;
   /** Listed namespaces with the label `pmz.dev/intercept=denied`. */
@@ -36,6 +38,9 @@ export interface ClusterView extends AsyncDisposable {
   /** Deletes a session if it is unchanged; returns whether it did. */
   deleteSession(session: WatchedSession): Promise<boolean>;
 }
+
+/** Namespaces whose pods are watched as callers; rules that name others match none of theirs. */
+const MOST_CALLER_NAMESPACES = 64;
 
 /** The watches of a namespace that has rules. */
 interface Scope extends AsyncDisposable {
@@ -54,6 +59,7 @@ export class ApiView implements ClusterView {
   readonly #sessions: Watched<WatchedSession>;
   readonly #pods: Watched<Pod>;
   readonly #scopes = new Map<string, Scope>();
+  readonly #callers = new Map<string, Watched<Pod>>();
   readonly #changed = new Set<() => void>();
   readonly #returned = new Set<() => void>();
 
@@ -94,6 +100,10 @@ export class ApiView implements ClusterView {
     return [...this.#scopes.values()].flatMap(({ services }) => [...services.items.values()]);
   }
 
+  callers(): readonly Pod[] {
+    return [...this.#callers.values()].flatMap(({ items }) => [...items.values()]);
+  }
+
   known(namespace: string): boolean {
     return this.#scopes.get(namespace)?.ready ?? false;
   }
@@ -132,8 +142,15 @@ export class ApiView implements ClusterView {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const all = [this.#rules, this.#sessions, this.#pods, ...this.#scopes.values()];
+    const all = [
+      this.#rules,
+      this.#sessions,
+      this.#pods,
+      ...this.#scopes.values(),
+      ...this.#callers.values(),
+    ];
     this.#scopes.clear();
+    this.#callers.clear();
     await Promise.all(all.map((each) => each[Symbol.asyncDispose]()));
   }
 
@@ -148,7 +165,27 @@ export class ApiView implements ClusterView {
     for (const namespace of wanted) {
       if (!this.#scopes.has(namespace)) this.#scopes.set(namespace, this.#scope(namespace));
     }
+    this.#followCallers();
     this.#tell();
+  }
+
+  /** Watches the pods of exactly the namespaces that rules name as their callers', up to a limit. */
+  #followCallers(): void {
+    const named = this.rules().flatMap(({ rule }) => rule.match?.callers ?? []).map(({ namespace }) =>
+      namespace
+    );
+    const wanted = new Set([...new Set(named)].slice(0, MOST_CALLER_NAMESPACES));
+    for (const [namespace, watched] of this.#callers) {
+      if (wanted.has(namespace)) continue;
+      this.#callers.delete(namespace);
+      watched[Symbol.asyncDispose]();
+    }
+    for (const namespace of wanted) {
+      if (this.#callers.has(namespace)) continue;
+      const watched = watch(this.#api, resources.pods, { namespace, parse: parsePod, log: this.#watchLog });
+      watched.onChange(() => this.#tell());
+      this.#callers.set(namespace, watched);
+    }
   }
 
   #scope(namespace: string): Scope {

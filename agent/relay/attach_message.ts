@@ -1,6 +1,17 @@
 import { type AttachMessage, MOST_HOST_ADDRESSES } from "../../wire/handover.ts";
 import { parseHello } from "../../wire/hello.ts";
-import { boolean, integer, list, object, oneOf, type Schema, text, value } from "../../wire/schema.ts";
+import { match } from "../../wire/match.ts";
+import {
+  boolean,
+  integer,
+  list,
+  object,
+  oneOf,
+  optional,
+  type Schema,
+  text,
+  value,
+} from "../../wire/schema.ts";
 
 const uid = text(64);
 /** "namespace/name" */
@@ -8,12 +19,23 @@ const pod = text(317);
 const port = integer("port", 1, 65535);
 const address = text(64);
 const family = value("address family", "4 or 6", (raw) => raw === 4 || raw === 6 ? raw : undefined);
-const steeredPorts = list(object({ port, rule: uid }), 256);
+/** Personal rules: personalPerPort of agent/attach/plan.ts. */
+const steeredPorts = list(object({ port, personal: list(uid, 128), whole: optional(uid) }), 256);
 const publicKey = text(64);
 const rule = object({ uid, port, session: uid, publicKey });
 
 const message = object({
-  tell: oneOf("message", ["hello", "rules", "pod", "ports", "released", "sockets", "host", "classified"]),
+  tell: oneOf("message", [
+    "hello",
+    "rules",
+    "match",
+    "pod",
+    "ports",
+    "released",
+    "sockets",
+    "host",
+    "classified",
+  ]),
 });
 const hello = object({
   hello: { expected: "a hello", parse: parseHello },
@@ -22,6 +44,7 @@ const hello = object({
   node: text(253),
 });
 const rules = object({ rules: list(rule, 500) });
+const matched = object({ rule: uid, match, callers: optional(list(address, 2_000)) });
 const handover = object({
   uid,
   pod,
@@ -56,6 +79,8 @@ export function parseAttachMessage(raw: unknown): AttachMessage {
       return { tell, ...hello.parse(raw, from) };
     case "rules":
       return { tell, ...rules.parse(raw, from) };
+    case "match":
+      return { tell, ...matched.parse(raw, from) };
     case "pod":
       return { tell, ...handover.parse(raw, from) };
     case "ports":

@@ -5,10 +5,12 @@ import { limits } from "../attach/plan.ts";
 import { type AttachMessage, MOST_HOST_ADDRESSES, type RelayedRule } from "../../wire/handover.ts";
 import { HelloMismatch, helloOf } from "../../wire/hello.ts";
 import { NotValid } from "../../wire/schema.ts";
+import { MOST_CALLER_ADDRESSES } from "../attach/callers.ts";
+import { type Match, matchLimits } from "../../wire/match.ts";
 import { parseAttachMessage } from "./attach_message.ts";
 
 const uid = "6f1d";
-const ports = [{ port: 8080, rule: "a" }];
+const ports = [{ port: 8080, personal: ["b", "c"], whole: "a" }, { port: 8081, personal: [] }];
 const messages: AttachMessage[] = [
   {
     tell: "hello",
@@ -18,6 +20,7 @@ const messages: AttachMessage[] = [
     node: "node-1",
   },
   { tell: "rules", rules: [{ uid, port: 8080, session: "s", publicKey: "k" }] },
+  { tell: "match", rule: "b", match: { hosts: ["a.example"] }, callers: ["10.244.1.7"] },
   { tell: "pod", uid, pod: "p", addresses: ["10.244.0.7"], workers: 2, families: [4, 6], ports },
   { tell: "ports", uid, ports },
   { tell: "released", uid },
@@ -40,7 +43,27 @@ function many<T>(count: number, of: T): T[] {
 
 const longUid = "f".repeat(64);
 const relayed: RelayedRule = { uid: longUid, port: 65_535, session: longUid, publicKey: "k".repeat(64) };
-const steered = many(limits.portsPerPod, { port: 65_535, rule: longUid });
+/** A rule is in one port of a pod. */
+const personal = limits.rulesPerNode - limits.portsPerPod;
+const steered = Array.from({ length: limits.portsPerPod }, (_, i) => ({
+  port: 65_535,
+  personal: many(i < 2 ? personal / 2 : 0, longUid),
+  whole: longUid,
+}));
+const value = { name: "n".repeat(64), prefix: "v".repeat(512) };
+const label = (i: number) => [`${i}${"p".repeat(252)}/${"l".repeat(63)}`, "v".repeat(63)];
+const longMatch: Match = {
+  hosts: many(matchLimits.hosts, Array(5).fill("h".repeat(49)).join(".")),
+  paths: many(matchLimits.paths, { prefix: `/${"p".repeat(511)}` }),
+  methods: many(matchLimits.methods, "M".repeat(32)),
+  headers: many(matchLimits.named, value),
+  cookies: many(matchLimits.named, value),
+  baggage: many(matchLimits.named, value),
+  callers: many(matchLimits.callers, {
+    namespace: "n".repeat(63),
+    labels: Object.fromEntries(Array.from({ length: matchLimits.labels }, (_, i) => label(i))),
+  }),
+};
 const addresses = many(MOST_HOST_ADDRESSES, "2001:0db8:ffff:ffff:ffff:ffff:255.255.255.255");
 const largest: AttachMessage[] = [
   { tell: "rules", rules: many(limits.rulesPerNode, relayed) },
@@ -54,6 +77,12 @@ const largest: AttachMessage[] = [
     ports: steered,
   },
   { tell: "ports", uid: longUid, ports: steered },
+  {
+    tell: "match",
+    rule: longUid,
+    match: longMatch,
+    callers: many(MOST_CALLER_ADDRESSES, "2001:0db8:ffff:ffff:ffff:ffff:ffff:ffff"),
+  },
   { tell: "host", addresses },
 ];
 
@@ -78,7 +107,7 @@ Deno.test("a message with any part of another type is refused", () => {
     fc.property(fc.constantFrom(...messages), fc.nat(), wrong, (message, at, value) => {
       const parts = Object.keys(message);
       const part = parts[at % parts.length] as string;
-      if (part === "kubelet" && value === true) return;
+      if (part === "kubelet" && value === true || part === "callers" && value === undefined) return;
       assert.throws(() => parseAttachMessage({ ...message, [part]: value }), isRefusal);
     }),
   );

@@ -6,19 +6,23 @@
  * | --- | --- |
  * | the kubelet's probe | the pod |
  * | from one of the node's addresses, and ended without a byte: a probe that only connects | dropped |
+ * | the port has personal rules: requests and connections that one of them takes | its laptop, by the cases below |
  * | no rule for the port (any more), no tunnel for the rule, all tunnels full | the pod |
  * | the laptop declines it (403, 404, 503), or refuses the stream | the pod |
  * | the tunnel breaks before an answer, and nothing of the caller was sent yet | the pod |
  * | the same, but something was sent: the laptop's program may have acted on it | a reset |
  * | the laptop's program refuses, or can't be reached (502, 504) | a reset, as from a server that is down |
  */
-import { ErrorCode, type Header, headerValue, relay, type Stream, StreamReset } from "../../hbone/mod.ts";
-import { Deadlines } from "../../async/deadlines.ts";
-import { formatEndpoint } from "../../net/address.ts";
-import { formatRuleTarget, headers, parseProxyStatus } from "../../wire/streams.ts";
+import { ErrorCode, relay, type Stream } from "../../hbone/mod.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
+import { ByteReader } from "../../http/byte_reader.ts";
+import type { Router } from "../routing/router.ts";
+import { firstDecision } from "./first_decision.ts";
+import { HttpSession } from "./http_session.ts";
+import { type Answer, answerOf, openStream } from "./laptop_stream.ts";
 import { PeekedConnection } from "./peeked_connection.ts";
 import type { Tunnels } from "./tunnels.ts";
+import { UnreadTransport } from "./unread_transport.ts";
 
 /** An accepted connection. */
 export interface InterceptedConnection {
@@ -34,8 +38,10 @@ export interface Upstreams {
   readonly flow: string;
   /** "namespace/name" of the pod. */
   readonly pod: string;
-  /** The UID of the rule that has the port now. */
-  readonly rule: string | undefined;
+  /** The UID of the whole-service rule that has the port now. */
+  whole(): string | undefined;
+  /** The personal rules that the port has now. */
+  router(): Router;
   readonly tunnels: Pick<Tunnels, "of" | "rule">;
   /** Tells probes from other connections. */
   classify(): Promise<Source>;
@@ -55,6 +61,8 @@ export interface CarriedOutcome {
   readonly kind: "laptop" | "pod" | "reset" | "dropped";
   /** Whose end broke, of a connection that broke while it was carried. */
   readonly by?: "caller" | "laptop" | "pod";
+  /** The UID of the rule that it went by. */
+  readonly rule?: string;
   /** Why the laptop declined it, or what broke it; undefined when it was carried to its end. */
   readonly details?: string;
 }
@@ -64,10 +72,6 @@ export interface CarriedOutcome {
  * looked, so its end is here or about to come. NodePort traffic waits as long where the server speaks first.
  */
 const SILENT_MS = 5;
-
-/** Milliseconds that the laptop has to answer, or up to 100 more. */
-const ANSWER_MS = 15_000;
-const deadlines = new Deadlines();
 
 /** Carries one connection to its end; never rejects. */
 export async function carry(
@@ -83,26 +87,72 @@ export async function carry(
       transport.close();
       return { kind: "dropped" };
     }
-    const stream = openStream(connection, upstreams);
-    if (!stream) return await toPod(peeked, upstreams);
-    const answer = await answerTo(stream, peeked);
-    if (answer.kind === "declined") return await toPod(peeked, upstreams, answer.details);
-    if (answer.kind === "failed") return reset(transport, new Error(answer.details), answer.by);
-    const { error, brokenBy } = await relay(peeked.unread(), stream);
-    if (!error) return { kind: "laptop" };
-    return { kind: "laptop", by: brokenBy === "a" ? "caller" : "laptop", details: error.message };
+    const decision = upstreams.router().byCaller(connection.caller.address);
+    if (decision.kind === "connection") {
+      return await toLaptop(peeked, decision.rule?.uid, connection, upstreams);
+    }
+    return await route(peeked, connection, upstreams);
   } catch (error) {
     return reset(transport, error instanceof Error ? error : new Error(String(error)));
   }
 }
 
-/** @param declined Why it didn't go to the laptop, if it should have. */
+/** Carries a connection that one of the port's personal rules may take, or some of its requests. */
+async function route(
+  caller: AbortableTransport,
+  connection: InterceptedConnection,
+  upstreams: Upstreams,
+): Promise<CarriedOutcome> {
+  const reader = new ByteReader(caller);
+  const { kind, rule, pod } = await firstDecision(reader, connection, upstreams);
+  if (kind === "requests") return await new HttpSession(caller, reader, connection, upstreams, pod).run();
+  const unread = new UnreadTransport(caller, reader);
+  if (rule === undefined && pod) return await toPod(unread, upstreams, undefined, pod.unread());
+  pod?.transport.close();
+  return await toLaptop(new PeekedConnection(unread), rule, connection, upstreams);
+}
+
+/** Carries a connection to the laptop of a personal rule or of the whole-service rule; else to the pod. */
+async function toLaptop(
+  peeked: PeekedConnection,
+  rule: string | undefined,
+  connection: InterceptedConnection,
+  upstreams: Upstreams,
+): Promise<CarriedOutcome> {
+  const { tunnels } = upstreams;
+  const about = { ...connection, flow: upstreams.flow, pod: upstreams.pod };
+  for (const uid of [rule, upstreams.whole()]) {
+    const stream = openStream(tunnels, uid, about);
+    if (!stream || uid === undefined) continue;
+    return { ...await overStream(stream, peeked, upstreams), rule: uid };
+  }
+  return await toPod(peeked, upstreams);
+}
+
+async function overStream(
+  stream: Stream,
+  peeked: PeekedConnection,
+  upstreams: Upstreams,
+): Promise<CarriedOutcome> {
+  const answer = await answerTo(stream, peeked);
+  if (answer.kind === "declined") return await toPod(peeked, upstreams, answer.details);
+  if (answer.kind === "failed") return reset(peeked, new Error(answer.details), answer.by);
+  const { error, brokenBy } = await relay(peeked.unread(), stream);
+  if (!error) return { kind: "laptop" };
+  return { kind: "laptop", by: brokenBy === "a" ? "caller" : "laptop", details: error.message };
+}
+
+/**
+ * @param declined why it didn't go to the laptop, if it should have
+ * @param dialled the connection to the pod, if there is one
+ */
 async function toPod(
   transport: AbortableTransport,
   upstreams: Upstreams,
   declined?: string,
+  dialled?: AbortableTransport,
 ): Promise<CarriedOutcome> {
-  const { error, bToA, brokenBy } = await relay(transport, await upstreams.dialPod());
+  const { error, bToA, brokenBy } = await relay(transport, dialled ?? await upstreams.dialPod());
   if (!error) return { kind: "pod", ...(declined === undefined ? {} : { details: declined }) };
   return {
     kind: bToA === 0 ? "reset" : "pod",
@@ -116,68 +166,16 @@ function reset(transport: AbortableTransport, reason: Error, by?: "caller"): Car
   return { kind: "reset", details: reason.message, ...(by === undefined ? {} : { by }) };
 }
 
-/** A stream of the newest tunnel that takes one. */
-function openStream(
-  { caller, destination }: InterceptedConnection,
-  upstreams: Upstreams,
-): Stream | undefined {
-  const rule = upstreams.rule === undefined ? undefined : upstreams.tunnels.rule(upstreams.rule);
-  if (!rule) return undefined;
-  const request = [
-    [":method", "CONNECT"],
-    [":authority", formatRuleTarget({ rule: rule.uid, port: rule.port })],
-    [headers.flow, upstreams.flow],
-    [headers.caller, formatEndpoint(caller.address, caller.port)],
-    [headers.pod, upstreams.pod],
-    [headers.destination, formatEndpoint(destination.address, destination.port)],
-  ] as const;
-  for (const tunnel of upstreams.tunnels.of(rule.uid)) {
-    try {
-      return tunnel.open(request);
-    } catch {
-      // Closed, draining or full: the next one.
-    }
-  }
-}
-
-/** `declined`: the connection never reached a program, so the pod may have it, with the bytes that were read ahead. */
-type Answer = { readonly kind: "accepted" } | {
-  readonly kind: "declined" | "failed";
-  readonly details: string;
-  /** Set when the caller broke the connection before there was an answer. */
-  readonly by?: "caller";
-};
-
 /** Sends the caller's first bytes with the request, and waits for the laptop's answer. */
-async function answerTo(stream: Stream, peeked: PeekedConnection): Promise<Answer> {
-  const answered = deadlines.add(ANSWER_MS, () => stream.reset(ErrorCode.CANCEL));
+async function answerTo(
+  stream: Stream,
+  peeked: PeekedConnection,
+): Promise<Answer & { readonly by?: "caller" }> {
   const early = new EarlyData(stream, peeked);
-  try {
-    const response = await stream.response;
-    const status = headerValue(response, ":status") ?? "";
-    if (status === "200") {
-      await early.finish();
-      return { kind: "accepted" };
-    }
-    stream.close();
-    const declined = status === "403" || status === "404" || status === "503";
-    return { kind: declined ? "declined" : "failed", details: refusal(status, response) };
-  } catch (error) {
-    if (early.callerError) return { kind: "failed", details: early.callerError.message, by: "caller" };
-    const details = `no answer from the laptop: ${error instanceof Error ? error.message : error}`;
-    const untouched = error instanceof StreamReset && error.code === ErrorCode.REFUSED_STREAM;
-    return { kind: untouched || !early.started ? "declined" : "failed", details };
-  } finally {
-    answered();
-    early.stop();
-  }
-}
-
-function refusal(status: string, response: readonly Header[]): string {
-  const said = parseProxyStatus(headerValue(response, headers.proxyStatus) ?? "");
-  return said
-    ? `the laptop answered ${status} ${said.error}: ${said.details}`
-    : `the laptop answered ${status}`;
+  const answer = await answerOf(stream, () => early.started, () => early.finish());
+  early.stop();
+  if (!early.callerError || answer.kind === "accepted") return answer;
+  return { kind: "failed", details: early.callerError.message, by: "caller" };
 }
 
 /** Sends the caller's first bytes, if any come before the laptop answers. Until then they can still be read again. */

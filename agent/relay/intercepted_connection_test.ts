@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Connection, ErrorCode, type Header, headerValue, type Stream } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
+import { Router } from "../routing/router.ts";
 import { carry, type Upstreams } from "./intercepted_connection.ts";
 import { uid } from "../testing/laptop.ts";
 
@@ -24,7 +25,8 @@ function scene(
   const upstreams: Upstreams = {
     flow: "k3v9t0aq-1f",
     pod: "default/echo-1",
-    rule: rule.uid,
+    whole: () => rule.uid,
+    router: () => new Router([]),
     tunnels: {
       rule: (wanted) => wanted === rule.uid ? rule : undefined,
       of: () => tunnels as unknown as ReturnType<Upstreams["tunnels"]["of"]>,
@@ -120,7 +122,7 @@ Deno.test("the caller's first bytes come with the CONNECT, before the laptop has
 Deno.test("the kubelet's probe, a port without rule and a rule without tunnel go to the pod", async () => {
   const probe: Partial<Upstreams> = { classify: () => Promise.resolve("kubelet") };
   const without = { tunnels: { rule: () => rule, of: () => [] } };
-  for (const upstreams of [probe, { rule: undefined }, { rule: uid(11) }, without]) {
+  for (const upstreams of [probe, { whole: () => undefined }, { whole: () => uid(11) }, without]) {
     await using all = scene({ onStream: takes, upstreams });
     assert.equal(await ask(all.caller, "hello"), "pod:hello");
     assert.equal((await all.outcome).kind, "pod");
@@ -167,17 +169,17 @@ Deno.test("an outcome says why the laptop declined or failed a connection", asyn
   {
     await using all = scene({ onStream: refusal("502") });
     await assert.rejects(ask(all.caller, "hello"));
-    assert.deepEqual(await all.outcome, { kind: "reset", details: details("502") });
+    assert.deepEqual(await all.outcome, { kind: "reset", details: details("502"), rule: rule.uid });
   }
   await using all = scene({ onStream: refusal("503") });
   assert.equal(await ask(all.caller, "hello"), "pod:hello");
-  assert.deepEqual(await all.outcome, { kind: "pod", details: details("503") });
+  assert.deepEqual(await all.outcome, { kind: "pod", details: details("503"), rule: rule.uid });
 });
 
 Deno.test("a connection that is carried to its end has no details", async () => {
   await using all = scene({ onStream: takes });
   await ask(all.caller, "hello");
-  assert.deepEqual(await all.outcome, { kind: "laptop" });
+  assert.deepEqual(await all.outcome, { kind: "laptop", rule: rule.uid });
 });
 
 Deno.test("a tunnel that breaks before anything was sent gives the connection to the pod", async () => {
@@ -211,7 +213,7 @@ Deno.test("a caller that resets before the laptop answers is not passed to the p
 
 Deno.test("an application that can't be dialled resets the caller", async () => {
   const dialPod = () => Promise.reject(new Error("connection refused"));
-  await using all = scene({ upstreams: { rule: undefined, dialPod } });
+  await using all = scene({ upstreams: { whole: () => undefined, dialPod } });
   await assert.rejects(ask(all.caller, "hello"));
   assert.equal((await all.outcome).kind, "reset");
 });

@@ -16,6 +16,8 @@ import type { Source } from "./intercepted_connection.ts";
 import type { TunnelIdentity } from "./tunnel.ts";
 import { TunnelListeners, type TunnelPorts } from "./tunnel_listeners.ts";
 import { Tunnels } from "./tunnels.ts";
+import { RoutedRules } from "./routed_rules.ts";
+import type { Router } from "../routing/router.ts";
 import { SourceClassifier } from "./source_classifier.ts";
 
 export interface RelayOptions {
@@ -64,6 +66,7 @@ class Relay implements AsyncDisposable, PodHost {
   readonly link: AttachLink;
   readonly #classifier: SourceClassifier;
   readonly #pods = new Map<string, RelayedPod>();
+  readonly #routed = new RoutedRules();
   readonly #ended = new AbortController();
   #connectionKind: ConnectionKind | undefined;
   #tunnels: Tunnels | undefined;
@@ -97,6 +100,11 @@ class Relay implements AsyncDisposable, PodHost {
 
   get connectionKind(): ConnectionKind {
     return this.#connectionKind ??= this.#chooseConnectionKind();
+  }
+
+  router(personal: readonly string[]): Router {
+    const proven = new Set(this.#proven);
+    return this.#routed.router(personal, (uid) => proven.has(uid));
   }
 
   beat(): void {
@@ -162,7 +170,11 @@ class Relay implements AsyncDisposable, PodHost {
     if (!takesFds) { for (const fd of fds) closeDescriptor(fd); }
     switch (message.tell) {
       case "rules":
+        this.#routed.retain(new Set(message.rules.map(({ uid }) => uid)));
         return this.#tunnels?.setRules(message.rules);
+      case "match":
+        this.#routed.set(message);
+        return this.#rulesChanged();
       case "pod":
         return this.#take(message, fds);
       case "ports":
@@ -212,12 +224,18 @@ class Relay implements AsyncDisposable, PodHost {
   #releaseAll(): void {
     for (const pod of this.#pods.values()) pod[Symbol.dispose]();
     this.#pods.clear();
+    this.#routed.retain(new Set());
     this.#tunnels?.setRules([]);
   }
 
   #setProven(rules: readonly string[]): void {
     this.#proven = rules;
+    this.#rulesChanged();
     this.#tellProven();
+  }
+
+  #rulesChanged(): void {
+    for (const pod of this.#pods.values()) pod.rulesChanged();
   }
 
   #tellProven(): void {

@@ -7,12 +7,15 @@ import type { Log } from "../../wire/log.ts";
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { type CarriedOutcome, carry, type Source } from "./intercepted_connection.ts";
+import { Router } from "../routing/router.ts";
 import { SocketPool } from "./socket_pool.ts";
 import type { Tunnels } from "./tunnels.ts";
 
 /** What a pod needs of the relay that it is part of. */
 export interface PodHost {
   readonly tunnels: Pick<Tunnels, "of" | "rule">;
+  /** The personal rules of these that are in force now, in their order. */
+  router(personal: readonly string[]): Router;
   /** For what callers can cause at will: limited in lines a second. */
   readonly log: Log;
   /** The kind that connections are made of. @throws when this Deno has none, or the process is out of descriptors. */
@@ -31,6 +34,8 @@ export interface PodHost {
 /** Connections to one port of a pod that go to the laptop at once; further ones go to the pod. */
 const MOST_PER_PORT = 4096;
 
+const noRules = new Router([]);
+
 /** The message that hands a pod over. */
 export type Handover = Extract<AttachMessage, { tell: "pod" }>;
 
@@ -47,7 +52,9 @@ export class RelayedPod implements Disposable {
   readonly #addresses: ReadonlySet<string>;
   readonly #open = new Set<AcceptedConnection>();
   readonly #counts = new Map<number, number>();
-  #rules = new Map<number, string>();
+  #ports = new Map<number, SteeredPort>();
+  /** Of the ports that have personal rules. */
+  #routers = new Map<number, Router>();
 
   /** Owns all descriptors, even when it throws. @throws when there are fewer than the message says. */
   constructor(handover: Handover, fds: readonly number[], host: PodHost) {
@@ -94,7 +101,14 @@ export class RelayedPod implements Disposable {
   }
 
   setPorts(ports: readonly SteeredPort[]): void {
-    this.#rules = new Map(ports.map(({ port, rule }) => [port, rule]));
+    this.#ports = new Map(ports.map((port) => [port.port, port]));
+    this.rulesChanged();
+  }
+
+  /** Prepares routers anew: other rules are in force, or take something else. */
+  rulesChanged(): void {
+    const routed = [...this.#ports.values()].filter(({ personal }) => personal.length > 0);
+    this.#routers = new Map(routed.map(({ port, personal }) => [port, this.#host.router(personal)]));
   }
 
   addSockets(family: 4 | 6, fds: readonly number[]): void {
@@ -128,14 +142,15 @@ export class RelayedPod implements Disposable {
     const { port } = destination;
     const count = this.#counts.get(port) ?? 0;
     const isPods = this.#addresses.size === 0 || this.#addresses.has(destination.address.text);
-    const rule = isPods && count < MOST_PER_PORT ? this.#rules.get(port) : undefined;
+    const isTaken = isPods && count < MOST_PER_PORT;
     this.#counts.set(port, count + 1);
     const flow = this.#host.nextFlow();
     const connection = { transport: socket, caller: plain(caller), destination: plain(destination) };
     const outcome = await carry(connection, {
       flow,
       pod: this.#handover.pod,
-      rule,
+      whole: () => isTaken ? this.#ports.get(port)?.whole : undefined,
+      router: () => isTaken ? this.#routers.get(port) ?? noRules : noRules,
       tunnels: this.#host.tunnels,
       classify: () => this.#host.classify(caller, destination),
       dialPod: () => this.#dial(destination),
@@ -145,14 +160,15 @@ export class RelayedPod implements Disposable {
     if (left > 0) this.#counts.set(port, left);
     else this.#counts.delete(port);
     this.#host.left();
-    if (outcome.details !== undefined) this.#logFailure(outcome, { flow, rule, caller, destination });
+    if (outcome.details !== undefined) this.#logFailure(outcome, { flow, caller, destination });
   }
 
   #logFailure(
-    { kind, by, details }: CarriedOutcome,
-    about: { flow: string; rule: string | undefined; caller: Endpoint; destination: Endpoint },
+    outcome: CarriedOutcome,
+    about: { flow: string; caller: Endpoint; destination: Endpoint },
   ): void {
-    const { flow, rule, caller, destination } = about;
+    const { kind, by, details, rule } = outcome;
+    const { flow, caller, destination } = about;
     // A reset by the caller is ordinary.
     this.#host.log(by === "caller" ? "info" : "warn", "a flow failed", {
       flow,

@@ -3,6 +3,7 @@ import { cheapestKind } from "../../ffi/sockets/adopt.ts";
 import { localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
 import { openDescriptor } from "../../ffi/testing/netns.ts";
 import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
+import { Router } from "../routing/router.ts";
 import { type PodHost, RelayedPod } from "./relayed_pod.ts";
 import { aPod } from "../testing/laptop.ts";
 
@@ -17,6 +18,7 @@ function taken() {
   const { port } = localEndpoint(fd);
   const host: PodHost = {
     tunnels: { of: () => [], rule: () => undefined },
+    router: () => new Router([]),
     log: () => {},
     connectionKind: cheapestKind(),
     requestSockets: () => {},

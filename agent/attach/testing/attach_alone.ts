@@ -42,6 +42,7 @@ class MadeView implements ClusterView {
   rules = () => this.#rules;
   sessions = () => this.#sessions;
   pods = () => this.#pods;
+  callers = () => this.#pods;
   services = () => this.#services;
   denied = () => this.#denied;
   known = () => true;

@@ -1,0 +1,99 @@
+import type { ByteReader } from "../../http/byte_reader.ts";
+import type { InterceptedConnection, Upstreams } from "./intercepted_connection.ts";
+import type { RoutedRule } from "../routing/router.ts";
+import { Upstream } from "./upstream.ts";
+
+/** Milliseconds that a caller may be silent until the pod is dialled: where the server speaks first, it waits for that. */
+const QUIET_MS = 20;
+/** Milliseconds of silence after which a connection is taken for one of a protocol that isn't known. */
+const SILENT_MS = 250;
+
+/** What becomes of a connection as a whole, or that its requests are decided one by one. */
+export interface FirstDecision {
+  readonly kind: "connection" | "requests";
+  /** The UID of the personal rule that takes the whole connection. */
+  readonly rule?: string;
+  /** The connection to the pod, if it was dialled meanwhile. */
+  readonly pod?: Upstream;
+}
+
+/**
+ * Decides by the first bytes of a connection whose port has personal rules. Whatever is not understood, or doesn't come in
+ * time, goes on as if there were no such rules. The pod may speak first: nothing of it waits.
+ *
+ * @throws when the caller broke, or the pod can't be dialled
+ */
+export async function firstDecision(
+  reader: ByteReader,
+  connection: Pick<InterceptedConnection, "caller">,
+  upstreams: Upstreams,
+): Promise<FirstDecision> {
+  const decider = new Decider(reader, connection.caller.address, upstreams);
+  try {
+    return await decider.decide();
+  } catch (error) {
+    decider.pod?.transport.close();
+    throw error;
+  }
+}
+
+class Decider {
+  readonly #reader: ByteReader;
+  readonly #caller: string;
+  readonly #upstreams: Upstreams;
+  pod: Upstream | undefined;
+
+  constructor(reader: ByteReader, caller: string, upstreams: Upstreams) {
+    this.#reader = reader;
+    this.#caller = caller;
+    this.#upstreams = upstreams;
+  }
+
+  async decide(): Promise<FirstDecision> {
+    if (await within(QUIET_MS, this.#reader.more()) === "late" && !await this.#callerSpeaks()) {
+      return this.#undecided();
+    }
+    for (;;) {
+      const decision = this.#upstreams.router().byFirstBytes(this.#reader.buffered, this.#caller);
+      if (decision.kind === "requests") return this.#with({ kind: "requests" });
+      if (decision.kind === "connection") return this.#connection(decision.rule);
+      if (await within(SILENT_MS, this.#reader.more()) !== true) return this.#undecided();
+    }
+  }
+
+  /** Waits for a caller that is silent. False when the pod speaks first, or some laptop's program may have to. */
+  async #callerSpeaks(): Promise<boolean> {
+    const { rule } = this.#upstreams.router().undecided(this.#caller);
+    if (rule !== undefined || this.#upstreams.whole() !== undefined) {
+      return await within(SILENT_MS - QUIET_MS, this.#reader.more()) !== "late";
+    }
+    this.pod = new Upstream(await this.#upstreams.dialPod());
+    return await Promise.race([
+      this.#reader.more().then(() => true),
+      this.pod.reader.readAhead().then(() => false, () => false),
+    ]);
+  }
+
+  #undecided(): FirstDecision {
+    return this.#connection(this.#upstreams.router().undecided(this.#caller).rule);
+  }
+
+  #connection(rule: RoutedRule | undefined): FirstDecision {
+    return this.#with({ kind: "connection", ...(rule && { rule: rule.uid }) });
+  }
+
+  #with(decision: FirstDecision): FirstDecision {
+    return this.pod ? { ...decision, pod: this.pod } : decision;
+  }
+}
+
+/** What a read brings: more, or the end; or that it brings nothing in time. The read goes on. */
+async function within(ms: number, reading: Promise<boolean>): Promise<boolean | "late"> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<"late">((resolve) => timer = setTimeout(resolve, ms, "late"));
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

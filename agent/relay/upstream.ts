@@ -1,0 +1,38 @@
+import { ByteReader } from "../../http/byte_reader.ts";
+import type { AbortableTransport } from "../../net/transport.ts";
+import { UnreadTransport } from "./unread_transport.ts";
+
+/** Where the requests of one caller's connection are answered: a laptop's program, or the pod's. */
+export class Upstream {
+  readonly transport: AbortableTransport;
+  readonly reader: ByteReader;
+  readonly end: "laptop" | "pod";
+  /** The UID of its rule; none of the pod. */
+  readonly rule: string | undefined;
+  /** Whether a request is under way. */
+  busy = false;
+  /** It ended or spoke while it had no request: it gets no further one. */
+  stale = false;
+
+  constructor(transport: AbortableTransport, rule?: string) {
+    this.transport = transport;
+    this.reader = new ByteReader(transport);
+    this.end = rule === undefined ? "pod" : "laptop";
+    this.rule = rule;
+  }
+
+  /** It waits for its next request; its end is noticed meanwhile. */
+  rest(): void {
+    this.busy = false;
+    const noticed = () => {
+      if (!this.busy) this.stale = true;
+    };
+    if (this.reader.buffered.length > 0) noticed();
+    else this.reader.readAhead().then(noticed, noticed);
+  }
+
+  /** All that wasn't read yet, and what follows. */
+  unread(): AbortableTransport {
+    return new UnreadTransport(this.transport, this.reader);
+  }
+}
