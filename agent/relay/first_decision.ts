@@ -1,5 +1,5 @@
 import type { ByteReader } from "../../http/byte_reader.ts";
-import type { InterceptedConnection, Upstreams } from "./intercepted_connection.ts";
+import type { InterceptedConnection, Upstreams } from "./upstreams.ts";
 import type { RoutedRule } from "../routing/router.ts";
 import { Upstream } from "./upstream.ts";
 

@@ -22,7 +22,7 @@ import type { AbortableTransport } from "../../net/transport.ts";
 import { HeadScan } from "../routing/head_scan.ts";
 import { RoutableRequest } from "../routing/request.ts";
 import type { RoutedRule } from "../routing/router.ts";
-import type { CarriedOutcome, InterceptedConnection, Upstreams } from "./intercepted_connection.ts";
+import type { CarriedOutcome, InterceptedConnection, Upstreams } from "./upstreams.ts";
 import { answerOf, openStream } from "./laptop_stream.ts";
 import { UnreadTransport } from "./unread_transport.ts";
 import { Upstream } from "./upstream.ts";

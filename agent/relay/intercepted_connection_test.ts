@@ -3,7 +3,8 @@ import { Connection, ErrorCode, type Header, headerValue, type Stream } from "..
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { Router } from "../routing/router.ts";
-import { carry, type Upstreams } from "./intercepted_connection.ts";
+import { carry } from "./intercepted_connection.ts";
+import type { Upstreams } from "./upstreams.ts";
 import { uid } from "../testing/laptop.ts";
 
 const rule = { uid: uid(10), port: 80, session: uid(1), publicKey: "key" };

@@ -12,7 +12,7 @@ import { STOCK_DENO } from "../../wire/version.ts";
 import { type AttachHello, AttachLink } from "./attach_link.ts";
 import { rateLimited } from "../rate_limited_log.ts";
 import { type Handover, type PodHost, RelayedPod } from "./relayed_pod.ts";
-import type { Source } from "./intercepted_connection.ts";
+import type { Source } from "./upstreams.ts";
 import type { TunnelIdentity } from "./tunnel.ts";
 import { TunnelListeners, type TunnelPorts } from "./tunnel_listeners.ts";
 import { Tunnels } from "./tunnels.ts";

@@ -1,6 +1,6 @@
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
 import type { RelayMessage } from "../../wire/handover.ts";
-import type { Source } from "./intercepted_connection.ts";
+import type { Source } from "./upstreams.ts";
 
 /** Milliseconds that attach has to answer; then the connection goes to the pod. */
 const ANSWER_MS = 1_000;

@@ -10,7 +10,8 @@ import { Matcher } from "../../routing/matcher.ts";
 import { RoutableRequest } from "../../routing/request.ts";
 import { Router } from "../../routing/router.ts";
 import { uid } from "../../testing/laptop.ts";
-import { carry, type Upstreams } from "../intercepted_connection.ts";
+import { carry } from "../intercepted_connection.ts";
+import type { Upstreams } from "../upstreams.ts";
 
 /** Serves one connection. */
 export type Server = (transport: AbortableTransport, received: Received) => Promise<void>;

@@ -1,0 +1,46 @@
+import type { AbortableTransport } from "../../net/transport.ts";
+import type { Router } from "../routing/router.ts";
+import type { Tunnels } from "./tunnels.ts";
+
+/** An accepted connection. */
+export interface InterceptedConnection {
+  readonly transport: AbortableTransport;
+  readonly caller: { readonly address: string; readonly port: number };
+  /** The pod's own address and port that the caller dialled. */
+  readonly destination: { readonly address: string; readonly port: number };
+}
+
+/** Where a connection can go, and what decides it. */
+export interface Upstreams {
+  /** The connection's id in the logs of relay and laptop. */
+  readonly flow: string;
+  /** "namespace/name" of the pod. */
+  readonly pod: string;
+  /** The UID of the whole-service rule that has the port now. */
+  whole(): string | undefined;
+  /** The personal rules that the port has now. */
+  router(): Router;
+  readonly tunnels: Pick<Tunnels, "of" | "rule">;
+  /** Tells probes from other connections. */
+  classify(): Promise<Source>;
+  /**
+   * Dials the pod's application at the connection's destination.
+   * @throws when that fails; an application that refuses may also show only in reading.
+   */
+  dialPod(): Promise<AbortableTransport>;
+}
+
+/** What kind of source a connection has, not which pod. `kubelet`: a probe; `node`: from one of the node's addresses (NodePort traffic, a probe that has ended); or neither. */
+export type Source = "kubelet" | "node" | "other";
+
+/** How a connection ended. */
+export interface CarriedOutcome {
+  /** Where it went; `dropped`: closed without an answer, as a probe that only connects. */
+  readonly kind: "laptop" | "pod" | "reset" | "dropped";
+  /** Whose end broke, of a connection that broke while it was carried. */
+  readonly by?: "caller" | "laptop" | "pod";
+  /** The UID of the rule that it went by. */
+  readonly rule?: string;
+  /** Why the laptop declined it, or what broke it; undefined when it was carried to its end. */
+  readonly details?: string;
+}
