@@ -34,6 +34,7 @@ import { intercept, leave } from "./commands/intercept.ts";
 import { flows, followFlows } from "./commands/flows.ts";
 import * as overview from "./commands/status.ts";
 import { plan } from "./commands/plan.ts";
+import { watchPaths } from "./process/network.ts";
 import { watchSleep } from "./process/sleep.ts";
 import { up } from "./commands/up.ts";
 import type { DaemonParts } from "./parts.ts";
@@ -51,6 +52,7 @@ export class Daemon implements Controlled, AsyncDisposable {
   readonly #since = new Date().toISOString();
   readonly #ending = new AbortController();
   readonly #sleep: Disposable;
+  readonly #paths: AsyncDisposable;
   #idle: ReturnType<typeof setTimeout> | undefined;
   #idleMs: number;
   /** Requests that are being worked on. */
@@ -72,6 +74,11 @@ export class Daemon implements Controlled, AsyncDisposable {
       parts.log("info", "the machine slept");
       this.#clusters.reconnect();
     });
+    this.#paths = watchPaths(() => {
+      if (this.#clusters.all.length === 0) return;
+      parts.log("info", "the ways out of this machine have changed");
+      this.#clusters.reconnect();
+    }, parts.log);
     this.#idleMs = parts.idleMs ?? IDLE_MS;
     this.#rest();
   }
@@ -272,6 +279,7 @@ export class Daemon implements Controlled, AsyncDisposable {
     this.#ending.abort(new Failure("interrupted", "the daemon is ending"));
     clearTimeout(this.#idle);
     this.#sleep[Symbol.dispose]();
+    await this.#paths[Symbol.asyncDispose]();
     await this.#turn;
     await this.#clusters[Symbol.asyncDispose]();
   }

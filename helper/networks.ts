@@ -1,4 +1,4 @@
-import { allAddresses, allLinks, type OwnAddress } from "../ffi/netlink/link.ts";
+import { allAddresses, allLinks, type Link, type OwnAddress } from "../ffi/netlink/link.ts";
 import type { Netlink } from "../ffi/netlink/netlink.ts";
 import { type Route, routesOf } from "../ffi/netlink/route.ts";
 import { allRules } from "../ffi/netlink/rule.ts";
@@ -46,7 +46,7 @@ export function readNetworks(netlink: Netlink): Networks {
 }
 
 /** The indexes of pmz's devices, of this user and of others. */
-export function devicesOfPmz(links: ReturnType<typeof allLinks>): Set<number> {
+export function devicesOfPmz(links: readonly Link[]): Set<number> {
   return new Set(links.filter(({ name }) => /^pmz[0-9]+$/.test(name)).map(({ index }) => index));
 }
 

@@ -9,7 +9,7 @@ export const tunnelHello: Hello = helloOf("tunnel");
 
 /**
  * Connects to a gateway, and waits until it has answered a ping and agreed on the protocol.
- * @param signal ends the connection, also later
+ * @param signal ends the attempt
  * @throws {HelloMismatch} when the gateway speaks no version of the protocol that this pmz does
  * @throws the dial's error, or ConnectionClosed
  */
@@ -18,8 +18,7 @@ export async function connectTunnel(
   { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<{ readonly connection: Connection; readonly roundTripMs: number }> {
   const connection = new Connection(await dialUnlessAborted(dial, signal), { role: "client" });
-  const stopping = onAbort(signal, () => connection.abort());
-  connection.closed.then(() => stopping[Symbol.dispose]());
+  using _stopping = onAbort(signal, () => connection.abort());
   try {
     // The gateway's half of the port-forward may be dead although the API server's half is not.
     const roundTripMs = await connection.ping(timeoutMs);

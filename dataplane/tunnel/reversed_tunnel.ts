@@ -8,7 +8,7 @@ import {
 } from "../../wire/key_proof.ts";
 import { parseHello } from "../../wire/hello.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
-import { unlessAborted } from "../../async/abort.ts";
+import { follow, unlessAborted } from "../../async/abort.ts";
 import { type DialTransport, dialUnlessAborted } from "./dial.ts";
 import { refuseStream } from "./refuse_stream.ts";
 
@@ -48,46 +48,58 @@ export class ReversedTunnel implements AsyncDisposable {
   readonly #ending = new AbortController();
   readonly #loop: Promise<void>;
   #kept: KeptConnection | undefined;
+  /** Aborts the dial that is under way, and the pause before it. */
+  #dialling = new AbortController();
+  readonly #redial: RedialDelay;
 
   constructor(parts: ReversedTunnelParts, times: Partial<ReversedTunnelTimes> = {}) {
     this.#parts = parts;
     this.#times = { ...TIMES, ...times };
+    this.#redial = new RedialDelay(this.#times.redial);
     this.#loop = this.#keep();
   }
 
-  /** Pings at once, since the network has changed or the laptop slept. */
+  /** Looks at once whether it lives, since the network has changed or the laptop slept. A dial that is under way begins again. */
   check(): void {
-    this.#kept?.check(CHECK_TIMEOUT_MS);
+    this.#redial.succeeded();
+    this.#dialling.abort(new DOMException("the network has changed", "AbortError"));
+    void this.#kept?.check(CHECK_TIMEOUT_MS);
   }
 
   async #keep(): Promise<void> {
     const signal = this.#ending.signal;
-    const redial = new RedialDelay(this.#times.redial);
     while (!signal.aborted) {
+      const dialling = this.#dialling = new AbortController();
+      using _following = follow(signal, dialling);
+      if (this.#redial.failures > 0) {
+        await this.#redial.wait(dialling.signal);
+        if (dialling.signal.aborted) continue;
+      }
       try {
-        await using connection = new Connection(await dialUnlessAborted(this.#parts.dial, signal), {
-          role: "server",
-          onStream: (stream) => this.#take(stream),
-        });
-        await this.#closed(connection, redial);
+        await using connection = new Connection(
+          await dialUnlessAborted(this.#parts.dial, dialling.signal),
+          { role: "server", onStream: (stream) => this.#take(stream) },
+        );
+        this.#dialling = new AbortController(); // the transport may listen to the one before for as long as it lives
+        await this.#closed(connection);
       } catch (error) {
         if (signal.aborted) return;
-        redial.failed();
+        if (dialling.signal.aborted) continue;
+        this.#redial.failed();
         this.#parts.log(`node agent: ${error instanceof Error ? error.message : error}`);
       }
-      await redial.wait(signal);
     }
   }
 
   /** Keeps a connection until it closes. @throws the reason of this tunnel's end */
-  async #closed(connection: Connection, redial: RedialDelay): Promise<void> {
+  async #closed(connection: Connection): Promise<void> {
     const { pingEveryMs: everyMs, pingTimeoutMs: timeoutMs } = this.#times;
     const onAnswer = () => {
-      if (kept.stable) redial.succeeded();
+      if (kept.stable) this.#redial.succeeded();
     };
     const kept = this.#kept = new KeptConnection(connection, { everyMs, timeoutMs, onAnswer });
     await unlessAborted(kept.closed, this.#ending.signal);
-    if (!kept.stable) redial.failed();
+    if (!kept.stable) this.#redial.failed();
   }
 
   #take(stream: Stream): void {

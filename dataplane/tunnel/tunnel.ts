@@ -1,4 +1,5 @@
 import { type Connection, type Header, KeptConnection, RedialDelay, type Stream } from "../../hbone/mod.ts";
+import { follow, onAbort } from "../../async/abort.ts";
 import { headers } from "../../wire/streams.ts";
 import type { DialTransport } from "./dial.ts";
 import { connectTunnel } from "./connect_tunnel.ts";
@@ -25,6 +26,8 @@ const LIMITS: TunnelLimits = {
 };
 /** Ping timeout after a network change, in milliseconds: a healthy tunnel answers well within it. */
 const CHECK_TIMEOUT_MS = 2_000;
+/** A connection that hasn't answered after this, or two of its round trips, is replaced, in milliseconds; it may still answer. */
+const LATE_MS = 250;
 
 /** No tunnel was there in time for a connection. */
 export class NoTunnel extends Error {
@@ -57,10 +60,14 @@ export class Tunnel implements AsyncDisposable {
   readonly #limits: TunnelLimits;
   readonly #ending = new AbortController();
   readonly #connections = new Map<KeptConnection, Promise<void>>();
+  /** Connections that have to show that they live before they get new streams, and whether their answer is late. */
+  readonly #doubted = new Map<KeptConnection, "asked" | "late">();
   readonly #waiting = new Set<Waiting>();
   readonly #loop: Promise<void>;
   /** Resolves when a connection may be wanted. */
   #changed = Promise.withResolvers<void>();
+  /** Aborts the dial that is under way, and the pause before it. */
+  #dialling = new AbortController();
   #why = "first connection";
   readonly #redial: RedialDelay;
   /** The last round trip in milliseconds; null before the first. */
@@ -97,13 +104,32 @@ export class Tunnel implements AsyncDisposable {
     return this.#wait((connection) => connection.open(request, options));
   }
 
-  /** Pings at once, since the network has changed or the laptop slept. */
+  /**
+   * Looks at once whether the connections live, since the network has changed or the laptop slept. Until one has answered it gets no
+   * new streams; where none answers soon, another is dialled next to them. A dial that is under way begins again, by the new path.
+   */
   check(): void {
-    for (const kept of this.#connections.keys()) kept.check(CHECK_TIMEOUT_MS);
+    this.#redial.succeeded();
+    this.#dialling.abort(new DOMException("the network has changed", "AbortError"));
+    for (const kept of this.#connections.keys()) if (!this.#doubted.has(kept)) void this.#doubt(kept);
+  }
+
+  async #doubt(kept: KeptConnection): Promise<void> {
+    this.#doubted.set(kept, "asked");
+    const late = setTimeout(() => {
+      this.#doubted.set(kept, "late");
+      this.#change();
+    }, Math.max(LATE_MS, 2 * (this.roundTripMs ?? 0)));
+    await kept.check(CHECK_TIMEOUT_MS);
+    clearTimeout(late);
+    this.#doubted.delete(kept); // one that hasn't answered accepts no streams any longer
+    this.#change();
   }
 
   #free(): Connection | undefined {
-    for (const { connection } of this.#connections.keys()) if (connection.accepting) return connection;
+    for (const kept of this.#connections.keys()) {
+      if (kept.connection.accepting && !this.#doubted.has(kept)) return kept.connection;
+    }
     return undefined;
   }
 
@@ -155,10 +181,12 @@ export class Tunnel implements AsyncDisposable {
     this.#changed = Promise.withResolvers();
   }
 
-  /** True when there is no connection, or none that takes the streams that are waited for. */
+  /** True when there is no connection that can be counted on, or none that takes the streams that are waited for. */
   get #wanting(): boolean {
-    const { size } = this.#connections;
-    return size === 0 || (this.#waiting.size > 0 && size < this.#limits.connections);
+    if (this.#connections.size >= this.#limits.connections) return false;
+    const doubts = [...this.#connections.keys()].map((kept) => this.#doubted.get(kept));
+    if (doubts.every((doubt) => doubt === "late")) return true;
+    return this.#waiting.size > 0 && !doubts.includes("asked");
   }
 
   /** Dials whenever a connection is wanted, until the tunnel ends. */
@@ -172,13 +200,23 @@ export class Tunnel implements AsyncDisposable {
         continue;
       }
       if (this.#connections.size === 0) this.#events.connecting(this.#why);
-      await this.#redial.wait(signal);
+      const dialling = this.#dialling = new AbortController();
+      using _following = follow(signal, dialling);
+      if (this.#redial.failures > 0) {
+        await this.#redial.wait(dialling.signal);
+        if (dialling.signal.aborted) continue;
+      }
       try {
-        const { connection, roundTripMs } = await connectTunnel(this.#dial, { signal, timeoutMs });
+        const { connection, roundTripMs } = await connectTunnel(this.#dial, {
+          signal: dialling.signal,
+          timeoutMs,
+        });
+        this.#dialling = new AbortController(); // the transport may listen to the one before for as long as it lives
         this.roundTripMs = roundTripMs;
         this.#events.connected();
         this.#watch(connection);
       } catch (error) {
+        if (dialling.signal.aborted) continue;
         this.#why = error instanceof Error ? error.message : String(error);
         this.#redial.failed();
       }
@@ -193,6 +231,8 @@ export class Tunnel implements AsyncDisposable {
       if (kept.stable) this.#redial.succeeded();
     };
     const kept = new KeptConnection(connection, { everyMs, timeoutMs, onAnswer });
+    const stopping = onAbort(this.#ending.signal, () => connection.abort());
+    connection.closed.then(() => stopping[Symbol.dispose]());
     this.#connections.set(kept, this.#closed(kept));
   }
 

@@ -249,3 +249,77 @@ Deno.test("a gateway that sends nonsense is a tunnel that broke", async () => {
   await until("the reason is told", () => events.told.length > 1);
   assert.ok(!events.told.includes("connected"));
 });
+
+/** A path that can be cut: what is written then is lost, and nothing comes back. */
+function cuttable(transport: Transport): Transport & { cut(): void } {
+  let isCut = false;
+  const never = Promise.withResolvers<number | null>().promise;
+  return {
+    read: async (into) => {
+      const length = await transport.read(into);
+      return isCut ? await never : length;
+    },
+    write: (bytes) => isCut ? Promise.resolve(bytes.length) : transport.write(bytes),
+    closeWrite: () => transport.closeWrite(),
+    close: () => transport.close(),
+    cut: () => void (isCut = true),
+  };
+}
+
+Deno.test("after a change of the network a silent connection gets no new streams: they go by another, at once", async () => {
+  await using gateway = fakeGateway();
+  const paths: ReturnType<typeof cuttable>[] = [];
+  const dial = async (signal: AbortSignal) => {
+    const path = cuttable(await gateway.dial(signal));
+    paths.push(path);
+    return path;
+  };
+  const events = listener();
+  await using tunnel = new Tunnel(dial, events, QUICK);
+  const before = await echoes(tunnel.open(ECHO));
+  paths[0]?.cut();
+  tunnel.check();
+  const begun = performance.now();
+  const after = await echoes(tunnel.open(ECHO));
+  assert.ok(performance.now() - begun < 1_500, `${performance.now() - begun} ms`);
+  assert.equal(gateway.dials, 2);
+  await assert.rejects(before.read(new Uint8Array(1)));
+  await until("its end is told", () => /^ended: .*no answer to a PING/.test(events.told.at(-1) ?? ""));
+  await echoes(after);
+  after.close();
+});
+
+Deno.test("a connection that answers after a change of the network keeps its streams, and is the only one", async () => {
+  await using gateway = fakeGateway();
+  await using tunnel = new Tunnel(gateway.dial.bind(gateway), listener(), QUICK);
+  const before = await echoes(tunnel.open(ECHO));
+  for (let i = 0; i < 10; i++) tunnel.check();
+  const after = await echoes(tunnel.open(ECHO));
+  await echoes(before);
+  for (const stream of [before, after]) stream.close();
+  assert.equal(gateway.dials, 1);
+});
+
+Deno.test("a dial that is under way when the network changes begins again, and so does the pause before one", async () => {
+  await using gateway = fakeGateway();
+  let dials = 0;
+  const dial = async (signal: AbortSignal) =>
+    ++dials < 3 ? await Promise.withResolvers<never>().promise : await gateway.dial(signal);
+  const events = listener();
+  await using tunnel = new Tunnel(dial, events, { redial: { firstMs: 60_000, maxMs: 60_000 } });
+  const waiting = tunnel.open(ECHO);
+  for (const next of [2, 3]) {
+    tunnel.check();
+    await until("it's dialled again", () => dials === next);
+  }
+  (await echoes(waiting)).close();
+  gateway.failures.push(new Error("no route"));
+  gateway.connections[0]?.abort();
+  await until("it's lost", () => events.told.some((told) => told.startsWith("ended")));
+  const later = tunnel.open(ECHO);
+  tunnel.check();
+  await until("it's dialled in vain", () => dials === 4);
+  await new Promise((resolve) => setTimeout(resolve));
+  tunnel.check();
+  (await echoes(later)).close();
+});

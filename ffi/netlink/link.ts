@@ -8,6 +8,7 @@ const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_GETADDR = 22;
 const IFF_UP = 1;
+const IFF_LOWER_UP = 0x1_0000;
 const IFLA_IFNAME = 3;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -16,13 +17,22 @@ const IFA_F_NODAD = 2; // no other machine on the device could have the address
 const IFINFOMSG = 16;
 const IFADDRMSG = 8;
 
-/** Names and indexes of all devices. @throws {SystemCallError} */
-export function allLinks(netlink: Netlink): { readonly name: string; readonly index: number }[] {
+/** A network device. */
+export interface Link {
+  readonly name: string;
+  readonly index: number;
+  /** Whether its cable is in, or what is like that for its kind. */
+  readonly hasCarrier: boolean;
+}
+
+/** All devices. @throws {SystemCallError} */
+export function allLinks(netlink: Netlink): Link[] {
   return netlink.dump("reading the devices", RTM_GETLINK, new Uint8Array(IFINFOMSG)).map((body) => {
     const name = attributesOf(body, IFINFOMSG).get(IFLA_IFNAME) ?? new Uint8Array();
     return {
       name: new TextDecoder().decode(name).replace(/\0.*$/s, ""),
       index: new DataView(body.buffer, body.byteOffset).getInt32(4, true),
+      hasCarrier: (new DataView(body.buffer, body.byteOffset).getUint32(8, true) & IFF_LOWER_UP) !== 0,
     };
   });
 }

@@ -34,7 +34,7 @@ export class KeptConnection<Kept extends Pick<Connection, "ping" | "abort" | "cl
   readonly closed: Promise<ConnectionEnd>;
   readonly #options: KeptConnectionOptions;
   readonly #ended = new AbortController();
-  #checking: Promise<void> | undefined;
+  #checking: Promise<boolean> | undefined;
   #stable = false;
 
   constructor(connection: Kept, options: KeptConnectionOptions) {
@@ -53,9 +53,12 @@ export class KeptConnection<Kept extends Pick<Connection, "ping" | "abort" | "cl
     return this.#stable;
   }
 
-  /** Sends a PING now, with a time limit of its own: the network has changed, or the machine has slept. */
-  check(timeoutMs: number): void {
-    this.#checking ??= this.#answer(timeoutMs).then(() => {
+  /**
+   * Sends a PING now, with a time limit of its own: the network has changed, or the machine has slept. One at a time.
+   * @returns whether it is answered; if not, the connection is closed, or closing
+   */
+  check(timeoutMs: number): Promise<boolean> {
+    return this.#checking ??= this.#answer(timeoutMs).finally(() => {
       this.#checking = undefined;
     });
   }
