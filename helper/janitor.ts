@@ -65,10 +65,11 @@ function cleaning({ rules, addresses }: Leftovers, ip: string, ss: string): stri
   return [
     "trap '' HUP INT TERM",
     "while read -r line; do :; done",
-    ...deletions(rules.filter(({ uids }) => uids)),
+    // First, so that nothing with pmz's source leaves for the LAN as long as there are connections.
     ...addresses.flatMap((address) => [`${ss} -aK src ${address}`, `${ss} -aK dst ${address}`]),
-    // Last, so that nothing with pmz's source leaves for the LAN as long as there are connections.
     ...deletions(rules.filter(({ uids }) => !uids)),
+    // Last, since they say whose the table is, should this be killed too.
+    ...deletions(rules.filter(({ uids }) => uids)),
   ].join("\n");
 }
 
