@@ -1,5 +1,5 @@
 import { CommandError, output, run } from "../e2e/lib/command.ts";
-import type { Person } from "../e2e/lib/laptop.ts";
+import type { Laptop, Person } from "../e2e/lib/laptop.ts";
 import { World } from "../e2e/lib/world.ts";
 import { loadProgram } from "./load.ts";
 import { clusterParts } from "./parts.ts";
@@ -159,19 +159,43 @@ export class BenchWorld implements AsyncDisposable {
     };
   }
 
-  /** `pmz up`: by name, as any program of the person's. */
-  async ours(): Promise<Way> {
-    await this.#pmzUp(CAPTURED, []);
+  /**
+   * `pmz up`: by name, as any program of the person's.
+   *
+   * @param laptop whose; what is measured has to be installed there
+   */
+  async ours(laptop: Laptop = this.world.laptop, name = "ours", title = "pmz up"): Promise<Way> {
+    await this.#pmzUp(CAPTURED, [], laptop);
     return {
-      name: "ours",
-      title: "pmz up",
+      name,
+      title,
       http: `${SERVICE}:80`,
       bytes: `${SERVICE}:5201`,
       loadProgram: INSTALLED,
       laptop: ["daemon", "helper"],
-      part: clusterParts(this.world.name, { uid: UIDS.bob, gateway: await this.#gateway() }),
-      run: (command, timeout) => this.world.laptop.output(CAPTURED, command, { timeout }),
+      part: clusterParts(this.world.name, {
+        uid: UIDS.bob,
+        laptop: laptop.number,
+        gateway: await this.#gateway(),
+      }),
+      run: (command, timeout) => laptop.output(CAPTURED, command, { timeout }),
     };
+  }
+
+  /** `pmz up` of another version, on laptop 2; the agents are this one's. To be called after {@linkcode ours}. */
+  async before(pmz: string): Promise<Way> {
+    const { other } = this.world;
+    await other.install(pmz);
+    await other.install(loadProgram);
+    return await this.ours(other, "before", "pmz up before");
+  }
+
+  /** Ends both daemons and starts them again: from one start to the next the same program is faster or slower. */
+  async restart(): Promise<void> {
+    for (const laptop of [this.world.laptop, this.world.other]) {
+      await laptop.output(CAPTURED, ["pmz", "down", "--quiet"], { timeout: 60_000 });
+      await laptop.output(CAPTURED, ["pmz", "up", "--yes", "--quiet"], { timeout: 120_000 });
+    }
   }
 
   /** `pmz up --proxy`: as an HTTP proxy where wrk asks, as a SOCKS5 proxy for all else. */
@@ -192,8 +216,7 @@ export class BenchWorld implements AsyncDisposable {
     };
   }
 
-  async #pmzUp(person: Person, options: readonly string[]): Promise<void> {
-    const { laptop } = this.world;
+  async #pmzUp(person: Person, options: readonly string[], laptop = this.world.laptop): Promise<void> {
     await laptop.output(person, ["pmz", "up", "--yes", "--quiet", ...options], { timeout: 120_000 });
     this.#stack.defer(async () => {
       await laptop.run(person, ["pmz", "down", "--quiet"], { timeout: 60_000 });

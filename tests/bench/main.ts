@@ -27,6 +27,7 @@ const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts]... [opt
   --quick       one short round: that all works, no figures to believe
   --profile     loopback: where each program's CPU time went; slower while it's recorded
   --pmz FILE    another build to measure on the cluster than dist/pmz
+  --before DIR  loopback, cluster: also measures the pmz of another checkout (built), and compares
   --chart FILE  draws what cluster found
   --show FILE   prints the tables of an earlier run's file, and measures nothing; with --chart draws it
 
@@ -41,6 +42,7 @@ async function main(): Promise<number> {
     options: {
       rounds: { type: "string" },
       quick: { type: "boolean", default: false },
+      before: { type: "string" },
       chart: { type: "string" },
       pmz: { type: "string", default: `${root}/dist/pmz` },
       profile: { type: "boolean", default: false },
@@ -69,7 +71,8 @@ async function main(): Promise<number> {
   await Deno.mkdir(`${folder}/profiles`, { recursive: true });
   await buildLoad();
   for (const kind of wanted) {
-    const asked = { rounds, quick: options.quick, pmz: options.pmz };
+    const { quick, pmz, before } = options;
+    const asked = { rounds, quick, pmz, ...before === undefined ? {} : { before } };
     const profiles = options.profile && kind === "loopback" ? { profiles: `${folder}/profiles` } : {};
     await shown(await one(kind, { ...asked, ...profiles }), options.chart);
     if (profiles.profiles !== undefined) await showProfiles(profiles.profiles);

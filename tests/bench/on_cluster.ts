@@ -2,7 +2,7 @@ import { BenchWorld } from "./bench_world.ts";
 import { parseHeld } from "./load.ts";
 import { nearProbes } from "./probes.ts";
 import { readRss } from "./processes.ts";
-import type { Asked, Memory } from "./record.ts";
+import type { Asked, Memory, Sample } from "./record.ts";
 import { measureRounds, type Tell } from "./rounds.ts";
 import type { Way } from "./way.ts";
 
@@ -12,13 +12,19 @@ const IDLE = [100, 10_000];
 const SETTLE = 2_000;
 
 /** What a developer has: a laptop of the test cluster, with no distance to it. */
-export async function onCluster({ rounds, quick, pmz }: Asked, tell: Tell) {
+export async function onCluster({ rounds, quick, pmz, before }: Asked, tell: Tell) {
   tell("bringing the test cluster up");
   await using bench = await BenchWorld.up(pmz);
   const ours = await bench.ours();
-  const ways = [await bench.direct(), await bench.portForward(), ours, await bench.proxy()];
+  const ways = before === undefined
+    ? [await bench.direct(), await bench.portForward(), ours, await bench.proxy()]
+    : [await bench.portForward(), ours, await bench.before(`${before}/dist/pmz`)];
   const memory: Memory[] = [{ when: "after pmz up", streams: 0, mib: readRss(ours.part) }];
-  const samples = await measureRounds({ ways, probes: nearProbes(quick), rounds }, tell);
+  const samples: Sample[] = [];
+  for (let first = 1; first <= rounds; first++) {
+    if (first > 1 && before !== undefined) await bench.restart();
+    samples.push(...await measureRounds({ ways, probes: nearProbes(quick), rounds: 1, first }, tell));
+  }
   await pause(SETTLE);
   memory.push({ when: "after the rounds", streams: 0, mib: readRss(ours.part) });
   for (const count of IDLE) memory.push(await idle(bench, ours, count, tell));

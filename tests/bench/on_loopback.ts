@@ -6,6 +6,7 @@ import { measureRounds, type Tell } from "./rounds.ts";
 import type { Asked, Sample } from "./record.ts";
 import type { Way } from "./way.ts";
 
+const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 /** Milliseconds until a program of Deno's listens, on a machine that has other work too. */
 const STARTED = 30_000;
 
@@ -19,36 +20,57 @@ class Loopback implements AsyncDisposable {
     this.#flags = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
   }
 
-  /** @param profiles the folder for a CPU profile of each program; none are made where it isn't given */
-  static async start(profiles: string | undefined): Promise<Loopback> {
+  /**
+   * @param profiles the folder for a CPU profile of each program; none are made where it isn't given
+   * @param before the checkout of another version, to measure its tunnel too
+   */
+  static async start({ profiles, before }: Pick<Asked, "profiles" | "before">): Promise<Loopback> {
     const loopback = new Loopback(profiles);
     try {
       const target = await loopback.#target();
-      loopback.#add("direct", "direct", target, {});
+      if (before === undefined) loopback.#add("direct", "direct", target, {});
       const relay = await loopback.#deno("relay.ts", [...target]);
       loopback.#add("relay", "bare relay in Deno", relay.ports, { [relay.pid]: "relay" });
+      if (before !== undefined) {
+        await loopback.#tunnel("ours", "pmz", { near: "our_laptop.ts", far: "our_gateway.ts", target });
+        const of = { near: "our_laptop.ts", far: "our_gateway.ts", target, checkout: before };
+        await loopback.#tunnel("before", "pmz before", of);
+        return loopback;
+      }
       // What two ends of any tunnel can reach: as many processes on the way as a tunnel has, and nothing for them to do.
-      const second = await loopback.#deno("relay.ts", target, "relay_far");
-      const first = await loopback.#deno("relay.ts", second.ports, "relay_near");
+      const second = await loopback.#deno("relay.ts", target, { name: "relay_far" });
+      const first = await loopback.#deno("relay.ts", second.ports, { name: "relay_near" });
       loopback.#add("relays", "two of them in a row", first.ports, {
         [first.pid]: "laptop",
         [second.pid]: "gateway",
       });
-      for (
-        const [name, title, near, far] of [
-          ["http2", "node:http2", "http2_client.ts", "http2_server.ts"],
-          ["ours", "pmz", "our_laptop.ts", "our_gateway.ts"],
-        ] as const
-      ) {
-        const server = await loopback.#deno(far, []);
-        const client = await loopback.#deno(near, [...server.ports, ...target]);
-        loopback.#add(name, title, client.ports, { [client.pid]: "laptop", [server.pid]: "gateway" });
-      }
+      await loopback.#tunnel("http2", "node:http2", {
+        near: "http2_client.ts",
+        far: "http2_server.ts",
+        target,
+      });
+      await loopback.#tunnel("ours", "pmz", { near: "our_laptop.ts", far: "our_gateway.ts", target });
       return loopback;
     } catch (error) {
       await loopback[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Starts both ends of a tunnel to these ports. */
+  async #tunnel(
+    name: string,
+    title: string,
+    { near, far, target, checkout }: {
+      readonly near: string;
+      readonly far: string;
+      readonly target: readonly number[];
+      readonly checkout?: string;
+    },
+  ): Promise<void> {
+    const server = await this.#deno(far, [], { checkout });
+    const client = await this.#deno(near, [...server.ports, ...target], { checkout });
+    this.#add(name, title, client.ports, { [client.pid]: "laptop", [server.pid]: "gateway" });
   }
 
   #add(name: string, title: string, ports: readonly number[], parts: Record<number, string>): void {
@@ -77,9 +99,10 @@ class Loopback implements AsyncDisposable {
   async #deno(
     file: string,
     args: readonly number[],
-    name: string = file.replace(".ts", ""),
+    { name = file.replace(".ts", ""), checkout = root }: { name?: string; checkout?: string | undefined } =
+      {},
   ): Promise<{ pid: number; ports: number[] }> {
-    const path = new URL(`loopback/${file}`, import.meta.url).pathname;
+    const path = `${checkout}/tests/bench/loopback/${file}`;
     const flags = this.#flags.length > 0 ? [...this.#flags, `--cpu-prof-name=${name}.cpuprofile`] : [];
     const command = [Deno.execPath(), "run", "-A", "--quiet", ...flags, path, ...args.map(String)];
     const running = this.#start(command);
@@ -106,9 +129,15 @@ class Loopback implements AsyncDisposable {
 }
 
 /** What a tunnel costs by itself: no Kubernetes, two processes of this machine and loopback between them. */
-export async function onLoopback({ rounds, quick, profiles }: Asked, tell: Tell) {
-  await using loopback = await Loopback.start(profiles);
-  const { ways } = loopback;
-  const samples: Sample[] = await measureRounds({ ways, probes: nearProbes(quick), rounds }, tell);
-  return { rows: ways.map(({ name, title }) => ({ name, title })), samples, memory: [] };
+export async function onLoopback({ rounds, quick, ...asked }: Asked, tell: Tell) {
+  const samples: Sample[] = [];
+  let rows: { name: string; title: string }[] = [];
+  for (let first = 1; first <= rounds; first++) {
+    // The same program is up to a fifth faster or slower from one start to the next, so each round has programs of its own.
+    await using loopback = await Loopback.start(asked);
+    const { ways } = loopback;
+    rows = ways.map(({ name, title }) => ({ name, title }));
+    samples.push(...await measureRounds({ ways, probes: nearProbes(quick), rounds: 1, first }, tell));
+  }
+  return { rows, samples, memory: [] };
 }

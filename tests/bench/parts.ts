@@ -1,8 +1,9 @@
 import type { Part } from "./processes.ts";
 
-/** Whose pmz counts: a person's daemon on laptop 1, and the agents' pods that carry its connections, by their UIDs. */
+/** Whose pmz counts: a person's daemon on a laptop (1 if absent), and the agents' pods that carry its connections, by UID. */
 export interface Pmz {
   readonly uid: number;
+  readonly laptop?: number;
   readonly gateway?: string;
   readonly nodeAgents?: readonly string[];
 }
@@ -15,7 +16,7 @@ export interface Pmz {
  */
 export function clusterParts(cluster: string, pmz?: Pmz, state = stateFolder()): Part {
   const label = state.slice(state.lastIndexOf("/") + 1);
-  const laptop = machine(`${label}-dev-1`);
+  const laptop = machine(`${label}-dev-${pmz?.laptop ?? 1}`);
   const nodes = machine(`${label}-${cluster}-node-\\d+`);
   return ({ cgroup, uid, command: [program = "", verb = ""] }) => {
     const name = program.slice(program.lastIndexOf("/") + 1);

@@ -27,6 +27,12 @@ Deno.test("the processes that carry a connection of pmz are told apart", () => {
   ) assert.equal(part(found), expected, found.command.join(" "));
 });
 
+Deno.test("a person's daemon on the other laptop is another one", () => {
+  const part = clusterParts("one", { uid: 1001, laptop: 2 }, "/var/lib/pmz-world");
+  assert.equal(part(process("/ci/pmz-world-dev-2", 1001, "pmz", "run")), "daemon");
+  assert.equal(part(process(laptop, 1001, "pmz", "run")), undefined);
+});
+
 Deno.test("the way in is the node agents', and no gateway's", () => {
   const part = clusterParts("one", { uid: 1001, nodeAgents: ["12-34", "56-78"] }, "/var/lib/pmz-world");
   for (

@@ -26,6 +26,8 @@ export interface Asked {
   readonly quick: boolean;
   /** The built file that is measured on the cluster. */
   readonly pmz: string;
+  /** The checkout of another version, built, that is measured too: a way called "before". */
+  readonly before?: string;
   /** Where CPU profiles of the programs on loopback go; none are made where it isn't given. */
   readonly profiles?: string;
 }

@@ -1,6 +1,6 @@
 import { figureOf } from "./figures.ts";
 import { type Goal, goals, TOLERANCE } from "./goals.ts";
-import type { Run } from "./record.ts";
+import type { Run, Sample } from "./record.ts";
 import { median } from "./statistics.ts";
 
 /** A goal, and what came of it. */
@@ -27,6 +27,18 @@ export function cpu(run: Run, row: string, probe: string): Record<string, number
       part,
     ) => [part, median(samples.flatMap(({ cpu }) => cpu[part] === undefined ? [] : [cpu[part]]))]),
   );
+}
+
+/** In each round, what `ours` has over what `before` has of a value that both were measured for. */
+export function byRound(run: Run, value: (sample: Sample) => number | undefined): number[] {
+  const rounds = [...new Set(run.samples.map(({ round }) => round))];
+  return rounds.flatMap((round) => {
+    const [ours, before] = ["ours", "before"].map((row) => {
+      const found = run.samples.filter((sample) => sample.round === round && sample.row === row);
+      return found.map(value).find((each) => each !== undefined);
+    });
+    return ours === undefined || before === undefined || before === 0 ? [] : [ours / before];
+  });
 }
 
 /** The names of all figures that were measured, in the order they were first. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { figureOf } from "./figures.ts";
 import { goals } from "./goals.ts";
-import { cpu, difference, judge, ratio, values, verdictOf } from "./summary.ts";
+import { byRound, cpu, difference, judge, ratio, values, verdictOf } from "./summary.ts";
 import { runOf, sample } from "./testing.ts";
 
 Deno.test("a ratio is of medians, so that one round that went wrong changes nothing", () => {
@@ -18,6 +18,17 @@ Deno.test("a round that failed has no value, and what never worked has no ratio"
   assert.deepEqual(values(run, "ours", "up-1"), [900]);
   assert.equal(ratio(run, "up-1", "ours", "port-forward"), undefined);
   assert.equal(judge(run).find(({ figure }) => figure === "up-1")?.verdict, "not measured");
+});
+
+Deno.test("another version is compared round by round, where both were measured", () => {
+  const run = runOf([
+    sample("before", { "kept-50": 100 }, { round: 1 }),
+    sample("ours", { "kept-50": 110 }, { round: 1 }),
+    sample("before", { "kept-50": 50 }, { round: 2 }),
+    sample("ours", { "kept-50": 45 }, { round: 2 }),
+    sample("ours", { "kept-50": 45 }, { round: 3 }),
+  ]);
+  assert.deepEqual(byRound(run, ({ figures }) => figures["kept-50"]), [1.1, 0.9]);
 });
 
 Deno.test("a goal is missed below 0.8 of it, whichever way is better", () => {

@@ -2,7 +2,7 @@ import { describe } from "./facts.ts";
 import { figureOf } from "./figures.ts";
 import type { Run } from "./record.ts";
 import { figure, median } from "./statistics.ts";
-import { cpu, judge, measured, ratio, values } from "./summary.ts";
+import { byRound, cpu, judge, measured, ratio, values } from "./summary.ts";
 
 /** What others are compared with, in each kind of run. */
 export const baselines = {
@@ -22,6 +22,7 @@ export function report(run: Run): string {
     "",
     figuresTable(run),
     goalsTable(run),
+    beforeTable(run),
     cpuTable(run),
     memoryTable(run),
     troubles(run),
@@ -79,9 +80,38 @@ function goalsTable(run: Run): string | undefined {
   );
 }
 
+/** The measurements whose CPU time is shown. */
+const COSTS = ["kept-50", "kept-1", "up-1", "down-1", "to-laptop", "from-laptop"];
+
+/** What another version is compared by: the ratio of each round, and of these the median. */
+function beforeTable(run: Run): string | undefined {
+  if (!run.rows.some(({ name }) => name === "before")) return undefined;
+  const row = (title: string, ratios: readonly number[]) =>
+    ratios.length === 0 ? [] : [[
+      title,
+      `×${figure(median(ratios))}`,
+      `${figure(Math.min(...ratios))} to ${figure(Math.max(...ratios))}`,
+    ]];
+  const rows = measured(run).flatMap((name) =>
+    row(figureOf(name).title, byRound(run, (sample) => sample.figures[name]))
+  );
+  const parts = [...new Set(run.samples.flatMap(({ cpu }) => Object.keys(cpu)))];
+  const costs = [...COSTS, "new-50"].flatMap((probe) =>
+    parts.flatMap((part) =>
+      row(
+        `${figureOf(probe).title}: CPU of ${part}`,
+        byRound(run, (sample) => sample.probe === probe ? sample.cpu[part] : undefined),
+      )
+    )
+  );
+  return table(["this pmz over the one before, by rounds", "median", "lowest to highest"], [
+    ...rows,
+    ...costs,
+  ]);
+}
+
 function cpuTable(run: Run): string | undefined {
-  const probes = ["kept-50", "kept-1", "up-1", "down-1", "to-laptop", "from-laptop"];
-  const rows = probes.flatMap((probe) =>
+  const rows = COSTS.flatMap((probe) =>
     run.rows.flatMap(({ name, title }) => {
       const parts = Object.entries(cpu(run, name, probe)).filter(([, seconds]) => seconds >= 0.005);
       if (parts.length === 0) return [];
