@@ -17,7 +17,10 @@ async function away(person: Pmz, within: number): Promise<number> {
     const took = performance.now() - begun;
     if (code === 0 && /"pod":"echo-/.test(stdout)) return took;
     console.log(`${Math.round(took)} ms later: ${stderr.trim()}`);
-    if (took > within) throw new Error(`no pod answers, ${Math.round(took)} ms later: ${stderr}`);
+    if (took > within) {
+      const log = await person.shell("tail -n 40 ~/.local/state/pmz/daemon.log");
+      throw new Error(`no pod answers, ${Math.round(took)} ms later: ${stderr}\nthe daemon's log:\n${log}`);
+    }
   }
 }
 
@@ -30,7 +33,8 @@ Deno.test("after a restart of the API server connections are made again, without
   await using stage = await Stage.set();
   const alice = await stage.up();
   await stage.world.restart("apiserver");
-  console.log(`answered ${Math.round(await away(alice, 30_000))} ms after the API server was killed`);
+  await stage.world.serverReady();
+  console.log(`answered ${Math.round(await away(alice, 30_000))} ms after the API server was ready`);
   await connected(alice);
 });
 

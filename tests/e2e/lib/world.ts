@@ -1,4 +1,4 @@
-import { type Ended, output, run, type RunOptions } from "./command.ts";
+import { CommandError, type Ended, output, run, type RunOptions } from "./command.ts";
 import { cluster, Laptop } from "./laptop.ts";
 import { Running } from "./running.ts";
 
@@ -94,6 +94,26 @@ export class World implements AsyncDisposable {
   /** Kills a part of the cluster and starts it again; returns before the part is ready. */
   async restart(part: Part, node = 1): Promise<void> {
     await output([cluster, "--name", this.name, "restart", `node-${node}`, part]);
+  }
+
+  /** Waits until the API server is ready, two minutes at most: a busy machine takes its time to start one. */
+  async serverReady(): Promise<void> {
+    const command = [
+      cluster,
+      "--name",
+      this.name,
+      "kubectl",
+      "get",
+      "--raw",
+      "/readyz",
+      "--request-timeout=2s",
+    ];
+    for (const end = performance.now() + 120_000;;) {
+      const ended = await run(command, { timeout: 10_000 });
+      if (ended.code === 0) return;
+      if (performance.now() > end) throw new CommandError(ended);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 
   /** Puts a program onto both laptops, for everyone there: the built file, dist/pmz. */
