@@ -28,6 +28,7 @@ const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts]... [opt
   --profile     loopback: where each program's CPU time went; slower while it's recorded
   --pmz FILE    another build to measure on the cluster than dist/pmz
   --before DIR  loopback, cluster: also measures the pmz of another checkout (built), and compares
+  --only NAMES  loopback, cluster: these measurements alone: kept-50,up-1
   --chart FILE  draws what cluster found
   --show FILE   prints the tables of an earlier run's file, and measures nothing; with --chart draws it
 
@@ -43,6 +44,7 @@ async function main(): Promise<number> {
       rounds: { type: "string" },
       quick: { type: "boolean", default: false },
       before: { type: "string" },
+      only: { type: "string" },
       chart: { type: "string" },
       pmz: { type: "string", default: `${root}/dist/pmz` },
       profile: { type: "boolean", default: false },
@@ -72,7 +74,13 @@ async function main(): Promise<number> {
   await buildLoad();
   for (const kind of wanted) {
     const { quick, pmz, before } = options;
-    const asked = { rounds, quick, pmz, ...before === undefined ? {} : { before } };
+    const asked = {
+      rounds,
+      quick,
+      pmz,
+      ...before === undefined ? {} : { before },
+      ...options.only === undefined ? {} : { only: options.only.split(",") },
+    };
     const profiles = options.profile && kind === "loopback" ? { profiles: `${folder}/profiles` } : {};
     await shown(await one(kind, { ...asked, ...profiles }), options.chart);
     if (profiles.profiles !== undefined) await showProfiles(profiles.profiles);

@@ -12,7 +12,7 @@ const IDLE = [100, 10_000];
 const SETTLE = 2_000;
 
 /** What a developer has: a laptop of the test cluster, with no distance to it. */
-export async function onCluster({ rounds, quick, pmz, before }: Asked, tell: Tell) {
+export async function onCluster({ rounds, quick, pmz, before, only }: Asked, tell: Tell) {
   tell("bringing the test cluster up");
   await using bench = await BenchWorld.up(pmz);
   const ours = await bench.ours();
@@ -23,7 +23,7 @@ export async function onCluster({ rounds, quick, pmz, before }: Asked, tell: Tel
   const samples: Sample[] = [];
   for (let first = 1; first <= rounds; first++) {
     if (first > 1 && before !== undefined) await bench.restart();
-    samples.push(...await measureRounds({ ways, probes: nearProbes(quick), rounds: 1, first }, tell));
+    samples.push(...await measureRounds({ ways, probes: nearProbes(quick, only), rounds: 1, first }, tell));
   }
   await pause(SETTLE);
   memory.push({ when: "after the rounds", streams: 0, mib: readRss(ours.part) });

@@ -129,7 +129,7 @@ class Loopback implements AsyncDisposable {
 }
 
 /** What a tunnel costs by itself: no Kubernetes, two processes of this machine and loopback between them. */
-export async function onLoopback({ rounds, quick, ...asked }: Asked, tell: Tell) {
+export async function onLoopback({ rounds, quick, only, ...asked }: Asked, tell: Tell) {
   const samples: Sample[] = [];
   let rows: { name: string; title: string }[] = [];
   for (let first = 1; first <= rounds; first++) {
@@ -137,7 +137,7 @@ export async function onLoopback({ rounds, quick, ...asked }: Asked, tell: Tell)
     await using loopback = await Loopback.start(asked);
     const { ways } = loopback;
     rows = ways.map(({ name, title }) => ({ name, title }));
-    samples.push(...await measureRounds({ ways, probes: nearProbes(quick), rounds: 1, first }, tell));
+    samples.push(...await measureRounds({ ways, probes: nearProbes(quick, only), rounds: 1, first }, tell));
   }
   return { rows, samples, memory: [] };
 }

@@ -106,10 +106,14 @@ export function trips(prefix: string, rttMs: number, seconds: number, fresh: boo
   return { name, measure };
 }
 
-/** All that is measured where there's no distance. */
-export function nearProbes(quick: boolean): Probe[] {
+/**
+ * All that is measured where there's no distance.
+ *
+ * @param only the names of those that are wanted
+ */
+export function nearProbes(quick: boolean, only?: readonly string[]): Probe[] {
   const seconds = quick ? 1 : 3;
-  return [
+  const all = [
     rate("kept-50", 50, seconds),
     rate("kept-1", 1, seconds),
     rate("new-50", 50, seconds, true),
@@ -122,6 +126,7 @@ export function nearProbes(quick: boolean): Probe[] {
     ]),
     pace(quick ? 1.5 : 4),
   ];
+  return only === undefined ? all : all.filter(({ name }) => only.includes(name));
 }
 
 /** All that is measured of intercepts but the time that relay adds. */

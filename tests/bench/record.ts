@@ -28,6 +28,8 @@ export interface Asked {
   readonly pmz: string;
   /** The checkout of another version, built, that is measured too: a way called "before". */
   readonly before?: string;
+  /** The measurements that are made, by name ("up-1"); all where absent. */
+  readonly only?: readonly string[];
   /** Where CPU profiles of the programs on loopback go; none are made where it isn't given. */
   readonly profiles?: string;
 }

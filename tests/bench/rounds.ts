@@ -6,7 +6,7 @@ import type { Way } from "./way.ts";
 /** Told of each measurement, for whoever waits. */
 export type Tell = (line: string) => void;
 
-/** A way, and what is measured of it. */
+/** Ways, and what is measured of them. */
 export interface Plan {
   readonly ways: readonly Way[];
   readonly probes: readonly Probe[];
@@ -17,7 +17,8 @@ export interface Plan {
 
 /**
  * Measures in rounds, and all ways one after the other for each figure: what changes on the machine meanwhile then
- * changes for all of them alike.
+ * changes for all of them alike. Every other round takes the ways in the reverse order, so that no way always follows
+ * the same one.
  */
 export async function measureRounds(
   { ways, probes, rounds, first = 1 }: Plan,
@@ -25,8 +26,9 @@ export async function measureRounds(
 ): Promise<Sample[]> {
   const samples: Sample[] = [];
   for (let round = first; round < first + rounds; round++) {
+    const ordered = round % 2 === 1 ? ways : ways.toReversed();
     for (const probe of probes) {
-      for (const way of ways) samples.push(await sample(round, probe, way));
+      for (const way of ordered) samples.push(await sample(round, probe, way));
       const line = samples.slice(-ways.length).map((each) => `${each.row} ${brief(each)}`).join(", ");
       tell(`round ${round}, ${probe.name}: ${line}`);
     }
