@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { FakeClock } from "../async/testing/fake_clock.ts";
 import { Steps } from "./steps.ts";
 import { formatDuration, Terminal } from "./terminal.ts";
 import type { CliParts } from "./parts.ts";
@@ -88,14 +89,31 @@ Deno.test("spans of time are said as people say them", () => {
   for (const [ms, text] of said) assert.equal(formatDuration(ms), text);
 });
 
-Deno.test("elsewhere a detail is a line, and one that is said again is not", () => {
+Deno.test("elsewhere another reason to wait is a line with the time, and counts are one every 10 s", async () => {
   const { terminal, said } = terminalOf({}, false);
+  const clock = new FakeClock();
   {
-    using steps = new Steps(terminal);
-    steps.show({ kind: "step", name: "install", state: "started" });
-    for (const detail of ["0 of 2 pods ready", "0 of 2 pods ready", "2 of 2 pods ready"]) {
-      steps.show({ kind: "detail", name: "install", detail });
+    using steps = new Steps(terminal, clock);
+    steps.show({ kind: "step", name: "connect", state: "started" });
+    for (
+      const [ms, detail] of [
+        [0, "500 of 10,000 pods"],
+        [400, "1,000 of 10,000 pods"],
+        [11_000, "9,500 of 10,000 pods"],
+        [1_000, "pods are asked for again: HTTP 503"],
+        [1_000, "pods are asked for again: HTTP 503"],
+        [60_000, "10,000 pods"],
+      ] as const
+    ) {
+      await clock.advance(ms);
+      steps.show({ kind: "detail", name: "connect", detail });
     }
   }
-  assert.equal(said.text, "    install: 0 of 2 pods ready\n    install: 2 of 2 pods ready\n");
+  assert.deepEqual(said.text.split("\n"), [
+    "    connect: 500 of 10,000 pods",
+    "    connect (11.4 s): 9,500 of 10,000 pods",
+    "    connect (12.4 s): pods are asked for again: HTTP 503",
+    "    connect (1 min 13 s): 10,000 pods",
+    "",
+  ]);
 });

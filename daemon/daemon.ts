@@ -101,7 +101,13 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   up(request: UpRequest, report: Reporter, signal: AbortSignal): Promise<UpResult> {
-    return this.#interruptibly(signal, (signal) => up(request, this.#clusters, this.#parts, report, signal));
+    // Before it's this one's turn: the helper has just been started, and waits for its daemon for seconds only.
+    const claim = request.mode === "capture" ? this.#clusters.laptop.claimHelper() : undefined;
+    const connected = this.#interruptibly(signal, async (signal) => {
+      await claim?.ready;
+      return await up(request, this.#clusters, this.#parts, report, signal);
+    });
+    return connected.finally(() => claim?.[Symbol.dispose]());
   }
 
   down(request: DownRequest, report: Reporter): Promise<DownResult> {

@@ -21,8 +21,8 @@ import { preflight } from "./preflight.ts";
 import type { PayloadSource } from "./payload/source.ts";
 import { type Running, running, statusOf, workloads } from "./running.ts";
 
-/** Milliseconds that a component has to become ready; the nodes may have to pull an image. */
-const READY_MS = 180_000;
+/** Milliseconds that a component has to become ready; the nodes may have to be started, and to pull an image. */
+const READY_MS = 600_000;
 
 const makeManifests = { gateway: gatewayManifests, node: nodeManifests } satisfies Record<Component, unknown>;
 
@@ -198,7 +198,7 @@ async function ready(
     signal,
     timeoutMs: READY_MS,
     onProgress: ({ ready, wanted, troubles }) =>
-      detail([`${ready} of ${wanted} pods ready`, ...troubles].join("; ")),
+      detail([...troubles, `${ready} of ${wanted} pods ready`].join("; ")),
   });
 }
 

@@ -10,7 +10,9 @@ import { ClusterIntercepts } from "../intercepts/cluster_intercepts.ts";
 import type { Log } from "../process/log.ts";
 import type { ZoneIdentity } from "../../names/zone/zone_data.ts";
 
-/** The tunnel has this long to be there for the first time, in milliseconds. */
+/** A pod of the gateway has this long to become ready, in milliseconds: its image may have to be pulled. */
+const POD_TIMEOUT_MS = 600_000;
+/** From then on, the tunnel has this long to be there for the first time. */
 const TUNNEL_TIMEOUT_MS = 30_000;
 
 /** Services that are named in the log for one change, because of their addresses. */
@@ -23,6 +25,7 @@ export interface ClusterParts {
   readonly log: Log;
   /** Called when what the laptop uses of the cluster has changed. */
   readonly changed: (cluster: Cluster, change: IndexChange) => void;
+  readonly podTimeoutMs?: number;
   readonly tunnelTimeoutMs?: number;
 }
 
@@ -65,9 +68,9 @@ export class Cluster {
   }
 
   /** Learns what the cluster has, and follows it. @throws {ApiError} @throws the signal's reason */
-  async discover(signal: AbortSignal): Promise<void> {
+  async discover(detail: (text: string) => void, signal: AbortSignal): Promise<void> {
     await this.#parts.data.connect(this.id);
-    await this.connection.discover((change) => this.#changed(change), signal);
+    await this.connection.discover((change) => this.#changed(change), detail, signal);
     this.#changed(wholeOf(this.connection.topology));
   }
 
@@ -97,18 +100,20 @@ export class Cluster {
 
   /**
    * Has the tunnel to the gateway dialled, and waits until it's there.
-   * @throws {Failure} `timeout`, with the reason. @throws {ApiError} when the gateway's pods may not be listed.
+   * @throws {Failure} `timeout`, with the reason; `agent` when no pod of the gateway becomes ready. @throws {ApiError} when the gateway's pods may not be listed.
    * @throws the signal's reason
    */
   async reach(detail: (text: string) => void, signal: AbortSignal): Promise<void> {
-    detail("waiting for the gateway");
+    await this.#gatewayPod(detail, signal);
     using limit = new TimeLimit(this.#parts.tunnelTimeoutMs ?? TUNNEL_TIMEOUT_MS, signal);
     try {
-      await unlessAborted(this.connection.gateways().ready, limit.signal);
       if (!this.#reaching) await this.#parts.data.reach(this.id);
       this.#reaching = true;
+      detail("dialling the gateway");
       while (this.connection.tunnel.state !== "connected") {
         await unlessAborted(this.#news.promise, limit.signal);
+        const { tunnel } = this.connection;
+        if (tunnel.state === "connecting") detail(`dialling the gateway: ${tunnel.why}`);
       }
     } catch (error) {
       if (signal.aborted || !limit.signal.aborted) throw error;
@@ -117,6 +122,23 @@ export class Cluster {
       throw new Failure("timeout", `the gateway can't be reached through the API server: ${why}`, {
         hint: "look at the gateway: pmz agent status; look at your rights: pmz doctor rights",
         cause: error,
+      });
+    }
+  }
+
+  /** Waits for a pod of the gateway that can be dialled. */
+  async #gatewayPod(detail: (text: string) => void, signal: AbortSignal): Promise<void> {
+    detail("looking for the gateway");
+    using limit = new TimeLimit(this.#parts.podTimeoutMs ?? POD_TIMEOUT_MS, signal);
+    const gateways = this.connection.gateways();
+    try {
+      await unlessAborted(gateways.ready, limit.signal);
+      await gateways.one(limit.signal, (why) => detail(`waiting for the gateway: ${why}`));
+    } catch (cause) {
+      if (signal.aborted || !limit.signal.aborted) throw cause;
+      throw new Failure("agent", `no pod of the gateway becomes ready: ${gateways.whyNone()}`, {
+        hint: "look at the gateway: pmz agent status",
+        cause,
       });
     }
   }

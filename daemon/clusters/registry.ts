@@ -99,7 +99,11 @@ export class ClusterRegistry implements AsyncDisposable {
    * The cluster of a choice: the one that's connected already, or a new one.
    * @throws {Failure} `conflict` when another cluster is connected by the context's name. @throws the signal's reason
    */
-  async open(choice: ClusterChoice, signal: AbortSignal): Promise<{ connected: Cluster; isNew: boolean }> {
+  async open(
+    choice: ClusterChoice,
+    detail: (text: string) => void,
+    signal: AbortSignal,
+  ): Promise<{ connected: Cluster; isNew: boolean }> {
     const there = this.chosen(choice);
     if (there) return { connected: there, isNew: false };
     const connection = await ClusterApi.open(choice, this.#parts.log, signal);
@@ -124,7 +128,7 @@ export class ClusterRegistry implements AsyncDisposable {
     });
     this.#connected.set(connected.id, connected);
     try {
-      await connected.discover(signal);
+      await connected.discover(detail, signal);
       return { connected, isNew: true };
     } catch (error) {
       await this.#drop(connected);
@@ -146,7 +150,7 @@ export class ClusterRegistry implements AsyncDisposable {
     if (this.#connected.size === 1) return await this.removeAll(report);
     const cluster = this.get(id);
     await report.step(`Disconnect ${id}`, () => this.#drop(cluster, report));
-    return [];
+    return await this.laptop.endUnusedCapture();
   }
 
   /** Disconnects all clusters and gives the laptop back as it was; what is left on the laptop, in words. */

@@ -148,7 +148,7 @@ async function install(
         api,
         components,
         options,
-        ({ step, detail: more }) => detail(more ? `${step}: ${more}` : step),
+        ({ step, detail: more }) => detail(more ?? step), // a line of a terminal is short
         signal,
       );
     } catch (cause) {

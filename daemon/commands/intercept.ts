@@ -30,7 +30,7 @@ export async function intercept(
 ): Promise<InterceptEntry> {
   const { connected, isNew } = await report.step(
     "Connect to the cluster",
-    () => clusters.open(request, signal),
+    (detail) => clusters.open(request, detail, signal),
     ({ connected }) => connected.id,
   );
   const { connection, intercepts } = connected;

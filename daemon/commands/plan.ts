@@ -40,7 +40,7 @@ export async function plan(
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
   const needs: Needs = request.rules === undefined ? {} : { rules: request.rules };
-  const needsHelper = request.mode === "capture" && !clusters.laptop.hostCapture;
+  const needsHelper = request.mode === "capture" && !clusters.laptop.hasHelper;
   return {
     cluster: connection.name,
     agent,

@@ -43,7 +43,7 @@ export async function up(
 ): Promise<UpResult> {
   const { connected, isNew } = await report.step(
     "Connect to the cluster",
-    () => clusters.open(request, signal),
+    (detail) => clusters.open(request, detail, signal),
     ({ connected }) => {
       const { size } = connected.connection.topology.services;
       return `${size} Service${size === 1 ? "" : "s"}`;

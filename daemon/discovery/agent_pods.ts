@@ -53,14 +53,28 @@ export class AgentPods implements AsyncDisposable {
     return this.#watched.onChange(listener);
   }
 
-  /** A usable pod, as soon as there is one. @throws the signal's reason */
-  async one(signal: AbortSignal): Promise<Pod> {
+  /**
+   * A usable pod, as soon as there is one.
+   * @param waiting called with the reason for each wait
+   * @throws the signal's reason
+   */
+  async one(signal: AbortSignal, waiting: (why: string) => void = () => {}): Promise<Pod> {
     for (;;) {
       signal.throwIfAborted();
       const [pod] = this.usable();
       if (pod) return pod;
+      waiting(this.whyNone());
       await this.#change(signal);
     }
+  }
+
+  /** Why there is no usable pod, in words. */
+  whyNone(): string {
+    const [first, ...others] = this.#watched.items.values();
+    if (!first) return "there is no pod";
+    const more = others.length === 0 ? "" : `, nor are ${others.length} others`;
+    const how = first.deletionTimestamp === undefined ? first.phase : "being deleted";
+    return `pod ${first.name} isn't ready (${how})${more}`;
   }
 
   /** Reconnects the watch, which continues where it was. */

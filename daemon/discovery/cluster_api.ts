@@ -88,10 +88,14 @@ export class ClusterApi implements AsyncDisposable {
     return this.#ending.signal;
   }
 
-  /** Starts to follow what the cluster has; `changed` is called after changes. Once. */
-  async discover(changed: (change: TopologyChange) => void, signal?: AbortSignal): Promise<void> {
+  /** Starts to follow what the cluster has; `changed` is called after changes, `told` with how far it is. Once. */
+  async discover(
+    changed: (change: TopologyChange) => void,
+    told?: (text: string) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     this.#discovery ??= this.#parts.use(
-      await Discovery.start(this.api, this.name.namespace, this.#log, changed, signal),
+      await Discovery.start(this.api, this.name.namespace, this.#log, changed, told, signal),
     );
   }
 

@@ -5,6 +5,7 @@ import { type Resource, resources } from "../../kube/client/resources.ts";
 import { follow } from "../../async/abort.ts";
 import { watch, type Watched } from "../../kube/watch/watch.ts";
 import { type Log, watchLog } from "../process/log.ts";
+import { Listing } from "./listing.ts";
 import type { Topology, TopologyChange } from "./topology.ts";
 
 /** Changes are told together after this long, in milliseconds: a rollout changes many objects at once. */
@@ -22,6 +23,7 @@ export class Discovery implements AsyncDisposable {
   readonly #watches: Watched<unknown>[] = [];
   readonly #changed: (change: TopologyChange) => void;
   readonly #ending = new AbortController();
+  readonly #listing: Listing;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #changes = noChanges();
   #topology: Topology | undefined;
@@ -30,13 +32,15 @@ export class Discovery implements AsyncDisposable {
   /** The only namespace of which all Services are seen; undefined when that is so for all. */
   onlyNamespace: string | undefined;
 
-  private constructor(changed: (change: TopologyChange) => void) {
+  private constructor(changed: (change: TopologyChange) => void, listing: Listing) {
     this.#changed = changed;
+    this.#listing = listing;
   }
 
   /**
    * Lists everything once, and follows it from then on: `changed` is called soon after a change. A change that leaves a parsed
    * object as it was isn't told (kube/watch/watch.ts).
+   * @param told called with how far the lists are, in words
    * @param signal ends the start: a server that doesn't answer is waited for
    * @throws {ApiError} when not even the Services of the own namespace may be listed. @throws the signal's reason
    */
@@ -45,9 +49,10 @@ export class Discovery implements AsyncDisposable {
     namespace: string,
     log: Log,
     changed: (change: TopologyChange) => void,
+    told: (text: string) => void = () => {},
     signal?: AbortSignal,
   ): Promise<Discovery> {
-    const discovery = new Discovery(changed);
+    const discovery = new Discovery(changed, new Listing(told));
     using _starting = follow(signal, discovery.#ending);
     try {
       const [services, slices, pods] = await Promise.all([
@@ -94,20 +99,29 @@ export class Discovery implements AsyncDisposable {
     parse: (raw: unknown) => T,
     log: Log,
   ): Promise<Watched<T>> {
-    const options = { parse, log: watchLog(log), signal: this.#ending.signal };
+    const { plural } = resource;
+    const options = {
+      parse,
+      log: watchLog(log),
+      signal: this.#ending.signal,
+      onPage: (listed: number, all: number | undefined) => this.#listing.page(plural, listed, all),
+    };
     try {
-      return await this.#watch(kind, watch(api, resource, options));
+      return await this.#watch(kind, plural, watch(api, resource, options));
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 403)) throw error;
-      const seen = await this.#watch(kind, watch(api, resource, { ...options, namespace: own }));
+      const seen = await this.#watch(kind, plural, watch(api, resource, { ...options, namespace: own }));
       this.limits.push(`only ${resource.plural} of the namespace ${own} may be listed`);
       if (kind !== "pods") this.onlyNamespace = own;
       return seen;
     }
   }
 
-  async #watch<T>(kind: keyof TopologyChange, watched: Watched<T>): Promise<Watched<T>> {
+  async #watch<T>(kind: keyof TopologyChange, plural: string, watched: Watched<T>): Promise<Watched<T>> {
     try {
+      using _failing = watched.onState((_, error) => {
+        if (error) this.#listing.failed(plural, error.message);
+      });
       await watched.ready;
     } catch (error) {
       await watched[Symbol.asyncDispose]();

@@ -91,7 +91,7 @@ Deno.test("a start that is given up ends", async () => {
   await using cluster = new FakeApi();
   cluster.silent = true;
   const giveUp = new AbortController();
-  const starting = Discovery.start(cluster.api, "default", quiet, quiet, giveUp.signal);
+  const starting = Discovery.start(cluster.api, "default", quiet, quiet, quiet, giveUp.signal);
   await until("it has asked", () => cluster.asked.length === 3);
   giveUp.abort(new DOMException("Ctrl-C", "AbortError"));
   await assert.rejects(starting, { name: "AbortError" });

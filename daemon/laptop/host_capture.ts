@@ -54,14 +54,16 @@ export class HostCapture implements AsyncDisposable {
   /**
    * Hands the helper its listeners.
    * @param path the helper's socket
+   * @param claimed a connection to it that is there already; it ends with this
    * @throws {Failure} `helper`
    */
   static async start(
     data: CaptureData,
     path: string,
     log: Log,
+    claimed?: HelperClient,
   ): Promise<HostCapture> {
-    const helper = await HelperClient.connect(path);
+    const helper = claimed ?? await HelperClient.connect(path);
     const capture = new HostCapture(helper, data, log);
     try {
       await capture.#listen(4, "127.0.0.1");

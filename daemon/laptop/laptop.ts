@@ -4,6 +4,8 @@ import type { NamesStats } from "../../names/protocol.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
 import { Failure } from "../failure.ts";
 import type { DaemonParts } from "../parts.ts";
+import { ClaimedHelper, type HelperClaim } from "./helper_claim.ts";
+import { HelperClient } from "./helper_client.ts";
 import { HostCapture } from "./host_capture.ts";
 import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
 
@@ -52,6 +54,7 @@ export class Laptop {
   readonly #own: OwnDomains;
   /** Ids of clusters whose addresses the data plane knows. */
   readonly #reached = new Set<string>();
+  readonly #claimed: ClaimedHelper;
   #capture: HostCapture | undefined;
   #proxy: string | undefined;
 
@@ -66,6 +69,18 @@ export class Laptop {
     this.#data = data;
     this.#clusters = clusters;
     this.#own = own;
+    this.#claimed = new ClaimedHelper(() => HelperClient.connect(parts.helperSocket));
+  }
+
+  /** Whether a helper serves this laptop, be it that it captures already or that an `up` is on its way there. */
+  get hasHelper(): boolean {
+    return this.#capture !== undefined || this.#claimed.isThere;
+  }
+
+  /** Claims the helper for an `up`, so that it waits until the addresses are known. Nothing where it captures already. */
+  claimHelper(): HelperClaim {
+    if (this.#capture) return { ready: Promise.resolve(), [Symbol.dispose]() {} };
+    return this.#claimed.claim();
   }
 
   /** Capture by the helper, while that is connected. */
@@ -81,7 +96,12 @@ export class Laptop {
   /** Captures what the clusters have. @throws {Failure} `helper` */
   async capture(): Promise<HostCapture> {
     const capture = this.#capture ??
-      await HostCapture.start(this.#data, this.#parts.helperSocket, this.#parts.log);
+      await HostCapture.start(
+        this.#data,
+        this.#parts.helperSocket,
+        this.#parts.log,
+        this.#claimed.take(),
+      );
     if (this.#capture !== capture) {
       this.#capture = capture;
       capture.lost.then(() => this.#lost(capture));
@@ -238,7 +258,12 @@ export class Laptop {
     if (!before.proxy) await this.endProxy();
     if (before.captured) return;
     await this.remove(cluster.id);
-    if (this.#captured().length === 0) await this.endCapture();
+    await this.endUnusedCapture();
+  }
+
+  /** Releases the helper where no cluster is captured any longer. @returns what it left behind, in words */
+  async endUnusedCapture(): Promise<string[]> {
+    return this.#captured().length === 0 ? await this.endCapture() : [];
   }
 
   /** Captures nothing of a cluster any longer. */

@@ -23,15 +23,23 @@ const IMAGE = new Set([
   "ImageInspectError",
 ]);
 
+/** What else the cluster can be asked about a pod; each is empty when it can't be had. */
+export interface PodQuestions {
+  /** The last line that a container wrote. */
+  lastLine(pod: string, container: string, previous: boolean): Promise<string>;
+  /** The message of the pod's last event. */
+  lastEvent(pod: string): Promise<string>;
+}
+
 /**
  * Finds why a pod isn't ready: it can't be scheduled, its image can't be pulled, a container can't be created or crashes (with the last line
- * that it wrote), or it isn't ready yet. Empty for a ready pod.
+ * that it wrote), or it isn't ready yet (with its last event: the image is being pulled). Empty for a ready pod.
  *
  * @throws {ParseError} when `pod` isn't a pod
  */
 export async function podTroubles(
   pod: Json,
-  lastLine: (pod: string, container: string, previous: boolean) => Promise<string>,
+  { lastLine, lastEvent }: PodQuestions,
 ): Promise<Trouble[]> {
   const name = String(field(child(pod, "metadata", "pod"), "name"));
   const status = child(pod, "status", "pod");
@@ -57,7 +65,9 @@ export async function podTroubles(
     if (each) found.push(each);
   }
   if (found.length === 0) {
-    found.push(trouble(`pod ${name} isn't ready yet (${field(status, "phase") ?? "unknown"})`));
+    const event = await lastEvent(name);
+    const phase = field(status, "phase") ?? "unknown";
+    found.push(trouble(`pod ${name} isn't ready yet (${phase})${event === "" ? "" : `: ${event}`}`));
   }
   return found;
 }

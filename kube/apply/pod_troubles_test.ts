@@ -4,10 +4,12 @@ import { ParseError, record } from "../objects/parse.ts";
 import { podTroubles } from "./pod_troubles.ts";
 
 const silent = () => Promise.resolve("");
+const questions = { lastLine: silent, lastEvent: silent };
 
 /** The troubles of a pod with such a status, in words. */
-async function troubles(status: object, lastLine: () => Promise<string> = silent): Promise<string[]> {
-  const found = await podTroubles(record({ metadata: { name: "p" }, status }, "pod"), lastLine);
+async function troubles(status: object, asked: Partial<typeof questions> = {}): Promise<string[]> {
+  const pod = record({ metadata: { name: "p" }, status }, "pod");
+  const found = await podTroubles(pod, { ...questions, ...asked });
   return found.map(({ text, lasting }) => lasting ? `${text} (lasting)` : text);
 }
 
@@ -25,11 +27,16 @@ Deno.test("a pod's troubles are told by what its containers' states say", async 
   assert.deepEqual(await troubles(container({ waiting: { reason: "ContainerCreating" } })), [
     "pod p isn't ready yet (unknown)",
   ]);
+  const pulling = { ...container({ waiting: { reason: "ContainerCreating" } }), phase: "Pending" };
+  assert.deepEqual(
+    await troubles(pulling, { lastEvent: () => Promise.resolve('Pulling image "i"\n') }),
+    ['pod p isn\'t ready yet (Pending): Pulling image "i"'],
+  );
   const crashed = container({ waiting: { reason: "CrashLoopBackOff" } }, {
     restartCount: 3,
     lastState: { terminated: { exitCode: 137, reason: "OOMKilled" } },
   });
-  assert.deepEqual(await troubles(crashed, () => Promise.resolve("panic")), [
+  assert.deepEqual(await troubles(crashed, { lastLine: () => Promise.resolve("panic") }), [
     "container c of pod p ended with code 137 (out of memory), 3 restarts, last it wrote: panic (lasting)",
   ]);
 });
@@ -60,7 +67,8 @@ Deno.test("any status is told on one line each, or is a ParseError", async () =>
     ),
   }, { requiredKeys: [] });
   await fc.assert(fc.asyncProperty(status, async (status) => {
-    const told = await troubles(status, () => Promise.resolve("a\u001b[31mline")).catch((error) => {
+    const evil = () => Promise.resolve("a\u001b[31mline");
+    const told = await troubles(status, { lastLine: evil, lastEvent: evil }).catch((error) => {
       assert.ok(error instanceof ParseError, String(error));
       return [];
     });

@@ -70,6 +70,9 @@ export async function rollout(api: Api, workload: Workload, options: RolloutOpti
   }
 }
 
+/** Pods whose events are asked for at one look: those of a DaemonSet wait for the same image. */
+const MOST_EVENTS = 3;
+
 interface State {
   done: boolean;
   ready: number;
@@ -105,16 +108,17 @@ async function findTroubles(
   const labels = child(child(child(object, "spec", ""), "selector", ""), "matchLabels", "");
   const labelSelector = Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(",");
   const found: Trouble[] = [];
+  let events = MOST_EVENTS;
   try {
     const { items } = await api.list(resources.pods, { namespace, labelSelector }, call);
     for (const item of items.slice(0, 200)) {
       const pod = record(item, "pod");
       if (field(child(pod, "metadata", "pod"), "deletionTimestamp") !== undefined) continue;
       found.push(
-        ...await podTroubles(
-          pod,
-          (pod, container, previous) => lastLine(api, namespace, pod, container, previous, signal),
-        ),
+        ...await podTroubles(pod, {
+          lastLine: (pod, container, previous) => lastLine(api, namespace, pod, container, previous, signal),
+          lastEvent: (pod) => events-- > 0 ? lastEvent(api, namespace, pod, signal) : Promise.resolve(""),
+        }),
       );
     }
     if (found.length === 0) found.push(...await refusals(api, workload, object, signal));
@@ -171,6 +175,34 @@ async function lastLine(
   } catch {
     return "";
   }
+}
+
+/** The message of a pod's last event; empty when there is none, or events may not be listed. */
+async function lastEvent(api: Api, namespace: string, pod: string, signal?: AbortSignal): Promise<string> {
+  try {
+    const fieldSelector = `involvedObject.kind=Pod,involvedObject.name=${pod}`;
+    const { items } = await api.list(
+      resources.events,
+      { namespace, fieldSelector },
+      signal ? { signal } : {},
+    );
+    const events = items.map((item) => record(item, "event"));
+    const [last] = events.toSorted((a, b) => timeOf(b).localeCompare(timeOf(a)));
+    return last ? String(last.message ?? "") : "";
+  } catch {
+    return "";
+  }
+}
+
+/** When an event was seen last, in RFC 3339: newer reporters give `eventTime` alone. */
+function timeOf(event: Json): string {
+  const [time] = [
+    event.lastTimestamp,
+    event.eventTime,
+    field(child(event, "metadata", ""), "creationTimestamp"),
+  ]
+    .filter((time) => typeof time === "string");
+  return time ?? "";
 }
 
 function numberOf(from: Json, name: string): number {

@@ -28,6 +28,8 @@ export interface Page {
   /** Of the whole list. */
   readonly resourceVersion: string;
   readonly isLast: boolean;
+  /** How many objects come after this page, where the server says so. */
+  readonly remaining?: number;
 }
 
 export interface Selection {
@@ -98,13 +100,14 @@ export class Api implements Disposable {
           what,
         }),
       );
-      const { resourceVersion } = page.metadata;
+      const { resourceVersion, remainingItemCount } = page.metadata;
       const more = page.metadata.continue;
       next = typeof more === "string" && more !== "" ? more : undefined;
       yield {
         items: Array.isArray(page.items) ? page.items : [],
         resourceVersion: typeof resourceVersion === "string" ? resourceVersion : "",
         isLast: next === undefined,
+        ...(typeof remainingItemCount === "number" ? { remaining: remainingItemCount } : {}),
       };
       if (next === undefined) return;
     }

@@ -36,6 +36,8 @@ export interface WatchOptions<T> extends Selection {
   /** Milliseconds of silence after which a connection counts as dead: servers send a bookmark every minute. 75,000 without it. */
   idleMs?: number;
   backoff?: Partial<Backoff>;
+  /** Called after each page of a list: how many objects there were so far, and how many there are, where that is known. */
+  onPage?: (listed: number, all: number | undefined) => void;
   log?: (message: string, fields: WatchLogFields) => void;
 }
 
@@ -195,6 +197,7 @@ class Watcher<T> implements Watched<T> {
     const fresh: Read<T>[] = [];
     const left = new Set<string>();
     let version = "";
+    let listed = 0;
     // Page by page: the raw objects of a large cluster don't fit into memory.
     for await (const page of this.#api.pages(this.#resource, this.#options, { signal })) {
       for (const raw of page.items) {
@@ -209,6 +212,12 @@ class Watcher<T> implements Watched<T> {
         }
       }
       version = page.resourceVersion;
+      listed += page.items.length;
+      const { isLast, remaining } = page;
+      this.#options.onPage?.(
+        listed,
+        isLast ? listed : remaining === undefined ? undefined : listed + remaining,
+      );
     }
     // Removals first: they make room.
     for (const key of gone) this.#remove(key);
