@@ -85,7 +85,7 @@ async function run(invocation: Invocation, parts: CliParts): Promise<number> {
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) throw error;
     if (cli.isEndless && signal.aborted) return 0;
-    return report(error, cli.terminal, invocation.interrupted);
+    return report(error, cli.terminal, cli.interrupted ?? invocation.interrupted);
   }
 }
 

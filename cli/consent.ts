@@ -1,5 +1,6 @@
 import type { ClusterName, Plan } from "../wire/control.ts";
 import { failure } from "./failure.ts";
+import { undone } from "./command.ts";
 import type { Cli } from "./session.ts";
 import type { Component } from "../wire/installer.ts";
 
@@ -34,6 +35,10 @@ export async function agreeToInstall(cli: Cli, plan: Plan, yes: boolean): Promis
   const question = `${isUpdate ? "Update it, for all users," : "Install it"} in ${plan.cluster.context}?`;
   const otherwise = `nothing was ${isUpdate ? "updated" : "installed"}`;
   await agree(cli, yes, question, otherwise, "to see what would be: pmz agent manifests");
+  cli.interrupted = {
+    ...undone,
+    hint: `what is installed in ${plan.cluster.context} stays; to delete it: pmz agent delete`,
+  };
   return true;
 }
 

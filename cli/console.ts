@@ -22,7 +22,7 @@ function outputOf(to: typeof Deno.stdout): Output {
     columns() {
       if (!to.isTerminal()) return undefined;
       try {
-        return Deno.consoleSize().columns;
+        return Deno.consoleSize().columns || undefined; // 0 where nobody has set it
       } catch {
         return undefined; // only stdin, stdout and stderr that are all redirected have no size
       }

@@ -1,4 +1,5 @@
 import type { AnswerOf, CallOf, ClusterChoice, ClusterName, RequestOf } from "../wire/control.ts";
+import type { Interruption } from "./command.ts";
 import { ControlClient } from "./control_client.ts";
 import { failure } from "./failure.ts";
 import type { CliParts } from "./parts.ts";
@@ -17,6 +18,8 @@ export class Cli implements AsyncDisposable {
   readonly signal: AbortSignal;
   #startedDaemon: ControlClient | undefined;
   #isEndless = false;
+  /** What to say after Ctrl-C from now on, instead of the command's own words. */
+  interrupted: Interruption | undefined;
 
   constructor(parts: CliParts, look: Look, signal: AbortSignal) {
     this.parts = parts;

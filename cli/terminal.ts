@@ -25,6 +25,8 @@ export type StyledText = string | { readonly text: string; readonly style: keyof
 export class Terminal {
   readonly #parts: CliParts;
   readonly look: Look;
+  /** Whether the last line of stderr is one that is being redrawn. */
+  #isDrawn = false;
 
   constructor(parts: CliParts, look: Look) {
     this.#parts = parts;
@@ -115,6 +117,7 @@ export class Terminal {
   redraw(text: string): void {
     const width = Math.max(20, this.#parts.stderr.columns() ?? 80);
     const line = clean(text);
+    this.#isDrawn = line !== "";
     const fits = widthOf(line) < width ? line : `${Array.from(line).slice(0, width - 2).join("")}…`;
     this.#parts.stderr.write(`\r\x1b[K${fits}`);
   }
@@ -126,6 +129,7 @@ export class Terminal {
       if (typeof piece === "string") return clean(piece);
       return coloured ? `\x1b[${styles[piece.style]}m${clean(piece.text)}\x1b[0m` : clean(piece.text);
     });
+    if (this.#isDrawn) this.redraw("");
     to.write(`${line.join("")}\n`);
   }
 }

@@ -11,6 +11,8 @@ import type { Topology, TopologyChange } from "./topology.ts";
 /** Changes are told together after this long, in milliseconds: a rollout changes many objects at once. */
 const SETTLE_MS = 30;
 
+const LISTED = [resources.services, resources.endpointSlices, resources.pods];
+
 /** Keys that have changed since they were last told. */
 type Changes = { readonly [Kind in keyof TopologyChange]: Set<string> };
 
@@ -52,7 +54,7 @@ export class Discovery implements AsyncDisposable {
     told: (text: string) => void = () => {},
     signal?: AbortSignal,
   ): Promise<Discovery> {
-    const discovery = new Discovery(changed, new Listing(told));
+    const discovery = new Discovery(changed, new Listing(LISTED.map(({ plural }) => plural), told));
     using _starting = follow(signal, discovery.#ending);
     try {
       const [services, slices, pods] = await Promise.all([

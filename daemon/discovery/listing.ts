@@ -4,9 +4,10 @@ export class Listing {
   readonly #listed = new Map<string, string>();
   readonly #failed = new Map<string, string>();
 
-  /** @param say called when there is something else to say than before */
-  constructor(say: (text: string) => void) {
+  /** @param kinds in the order in which they are told @param say called after each page */
+  constructor(kinds: readonly string[], say: (text: string) => void) {
     this.#say = say;
+    for (const kind of kinds) this.#listed.set(kind, `0 ${kind}`);
   }
 
   /** @param all how many there are; undefined where that isn't known */
