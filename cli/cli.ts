@@ -1,7 +1,8 @@
 import { bash, fish, zsh } from "@optique/core/completion";
 import { runParser } from "@optique/core/facade";
 import { failures } from "../wire/control.ts";
-import type { Interruption, Invocation } from "./command.ts";
+import type { Interruption } from "./interruption.ts";
+import type { Invocation } from "./command.ts";
 import { asFailure } from "./failure.ts";
 import { grammar } from "./grammar.ts";
 import { Interrupt } from "./interrupt.ts";

@@ -3,6 +3,7 @@ import { lineBreak, type Message, message, text } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command as commandParser, type CommandOptions, flag, option } from "@optique/core/primitives";
+import type { Interruption } from "./interruption.ts";
 import type { Cli } from "./session.ts";
 import type { Look } from "./terminal.ts";
 import { oneOf } from "./values.ts";
@@ -33,15 +34,6 @@ export interface CommandDefinition<Options> {
   readonly interrupted?: Interruption;
   run(cli: Cli, options: Options): Promise<void>;
 }
-
-/** What Ctrl-C has left, and what to do about it. */
-export interface Interruption {
-  readonly message: string;
-  readonly hint?: string;
-}
-
-/** Of a command whose work is undone when it's interrupted. */
-export const undone: Interruption = { message: "interrupted: what had begun is being undone" };
 
 /** A command line that has been understood: what to run. */
 export interface Invocation {

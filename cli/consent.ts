@@ -1,6 +1,6 @@
 import type { ClusterName, Plan } from "../wire/control.ts";
 import { failure } from "./failure.ts";
-import { undone } from "./command.ts";
+import { undone } from "./interruption.ts";
 import type { Cli } from "./session.ts";
 import type { Component } from "../wire/installer.ts";
 

@@ -1,5 +1,5 @@
 import type { AnswerOf, CallOf, ClusterChoice, ClusterName, RequestOf } from "../wire/control.ts";
-import type { Interruption } from "./command.ts";
+import type { Interruption } from "./interruption.ts";
 import { ControlClient } from "./control_client.ts";
 import { failure } from "./failure.ts";
 import type { CliParts } from "./parts.ts";

@@ -5,7 +5,8 @@ import { flag, option } from "@optique/core/primitives";
 import type { AgentRequest } from "../../wire/control.ts";
 import { component, componentsOf, printComponents } from "../agent_components.ts";
 import { context, imageOptions, installOptionsOf, kubeconfig, ranges } from "../cluster_options.ts";
-import { define, undone } from "../command.ts";
+import { define } from "../command.ts";
+import { undone } from "../interruption.ts";
 import { sayCluster } from "../consent.ts";
 import { namespace } from "../values.ts";
 

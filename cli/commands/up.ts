@@ -3,7 +3,8 @@ import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
 import type { Mode, UpResult } from "../../wire/control.ts";
-import { alias, define, undone } from "../command.ts";
+import { alias, define } from "../command.ts";
+import { undone } from "../interruption.ts";
 import {
   contexts,
   imageOptions,
