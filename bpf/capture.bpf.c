@@ -10,6 +10,8 @@
 #define SERVICE 2
 #define IDENTIFY_PORT bpf_htons(1) // of the user's pmz address: see `identities`
 #define CLOSED_PORT bpf_htons(1)   // of loopback: a connect there is refused at once
+#define REFUSALS_BYTES 262144	   // of the ring buffer
+#define PROGRAM_BYTES 16	   // of a program's name, as the kernel keeps it
 
 // captured address -> POD (any port) or SERVICE (its served ports); helper writes
 struct {
@@ -57,6 +59,29 @@ struct {
 	__type(key, __u32);
 	__type(value, struct identity);
 } identities SEC(".maps");
+
+// What the hooks refused the user's programs; hooks write, helper reads. What finds no room is counted in
+// `unreported`: no program waits for the helper.
+struct refusal {
+	__u64 time; // CLOCK_MONOTONIC, ns
+	__u32 process;
+	__u16 protocol;
+	__u16 port; // network order
+	struct address address;
+	char program[PROGRAM_BYTES];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, REFUSALS_BYTES);
+} refusals SEC(".maps");
+
+// 0 -> refusals that found no room; hooks write, helper reads
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} unreported SEC(".maps");
 
 // What becomes of a packet for a captured address that starts a connection: a neighbour's must reach no
 // server of the laptop, nor a UDP one, so whatever isn't the user's own connection is dropped, never passed
@@ -153,6 +178,29 @@ static __always_inline int takes_own(struct bpf_sock_addr *ctx, const struct set
 	return is_own(set, &source);
 }
 
+// Tells the helper of a refusal, but for the daemon's own, which sees it itself.
+static __always_inline void report(struct bpf_sock_addr *ctx, const struct settings *set, __u16 protocol,
+				   const struct address *to) {
+	__u32 process = current_process();
+	if (process == set->daemon)
+		return;
+	struct refusal *refusal = bpf_ringbuf_reserve(&refusals, sizeof(*refusal), 0);
+	if (!refusal) {
+		__u32 zero = 0;
+		__u64 *count = bpf_map_lookup_elem(&unreported, &zero);
+		if (count)
+			__sync_fetch_and_add(count, 1);
+		return;
+	}
+	refusal->time = bpf_ktime_get_ns();
+	refusal->process = process;
+	refusal->protocol = protocol;
+	refusal->port = (__u16)ctx->user_port;
+	refusal->address = *to;
+	bpf_get_current_comm(refusal->program, sizeof(refusal->program));
+	bpf_ringbuf_submit(refusal, 0);
+}
+
 // Points a connect that must fail at a closed port of loopback: it fails at once, where dropping its packets
 // would have the caller wait.
 static __always_inline int refuse(struct bpf_sock_addr *ctx, int family, const struct address *to) {
@@ -181,8 +229,10 @@ static __always_inline int connect_to(struct bpf_sock_addr *ctx, int family) {
 		struct served port = {.protocol = IPPROTO_TCP, .port = (__u16)ctx->user_port, .address = to};
 		if (*kind == POD || bpf_map_lookup_elem(&served, &port))
 			return 1;
+		report(ctx, set, IPPROTO_TCP, &to);
 		return refuse(ctx, family, &to);
 	}
+	// Not reported: getaddrinfo connects UDP sockets only to sort addresses, and sends nothing.
 	return ctx->protocol == IPPROTO_UDP ? refuse(ctx, family, &to) : 1; // UDP isn't carried yet
 }
 
@@ -193,7 +243,10 @@ static __always_inline int send_to(struct bpf_sock_addr *ctx, int family) {
 		return 1;
 	if (!is_user(set))
 		return !takes_own(ctx, set, family);
-	return !bpf_map_lookup_elem(&addresses, &to);
+	if (!bpf_map_lookup_elem(&addresses, &to))
+		return 1;
+	report(ctx, set, IPPROTO_UDP, &to);
+	return 0;
 }
 
 static __always_inline int bind_to(struct bpf_sock_addr *ctx, int family) {

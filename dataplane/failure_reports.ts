@@ -19,6 +19,11 @@ export class FailureReports {
     this.#tokens = new TokenBucket(limits.burst, limits.perSecond);
   }
 
+  /** Counts flows that are not reported, since they are not known. */
+  omit(count: number): void {
+    this.#omitted += count;
+  }
+
   add(flow: Flow): void {
     if (!this.#tokens.take()) {
       this.#omitted++;

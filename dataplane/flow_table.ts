@@ -6,6 +6,8 @@ import { formatEndpoint } from "../net/address.ts";
 import type { ConnectionEnds, Program, SocketPrograms } from "../ffi/proc/socket_program.ts";
 import type { BreakListener } from "../hbone/mod.ts";
 import { FAILED_FLOWS_KEPT, type Flow, flowIds, isFailure, type Outcome } from "../wire/flow.ts";
+import type { RefusedAttempts } from "./protocol.ts";
+import { RefusedFlows } from "./refused_flows.ts";
 
 /** Open flows whose programs are looked up when flows are listed. */
 const MOST_PROGRAMS = 1_000;
@@ -17,6 +19,8 @@ export type FindPrograms = Pick<SocketPrograms, "find" | "findAll">;
 export interface FlowEvents {
   /** A flow has failed. */
   failed(flow: Flow): void;
+  /** The laptop's kernel has refused connections: the first of equal ones, or more of them some time later. */
+  refused(flow: Flow): void;
   /** A flow has ended, failed or not; only called while somebody follows. */
   ended(flow: Flow): void;
 }
@@ -98,6 +102,7 @@ export class FlowTable {
   followed = false;
   readonly #open = new Set<OpenFlow>();
   readonly #failed: Flow[] = [];
+  readonly #refused = new RefusedFlows();
   readonly #events: FlowEvents;
   readonly #programs: FindPrograms;
   readonly #nextId = flowIds();
@@ -107,9 +112,9 @@ export class FlowTable {
     this.#programs = programs;
   }
 
-  /** The last ones that failed, the oldest first. */
+  /** The last ones that failed: of each kind the oldest first. */
   get failed(): readonly Flow[] {
-    return this.#failed;
+    return [...this.#failed, ...this.#refused.flows];
   }
 
   begin(start: FlowStart): OpenFlow {
@@ -131,6 +136,13 @@ export class FlowTable {
     this.#events.failed(flow);
   }
 
+  /** Records connections that the laptop's kernel refused. */
+  refuse(attempts: RefusedAttempts): void {
+    const { flow, added, isReported } = this.#refused.add(attempts, this.#nextId);
+    if (this.followed) this.#events.ended(added);
+    if (isReported) this.#events.refused(flow);
+  }
+
   /** The flows that are open, and the last ones that failed. */
   async flows(): Promise<Flow[]> {
     const unknown = [...this.#open].filter((flow) => flow.program === undefined && flow.socket !== undefined)
@@ -138,6 +150,6 @@ export class FlowTable {
     const sockets = unknown.flatMap(({ socket }) => socket === undefined ? [] : [socket]);
     const programs = await this.#programs.findAll(sockets);
     unknown.forEach((flow, i) => flow.program = programs[i]);
-    return [...this.#failed, ...[...this.#open].map((open) => open.as({ kind: "open" }))];
+    return [...this.failed, ...[...this.#open].map((open) => open.as({ kind: "open" }))];
   }
 }

@@ -2,15 +2,16 @@ import assert from "node:assert/strict";
 import { addressOf } from "../net/address.ts";
 import { FAILED_FLOWS_KEPT, type Flow, type Outcome } from "../wire/flow.ts";
 import { FlowTable } from "./flow_table.ts";
-import { NO_PROGRAMS } from "./testing/flows.ts";
+import { attempts, NO_PROGRAMS } from "./testing/flows.ts";
 
 const START = { kind: "captured", cluster: "dev", from: "127.0.0.1:41234", to: "10.96.0.7:80" } as const;
 const REFUSED: Outcome = { kind: "no-tunnel", details: "gone" };
 
 function table(programs: ConstructorParameters<typeof FlowTable>[1] = NO_PROGRAMS) {
-  const told = { failed: [] as Flow[], ended: [] as Flow[] };
+  const told = { failed: [] as Flow[], refused: [] as Flow[], ended: [] as Flow[] };
   const flows = new FlowTable({
     failed: (flow) => void told.failed.push(flow),
+    refused: (flow) => void told.refused.push(flow),
     ended: (flow) => void told.ended.push(flow),
   }, programs);
   return { flows, told };
@@ -60,4 +61,32 @@ Deno.test("a program is looked up when its flow fails, and of open flows when so
   begin();
   for (let i = 0; i < 3; i++) assert.deepEqual((await flows.flows()).at(-1)?.program, program);
   assert.equal(asked, 2, "it is remembered");
+});
+
+Deno.test("what the kernel refused is a failed flow, which is told apart from the others", async () => {
+  const { flows, told } = table();
+  flows.refuse(attempts());
+  flows.followed = true;
+  flows.refuse(attempts({ times: 9, first: 1_000, last: 2_000 }));
+  const [flow] = await flows.flows();
+  assert.deepEqual([flow?.times, flow?.outcome.kind, told.failed.length, told.refused.length], [
+    10,
+    "refused",
+    0,
+    1,
+  ]);
+  assert.deepEqual(
+    told.ended.map(({ id, times }) => [id, times]),
+    [[flow?.id, 9]],
+    "a follower sees the new",
+  );
+});
+
+Deno.test("many refused connections don't push other failed flows out", async () => {
+  const { flows } = table();
+  for (let i = 0; i < FAILED_FLOWS_KEPT; i++) flows.end(flows.begin(START), REFUSED);
+  for (let port = 1; port <= 1_000; port++) flows.refuse(attempts({ to: `10.96.0.7:${port}` }));
+  const kept = await flows.flows();
+  assert.equal(kept.filter(({ outcome }) => outcome.kind === "no-tunnel").length, FAILED_FLOWS_KEPT);
+  assert.deepEqual(kept.at(-1)?.to, "10.96.0.7:1000");
 });

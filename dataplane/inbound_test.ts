@@ -28,7 +28,10 @@ function relayTo(dial: NonNullable<InboundParts["dial"]>) {
   const target = { rule: RULE, intercept: "echo.default:80", port: 80, host: "program", localPort: 3000 };
   locals.replace([target]);
   const failed: Flow[] = [];
-  const flows = new FlowTable({ failed: (flow) => void failed.push(flow), ended() {} }, NO_PROGRAMS);
+  const flows = new FlowTable(
+    { failed: (flow) => void failed.push(flow), refused() {}, ended() {} },
+    NO_PROGRAMS,
+  );
   const outcomes: Promise<Outcome>[] = [];
   const ends = connected((stream) =>
     void outcomes.push(inbound(stream, { cluster: "dev", locals, flows, dial }))

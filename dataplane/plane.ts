@@ -17,6 +17,7 @@ import type {
   MainCalls,
   NodeAgent,
   Probe,
+  RefusedAttempts,
   TunnelNews,
 } from "./protocol.ts";
 import { TunnelStates } from "./tunnel_states.ts";
@@ -30,6 +31,7 @@ export type {
   LocalTarget,
   NodeAgent,
   Probe,
+  RefusedAttempts,
   RuleCounts,
   TunnelNews,
 } from "./protocol.ts";
@@ -205,18 +207,23 @@ export class DataPlane implements Disposable {
     };
   }
 
+  /** Adds connections that the laptop's kernel refused to the failed flows. `omitted` more are not told. */
+  async addRefused(attempts: readonly RefusedAttempts[], omitted: number): Promise<void> {
+    await this.#workers[0].channel.call("refused", { attempts, omitted });
+  }
+
   /** The flows that are open, and the last 512 that failed: those that began first come first. */
   async flows(): Promise<Flow[]> {
     const all = (await this.#all("flows", null)).flat();
-    const [open, failed] = [true, false].map((isOpen) =>
-      all.filter(({ outcome }) => (outcome.kind === "open") === isOpen).sort(started)
+    const [open = [], failed = []] = [true, false].map((isOpen) =>
+      all.filter(({ outcome }) => (outcome.kind === "open") === isOpen)
     );
-    return [...failed?.slice(-FAILED_FLOWS_KEPT) ?? [], ...open ?? []].sort(started);
+    return [...lastOf(failed), ...open].sort(started);
   }
 
   /** The last 512 flows that failed: those that began first come first. Costs less than `flows`, which looks for programs. */
   async failedFlows(): Promise<Flow[]> {
-    return (await this.#all("failedFlows", null)).flat().sort(started).slice(-FAILED_FLOWS_KEPT);
+    return lastOf((await this.#all("failedFlows", null)).flat()).sort(started);
   }
 
   /**
@@ -268,6 +275,12 @@ function workerOf({ uid, session }: NodeAgent, workers: number): number {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, one) => total + one, 0);
+}
+
+/** Those that failed last, as many as are kept. */
+function lastOf(failed: Flow[]): Flow[] {
+  const end = ({ started, ms = 0 }: Flow) => Date.parse(started) + ms;
+  return failed.sort((a, b) => end(a) - end(b)).slice(-FAILED_FLOWS_KEPT);
 }
 
 function started(a: Flow, b: Flow): number {

@@ -5,6 +5,7 @@
 import type { ApiServerAccess } from "../kube/client/access.ts";
 import type { Flow, Outcome } from "../wire/flow.ts";
 import type { Challenge, Proof } from "../wire/key_proof.ts";
+import type { ProxyError } from "../wire/streams.ts";
 import type { CustomDomain, ZoneChange, ZoneData } from "../names/zone/zone_data.ts";
 
 /** Where a connection of a program on the laptop goes. */
@@ -14,6 +15,24 @@ export interface Destination {
   /** The Service's or pod's address, as the cluster knows it. */
   readonly address: string;
   readonly port: number;
+}
+
+/** Equal connections that the laptop's kernel refused soon after each other, so that no worker saw them. */
+export interface RefusedAttempts {
+  readonly protocol: Flow["protocol"];
+  /** Empty when the address is no cluster's any more. */
+  readonly cluster: string;
+  /** The address that was dialled, and its name if it has one, both with the port. */
+  readonly to: string;
+  readonly name?: string;
+  readonly from: string;
+  readonly program: NonNullable<Flow["program"]>;
+  readonly error: ProxyError;
+  readonly details: string;
+  readonly times: number;
+  /** When the first and the last one were, in milliseconds since 1970. */
+  readonly first: number;
+  readonly last: number;
 }
 
 /** How a destination answers. */
@@ -115,6 +134,8 @@ export type DataCalls = {
   /** Replaces the node agents of a cluster to which this worker keeps reversed tunnels. */
   agents(of: { readonly cluster: string; readonly agents: readonly NodeAgent[] }): void;
   counts(cluster: string): ClusterCounts;
+  /** Adds failed flows that no worker saw. `omitted` more are not told. */
+  refused(of: { readonly attempts: readonly RefusedAttempts[]; readonly omitted: number }): void;
   flows(argument: null): Promise<readonly Flow[]>;
   /** As `flows`, of those that failed alone: no program is looked for. */
   failedFlows(argument: null): readonly Flow[];

@@ -28,8 +28,11 @@ export function startDataWorker(
   const listeners: Disposable[] = [];
   let proxy: (AsyncDisposable & { readonly address: string }) | undefined;
   const failures = new FailureReports((report) => void main.call("failed", report));
+  // Of their own, so that a program that tries many ports takes no line of the log from others.
+  const refusals = new FailureReports((report) => void main.call("failed", report));
   const flows = new FlowTable({
     failed: (flow) => failures.add(flow),
+    refused: (flow) => refusals.add(flow),
     ended: (flow) => void main.call("ended", flow),
   }, programs);
 
@@ -85,6 +88,10 @@ export function startDataWorker(
         roundTripMs: tunnels?.tunnel?.roundTripMs ?? null,
         rules: tunnels?.counts() ?? [],
       };
+    },
+    refused({ attempts, omitted }) {
+      refusals.omit(omitted);
+      for (const one of attempts) flows.refuse(one);
     },
     flows: () => flows.flows(),
     failedFlows: () => flows.failed,

@@ -1,7 +1,9 @@
 import { BpfError, type BpfMap, type BpfObject, type Libbpf } from "../ffi/bpf/libbpf.ts";
 import type { IpAddress } from "../net/address.ts";
+import { kernelTime } from "../ffi/bpf/kernel_time.ts";
 import type { CapturedPorts } from "../wire/helper.ts";
 import { attachToCgroup, attachToNetns } from "./attachments.ts";
+import type { RefusalSource } from "./refusals.ts";
 import type { SharedSettings } from "./settings.ts";
 
 /** Also in bpf/capture.bpf.c: settings_test.ts compares them. */
@@ -29,6 +31,8 @@ export class CaptureHooks implements Disposable {
   readonly #addresses: BpfMap;
   readonly #served: BpfMap;
   readonly #identities: BpfMap;
+  readonly #refusals: BpfMap;
+  readonly #unreported: BpfMap;
   readonly #listeners: { readonly 4: BpfMap; readonly 6: BpfMap };
   /** Captured addresses by text, with the TCP ports that each serves; empty for a pod, which takes any port. */
   readonly #now = new Map<string, ReadonlySet<number>>();
@@ -47,6 +51,8 @@ export class CaptureHooks implements Disposable {
     this.#addresses = object.map("addresses");
     this.#served = object.map("served");
     this.#identities = object.map("identities");
+    this.#refusals = object.map("refusals");
+    this.#unreported = object.map("unreported");
     this.#listeners = { 4: object.map("listeners4"), 6: object.map("listeners6") };
     // The hooks first, so that no connection is steered that they don't guard.
     resources.use(attachToCgroup(object, HOOKS, cgroup));
@@ -73,6 +79,21 @@ export class CaptureHooks implements Disposable {
     const view = value && new DataView(value.buffer);
     if (!view || view.getUint32(12, true) === 0) return undefined;
     return { netns: view.getBigUint64(0, true), process: view.getUint32(8, true) };
+  }
+
+  /** What the hooks refuse. One reader at a time. @throws {BpfError} */
+  refusals(): RefusalSource {
+    const records = this.#refusals.records();
+    return {
+      ready: () => records.ready(),
+      read: (take) => records.read(take),
+      lost: () => {
+        const count = this.#unreported.lookup(u32(0), 8);
+        return count ? Number(new DataView(count.buffer).getBigUint64(0, true)) : 0;
+      },
+      now: kernelTime,
+      [Symbol.dispose]: () => records[Symbol.dispose](),
+    };
   }
 
   /** Steers new connections to these listeners, WORKERS at most, instead of those before. @throws {BpfError} */

@@ -1,7 +1,8 @@
 import { pollUntil } from "../async/poll_until.ts";
 import { FileLock, keepSecrets, leaveSession } from "../ffi/proc/process.ts";
+import { SystemCallError } from "../ffi/libc.ts";
 import { type Received, SeqPacket, SeqPacketListener } from "../ffi/sockets/seqpacket.ts";
-import type { HelperGrant, HelperReady } from "../wire/helper.ts";
+import type { HelperGrant, HelperReady, RefusalNews } from "../wire/helper.ts";
 import type { Log } from "../wire/log.ts";
 import { prepareFolder } from "./folder.ts";
 import { type HelperAssets, HostResources } from "./host_resources.ts";
@@ -150,7 +151,10 @@ class Acceptor {
   }
 
   async #answer(daemon: SeqPacket): Promise<void> {
-    const session = new HelperSession(this.#host, this.#grant);
+    await using session = new HelperSession(this.#host, this.#grant, {
+      tell: (news) => isSent(daemon, news),
+      failed: (error) => this.#log("warn", "refusals are not reported any more", { error: String(error) }),
+    });
     const reporter = new NetworkReporter(session, this.#watch, (news) => daemon.send(news));
     this.#watch.onChange(() => this.#report(() => reporter.changed()));
     try {
@@ -183,6 +187,17 @@ class Acceptor {
     this.#log("info", "ending", { why });
     this.#listener.close();
     this.#daemon?.close();
+  }
+}
+
+/** Sends news, unless the daemon doesn't read: it must not be without an answer for that. */
+function isSent(daemon: SeqPacket, news: RefusalNews): boolean {
+  try {
+    daemon.send(news);
+    return true;
+  } catch (error) {
+    if (error instanceof SystemCallError) return false; // if it is gone, the session ends by itself
+    throw error;
   }
 }
 

@@ -52,7 +52,7 @@ const ports: Schema<CapturedPorts> = {
   parse: (raw, field) => raw === "any" ? raw : listed.parse(raw, field),
 };
 
-const name = oneOf("request", ["hello", "listeners", "capture", "release", "names"]);
+const name = oneOf("request", ["hello", "listeners", "capture", "release", "names", "refusals"]);
 const envelope = object({ ask: name, hello: unknown() });
 const listeners = object({ family });
 const capture = object({ add: list(object({ address, ports }), MOST_ADDRESSES) });
@@ -65,7 +65,8 @@ export type ParsedRequest =
   | { readonly ask: "listeners" } & Infer<typeof listeners>
   | { readonly ask: "capture" } & Infer<typeof capture>
   | { readonly ask: "release" } & Infer<typeof release>
-  | { readonly ask: "names" } & Infer<typeof names>;
+  | { readonly ask: "names" } & Infer<typeof names>
+  | { readonly ask: "refusals" };
 
 /** A request of one kind. */
 export type Parsed<Ask extends ParsedRequest["ask"]> = Extract<ParsedRequest, { readonly ask: Ask }>;
@@ -85,5 +86,7 @@ export function parseRequest(raw: unknown): ParsedRequest {
       return { ask, ...release.parse(raw, "") };
     case "names":
       return { ask, ...names.parse(raw, "") };
+    case "refusals":
+      return { ask };
   }
 }

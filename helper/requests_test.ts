@@ -28,7 +28,10 @@ Deno.test("a request is what the daemon meant", () => {
 
 /** Something near to a request: right keys with anything behind them. */
 const nearly = fc.record({
-  ask: fc.oneof(fc.constantFrom("hello", "listeners", "capture", "release", "names"), fc.anything()),
+  ask: fc.oneof(
+    fc.constantFrom("hello", "listeners", "capture", "release", "names", "refusals"),
+    fc.anything(),
+  ),
   family: fc.anything(),
   hello: fc.anything(),
   add: fc.oneof(fc.anything(), fc.array(fc.record({ address: fc.anything(), ports: fc.anything() }))),

@@ -6,7 +6,7 @@ import { closeDescriptor } from "../ffi/sockets/socket.ts";
 import { makeTransparent } from "../ffi/sockets/transparent.ts";
 import { formatEndpoint, type IpAddress, parseAddress } from "../net/address.ts";
 import { agree, type Hello, HelloMismatch, helloOf } from "../wire/hello.ts";
-import { type HelperAnswer, type HelperErrorCode, type HelperGrant } from "../wire/helper.ts";
+import type { HelperAnswer, HelperErrorCode, HelperGrant } from "../wire/helper.ts";
 import { ADDRESSES, IDENTIFY_PORT, WORKERS } from "./capture_hooks.ts";
 import { listenerRefusal, stubRefusal } from "./descriptors.ts";
 import { Guard } from "./guard.ts";
@@ -16,6 +16,7 @@ import { type Networks, readNetworks } from "./networks.ts";
 import { rangeOf } from "../net/range.ts";
 import { isLinkLocal } from "../net/special_ranges.ts";
 import { NotValid } from "../wire/schema.ts";
+import { type RefusalListener, RefusalReporter } from "./refusals.ts";
 import { type Parsed, type ParsedRequest, parseRequest } from "./requests.ts";
 
 /** What was read of nameservers and open connections is used for this long, in milliseconds: nothing tells of a change. */
@@ -42,10 +43,12 @@ export interface Reply {
 }
 
 /** Does what one daemon asks of the helper. No request makes it throw. */
-export class HelperSession {
+export class HelperSession implements AsyncDisposable {
   readonly #host: HostResources;
   readonly #grant: HelperGrant;
   readonly #guard: Guard;
+  readonly #listener: RefusalListener;
+  #reporter: RefusalReporter | undefined;
   #greeted = false;
   /** Addresses that are captured, and whose route a release that failed may have deleted. */
   readonly #unsure = new Set<string>();
@@ -55,9 +58,11 @@ export class HelperSession {
   #networks: Networks | undefined;
   #machine: { readonly facts: Machine; readonly until: number } | undefined;
 
-  constructor(host: HostResources, grant: HelperGrant) {
+  /** @param listener hears what the hooks refuse, once the daemon has asked for it */
+  constructor(host: HostResources, grant: HelperGrant, listener: RefusalListener) {
     this.#host = host;
     this.#grant = grant;
+    this.#listener = listener;
     const { own4, own6 } = host.device;
     this.#guard = new Guard(grant, [rangeOf(own4, 24), ...(own6 ? [rangeOf(own6, 112)] : [])]);
   }
@@ -120,6 +125,9 @@ export class HelperSession {
           answer: { ok: true, beat: true, released: this.#names(request.stubs, fds, kept) },
           fds: [this.#host.names.beatFd],
         };
+      case "refusals":
+        this.#reporter ??= new RefusalReporter(this.#host.capture.refusals(), this.#listener);
+        return { answer: { ok: true, daemon: this.#host.capture.identity("daemon")?.process ?? 0 }, fds: [] };
     }
   }
 
@@ -296,6 +304,10 @@ export class HelperSession {
       this.#machine = { facts, until: performance.now() + MACHINE_TTL_MS };
     }
     return this.#machine.facts;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reporter?.[Symbol.asyncDispose]();
   }
 }
 

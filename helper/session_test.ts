@@ -87,7 +87,9 @@ function laptop() {
       return netns;
     },
   } as unknown as HostResources;
-  const session = new HelperSession(fake, { uid: Deno.uid() ?? -1, ranges: [], never: [], cap: 100 });
+  const listener = { tell: () => true, failed: (error: unknown) => assert.fail(String(error)) };
+  const grant = { uid: Deno.uid() ?? -1, ranges: [], never: [], cap: 100 };
+  const session = new HelperSession(fake, grant, listener);
   const hello = helloOf("helper");
   assert.deepEqual((session.answer({ ask: "hello", hello }, []).answer as { ok: boolean }).ok, true);
   return {

@@ -12,7 +12,7 @@ export type Outcome =
   | { readonly kind: "open" }
   /** Both directions ended in order. */
   | { readonly kind: "done" }
-  /** Not connected. `by` is who refused: this laptop's daemon, the gateway, or the program that an intercept leads to. */
+  /** Not connected. `by` is who refused: pmz on this laptop, the gateway, or the program that an intercept leads to. */
   | {
     readonly kind: "refused";
     readonly by: "laptop" | "gateway" | "program";
@@ -36,7 +36,7 @@ export function formatOutcome(outcome: Outcome): string {
     case "done":
       return outcome.kind;
     case "refused":
-      return `refused by the ${outcome.by}: ${outcome.details}`;
+      return `refused${outcome.by === "laptop" ? "" : ` by the ${outcome.by}`}: ${outcome.details}`;
     case "reset":
       return `reset by the ${outcome.by}: ${outcome.details}`;
     case "no-tunnel":
@@ -49,11 +49,15 @@ export interface Flow {
   readonly id: string;
   /** `captured`: by address; `proxied`: by pmz's proxy; `intercepted`: from the cluster to a program on this laptop. */
   readonly kind: "captured" | "proxied" | "intercepted";
-  readonly protocol: "tcp";
+  readonly protocol: "tcp" | "udp";
   /** Who opened it: "127.0.0.1:41234", or a caller in the cluster. */
   readonly from: string;
   /** The program on this laptop at the flow's local end, where the kernel tells. */
-  readonly program?: { readonly pid: number; readonly name: string };
+  readonly program?: {
+    /** Absent where the kernel numbers processes otherwise than this laptop's programs see them (pid namespaces). */
+    readonly pid?: number;
+    readonly name: string;
+  };
   /** The address that was dialled: "10.96.12.7:8080". */
   readonly to: string;
   /** The name of what was dialled, where pmz knows one: "payments.default.svc:8080". */
@@ -69,6 +73,11 @@ export interface Flow {
   readonly sent: number;
   readonly received: number;
   readonly outcome: Outcome;
+  /**
+   * How many attempts this stands for, where there were several: equal ones that the laptop's kernel refused soon after each
+   * other. `started` is of the first one, and `ms` passed until the last.
+   */
+  readonly times?: number;
 }
 
 /** Who opened a flow: "node (4312)", or an address. */
@@ -84,11 +93,13 @@ export function formatTarget({ kind, program, to, name, intercept }: Flow): stri
 
 /** A flow in words: "node (4312) -> payments.default.svc:8080: refused by the gateway: no ready endpoint". */
 export function formatFlow(flow: Flow): string {
-  return `${formatCaller(flow)} -> ${formatTarget(flow)}: ${formatOutcome(flow.outcome)}`;
+  const { times, outcome } = flow;
+  const often = times === undefined ? "" : ` (${times} times)`;
+  return `${formatCaller(flow)} -> ${formatTarget(flow)}: ${formatOutcome(outcome)}${often}`;
 }
 
 function formatProgram({ pid, name }: NonNullable<Flow["program"]>): string {
-  return `${name} (${pid})`;
+  return pid === undefined ? name : `${name} (${pid})`;
 }
 
 /**

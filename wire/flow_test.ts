@@ -44,6 +44,16 @@ Deno.test("a flow in words says who opened it, where it goes, and why it failed"
     formatFlow({ ...flow, outcome: { kind: "no-tunnel", details: "the API server can't be reached" } }),
     "198.18.255.254:41234 -> 10.96.12.7:8080: no tunnel: the API server can't be reached",
   );
+  const outcome = {
+    kind: "refused",
+    by: "laptop",
+    error: "destination_not_found",
+    details: "the Service has no port 81",
+  } as const;
+  assert.equal(
+    formatFlow({ ...flow, program: { name: "curl" }, outcome, times: 250 }),
+    "curl -> 10.96.12.7:8080: refused: the Service has no port 81 (250 times)",
+  );
 });
 
 Deno.test("the program of an intercepted flow is the one that answers", () => {

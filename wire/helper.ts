@@ -63,7 +63,9 @@ export type HelperRequest =
   }
   | { readonly ask: "release"; readonly addresses: readonly string[] }
   /** Replaces the stubs; without any, queries pass. Its descriptors: for each stub its UDP and its TCP socket, in order. */
-  | { readonly ask: "names"; readonly stubs: readonly DnsStub[] };
+  | { readonly ask: "names"; readonly stubs: readonly DnsStub[] }
+  /** Has the helper send RefusalNews from now on. */
+  | { readonly ask: "refusals" };
 
 /** An answer says what was done; where one address is refused, the request as a whole succeeds. */
 export type HelperAnswer =
@@ -82,6 +84,8 @@ export type HelperAnswer =
    * are captured addresses that are not captured any longer, since they are nameservers of this machine now.
    */
   | { readonly ok: true; readonly beat: boolean; readonly released: readonly string[] }
+  /** To "refusals": the daemon's process id as the hooks see it; 0 while the daemon hasn't identified itself. */
+  | { readonly ok: true; readonly daemon: number }
   | { readonly ok: true }
   | { readonly ok: false; readonly code: HelperErrorCode; readonly error: string };
 
@@ -103,6 +107,28 @@ export interface RulePrecedence {
   readonly table: number;
   /** Whether the other program puts it there again and again, so that pmz has given up for a minute; else there is no room before it. */
   readonly contested: boolean;
+}
+
+/** What the helper says without being asked each time, between its answers: what the hooks have refused. */
+export interface RefusalNews {
+  readonly refusals: readonly Refusal[];
+  /** How many more there were that are not told: too many in a short time. */
+  readonly omitted: number;
+}
+
+/** A connect, or with UDP a send, of one of the user's programs that the hooks have refused. Equal ones are counted. */
+export interface Refusal {
+  readonly protocol: "tcp" | "udp";
+  readonly address: string;
+  readonly port: number;
+  /** The process id as the hooks see it, which is another one where pid namespaces are. */
+  readonly process: number;
+  /** The name of the thread that connected, as the kernel keeps it: at most 15 bytes. */
+  readonly program: string;
+  readonly count: number;
+  /** Milliseconds since the first of them, and since the last. */
+  readonly sinceFirst: number;
+  readonly sinceLast: number;
 }
 
 export type HelperErrorCode = "bad-request" | "refused" | "limit" | "unsupported" | "internal";

@@ -8,6 +8,7 @@ import {
   type HelperRequest,
   LONGEST_MESSAGE,
   type NetworkNews,
+  type RefusalNews,
 } from "../../wire/helper.ts";
 import { Failure } from "../failure.ts";
 
@@ -56,6 +57,7 @@ export class HelperClient implements Disposable {
   readonly #waiting: PromiseWithResolvers<Received>[] = [];
   readonly #gone = Promise.withResolvers<void>();
   readonly #timeoutMs: number;
+  #hearRefusals: (news: RefusalNews) => void = () => {};
   #closed = false;
   #onNetwork: ((news: NetworkNews["network"]) => void) | undefined;
   /** What came before there was a listener. */
@@ -161,6 +163,22 @@ export class HelperClient implements Disposable {
     return { beat: received.fds[0], released };
   }
 
+  /**
+   * Has the helper tell what the hooks refuse.
+   * @param hear must not throw
+   * @returns the daemon's process id as the hooks see it; undefined for a helper that doesn't know this request
+   */
+  async followRefusals(hear: (news: RefusalNews) => void): Promise<number | undefined> {
+    this.#hearRefusals = hear;
+    try {
+      const { answer } = await this.#ask({ ask: "refusals" });
+      return "daemon" in answer ? answer.daemon : undefined;
+    } catch (error) {
+      if (error instanceof Refused) return undefined;
+      throw error;
+    }
+  }
+
   async #ask(request: HelperRequest, fds: readonly number[] = []): Promise<Received> {
     if (this.#closed) throw helperGone();
     try {
@@ -185,9 +203,13 @@ export class HelperClient implements Disposable {
   async #listen(): Promise<void> {
     try {
       for (let received; (received = await this.#socket.receive());) {
-        const answer = received.message as HelperAnswer | NetworkNews; // root's own
+        const answer = received.message as HelperAnswer | NetworkNews | RefusalNews; // root's own
         if ("network" in answer) {
           this.#tell(answer.network);
+          continue;
+        }
+        if ("refusals" in answer) {
+          this.#hearRefusals(answer);
           continue;
         }
         const waiting = this.#waiting.shift();

@@ -5,12 +5,13 @@ import type { CapturedChange } from "../../names/captured_addresses.ts";
 import type { NamesStats } from "../../names/protocol.ts";
 import type { CustomDomain, ServiceNames, ZoneData } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
-import type { NetworkNews, RulePrecedence } from "../../wire/helper.ts";
+import type { NetworkNews, RefusalNews, RulePrecedence } from "../../wire/helper.ts";
 import { HelperClient } from "./helper_client.ts";
 import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
 import { KeptNames } from "./kept_names.ts";
 import { NameCapture } from "./name_capture.ts";
 import { reachableNames } from "./reachable_names.ts";
+import { refusedAttempts } from "./refused_attempts.ts";
 import { RouteProgrammer } from "./route_programmer.ts";
 
 /** The helper has this long to be gone after `down`, in milliseconds. */
@@ -22,7 +23,7 @@ const RETRIED = 500;
 const LOGGED = 20;
 
 /** The data plane, as far as it accepts what is captured. */
-type CaptureData = Pick<DataPlane, "listen" | "unlisten" | "setCaptured">;
+type CaptureData = Pick<DataPlane, "listen" | "unlisten" | "setCaptured" | "addRefused">;
 
 /**
  * What makes the user's programs reach the clusters: the helper, the addresses that it captures, and the names that lead to them.
@@ -40,6 +41,8 @@ export class HostCapture implements AsyncDisposable {
   #names: KeptNames<NameCapture> | undefined;
   #custom: readonly CustomDomain[] = [];
   #allowed: readonly string[] = [];
+  /** Whether the hooks number processes as this one sees them. */
+  #seesProcesses = false;
   #disposed: Promise<void> | undefined;
 
   private constructor(helper: HelperClient, data: CaptureData, log: Log) {
@@ -69,6 +72,8 @@ export class HostCapture implements AsyncDisposable {
       await capture.#listen(4, "127.0.0.1");
       await capture.#listen(6, "::1");
       await identify(helper.facts.address);
+      const seenAs = await helper.followRefusals((news) => capture.#refused(news));
+      capture.#seesProcesses = seenAs === Deno.pid;
     } catch (error) {
       await capture[Symbol.asyncDispose]();
       throw error;
@@ -227,6 +232,19 @@ export class HostCapture implements AsyncDisposable {
   /** A Service as its names answer: with the addresses that are captured. */
   namesOf(cluster: string, service: ServiceNames): ServiceNames {
     return reachableNames(service, (address) => this.#routes.isCaptured(cluster, address));
+  }
+
+  /** Makes failed flows of what the hooks have refused the user's programs. */
+  #refused({ refusals, omitted }: RefusalNews): void {
+    const attempts = refusals.map((refusal) => {
+      const leadsHere = ({ id }: LaptopCluster) => this.#routes.isCaptured(id, refusal.address);
+      return refusedAttempts(refusal, {
+        cluster: [...this.#clusters.values()].find(leadsHere),
+        from: this.address,
+        seesProcess: this.#seesProcesses,
+      });
+    });
+    this.#data.addRefused(attempts, omitted).catch(() => {}); // a worker that died has no flows
   }
 
   #logRefused(refused: ReadonlyMap<string, string>): void {

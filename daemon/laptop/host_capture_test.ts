@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { until } from "../../async/testing/until.ts";
+import type { RefusedAttempts } from "../../dataplane/plane.ts";
 import { localEndpoint } from "../../ffi/sockets/socket.ts";
 import type { NamesCalls, NamesReports } from "../../names/protocol.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
@@ -18,8 +19,10 @@ function surroundings(answer?: Parameters<typeof fakeHelper>[0], own = ["127.0.0
   const listeners = fakeListeners();
   const captured = new Set<string>();
   const logged: [string, unknown][] = [];
+  const refused: { attempts: RefusedAttempts[]; omitted: number } = { attempts: [], omitted: 0 };
   return {
     helper,
+    refused,
     logged,
     captured,
     log: ((_level, message, fields) => void logged.push([message, fields])) satisfies Log,
@@ -32,6 +35,11 @@ function surroundings(answer?: Parameters<typeof fakeHelper>[0], own = ["127.0.0
       setCaptured(cluster: string, isCaptured: boolean) {
         if (isCaptured) captured.add(cluster);
         else captured.delete(cluster);
+        return Promise.resolve();
+      },
+      addRefused(attempts: readonly RefusedAttempts[], omitted: number) {
+        refused.attempts.push(...attempts);
+        refused.omitted += omitted;
         return Promise.resolve();
       },
     },
@@ -309,4 +317,51 @@ Deno.test("a names worker that dies is started again with all that it knew, and 
   await until("another one answers", () => capture.nameProblem === undefined);
   assert.deepEqual(workers[1]?.zones.get("dev"), new Map([["echo", ["10.96.0.7"]]]));
   assert.deepEqual(workers[1]?.captured, new Map([["10.96.0.7", "dev"]]));
+});
+
+Deno.test("what the hooks refuse becomes a failed flow of the cluster that has the address", async () => {
+  await using at = surroundings((request) =>
+    request.ask === "refusals" ? { ok: true, daemon: Deno.pid } : undefined
+  );
+  await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
+  const cluster = dev("10.96.0.7");
+  cluster.serve("10.96.0.7", [{ protocol: "tcp", port: 80, served: false }]);
+  await capture.add(cluster);
+  at.helper.tell({
+    refusals: [{
+      protocol: "tcp",
+      address: "10.96.0.7",
+      port: 80,
+      process: Deno.pid,
+      program: "a thread",
+      count: 3,
+      sinceFirst: 20,
+      sinceLast: 10,
+    }],
+    omitted: 5,
+  });
+  await until("a failed flow", () => at.refused.attempts.length === 1);
+  const { program, name, to, cluster: id, details, times, first, last } = at.refused.attempts[0] ??
+    assert.fail();
+  assert.deepEqual([program.pid, name, to, id, details, times, last - first, at.refused.omitted], [
+    Deno.pid,
+    "echo.default.svc:80",
+    "10.96.0.7:80",
+    "dev",
+    "no ready endpoint",
+    3,
+    10,
+    5,
+  ]);
+  await capture.remove("dev");
+  assert.equal(capture.routes, 0, "news between answers are taken for none");
+});
+
+Deno.test("a helper that doesn't know of refusals captures as ever", async () => {
+  await using at = surroundings((request) =>
+    request.ask === "refusals" ? { ok: false, code: "bad-request", error: "refusals" } : undefined
+  );
+  await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
+  await capture.add(dev("10.96.0.7"));
+  assert.equal(capture.routes, 1);
 });

@@ -36,6 +36,7 @@ type LaptopData = Pick<
   DataPlane,
   | "listen"
   | "unlisten"
+  | "addRefused"
   | "changeAddresses"
   | "setCaptured"
   | "setZone"

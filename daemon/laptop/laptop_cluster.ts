@@ -16,6 +16,8 @@ export interface LaptopCluster {
     readonly refused: ReadonlyMap<string, readonly { readonly address: string; readonly why: string }[]>;
     /** The Services whose names lead to an address. */
     servicesAt(address: string): ReadonlySet<string>;
+    /** What has an address: "echo.default.svc". */
+    nameAt(address: string): string | undefined;
   };
 }
 

@@ -6,7 +6,7 @@ import type { Log } from "./log.ts";
  * @param omitted how many failed before it that are not logged, since there were too many
  */
 export function logFailedFlow(log: Log, flow: Flow, omitted: number): void {
-  const { id, to, cluster, intercept, outcome, ms } = flow;
+  const { id, to, cluster, intercept, outcome, ms, times } = flow;
   const target = formatTarget(flow);
   if (outcome.kind === "open" || outcome.kind === "done") return;
   const byClient = outcome.kind === "reset" && outcome.by === "client";
@@ -19,6 +19,7 @@ export function logFailedFlow(log: Log, flow: Flow, omitted: number): void {
     outcome: outcome.kind === "no-tunnel" ? outcome.kind : `${outcome.kind} by ${outcome.by}`,
     details: outcome.details,
     ...(ms === undefined ? {} : { ms }),
+    ...(times === undefined ? {} : { times }),
     ...(omitted === 0 ? {} : { omitted }),
   });
 }

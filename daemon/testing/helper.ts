@@ -1,7 +1,7 @@
 /** What the tests of this room share. */
 import { type SeqPacket, SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
 import { closeDescriptor, tcpListener } from "../../ffi/sockets/socket.ts";
-import type { HelperAnswer, HelperRequest, NetworkNews } from "../../wire/helper.ts";
+import type { HelperAnswer, HelperRequest, NetworkNews, RefusalNews } from "../../wire/helper.ts";
 import { helloOf } from "../../wire/hello.ts";
 
 export const HELLO: HelperAnswer = {
@@ -16,7 +16,7 @@ export interface FakeHelper extends AsyncDisposable {
   readonly path: string;
   readonly asked: HelperRequest[];
   /** Says something without being asked. */
-  tell(news: NetworkNews): void;
+  tell(news: NetworkNews | RefusalNews): void;
   /** It goes; the next connect finds another one. */
   die(): void;
 }

@@ -22,6 +22,10 @@ export class FakeLaptopCluster implements LaptopCluster {
         new Set(
           [...this.#services].flatMap(([key, { addresses }]) => addresses.includes(address) ? [key] : []),
         ),
+      nameAt: (address) => {
+        const [key] = this.index.servicesAt(address);
+        return key === undefined ? undefined : `${key.split("/").reverse().join(".")}.svc`;
+      },
     };
     for (const [name, addresses] of Object.entries(services)) this.set(name, ...addresses);
   }
@@ -43,6 +47,11 @@ export class FakeLaptopCluster implements LaptopCluster {
     this.#services.set(key, { namespace, name, addresses, ports: [] });
     for (const address of addresses) this.#addresses.set(address, "any");
     return { addresses: new Set([...gone, ...addresses]), services: new Set([key]) };
+  }
+
+  /** Says which ports of an address are served, instead of any. */
+  serve(address: string, ports: CapturedPorts): void {
+    this.#addresses.set(address, ports);
   }
 
   delete(service: string): LaptopChange {

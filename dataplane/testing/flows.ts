@@ -1,4 +1,5 @@
 import type { Flow } from "../../wire/flow.ts";
+import type { RefusedAttempts } from "../protocol.ts";
 
 /** A flow that the gateway refused. */
 export function failedFlow(id: string): Flow {
@@ -19,6 +20,24 @@ export function failedFlow(id: string): Flow {
       error: "destination_unavailable",
       details: "no ready endpoint",
     },
+  };
+}
+
+/** A connection that the laptop's kernel refused. */
+export function attempts(changes: Partial<RefusedAttempts> = {}): RefusedAttempts {
+  return {
+    protocol: "tcp",
+    cluster: "dev",
+    to: "10.96.0.7:80",
+    name: "echo.default.svc:80",
+    from: "198.18.255.254",
+    program: { pid: 4312, name: "node" },
+    error: "destination_unavailable",
+    details: "no ready endpoint",
+    times: 1,
+    first: 0,
+    last: 0,
+    ...changes,
   };
 }
 

@@ -2,6 +2,7 @@ import { cstring, libc, must, SystemCallError } from "../libc.ts";
 import { reasonOf, withLog } from "./libbpf_log.ts";
 import { sealedFile } from "../memfd.ts";
 import { bpfFacts, explainRefusal } from "./refusal.ts";
+import { RingBuffer, ringBufferSymbols } from "./ring_buffer.ts";
 
 const symbols = {
   bpf_link__destroy: { parameters: ["pointer"], result: "i32" },
@@ -19,6 +20,8 @@ const symbols = {
   bpf_program__set_autoload: { parameters: ["pointer", "bool"], result: "i32" },
   libbpf_get_error: { parameters: ["pointer"], result: "i64" },
   libbpf_set_print: { parameters: ["function"], result: "pointer" },
+  ring_buffer__new: { parameters: ["i32", "function", "pointer", "pointer"], result: "pointer" },
+  ...ringBufferSymbols,
 } as const satisfies Deno.ForeignLibraryInterface;
 
 type Symbols = Deno.StaticForeignLibraryInterface<typeof symbols>;
@@ -141,6 +144,14 @@ export class BpfMap {
     const result = this.#symbols.bpf_map_lookup_elem(this.fd, key, value);
     if (result < 0 && result !== -2) throw new BpfError(`${this.#name}: lookup`, -result);
     return result === 0 ? value : undefined;
+  }
+
+  /** Reads the records of a ring buffer (5.8), which has one reader. @throws {BpfError} */
+  records(): RingBuffer {
+    return new RingBuffer(this.#symbols, (take) => {
+      const ring = this.#symbols.ring_buffer__new(this.fd, take, null, null);
+      return ok(this.#symbols, `${this.#name}: read`, ring);
+    });
   }
 }
 

@@ -1,9 +1,9 @@
 import { errno, libc, SystemCallError } from "../libc.ts";
+import { kernelTime } from "./kernel_time.ts";
 
 const PAGE = 4096;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
-const CLOCK_MONOTONIC = 1;
 
 /**
  * A heartbeat in a BPF_F_MMAPABLE array of u64 (5.5): BPF programs see how long ago each of its writers was last alive,
@@ -12,7 +12,6 @@ const CLOCK_MONOTONIC = 1;
 export class Beat implements Disposable {
   readonly #page: Deno.PointerObject;
   readonly #beats: BigUint64Array;
-  readonly #now = new BigInt64Array(2);
   #mapped = true;
 
   /** @param fd of the map; may be closed afterwards. @throws {SystemCallError} */
@@ -30,10 +29,7 @@ export class Beat implements Disposable {
 
   /** Says that writer `index` (0 to 511) is alive now. */
   beat(index: number): void {
-    if (!this.#mapped) return;
-    libc.clock_gettime(CLOCK_MONOTONIC, new Uint8Array(this.#now.buffer));
-    const [seconds = 0n, nanoseconds = 0n] = this.#now;
-    this.#beats[index] = BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
+    if (this.#mapped) this.#beats[index] = kernelTime();
   }
 
   [Symbol.dispose](): void {

@@ -109,7 +109,7 @@ export class SocketPrograms implements Disposable {
 
   #found(pid: number): Program | undefined {
     this.#last = [pid, ...this.#last.filter((one) => one !== pid)].slice(0, REMEMBERED);
-    const name = nameOf(pid);
+    const name = programName(pid);
     return name === undefined ? undefined : { pid, name };
   }
 
@@ -148,15 +148,23 @@ function* socketsOf(pid: number): Generator<number | undefined> {
   }
 }
 
-/** `comm`, or the program's file where the main thread has another name (Node.js: "MainThread") or none. */
-function nameOf(pid: number): string | undefined {
+/**
+ * The name of a process: `comm`, or the program's file where the main thread has another name (Node.js: "MainThread") or none.
+ * Undefined when there is no such process.
+ */
+export function programName(pid: number): string | undefined {
   try {
     const comm = Deno.readTextFileSync(`/proc/${pid}/comm`).trim();
     const name = comm === "" || comm === "MainThread"
       ? Deno.readLinkSync(`/proc/${pid}/exe`).split("/").at(-1) ?? comm
       : comm;
-    return name.replace(/[^\x20-\x7e]/g, "?").slice(0, LONGEST_NAME);
+    return printableName(name);
   } catch {
     return undefined; // it has ended meanwhile
   }
+}
+
+/** A program's name that can be shown on a terminal: a program may call itself anything. */
+export function printableName(name: string): string {
+  return name.replace(/[^\x20-\x7e]/g, "?").slice(0, LONGEST_NAME);
 }

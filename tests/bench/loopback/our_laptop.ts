@@ -22,7 +22,7 @@ const directory = new Directory();
 directory.add("bench");
 directory.setCaptured("bench", true);
 directory.changeAddresses({ cluster: "bench", added: new Map([["127.0.0.1", SERVICE]]), removed: [] });
-const flows = new FlowTable({ failed() {}, ended() {} }, new SocketPrograms());
+const flows = new FlowTable({ failed() {}, refused() {}, ended() {} }, new SocketPrograms());
 
 const ports = targets.map((target) => {
   // The listener's own port is not the target's.

@@ -132,6 +132,21 @@ function flood({ to, ms }: { to: string; ms: number }): { sent: number } {
   return { sent };
 }
 
+/** Connects again and again by TCP, to what refuses it at once, without a pause or so often a second. */
+async function retry({ to, ms, perSecond }: { to: string; ms: number; perSecond?: number }) {
+  const target = name(to);
+  let tried = 0;
+  const began = performance.now();
+  for (let now = began; now - began < ms; now = performance.now()) {
+    const fd = must("socket", libc.socket(AF_INET, SOCK_STREAM, 0));
+    if (libc.connect(fd, target, target.length) < 0) tried++;
+    libc.close(fd);
+    const early = perSecond === undefined ? 0 : began + tried * 1_000 / perSecond - performance.now();
+    if (early > 1) await new Promise((resolve) => setTimeout(resolve, early));
+  }
+  return { tried, pid: Deno.pid };
+}
+
 /** Milliseconds until an address that other processes hold has to be free: a busy machine takes its time. */
 const FREE_MS = 10_000;
 
@@ -154,6 +169,13 @@ function squat({ to, ms }: { to: string; ms: number }): { bound: boolean; heard:
 if (import.meta.main) {
   await serveCommands((command) => {
     const { kind } = command;
+    if (kind === "retry") {
+      return retry({
+        to: String(command.to),
+        ms: Number(command.ms),
+        ...(command.perSecond === undefined ? {} : { perSecond: Number(command.perSecond) }),
+      });
+    }
     if (kind === "flood" || kind === "squat") {
       const given = { to: String(command.to), ms: Number(command.ms) };
       return kind === "flood" ? flood(given) : squat(given);

@@ -1,0 +1,65 @@
+import type { RefusedAttempts } from "../../dataplane/plane.ts";
+import { printableName, programName } from "../../ffi/proc/socket_program.ts";
+import { formatEndpoint } from "../../net/address.ts";
+import type { CapturedPorts, Refusal } from "../../wire/helper.ts";
+import type { ProxyError } from "../../wire/streams.ts";
+import type { LaptopCluster } from "./laptop_cluster.ts";
+
+/** What the daemon knows where a refusal comes in. */
+export interface RefusalContext {
+  /** The cluster that the address is captured for. */
+  readonly cluster: Pick<LaptopCluster, "id" | "index"> | undefined;
+  /** The user's pmz address. */
+  readonly from: string;
+  /** Whether process ids of refusals are those that this process sees. */
+  readonly seesProcess: boolean;
+  readonly now?: number;
+}
+
+/** What the hooks have refused as a failed flow: which program, the name of what it dialled, and the reason in words. */
+export function refusedAttempts(
+  refusal: Refusal,
+  { cluster, from, seesProcess, now = Date.now() }: RefusalContext,
+): RefusedAttempts {
+  const { protocol, address, port, count, process, sinceFirst, sinceLast } = refusal;
+  const name = cluster?.index.nameAt(address);
+  const known = seesProcess ? programName(process) : undefined;
+  return {
+    protocol,
+    cluster: cluster?.id ?? "",
+    to: formatEndpoint(address, port),
+    ...(name === undefined ? {} : { name: `${name}:${port}` }),
+    from,
+    program: {
+      ...(seesProcess ? { pid: process } : {}),
+      name: known ?? printableName(refusal.program), // a short-lived program has ended by now
+    },
+    ...whyRefused(refusal, cluster?.index.addresses.get(address)),
+    times: count,
+    first: now - sinceFirst,
+    last: now - sinceLast,
+  };
+}
+
+function whyRefused(
+  { protocol, address, port }: Refusal,
+  ports: CapturedPorts | undefined,
+): { readonly error: ProxyError; readonly details: string } {
+  if (ports === undefined) {
+    const details = `no connected cluster has the address ${address} any more`;
+    return { error: "destination_not_found", details };
+  }
+  if (protocol === "udp") {
+    return { error: "destination_unavailable", details: "pmz carries TCP only, no UDP" };
+  }
+  const here = ports === "any" ? [] : ports.filter((one) => one.port === port);
+  const served = here.find((one) => one.protocol === "tcp");
+  if (served?.served || ports === "any") {
+    return { error: "destination_unavailable", details: "no ready endpoint then; there is one by now" };
+  }
+  if (served) return { error: "destination_unavailable", details: "no ready endpoint" };
+  const details = here.length > 0
+    ? `the Service has port ${port} for UDP only`
+    : `the Service has no port ${port}`;
+  return { error: "destination_not_found", details };
+}
