@@ -62,18 +62,29 @@ struct {
 
 // What the hooks refused the user's programs; hooks write, helper reads. What finds no room is counted in
 // `unreported`: no program waits for the helper.
-struct refusal {
-	__u64 time; // CLOCK_MONOTONIC, ns
+struct attempt {
 	__u32 process;
 	__u16 protocol;
 	__u16 port; // network order
 	struct address address;
+};
+struct refusal {
+	__u64 time; // CLOCK_MONOTONIC, ns
+	struct attempt attempt;
 	char program[PROGRAM_BYTES];
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, REFUSALS_BYTES);
 } refusals SEC(".maps");
+
+// 0 -> what was refused last; hooks alone
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct attempt);
+} latest SEC(".maps");
 
 // 0 -> refusals that found no room; hooks write, helper reads
 struct {
@@ -178,13 +189,29 @@ static __always_inline int takes_own(struct bpf_sock_addr *ctx, const struct set
 	return is_own(set, &source);
 }
 
+// Whether an attempt leaves the room to others: one program that tries without a pause gets half of it.
+static __always_inline int yields(const struct attempt *attempt) {
+	__u32 zero = 0;
+	struct attempt *last = bpf_map_lookup_elem(&latest, &zero);
+	if (!last)
+		return 0;
+	int repeats = last->process == attempt->process && last->protocol == attempt->protocol &&
+		      last->port == attempt->port && same(&last->address, &attempt->address);
+	if (repeats && bpf_ringbuf_query(&refusals, BPF_RB_AVAIL_DATA) > REFUSALS_BYTES / 2)
+		return 1;
+	*last = *attempt;
+	return 0;
+}
+
 // Tells the helper of a refusal, but for the daemon's own, which sees it itself.
 static __always_inline void report(struct bpf_sock_addr *ctx, const struct settings *set, __u16 protocol,
 				   const struct address *to) {
-	__u32 process = current_process();
-	if (process == set->daemon)
+	struct attempt attempt = {current_process(), protocol, (__u16)ctx->user_port, *to};
+	if (attempt.process == set->daemon)
 		return;
-	struct refusal *refusal = bpf_ringbuf_reserve(&refusals, sizeof(*refusal), 0);
+	struct refusal *refusal = 0;
+	if (!yields(&attempt))
+		refusal = bpf_ringbuf_reserve(&refusals, sizeof(*refusal), 0);
 	if (!refusal) {
 		__u32 zero = 0;
 		__u64 *count = bpf_map_lookup_elem(&unreported, &zero);
@@ -193,10 +220,7 @@ static __always_inline void report(struct bpf_sock_addr *ctx, const struct setti
 		return;
 	}
 	refusal->time = bpf_ktime_get_ns();
-	refusal->process = process;
-	refusal->protocol = protocol;
-	refusal->port = (__u16)ctx->user_port;
-	refusal->address = *to;
+	refusal->attempt = attempt;
 	bpf_get_current_comm(refusal->program, sizeof(refusal->program));
 	bpf_ringbuf_submit(refusal, 0);
 }

@@ -3,13 +3,14 @@ import type { RefusedAttempts } from "./protocol.ts";
 
 /** Flows that are kept, apart from others that failed: a program that tries many ports must not push those out. */
 const REFUSED_FLOWS_KEPT = 128;
+/** Processes of one program with flows of their own: more of them join the last one, as `until curl ...` in a shell makes. */
+const MOST_PROCESSES = 4;
 /** Equal attempts with no longer pause between them are one flow, in milliseconds. */
 const PAUSE_MS = 60_000;
 /** A flow that continues is reported again after this, in milliseconds. */
 const REPORTED_AGAIN_MS = 60_000;
 
 interface Kept {
-  readonly key: string;
   readonly id: string;
   readonly first: number;
   /** The last attempts. */
@@ -32,7 +33,8 @@ export interface Added {
 export class RefusedFlows {
   /** The last refused one last. */
   readonly #kept = new Set<Kept>();
-  readonly #byKey = new Map<string, Kept>();
+  /** By program, target and reason: one of each process. */
+  readonly #alike = new Map<string, Kept[]>();
 
   get flows(): Flow[] {
     return [...this.#kept].map(wholeFlow);
@@ -41,14 +43,16 @@ export class RefusedFlows {
   add(attempts: RefusedAttempts, nextId: () => string): Added {
     const { first, last, times } = attempts;
     const key = keyOf(attempts);
-    const before = this.#byKey.get(key);
-    const continues = before !== undefined && first - before.attempts.last <= PAUSE_MS;
-    const kept = continues ? before : { key, id: nextId(), first, attempts, times: 0, reported: -Infinity };
+    const alike = (this.#alike.get(key) ?? []).filter((one) => first - one.attempts.last <= PAUSE_MS);
+    const continued = alike.find((one) => one.attempts.program.pid === attempts.program.pid) ??
+      (alike.length < MOST_PROCESSES ? undefined : alike.at(-1));
+    const kept = continued ?? { id: nextId(), first, attempts, times: 0, reported: -Infinity };
+    if (!continued) alike.push(kept);
+    this.#alike.set(key, alike);
     kept.attempts = attempts;
     kept.times += times;
     this.#kept.delete(kept);
     this.#kept.add(kept);
-    this.#byKey.set(key, kept);
     if (this.#kept.size > REFUSED_FLOWS_KEPT) this.#forgetOldest();
     const isReported = last - kept.reported >= REPORTED_AGAIN_MS;
     if (isReported) kept.reported = last;
@@ -59,7 +63,10 @@ export class RefusedFlows {
     const [oldest] = this.#kept;
     if (oldest === undefined) return;
     this.#kept.delete(oldest);
-    if (this.#byKey.get(oldest.key) === oldest) this.#byKey.delete(oldest.key);
+    const key = keyOf(oldest.attempts);
+    const alike = this.#alike.get(key)?.filter((one) => one !== oldest) ?? [];
+    if (alike.length > 0) this.#alike.set(key, alike);
+    else this.#alike.delete(key);
   }
 }
 
@@ -88,5 +95,5 @@ function flowOf(id: string, attempts: RefusedAttempts, first: number, times: num
 }
 
 function keyOf({ protocol, cluster, to, program, details }: RefusedAttempts): string {
-  return JSON.stringify([protocol, cluster, to, program.pid, program.name, details]);
+  return JSON.stringify([protocol, cluster, to, program.name, details]);
 }

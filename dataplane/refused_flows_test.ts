@@ -40,6 +40,21 @@ Deno.test("another program, target or reason is another flow, and so is a later 
   ]);
 });
 
+Deno.test("of a program that is started again and again, the first processes and the last one are shown", () => {
+  const { add, refused } = refusedFlows();
+  let reported = 0;
+  for (let pid = 1; pid <= 1_000; pid++) {
+    reported += Number(add({ program: { pid, name: "curl" }, first: pid, last: pid }).isReported);
+  }
+  assert.deepEqual(refused.flows.map(({ program, times }) => [program?.pid, times]), [
+    [1, undefined],
+    [2, undefined],
+    [3, undefined],
+    [1_000, 997],
+  ]);
+  assert.equal(reported, 4);
+});
+
 Deno.test("a flow is reported at first, and then once a minute as long as it continues", () => {
   const { add } = refusedFlows();
   const reported: (number | undefined)[] = [];

@@ -1,7 +1,7 @@
 import { sleep } from "../async/sleep.ts";
 import { type Clock, systemClock } from "../async/clock.ts";
 import { addressOf } from "../net/address.ts";
-import type { Refusal, RefusalNews } from "../wire/helper.ts";
+import type { HookRefusal, RefusalNews } from "../wire/helper.ts";
 
 /** struct refusal of bpf/capture.bpf.c. */
 export const REFUSAL_BYTES = 48;
@@ -13,7 +13,7 @@ const IPPROTO_TCP = 6;
 const PAUSE_MS = 250;
 /** Records that are read for one message, which is what the ring buffer holds; and different refusals in a message. */
 const MOST_READ = 5_000;
-const MOST_TOLD = 64;
+const MOST_TOLD = 256;
 
 /** What the hooks have refused: the ring buffer of bpf/capture.bpf.c. */
 export interface RefusalSource extends Disposable {
@@ -104,7 +104,7 @@ class Counted {
     this.#last = timeOf(record);
   }
 
-  as(now: bigint): Refusal {
+  as(now: bigint): HookRefusal {
     const first = this.#first;
     const bytes = new Uint8Array(first.buffer);
     const since = (time: bigint) => Math.max(0, Math.round(Number(now - time) / 1e6));

@@ -111,13 +111,13 @@ export interface RulePrecedence {
 
 /** What the helper says without being asked each time, between its answers: what the hooks have refused. */
 export interface RefusalNews {
-  readonly refusals: readonly Refusal[];
+  readonly refusals: readonly HookRefusal[];
   /** How many more there were that are not told: too many in a short time. */
   readonly omitted: number;
 }
 
 /** A connect, or with UDP a send, of one of the user's programs that the hooks have refused. Equal ones are counted. */
-export interface Refusal {
+export interface HookRefusal {
   readonly protocol: "tcp" | "udp";
   readonly address: string;
   readonly port: number;

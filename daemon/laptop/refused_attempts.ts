@@ -1,7 +1,7 @@
 import type { RefusedAttempts } from "../../dataplane/plane.ts";
 import { printableName, programName } from "../../ffi/proc/socket_program.ts";
 import { formatEndpoint } from "../../net/address.ts";
-import type { CapturedPorts, Refusal } from "../../wire/helper.ts";
+import type { CapturedPorts, HookRefusal } from "../../wire/helper.ts";
 import type { ProxyError } from "../../wire/streams.ts";
 import type { LaptopCluster } from "./laptop_cluster.ts";
 
@@ -18,7 +18,7 @@ export interface RefusalContext {
 
 /** What the hooks have refused as a failed flow: which program, the name of what it dialled, and the reason in words. */
 export function refusedAttempts(
-  refusal: Refusal,
+  refusal: HookRefusal,
   { cluster, from, seesProcess, now = Date.now() }: RefusalContext,
 ): RefusedAttempts {
   const { protocol, address, port, count, process, sinceFirst, sinceLast } = refusal;
@@ -42,7 +42,7 @@ export function refusedAttempts(
 }
 
 function whyRefused(
-  { protocol, address, port }: Refusal,
+  { protocol, address, port }: HookRefusal,
   ports: CapturedPorts | undefined,
 ): { readonly error: ProxyError; readonly details: string } {
   if (ports === undefined) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { CapturedPorts, Refusal } from "../../wire/helper.ts";
+import type { CapturedPorts, HookRefusal } from "../../wire/helper.ts";
 import { FakeLaptopCluster } from "../testing/laptop_cluster.ts";
 import { refusedAttempts } from "./refused_attempts.ts";
 
@@ -8,7 +8,7 @@ const PORTS: CapturedPorts = [
   { protocol: "tcp", port: 443, served: true },
   { protocol: "udp", port: 53, served: true },
 ];
-const REFUSAL: Refusal = {
+const REFUSAL: HookRefusal = {
   protocol: "tcp",
   address: "10.96.0.7",
   port: 80,
@@ -19,7 +19,7 @@ const REFUSAL: Refusal = {
   sinceLast: 50,
 };
 
-function attemptsOf(changes: Partial<Refusal>, seesProcess = true) {
+function attemptsOf(changes: Partial<HookRefusal>, seesProcess = true) {
   const cluster = new FakeLaptopCluster("dev", "capture", { payments: ["10.96.0.7"] });
   cluster.serve("10.96.0.7", PORTS);
   return refusedAttempts({ ...REFUSAL, ...changes }, {
@@ -31,7 +31,7 @@ function attemptsOf(changes: Partial<Refusal>, seesProcess = true) {
 }
 
 Deno.test("a refusal says why in words, as the cluster is now", () => {
-  const why = (changes: Partial<Refusal>) => attemptsOf(changes).details;
+  const why = (changes: Partial<HookRefusal>) => attemptsOf(changes).details;
   assert.equal(why({}), "no ready endpoint");
   assert.equal(why({ port: 81 }), "the Service has no port 81");
   assert.equal(why({ port: 53 }), "the Service has port 53 for UDP only");

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../async/testing/until.ts";
 import type { Flow } from "../../wire/flow.ts";
 import { Stage } from "./lib/stage.ts";
 
@@ -35,4 +36,69 @@ Deno.test("a program's failed connection is shown with its program, its target's
   assert.ok(failed);
   const log = await alice.shell("cat ~/.local/state/pmz/daemon.log");
   assert.match(log, new RegExp(`"message":"a flow failed".*"flow":"${failed.id}"`));
+});
+
+/** Connects again and again, as a program does that takes no refusal for an answer, and says how often. */
+const insist = (seconds: number) => `
+  count=0; end=$((SECONDS + ${seconds}))
+  while [ $SECONDS -lt $end ]; do (: >/dev/tcp/payments.default.svc/8080) 2>/dev/null; count=$((count + 1)); done
+  echo $count`;
+
+Deno.test("a connection that the kernel refuses is shown with its program, its target's name and the reason", async (t) => {
+  await using stage = await Stage.set();
+  const { world } = stage;
+  await using _service = {
+    [Symbol.asyncDispose]: async () => void await world.kubectl(["delete", "service", "payments"]),
+  };
+  await world.kubectl(["create", "service", "clusterip", "payments", "--tcp=8080"]);
+  const alice = await stage.up();
+  const address = await world.kubectl(["get", "service", "payments", "-o", "jsonpath={.spec.clusterIP}"]);
+  const curl = (port: number) =>
+    alice.shell(`curl -sS -m 5 http://payments.default.svc:${port}/ & echo $!; wait || true`);
+  const failed = async () => (await alice.json<{ items: Flow[] }>(["flows", "--failed"])).items;
+  const to = (port: number) => async () =>
+    (await failed()).find(({ name }) => name === `payments.default.svc:${port}`);
+
+  await t.step("in the status, in flows, as JSON and in the log", async () => {
+    for (
+      const [port, why] of [[8080, "no ready endpoint"], [81, "the Service has no port 81"]] as const
+    ) {
+      const pid = Number((await curl(port)).trim());
+      await until(`a failed flow to port ${port}`, async () => (await to(port)()) !== undefined);
+      const flow = await to(port)();
+      assert.ok(flow);
+      const { kind, protocol, program, outcome, times } = flow;
+      assert.deepEqual([kind, protocol, flow.to, times], [
+        "captured",
+        "tcp",
+        `${address}:${port}`,
+        undefined,
+      ]);
+      assert.deepEqual(program, { pid, name: "curl" });
+      assert.ok(outcome.kind === "refused");
+      assert.deepEqual([outcome.by, outcome.details], ["laptop", why]);
+
+      const words = `curl \\(${pid}\\) -> payments\\.default\\.svc:${port}: refused: ${why}\n`;
+      assert.match((await alice.done(["flows", "--failed"])).stdout, new RegExp(`ago +${words}`));
+      const status = (await alice.done(["status"])).stdout;
+      assert.match(status, new RegExp(`recent failures.*\n(.*\n)*.* ago +${words}`));
+      const log = await alice.shell("cat ~/.local/state/pmz/daemon.log");
+      const line = log.split("\n").find((one) => one.includes(`"flow":"${flow.id}"`)) ?? "";
+      assert.match(line, new RegExp(`"from":"curl \\(${pid}\\)".*payments.default.svc:${port}.*${why}`));
+    }
+  });
+
+  await t.step("a script that insists is a few flows with counts and a few lines of the log", async () => {
+    const logged = async () =>
+      Number(await alice.shell("grep -c 'a flow failed' ~/.local/state/pmz/daemon.log"));
+    const before = await logged();
+    const count = Number(await alice.shell(insist(3)));
+    assert.ok(count > 100, `${count} attempts`);
+    const own = async () => (await failed()).filter(({ program }) => program?.name === "bash");
+    const all = async () => (await own()).reduce((sum, { times = 1 }) => sum + times, 0);
+    await until("all attempts are counted", async () => await all() === count);
+    assert.ok((await own()).length <= 4);
+    assert.ok(await logged() - before <= 4);
+    assert.ok(await to(81)(), "the failures before are still there");
+  });
 });

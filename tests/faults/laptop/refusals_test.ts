@@ -32,13 +32,17 @@ const news = (daemon: Program) => daemon.do<RefusalNews>({ do: "receive" });
 /** Adds up the messages that tell of so many refusals. */
 async function counted(daemon: Program, count: number) {
   let [messages, told, omitted] = [0, 0, 0];
+  const ports = new Set<number>();
   while (told + omitted < count) {
     const one = await news(daemon);
     messages++;
     omitted += one.omitted;
-    told += one.refusals.reduce((sum, { count }) => sum + count, 0);
+    for (const { count, port } of one.refusals) {
+      told += count;
+      ports.add(port);
+    }
   }
-  return { messages, told, omitted };
+  return { messages, told, omitted, ports };
 }
 
 /** Seconds of a process's CPU time. */
@@ -122,12 +126,22 @@ Deno.test({
 }, async () => {
   await using laptop = await following();
   const { room, daemon, helper } = laptop;
-  const user = await room.person(USER);
+  const [user, other] = [await room.person(USER), await room.person(USER)];
   const before = await cpuOf(helper.pid);
-  const { tried } = await user.do<{ tried: number }>({ kind: "retry", to: `${SERVICE}:81`, ms: 2_000 });
-  const { messages, told, omitted } = await counted(daemon, tried);
+  const trying = user.do<{ tried: number }>({ kind: "retry", to: `${SERVICE}:81`, ms: 2_000 });
+  let others = 0;
+  for (let port = 8_000; port < 8_010; port++, others++) {
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await other.do<Outcome>({ kind: "tcp", to: `${SERVICE}:${port}` });
+  }
+  const { tried } = await trying;
+  const { messages, told, omitted, ports } = await counted(daemon, tried + others);
   const share = (await cpuOf(helper.pid) - before) / 2;
-  assert.equal(told + omitted, tried);
+  assert.equal(told + omitted, tried + others);
+  assert.deepEqual([...ports].sort((a, b) => a - b), [
+    81,
+    ...Array.from({ length: others }, (_, i) => 8_000 + i),
+  ]);
   assert.ok(tried > 5_000, `${tried} attempts in 2 s`);
   assert.ok(messages <= 12, `${messages} messages`);
   assert.ok(share < 0.3, `the helper took ${share} of a CPU for ${tried} refusals`);
