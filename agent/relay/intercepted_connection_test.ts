@@ -4,7 +4,7 @@ import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { Router } from "../routing/router.ts";
 import { carry } from "./intercepted_connection.ts";
-import type { Upstreams } from "./upstreams.ts";
+import { levelOf, type Upstreams } from "./upstreams.ts";
 import { uid } from "../testing/laptop.ts";
 
 const rule = { uid: uid(10), port: 80, session: uid(1), publicKey: "key" };
@@ -217,4 +217,20 @@ Deno.test("an application that can't be dialled resets the caller", async () => 
   await using all = scene({ upstreams: { whole: () => undefined, dialPod } });
   await assert.rejects(ask(all.caller, "hello"));
   assert.equal((await all.outcome).kind, "reset");
+});
+
+Deno.test("a caller that resets before the laptop answers is no warning", async () => {
+  const came = Promise.withResolvers<Stream>();
+  await using all = scene({ onStream: came.resolve });
+  await came.promise;
+  all.caller.abort(new Error("the caller is gone"));
+  const outcome = await all.outcome;
+  assert.deepEqual([outcome.by, levelOf(outcome)], ["caller", "info"]);
+});
+
+Deno.test("a laptop that resets before it answers is a warning", async () => {
+  await using all = scene({ onStream: (stream) => stream.reset(ErrorCode.INTERNAL_ERROR) });
+  await say(all.caller, "first");
+  const outcome = await all.outcome;
+  assert.equal(levelOf(outcome), "warn", JSON.stringify(outcome));
 });

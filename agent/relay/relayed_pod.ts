@@ -7,7 +7,7 @@ import type { Log } from "../../wire/log.ts";
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { carry } from "./intercepted_connection.ts";
-import type { CarriedOutcome, Source } from "./upstreams.ts";
+import { type CarriedOutcome, levelOf, type Source } from "./upstreams.ts";
 import { Router } from "../routing/router.ts";
 import { SocketPool } from "./socket_pool.ts";
 import type { Tunnels } from "./tunnels.ts";
@@ -170,8 +170,7 @@ export class RelayedPod implements Disposable {
   ): void {
     const { kind, by, details, rule } = outcome;
     const { flow, caller, destination } = about;
-    // A reset by the caller is ordinary.
-    this.#host.log(by === "caller" ? "info" : "warn", "a flow failed", {
+    this.#host.log(levelOf(outcome), "a flow failed", {
       flow,
       outcome: kind,
       by,

@@ -44,3 +44,8 @@ export interface CarriedOutcome {
   /** Why the laptop declined it, or what broke it; undefined when it was carried to its end. */
   readonly details?: string;
 }
+
+/** The level at which a failed connection is logged: a reset by the caller is ordinary, whenever it comes. */
+export function levelOf({ by }: Pick<CarriedOutcome, "by">): "info" | "warn" {
+  return by === "caller" ? "info" : "warn";
+}

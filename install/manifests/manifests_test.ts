@@ -29,7 +29,7 @@ function rightsOf(manifests: readonly Manifest[]): unknown {
   ) =>
     JSON.parse(JSON.stringify(manifest, (key, value) => {
       if (key === "command" && String(value[2]).includes("LOADER")) {
-        return value[2].split(" - ")[0].replace("exec deno run ", "").split(" ");
+        return value[2].split(" - ")[0].split("exec deno run ")[1].split(" ");
       }
       return typeof value === "string" ? value.replaceAll(/[0-9a-f]{16,64}/g, "HASH") : value;
     }))

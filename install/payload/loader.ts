@@ -39,6 +39,14 @@ export const PAYLOAD_FOLDER = "/payload";
 /** The folder of the payload in a prebuilt image. */
 export const PREBUILT = "/pmz/payload";
 
+/**
+ * Deno's fetch takes these from the environment. An image or an admission webhook may set them for what pods dial outside; agents
+ * dial the API server, which is inside.
+ */
+const PROXY_VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].flatMap((
+  name,
+) => [name, name.toLowerCase()]);
+
 /** The container's command: a shell that executes Deno with the loader as its standard input. */
 export function command(
   role: string,
@@ -59,7 +67,7 @@ export function command(
     ...permissions.allow.filter((each) => !each.startsWith("read=")).map((each) => `--allow-${each}`),
   ];
   const run = ["exec deno run", ...flags, "-", payload.digest, payload.chunks, folder, role].join(" ");
-  return ["/bin/sh", "-c", `${run} <<'LOADER'\n${loader}LOADER\n`];
+  return ["/bin/sh", "-c", `unset ${PROXY_VARIABLES.join(" ")}\n${run} <<'LOADER'\n${loader}LOADER\n`];
 }
 
 function readable({ allow }: Permissions): string[] {

@@ -25,7 +25,12 @@ if (typeof WorkerGlobalScope !== "undefined") postMessage("a worker of " + impor
 `;
 
 /** Runs a pod's command on chunks laid out as its mount has them. */
-async function run(files: Files, change: (chunks: Uint8Array[]) => void = () => {}, allow: string[] = []) {
+async function run(
+  files: Files,
+  change: (chunks: Uint8Array[]) => void = () => {},
+  allow: string[] = [],
+  more: Record<string, string> = {},
+) {
   const folder = await Deno.makeTempDir();
   try {
     const payload = await pack(files);
@@ -37,7 +42,11 @@ async function run(files: Files, change: (chunks: Uint8Array[]) => void = () => 
     const { code, stdout, stderr } = await new Deno.Command(sh, {
       args,
       clearEnv: true,
-      env: { PATH: `${Deno.execPath().replace(/\/[^/]*$/, "")}:/usr/bin:/bin`, DENO_DIR: `${folder}/deno` },
+      env: {
+        ...more,
+        PATH: `${Deno.execPath().replace(/\/[^/]*$/, "")}:/usr/bin:/bin`,
+        DENO_DIR: `${folder}/deno`,
+      },
     }).output();
     return { code, out: decoder.decode(stdout), err: decoder.decode(stderr), digest: payload.digest, chunks };
   } finally {
@@ -104,4 +113,18 @@ Deno.test("a payload that is too large for a cluster is refused", async () => {
   const large = new Uint8Array(3 * 1024 * 1024);
   for (let i = 0; i < large.length; i += 65_536) crypto.getRandomValues(large.subarray(i, i + 65_536));
   await assert.rejects(pack({ "agent.js": large }), RangeError);
+});
+
+Deno.test("an agent takes no proxy from its environment, wherever that comes from", async () => {
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("reached"),
+  );
+  const url = `http://127.0.0.1:${server.addr.port}/`;
+  const code = `export const start = async () => console.log(await (await fetch("${url}")).text());`;
+  const proxies = Object.fromEntries(
+    ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"].map((name) => [name, "http://127.0.0.1:1"]),
+  );
+  const { out, err } = await run({ "agent.js": encoder.encode(code) }, undefined, ["net"], proxies);
+  assert.equal(out, "reached\n", err);
 });
