@@ -179,6 +179,8 @@ export class NodeReconciler implements Disposable {
     if (!this.#relay) return waiting("the node agent's relay is not connected");
     const taken = this.#options.pods.get(uid);
     if (!taken) return waiting(this.#options.pods.trouble(uid) ?? "the pod is about to be taken over");
+    const kept = taken.kept(port);
+    if (kept !== undefined) return { state: "refused", reason: kept };
     if (taken.steered.has(port) && this.#proven.has(rule.uid)) return { state: "ready" };
     return waiting(`no tunnel of ${rule.user}'s session to this node is open yet`);
   }

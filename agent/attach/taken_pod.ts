@@ -5,6 +5,7 @@ import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { type DiagSocket, SockDiag } from "../../ffi/netlink/sock_diag.ts";
 import type { Pod } from "../../kube/objects/objects.ts";
 import { parseAddress } from "../../net/address.ts";
+import { SidecarRedirects } from "./sidecar_redirects.ts";
 import { Steering } from "./steering.ts";
 
 /** What a takeover needs, the same for all pods of a node. */
@@ -35,6 +36,7 @@ export class TakenPod implements Disposable {
   readonly #steering: Steering;
   readonly #diag: SockDiag;
   readonly #relayUid: number;
+  readonly #sidecars: SidecarRedirects;
   readonly #steered = new Set<number>();
   readonly #owned: Disposable;
   #listeners: MadeListener[] = [];
@@ -58,6 +60,9 @@ export class TakenPod implements Disposable {
       this.#makeListeners(pod, how.workers);
       return new SockDiag();
     }));
+    this.#sidecars = owned.use(
+      netns.run(() => new SidecarRedirects((family) => this.#sandbox.legacyTables(family))),
+    );
     for (const { family, worker, fd } of this.#listeners) this.#steering.listen(family, worker, fd);
     this.#owned = owned.move();
   }
@@ -98,6 +103,11 @@ export class TakenPod implements Disposable {
       throw new Error(`the network namespace of pod ${pod.name} lacks the pod's address ${missing}`);
     }
     this.#checked = pod.podIPs.join();
+  }
+
+  /** Why connections to a port don't come to where they could be steered, for people; undefined when they do. */
+  kept(port: number): string | undefined {
+    return this.#sidecars.keeps(port);
   }
 
   /** Closes our copies of the listeners, so that connections are steered only as long as relay has its own. */

@@ -185,9 +185,9 @@ export class TakenPods implements Disposable {
       relay.send({ tell: "ports", uid, ports });
       this.#told.set(uid, told);
     }
-    const live = plan.ports.filter((port) => rulesOf(port).some(({ uid }) => hasTunnel(uid))).map((
-      { port },
-    ) => port);
+    const live = plan.ports
+      .filter((one) => taken.kept(one.port) === undefined && rulesOf(one).some(({ uid }) => hasTunnel(uid)))
+      .map(({ port }) => port);
     const failed = taken.steer(new Set(live));
     if (failed) {
       this.#log("warn", "can't close open connections to an intercepted port: they stay with the pod", {

@@ -3,6 +3,7 @@ import { libc, must, SOCK_CLOEXEC, SystemCallError } from "../libc.ts";
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10; // 4.3: an acknowledgement doesn't repeat what was asked
 const NETLINK_GET_STRICT_CHK = 12; // 4.20: a dump's header is a filter
@@ -32,15 +33,15 @@ export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 
-/** rtnetlink (`man 7 rtnetlink`) of the network namespace that this was made in. The kernel answers within the call: nothing waits. */
+/** rtnetlink (`man 7 rtnetlink`), or nfnetlink, of the network namespace that this was made in. The kernel answers within the call: nothing waits. */
 export class Netlink implements Disposable {
   #fd: number;
   #sequence = 0;
   readonly #into = new Uint8Array(64 * 1024);
 
   /** @throws {SystemCallError} */
-  constructor() {
-    this.#fd = must("socket(NETLINK_ROUTE)", libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  constructor(protocol: typeof NETLINK_ROUTE | typeof NETLINK_NETFILTER = NETLINK_ROUTE) {
+    this.#fd = must("socket(AF_NETLINK)", libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
     this.#option(SOL_NETLINK, NETLINK_CAP_ACK, 1);
     this.#option(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
     this.#option(SOL_SOCKET, SO_RCVBUF, 1 << 20);
@@ -119,12 +120,12 @@ export class Netlink implements Disposable {
   }
 
   #send(bytes: Uint8Array<ArrayBuffer>): void {
-    must("asking rtnetlink", libc.send(this.#fd, bytes, BigInt(bytes.length), 0));
+    must("asking netlink", libc.send(this.#fd, bytes, BigInt(bytes.length), 0));
   }
 
   *#receive(): Generator<Answer> {
     const length = must(
-      "reading of rtnetlink",
+      "reading of netlink",
       libc.recv(this.#fd, this.#into, BigInt(this.#into.length), MSG_DONTWAIT),
     );
     const view = new DataView(this.#into.buffer);

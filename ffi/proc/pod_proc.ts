@@ -3,7 +3,7 @@
  * belong to another process a moment later, so a process is held as an open directory (/proc/PID), which keeps meaning the
  * process that it was opened for and fails once that has ended.
  */
-import { readProcFile } from "./proc_file.ts";
+import { isGone, readProcFile } from "./proc_file.ts";
 import { Netns } from "./netns.ts";
 import { cstring, libc, must, O_CLOEXEC } from "../libc.ts";
 import { addressesOf } from "./netns_addresses.ts";
@@ -125,6 +125,16 @@ export class Sandbox implements Disposable {
   /** The addresses of the namespace, loopback apart. @throws when the process is gone. */
   addresses(): string[] {
     return addressesOf(`${this.#folder}/net`);
+  }
+
+  /** The names of the tables that iptables-legacy has in the namespace. @throws when the process is gone. */
+  legacyTables(family: 4 | 6): string[] {
+    try {
+      return readProcFile(`${this.#folder}/net/${family === 4 ? "ip" : "ip6"}_tables_names`).split("\n");
+    } catch (error) {
+      if (isGone(error)) return []; // a kernel without them, or one in which nobody has used them
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {

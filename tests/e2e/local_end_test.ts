@@ -181,3 +181,47 @@ Deno.test("a second Service over the same pods' port is refused at once, with wh
   assert.match(stderr, /hint: .*pmz leave twin\.default:80 first/);
   assert.ok(ms < 10_000, `took ${ms} ms`);
 });
+
+Deno.test("a pod whose sidecar takes inbound connections is refused by name, and never in force", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _meshed = await workload(world, {
+    name: "meshed",
+    container: { command: ["sleep", "infinity"] },
+  });
+  const pod = async () => {
+    const { items } = await world.get("pods", "-l", "app=meshed") as {
+      items: { spec: { nodeName?: string }; status: { podIP?: string; phase: string } }[];
+    };
+    return items[0];
+  };
+  await until("the pod runs", async () => (await pod())?.status.phase === "Running");
+  const { spec, status } = await pod() ?? assert.fail();
+  const iptables = (rule: string) =>
+    world.onNode(Number(spec.nodeName?.replace("node-", "")), [
+      "bash",
+      "-ec",
+      `for ns in /var/run/netns/cni-*; do
+         nsenter --net=$ns ip -o -4 addr | grep -q ' ${status.podIP}/' && nsenter --net=$ns iptables -t nat ${rule}
+       done; true`,
+    ]);
+  const redirect = "PREROUTING -p tcp --dport 8080 -j REDIRECT --to-ports 4143";
+  await iptables(`-A ${redirect}`);
+  await using _program = await program(alice, "127.0.0.1", 8081);
+  const { code, stderr, ms } = await alice.run(["intercept", "meshed", "8081", "--yes"], install);
+  assert.equal(code, 8, stderr);
+  assert.match(
+    stderr,
+    /none of 1 pods can be intercepted: meshed-.*to its port 4143 first \(REDIRECT\).*Linkerd's sidecar/,
+  );
+  assert.ok(ms < 15_000, `took ${ms} ms`);
+
+  await iptables(`-D ${redirect}`);
+  await using caller = await Caller.start(world);
+  const there = await pod();
+  await intercept(alice, "meshed", "8081");
+  assert.equal(await ask(caller, `http://${there?.status.podIP}:8080/`), "MARK");
+  await iptables(`-A ${redirect}`); // as a sidecar's init container does, when the pod was taken before it ran
+  await until("it isn't in force any more", async () => (await entryOf(alice)).pods.ready === 0);
+  assert.match((await entryOf(alice)).problems.join(), /to its port 4143 first/);
+});
