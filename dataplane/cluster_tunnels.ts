@@ -81,10 +81,10 @@ export class ClusterTunnels implements AsyncDisposable {
       serve: (stream) =>
         void inbound(stream, { cluster: this.#cluster, locals: this.#locals, flows: this.#flows }),
       prove: (challenge) => this.#main.call("prove", { ...of, challenge }),
-      log: (message) =>
+      log: (message, fields) =>
         void this.#main.call("log", {
           message,
-          fields: { cluster: this.#cluster, pod: agent.pod, node: agent.node },
+          fields: { cluster: this.#cluster, pod: agent.pod, node: agent.node, ...fields },
         }),
     });
   }

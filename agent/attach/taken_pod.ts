@@ -5,6 +5,7 @@ import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { type DiagSocket, SockDiag } from "../../ffi/netlink/sock_diag.ts";
 import type { Pod } from "../../kube/objects/objects.ts";
 import { parseAddress } from "../../net/address.ts";
+import type { ClosingHistory } from "./closing_history.ts";
 import { SidecarRedirects } from "./sidecar_redirects.ts";
 import { Steering } from "./steering.ts";
 
@@ -121,22 +122,25 @@ export class TakenPod implements Disposable {
   }
 
   /**
-   * Steers exactly these ports. Connections to a port that are open when its steering begins are closed once: callers that
-   * keep theirs alive would stay with the pod. Returns the error when they can't be closed.
+   * Steers exactly these ports, each for a rule. Connections to a port that are open when its steering begins are closed where the
+   * history says so: callers that keep theirs alive would stay with the pod. Returns the error when they can't be closed.
    * @throws {BpfError}
    */
-  steer(ports: ReadonlySet<number>): Error | undefined {
+  steer(ports: ReadonlyMap<number, string>, history: ClosingHistory): Error | undefined {
     for (const port of this.#steered) {
       if (ports.has(port)) continue;
       this.#steering.leave(port);
       this.#steered.delete(port);
+      history.ends(this.pod.uid, port);
     }
     let failed: Error | undefined;
-    for (const port of ports) {
+    for (const [port, rule] of ports) {
       if (this.#steered.has(port)) continue;
+      const closes = history.begins(this.pod.uid, port, rule);
       const before = new Set(this.#diag.connectionsTo(port).map(({ cookie }) => cookie));
       this.#steering.steer(port);
       this.#steered.add(port);
+      if (!closes) continue;
       try {
         const open = this.#diag.connectionsTo(port).filter((socket) => this.#isOld(socket, before));
         this.#diag.destroy(open);

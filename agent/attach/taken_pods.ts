@@ -2,6 +2,7 @@ import { type Candidate, findPods } from "../../ffi/proc/pod_proc.ts";
 import type { Pod } from "../../kube/objects/objects.ts";
 import { isTerminating } from "../../kube/objects/selectors.ts";
 import { type PlannedPod, type PlannedPort, rulesOf } from "./plan.ts";
+import { ClosingHistory } from "./closing_history.ts";
 import { LeavingPods } from "./leaving_pods.ts";
 import { TakenPod, type TakeoverOptions } from "./taken_pod.ts";
 import type { RelayChannel } from "./relay_link.ts";
@@ -32,6 +33,8 @@ export class TakenPods implements Disposable {
   readonly #refused = new Map<string, number>();
   /** The ports that relay was told last, by the pod's UID. */
   readonly #told = new Map<string, string>();
+  /** It outlives relay: what was closed for a rule stays so. */
+  readonly #history = new ClosingHistory();
 
   /** @param others Inodes of network namespaces that are never taken: the host's and our own. */
   constructor(how: TakeoverOptions, others: ReadonlySet<number>, log: Log) {
@@ -83,6 +86,7 @@ export class TakenPods implements Disposable {
       if (taken) this.#steer(taken, plan, relay, hasTunnel);
     }
     for (const uid of this.#troubles.keys()) if (!planned.has(uid)) this.#troubles.delete(uid);
+    this.#history.keep(planned);
     return [...missing].some((uid) => !this.#taken.has(uid));
   }
 
@@ -97,13 +101,13 @@ export class TakenPods implements Disposable {
 
   /** Steers no new connections; open ones stay with relay. */
   stopSteering(): void {
-    for (const taken of this.#taken.values()) taken.steer(new Set());
+    for (const taken of this.#taken.values()) taken.steer(new Map(), this.#history);
   }
 
   /** Releases all pods without telling relay, which is gone or about to end. */
   [Symbol.dispose](): void {
     this.#leaving[Symbol.dispose]();
-    for (const taken of this.#taken.values()) taken[Symbol.dispose]();
+    for (const taken of this.#taken.values()) this.#end(taken);
     this.#taken.clear();
     this.#told.clear();
     this.#troubles.clear();
@@ -121,10 +125,16 @@ export class TakenPods implements Disposable {
   }
 
   #release(uid: string, relay: RelayChannel): void {
-    this.#taken.get(uid)?.[Symbol.dispose]();
+    const taken = this.#taken.get(uid);
+    if (taken) this.#end(taken);
     this.#taken.delete(uid);
     this.#told.delete(uid);
     relay.send({ tell: "released", uid });
+  }
+
+  #end(taken: TakenPod): void {
+    for (const port of taken.steered) this.#history.ends(taken.pod.uid, port);
+    taken[Symbol.dispose]();
   }
 
   #take(missing: ReadonlySet<string>, planned: ReadonlyMap<string, PlannedPod>, relay: RelayChannel): void {
@@ -187,8 +197,8 @@ export class TakenPods implements Disposable {
     }
     const live = plan.ports
       .filter((one) => taken.kept(one.port) === undefined && rulesOf(one).some(({ uid }) => hasTunnel(uid)))
-      .map(({ port }) => port);
-    const failed = taken.steer(new Set(live));
+      .map((one) => [one.port, rulesOf(one).map(({ uid }) => uid).sort().join()] as const);
+    const failed = taken.steer(new Map(live), this.#history);
     if (failed) {
       this.#log("warn", "can't close open connections to an intercepted port: they stay with the pod", {
         pod: taken.pod.name,

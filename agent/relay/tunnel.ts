@@ -40,6 +40,7 @@ export class SessionTunnel implements AsyncDisposable {
   readonly #identity: TunnelIdentity;
   #session: string | undefined;
   #proven: ReadonlySet<string> = new Set();
+  #reset = 0;
 
   constructor(transport: Transport, identity: TunnelIdentity) {
     this.#connection = new Connection(transport, { role: "client" });
@@ -105,7 +106,16 @@ export class SessionTunnel implements AsyncDisposable {
    * @throws {ConnectionClosed} {TooManyStreams} when this tunnel takes none: another one may.
    */
   open(headers: readonly (readonly [string, string])[]): Stream {
-    return this.#connection.open(headers);
+    const stream = this.#connection.open(headers);
+    stream.closed.then(({ kind }) => {
+      if (kind === "broken") this.#reset++;
+    });
+    return stream;
+  }
+
+  /** Intercepted connections that were reset, since the tunnel broke. */
+  get reset(): number {
+    return this.#reset;
   }
 
   /** Drops the proofs of rules that don't exist any more. */

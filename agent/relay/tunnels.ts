@@ -92,8 +92,17 @@ export class Tunnels implements AsyncDisposable {
       tunnel.abort(error instanceof Error ? error : new Error(String(error)));
     } finally {
       clearTimeout(unproven);
-      const { error } = await tunnel.closed;
-      log("info", "tunnel closed", { session: tunnel.session, error });
+      const { kind, error } = await tunnel.closed;
+      const { session, reset } = tunnel;
+      if (kind !== "clean" && session !== undefined) {
+        const { node } = this.#options.identity;
+        log("warn", "a laptop's tunnel broke: its connections were reset", {
+          session,
+          node,
+          count: reset,
+          error,
+        });
+      } else log("info", "tunnel closed", { session, error });
       this.#tunnels.delete(tunnel);
       this.#tell();
     }

@@ -34,6 +34,24 @@ Deno.test("a rule is proven once a tunnel has proven its session, until that tun
   await until(() => seen.proven.length === 0, "the rule isn't proven any more");
 });
 
+Deno.test("a tunnel that broke is logged with its node, the reason, and how many connections were reset", async () => {
+  let carried = 0;
+  const laptop = await Laptop.make({ onStream: () => void carried++ });
+  const { tunnels, logged, dial } = makeTunnels();
+  await using _ = tunnels;
+  tunnels.setRules([laptop.rule(uid(10))]);
+  const connection = dial(laptop);
+  await until(() => tunnels.of(uid(10)).length === 1, "the rule is proven");
+  const [tunnel] = tunnels.of(uid(10));
+  for (let i = 0; i < 2; i++) tunnel?.open([[":method", "CONNECT"], [":authority", `${uid(10)}:80`]]);
+  await until(() => carried === 2, "the connections are carried");
+  connection.abort();
+  const broke = () => logged.find((line) => line.includes("tunnel broke"));
+  await until(() => broke() !== undefined, "it's logged");
+  const line = JSON.parse(broke() ?? "") as Record<string, unknown>;
+  assert.deepEqual([line.level, line.node, line.count], ["warn", identity.node, 2]);
+});
+
 Deno.test("a later rule is proven on the tunnel that is open", async () => {
   const laptop = await Laptop.make();
   const { tunnels, seen, dial } = makeTunnels();

@@ -35,7 +35,7 @@ export interface ReversedTunnelParts {
   /** Takes the stream of an intercepted connection: a CONNECT without an answer yet. */
   serve(stream: Stream): void;
   prove(challenge: Challenge): Promise<Proof | undefined>;
-  log(message: string): void;
+  log(message: string, fields?: { readonly count?: number; readonly details?: string }): void;
 }
 
 /**
@@ -51,6 +51,8 @@ export class ReversedTunnel implements AsyncDisposable {
   /** Aborts the dial that is under way, and the pause before it. */
   #dialling = new AbortController();
   readonly #redial: RedialDelay;
+  /** Intercepted connections that the loss of the present connection has reset. */
+  #reset = 0;
 
   constructor(parts: ReversedTunnelParts, times: Partial<ReversedTunnelTimes> = {}) {
     this.#parts = parts;
@@ -98,7 +100,17 @@ export class ReversedTunnel implements AsyncDisposable {
       if (kept.stable) this.#redial.succeeded();
     };
     const kept = this.#kept = new KeptConnection(connection, { everyMs, timeoutMs, onAnswer });
-    await unlessAborted(kept.closed, this.#ending.signal);
+    this.#reset = 0;
+    const { kind, error } = await unlessAborted(kept.closed, this.#ending.signal);
+    if (kind !== "clean") {
+      this.#parts.log(
+        "the tunnel to a node agent broke: its intercepted connections were reset, it's dialled again",
+        {
+          count: this.#reset,
+          ...(error === undefined ? {} : { details: error.message }),
+        },
+      );
+    }
     if (!kept.stable) this.#redial.failed();
   }
 
@@ -110,7 +122,12 @@ export class ReversedTunnel implements AsyncDisposable {
       this.#prove(stream, request.get(CHALLENGE_HEADER) ?? "").catch((error) => stream.abort(error));
     } else if (request.has(":protocol")) {
       refuseStream(stream, "destination_not_found", "an unknown :protocol");
-    } else this.#parts.serve(stream);
+    } else {
+      this.#parts.serve(stream);
+      stream.closed.then(({ kind }) => {
+        if (kind === "broken") this.#reset++;
+      });
+    }
   }
 
   async #prove(stream: Stream, json: string): Promise<void> {

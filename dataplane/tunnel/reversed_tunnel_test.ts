@@ -179,6 +179,17 @@ Deno.test("an agent that went silent is left", async () => {
   await until("it's dialled again and again", () => to.agent.dialled.count >= 3);
 });
 
+Deno.test("a tunnel that broke is logged, with the reason and how many connections were reset", async () => {
+  const lines: [string, unknown][] = [];
+  await using to = reversed({ log: (message, fields) => void lines.push([message, fields]) });
+  for (let i = 0; i < 3; i++) await answered(await to.open(`${RULE}:80`));
+  to.agent.connections[0]?.abort(undefined, new Error("the node is gone"));
+  await until("it's logged", () => lines.length > 0);
+  const [[message, fields] = []] = lines;
+  assert.match(message ?? "", /the tunnel to a node agent broke/);
+  assert.equal((fields as { count: number }).count, 3);
+});
+
 Deno.test("ending it breaks its streams, at once and while it's being dialled", async () => {
   const to = reversed();
   const stream = await to.open(`${RULE}:80`);

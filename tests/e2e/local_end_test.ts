@@ -185,6 +185,7 @@ Deno.test("a second Service over the same pods' port is refused at once, with wh
 Deno.test("a pod whose sidecar takes inbound connections is refused by name, and never in force", async () => {
   await using stage = await Stage.set();
   const { world, alice } = stage;
+  await alice.done(["agent", "deploy", "--force"], { timeout: 120_000 });
   await using _meshed = await workload(world, {
     name: "meshed",
     container: { command: ["sleep", "infinity"] },
