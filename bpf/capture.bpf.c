@@ -47,9 +47,11 @@ struct {
 
 // 0: the helper, 1: the daemon -> who it is as the kernel sees it, which no number that it could tell would
 // say where pid namespaces are. Each makes itself known by a connect to IDENTIFY_PORT of the user's pmz
-// address, which fails; the first one counts. Hook writes, helper reads.
+// address, which fails, from the one socket whose cookie the helper has written: anybody may dial that port,
+// in any netns. Helper writes `expected`, hook the rest, helper reads.
 struct identity {
-	__u64 netns; // cookie
+	__u64 expected; // cookie of the socket; 0: none yet
+	__u64 netns;	// cookie
 	__u32 process;
 	__u32 known;
 };
@@ -158,17 +160,13 @@ int steer_blind(struct bpf_sk_lookup *ctx) {
 	return ctx->family == AF_INET ? steer4(ctx, 0) : steer6(ctx, 0);
 }
 
-// Whether the slot is the caller's now.
-static __always_inline int identify(struct bpf_sock_addr *ctx, __u32 who) {
-	struct identity *known = bpf_map_lookup_elem(&identities, &who);
-	if (!known)
-		return 0;
-	if (!known->known) {
-		known->netns = bpf_get_netns_cookie(ctx);
-		known->process = current_process();
-		known->known = 1;
-	}
-	return known->process == current_process();
+static __always_inline void identify(struct bpf_sock_addr *ctx, __u32 who) {
+	struct identity *slot = bpf_map_lookup_elem(&identities, &who);
+	if (!slot || slot->known || !slot->expected || bpf_get_socket_cookie(ctx) != slot->expected)
+		return;
+	slot->netns = bpf_get_netns_cookie(ctx);
+	slot->process = current_process();
+	slot->known = 1;
 }
 
 static __always_inline int is_own(const struct settings *set, const struct address *address) {
@@ -237,8 +235,8 @@ static __always_inline int connect_to(struct bpf_sock_addr *ctx, int family) {
 	struct address to = other_end(ctx, family);
 	struct settings *set = config();
 	if (set && ctx->user_port == IDENTIFY_PORT && same(&to, &set->own4)) {
-		if ((current_uid() || !identify(ctx, 0)) && is_user(set)) // the user may be root
-			identify(ctx, 1);
+		identify(ctx, 0);
+		identify(ctx, 1);
 		return 0;
 	}
 	set = config_here(ctx);

@@ -17,6 +17,8 @@ export const IDENTIFY_PORT = 1;
 const HOOKS = ["connect4", "connect6", "sendmsg4", "sendmsg6", "bind4", "bind6"] as const;
 const IPPROTO_TCP = 6;
 const SLOTS = { helper: 0, daemon: 1 } as const;
+/** struct identity: the expected cookie, the netns, the process, whether it is known. */
+const IDENTITY_BYTES = 24;
 
 /** A process that has identified itself, as the kernel sees it. */
 export interface DaemonIdentity {
@@ -73,12 +75,17 @@ export class CaptureHooks implements Disposable {
     return this.#now.has(address.text);
   }
 
-  /** The process that has identified itself first, by a connect to IDENTIFY_PORT of the user's pmz address. */
+  /** Says which socket makes a process known, by its cookie: it has to connect to IDENTIFY_PORT of the user's pmz address. */
+  expect(who: keyof typeof SLOTS, cookie: bigint): void {
+    this.#identities.update(u32(SLOTS[who]), new Uint8Array(new BigUint64Array([cookie, 0n, 0n]).buffer));
+  }
+
+  /** The process whose expected socket has connected. */
   identity(who: keyof typeof SLOTS): DaemonIdentity | undefined {
-    const value = this.#identities.lookup(u32(SLOTS[who]), 16);
+    const value = this.#identities.lookup(u32(SLOTS[who]), IDENTITY_BYTES);
     const view = value && new DataView(value.buffer);
-    if (!view || view.getUint32(12, true) === 0) return undefined;
-    return { netns: view.getBigUint64(0, true), process: view.getUint32(8, true) };
+    if (!view || view.getUint32(20, true) === 0) return undefined;
+    return { netns: view.getBigUint64(8, true), process: view.getUint32(16, true) };
   }
 
   /** What the hooks refuse. One reader at a time. @throws {BpfError} */

@@ -33,6 +33,17 @@ export function stubRefusal(
   if (address.text !== stub.address.text || port !== stub.port) return "is bound elsewhere";
 }
 
+/** Why a descriptor isn't accepted as the unconnected TCP socket by which the daemon makes itself known. */
+export function callerRefusal(fd: number, owner: Owner): string | undefined {
+  const { kind, uid } = factsOf(fd);
+  if (kind !== "socket") return "is not a socket";
+  if (uid !== owner.uid) return `belongs to uid ${uid}`;
+  const { domain, type, protocol, listens } = socketFactsOf(fd);
+  if (domain !== AF_INET || type !== SOCK_STREAM || protocol !== IPPROTO_TCP) return "is not TCP over IPv4";
+  if (listens) return "listens";
+  if (netnsOf(fd) !== owner.netns) return "is of another network namespace";
+}
+
 function refusal(fd: number, family: 4 | 6, owner: Owner, protocol: "udp" | "tcp"): string | undefined {
   const { kind, uid } = factsOf(fd);
   if (kind !== "socket") return "is not a socket";

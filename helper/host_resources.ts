@@ -2,7 +2,7 @@ import { type Uids, uidsOf } from "../ffi/proc/subuids.ts";
 import { factsOf } from "../ffi/descriptor.ts";
 import { Libbpf, openForAttach } from "../ffi/bpf/libbpf.ts";
 import { Netlink } from "../ffi/netlink/netlink.ts";
-import { closeDescriptor, startConnect, tcpSocket } from "../ffi/sockets/socket.ts";
+import { closeDescriptor, socketCookie, startConnect, tcpSocket } from "../ffi/sockets/socket.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import { CaptureHooks, IDENTIFY_PORT } from "./capture_hooks.ts";
 import { rootCgroup } from "./cgroup.ts";
@@ -83,6 +83,7 @@ export class HostResources implements AsyncDisposable {
  */
 function learnNetns(capture: CaptureHooks, device: UserDevice, cgroup: string): bigint {
   const fd = tcpSocket(4);
+  capture.expect("helper", socketCookie(fd));
   try {
     startConnect(fd, { address: device.own4, port: IDENTIFY_PORT });
   } catch {

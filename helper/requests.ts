@@ -52,7 +52,15 @@ const ports: Schema<CapturedPorts> = {
   parse: (raw, field) => raw === "any" ? raw : listed.parse(raw, field),
 };
 
-const name = oneOf("request", ["hello", "listeners", "capture", "release", "names", "refusals"]);
+const name = oneOf("request", [
+  "hello",
+  "identify",
+  "listeners",
+  "capture",
+  "release",
+  "names",
+  "refusals",
+]);
 const envelope = object({ ask: name, hello: unknown() });
 const listeners = object({ family });
 const capture = object({ add: list(object({ address, ports }), MOST_ADDRESSES) });
@@ -62,6 +70,7 @@ const names = object({ stubs: list(object({ nameserver: address, stub: endpoint 
 /** A HelperRequest with its addresses parsed. */
 export type ParsedRequest =
   | { readonly ask: "hello"; readonly hello: Hello }
+  | { readonly ask: "identify" }
   | { readonly ask: "listeners" } & Infer<typeof listeners>
   | { readonly ask: "capture" } & Infer<typeof capture>
   | { readonly ask: "release" } & Infer<typeof release>
@@ -78,6 +87,8 @@ export function parseRequest(raw: unknown): ParsedRequest {
   switch (ask) {
     case "hello":
       return { ask, hello: parseHello(request.hello) };
+    case "identify":
+      return { ask };
     case "listeners":
       return { ask, ...listeners.parse(raw, "") };
     case "capture":

@@ -2,13 +2,13 @@ import { isDeepStrictEqual } from "node:util";
 import { SystemCallError } from "../ffi/libc.ts";
 import { addLocalRoutes, deleteLocalRoutes } from "../ffi/netlink/route.ts";
 import { SockDiag } from "../ffi/netlink/sock_diag.ts";
-import { closeDescriptor } from "../ffi/sockets/socket.ts";
+import { closeDescriptor, socketCookie } from "../ffi/sockets/socket.ts";
 import { makeTransparent } from "../ffi/sockets/transparent.ts";
 import { formatEndpoint, type IpAddress, parseAddress } from "../net/address.ts";
 import { agree, type Hello, HelloMismatch, helloOf } from "../wire/hello.ts";
 import type { HelperAnswer, HelperErrorCode, HelperGrant } from "../wire/helper.ts";
 import { ADDRESSES, IDENTIFY_PORT, WORKERS } from "./capture_hooks.ts";
-import { listenerRefusal, stubRefusal } from "./descriptors.ts";
+import { callerRefusal, listenerRefusal, stubRefusal } from "./descriptors.ts";
 import { Guard } from "./guard.ts";
 import type { HostResources } from "./host_resources.ts";
 import { type Machine, readNameservers, readPeers } from "./machine.ts";
@@ -21,6 +21,11 @@ import { type Parsed, type ParsedRequest, parseRequest } from "./requests.ts";
 
 /** What was read of nameservers and open connections is used for this long, in milliseconds: nothing tells of a change. */
 const MACHINE_TTL_MS = 1_000;
+const TAKES_DESCRIPTORS: readonly string[] = [
+  "identify",
+  "listeners",
+  "names",
+] satisfies ParsedRequest["ask"][];
 
 /** A request that doesn't fit the session: the wrong one, or the wrong descriptors. */
 class BadRequest extends Error {
@@ -97,7 +102,7 @@ export class HelperSession implements AsyncDisposable {
       if (!this.#greeted && request.ask !== "hello") {
         throw new BadRequest("the first request has to be a hello");
       }
-      if (fds.length > 0 && request.ask !== "listeners" && request.ask !== "names") {
+      if (fds.length > 0 && !TAKES_DESCRIPTORS.includes(request.ask)) {
         throw new BadRequest(`the request "${request.ask}" takes no descriptors`);
       }
       return this.#do(request, fds, kept);
@@ -112,6 +117,9 @@ export class HelperSession implements AsyncDisposable {
     switch (request.ask) {
       case "hello":
         return { answer: this.#hello(request.hello), fds: [] };
+      case "identify":
+        this.#expectDaemon(fds);
+        return { answer: { ok: true }, fds: [] };
       case "listeners":
         this.#listeners(request.family, fds);
         return { answer: { ok: true }, fds: [] };
@@ -137,6 +145,17 @@ export class HelperSession implements AsyncDisposable {
     this.#greeted = true;
     const { own4, name, table } = this.#host.device;
     return { ok: true, hello: ours, address: own4.text, device: name, table };
+  }
+
+  /** The daemon makes itself known by this socket: one that others dial with doesn't count. */
+  #expectDaemon(fds: readonly number[]): void {
+    const [fd, ...more] = fds;
+    if (fd === undefined || more.length > 0) {
+      throw new BadRequest(`${fds.length} is not a valid number of descriptors to be known by: expected 1`);
+    }
+    const why = callerRefusal(fd, this.#owner);
+    if (why !== undefined) throw new Refusal("refused", `the socket to be known by ${why}`);
+    this.#host.capture.expect("daemon", socketCookie(fd));
   }
 
   #listeners(family: 4 | 6, fds: readonly number[]): void {
@@ -281,7 +300,7 @@ export class HelperSession implements AsyncDisposable {
     if (!identity || identity.netns !== settings.now.netns) {
       const place = formatEndpoint(device.own4.text, IDENTIFY_PORT);
       throw new BadRequest(
-        `the daemon has not identified itself: connect to ${place} first, which fails, so that its own queries pass`,
+        `the daemon has not identified itself: connect to ${place} first, by the socket of the request "identify"; it fails`,
       );
     }
     settings.set({ daemon: identity.process });

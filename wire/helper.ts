@@ -54,6 +54,11 @@ export interface DnsStub {
 
 export type HelperRequest =
   | { readonly ask: "hello"; readonly hello: Hello }
+  /**
+   * Its descriptor: an unconnected TCP socket of IPv4 by which the daemon then makes itself known, in a connect to port 1 of the
+   * user's pmz address, which fails.
+   */
+  | { readonly ask: "identify" }
   /** Its descriptors: listening TCP sockets of the daemon on loopback, one for each data worker, all of `family`. */
   | { readonly ask: "listeners"; readonly family: 4 | 6 }
   /** Adds or changes captured addresses; an address that is there gets the new ports. */

@@ -105,6 +105,11 @@ export class HelperClient implements Disposable {
     for (const news of this.#news.splice(0)) listener(news);
   }
 
+  /** Says by which socket this process will make itself known: one that isn't connected yet. @throws {Failure} `helper` */
+  async identify(fd: number): Promise<void> {
+    await this.#ask({ ask: "identify" }, [fd]);
+  }
+
   /** Hands listeners over; they become IP_TRANSPARENT and bound to the device. False where the device has no such addresses. */
   async listeners(family: 4 | 6, fds: readonly number[]): Promise<boolean> {
     try {

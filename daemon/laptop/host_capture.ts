@@ -1,5 +1,9 @@
 import { pollUntil } from "../../async/poll_until.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
+import { SystemCallError } from "../../ffi/libc.ts";
+import { closeDescriptor, startConnect, tcpSocket } from "../../ffi/sockets/socket.ts";
+import { parseAddress } from "../../net/address.ts";
+import { Failure } from "../failure.ts";
 import type { Log } from "../process/log.ts";
 import type { CapturedChange } from "../../names/captured_addresses.ts";
 import type { NamesStats } from "../../names/protocol.ts";
@@ -71,7 +75,7 @@ export class HostCapture implements AsyncDisposable {
     try {
       await capture.#listen(4, "127.0.0.1");
       await capture.#listen(6, "::1");
-      await identify(helper.facts.address);
+      await identify(helper);
       const seenAs = await helper.followRefusals((news) => capture.#refused(news));
       capture.#seesProcesses = seenAs === Deno.pid;
     } catch (error) {
@@ -321,8 +325,18 @@ export class HostCapture implements AsyncDisposable {
 
 /**
  * Tells the names program which process this is, whose own queries must pass: by a connect to port 1 of the pmz address, which the
- * program notes and refuses (bpf/laptop.h).
+ * program notes and refuses (bpf/capture.bpf.c). It is known by the socket, since anybody may dial that port.
  */
-async function identify(address: string): Promise<void> {
-  await Deno.connect({ hostname: address, port: 1 }).then((conn) => conn.close(), () => {});
+async function identify(helper: HelperClient): Promise<void> {
+  const address = parseAddress(helper.facts.address);
+  if (!address) throw new Failure("helper", "the root helper's answer is not valid");
+  const fd = tcpSocket(address.family);
+  try {
+    await helper.identify(fd);
+    startConnect(fd, { address, port: 1 });
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error; // the program has refused it, as it has to
+  } finally {
+    closeDescriptor(fd);
+  }
 }

@@ -12,12 +12,18 @@ import {
   SOCK_SEQPACKET,
   SystemCallError,
 } from "../../../ffi/libc.ts";
-import { closeDescriptor, socketAddress, tcpListener, tcpSocket } from "../../../ffi/sockets/socket.ts";
+import {
+  closeDescriptor,
+  socketAddress,
+  startConnect,
+  tcpListener,
+  tcpSocket,
+} from "../../../ffi/sockets/socket.ts";
 import { boundDescriptorOf } from "../../../ffi/sockets/own_socket.ts";
 import type { TcpConnection } from "../../../ffi/sockets/tcp_connection.ts";
 import { TcpListener } from "../../../ffi/sockets/tcp_listener.ts";
 import { openStub, type StubSockets } from "../../../names/server/stub_listener.ts";
-import { formatEndpoint, parseEndpoint } from "../../../net/address.ts";
+import { formatEndpoint, parseAddress, parseEndpoint } from "../../../net/address.ts";
 import { helperSocket, type NetworkNews } from "../../../wire/helper.ts";
 import { say, serveCommands } from "./commands.ts";
 
@@ -136,11 +142,17 @@ async function forward(server: string): Promise<string> {
 }
 
 async function identify(address: string): Promise<string> {
+  const parsed = parseAddress(address);
+  if (!parsed) throw new TypeError(`${address} is not an address`);
+  const fd = tcpSocket(4);
   try {
-    (await Deno.connect({ hostname: address, port: 1 })).close();
+    await ask({ ask: "identify" }, [fd]);
+    startConnect(fd, { address: parsed, port: 1 });
     return "connected";
   } catch (error) {
     return (error as Error).name;
+  } finally {
+    closeDescriptor(fd);
   }
 }
 

@@ -8,6 +8,16 @@ const ignore = why !== undefined;
 const reason = why === undefined ? "" : ` (skipped: ${why})`;
 const SERVICE = "10.96.0.10";
 
+/** Connects to the port by which helper and daemon make themselves known, again and again. */
+const DIAL = `
+import socket
+while True:
+    caller = socket.socket()
+    try: caller.connect(("198.18.255.254", 1))
+    except OSError: pass
+    caller.close()
+`;
+
 interface Answer {
   readonly ok: boolean;
   readonly code?: string;
@@ -141,6 +151,44 @@ Deno.test(
     assert.deepEqual([rest.disconnect, rest.bind], ["done", "done"], "so that something is tried at all");
     await new Promise((resolve) => setTimeout(resolve, 300));
     assert.equal(await sent(), 0, "nothing on the wire");
+  },
+);
+
+Deno.test(
+  { name: `nobody else who dials the port takes the helper's place, or the daemon's${reason}`, ignore },
+  async (t) => {
+    await t.step("root of a container, while the helper starts", async () => {
+      await using room = await Room.open();
+      const dialling = room.says("unshare", "--net", "timeout", "5", "python3", "-c", DIAL);
+      for (let start = 0; start < 3; start++) {
+        const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+        assert.equal((await helper.line()).ready, true);
+        const daemon = await daemonOf(room, USER);
+        await greet(daemon);
+        const { answer } = await daemon.do<{ answer: Answer }>({ do: "names", nameservers: ["10.50.0.53"] });
+        assert.equal(answer.ok, true, `the helper is in this network namespace: ${answer.error}`);
+        await daemon.kill("SIGKILL");
+        await helper.ended;
+      }
+      assert.equal(await dialling, "");
+    });
+    await t.step("another program of the user's, before the daemon", async () => {
+      await using laptop = await connected({}, { identify: false });
+      const { room, daemon, address } = laptop;
+      const user = await room.person(USER);
+      const { failed } = await user.do<Outcome>({ kind: "tcp", to: `${address}:1` });
+      assert.equal(failed, "EPERM");
+      await daemon.do({ do: "identify", address });
+      const { answer } = await daemon.do<{ answer: Answer }>({ do: "names", nameservers: ["10.50.0.53"] });
+      assert.equal(answer.ok, true, answer.error ?? "");
+      const { said = "" } = await user.do<Outcome>({ kind: "udp", to: "10.50.0.53:53", say: "?" });
+      assert.match(said, /stub/);
+      assert.equal(
+        await daemon.do<unknown>({ do: "forward", server: "10.50.0.53:53" }),
+        "nothing",
+        "its own pass",
+      );
+    });
   },
 );
 
