@@ -1,7 +1,7 @@
 /** What a packet filter does to new TCP connections, as far as it decides which socket gets them. */
 
 /** Whether a rule is for a packet: conditions that aren't understood may hold or not. */
-export type Match = "yes" | "no" | "maybe";
+export type Applies = "yes" | "no" | "maybe";
 
 /** Connections are led to another port of the same network namespace. */
 export interface Redirect {
@@ -17,7 +17,7 @@ export type Action =
   | { readonly kind: "return" | "end" | "none" };
 
 /** A condition on a connection from outside, by the port that it is for. */
-export type Condition = (port: number) => Match;
+export type Condition = (port: number) => Applies;
 
 export interface Rule {
   /** All of them have to hold. */
@@ -33,8 +33,8 @@ const MOST_STEPS = 20_000;
 const DEEPEST = 32;
 
 /** Whether all conditions hold for a connection to this port. */
-export function matchOf(conditions: readonly Condition[], port: number): Match {
-  let all: Match = "yes";
+export function matchOf(conditions: readonly Condition[], port: number): Applies {
+  let all: Applies = "yes";
   for (const condition of conditions) {
     const match = condition(port);
     if (match === "no") return "no";

@@ -3,7 +3,7 @@
  * a register, compare a register, or decide.
  */
 import { attributesOf } from "../netlink/netlink.ts";
-import type { Action, Condition, Match, Rule } from "./chains.ts";
+import type { Action, Applies, Condition, Rule } from "./chains.ts";
 import { xtMatch, xtTarget } from "./xt_extensions.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -112,7 +112,7 @@ function meta(key: number): Held {
 function compared(held: Held, operator: number, value: Bytes | undefined): Condition {
   const holds = operators[operator];
   if (!held || !value || !holds) return () => "maybe";
-  const match = (order: number): Match => holds(order) ? "yes" : "no";
+  const match = (order: number): Applies => holds(order) ? "yes" : "no";
   if (held.kind === "port" && value.length === 2) {
     const wanted = number16(value);
     return (port) => match(port - wanted);

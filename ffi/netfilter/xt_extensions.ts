@@ -2,7 +2,7 @@
  * Matches and targets of iptables (linux/netfilter/x_tables.h, xt_tcpudp.h, xt_multiport.h, nf_nat.h, xt_TPROXY.h): those that
  * decide where a connection goes. iptables-legacy has them in its tables, iptables-nft in the expressions of nftables.
  */
-import type { Action, Condition, Match } from "./chains.ts";
+import type { Action, Applies, Condition } from "./chains.ts";
 
 const NF_NAT_RANGE_PROTO_SPECIFIED = 2;
 const XT_TCP_INV_DSTPT = 2;
@@ -50,7 +50,7 @@ function multiport(info: Uint8Array): Condition {
   const ports = new Uint16Array(info.slice(2, 32).buffer);
   const isInverted = info[47] !== 0;
   if (which === 0) return () => "maybe"; // source ports
-  return (port): Match => {
+  return (port): Applies => {
     let found = false;
     for (let i = 0; i < Math.min(count, 15); i++) {
       const from = ports[i] ?? 0;
