@@ -9,14 +9,17 @@ import { PortForwardError } from "../../kube/port_forward/port_forward.ts";
 import { NotOffered } from "../../kube/port_forward/spdy/not_offered.ts";
 import { spdyPortForward } from "../../kube/port_forward/spdy/port_forward.ts";
 import type { Transport } from "../../net/transport.ts";
-import { dialLanes, NotJoined } from "./lanes.ts";
+import { dialLanes, LanesLate, NotJoined } from "./lanes.ts";
 import type { AgentPlace } from "../protocol.ts";
 
 /** Dials an agent's port; the signal ends the dial, and later the transport. */
 export type DialAgent = (place: AgentPlace, signal: AbortSignal) => Promise<Transport>;
 
-/** Milliseconds for both lanes to be there, and joined. */
-const LANES_MS = 15_000;
+/**
+ * Milliseconds for both lanes to be there and joined: first, and after an attempt that took longer. An attempt may hang where the next
+ * one doesn't (an API server or kubelet that has just started), and a laptop a second away needs more than the first.
+ */
+const LANES_MS = [5_000, 15_000] as const;
 /** Milliseconds for which lanes aren't tried again where there were none: clusters and agents are upgraded under running daemons. */
 const REMEMBERED_MS = 10 * 60_000;
 
@@ -34,22 +37,30 @@ export interface Forwards {
 export function agentDialler(
   forwards: Forwards = { main: channelPortForward, bulk: spdyPortForward, single: portForwarder() },
   now: () => number = () => performance.now(),
+  lanesMs: readonly [first: number, again: number] = LANES_MS,
 ): DialAgent {
   /** Pods without lanes, and until when that is believed. */
   const without = new Map<string, number>();
+  /** Pods whose lanes were late at the last attempt. */
+  const late = new Set<string>();
   return async ({ access, namespace, pod, port, lanes }, signal) => {
     const place = `${hostOf(access)}${access.pathPrefix} ${namespace} ${pod}`;
     const target = { namespace, pod, prepare };
     const single = () => forwards.single(access, { ...target, port, signal });
     if (lanes !== undefined && now() >= (without.get(place) ?? 0)) {
       try {
-        return await dialLanes(
+        const transport = await dialLanes(
           (lane, signal) => forwards[lane](access, { ...target, port: lanes, signal }),
           signal,
-          LANES_MS,
+          lanesMs[late.has(place) ? 1 : 0],
         );
+        late.delete(place);
+        return transport;
       } catch (error) {
-        if (!isWithoutLanes(error)) throw error;
+        // The first time they're late, they're dialled again.
+        const again = error instanceof LanesLate && !late.has(place);
+        if (error instanceof LanesLate) late.add(place);
+        if (again || !isWithoutLanes(error)) throw error;
       }
       // Where it wasn't for want of lanes (the API server restarts), this fails too, and they're tried again.
       const forwarded = await single();
@@ -67,5 +78,6 @@ function prepare(connection: Deno.TlsConn): Prepared {
 
 /** Whether one port-forward may do where lanes don't. */
 function isWithoutLanes(error: unknown): boolean {
-  return error instanceof NotJoined || error instanceof NotOffered || error instanceof PortForwardError;
+  return error instanceof NotJoined || error instanceof LanesLate || error instanceof NotOffered ||
+    error instanceof PortForwardError;
 }

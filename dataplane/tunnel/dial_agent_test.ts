@@ -7,7 +7,7 @@ import { NotOffered } from "../../kube/port_forward/spdy/not_offered.ts";
 import { JOINED, type Lane, LANE_OPENING, parseLaneOpening } from "../../wire/lanes.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { agentDialler } from "./dial_agent.ts";
-import { dialLanes, NotJoined } from "./lanes.ts";
+import { dialLanes, LanesLate } from "./lanes.ts";
 import type { AgentPlace } from "../protocol.ts";
 
 const access = { tls: false, hostname: "api.test", port: 443, pathPrefix: "", caCerts: [], headers: {} };
@@ -109,6 +109,21 @@ Deno.test("lanes that broke with all else are tried again with the next dial", a
   assert.deepEqual(to.dialled, ["main 2", "bulk 2", "single 1", "main 2", "bulk 2"]);
 });
 
+Deno.test("lanes that hang are dialled again, and where they hang again one port-forward is opened", async () => {
+  const dialled: string[] = [];
+  const hanging = (which: string): Forward => (_access, { signal }) => {
+    dialled.push(which);
+    const [ours] = memoryPair();
+    if (which === "single") return Promise.resolve(ours);
+    return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+  };
+  const forwards = { main: hanging("main"), bulk: hanging("bulk"), single: hanging("single") };
+  const dial = agentDialler(forwards, () => 0, [20, 30]);
+  await assert.rejects(dial(place, never), LanesLate);
+  (await dial(place, never)).close();
+  assert.deepEqual(dialled, ["main", "bulk", "main", "bulk", "single"]);
+});
+
 Deno.test("a server that refuses isn't asked in another way", async () => {
   const forbidden = new ApiError("no rights", { status: 401, reason: "Unauthorized" });
   const to = agent({ main: () => forbidden });
@@ -140,7 +155,7 @@ Deno.test("when one lane fails, or the dial is given up, the other one is closed
 
 Deno.test("a gateway that says nothing isn't waited for longer than allowed", async () => {
   const silent = () => Promise.resolve(memoryPair()[0]);
-  await assert.rejects(dialLanes(silent, never, 30), NotJoined);
+  await assert.rejects(dialLanes(silent, never, 30), LanesLate);
 });
 
 Deno.test("a dial that is given up leaves no connection to an API server that says nothing", async () => {

@@ -11,9 +11,16 @@ export class NotJoined extends Error {
   override name = "NotJoined";
 }
 
+/** The lanes were not there and joined in time: what is on the way may hang, or the agent may not know them. */
+export class LanesLate extends Error {
+  override name = "LanesLate";
+}
+
 /**
  * Opens both lanes of a tunnel at once, and waits for the agent to join them.
- * @throws {NotJoined} @throws what a dial throws, the signal's reason.
+ * @throws {NotJoined}
+ * @throws {LanesLate} after so many milliseconds
+ * @throws what a dial throws, the signal's reason
  */
 export async function dialLanes(
   dial: DialLane,
@@ -29,7 +36,7 @@ export async function dialLanes(
     return transport;
   };
   const timer = setTimeout(
-    () => giveUp.abort(new NotJoined(`the agent didn't join the lanes within ${timeoutMs / 1000} s`)),
+    () => giveUp.abort(new LanesLate(`the agent didn't answer within ${timeoutMs / 1000} s`)),
     timeoutMs,
   );
   try {
