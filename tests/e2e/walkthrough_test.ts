@@ -95,7 +95,7 @@ Deno.test("the original's walkthrough goes as its README has it, with pmz for pm
     assert.match(host ?? "", /^echo\.default\.svc(:80)?$/);
     const restarts = "jsonpath={.items[*].status.containerStatuses[*].restartCount}";
     assert.equal(await alice.shell(`kubectl get pods -l app=echo -o '${restarts}'`), "0 0");
-    assert.match((await alice.done(["intercept", "list"])).stdout, /^echo\.default:80 +127\.0\.0\.1:8081 /m);
+    assert.match((await alice.done(["intercept", "list"])).stdout, /^echo\.default:80 +localhost:8081 /m);
     await alice.done(["intercept", "delete", "-s", "echo"]);
     assert.match((await curl("echo.default.svc:80/")).stdout, /"pod":"echo-/);
   });

@@ -18,6 +18,8 @@ own_folders() { # DIR, which is the current one
 	mount -t overlay -o "lowerdir=/usr/local/bin,upperdir=$1/own/usr/local/bin,workdir=$1/own.work" overlay /usr/local/bin
 	touch /usr/local/bin/kubectl
 	mount --bind "$cache/bin/kube" /usr/local/bin/kubectl
+	# iproute2 makes /run/netns, and mounts it, for the first namespace with a name: no test is to see that as a change.
+	ip netns add first && ip netns delete first
 	mkdir /run/user
 	for who in "${!people[@]}"; do install -d -m 700 -o "${people[$who]}" -g "${people[$who]}" "/run/user/${people[$who]}"; done
 }

@@ -6,10 +6,12 @@
 alive() { [ -e "$1/netns" ] && [ "$(identity "$(<"$1/pid")")" = "$(<"$1/netns")" ]; }
 identity() { echo "$(readlink "/proc/$1/ns/net") $(</proc/sys/kernel/random/boot_id)"; } # PID
 
-# Makes a machine's control groups: under those of this process, in every hierarchy.
+# Makes a machine's control groups: under those of this process, in every hierarchy. Their names tell two worlds apart
+# whose folders have the same name in different places.
 make_cgroups() { # DIR
-	local controllers path group file label=${1#"$state/"}
-	label=${state##*/}-${label#clusters/}
+	local controllers path group file hash label=${1#"$state/"}
+	hash=$(realpath "$state" | sha256sum)
+	label=${state##*/}-${hash:0:8}-${label#clusters/}
 	label=${label//\//-}
 	while IFS=: read -r _ controllers path; do
 		controllers=${controllers#name=}
@@ -77,7 +79,7 @@ init() { # DIR HOSTNAME [pid]
 	mount -t bpf bpf /sys/fs/bpf
 	mount -t overlay -o "lowerdir=/etc,upperdir=$dir/etc,workdir=$dir/etc.work" overlay /etc
 	echo "$host" >/etc/hostname
-	printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$host" >/etc/hosts
+	printf '127.0.0.1 localhost\n127.0.1.1 %s\n::1 localhost ip6-localhost ip6-loopback\n' "$host" >/etc/hosts
 	rm -f /etc/resolv.conf
 	echo "nameserver $gateway" >/etc/resolv.conf
 	mount -t tmpfs -o mode=755 run /run

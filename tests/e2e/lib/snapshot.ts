@@ -36,7 +36,9 @@ export class Snapshot {
     awk '{ print $2, $3 }' /proc/self/mounts | under 'mounts'
     for file in /etc/resolv.conf /etc/hosts /etc/nsswitch.conf; do sed "s#^#$file: #" "$file"; done 2>/dev/null
     ps -o user=,args= -p "$processes" | grep -v 'under() {' | under 'processes'
-    find /home /run /tmp /var/tmp /etc /usr/local/bin /var/lib/pmz -xdev -printf '%M %u:%g %s %p\\n' 2>/dev/null |
+    # What the outside shows a laptop below /home and /tmp (the world's own folder, if it's there) is on the same file system.
+    prune=$(awk '$2 ~ "^/(home|tmp|var/tmp)/." { printf "-path %s -prune -o ", $2 }' /proc/self/mounts)
+    find /home /run /tmp /var/tmp /etc /usr/local/bin /var/lib/pmz -xdev $prune -printf '%M %u:%g %s %p\\n' 2>/dev/null |
       awk '$1 ~ /^d/ { $3 = "-" } { print }' | under 'files'`;
 
   private constructor(readonly lines: readonly string[]) {}
