@@ -1,6 +1,7 @@
 import type { ClusterStatus } from "../wire/control.ts";
 import type { Finding } from "../wire/doctor.ts";
 import { type Check, ok, skipped, warning } from "./check.ts";
+import { connectedClusters } from "./connected_clusters.ts";
 import type { CheckParts } from "./parts.ts";
 
 /** Services that are named in a finding; more are counted. */
@@ -15,10 +16,7 @@ export const addresses: Check<Pick<CheckParts, "daemon">> = {
   remedy: "Run `pmz status`.",
   limitMs: 10_000,
   run: async ({ daemon }) => {
-    const view = await daemon();
-    const clusters = view.state === "running"
-      ? view.status.clusters.filter(({ mode }) => mode !== "intercept")
-      : [];
+    const clusters = connectedClusters(await daemon());
     if (clusters.length === 0) return [skipped("pmz is not connected to a cluster.")];
     return clusters.map(judge);
   },

@@ -1,9 +1,10 @@
 import type { Api } from "../kube/client/api.ts";
 import { reviewAccess } from "../kube/client/access_review.ts";
-import type { DaemonView, Finding } from "../wire/doctor.ts";
+import type { Finding } from "../wire/doctor.ts";
 import type { AgentComponent, Component } from "../wire/installer.ts";
 import { GATEWAY_NAMESPACE, NODE_NAMESPACE } from "../wire/places.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
+import { connectedClusters } from "./connected_clusters.ts";
 import type { CheckParts } from "./parts.ts";
 
 const titles: Readonly<Record<Component, string>> = { gateway: "The gateway", node: "The node agent" };
@@ -20,7 +21,9 @@ export const agent: Check<Pick<CheckParts, "cluster" | "agents" | "daemon">> = {
   run: async (parts, signal) => {
     const { api, cluster } = await parts.cluster();
     const components = await parts.agents(api);
-    const isUsed = usesGateway(await parts.daemon(), cluster.context);
+    const isUsed = connectedClusters(await parts.daemon()).some((one) =>
+      one.cluster.context === cluster.context
+    );
     const findings = components.map(async (component) =>
       component.state === "absent" && component.component === "gateway"
         ? await judgeAbsent(api, isUsed, signal)
@@ -29,12 +32,6 @@ export const agent: Check<Pick<CheckParts, "cluster" | "agents" | "daemon">> = {
     return await Promise.all(findings);
   },
 };
-
-/** Whether the daemon is connected to the cluster in a way that goes by the gateway. */
-function usesGateway(daemon: DaemonView, context: string): boolean {
-  return daemon.state === "running" &&
-    daemon.status.clusters.some(({ cluster, mode }) => cluster.context === context && mode !== "intercept");
-}
 
 function judge({ component, state, why, image, ours, outdated, pods }: AgentComponent): Finding {
   const title = titles[component];

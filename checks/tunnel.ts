@@ -2,6 +2,7 @@ import type { ClusterStatus } from "../wire/control.ts";
 import { controlFiles } from "../wire/control.ts";
 import type { Finding } from "../wire/doctor.ts";
 import { type Check, failed, ok, skipped } from "./check.ts";
+import { connectedClusters } from "./connected_clusters.ts";
 import type { CheckParts } from "./parts.ts";
 
 /** Whether the tunnel to each connected cluster is up, as the daemon says. */
@@ -13,11 +14,7 @@ export const tunnel: Check<Pick<CheckParts, "daemon" | "stateFolder">> = {
   remedy: "Run `pmz status`.",
   limitMs: 10_000,
   run: async ({ daemon, stateFolder }) => {
-    const view = await daemon();
-    // A cluster with intercepts alone has no tunnel out.
-    const clusters = view.state === "running"
-      ? view.status.clusters.filter(({ mode }) => mode !== "intercept")
-      : [];
+    const clusters = connectedClusters(await daemon());
     if (clusters.length === 0) return [skipped("pmz is not connected to a cluster.")];
     return clusters.map((cluster) => judge(cluster, `${stateFolder}/${controlFiles.log}`));
   },

@@ -1,5 +1,6 @@
 import { type Message, message, text, value } from "@optique/core/message";
 import { choice, type ValueParser } from "@optique/core/valueparser";
+import { parseDomain } from "../wire/control/requests.ts";
 
 /** A Service as people name it: "echo", "echo.default", also "echo.default.svc" and longer. */
 export interface ServiceName {
@@ -236,14 +237,6 @@ export function formatService(
   of: { readonly service: string; readonly namespace?: string | undefined },
 ): string {
   return of.namespace === undefined ? of.service : `${of.service}.${of.namespace}`;
-}
-
-function parseDomain(input: string): string | undefined {
-  const name = input.toLowerCase().replace(/\.$/, "");
-  const labels = name.replace(/^\*\./, "").split(".");
-  const fits = name.length <= 253 &&
-    labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label));
-  return fits ? name : undefined;
 }
 
 function isNumber(input: string): boolean {

@@ -1,5 +1,5 @@
 /** Resource records that pmz writes. TTL and negative TTL are 1 s, since addresses change with the cluster. */
-import { addressOf, type IpAddress } from "../net/address.ts";
+import { addressOf, type IpAddress, parseAddress } from "../net/address.ts";
 import { nameBytes } from "./domain_name.ts";
 import { IN, type Resource, types } from "./message.ts";
 
@@ -70,20 +70,14 @@ export function negativeResource(zone: string): Resource {
 export function reversedAddress(labels: readonly string[]): IpAddress | undefined {
   const kind = labels.slice(-2).join(".");
   const parts = labels.slice(0, -2).reverse();
-  const bytes = new Uint8Array(16);
   if (kind === "in-addr.arpa") {
-    if (
-      parts.length !== 4 || !parts.every((part) => /^(0|[1-9][0-9]{0,2})$/.test(part) && Number(part) < 256)
-    ) {
-      return undefined;
-    }
-    bytes.set([0xff, 0xff], 10);
-    bytes.set(parts.map(Number), 12);
-    return addressOf(bytes);
+    const address = parseAddress(parts.join("."));
+    return address?.family === 4 ? address : undefined;
   }
   if (kind !== "ip6.arpa" || parts.length !== 32 || !parts.every((part) => /^[0-9a-f]$/.test(part))) {
     return undefined;
   }
+  const bytes = new Uint8Array(16);
   for (let i = 0; i < 16; i++) bytes[i] = parseInt(`${parts[2 * i]}${parts[2 * i + 1]}`, 16);
   return addressOf(bytes);
 }

@@ -23,12 +23,18 @@ const labelExpected = "lower-case letters, digits and hyphens, such as echo";
 const namespace = matching("namespace", labelExpected, LABEL);
 const service = matching("name of a Service", labelExpected, LABEL);
 const port = integer("port", 1, 65535);
-/** A domain name; "*." before one for all below it. Read in lower case, without the last dot. */
-const domain = value("domain name", "one such as shop.example or *.shop.example", (raw) => {
-  if (typeof raw !== "string" || raw.length > 254) return undefined;
-  const name = raw.toLowerCase().replace(/\.$/, "");
+const domain = value(
+  "domain name",
+  "one such as shop.example or *.shop.example",
+  (raw) => typeof raw === "string" ? parseDomain(raw) : undefined,
+);
+
+/** Reads a domain name, with "*." before it for all below it, in lower case and without the last dot; undefined when it isn't one. */
+export function parseDomain(text: string): string | undefined {
+  if (text.length > 254) return undefined;
+  const name = text.toLowerCase().replace(/\.$/, "");
   return DOMAIN.test(name) ? name : undefined;
-});
+}
 
 /** `capture`: the machine's programs, with the root helper; `proxy`: SOCKS5 and HTTP proxy, no root; `intercept`: only intercepts. */
 const modes = ["capture", "proxy", "intercept"] as const;
