@@ -28,6 +28,7 @@ function judge({ cluster, services, unreachable: { count, first } }: ClusterStat
   const more = count > named.length ? `; and ${count - named.length} more` : "";
   return warning(
     `${cluster.context}: some Services can't be reached by their addresses: ${named.join("; ")}${more}.`,
-    "`pmz up --proxy` reaches those whose address this machine uses itself.",
+    "`pmz up --proxy` reaches those whose address this machine uses itself. A range that is public, or that this machine has " +
+      "a route to, can be accepted: pmz down, then pmz up --accept-range RANGE",
   );
 }

@@ -1,4 +1,5 @@
 import type { Finding } from "../wire/doctor.ts";
+import type { BlockedConnection } from "../wire/control.ts";
 import type { RulePrecedence } from "../wire/helper.ts";
 import { type Check, failed, ok, skipped, warning } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
@@ -19,11 +20,24 @@ export const capture: Check<Pick<CheckParts, "capture">> = {
         failed("The root helper has ended, so nothing is captured.", "Run `pmz up`: it starts another one."),
       ];
     }
-    const { routes, address, precedence } = helper;
+    const { routes, address, precedence, blocked = [] } = helper;
     const captured = ok(`${routes} addresses are captured, from ${address}.`);
-    return precedence ? [captured, passedBy(precedence)] : [captured];
+    return [captured, ...precedence ? [passedBy(precedence)] : [], ...blocked.map(keptFrom)];
   },
 };
+
+function keptFrom({ to, by }: BlockedConnection): Finding {
+  return by
+    ? warning(
+      `This machine's firewall drops connections to ${to}: ${by.chain}: ${by.rule}`,
+      "Change that rule, or the setting of the program that made it (a VPN's kill switch, for example): packets by the device lo " +
+        "have to pass.",
+    )
+    : warning(
+      `Connections to ${to} are captured, and don't get through this machine: something drops them.`,
+      "Look at this machine's firewall: sudo nft list ruleset; sudo iptables-save",
+    );
+}
 
 function passedBy({ family, priority, table, contested }: RulePrecedence): Finding {
   return warning(

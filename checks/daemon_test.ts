@@ -92,6 +92,20 @@ Deno.test("a rule of another program that comes before pmz's is warned of, with 
   assertFinding(found, "warning", /IPv4 rule 9 .*table 51820.* again and again/, /ip rule/);
 });
 
+Deno.test("a firewall that drops captured connections is warned of, with its rule where that is known", async () => {
+  const by = { chain: "ip filter OUTPUT", rule: 'oifname != "wg0" fib daddr type != local reject' };
+  const blocked = [{ to: "10.96.0.7:80", by }, { to: "100.64.3.7:8080" }];
+  const helper = { state: "connected", address: "198.18.255.254", routes: 5, blocked } as const;
+  const found = await findingsOf(capture, { capture: () => Promise.resolve({ isWanted: true, helper }) });
+  assertFinding(
+    found,
+    "warning",
+    /drops connections to 10\.96\.0\.7:80: ip filter OUTPUT: oifname != "wg0"/,
+    /kill switch/,
+  );
+  assertFinding(found, "warning", /100\.64\.3\.7:8080 .* something drops them/, /nft list ruleset/);
+});
+
 Deno.test("a capture is right with its helper, and a failure once that has ended", async () => {
   const check = (isWanted: boolean, helper: Status["helper"]) =>
     findingsOf(capture, { capture: () => Promise.resolve({ isWanted, helper }) });

@@ -30,6 +30,17 @@ Deno.test("up plans first, says which cluster, then connects, and starts the dae
   );
 });
 
+Deno.test("ranges that are accepted are planned with", async () => {
+  await using world = new World();
+  const { code } = await world.pmz("up --accept-range 34.118.224.0/20 --accept-range 10.96.0.0/12");
+  assert.equal(code, 0);
+  const { ranges } = world.daemon.asked[0]?.body as { ranges: string[] };
+  assert.deepEqual(ranges, ["34.118.224.0/20", "10.96.0.0/12"]);
+  const { code: invalid, stderr } = await world.pmz("up --accept-range 10.96.0.0");
+  assert.equal(invalid, 2);
+  assert.match(stderr, /not a valid range of addresses: expected one such as/);
+});
+
 Deno.test("a daemon that runs is used as it is", async () => {
   await using world = new World();
   await world.pmz("up");

@@ -244,6 +244,14 @@ Deno.test("a plan says what would be done, and does nothing of it", async () => 
   assert.deepEqual(again.warnings, []);
 });
 
+Deno.test("ranges that are accepted are granted to the helper", async () => {
+  await using at = await fakeDaemon();
+  const capture = { ...at.up, mode: "capture" } as const;
+  const plan = await at.daemon.plan({ ...capture, ranges: ["34.118.224.0/20"] });
+  assert.deepEqual(plan.helper?.ranges, ["34.118.224.0/20"]);
+  await assert.rejects(at.daemon.plan({ ...capture, ranges: ["10.0.0.0/99"] }), /not a valid range/);
+});
+
 Deno.test("who may not forward ports to the gateway is told in the plan, with the line for an administrator", async () => {
   await using at = await fakeDaemon();
   at.cluster.allows = (action) => action !== "get pods/portforward in pmz";

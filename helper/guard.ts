@@ -42,7 +42,9 @@ export class Guard {
     const network = machine.onLink.find(takesIn);
     if (network) return `in ${network.range.text}, a network that this machine is in (${network.device})`;
     const routed = isAccepted ? undefined : machine.routed.find(takesIn);
-    if (routed) return `in ${routed.range.text}, which this machine has a route to (${routed.device})`;
+    if (routed) {
+      return `in ${routed.range.text}, which this machine has a route to (${routed.device})`;
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import type { HelperGrant } from "../wire/helper.ts";
 import { CaptureHooks, IDENTIFY_PORT } from "./capture_hooks.ts";
 import { rootCgroup } from "./cgroup.ts";
 import { UserDevice } from "./device.ts";
+import { traceTable } from "./firewall_trace.ts";
 import { Janitor } from "./janitor.ts";
 import { NameHooks } from "./name_hooks.ts";
 import { type RuleSelectors, rulesFor, UserRules } from "./rule.ts";
@@ -38,7 +39,13 @@ export class HostResources implements AsyncDisposable {
     this.device = device;
     const sources = device.own6 ? [device.own4, device.own6] : [device.own4];
     const selectors: RuleSelectors = { uids, table: device.table, sources };
-    stack.use(new Janitor({ rules: rulesFor(selectors), addresses: sources.map(({ text }) => text) }));
+    stack.use(
+      new Janitor({
+        rules: rulesFor(selectors),
+        addresses: sources.map(({ text }) => text),
+        nftTable: traceTable(device.table),
+      }),
+    );
     stack.use(device); // goes before the janitor is told
     this.rules = stack.use(new UserRules(this.netlink, selectors));
     this.settings = new SharedSettings({

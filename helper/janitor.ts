@@ -1,11 +1,13 @@
 import type { Rule } from "../ffi/netlink/rule.ts";
-import { programPath } from "./programs.ts";
+import { findProgram, programPath } from "./programs.ts";
 
 /** What stays when a helper is killed. */
 export interface Leftovers {
   readonly rules: readonly Rule[];
   /** pmz's addresses: connections from and to them are reset. */
   readonly addresses: readonly string[];
+  /** A table of nftables, which may be there. */
+  readonly nftTable: string;
 }
 
 /**
@@ -20,7 +22,7 @@ export class Janitor implements AsyncDisposable {
 
   /** @throws {ProgramMissing} without sh, ip or ss */
   constructor(leftovers: Leftovers, onReplaced: () => void = () => {}) {
-    this.#script = cleaning(leftovers, programPath("ip"), programPath("ss"));
+    this.#script = cleaning(leftovers, programPath("ip"), programPath("ss"), findProgram("nft"));
     this.#onReplaced = onReplaced;
     this.#child = this.#start();
   }
@@ -59,7 +61,12 @@ export class Janitor implements AsyncDisposable {
 }
 
 /** The script: it waits for the end of the pipe, and ignores what is gone already. Nothing in it comes from a daemon. */
-function cleaning({ rules, addresses }: Leftovers, ip: string, ss: string): string {
+function cleaning(
+  { rules, addresses, nftTable }: Leftovers,
+  ip: string,
+  ss: string,
+  nft: string | undefined,
+): string {
   const deletions = (some: readonly Rule[]) =>
     some.map((rule) => `while ${ip} -${rule.family} rule del ${selectorOf(rule)}; do :; done`);
   return [
@@ -70,6 +77,7 @@ function cleaning({ rules, addresses }: Leftovers, ip: string, ss: string): stri
     ...deletions(rules.filter(({ uids }) => !uids)),
     // Last, since they say whose the table is, should this be killed too.
     ...deletions(rules.filter(({ uids }) => uids)),
+    ...nft === undefined ? [] : [`${nft} delete table inet ${nftTable}`],
   ].join("\n");
 }
 

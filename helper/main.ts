@@ -161,9 +161,10 @@ class Acceptor {
       for (;;) {
         const received = await next(daemon);
         if (!received) return;
-        const { answer, fds } = "bad" in received
+        const { answer: given, fds } = "bad" in received
           ? { answer: refusalOf(received.bad), fds: [] }
           : session.answer(received.message, received.fds);
+        const answer = await given;
         if ("ok" in answer && !answer.ok) {
           this.#log("warn", "refused a request", { code: answer.code, error: answer.error });
         }

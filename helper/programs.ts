@@ -7,7 +7,7 @@ export class ProgramMissing extends Error {
 }
 
 /** The programs, by name. */
-export type SystemProgram = "sh" | "ip" | "ss";
+export type SystemProgram = "sh" | "ip" | "ss" | "nft";
 
 /** The absolute path of a program that belongs to root; undefined when there is none. */
 export function findProgram(

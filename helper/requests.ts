@@ -59,12 +59,14 @@ const name = oneOf("request", [
   "capture",
   "release",
   "names",
+  "trace",
   "refusals",
 ]);
 const envelope = object({ ask: name, hello: unknown() });
 const listeners = object({ family });
 const capture = object({ add: list(object({ address, ports }), MOST_ADDRESSES) });
 const release = object({ addresses: list(address, MOST_ADDRESSES) });
+const trace = object({ address, port: integer("port", 1, 65_535) });
 const names = object({ stubs: list(object({ nameserver: address, stub: endpoint }), MOST_STUBS) });
 
 /** A HelperRequest with its addresses parsed. */
@@ -74,6 +76,7 @@ export type ParsedRequest =
   | { readonly ask: "listeners" } & Infer<typeof listeners>
   | { readonly ask: "capture" } & Infer<typeof capture>
   | { readonly ask: "release" } & Infer<typeof release>
+  | { readonly ask: "trace" } & Infer<typeof trace>
   | { readonly ask: "names" } & Infer<typeof names>
   | { readonly ask: "refusals" };
 
@@ -95,6 +98,8 @@ export function parseRequest(raw: unknown): ParsedRequest {
       return { ask, ...capture.parse(raw, "") };
     case "release":
       return { ask, ...release.parse(raw, "") };
+    case "trace":
+      return { ask, ...trace.parse(raw, "") };
     case "names":
       return { ask, ...names.parse(raw, "") };
     case "refusals":

@@ -9,6 +9,7 @@ import { agree, type Hello, HelloMismatch, helloOf } from "../wire/hello.ts";
 import type { HelperAnswer, HelperErrorCode, HelperGrant } from "../wire/helper.ts";
 import { ADDRESSES, IDENTIFY_PORT, WORKERS } from "./capture_hooks.ts";
 import { callerRefusal, listenerRefusal, stubRefusal } from "./descriptors.ts";
+import { traceDrop } from "./firewall_trace.ts";
 import { Guard } from "./guard.ts";
 import type { HostResources } from "./host_resources.ts";
 import { type Machine, readNameservers, readPeers } from "./machine.ts";
@@ -43,7 +44,8 @@ class Refusal extends Error {
 
 /** An answer, and the descriptors that are sent with it; they stay the helper's. */
 export interface Reply {
-  readonly answer: HelperAnswer;
+  /** A promise of one that takes a while; it never rejects. */
+  readonly answer: HelperAnswer | Promise<HelperAnswer>;
   readonly fds: readonly number[];
 }
 
@@ -128,6 +130,8 @@ export class HelperSession implements AsyncDisposable {
       case "release":
         this.#release(request.addresses);
         return { answer: { ok: true }, fds: [] };
+      case "trace":
+        return { answer: this.#trace(request).catch(refusalOf), fds: [] };
       case "names":
         return {
           answer: { ok: true, beat: true, released: this.#names(request.stubs, fds, kept) },
@@ -139,12 +143,20 @@ export class HelperSession implements AsyncDisposable {
     }
   }
 
+  async #trace({ address, port }: Parsed<"trace">): Promise<HelperAnswer> {
+    const { capture, device } = this.#host;
+    const own = address.family === 4 ? device.own4 : device.own6;
+    if (!own || !capture.has(address)) throw new Refusal("refused", `${address.text} is not captured`);
+    const dropped = await traceDrop(device.table, own, { address, port });
+    return { ok: true, traced: true, ...dropped && { dropped } };
+  }
+
   #hello(theirs: Hello): HelperAnswer {
     const ours = helloOf("helper");
     agree(ours, theirs);
     this.#greeted = true;
     const { own4, name, table } = this.#host.device;
-    return { ok: true, hello: ours, address: own4.text, device: name, table };
+    return { ok: true, hello: ours, address: own4.text, device: name, table, ranges: this.#grant.ranges };
   }
 
   /** The daemon makes itself known by this socket: one that others dial with doesn't count. */

@@ -13,6 +13,7 @@ import {
 import { type Endpoint, type IpAddress, parseAddress } from "../net/address.ts";
 import type { HostResources } from "./host_resources.ts";
 import { HelperSession } from "./session.ts";
+import type { HelperAnswer, HelperRequest } from "../wire/helper.ts";
 import { helloOf } from "../wire/hello.ts";
 
 const address = (text: string): IpAddress => {
@@ -92,13 +93,16 @@ function laptop() {
   const session = new HelperSession(fake, grant, listener);
   const hello = helloOf("helper");
   assert.deepEqual((session.answer({ ask: "hello", hello }, []).answer as { ok: boolean }).ok, true);
+  /** An answer that is there at once, as all are but a trace's. */
+  const said = (request: HelperRequest, fds: number[] = []) =>
+    session.answer(request, fds).answer as HelperAnswer;
   return {
     state,
     captured,
     routed,
     add: (...all: string[]) =>
-      session.answer({ ask: "capture", add: all.map((one) => ({ address: one, ports: "any" })) }, []).answer,
-    release: (...addresses: string[]) => session.answer({ ask: "release", addresses }, []).answer,
+      said({ ask: "capture", add: all.map((one) => ({ address: one, ports: "any" })) }),
+    release: (...addresses: string[]) => said({ ask: "release", addresses }),
     /** Names the nameservers, each with a stub of its own. */
     names(...nameservers: string[]) {
       const fds: number[] = [];
@@ -108,7 +112,7 @@ function laptop() {
         fds.push(udpSocket({ address: address("127.96.0.1"), port }), tcp);
         return { nameserver, stub: `127.96.0.1:${port}` };
       });
-      return session.answer({ ask: "names", stubs }, fds).answer;
+      return said({ ask: "names", stubs }, fds);
     },
     [Symbol.dispose]: () => reading[Symbol.dispose](),
   };

@@ -67,6 +67,8 @@ export type HelperRequest =
     readonly add: readonly { readonly address: string; readonly ports: CapturedPorts }[];
   }
   | { readonly ask: "release"; readonly addresses: readonly string[] }
+  /** Traces for a second and a half what becomes of connections to a captured address; the daemon has to dial it meanwhile. */
+  | { readonly ask: "trace"; readonly address: string; readonly port: number }
   /** Replaces the stubs; without any, queries pass. Its descriptors: for each stub its UDP and its TCP socket, in order. */
   | { readonly ask: "names"; readonly stubs: readonly DnsStub[] }
   /** Has the helper send RefusalNews from now on. */
@@ -82,6 +84,8 @@ export type HelperAnswer =
     readonly device: string;
     /** The routing table of the user. */
     readonly table: number;
+    /** Ranges that were accepted when it was started, as in the grant. */
+    readonly ranges: readonly string[];
   }
   | { readonly ok: true; readonly refused: readonly { readonly address: string; readonly why: string }[] }
   /**
@@ -91,8 +95,18 @@ export type HelperAnswer =
   | { readonly ok: true; readonly beat: boolean; readonly released: readonly string[] }
   /** To "refusals": the daemon's process id as the hooks see it; 0 while the daemon hasn't identified itself. */
   | { readonly ok: true; readonly daemon: number }
+  /** To "trace": what drops them; absent where that isn't known. */
+  | { readonly ok: true; readonly traced: true; readonly dropped?: DroppingRule }
   | { readonly ok: true }
   | { readonly ok: false; readonly code: HelperErrorCode; readonly error: string };
+
+/** A rule of this machine's firewall that drops packets. */
+export interface DroppingRule {
+  /** As nftables has it: "ip filter INPUT". */
+  readonly chain: string;
+  /** Its text, or "policy drop". */
+  readonly rule: string;
+}
 
 /** What the helper says without being asked, between its answers: the machine's network has changed. */
 export interface NetworkNews {

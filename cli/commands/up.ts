@@ -1,6 +1,6 @@
 import { object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { optional } from "@optique/core/modifiers";
+import { multiple, optional } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
 import type { Mode, UpResult } from "../../wire/control.ts";
 import { alias, define } from "../command.ts";
@@ -18,7 +18,7 @@ import type { ControlClient } from "../control_client.ts";
 import { startHelper } from "../root_helper.ts";
 import type { Cli } from "../session.ts";
 import { formatDuration } from "../terminal.ts";
-import { localPort } from "../values.ts";
+import { cidr, localPort } from "../values.ts";
 
 const options = object({
   contexts,
@@ -32,6 +32,9 @@ const options = object({
       description: message`Serve it on this port: --proxy=PORT.`,
     }),
   )),
+  accepted: multiple(option("--accept-range", cidr(), {
+    description: message`Capture it though public or routed elsewhere; repeatable.`,
+  })),
   yes,
   ...imageOptions,
 });
@@ -42,6 +45,7 @@ interface UpOptions {
   readonly kubeconfig: string | undefined;
   readonly namespace: string | undefined;
   readonly proxy: true | number | undefined;
+  readonly accepted: readonly string[];
   readonly yes: boolean;
   readonly baseImage: string | undefined;
   readonly agentImage: string | undefined;
@@ -59,6 +63,7 @@ export const up = define({
     ["pmz up --context staging -n shop", "another context; single names are looked up in shop"],
     ["pmz up --context staging --context dev", "two clusters at once"],
     ["pmz up --proxy", "without root: a proxy on 127.0.0.1:1080"],
+    ["pmz up --accept-range 10.96.0.0/12", "Services' range that a VPN has a route to"],
     ["pmz up --proxy=1090 --yes -o json", "in a script"],
   ],
   options,
@@ -92,7 +97,8 @@ async function upCluster(
 ): Promise<UpResult> {
   const mode: Mode = options.proxy === undefined ? "capture" : "proxy";
   const choice = cli.choice({ ...options, context });
-  const plan = await daemon.ask("plan", { ...choice, mode });
+  const ranges = options.accepted.length > 0 ? { ranges: options.accepted } : {};
+  const plan = await daemon.ask("plan", { ...choice, ...ranges, mode });
   sayCluster(cli, plan.cluster);
   for (const { message, hint } of plan.warnings) cli.terminal.warn(message, hint);
   const install = await agreeToInstall(cli, plan, options.yes);

@@ -10,6 +10,7 @@ import { Failure } from "../failure.ts";
 import { lacks, type Needs } from "./agents.ts";
 import { planWarnings } from "./plan_warnings.ts";
 import { checkTarget, findServedTarget } from "./target_check.ts";
+import { parseRange } from "../../net/range.ts";
 import type { ClusterApi } from "../discovery/cluster_api.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { DaemonParts } from "../parts.ts";
@@ -36,6 +37,7 @@ export async function plan(
     if (there) findServedTarget(connection.topology, choice);
     else await checkTarget(connection.api, choice);
   }
+  const ranges = acceptedRanges(request, clusters);
   if (request.mode !== "intercept" && !there) await refuseWithoutForwarding(connection);
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
@@ -46,7 +48,7 @@ export async function plan(
     agent,
     install: agent.filter((one) => one.state === "absent" || (one.outdated && lacks(one, needs)))
       .map((one) => one.component),
-    ...(needsHelper ? { helper: await grant(connection.api, connection.name.server) } : {}),
+    ...(needsHelper ? { helper: await grant(connection.api, connection.name.server, ranges) } : {}),
     ...(there ? { connected: there.connection.mode } : {}),
     warnings: there ? await planWarnings(request, connection.name) : [],
   };
@@ -64,8 +66,25 @@ async function refuseWithoutForwarding({ api, name }: Pick<ClusterApi, "api" | "
   throw new Failure("forbidden", lacking.saw, hint === undefined ? {} : { hint });
 }
 
+/** The ranges that the user accepts for capture, which are fixed when the helper starts. @throws {Failure} `usage`, `conflict` */
+function acceptedRanges({ ranges = [] }: PlanRequest, { laptop }: ClusterRegistry): readonly string[] {
+  for (const range of ranges) {
+    if (parseRange(range)) continue;
+    throw new Failure(
+      "usage",
+      `${range} is not a valid range of addresses: expected one such as 10.96.0.0/12`,
+    );
+  }
+  const fixed = laptop.hostCapture?.ranges;
+  const fresh = ranges.find((range) => fixed && !fixed.includes(range));
+  if (fresh === undefined) return ranges;
+  throw new Failure("conflict", `the range ${fresh} can't be accepted while pmz is up`, {
+    hint: `to accept it: pmz down, then pmz up --accept-range ${fresh}`,
+  });
+}
+
 /** What the root helper may do: fixed before sudo is asked, and no wider than this user and this cluster need. */
-async function grant(api: Api, server: string): Promise<HelperGrant> {
+async function grant(api: Api, server: string, ranges: readonly string[]): Promise<HelperGrant> {
   const never = new Set<string>();
   for (
     const { address } of await lookup(new URL(server).hostname.replace(/^\[|\]$/g, ""), { all: true }).catch(
@@ -78,5 +97,5 @@ async function grant(api: Api, server: string): Promise<HelperGrant> {
     const { items } = await api.list(resources.nodes, {}, { maxObjects: MOST_NODES });
     for (const address of items.flatMap((item) => parseNode(item).addresses)) never.add(address);
   } catch { /* nodes may not be listed: the addresses of host-network pods aren't captured by themselves */ }
-  return { uid: Deno.uid() ?? -1, ranges: [], never: [...never], cap: CAP };
+  return { uid: Deno.uid() ?? -1, ranges, never: [...never], cap: CAP };
 }

@@ -99,12 +99,14 @@ export async function status(
 ): Promise<Omit<Status, "release" | "pid" | "since">> {
   const { hostCapture, proxyAddress } = clusters.laptop;
   const names = await clusters.laptop.nameStats();
+  const blocked = await hostCapture?.blocked() ?? [];
   const helper: Status["helper"] = hostCapture
     ? {
       state: "connected",
       address: hostCapture.address,
       routes: hostCapture.routes,
       ...hostCapture.precedence && { precedence: hostCapture.precedence },
+      ...blocked.length > 0 && { blocked },
     }
     : { state: "none" };
   return {

@@ -3,6 +3,7 @@ import { agree, helloOf, parseHello } from "../../wire/hello.ts";
 import {
   type CapturedPorts,
   type DnsStub,
+  type DroppingRule,
   type HelperAnswer,
   type HelperErrorCode,
   type HelperRequest,
@@ -23,6 +24,7 @@ export interface HelperFacts {
   readonly address: string;
   readonly device: string;
   readonly table: number;
+  readonly ranges: readonly string[];
 }
 
 /** What the helper answered to `names`. */
@@ -81,7 +83,8 @@ export class HelperClient implements Disposable {
       const { answer } = await client.#ask({ ask: "hello", hello });
       if (!("hello" in answer)) throw new Failure("helper", "the root helper's answer is not valid");
       agree(hello, parseHello(answer.hello));
-      client.#facts = { address: answer.address, device: answer.device, table: answer.table };
+      const { address, device, table, ranges } = answer;
+      client.#facts = { address, device, table, ranges };
       return client;
     } catch (error) {
       client[Symbol.dispose]();
@@ -159,6 +162,12 @@ export class HelperClient implements Disposable {
       if (!(error instanceof Refused)) throw error;
       for (const address of addresses) refused.set(address, error.message);
     }
+  }
+
+  /** What drops connections to a captured address, which has to be dialled meanwhile; undefined where that isn't known. */
+  async trace(address: string, port: number): Promise<DroppingRule | undefined> {
+    const { answer } = await this.#ask({ ask: "trace", address, port });
+    return "dropped" in answer ? answer.dropped : undefined;
   }
 
   /** Sends the user's queries to these stubs. */

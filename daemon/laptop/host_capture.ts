@@ -1,4 +1,5 @@
 import { pollUntil } from "../../async/poll_until.ts";
+import type { BlockedConnection } from "../../wire/control.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
 import { SystemCallError } from "../../ffi/libc.ts";
 import { closeDescriptor, startConnect, tcpSocket } from "../../ffi/sockets/socket.ts";
@@ -10,6 +11,7 @@ import type { NamesStats } from "../../names/protocol.ts";
 import type { CustomDomain, ServiceNames, ZoneData } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
 import type { NetworkNews, RefusalNews, RulePrecedence } from "../../wire/helper.ts";
+import { endpointsToTry, Firewall } from "./firewall.ts";
 import { HelperClient } from "./helper_client.ts";
 import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
 import { KeptNames } from "./kept_names.ts";
@@ -42,6 +44,7 @@ export class HostCapture implements AsyncDisposable {
   readonly #clusters = new Map<string, LaptopCluster>();
   readonly #retrying: ReturnType<typeof setInterval>;
   #precedence: RulePrecedence | undefined;
+  readonly #firewall: Firewall;
   #names: KeptNames<NameCapture> | undefined;
   #custom: readonly CustomDomain[] = [];
   #allowed: readonly string[] = [];
@@ -54,6 +57,10 @@ export class HostCapture implements AsyncDisposable {
     this.#data = data;
     this.#log = log;
     this.#routes = new RouteProgrammer(helper, this.#families, (refused) => this.#logRefused(refused));
+    this.#firewall = new Firewall({
+      trace: (address, port) => helper.trace(address, port),
+      endpoints: () => endpointsToTry(this.#clusters.values(), (id, address) => this.isCaptured(id, address)),
+    });
     this.#retrying = setInterval(() => this.#retry(RETRIED), RETRY_MS);
     helper.onNetwork((news) => this.#networkChanged(news));
   }
@@ -102,6 +109,11 @@ export class HostCapture implements AsyncDisposable {
     return this.#helper.facts.address;
   }
 
+  /** Ranges that were accepted when the helper was started. */
+  get ranges(): readonly string[] {
+    return this.#helper.facts.ranges;
+  }
+
   /** The number of addresses that are captured. */
   get routes(): number {
     return this.#routes.size;
@@ -115,6 +127,11 @@ export class HostCapture implements AsyncDisposable {
   /** Another program's ip rule that comes before pmz's; undefined where none does. */
   get precedence(): RulePrecedence | undefined {
     return this.#precedence;
+  }
+
+  /** Captured addresses that this machine's own firewall keeps connections from. Looks at most twice a minute. */
+  blocked(): Promise<readonly BlockedConnection[]> {
+    return this.#firewall.blocked();
   }
 
   /** Whether an address is captured, and leads to this cluster. */
@@ -206,6 +223,7 @@ export class HostCapture implements AsyncDisposable {
   /** Names no longer lead to what the machine uses itself now, and what it no longer uses is asked for again. */
   #networkChanged({ released, precedence }: NetworkNews["network"]): void {
     this.#precedence = precedence;
+    this.#firewall.forget();
     const why = new Map(released.map((one) => [one.address, one.why]));
     const moved = this.#routes.released(why);
     this.#logRefused(why);

@@ -10,6 +10,7 @@ export const HELLO: HelperAnswer = {
   address: "127.0.0.1", // nothing listens on its port 1
   device: "pmz-of-a-test",
   table: 7000,
+  ranges: [],
 };
 
 export interface FakeHelper extends AsyncDisposable {

@@ -1,7 +1,7 @@
 /** What the daemon answers: wire/control/calls.ts says to which call. */
 import type { AgentComponent, Component } from "../installer.ts";
 import type { Flow } from "../flow.ts";
-import type { HelperGrant, RulePrecedence } from "../helper.ts";
+import type { DroppingRule, HelperGrant, RulePrecedence } from "../helper.ts";
 import type { Mode } from "./requests.ts";
 
 export interface Plan {
@@ -83,8 +83,17 @@ export type HelperStatus =
     readonly routes: number;
     /** Another program's ip rule that comes before pmz's. */
     readonly precedence?: RulePrecedence;
+    /** Captured addresses that this machine's own firewall keeps connections from; one of each range. */
+    readonly blocked?: readonly BlockedConnection[];
   }
   | { readonly state: "none" };
+
+/** A captured address that connections don't get to, and by what, where that is known. */
+export interface BlockedConnection {
+  /** "10.96.0.7:80" */
+  readonly to: string;
+  readonly by?: DroppingRule;
+}
 
 /** DNS queries of the user's programs. */
 export interface NameCounts {

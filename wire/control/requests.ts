@@ -3,6 +3,7 @@ import {
   boolean,
   type Infer,
   integer,
+  list,
   matching,
   object,
   oneOf,
@@ -18,6 +19,8 @@ import { components, installOptions } from "../installer.ts";
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const DOMAIN_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
 const DOMAIN = new RegExp(`^(?=.{1,253}$)(?:\\*\\.)?${DOMAIN_LABEL}(?:\\.${DOMAIN_LABEL})*$`);
+
+const CIDR = /^[0-9a-fA-F.:]{2,45}\/[0-9]{1,3}$/;
 
 const labelExpected = "lower-case letters, digits and hyphens, such as echo";
 const namespace = matching("namespace", labelExpected, LABEL);
@@ -58,6 +61,8 @@ export type ClusterChoice = Infer<typeof clusterChoice>;
 export const planRequest = object({
   ...cluster,
   mode: oneOf("mode", modes),
+  /** Ranges in CIDR notation that may be captured although they are public, or this machine has a route to them. */
+  ranges: optional(list(matching("range of addresses", "one such as 10.96.0.0/12", CIDR), 64)),
   /** The Service that is to be intercepted: if it can't be, the plan fails. */
   service: optional(service),
   port: optional(text(63)),

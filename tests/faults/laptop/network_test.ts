@@ -154,3 +154,48 @@ Deno.test({ name: `rules that another program deletes are back at once${reason}`
   assert.ok(await pollUntil(async () => await rules() === before, { timeoutMs: 2_000 }), await rules());
   assert.equal(await isCaptured(user, SERVICE), true);
 });
+
+const firewalls = {
+  "Tailscale's rule against spoofed addresses": {
+    lines: ["iptables -A INPUT -s 172.20.0.0/14 ! -i tailscale0 -j DROP"],
+    dropped: /^ip filter INPUT: iifname != "tailscale0" ip saddr 172\.20\.0\.0\/14 drop$/,
+  },
+  "a VPN's kill switch": {
+    lines: ["iptables -I OUTPUT ! -o wg0 -m mark ! --mark 0xca6c -m addrtype ! --dst-type LOCAL -j REJECT"],
+    dropped: /^ip filter OUTPUT: oifname != "wg0" .*fib daddr type != local reject$/,
+  },
+  "a policy": {
+    lines: [
+      "nft add table inet strict",
+      "nft add chain inet strict in {type filter hook input priority 0;policy drop;}",
+    ],
+    dropped: /^inet strict in: policy drop$/,
+  },
+};
+
+for (const [name, { lines, dropped }] of Object.entries(firewalls)) {
+  Deno.test(
+    { name: `what drops captured connections is found by a trace: ${name}${reason}`, ignore },
+    async () => {
+      await using laptop = await connected();
+      const { room, daemon } = laptop;
+      const user = await listening(laptop);
+      await capture(daemon, POD);
+      const trace = async () => {
+        const traced = daemon.do<{ dropped?: { chain: string; rule: string } }>({
+          do: "ask",
+          request: { ask: "trace", address: POD, port: 80 },
+        });
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await user.do<Outcome>({ kind: "tcp", to: `${POD}:80` });
+        const found = (await traced).dropped;
+        return found && `${found.chain}: ${found.rule}`;
+      };
+      assert.equal(await trace(), undefined);
+      const before = await room.says("nft", "list", "ruleset");
+      for (const line of lines) await room.says(...line.split(" "));
+      assert.match(await trace() ?? "", dropped);
+      assert.doesNotMatch(await room.says("nft", "list", "ruleset"), /pmz/, before);
+    },
+  );
+}

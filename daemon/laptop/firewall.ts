@@ -1,0 +1,132 @@
+import { formatEndpoint, parseAddress } from "../../net/address.ts";
+import type { BlockedConnection } from "../../wire/control.ts";
+import type { DroppingRule } from "../../wire/helper.ts";
+import type { LaptopCluster } from "./laptop_cluster.ts";
+
+/** How long a finding is believed, in milliseconds: each costs a connection to a Service. */
+const BELIEVED_MS = 30_000;
+/** The kernel connects a captured address within a millisecond, unless something drops its packets. */
+const DIAL_MS = 1_000;
+/** Between two dials while packets are traced, in milliseconds. */
+const PAUSE_MS = 100;
+/** Ranges of which one address is tried each. */
+const MOST_RANGES = 4;
+
+/** A captured address and a port that something answers. */
+export interface CapturedEndpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+interface FirewallParts {
+  /** Says what drops connections to an address; somebody has to dial it meanwhile. */
+  readonly trace: (address: string, port: number) => Promise<DroppingRule | undefined>;
+  /** What to try. */
+  readonly endpoints: () => readonly CapturedEndpoint[];
+  /** Whether a connection is accepted within a time. */
+  readonly dial?: (endpoint: CapturedEndpoint, timeoutMs: number) => Promise<boolean>;
+}
+
+/** Finds out whether this machine's own firewall lets captured connections pass: a kill switch of a VPN doesn't, for one. */
+export class Firewall {
+  readonly #parts: Required<FirewallParts>;
+  #found: { readonly blocked: Promise<readonly BlockedConnection[]>; readonly until: number } | undefined;
+
+  constructor(parts: FirewallParts) {
+    this.#parts = { dial, ...parts };
+  }
+
+  /** The endpoints, one of each range, that connections don't reach the daemon for. */
+  blocked(): Promise<readonly BlockedConnection[]> {
+    if (!this.#found || this.#found.until < performance.now()) {
+      this.#found = { blocked: this.#look(), until: performance.now() + BELIEVED_MS };
+    }
+    return this.#found.blocked;
+  }
+
+  /** Looks again the next time: the machine's network has changed, and a VPN may have brought its firewall along. */
+  forget(): void {
+    this.#found = undefined;
+  }
+
+  async #look(): Promise<readonly BlockedConnection[]> {
+    const tried = await Promise.all(
+      this.#parts.endpoints().map(async (endpoint) => ({
+        endpoint,
+        isReached: await this.#parts.dial(endpoint, DIAL_MS),
+      })),
+    );
+    const blocked: BlockedConnection[] = [];
+    for (const { endpoint, isReached } of tried) if (!isReached) blocked.push(await this.#trace(endpoint));
+    return blocked;
+  }
+
+  async #trace(endpoint: CapturedEndpoint): Promise<BlockedConnection> {
+    const ended = new AbortController();
+    const traced = this.#parts.trace(endpoint.address, endpoint.port).catch(() => undefined)
+      .finally(() => ended.abort());
+    while (!ended.signal.aborted) {
+      await this.#parts.dial(endpoint, PAUSE_MS);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+    const by = await traced;
+    return { to: formatEndpoint(endpoint.address, endpoint.port), ...by && { by } };
+  }
+}
+
+async function dial({ address, port }: CapturedEndpoint, timeoutMs: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: address, port, signal: AbortSignal.timeout(timeoutMs) })).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A cluster, as far as its Services and their ports go. */
+type KnownCluster = Pick<LaptopCluster, "id"> & {
+  readonly index: Pick<LaptopCluster["index"], "addresses" | "services">;
+};
+
+/** One endpoint that answers of each range: firewalls treat ranges differently. */
+export function endpointsToTry(
+  clusters: Iterable<KnownCluster>,
+  isCaptured: (cluster: string, address: string) => boolean,
+): CapturedEndpoint[] {
+  const found = new Map<string, CapturedEndpoint>();
+  for (const { id, index } of clusters) {
+    for (const { addresses, ports, headless, endpoints = [] } of index.services.values()) {
+      const groups = [
+        ...headless ? [] : [{ addresses, ports }],
+        ...endpoints.map((group) => ({
+          addresses: group.endpoints.flatMap((endpoint) => endpoint.addresses),
+          ports: group.ports,
+        })),
+      ];
+      for (const { addresses, ports } of groups) {
+        const address = addresses.find((one) => isCaptured(id, one));
+        const port = ports.find((one) => one.protocol === "TCP" && one.port !== undefined)?.port;
+        if (address === undefined || port === undefined || !answers(index.addresses.get(address), port)) {
+          continue;
+        }
+        const range = rangeOf(address);
+        if (!found.has(range)) found.set(range, { address, port });
+        if (found.size === MOST_RANGES) return [...found.values()];
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+function answers(ports: ReturnType<LaptopCluster["index"]["addresses"]["get"]>, port: number): boolean {
+  return ports === "any" ||
+    (ports?.some((one) => one.protocol === "tcp" && one.port === port && one.served) ?? false);
+}
+
+/** The first 10 bits of an IPv4 address, the first 32 of an IPv6 one. */
+function rangeOf(text: string): string {
+  const address = parseAddress(text);
+  if (!address) return text;
+  const bytes = address.family === 4 ? address.bytes.subarray(12, 14) : address.bytes.subarray(0, 4);
+  return [...bytes].map((byte, i) => address.family === 4 && i === 1 ? byte & 0xc0 : byte).join(".");
+}

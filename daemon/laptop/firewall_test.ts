@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import type { CapturedPorts } from "../../wire/helper.ts";
+import { type CapturedEndpoint, endpointsToTry, Firewall } from "./firewall.ts";
+
+const by = { chain: "ip filter OUTPUT", rule: "oifname != wg0 reject" };
+const service = { address: "10.96.0.7", port: 80 };
+const pod = { address: "100.64.3.7", port: 8080 };
+
+/** A firewall that lets connections to all but these addresses pass. */
+function firewall(...dropped: CapturedEndpoint[]) {
+  const seen = { dials: 0, traced: [] as string[] };
+  const made = new Firewall({
+    endpoints: () => [service, pod],
+    dial(endpoint) {
+      seen.dials++;
+      return Promise.resolve(!dropped.includes(endpoint));
+    },
+    trace(address) {
+      seen.traced.push(address);
+      return Promise.resolve(by);
+    },
+  });
+  return { made, seen };
+}
+
+Deno.test("where connections pass, nothing is traced", async () => {
+  const { made, seen } = firewall();
+  assert.deepEqual(await made.blocked(), []);
+  assert.deepEqual(seen, { dials: 2, traced: [] });
+});
+
+Deno.test("what drops connections to a range is named, and dialled while it is traced", async () => {
+  const { made, seen } = firewall(pod);
+  assert.deepEqual(await made.blocked(), [{ to: "100.64.3.7:8080", by }]);
+  assert.deepEqual(seen.traced, ["100.64.3.7"]);
+  assert.ok(seen.dials > 2);
+});
+
+Deno.test("a finding is believed for a while: each costs connections", async () => {
+  const { made, seen } = firewall(pod);
+  const first = await made.blocked();
+  const { dials } = seen;
+  assert.equal(await made.blocked(), first);
+  assert.equal(seen.dials, dials);
+  made.forget();
+  assert.notEqual(await made.blocked(), first, "after a change of the network it is looked at again");
+});
+
+Deno.test("a helper that can't trace leaves what was seen", async () => {
+  const made = new Firewall({
+    endpoints: () => [service],
+    dial: () => Promise.resolve(false),
+    trace: () => Promise.reject(new Error("gone")),
+  });
+  assert.deepEqual(await made.blocked(), [{ to: "10.96.0.7:80" }]);
+});
+
+Deno.test("of each range one address is tried, that is captured and whose port is served", () => {
+  const ports = [{ port: 53, protocol: "UDP" }, { port: 80, protocol: "TCP" }];
+  const services = [
+    { namespace: "default", name: "left", addresses: ["172.20.0.1"], ports },
+    { namespace: "default", name: "empty", addresses: ["10.96.0.6"], ports },
+    { namespace: "default", name: "echo", addresses: ["10.96.0.7"], ports },
+    { namespace: "default", name: "web", addresses: ["10.96.0.8"], ports },
+    {
+      namespace: "default",
+      name: "peers",
+      addresses: ["100.64.3.7"],
+      ports,
+      headless: true as const,
+      endpoints: [{ ports: [{ port: 8080, protocol: "TCP" }], endpoints: [{ addresses: ["100.64.3.7"] }] }],
+    },
+  ];
+  const served = (isServed: boolean) => [{ protocol: "tcp" as const, port: 80, served: isServed }];
+  const index = {
+    services: new Map(services.map((one) => [`${one.namespace}/${one.name}`, one])),
+    addresses: new Map<string, CapturedPorts>([
+      ["172.20.0.1", served(true)],
+      ["10.96.0.6", served(false)],
+      ["10.96.0.7", served(true)],
+      ["10.96.0.8", served(true)],
+      ["100.64.3.7", "any"],
+    ]),
+  };
+  const tried = endpointsToTry([{ id: "dev", index }], (_cluster, address) => address !== "172.20.0.1");
+  assert.deepEqual(tried, [service, pod]);
+});

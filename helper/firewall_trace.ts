@@ -1,0 +1,88 @@
+import { sleep } from "../async/sleep.ts";
+import type { Endpoint, IpAddress } from "../net/address.ts";
+import type { DroppingRule } from "../wire/helper.ts";
+import { findProgram } from "./programs.ts";
+
+/** How long packets are traced, in milliseconds: the daemon dials meanwhile. */
+const TRACE_MS = 1_500;
+/** Packets that are traced a second: a few of them tell all. */
+const MOST_PACKETS = 20;
+/** Before all that other programs do in these hooks (NF_IP_PRI_RAW is -300). */
+const PRIORITY = -400;
+/** Characters of a rule that are told. */
+const LONGEST_RULE = 300;
+
+/** The nftables table of a user's traces; the janitor deletes it, should the helper be killed meanwhile. */
+export const traceTable = (table: number): string => `pmz_trace_${table}`;
+
+/**
+ * Finds the rule of this machine's firewall that drops what the user sends to a captured address, or the answer: by nftables' own
+ * trace of these packets, which iptables-nft's rules are in, too. Somebody has to dial meanwhile.
+ * @param own pmz's address, the source of captured connections
+ * @returns undefined when nothing is dropped, or not by nftables, or `nft` isn't installed
+ */
+export async function traceDrop(
+  table: number,
+  own: IpAddress,
+  to: Endpoint,
+): Promise<DroppingRule | undefined> {
+  const nft = findProgram("nft");
+  if (nft === undefined) return undefined;
+  const monitor = new Deno.Command(nft, {
+    args: ["monitor", "trace"],
+    clearEnv: true,
+    cwd: "/",
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const said = monitor.output();
+  try {
+    await run(nft, rulesFor(traceTable(table), own, to));
+    await sleep(TRACE_MS);
+  } finally {
+    await run(nft, `delete table inet ${traceTable(table)}`);
+    monitor.kill("SIGTERM");
+  }
+  return parseTrace(new TextDecoder().decode((await said).stdout));
+}
+
+function rulesFor(table: string, own: IpAddress, { address, port }: Endpoint): string {
+  const ip = address.family === 4 ? "ip" : "ip6";
+  const trace = `limit rate ${MOST_PACKETS}/second meta nftrace set 1`;
+  const rules = [
+    `${ip} saddr ${own.text} ${ip} daddr ${address.text} tcp dport ${port} ${trace}`,
+    `${ip} saddr ${address.text} ${ip} daddr ${own.text} tcp sport ${port} ${trace}`,
+  ];
+  const chains = ["output", "prerouting"].map((hook) =>
+    [`chain ${hook} {`, `type filter hook ${hook} priority ${PRIORITY}`, ...rules, "}"].join("\n")
+  );
+  return `table inet ${table} {\n${chains.join("\n")}\n}`;
+}
+
+/** @throws nothing: a table that can't be made traces nothing */
+async function run(nft: string, script: string): Promise<void> {
+  const child = new Deno.Command(nft, {
+    args: ["-f", "-"],
+    clearEnv: true,
+    cwd: "/",
+    stdin: "piped",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const input = child.stdin.getWriter();
+  await input.write(new TextEncoder().encode(script)).then(() => input.close(), () => {});
+  await child.status;
+}
+
+/** The first rule, or policy of a chain, that dropped a packet. */
+export function parseTrace(text: string): DroppingRule | undefined {
+  for (const line of text.split("\n")) {
+    const dropped = /^trace id \S+ (\S+ \S+ \S+) rule (.+) \(verdict drop\)\s*$/.exec(line) ??
+      /^trace id \S+ (\S+ \S+ \S+) (policy drop)\s*$/.exec(line);
+    const [, chain, rule] = dropped ?? [];
+    if (chain === undefined || rule === undefined) continue;
+    return { chain, rule: rule.replace(/counter packets \d+ bytes \d+ /, "").slice(0, LONGEST_RULE) };
+  }
+  return undefined;
+}
