@@ -133,7 +133,7 @@ export class Daemon implements Controlled, AsyncDisposable {
     };
   }
 
-  services(): ServiceEntry[] {
+  services(): Promise<ServiceEntry[]> {
     return overview.services(this.#clusters);
   }
 

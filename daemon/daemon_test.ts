@@ -41,9 +41,12 @@ Deno.test("up connects, says what there is, and proves it", async () => {
   const [dev] = status.clusters;
   assert.deepEqual([dev?.mode, dev?.tunnel.state, dev?.services], ["proxy", "connected", 1]);
   assert.equal(status.proxy, proxy);
-  assert.deepEqual(at.daemon.services().map(({ hostname, readyEndpoints }) => [hostname, readyEndpoints]), [
-    ["echo.default.svc", 1],
-  ]);
+  assert.deepEqual(
+    (await at.daemon.services()).map(({ hostname, readyEndpoints }) => [hostname, readyEndpoints]),
+    [
+      ["echo.default.svc", 1],
+    ],
+  );
 });
 
 Deno.test("up again uses what is there, and down leaves nothing", async () => {
@@ -329,7 +332,10 @@ Deno.test("custom names lead to a Service that is there, and are listed", async 
   assert.deepEqual((await at.daemon.addName(shop)).addresses, ["10.96.0.7"]);
   assert.equal((await at.daemon.addName(shop)).before, undefined);
   at.cluster.service("cart", { clusterIP: "10.96.0.8", ports: [{ port: 80 }] });
-  await until("the other Service is there", () => at.daemon.services().some(({ name }) => name === "cart"));
+  await until(
+    "the other Service is there",
+    async () => (await at.daemon.services()).some(({ name }) => name === "cart"),
+  );
   assert.equal((await at.daemon.addName({ ...shop, service: "cart" })).before, "echo.default");
   assert.equal((await at.daemon.addName(shop)).before, "cart.default");
   assert.ok(at.daemon.names().some(({ name, custom }) => custom && name === "shop.example"));
@@ -368,7 +374,7 @@ Deno.test("intercept takes a port over, list shows it, leave gives it back and d
   assert.equal(entry.id, "echo.default:80");
   assert.deepEqual(entry.pods, { ready: 1, all: 1 });
   assert.deepEqual((await at.daemon.intercepts()).map(({ id }) => id), ["echo.default:80"]);
-  assert.equal(at.daemon.services()[0]?.intercepted, "echo.default:80");
+  assert.equal((await at.daemon.services())[0]?.intercepted, "echo.default:80");
   await assert.rejects(at.daemon.leave({ id: "shop.default" }, recorder()), fails("not-found"));
   await at.daemon.leave({ id: "echo.default" }, recorder());
   assert.deepEqual(at.cluster.all("interceptsessions"), []);

@@ -28,12 +28,19 @@ export class OwnNetworks {
 
   /** Whether the address is in a special range (net/special_ranges.ts), the machine's own, or on one of its networks. */
   forbids(address: IpAddress): boolean {
-    if (whyRefused("names", address) !== undefined) return true;
+    return this.why(address) !== undefined;
+  }
+
+  /** Why no cluster's name may lead to an address: what it is; undefined when one may. */
+  why(address: IpAddress): string | undefined {
+    const special = whyRefused("names", address);
+    if (special !== undefined) return special;
     if (this.#now() - this.#readAt > FRESH_MS) {
       this.#networks = this.#read().flatMap(({ cidr }) => parseNetwork(cidr) ?? []);
       this.#readAt = this.#now();
     }
-    return this.#networks.some((network) => contains(network, address));
+    const network = this.#networks.find((network) => contains(network, address));
+    return network && `in ${network.text}, a network of this machine`;
   }
 }
 

@@ -35,6 +35,14 @@ export interface NamesStats extends NameServerStats {
   readonly rebinding: readonly string[];
 }
 
+/** Addresses outside the cluster that a Service's name would lead to, and doesn't. */
+export interface LeftOut {
+  readonly name: string;
+  /** The name outside. */
+  readonly target: string;
+  readonly addresses: readonly { readonly address: string; readonly why: string }[];
+}
+
 export type NamesCalls = {
   /** Opens stubs. Called again when resolv.conf has changed: stubs that stay keep their sockets. */
   stubs(wanted: WantedStubs): Promise<OpenStubs>;
@@ -52,6 +60,8 @@ export type NamesCalls = {
   surroundings(surroundings: Surroundings): void;
   /** Starts the heartbeat in the helper's map of this descriptor, which may be closed when the call has settled. */
   beat(fd: number): void;
+  /** What the names of ExternalNames would lead to and don't, as the first nameserver has it now. */
+  leftOut(names: readonly string[]): Promise<readonly LeftOut[]>;
   /** The counts of all stubs together. */
   stats(argument: null): NamesStats;
 };

@@ -21,6 +21,9 @@ const where: Parser<"sync", Where, unknown> = optional(or(
   ),
 ));
 
+/** Problems that are told below the table; more are counted. */
+const NOTED = 10;
+
 export const services = define({
   words: "services",
   brief: "List Services with their addresses and ports",
@@ -54,7 +57,7 @@ export const services = define({
     cli.terminal.table(
       entries.map((entry) => [
         entry.hostname,
-        entry.addresses.join(",") || "-",
+        entry.addresses.join(",") || entry.externalName || "-",
         entry.ports.map(({ port, name, protocol }) =>
           `${port}${name ? `(${name})` : ""}${protocol === "TCP" ? "" : `/${protocol.toLowerCase()}`}`
         ).join(",") || "-",
@@ -65,5 +68,12 @@ export const services = define({
       ]),
       ["NAME", "ADDRESS", "PORTS", "TYPE", "READY", "INTERCEPTED", ...(several ? ["CLUSTER"] : [])],
     );
+    const problems = entries.flatMap(({ hostname, problems = [] }) =>
+      problems.map((problem) => `${hostname}: ${problem}`)
+    );
+    for (const problem of problems.slice(0, NOTED)) cli.terminal.note(problem);
+    if (problems.length > NOTED) {
+      cli.terminal.note(`${problems.length - NOTED} more addresses are not reached: pmz services -o json`);
+    }
   },
 });

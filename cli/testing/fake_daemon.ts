@@ -197,6 +197,10 @@ export function defaultAnswers(): Answers {
         ports: [],
         readyEndpoints: 0,
         type: "ExternalName",
+        externalName: "nas.corp.example",
+        problems: [
+          "nas.corp.example leads to 192.168.1.5, which is in 192.168.1.0/24, a network of this machine: no cluster's name leads there",
+        ],
       },
     ],
     names: [

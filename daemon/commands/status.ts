@@ -44,19 +44,21 @@ export function clusterOf(clusters: ClusterRegistry, name: CustomName): Cluster 
 }
 
 /** The Services of all clusters. */
-export function services(clusters: ClusterRegistry): ServiceEntry[] {
+export async function services(clusters: ClusterRegistry): Promise<ServiceEntry[]> {
   const intercepts = interceptsOf(clusters).map(({ entry }) => entry);
-  return clusters.all.flatMap((cluster) =>
+  const entries = clusters.all.map(async (cluster) =>
     serviceEntries(
       cluster.id,
       cluster.connection.topology,
       clusters.laptop.namesOf(cluster),
+      await clusters.laptop.problems(cluster),
       (namespace, service) =>
         intercepts.find((one) =>
           one.cluster === cluster.id && one.namespace === namespace && one.service === service
         )?.id,
     )
   );
+  return (await Promise.all(entries)).flat();
 }
 
 /** Every name that answers, the user's own domains too. */

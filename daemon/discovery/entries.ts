@@ -8,6 +8,7 @@ export function serviceEntries(
   cluster: string,
   topology: Topology,
   names: readonly ServiceNames[],
+  problems: ReadonlyMap<string, readonly string[]>,
   intercepted: (namespace: string, service: string) => string | undefined,
 ): ServiceEntry[] {
   const ready = readiness(topology.slices ?? new Map());
@@ -24,6 +25,8 @@ export function serviceEntries(
       ports: service.ports.map(({ name, port, protocol }) => ({ ...(name ? { name } : {}), port, protocol })),
       readyEndpoints: ready(key).endpoints,
       type: typeOf(service),
+      ...(service.externalName === undefined ? {} : { externalName: service.externalName }),
+      ...(problems.has(key) ? { problems: problems.get(key) } : {}),
       ...(intercept === undefined ? {} : { intercepted: intercept }),
     };
   });

@@ -39,6 +39,7 @@ Deno.test("people see Services by namespace and name, with their endpoints and w
     "dev",
     topology,
     names,
+    new Map([["default/out", ["db.example.com leads to 192.0.2.7"]]]),
     (namespace, name) => namespace === "default" && name === "echo" ? "echo.default:80" : undefined,
   );
   assert.deepEqual(entries.map(({ namespace, name }) => `${namespace}/${name}`), [
@@ -59,11 +60,15 @@ Deno.test("people see Services by namespace and name, with their endpoints and w
     intercepted: "echo.default:80",
   });
   assert.deepEqual(entries.map(({ type }) => type), ["Headless", "ClusterIP", "ExternalName", "ClusterIP"]);
-  assert.ok(!("intercepted" in (entries[3] ?? {})));
+  assert.deepEqual([entries[2]?.externalName, entries[2]?.problems], [
+    "db.example.com",
+    ["db.example.com leads to 192.0.2.7"],
+  ]);
+  assert.ok(!("intercepted" in (entries[3] ?? {})) && !("problems" in (entries[3] ?? {})));
 });
 
 Deno.test("where slices can't be seen, no endpoints are counted", () => {
   const { slices: _, ...rest } = topology;
-  const entries = serviceEntries("dev", rest, names, () => undefined);
+  const entries = serviceEntries("dev", rest, names, new Map(), () => undefined);
   assert.deepEqual(new Set(entries.map(({ readyEndpoints }) => readyEndpoints)), new Set([0]));
 });

@@ -7,7 +7,7 @@ import { parseAddress } from "../../net/address.ts";
 import { Failure } from "../failure.ts";
 import type { Log } from "../process/log.ts";
 import type { CapturedChange } from "../../names/captured_addresses.ts";
-import type { NamesStats } from "../../names/protocol.ts";
+import type { LeftOut, NamesStats } from "../../names/protocol.ts";
 import type { CustomDomain, ServiceNames, ZoneData } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
 import type { NetworkNews, RefusalNews, RulePrecedence } from "../../wire/helper.ts";
@@ -147,6 +147,11 @@ export class HostCapture implements AsyncDisposable {
   /** Counts of the names worker; undefined while it doesn't run. */
   async nameStats(): Promise<NamesStats | undefined> {
     return await this.#names?.current?.stats().catch(() => undefined); // it died just now
+  }
+
+  /** What the names of ExternalNames would lead to and don't; nothing while names aren't answered. */
+  async leftOut(names: readonly string[]): Promise<readonly LeftOut[]> {
+    return await this.#names?.current?.leftOut(names).catch(() => []) ?? []; // it died just now
   }
 
   /** Why names aren't answered, though they should be; undefined otherwise. */

@@ -2,6 +2,7 @@ import type { CustomName } from "../../wire/control.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
 import type { NamesStats } from "../../names/protocol.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
+import { parseAddress } from "../../net/address.ts";
 import { Failure } from "../failure.ts";
 import type { DaemonParts } from "../parts.ts";
 import { ClaimedHelper, type HelperClaim } from "./helper_claim.ts";
@@ -22,6 +23,9 @@ export interface UnreachableAddress {
   readonly address: string;
   readonly why: string;
 }
+
+/** ExternalNames whose targets are looked up for one list of Services. */
+const MOST_ASKED = 50;
 
 /** What the user has said about domains. */
 export interface OwnDomains {
@@ -227,6 +231,33 @@ export class Laptop {
       }
     }
     return found;
+  }
+
+  /** Why names of a cluster's Services lead nowhere, or not everywhere that they would in a pod, by "namespace/name". */
+  async problems(cluster: LaptopCluster): Promise<ReadonlyMap<string, readonly string[]>> {
+    const problems = new Map<string, string[]>();
+    const add = (service: string, problem: string) =>
+      problems.set(service, [...problems.get(service) ?? [], problem]);
+    for (const { service, address, why } of this.unreachable(cluster)) add(service, `${address}: ${why}`);
+    const asked = new Map<string, string>();
+    for (const [key, { namespace, name, externalName }] of cluster.index.services) {
+      if (externalName === undefined) continue;
+      if (parseAddress(externalName)) add(key, `${externalName} looks like an address: DNS has no such name`);
+      else if (asked.size < MOST_ASKED) {
+        asked.set(`${name}.${namespace}.svc.${cluster.zone.clusterDomain}`, key);
+      }
+    }
+    const capture = cluster.connection.mode === "capture" ? this.#capture : undefined;
+    if (!capture || asked.size === 0) return problems;
+    for (const { name, target, addresses } of await capture.leftOut([...asked.keys()])) {
+      for (const { address, why } of addresses) {
+        add(
+          asked.get(name) ?? name,
+          `${target} leads to ${address}, which is ${why}: no cluster's name leads there`,
+        );
+      }
+    }
+    return problems;
   }
 
   /** Counts of the names worker; undefined while no names are captured. */

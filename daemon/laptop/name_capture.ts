@@ -2,7 +2,7 @@ import { uidsOf } from "../../ffi/proc/subuids.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import type { DnsStub } from "../../wire/helper.ts";
 import type { CapturedChange } from "../../names/captured_addresses.ts";
-import type { NamesCalls, NamesReports, NamesStats } from "../../names/protocol.ts";
+import type { LeftOut, NamesCalls, NamesReports, NamesStats } from "../../names/protocol.ts";
 import { canRedirect, type ResolvConf, watchResolvConf } from "./resolv_conf.ts";
 import type { CustomDomain, ZoneChange, ZoneData } from "../../names/zone/zone_data.ts";
 import type { RedirectedNames } from "./helper_client.ts";
@@ -96,6 +96,11 @@ export class NameCapture implements AsyncDisposable {
 
   async setCustom(domains: readonly CustomDomain[]): Promise<void> {
     await this.#worker.channel.call("custom", domains);
+  }
+
+  /** What the names of ExternalNames would lead to and don't. */
+  async leftOut(names: readonly string[]): Promise<readonly LeftOut[]> {
+    return await this.#worker.channel.call("leftOut", names);
   }
 
   async stats(): Promise<NamesStats> {

@@ -19,7 +19,7 @@ export async function resolveExternalName(
   forbidden: (address: IpAddress) => boolean,
   signal: AbortSignal,
 ): Promise<Message> {
-  const query = writeMessage(question(target, type));
+  const query = writeMessage(questionFor(target, type));
   let answer = read(await forwarder.ask(query, nameserver, signal));
   if (answer?.truncated) answer = read(await askOverTcp(query, nameserver, signal));
   if (!answer || (answer.rcode !== rcodes.noError && answer.rcode !== rcodes.nxDomain)) {
@@ -45,7 +45,8 @@ export async function resolveExternalName(
   };
 }
 
-function question(name: string, type: number): Message {
+/** A query as a resolver sends it. */
+export function questionFor(name: string, type: number): Message {
   return {
     id: crypto.getRandomValues(new Uint16Array(1))[0] ?? 0,
     response: false,

@@ -4,7 +4,8 @@ import { formatEndpoint, parseAddress } from "../../net/address.ts";
 import { type Accounts, SocketOwners } from "../../ffi/proc/socket_owner.ts";
 import { type Nameserver, UdpForwarder } from "./forward.ts";
 import type { OwnNetworks } from "../own_networks.ts";
-import type { OpenStub, OpenStubs, WantedStubs } from "../protocol.ts";
+import { leftOutBy } from "./left_out.ts";
+import type { LeftOut, OpenStub, OpenStubs, WantedStubs } from "../protocol.ts";
 import type { RebindingFilter } from "./rebinding.ts";
 import { NameServer } from "./server.ts";
 import { type NameServerStats, zeroStats } from "./stats.ts";
@@ -80,6 +81,15 @@ export class StubListeners implements AsyncDisposable {
       for (const key of Object.keys(sum) as (keyof NameServerStats)[]) sum[key] += stats[key];
     }
     return sum;
+  }
+
+  /** What the names of ExternalNames would lead to and don't, as the first nameserver has it now. */
+  async leftOut(names: readonly string[]): Promise<LeftOut[]> {
+    const [nameserver] = this.#nameservers;
+    if (!nameserver) return [];
+    const { zone, networks } = this.#parts;
+    const ask = leftOutBy(zone, (address) => networks.why(address), nameserver, this.#forwarder);
+    return (await Promise.all(names.map(ask))).filter(({ addresses }) => addresses.length > 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -141,6 +141,10 @@ export interface ServiceEntry {
   readonly ports: readonly { readonly name?: string; readonly port: number; readonly protocol: string }[];
   readonly readyEndpoints: number;
   readonly type: "ClusterIP" | "Headless" | "NodePort" | "LoadBalancer" | "ExternalName";
+  /** The target of an ExternalName. */
+  readonly externalName?: string;
+  /** Why its name leads nowhere on this laptop, or not everywhere that it does in a pod. */
+  readonly problems?: readonly string[];
   /** The id of the intercept that this laptop has on it. */
   readonly intercepted?: string;
 }

@@ -5,7 +5,19 @@ python3 dns.py SERVER SECONDS NAME/TYPE...   where SECONDS is how long each answ
 
 import socket, sys
 
-types = {"A": 1, "NS": 2, "SOA": 6, "MX": 15, "AAAA": 28}
+types = {
+    "A": 1,
+    "NS": 2,
+    "CNAME": 5,
+    "SOA": 6,
+    "PTR": 12,
+    "MX": 15,
+    "TXT": 16,
+    "AAAA": 28,
+    "SRV": 33,
+    "HTTPS": 65,
+    "ANY": 255,
+}
 server, seconds, *questions = sys.argv[1:]
 for number, question in enumerate(questions, 1):
     name, _, kind = question.partition("/")
