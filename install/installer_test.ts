@@ -4,7 +4,7 @@ import { Api } from "../kube/client/api.ts";
 import { fakeServer, json, status } from "../kube/testing/api_server.ts";
 import { PAYLOAD_ANNOTATION, VERSIONS_ANNOTATION } from "../wire/places.ts";
 import type { InstallStep } from "../wire/installer.ts";
-import { agentVersions, formatVersions } from "../wire/agent_versions.ts";
+import { agentVersions } from "../wire/agent_versions.ts";
 import { AgentInstaller } from "./installer.ts";
 import { pack, type Payload } from "../wire/payload.ts";
 
@@ -202,13 +202,13 @@ for (
 Deno.test("an agent whose versions this pmz's own agent has, and newer ones, is updated", async () => {
   await using to = cluster();
   const { install, status } = await installer();
-  await install(to.api, ["gateway"], {}, quiet, never);
-  speaks(to.objects.get(gatewayPath), "");
-  // This release speaks nothing that an older one could lack: one that speaks nothing at all stands for it.
-  const [before] = await status(to.api, ["gateway"]);
-  assert.equal(before?.outdated, true);
-  speaks(to.objects.get(gatewayPath), formatVersions(agentVersions.gateway));
-  assert.equal((await status(to.api, ["gateway"]))[0]?.outdated, false);
+  await install(to.api, ["node"], {}, quiet, never);
+  speaks(to.objects.get(nodePath), "reversed-tunnel=1-1,rules=1-1");
+  const [before] = await status(to.api, ["node"]);
+  assert.deepEqual([before?.state, before?.ours, before?.outdated], ["ready", false, true]);
+  await install(to.api, ["node"], {}, quiet, never);
+  const [after] = await status(to.api, ["node"]);
+  assert.deepEqual([after?.ours, after?.outdated, after?.versions], [true, false, agentVersions.node]);
 });
 
 Deno.test("an agent that speaks more than this pmz is kept, and waited for where it doesn't run", async () => {

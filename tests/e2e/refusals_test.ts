@@ -90,6 +90,29 @@ Deno.test("an agent that speaks only other versions is replaced by force alone, 
   await alice.done([...deploy, "--force"], install);
   assert.equal(await said(), "tunnel=1-1");
   assert.match((await alice.done(["agent", "status"])).stdout, /gateway +ready .*of this pmz/);
+  await says("tunnel=1-1,lost=1-1"); // speaks something that this pmz doesn't know
+  await alice.done(deploy, install);
+  assert.equal(await said(), "tunnel=1-1,lost=1-1");
+  await alice.done([...deploy, "--force"], install);
+});
+
+Deno.test("an older node agent is updated by deploy, since the new one serves all whom it serves", async () => {
+  await using stage = await Stage.set();
+  const { alice, world } = stage;
+  const deploy = ["agent", "deploy", "--component", "node"];
+  await alice.done([...deploy, "--force"], install);
+  const said = async (): Promise<string> => {
+    const daemonSet = await world.kubectl(["get", "-n", "pmz-node", "daemonset/node-agent", "-o", "json"]);
+    return JSON.parse(daemonSet).metadata.annotations["pmz.dev/versions"];
+  };
+  const old = "reversed-tunnel=1-1,rules=1-1";
+  const own = await said();
+  await world.kubectl(
+    ["annotate", "-n", "pmz-node", "daemonset/node-agent", `pmz.dev/versions=${old}`, "--overwrite"],
+  );
+  await alice.done(deploy, install);
+  assert.equal(await said(), own);
+  assert.notEqual(own, old);
 });
 
 Deno.test("an API server that can't be reached, or takes no such credentials, is no connection", async () => {
