@@ -9,7 +9,8 @@ export const dnsRemove = define({
   words: "dns remove",
   usage: "DOMAIN",
   brief: "Remove a domain of your own",
-  description: "Removes a domain that was added with `pmz dns add`. It is no error if there is none.",
+  description:
+    "Removes a domain that was added with `pmz dns add`. A domain that was never added is no error.",
   examples: [
     ["pmz dns remove www.shop.example", "one domain"],
     ['pmz dns remove "*.shop.example"', "every name below shop.example"],

@@ -28,7 +28,7 @@ export const leave = define({
   words: "leave",
   usage: "(SERVICE[.NS][:PORT] | --all)",
   brief: "End an intercept",
-  description: "Ends intercepts: the Service's pods answer again. It is no error if there is none.",
+  description: "Ends intercepts: the Service's pods answer again. Without any it is no error.",
   examples: [
     ["pmz leave echo", "all ports of echo"],
     ["pmz leave echo.shop:80", "one port"],

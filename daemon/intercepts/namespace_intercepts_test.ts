@@ -198,5 +198,5 @@ Deno.test("intercepts whose session can't be replaced say why", async () => {
   to.cluster.delete(PREFIX, "interceptsessions", SESSION);
   await until("it's said", () => /no sessions/.test(wanted.problem ?? ""));
   to.cluster.refuse = () => undefined;
-  await until("it's over", () => wanted.problem === undefined);
+  await until("it has no problem any more", () => wanted.problem === undefined);
 });

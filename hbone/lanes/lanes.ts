@@ -2,7 +2,7 @@
  * Two transports as one: a main lane that carries both directions, and a bulk lane that carries one of them while much is sent. Which
  * lane comes next the sender says in the lane that it leaves, by an extension frame (RFC 9113 §5.5); what comes behind that there is
  * from when it was back (frame_reader.ts). So the receiver takes frames in the order that they were sent in, and either lane is a plain
- * one to whoever passes it on.
+ * one to what passes it on.
  *
  * Hot path: no promise and no copy of its own.
  */

@@ -197,7 +197,7 @@ Deno.test("200 requests in parallel from a pod are all answered on the laptop", 
   assert.deepEqual([pods.length, new Set(pods)], [200, new Set([local.as])]);
 });
 
-Deno.test("whoever comes second is told who has the Service", async () => {
+Deno.test("the second person is told who has the Service", async () => {
   await using stage = await Stage.set();
   const { world, alice, otherBob } = stage;
   await using _program = await answer(world.laptop, "alice", local);

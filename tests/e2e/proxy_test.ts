@@ -93,7 +93,7 @@ Deno.test("the proxy says which name it doesn't know, and which port nobody answ
   assert.ok(refused.ms < 500, `took ${refused.ms} ms`);
 });
 
-Deno.test("the proxy is for whoever started it alone", async () => {
+Deno.test("the proxy is for the person who started it alone", async () => {
   await using stage = await Stage.set();
   await stage.up("--proxy");
   for (const person of ["bob", "root"] as const) {
