@@ -1,8 +1,7 @@
-import { hostOf, parseServer } from "../kube/client/access.ts";
+import { hostOf, parseServer, withoutUser } from "../kube/client/access.ts";
 import { environmentProxy } from "../kube/config/environment_proxy.ts";
 import { type Check, failed, ok } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
-import { withoutUser } from "./without_user.ts";
 
 /** Proxies that pmz can reach an API server by (kube/client/proxy.ts). */
 const kinds: readonly string[] = ["http:", "https:", "socks5:", "socks5h:"];
@@ -23,10 +22,8 @@ export const apiProxy: Check<Pick<CheckParts, "cluster" | "env">> = {
         : "";
       return [ok(`${hostOf(place)} is reached without a proxy.${ignored}`)];
     }
-    const variable = place.tls ? "HTTPS_PROXY" : "HTTP_PROXY";
-    const source = environmentProxy(place, (name) => env.get(name)) === proxyUrl
-      ? variable
-      : "the kubeconfig";
+    const found = environmentProxy(place, (name) => env.get(name));
+    const source = found?.url === proxyUrl ? found.variable : "the kubeconfig";
     const protocol = URL.canParse(proxyUrl) ? new URL(proxyUrl).protocol : undefined;
     if (protocol !== undefined && kinds.includes(protocol)) {
       return [ok(`${hostOf(place)} is reached through ${withoutUser(proxyUrl)}, as ${source} says.`)];

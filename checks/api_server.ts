@@ -1,8 +1,8 @@
+import { withoutUser } from "../kube/client/access.ts";
 import { ApiError } from "../kube/client/api_error.ts";
-import { KubeconfigError } from "../kube/config/kubeconfig_files.ts";
+import { KubeconfigError } from "../kube/config/kubeconfig_error.ts";
 import { type Check, failed, ok } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
-import { withoutUser } from "./without_user.ts";
 
 /** A server may be far away, and a plugin may have to fetch credentials from elsewhere. */
 const LIMIT_MS = 15_000;

@@ -1,4 +1,4 @@
-import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig_files.ts";
+import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig_error.ts";
 import { apiProxy } from "./api_proxy.ts";
 import { apiServer } from "./api_server.ts";
 import { kubeconfig } from "./kubeconfig.ts";

@@ -1,4 +1,4 @@
-import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig_files.ts";
+import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig_error.ts";
 import { type Check, failed, ok } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
 

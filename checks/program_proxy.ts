@@ -1,7 +1,7 @@
+import { withoutUser } from "../kube/client/access.ts";
 import { isExcepted, proxyUrlOf } from "../kube/config/environment_proxy.ts";
 import { type Check, ok, warning } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
-import { withoutUser } from "./without_user.ts";
 
 /** A name as pmz answers it, for what a program would do with it. */
 const SERVICE = { hostname: "service.namespace.svc", port: 80 };

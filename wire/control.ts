@@ -10,7 +10,7 @@ export * from "./control/progress_lines.ts";
 export * from "./control/requests.ts";
 
 /** Bytes of a request's body. */
-export const LONGEST_CONTROL_REQUEST = 256 * 1024;
+export const LONGEST_CONTROL_REQUEST = 4 * 1024 * 1024;
 /** The daemon's files, in its state folder. */
 export const controlFiles = {
   socket: "control.sock",

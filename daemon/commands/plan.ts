@@ -50,7 +50,7 @@ export async function plan(
       .map((one) => one.component),
     ...(needsHelper ? { helper: await grant(connection.api, connection.name.server, ranges) } : {}),
     ...(there ? { connected: there.connection.mode } : {}),
-    warnings: there ? await planWarnings(request, connection.name) : [],
+    warnings: there ? planWarnings(request, connection.name) : [],
   };
 }
 

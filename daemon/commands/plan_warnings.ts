@@ -1,23 +1,29 @@
-import { contexts } from "../../kube/config/kubeconfig.ts";
+import { type Context, contexts } from "../../kube/config/kubeconfig.ts";
 import type { ClusterName, PlanRequest, Warning } from "../../wire/control.ts";
 
 /** What a command asks for and doesn't get, since the cluster is connected already. */
-export async function planWarnings(request: PlanRequest, connected: ClusterName): Promise<Warning[]> {
-  return [...await contextWarning(request, connected), ...namespaceWarning(request, connected)];
+export function planWarnings(request: PlanRequest, connected: ClusterName): Warning[] {
+  return [...contextWarning(request, connected), ...namespaceWarning(request, connected)];
 }
 
 /** Without a context the only connected cluster is meant, whatever the kubeconfig's current context is by now. */
-async function contextWarning(
-  { context, kubeconfig }: PlanRequest,
-  connected: ClusterName,
-): Promise<Warning[]> {
+function contextWarning(request: PlanRequest, connected: ClusterName): Warning[] {
+  const { context, kubeconfig } = request;
   if (context !== undefined || kubeconfig !== undefined) return [];
-  const current = (await contexts().catch(() => [])).find((one) => one.current)?.name;
+  const current = contextsOrNone(request).find((one) => one.current)?.name;
   if (current === undefined || current === connected.context) return [];
   return [{
     message: `${connected.context} is meant, since it is connected; the current context is ${current}`,
     hint: `to choose that one: --context ${current}`,
   }];
+}
+
+function contextsOrNone({ environment }: PlanRequest): Context[] {
+  try {
+    return contexts(environment ? { environment } : {});
+  } catch {
+    return []; // no warning: without a kubeconfig nothing else was meant
+  }
 }
 
 /** The namespace of a connection is that of the `up` that made it. */

@@ -146,7 +146,7 @@ Deno.test("requests that make no sense are told so, and reach nothing", async ()
     await usage("POST", "/up", { mode: "all" }),
     /^mode is not a valid mode: expected "capture", "proxy" or "intercept"$/,
   );
-  assert.match(await usage("POST", "/names", "x".repeat(257 * 1024)), /longer than 256 KiB/);
+  assert.match(await usage("POST", "/names", "x".repeat((4 << 20) + 1)), /longer than 4096 KiB/);
   assert.match(await usage("GET", "/nothing"), /has no call GET \/nothing/);
 });
 

@@ -62,7 +62,7 @@ Deno.test("the gateway's place is known as soon as there is one, and asking for 
   cluster.pod("gateway-1", { namespace: "pmz" });
   const { access, ...rest } = await place;
   assert.deepEqual(rest, { namespace: "pmz", pod: "gateway-1", port: 8100, lanes: 8101 });
-  assert.equal(access.headers.authorization, "Bearer secret");
+  assert.equal(access.hostname, "127.0.0.1");
   cluster.delete("/api/v1", "pods", "gateway-1", "pmz");
   await until("it's gone", () => connection.gateways().usable().length === 0);
   const never = assert.rejects(connection.gatewayPlace(), /disconnected/);

@@ -12,28 +12,31 @@ export interface ApiServerAccess {
   readonly pathPrefix: string;
   /** The name the server's certificate is checked against, where it isn't `hostname` (kubeconfig's tls-server-name). */
   readonly servername?: string;
-  /** PEM; trusted in addition to the roots that Deno knows. */
+  /** PEM: the kubeconfig's CA, or what the system trusts; trusted in addition to the roots that Deno knows. */
   readonly caCerts: readonly string[];
+  /** Whether the kubeconfig has no CA, so that the system's certificates count. */
+  readonly trustsSystem?: boolean;
   /** Client certificate chain and key, PEM; both or neither. */
   readonly cert?: string;
   readonly key?: string;
-  /** Sent with each request: authorization, impersonation. Secret. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Sent with each request: authorization, impersonation. A list is a header for each of its values. Secret. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
   /** The server's certificate isn't checked (kubeconfig's insecure-skip-tls-verify). */
   readonly insecure?: boolean;
   /** http://, https:// or socks5:// (also socks5h://), with user and password if any. */
   readonly proxyUrl?: string;
-  /** There is no proxy, though Deno's fetch would take one of the environment. */
-  readonly evadesFetchProxy?: boolean;
+  /** What names the proxy: a variable of the environment, or the kubeconfig's `proxy-url`. */
+  readonly proxySource?: string;
 }
 
 /** Tells how to reach the API server now. Tokens and certificates that expire are renewed. */
 export interface AccessSource {
   /**
    * @param options.renew the server refused the last credentials (401): they are read, or asked for, again
+   * @param options.reread the server couldn't be reached by the last access: it may have moved, or been made again
    * @throws when credentials can't be obtained (an exec plugin failed, a file is gone)
    */
-  access(options?: { renew?: boolean }): Promise<ApiServerAccess>;
+  access(options?: { renew?: boolean; reread?: boolean }): Promise<ApiServerAccess>;
 }
 
 /** A cluster, as one of its users reaches it. */
@@ -75,6 +78,27 @@ export function parseServer(
 export function hostOf(access: Pick<ApiServerAccess, "hostname" | "port">): string {
   const host = access.hostname.includes(":") ? `[${access.hostname}]` : access.hostname;
   return `${host}:${access.port}`;
+}
+
+/** A server and the proxy on the way, for people: "https://api:6443 through the proxy http://proxy:3128 (HTTPS_PROXY)". */
+export function describeWay(access: ApiServerAccess): string {
+  const server = urlOf(access, "");
+  const { proxyUrl, proxySource } = access;
+  if (proxyUrl === undefined) return server;
+  return `${server} through the proxy ${withoutUser(proxyUrl)}${proxySource ? ` (${proxySource})` : ""}`;
+}
+
+/** Whether two accesses lead to the same server by the same way, with the same certificates. */
+export function isSameWay(one: ApiServerAccess, other: ApiServerAccess): boolean {
+  const { headers: _headers, ...way } = one, { headers: _others, ...otherWay } = other;
+  return JSON.stringify(way) === JSON.stringify(otherWay);
+}
+
+/** The URL of a proxy without the name and the password that it may have; a text that isn't a URL is left out. */
+export function withoutUser(proxy: string): string {
+  if (!URL.canParse(proxy)) return "a proxy";
+  const { protocol, host } = new URL(proxy);
+  return `${protocol}//${host}`;
 }
 
 /** The URL of a path below the server. */

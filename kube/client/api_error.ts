@@ -1,4 +1,5 @@
 import { causeChain } from "../../errors/causes.ts";
+import { type ApiServerAccess, describeWay } from "./access.ts";
 
 /**
  * A request to the API server that failed. `status` is its HTTP status, 0 where there was no answer;
@@ -64,14 +65,17 @@ export function errorOfAnswer(
 
 const UNREACHABLE = "Check that the cluster is running, and that `kubectl get ns` reaches it from here.";
 
-/** The error of a request without an answer. */
-export function errorOfFailure(what: string, server: string, cause: unknown): ApiError {
+const OF_KUBECONFIG =
+  "Its certificate isn't trusted by this kubeconfig: get a kubeconfig of this cluster, or its CA.";
+const OF_SYSTEM =
+  "The kubeconfig has no CA, and this machine doesn't trust the server's certificate: get a kubeconfig with the cluster's CA, or set SSL_CERT_FILE.";
+
+/** The error of a request without an answer: it names the server, and the proxy on the way. */
+export function errorOfFailure(what: string, access: ApiServerAccess, cause: unknown): ApiError {
   const said = messagesOf(cause);
+  const server = describeWay(access);
   const [reason, hint] = /certificate|UnknownIssuer|NotValidForName|CertExpired|BadSignature/i.test(said)
-    ? [
-      "Certificate",
-      "Its certificate isn't trusted by this kubeconfig: get a kubeconfig of this cluster, or its CA.",
-    ]
+    ? ["Certificate", access.trustsSystem ? OF_SYSTEM : OF_KUBECONFIG]
     : /timed? ?out|TimeoutError|no connection within|no answer within/i.test(said)
     ? ["Timeout", UNREACHABLE]
     : ["Unreachable", UNREACHABLE];

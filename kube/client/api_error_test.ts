@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { parseServer } from "./access.ts";
 import { ApiError, errorOfAnswer, errorOfFailure } from "./api_error.ts";
 
 const what = "list pods in namespace a";
@@ -33,14 +34,29 @@ Deno.test("any answer is an error on one line without control characters, of lim
   }));
 });
 
-Deno.test("a failure without an answer is told by its kind, with its causes", () => {
-  const failed = (cause: unknown) => errorOfFailure(what, "https://api:6443", cause);
+Deno.test("a failure without an answer is told by its kind, with the server, the proxy on the way and the causes", () => {
+  const access = { ...parseServer("https://api:6443"), caCerts: [], headers: {} };
+  const failed = (cause: unknown, more = {}) => errorOfFailure(what, { ...access, ...more }, cause);
   const refused = failed(new TypeError("fetch failed", { cause: new Error("connection refused") }));
   assert.equal(refused.reason, "Unreachable");
   assert.match(
     refused.message,
     /^Can't list pods in namespace a: no answer from https:\/\/api:6443: connection refused\. /,
   );
+  const proxied = failed(new Error("connection refused"), {
+    proxyUrl: "http://jo:secret@proxy:3128",
+    proxySource: "HTTPS_PROXY",
+  });
+  assert.match(
+    proxied.message,
+    /https:\/\/api:6443 through the proxy http:\/\/proxy:3128 \(HTTPS_PROXY\): connection refused/,
+  );
   assert.equal(failed(new DOMException("no answer within 20 s", "TimeoutError")).reason, "Timeout");
-  assert.equal(failed(new Error("invalid peer certificate: UnknownIssuer")).reason, "Certificate");
+  const stranger = new Error("invalid peer certificate: UnknownIssuer");
+  assert.equal(failed(stranger).reason, "Certificate");
+  assert.match(failed(stranger).message, /isn't trusted by this kubeconfig/);
+  assert.match(
+    failed(stranger, { trustsSystem: true }).message,
+    /no CA, and this machine doesn't trust.*SSL_CERT_FILE/,
+  );
 });

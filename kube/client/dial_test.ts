@@ -109,7 +109,7 @@ Deno.test("a certificate of an unknown CA is refused, unless nothing is to be ch
   assert.deepEqual(await seen({ ...stranger, insecure: true }), { dialled: expected, requested: expected });
 });
 
-Deno.test("a proxy that fetch would take from the environment is not used where the access evades it", async () => {
+Deno.test("a proxy that fetch would take from the environment is not used where the access has none", async () => {
   await using server = await TlsServer.start();
   const nothing = "socks5://127.0.0.1:1";
   const names = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"];
@@ -117,7 +117,7 @@ Deno.test("a proxy that fetch would take from the environment is not used where 
   for (const name of names) Deno.env.set(name, nothing);
   try {
     const expected = { name: "dana", asked: "" };
-    assert.deepEqual(await seen(server.access({ evadesFetchProxy: true })), {
+    assert.deepEqual(await seen(server.access()), {
       dialled: expected,
       requested: expected,
     });

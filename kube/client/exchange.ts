@@ -1,4 +1,4 @@
-import { type AccessSource, type ApiServerAccess, urlOf } from "./access.ts";
+import { type AccessSource, type ApiServerAccess, isSameWay } from "./access.ts";
 import { ApiError, errorOfAnswer, errorOfFailure } from "./api_error.ts";
 import { sleep } from "../../async/sleep.ts";
 import { HttpClient, type HttpResponse } from "./http.ts";
@@ -59,11 +59,11 @@ export class Exchange implements Disposable {
   async text(method: string, path: string, options: RequestOptions = {}): Promise<string> {
     const what = options.what ?? `${method} ${path}`;
     using limit = new TimeLimit(options.timeoutMs ?? TIMEOUT_MS, options.signal);
-    const { response, server } = await this.#send(method, path, options, limit, what);
+    const { response, access } = await this.#send(method, path, options, limit, what);
     try {
       return await readText(response, MAX_ANSWER_BYTES, what, limit.signal);
     } catch (cause) {
-      throw failureOf(what, server, cause, options.signal);
+      throw failureOf(what, access, cause, options.signal);
     }
   }
 
@@ -95,37 +95,63 @@ export class Exchange implements Disposable {
     this.#http[Symbol.dispose]();
   }
 
-  /** Sends, with new credentials once after a 401, and again when the server is too busy (429: it did nothing). */
+  /**
+   * Sends: with new credentials once after a 401, to where the server is by now once after no answer, and again when the server is too busy
+   * (429: it did nothing).
+   */
   async #send(
     method: string,
     path: string,
     options: RequestOptions,
     limit: TimeLimit,
     what: string,
-  ): Promise<{ response: HttpResponse; server: string }> {
+  ): Promise<{ response: HttpResponse; access: ApiServerAccess }> {
     const { signal } = limit;
-    let renew = false;
+    let access = await this.#access(limit);
+    let renewed = false, reread = false;
     for (let attempt = 1;; attempt++) {
-      // The server isn't waited for here: a plugin may wait for a person to log in, and the source limits that time itself.
-      limit.stop();
-      const access = await unlessAborted(this.#source.access({ renew }), signal);
-      limit.resume();
-      const server = urlOf(access, "");
       let error: ApiError;
       try {
         const response = await unlessAborted(this.#once(access, method, path, options, signal), signal);
-        if (response.status >= 200 && response.status < 300) return { response, server };
+        if (response.status >= 200 && response.status < 300) return { response, access };
         const text = await readText(response, 1 << 20, what, signal);
         error = errorOfAnswer(what, response.status, text, response.header("retry-after"));
       } catch (cause) {
-        throw failureOf(what, server, cause, options.signal);
+        const failure = failureOf(what, access, cause, options.signal);
+        const moved: ApiServerAccess | undefined = reread || signal.aborted
+          ? undefined
+          : await this.#moved(access, limit);
+        if (!moved) throw failure;
+        [access, reread] = [moved, true];
+        continue;
       }
       const busy = error.status === 429 && (error.retryAfter ?? 1) <= 10;
-      if (error.status === 401 && !renew) renew = true;
-      else if (!busy || attempt >= ATTEMPTS) throw error;
+      if (error.status === 401 && !renewed) {
+        renewed = true;
+        access = await this.#access(limit, { renew: true });
+      } else if (!busy || attempt >= ATTEMPTS) throw error;
       else await sleep((error.retryAfter ?? 1) * 1000, signal);
       if (signal.aborted) throw options.signal?.aborted ? options.signal.reason : error;
     }
+  }
+
+  /** The server isn't waited for meanwhile: a plugin may wait for a person to log in, and the source limits that time itself. */
+  async #access(limit: TimeLimit, how?: { renew: boolean }): Promise<ApiServerAccess> {
+    limit.stop();
+    const access = await unlessAborted(this.#source.access(how), limit.signal);
+    limit.resume();
+    return access;
+  }
+
+  /** The access by now of a server that didn't answer, if it leads elsewhere. */
+  async #moved(access: ApiServerAccess, limit: TimeLimit): Promise<ApiServerAccess | undefined> {
+    limit.stop();
+    const now = await unlessAborted(
+      this.#source.access({ reread: true }).catch(() => undefined),
+      limit.signal,
+    );
+    limit.resume();
+    return now && !isSameWay(access, now) ? now : undefined;
   }
 
   async #once(
@@ -154,9 +180,9 @@ export class Exchange implements Disposable {
   }
 }
 
-function failureOf(what: string, server: string, cause: unknown, signal?: AbortSignal): unknown {
+function failureOf(what: string, access: ApiServerAccess, cause: unknown, signal?: AbortSignal): unknown {
   if (signal?.aborted) return signal.reason;
-  return cause instanceof ApiError ? cause : errorOfFailure(what, server, cause);
+  return cause instanceof ApiError ? cause : errorOfFailure(what, access, cause);
 }
 
 async function readText(

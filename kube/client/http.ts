@@ -35,12 +35,12 @@ export class HttpClient implements Disposable {
   #client: { client: Deno.HttpClient; of: ApiServerAccess } | undefined;
 
   async send(access: ApiServerAccess, request: HttpRequest): Promise<HttpResponse> {
-    if (access.evadesFetchProxy || access.tls && (access.insecure || access.servername !== undefined)) {
+    if (access.tls && (access.insecure || access.servername !== undefined) || evadesFetch(access)) {
       return await sendByNode(access, request);
     }
     const response = await fetch(urlOf(access, request.path), {
       method: request.method,
-      headers: { ...access.headers, ...request.headers },
+      headers: headersOf({ ...access.headers, ...request.headers }),
       ...(request.body === undefined ? {} : { body: request.body }),
       signal: request.signal,
       redirect: "manual",
@@ -74,6 +74,23 @@ export class HttpClient implements Disposable {
   }
 }
 
+/** A header for each value of a list. */
+function headersOf(fields: ApiServerAccess["headers"]): [string, string][] {
+  return Object.entries(fields).flatMap(([name, value]) =>
+    (typeof value === "string" ? [value] : value).map((one): [string, string] => [name, one])
+  );
+}
+
+/** What Deno's fetch takes a proxy from by itself: ALL_PROXY too, and for loopback addresses as well. */
+const PROXY_VARIABLES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((
+  name,
+) => [name, name.toLowerCase()]);
+
+/** Whether there is no proxy, and fetch might take one of this process's environment. */
+function evadesFetch({ proxyUrl }: ApiServerAccess): boolean {
+  return proxyUrl === undefined && PROXY_VARIABLES.some((name) => Deno.env.get(name));
+}
+
 function sameChannel(one: ApiServerAccess, other: ApiServerAccess): boolean {
   return one === other ||
     one.cert === other.cert && one.key === other.key && one.proxyUrl === other.proxyUrl &&
@@ -91,6 +108,13 @@ function proxyOf(url: URL): Deno.Proxy {
   };
 }
 
+/** As node's types want it. */
+function mutable(headers: ApiServerAccess["headers"]): Record<string, string | string[]> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]]),
+  );
+}
+
 async function sendByNode(access: ApiServerAccess, request: HttpRequest): Promise<HttpResponse> {
   const { method, path, headers, body, signal } = request;
   const socket = await dialSocket(access, signal);
@@ -99,7 +123,7 @@ async function sendByNode(access: ApiServerAccess, request: HttpRequest): Promis
     createConnection: () => socket,
     method,
     path: access.pathPrefix + path,
-    headers: { host: hostOf(access), connection: "close", ...access.headers, ...headers },
+    headers: { host: hostOf(access), connection: "close", ...mutable(access.headers), ...headers },
     signal,
   }, (answer) => {
     answer.once("close", () => socket.destroy());

@@ -19,7 +19,7 @@ export async function upgrade(
 ): Promise<Uint8Array> {
   const { path, protocol, what } = request;
   const key = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))));
-  const headers: Record<string, string> = {
+  const headers: ApiServerAccess["headers"] = {
     ...access.headers,
     host: hostOf(access),
     "user-agent": "pmz",
@@ -29,7 +29,11 @@ export async function upgrade(
     "sec-websocket-key": key,
     "sec-websocket-protocol": protocol,
   };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${headerValue(name, value)}\r\n`);
+  const lines = Object.entries(headers).flatMap(([name, values]) =>
+    (typeof values === "string" ? [values] : values).map((value) =>
+      `${name}: ${headerValue(name, value)}\r\n`
+    )
+  );
   const bytes = new TextEncoder().encode(`GET ${access.pathPrefix}${path} HTTP/1.1\r\n${lines.join("")}\r\n`);
   for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseAddress } from "../../net/address.ts";
-import { environmentProxy, fetchTakesProxy } from "./environment_proxy.ts";
+import { environmentProxy } from "./environment_proxy.ts";
 
 const server = { tls: true, hostname: "api.corp.example", port: 6443 };
 const proxyOf = (env: Record<string, string>, of: typeof server = server) =>
-  environmentProxy(of, (name) => env[name]);
+  environmentProxy(of, (name) => env[name])?.url;
 
 Deno.test("HTTPS_PROXY is for https servers, HTTP_PROXY for http ones, in either case", () => {
   assert.equal(proxyOf({}), undefined);
@@ -27,6 +27,7 @@ Deno.test("NO_PROXY names hosts, domains, ports and prefixes that are reached di
       "*.corp.example",
       "a, CORP.example",
       "api.corp.example:6443",
+      "corp.example:",
     ]
   ) {
     assert(excluded(no), no);
@@ -39,6 +40,12 @@ Deno.test("NO_PROXY names hosts, domains, ports and prefixes that are reached di
       "api.corp.example:443",
       "10.0.0.0/8",
       "x.api.corp.example",
+      "a corp.example",
+      "*corp.example",
+      "*.*.example",
+      "*.api.corp.example",
+      ".api.corp.example",
+      ":6443",
     ]
   ) {
     assert(!excluded(no), no);
@@ -49,6 +56,10 @@ Deno.test("NO_PROXY names hosts, domains, ports and prefixes that are reached di
   assert(!excluded("10.0.0.0/33", "10.0.0.1"));
   assert(excluded("10.77.1.1", "10.77.1.1"));
   assert(excluded("[fd00::1]:6443", "fd00::1"));
+  assert(!excluded("[fd00::1]", "fd00::1"), "brackets without a port are no address");
+  assert(!excluded("10.77.1.1:443", "10.77.1.1"));
+  assert(excluded("10.77.1.1:6443", "10.77.1.1"));
+  assert(!excluded("1.1", "10.77.1.1"), "an address has no domains");
   assert(excluded("fd00::1", "fd00::1"));
   assert(excluded("fd00:0::1", "fd00::1"));
   assert(excluded("fd00::/8", "fd00::1"));
@@ -85,12 +96,15 @@ Deno.test("no proxy is used for loopback", () => {
   }
 });
 
-Deno.test("Deno's fetch takes ALL_PROXY, and any proxy for a loopback address, which kubectl doesn't", () => {
-  const takes = (hostname: string, env: Record<string, string>) =>
-    fetchTakesProxy({ hostname }, (name) => env[name]);
-  assert.ok(takes("api.example", { all_proxy: "socks5://proxy" }));
-  assert.ok(takes("127.0.0.1", { HTTPS_PROXY: "http://proxy" }));
-  assert.ok(!takes("api.example", { HTTPS_PROXY: "http://proxy" }));
-  assert.ok(!takes("127.0.0.1", {}));
-  assert.equal(proxyOf({ ALL_PROXY: "socks5://proxy" }), undefined);
+Deno.test("ALL_PROXY is no proxy of an API server; the variable that names one is told, and an empty one is absent", () => {
+  const found = (env: Record<string, string>) => environmentProxy(server, (name) => env[name]);
+  assert.equal(found({ ALL_PROXY: "socks5://proxy", all_proxy: "socks5://proxy" }), undefined);
+  assert.deepEqual(found({ HTTPS_PROXY: "", https_proxy: "http://p" }), {
+    url: "http://p",
+    variable: "https_proxy",
+  });
+  assert.deepEqual(found({ HTTPS_PROXY: "http://p", https_proxy: "http://q" }), {
+    url: "http://p",
+    variable: "HTTPS_PROXY",
+  });
 });

@@ -1,19 +1,11 @@
-import { withTimeout } from "../../async/timeout.ts";
-import { type ApiServerAccess, certificatesHash, type ClusterAccess, parseServer } from "../client/access.ts";
-import { environmentProxy, fetchTakesProxy } from "./environment_proxy.ts";
-import { tellPlugin } from "./exec_plugin.ts";
-import {
-  KubeconfigError,
-  type KubeconfigOptions,
-  loadKubeconfig,
-  messageOf,
-  NoSuchContext,
-} from "./kubeconfig_files.ts";
-import type { Cluster as ClusterEntry, KubeConfig, User } from "@kubernetes/client-node";
-import type { RequestOptions } from "node:https";
-
-/** Milliseconds for an exec plugin, which may open a browser and wait for a person to log in. */
-const CREDENTIALS_TIMEOUT_MS = 120_000;
+import { type ApiServerAccess, certificatesHash, type ClusterAccess } from "../client/access.ts";
+import { chooseContext, type ChosenContext } from "./chosen_context.ts";
+import { type CommandEnvironment, ownEnvironment } from "./command_environment.ts";
+import { credentialsOf, needsPlugin } from "./credentials.ts";
+import { type PluginCredential, runPlugin } from "./exec_plugin.ts";
+import { KubeconfigError, NoSuchContext } from "./kubeconfig_error.ts";
+import { type KubeconfigOptions, loadKubeconfig } from "./kubeconfig_files.ts";
+import { caOf, type Server, serverOf, withScheme } from "./server.ts";
 
 export { KubeconfigError, type KubeconfigOptions, NoSuchContext };
 
@@ -28,180 +20,182 @@ export interface Context {
 }
 
 /** Lists the contexts of the kubeconfig, in its order. @throws {KubeconfigError} when it can't be read */
-export async function contexts(options: KubeconfigOptions = {}): Promise<Context[]> {
-  const config = await loadKubeconfig(options);
-  return config.contexts.map(({ name, cluster, user, namespace }) => ({
+export function contexts(options: KubeconfigOptions = {}): Context[] {
+  const config = loadKubeconfig(options);
+  return Array.from(config.contexts.values(), ({ name, cluster, user, namespace }) => ({
     name,
     cluster,
-    user: user ?? "",
+    user,
     namespace: namespace || "default",
-    server: config.getCluster(cluster)?.server ?? "",
+    server: config.clusters.get(cluster)?.server ?? "",
     current: name === config.currentContext,
   }));
 }
 
-/**
- * Opens a cluster of the kubeconfig with its user's credentials, read as `@kubernetes/client-node` reads them: merged files,
- * client certificates, tokens, exec plugins, OIDC. The library is loaded when this is called (0.25 s), not before.
- *
- * @param options.context defaults to the current one.
- * @param options.reuseMs milliseconds for which an access is reused without a check whether it has expired; a refused one is renewed
- * at once anyway
- * @throws KubeconfigError when the kubeconfig can't be read, NoSuchContext when it has no such context.
- */
-export async function clusterAccess(
-  options: KubeconfigOptions & { context?: string; reuseMs?: number } = {},
-): Promise<ClusterAccess> {
-  const { reuseMs = 10_000 } = options;
-  let source = await open(options);
-  const { context, entry, server: { caCerts, proxyUrl } } = source;
-  let renewing: Promise<ApiServerAccess> | undefined;
-  let current: { access: Promise<ApiServerAccess>; at: number } | undefined;
-  return {
-    context: context.name,
-    server: entry.server,
-    namespace: context.namespace || "default",
-    user: context.user ?? "",
-    ...(proxyUrl === undefined ? {} : { proxyUrl }),
-    caHash: await certificatesHash(caCerts.join("\n")),
-    async access({ renew = false } = {}) {
-      if (renew) {
-        // Many requests may be refused at the same moment: they share one renewal.
-        renewing ??= renewed().finally(() => renewing = undefined);
-        return await renewing;
-      }
-      if (current && performance.now() - current.at < reuseMs) return await current.access;
-      return await take();
-    },
-  };
+/** Which context, and how its user's plugin runs. */
+export interface ClusterOptions extends KubeconfigOptions {
+  /** The current one without it. */
+  readonly context?: string;
+  /** What the plugin has answered already, in the command's own terminal. */
+  readonly credential?: PluginCredential;
+  /** Whether a plugin may ask on this process's terminal. */
+  readonly hasTerminal?: boolean;
+  /**
+   * Milliseconds for which an access is reused without a look at its files and its expiry, unless it is refused. A plugin runs again no
+   * sooner either, refused or not: it may open a browser each time.
+   */
+  readonly reuseMs?: number;
+}
 
-  /** Reads the file again, since the user may have logged in again; a plugin runs again too. */
-  async function renewed(): Promise<ApiServerAccess> {
-    source = await open({ ...options, context: context.name });
-    return await take();
+/**
+ * Runs the exec plugin of a context's user, in this process's environment and on its terminal.
+ *
+ * @returns undefined where kubectl would run none
+ * @throws {KubeconfigError}
+ */
+export async function pluginCredential(options: ClusterOptions): Promise<PluginCredential | undefined> {
+  const environment = options.environment ?? ownEnvironment();
+  const chosen = chooseContext(loadKubeconfig({ ...options, environment }), options.context);
+  const { exec } = chosen.user;
+  if (!exec || !needsPlugin(chosen)) return undefined;
+  const server = { cluster: chosen.cluster, ca: caOf(chosen.cluster) };
+  return await runPlugin(exec, server, { environment, hasTerminal: true });
+}
+
+/** A cluster of the kubeconfig. */
+export interface KubeconfigCluster extends ClusterAccess {
+  /**
+   * Reads again where the cluster is and whose credentials are used, for a further command: in its environment, with what a plugin has
+   * answered there. What is read counts from now on.
+   *
+   * @throws {KubeconfigError} and nothing has changed then
+   */
+  reread(by?: Pick<ClusterOptions, "environment" | "credential">): Promise<void>;
+}
+
+/**
+ * Opens a cluster of the kubeconfig with its user's credentials, read as kubectl reads them.
+ *
+ * @throws {KubeconfigError} when the kubeconfig can't be read, {NoSuchContext} when it has no such context
+ */
+export async function clusterAccess(options: ClusterOptions = {}): Promise<KubeconfigCluster> {
+  const access = new KubeconfigAccess(options);
+  await access.reread(options);
+  return access;
+}
+
+/** What was read of a kubeconfig. */
+interface Opened {
+  readonly chosen: ChosenContext;
+  readonly server: Server;
+  readonly caHash: string;
+}
+
+class KubeconfigAccess implements KubeconfigCluster {
+  readonly #reuseMs: number;
+  #options: ClusterOptions & { readonly environment: CommandEnvironment };
+  #opened: Opened | undefined;
+  #plugin: PluginCredential | undefined;
+  #current: { access: Promise<ApiServerAccess>; at: number } | undefined;
+  #renewing: Promise<ApiServerAccess> | undefined;
+  #renewedAt = -Infinity;
+
+  constructor(options: ClusterOptions) {
+    this.#options = { ...options, environment: options.environment ?? ownEnvironment() };
+    this.#reuseMs = options.reuseMs ?? 10_000;
   }
 
-  async function take(): Promise<ApiServerAccess> {
-    // All requests wait for this one: a plugin may take minutes until a person has logged in.
-    const mine = current = { access: accessOf(source), at: Infinity };
+  get #known(): Opened {
+    if (this.#opened) return this.#opened;
+    throw new KubeconfigError("The kubeconfig was not read yet");
+  }
+
+  get context(): string {
+    return this.#known.chosen.context.name;
+  }
+
+  get server(): string {
+    return withScheme(this.#known.chosen.cluster.server);
+  }
+
+  get namespace(): string {
+    return this.#known.chosen.context.namespace || "default";
+  }
+
+  get user(): string {
+    return this.#known.chosen.user.name;
+  }
+
+  get proxyUrl(): string | undefined {
+    return this.#known.server.proxyUrl;
+  }
+
+  get caHash(): string {
+    return this.#known.caHash;
+  }
+
+  async reread(
+    { environment, credential }: Pick<ClusterOptions, "environment" | "credential"> = {},
+  ): Promise<void> {
+    const options = { ...this.#options, environment: environment ?? this.#options.environment };
+    const context = this.#opened?.chosen.context.name ?? options.context;
+    const chosen = chooseContext(loadKubeconfig(options), context);
+    const server = serverOf(chosen.cluster, options.environment);
+    const caHash = server.tls ? await certificatesHash(caOf(chosen.cluster)) : "";
+    const isSame = this.#opened &&
+      JSON.stringify(this.#opened.chosen.user.exec) === JSON.stringify(chosen.user.exec);
+    if (credential) this.#plugin = credential;
+    else if (!isSame) this.#plugin = undefined;
+    this.#options = options;
+    this.#opened = { chosen, server, caHash };
+    this.#current = undefined;
+  }
+
+  async access(
+    { renew = false, reread = false }: { renew?: boolean; reread?: boolean } = {},
+  ): Promise<ApiServerAccess> {
+    if (renew) return await this.#renew();
+    if (reread) await this.reread();
+    if (this.#current && performance.now() - this.#current.at < this.#reuseMs) {
+      return await this.#current.access;
+    }
+    return await this.#take();
+  }
+
+  /** Many requests may be refused at the same moment: they share one renewal. */
+  async #renew(): Promise<ApiServerAccess> {
+    this.#renewing ??= this.#renewed().finally(() => this.#renewing = undefined);
+    return await this.#renewing;
+  }
+
+  /** Reads the files again, since the user may have logged in again; a plugin runs again too. */
+  async #renewed(): Promise<ApiServerAccess> {
+    await this.reread();
+    if (performance.now() - this.#renewedAt > this.#reuseMs) {
+      this.#renewedAt = performance.now();
+      this.#plugin = undefined;
+    }
+    return await this.#take();
+  }
+
+  /** All requests wait for this one: a plugin may take minutes until a person has logged in. */
+  async #take(): Promise<ApiServerAccess> {
+    const mine = this.#current = { access: this.#read(), at: Infinity };
     try {
       const access = await mine.access;
       mine.at = performance.now();
       return access;
     } catch (error) {
-      if (current === mine) current = undefined;
+      if (this.#current === mine) this.#current = undefined;
       throw error;
     }
   }
-}
 
-interface Opened {
-  readonly config: KubeConfig;
-  readonly context: { name: string; cluster: string; user?: string; namespace?: string };
-  readonly entry: ClusterEntry;
-  readonly user: User | null;
-  readonly server: Omit<ApiServerAccess, "headers" | "cert" | "key">;
-}
-
-async function open(options: KubeconfigOptions & { context?: string }): Promise<Opened> {
-  const config = await loadKubeconfig(options);
-  const name = options.context ?? config.currentContext;
-  const context = name ? config.contexts.find((each) => each.name === name) : undefined;
-  if (!context) {
-    const known = config.contexts.map((each) => each.name).join(", ");
-    throw new NoSuchContext(
-      known === ""
-        ? "The kubeconfig has no contexts. Choose another file with --kubeconfig or KUBECONFIG."
-        : name
-        ? `The kubeconfig has no context "${name}". It has: ${known}.`
-        : `The kubeconfig has no current context. Choose one with --context or \`kubectl config use-context\`. It has: ${known}.`,
-    );
+  async #read(): Promise<ApiServerAccess> {
+    const { chosen, server } = this.#known;
+    const { environment, hasTerminal = false } = this.#options;
+    const { credentials, plugin } = await credentialsOf(chosen, { environment, hasTerminal }, this.#plugin);
+    if (plugin) this.#plugin = plugin;
+    return { ...server, ...credentials };
   }
-  const entry = config.getCluster(context.cluster);
-  if (!entry) {
-    throw new KubeconfigError(
-      `The context "${context.name}" names the cluster "${context.cluster}", which the kubeconfig doesn't have.`,
-    );
-  }
-  config.setCurrentContext(context.name);
-  const user = context.user ? config.getUser(context.user) : null;
-  const server = serverOf(entry);
-  if (user?.exec) tellPlugin(user.exec, entry, server);
-  // client-node's own connections aren't used here, and it refuses plain HTTP unless skipTLSVerify is set.
-  Object.assign(entry, { proxyUrl: undefined, skipTLSVerify: entry.skipTLSVerify || !server.tls });
-  return { config, context, entry, user, server };
-}
-
-function serverOf(entry: ClusterEntry): Omit<ApiServerAccess, "headers" | "cert" | "key"> {
-  const server = parseServer(entry.server);
-  const env = (name: string) => Deno.env.get(name);
-  const proxyUrl = entry.proxyUrl || environmentProxy(server, env);
-  return {
-    ...server,
-    caCerts: readCa(entry),
-    ...(entry.tlsServerName ? { servername: entry.tlsServerName } : {}),
-    ...(entry.skipTLSVerify && server.tls ? { insecure: true } : {}),
-    ...(proxyUrl ? { proxyUrl } : fetchTakesProxy(server, env) ? { evadesFetchProxy: true } : {}),
-  };
-}
-
-function readCa(entry: ClusterEntry): string[] {
-  try {
-    if (entry.caFile) return [Deno.readTextFileSync(entry.caFile)];
-    if (entry.caData) return [atob(entry.caData)];
-  } catch (cause) {
-    throw new KubeconfigError(
-      `Can't read the CA of cluster "${entry.name}" (${entry.caFile ?? "certificate-authority-data"}): ` +
-        messageOf(cause),
-      { cause },
-    );
-  }
-  return [];
-}
-
-async function accessOf({ config, context, user, server }: Opened): Promise<ApiServerAccess> {
-  const options: RequestOptions & { auth?: string } = {};
-  try {
-    await withTimeout(config.applyToHTTPSOptions(options), CREDENTIALS_TIMEOUT_MS);
-  } catch (cause) {
-    const plugin = user?.exec?.command ? ` from the plugin "${user.exec.command}"` : "";
-    const whose = `user "${context.user}" (context "${context.name}")`;
-    throw new KubeconfigError(
-      `Can't get credentials of ${whose}${plugin}: ${messageOf(cause)}. ` +
-        "Try `kubectl get --raw /version` in a terminal: it may want you to log in.",
-      { cause },
-    );
-  }
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(options.headers ?? {})) {
-    if (typeof value === "string") headers[name.toLowerCase()] = value.trim();
-  }
-  if (options.auth && !headers.authorization) headers.authorization = `Basic ${btoa(options.auth)}`;
-  const cert = pemOf(options.cert);
-  const key = pemOf(options.key);
-  for (
-    const [pem, label, what] of [[cert, "CERTIFICATE", "certificate"], [key, "PRIVATE KEY", "key"]] as const
-  ) {
-    if (pem === undefined || isPem(pem, label)) continue;
-    throw new KubeconfigError(
-      `The client ${what} of user "${context.user}" (context "${context.name}") is not valid PEM.`,
-      { hint: "log in to the cluster again, or correct the user in the kubeconfig" },
-    );
-  }
-  return { ...server, headers, ...(cert && key ? { cert, key } : {}) };
-}
-
-function pemOf(value: unknown): string | undefined {
-  if (typeof value === "string") return value || undefined;
-  return value instanceof Uint8Array ? new TextDecoder().decode(value) : undefined;
-}
-
-/** Whether the text has a PEM section whose label ends so, with base64 inside (RFC 7468). */
-function isPem(text: string, label: string): boolean {
-  const section = new RegExp(
-    `-----BEGIN (?:[A-Z ]+ )?${label}-----([^]*?)-----END (?:[A-Z ]+ )?${label}-----`,
-  ).exec(text);
-  // RFC 1421 headers of an old key, "Proc-Type: 4,ENCRYPTED", end at an empty line.
-  const body = section?.[1]?.split(/\r?\n\r?\n/).at(-1)?.replace(/\s/g, "") ?? "";
-  return /^[A-Za-z0-9+/]+={0,2}$/.test(body) && body.length % 4 === 0;
 }

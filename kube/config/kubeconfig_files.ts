@@ -1,119 +1,69 @@
-import type { KubeConfig } from "@kubernetes/client-node";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
+import { type CommandEnvironment, ownEnvironment, variablesOf } from "./command_environment.ts";
+import type { Kubeconfig } from "./entries.ts";
+import { KubeconfigError, messageOf } from "./kubeconfig_error.ts";
+import { parseKubeconfig } from "./parse_kubeconfig.ts";
 
+/** Bytes of a kubeconfig's file: kubeconfigs of hundreds of clusters have a few. */
+const LONGEST_FILE = 16 << 20;
+
+/** Which kubeconfig, and in which environment it is read. */
 export interface KubeconfigOptions {
   /** A kubeconfig file, or several with colons between; else those that $KUBECONFIG lists, else ~/.kube/config. */
-  kubeconfig?: string;
-}
-
-/** The kubeconfig is missing or broken, or lacks something that is needed. */
-export class KubeconfigError extends Error {
-  override name = "KubeconfigError";
-  /** What to do next. */
-  readonly hint: string | undefined;
-
-  constructor(message: string, options: ErrorOptions & { hint?: string } = {}) {
-    super(message, options);
-    this.hint = options.hint;
-  }
-}
-
-/** The kubeconfig has no context of that name, or no current one. */
-export class NoSuchContext extends KubeconfigError {
-  override name = "NoSuchContext";
+  readonly kubeconfig?: string;
+  /** The environment of the command that asks; this process's own without it. */
+  readonly environment?: CommandEnvironment;
 }
 
 /**
- * Loads the kubeconfig's files and merges them by kubectl's rules, which client-node's own merging doesn't follow: the first file that has
- * an entry wins, also for the current context, and a missing file of a list is skipped.
+ * Loads the kubeconfig's files and merges them by kubectl's rules: the first file that has an entry wins, also for the current context, and
+ * a missing file of a list is skipped.
  *
- * @throws {KubeconfigError} when a file can't be read, or none of them exists
+ * @throws {KubeconfigError} when a file can't be read or parsed, or none of them exists
  */
-export async function loadKubeconfig(options: KubeconfigOptions): Promise<KubeConfig> {
-  const { KubeConfig, loadAll } = await import("./client_node.ts");
-  const listed = (options.kubeconfig || Deno.env.get("KUBECONFIG"))?.split(":").filter(Boolean);
-  const files = listed?.length ? listed : [`${Deno.env.get("HOME") ?? ""}/.kube/config`];
-  const mayMiss = !options.kubeconfig || files.length > 1;
-  const merged = new KubeConfig();
-  let found = false;
-  for (const file of files) {
-    const config = new KubeConfig();
-    try {
-      config.loadFromFile(file);
-      takeTokenFiles(config, file, loadAll);
-    } catch (cause) {
-      if (isMissing(cause) && mayMiss) continue;
-      throw unreadable(file, cause);
-    }
-    found = true;
-    for (const { exec } of config.users) placePlugin(exec, file);
-    const isNew = (known: { name: string }[]) => (each: { name: string }) =>
-      !known.some((other) => other.name === each.name);
-    config.clusters.filter(isNew(merged.clusters)).forEach((each) => merged.addCluster(each));
-    config.users.filter(isNew(merged.users)).forEach((each) => merged.addUser(each));
-    config.contexts.filter(isNew(merged.contexts)).forEach((each) => merged.addContext(each));
-    merged.currentContext ||= config.currentContext;
-  }
-  if (!found) {
+export function loadKubeconfig(options: KubeconfigOptions): Kubeconfig {
+  const { kubeconfig, environment = ownEnvironment() } = options;
+  const files = filesOf(kubeconfig, environment);
+  const mayMiss = !kubeconfig || files.length > 1;
+  const loaded = files.flatMap((file) => {
+    const text = readFile(file, mayMiss);
+    return text === undefined ? [] : [parseKubeconfig(text, file)];
+  });
+  if (loaded.length === 0) {
     throw new KubeconfigError(
       `There is no kubeconfig (${files.join(", ")}). Set KUBECONFIG, or log in to a cluster first.`,
     );
   }
-  return merged;
+  return {
+    clusters: merged(loaded.map(({ clusters }) => clusters)),
+    users: merged(loaded.map(({ users }) => users)),
+    contexts: merged(loaded.map(({ contexts }) => contexts)),
+    currentContext: loaded.map(({ currentContext }) => currentContext).find((name) => name !== "") ?? "",
+  };
 }
 
-function unreadable(file: string, cause: unknown): KubeconfigError {
-  const broken = yamlErrorOf(cause);
-  if (!broken) {
-    return new KubeconfigError(`Can't read the kubeconfig ${file}: ${messageOf(cause)}`, { cause });
-  }
-  return new KubeconfigError(`${file}, line ${broken.line}, is not valid YAML: ${broken.reason}`, {
-    cause,
-    hint: "correct the file, or choose another with --kubeconfig",
-  });
+function filesOf(kubeconfig: string | undefined, environment: CommandEnvironment): string[] {
+  const read = variablesOf(environment);
+  const listed = (kubeconfig || read("KUBECONFIG") || "").split(":").filter((file) => file !== "");
+  const files = listed.length > 0 ? listed : [`${read("HOME") ?? ""}/.kube/config`];
+  return files.map((file) => resolve(environment.folder, file));
 }
 
-/** What js-yaml says of text that isn't YAML; the line counts from 1. */
-function yamlErrorOf(error: unknown): { readonly line: number; readonly reason: string } | undefined {
-  if (!(error instanceof Error) || error.name !== "YAMLException" || !("mark" in error)) return undefined;
-  const { reason, mark } = error as { reason?: unknown; mark?: { line?: unknown } };
-  if (typeof reason !== "string" || typeof mark?.line !== "number") return undefined;
-  return { line: mark.line + 1, reason };
-}
-
-/** Makes a plugin's path absolute: it is relative to the kubeconfig's folder, unless it is a bare name (client-go). */
-function placePlugin(exec: unknown, file: string): void {
-  if (typeof exec !== "object" || exec === null || !("command" in exec)) return;
-  const { command } = exec;
-  if (typeof command === "string" && command.includes("/")) exec.command = resolve(dirname(file), command);
-}
-
-/**
- * Turns a user's `tokenFile`, which client-node doesn't know, into an auth provider's, which it reads once a minute. As in client-go a
- * `tokenFile` overrides a token, and its path is relative to the kubeconfig's folder.
- */
-function takeTokenFiles(config: KubeConfig, file: string, parse: (yaml: string) => unknown[]): void {
-  const text = Deno.readTextFileSync(file);
-  if (!text.includes("tokenFile")) return;
-  const [read] = parse(text) as { users?: { name?: string; user?: { tokenFile?: unknown } }[] }[];
-  for (const { name, user } of read?.users ?? []) {
-    const tokenFile = user?.tokenFile;
-    if (typeof tokenFile !== "string" || tokenFile === "") continue;
-    config.users = config.users.map((each) => {
-      if (each.name !== name) return each;
-      const { token: _, ...rest } = each;
-      const path = resolve(dirname(file), tokenFile);
-      return { ...rest, authProvider: { name: "tokenFile", config: { tokenFile: path } } };
-    });
+function readFile(file: string, mayMiss: boolean): string | undefined {
+  try {
+    if (Deno.statSync(file).size > LONGEST_FILE) {
+      throw new Error(`it is larger than ${LONGEST_FILE >> 20} MiB`);
+    }
+    return Deno.readTextFileSync(file);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound && mayMiss) return undefined;
+    throw new KubeconfigError(`Can't read the kubeconfig ${file}: ${messageOf(cause)}`, { cause });
   }
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
-}
-
-/** The first lines of an error's message, as one. */
-export function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.trim().split("\n").slice(0, 5).join("; ").slice(0, 500);
+/** The first entry of each name, in the order of the files. */
+function merged<T>(maps: readonly ReadonlyMap<string, T>[]): ReadonlyMap<string, T> {
+  const first = new Map<string, T>();
+  for (const [name, entry] of maps.flatMap((map) => [...map])) if (!first.has(name)) first.set(name, entry);
+  return first;
 }

@@ -74,8 +74,7 @@ export async function openPortForward(
     closeQuietly(connection);
     if (signal?.aborted) throw signal.reason;
     if (cause instanceof ApiError) throw refused(cause);
-    const server = `${access.hostname}:${access.port}`;
-    throw errorOfFailure(what, server, limit.signal.aborted ? limit.signal.reason : cause);
+    throw errorOfFailure(what, access, limit.signal.aborted ? limit.signal.reason : cause);
   }
 }
 

@@ -43,10 +43,38 @@ export function parseDomain(text: string): string | undefined {
 const modes = ["capture", "proxy", "intercept"] as const;
 export type Mode = typeof modes[number];
 
+/** An environment: a kernel takes 2 MiB of one by default. */
+const LONGEST_ENVIRONMENT = 2 << 20;
+const environment = object({
+  variables: value(
+    "environment",
+    "texts by name",
+    (raw) => {
+      if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return undefined;
+      const entries = Object.entries(raw);
+      const size = entries.reduce((sum, [name, text]) => sum + name.length + String(text).length, 0);
+      const isValid = size <= LONGEST_ENVIRONMENT && entries.every(([, text]) => typeof text === "string");
+      return isValid ? raw as Readonly<Record<string, string>> : undefined;
+    },
+  ),
+  folder: text(4096),
+});
+const secret = optional(text(1 << 20));
+const credential = object({
+  token: secret,
+  cert: secret,
+  key: secret,
+  expires: optional(integer("time", 0, Number.MAX_SAFE_INTEGER)),
+});
+
 const cluster = {
   context: optional(text(512)),
   /** Paths as in KUBECONFIG (colon-separated, absolute); by default ~/.kube/config. */
   kubeconfig: optional(text(4096)),
+  /** What the command was typed in: plugins, proxies and certificates are those of there. */
+  environment: optional(environment),
+  /** What the exec plugin of the context's user has answered, on the command's own terminal. */
+  credential: optional(credential),
   /** The connection's own namespace: single-label names, default of commands; by default the context's. */
   namespace: optional(namespace),
 };

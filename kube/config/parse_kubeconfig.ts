@@ -1,0 +1,193 @@
+import { loadAll, mapTag, mergeTag, nullYaml11Tag, Schema, seqTag, strTag } from "js-yaml";
+import { dirname, resolve } from "node:path";
+import type {
+  AuthProvider,
+  ClusterEntry,
+  ContextEntry,
+  ExecEntry,
+  Impersonation,
+  Kubeconfig,
+  UserEntry,
+} from "./entries.ts";
+import { KubeconfigError, messageOf } from "./kubeconfig_error.ts";
+
+/** All scalars but null are texts: what they are, each field says. A number is the text that stands in the file. */
+const schema = new Schema([strTag, seqTag, mapTag, nullYaml11Tag, mergeTag]);
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * Parses a kubeconfig as kubectl does: of keys that stand there twice the last one counts, an empty text is a kubeconfig without entries,
+ * and what isn't known is passed over. Names that stand there twice are refused.
+ *
+ * @param file its path, absolute: relative paths in it begin in its folder
+ * @throws {KubeconfigError}
+ */
+export function parseKubeconfig(text: string, file: string): Kubeconfig {
+  const whole = recordOf(read(text, file), `${file} is not a valid kubeconfig: expected a mapping`);
+  const entries = <T>(list: string, field: string, parse: (name: string, of: Json) => T) =>
+    namedEntries(whole[list], `${list} of ${file}`, field, parse);
+  const path = (value: unknown) => {
+    const path = textOf(value);
+    return path === "" ? "" : resolve(dirname(file), path);
+  };
+  return {
+    clusters: entries("clusters", "cluster", (name, of) => clusterOf(name, of, path)),
+    users: entries("users", "user", (name, of) => userOf(name, of, file, path)),
+    contexts: entries("contexts", "context", contextOf),
+    currentContext: textOf(whole["current-context"]),
+  };
+}
+
+function read(text: string, file: string): unknown {
+  try {
+    return loadAll(text, { schema, json: true })[0];
+  } catch (cause) {
+    const broken = yamlErrorOf(cause);
+    throw new KubeconfigError(
+      broken
+        ? `${file}, line ${broken.line}, is not valid YAML: ${broken.reason}`
+        : `${file} is not valid YAML: ${messageOf(cause)}`,
+      { cause, hint: "correct the file, or choose another with --kubeconfig" },
+    );
+  }
+}
+
+/** What js-yaml says of text that isn't YAML; the line counts from 1. */
+function yamlErrorOf(error: unknown): { readonly line: number; readonly reason: string } | undefined {
+  if (!(error instanceof Error) || error.name !== "YAMLException" || !("mark" in error)) return undefined;
+  const { reason, mark } = error as { reason?: unknown; mark?: { line?: unknown } };
+  if (typeof reason !== "string" || typeof mark?.line !== "number") return undefined;
+  return { line: mark.line + 1, reason };
+}
+
+function namedEntries<T>(
+  value: unknown,
+  where: string,
+  field: string,
+  parse: (name: string, of: Json) => T,
+): ReadonlyMap<string, T> {
+  const entries = new Map<string, T>();
+  for (const item of listOf(value, where)) {
+    const entry = recordOf(item, `An entry in ${where} is not valid: expected name and ${field}`);
+    const name = textOf(entry.name);
+    if (entries.has(name)) {
+      throw new KubeconfigError(`The name "${name}" stands twice in ${where}: expected each name once`, {
+        hint: "remove one of the two entries",
+      });
+    }
+    const of = recordOf(entry[field], `"${name}" in ${where} is not valid: expected a mapping as ${field}`);
+    entries.set(name, parse(name, of));
+  }
+  return entries;
+}
+
+function contextOf(name: string, of: Json): ContextEntry {
+  return { name, cluster: textOf(of.cluster), user: textOf(of.user), namespace: textOf(of.namespace) };
+}
+
+function clusterOf(name: string, of: Json, path: (value: unknown) => string): ClusterEntry {
+  const extension = listOf(of.extensions, `the extensions of cluster "${name}"`)
+    .map((one) => recordOf(one, `An extension of cluster "${name}" is not valid: expected a mapping`))
+    .find((one) => one.name === "client.authentication.k8s.io/exec");
+  return {
+    name,
+    server: textOf(of.server),
+    caFile: path(of["certificate-authority"]),
+    caData: textOf(of["certificate-authority-data"]),
+    insecure: flagOf(of["insecure-skip-tls-verify"]),
+    serverName: textOf(of["tls-server-name"]),
+    proxyUrl: textOf(of["proxy-url"]),
+    disableCompression: flagOf(of["disable-compression"]),
+    ...(extension ? { pluginConfig: extension.extension } : {}),
+  };
+}
+
+function userOf(name: string, of: Json, file: string, path: (value: unknown) => string): UserEntry {
+  return {
+    name,
+    file,
+    certFile: path(of["client-certificate"]),
+    certData: textOf(of["client-certificate-data"]),
+    keyFile: path(of["client-key"]),
+    keyData: textOf(of["client-key-data"]),
+    token: textOf(of.token),
+    tokenFile: path(of.tokenFile),
+    username: textOf(of.username),
+    password: textOf(of.password),
+    as: impersonationOf(name, of),
+    ...(isPresent(of["auth-provider"]) ? { authProvider: providerOf(name, of["auth-provider"]) } : {}),
+    ...(isPresent(of.exec) ? { exec: execOf(name, of.exec, path) } : {}),
+  };
+}
+
+function impersonationOf(name: string, of: Json): Impersonation {
+  const extra = recordOf(
+    of["as-user-extra"],
+    `as-user-extra of user "${name}" is not valid: expected a mapping`,
+  );
+  return {
+    user: textOf(of.as),
+    uid: textOf(of["as-uid"]),
+    groups: listOf(of["as-groups"], `as-groups of user "${name}"`).map(textOf),
+    extra: new Map(
+      Object.entries(extra).map(([key, values]) =>
+        [key, listOf(values, `as-user-extra of user "${name}"`).map(textOf)] as const
+      ),
+    ),
+  };
+}
+
+function providerOf(user: string, value: unknown): AuthProvider {
+  const of = recordOf(value, `The auth-provider of user "${user}" is not valid: expected a mapping`);
+  const config = recordOf(
+    of.config,
+    `The auth-provider of user "${user}" is not valid: expected a mapping as config`,
+  );
+  return {
+    name: textOf(of.name),
+    config: new Map(Object.entries(config).map(([key, value]) => [key, textOf(value)])),
+  };
+}
+
+function execOf(user: string, value: unknown, path: (value: unknown) => string): ExecEntry {
+  const of = recordOf(value, `The exec plugin of user "${user}" is not valid: expected a mapping`);
+  const command = textOf(of.command);
+  const env = listOf(of.env, `the exec plugin's env of user "${user}"`).map((one) =>
+    recordOf(one, `The exec plugin's env of user "${user}" is not valid: expected name and value`)
+  );
+  return {
+    apiVersion: textOf(of.apiVersion),
+    command: command.includes("/") ? path(command) : command, // a bare name is looked up on PATH
+    args: listOf(of.args, `the exec plugin's args of user "${user}"`).map(textOf),
+    env: env.map(({ name, value }) => ({ name: textOf(name), value: textOf(value) })),
+    interactiveMode: textOf(of.interactiveMode),
+    installHint: textOf(of.installHint),
+    provideClusterInfo: flagOf(of.provideClusterInfo),
+  };
+}
+
+function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+/** The words of YAML 1.1, as kubectl reads them. */
+function flagOf(value: unknown): boolean {
+  return typeof value === "string" && /^(true|yes|on|y)$/i.test(value);
+}
+
+function listOf(value: unknown, what: string): readonly unknown[] {
+  if (!isPresent(value)) return [];
+  if (Array.isArray(value)) return value;
+  throw new KubeconfigError(`${what} is not valid: expected a list`);
+}
+
+function recordOf(value: unknown, problem: string): Json {
+  if (!isPresent(value)) return {};
+  if (typeof value === "object" && !Array.isArray(value)) return value as Json; // neither null nor a list: a mapping
+  throw new KubeconfigError(problem);
+}
