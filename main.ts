@@ -10,6 +10,7 @@
  */
 import type { DoctorParts } from "./checks/doctor.ts";
 import type { HelperAssets } from "./helper/host_resources.ts";
+import { ownEnvironment } from "./kube/config/command_environment.ts";
 import { failures } from "./wire/control.ts";
 import { RELEASE } from "./wire/version.ts";
 
@@ -28,7 +29,10 @@ function self(): string[] {
 async function daemon(): Promise<number> {
   const { runDaemon } = await import("./daemon/main.ts");
   const { AgentInstaller } = await import("./install/installer.ts");
+  const { proxyVariables } = await import("./kube/config/server.ts");
   const { builtPayloads } = await import("./install/payload/source.ts");
+  // Deno's fetch takes a proxy of its process's environment by itself. Requests go by the environment of the command that asked.
+  for (const name of proxyVariables) Deno.env.delete(name);
   await runDaemon({
     env: Deno.env,
     // deno-lint-ignore no-console -- the one line that its starter waits for
@@ -85,6 +89,13 @@ async function commandLine(args: readonly string[]): Promise<number> {
       return stateFolderPath(Deno.env);
     },
     env: Deno.env,
+    environment: ownEnvironment,
+    pluginCredential: async (of) => {
+      const { pluginCredential } = await import("./kube/config/kubeconfig.ts");
+      return await pluginCredential(of).catch((error) => {
+        throw Object.assign(error, { code: "credentials" });
+      });
+    },
     startDaemon: async () => {
       const { spawnDaemon } = await import("./daemon/process/spawn.ts");
       await spawnDaemon([...self(), "daemon"], stateFolderPath(Deno.env));

@@ -3,6 +3,7 @@ import type { CallName } from "../wire/control.ts";
 /** What a command does while the daemon answers a call, as an error says it: "while following flows". */
 export const callWords = {
   hello: "asking for the version",
+  plugin: "reading the kubeconfig",
   plan: "looking at the cluster",
   up: "connecting",
   down: "disconnecting",

@@ -1,4 +1,4 @@
-import type { Warning } from "../wire/control.ts";
+import type { ClusterChoice, Warning } from "../wire/control.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import type { CheckResult, DoctorRequest, OnChecked } from "../wire/doctor.ts";
 import type { AgentInstallOptions, Component } from "../wire/installer.ts";
@@ -27,6 +27,16 @@ export interface CliParts {
    */
   readonly stateFolder: string;
   readonly env: { get(name: string): string | undefined };
+  /** What the command was typed in. */
+  environment(): NonNullable<ClusterChoice["environment"]>;
+  /**
+   * Runs the exec plugin of a context's user in this process's environment, on its terminal.
+   * @returns undefined where the context's user has none
+   * @throws when it fails; a `code` and `hint` of the error are told as they are
+   */
+  pluginCredential(
+    of: Pick<ClusterChoice, "context" | "kubeconfig">,
+  ): Promise<NonNullable<ClusterChoice["credential"]> | undefined>;
   readonly stdin: Input;
   readonly stdout: Output;
   readonly stderr: Output;

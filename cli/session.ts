@@ -10,6 +10,13 @@ import { Terminal } from "./terminal.ts";
 /** A daemon has this long to take the request that it may end, in milliseconds. */
 const STOP_TIMEOUT_MS = 2_000;
 
+/** Which cluster a command is about. */
+interface ChoiceOptions {
+  readonly context?: string | undefined;
+  readonly kubeconfig?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
 /** What a command works with, for the time it runs. */
 export class Cli implements AsyncDisposable {
   readonly parts: CliParts;
@@ -116,17 +123,24 @@ export class Cli implements AsyncDisposable {
     return only;
   }
 
+  /**
+   * The cluster as a request names it, with a credential of its user's exec plugin if there is one: the plugin runs here, on this terminal.
+   * @throws {CliFailure} `credentials` when the plugin fails
+   */
+  async chosen(daemon: ControlClient, options: ChoiceOptions): Promise<ClusterChoice> {
+    const choice = this.choice(options);
+    const { isNeeded, ...meant } = await daemon.ask("plugin", choice);
+    if (!isNeeded) return choice;
+    const credential = await this.parts.pluginCredential(meant);
+    return credential === undefined ? choice : { ...choice, credential };
+  }
+
   /** The cluster as a request names it. KUBECONFIG is this shell's; the daemon may have been started in another. */
-  choice(
-    options: {
-      context?: string | undefined;
-      kubeconfig?: string | undefined;
-      namespace?: string | undefined;
-    },
-  ): ClusterChoice {
+  choice(options: ChoiceOptions): ClusterChoice {
     const kubeconfig = options.kubeconfig ?? (this.parts.env.get("KUBECONFIG") || undefined);
     const absolute = kubeconfig?.split(":").filter((path) => path !== "").map(absolutePath).join(":");
     return {
+      environment: this.parts.environment(),
       ...(options.context === undefined ? {} : { context: options.context }),
       ...(absolute === undefined ? {} : { kubeconfig: absolute }),
       ...(options.namespace === undefined ? {} : { namespace: options.namespace }),

@@ -41,6 +41,31 @@ Deno.test("ranges that are accepted are planned with", async () => {
   assert.match(stderr, /not a valid range of addresses: expected one such as/);
 });
 
+Deno.test("where an exec plugin is needed it runs in the command, once, and plan and up get what it answered", async () => {
+  const plugin = { isNeeded: true, context: "dev", kubeconfig: "/etc/k" };
+  await using world = new World({ answers: { plugin }, env: { AWS_PROFILE: "blue" } });
+  const ran: unknown[] = [];
+  const pluginCredential = (of: unknown) => Promise.resolve({ token: `t${ran.push(of)}` });
+  assert.equal((await world.pmz("up", { pluginCredential })).code, 0);
+  assert.deepEqual(ran, [{ context: "dev", kubeconfig: "/etc/k" }]);
+  const [first, second] = world.daemon.asked;
+  assert.deepEqual(first?.body, { credential: { token: "t1" }, mode: "capture" });
+  assert.deepEqual((second?.body as { credential: unknown }).credential, { token: "t1" });
+  assert.deepEqual(first?.environment, { variables: { AWS_PROFILE: "blue" }, folder: "/work" });
+});
+
+Deno.test("a plugin that fails ends the command with its words and its hint", async () => {
+  await using world = new World({ answers: { plugin: { isNeeded: true } } });
+  const failed = Object.assign(new Error('The plugin "aws" ended with exit code 1'), {
+    code: "credentials",
+    hint: "log in",
+  });
+  const { code, stderr } = await world.pmz("up", { pluginCredential: () => Promise.reject(failed) });
+  assert.equal(code, 5);
+  assert.match(stderr, /error: The plugin "aws" ended with exit code 1\n {2}hint: log in/);
+  assert.deepEqual(world.daemon.asked, []);
+});
+
 Deno.test("a daemon that runs is used as it is", async () => {
   await using world = new World();
   await world.pmz("up");

@@ -14,6 +14,7 @@ import type {
   NameEntry,
   Plan,
   PlanRequest,
+  PluginNeed,
   ServiceEntry,
   Status,
   UpRequest,
@@ -34,6 +35,7 @@ import { intercept, leave } from "./commands/intercept.ts";
 import { flows, followFlows } from "./commands/flows.ts";
 import * as overview from "./commands/status.ts";
 import { plan } from "./commands/plan.ts";
+import { pluginNeed } from "./commands/plugin_need.ts";
 import { watchPaths } from "./process/network.ts";
 import { watchSleep } from "./process/sleep.ts";
 import { up } from "./commands/up.ts";
@@ -94,6 +96,10 @@ export class Daemon implements Controlled, AsyncDisposable {
 
   hello(): Hello {
     return helloOf("control");
+  }
+
+  plugin(choice: ClusterChoice): PluginNeed {
+    return pluginNeed(choice, this.#clusters);
   }
 
   async plan(request: PlanRequest): Promise<Plan> {

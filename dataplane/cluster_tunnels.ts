@@ -1,5 +1,6 @@
 import { unlessAborted } from "../async/abort.ts";
 import type { DialAgent } from "./tunnel/dial_agent.ts";
+import { placeDialler } from "./tunnel/place_dialler.ts";
 import type { FlowTable } from "./flow_table.ts";
 import { inbound } from "./inbound.ts";
 import type { LocalTarget, MainCalls, NodeAgent, RuleCounts } from "./protocol.ts";
@@ -42,12 +43,14 @@ export class ClusterTunnels implements AsyncDisposable {
   reach(): void {
     const cluster = this.#cluster;
     let pod = "";
-    this.#tunnel ??= new Tunnel(async (signal) => {
+    const dial = placeDialler(this.#dial);
+    this.#tunnel ??= new Tunnel((signal) =>
       // The plane answers once there is a gateway, which may be never.
-      const place = await unlessAborted(this.#main.call("gateway", cluster), signal);
-      pod = place.pod;
-      return await this.#dial(place, signal);
-    }, {
+      dial(async (after) => {
+        const place = await unlessAborted(this.#main.call("gateway", { cluster, ...after }), signal);
+        pod = place.pod;
+        return place;
+      }, signal), {
       connected: () => void this.#main.call("tunnel", { cluster, state: "connected", pod }),
       connecting: (why) => void this.#main.call("tunnel", { cluster, state: "connecting", why }),
       ended: (why) => void this.#main.call("tunnel", { cluster, state: "ended", why }),
@@ -74,10 +77,10 @@ export class ClusterTunnels implements AsyncDisposable {
 
   #reversed(agent: NodeAgent): ReversedTunnel {
     const of = { cluster: this.#cluster, agent };
+    const dial = placeDialler(this.#dial);
     return new ReversedTunnel({
-      dial: async (signal) => {
-        return await this.#dial(await unlessAborted(this.#main.call("agent", of), signal), signal);
-      },
+      dial: (signal) =>
+        dial((after) => unlessAborted(this.#main.call("agent", { ...of, ...after }), signal), signal),
       serve: (stream) =>
         void inbound(stream, { cluster: this.#cluster, locals: this.#locals, flows: this.#flows }),
       prove: (challenge) => this.#main.call("prove", { ...of, challenge }),

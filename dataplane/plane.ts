@@ -13,6 +13,7 @@ import type {
   ClusterCounts,
   DataCalls,
   Destination,
+  DialFailure,
   LocalTarget,
   MainCalls,
   NodeAgent,
@@ -28,6 +29,7 @@ export type {
   AgentPlace,
   ClusterCounts,
   Destination,
+  DialFailure,
   LocalTarget,
   NodeAgent,
   Probe,
@@ -42,9 +44,9 @@ export interface DataPlaneParts {
   /** How many there are; `DATA_WORKERS` when absent. */
   readonly workers?: number;
   /** Where a cluster's gateway is; waits until there is one. */
-  gateway(cluster: string): Promise<AgentPlace>;
+  gateway(cluster: string, after?: DialFailure): Promise<AgentPlace>;
   /** How to dial a node agent. */
-  agent(cluster: string, agent: NodeAgent): Promise<AgentPlace>;
+  agent(cluster: string, agent: NodeAgent, after?: DialFailure): Promise<AgentPlace>;
   /** Answers a node agent's challenge; undefined when it must not be answered. */
   prove(cluster: string, agent: NodeAgent, challenge: Challenge): Promise<Proof | undefined>;
   tunnel(news: TunnelNews): void;
@@ -79,8 +81,8 @@ export class DataPlane implements Disposable {
 
   #answers(parts: DataPlaneParts, worker: number): MainCalls {
     return {
-      gateway: (cluster) => parts.gateway(cluster),
-      agent: ({ cluster, agent }) => parts.agent(cluster, agent),
+      gateway: ({ cluster, after }) => parts.gateway(cluster, after),
+      agent: ({ cluster, agent, after }) => parts.agent(cluster, agent, after),
       prove: ({ cluster, agent, challenge }) => parts.prove(cluster, agent, challenge),
       tunnel: (news) => this.#tunnels.report(worker, news),
       failed: ({ flow, omitted }) => parts.flowFailed(flow, omitted),

@@ -67,6 +67,9 @@ export interface AgentPlace {
   readonly lanes?: number;
 }
 
+/** Why the API server didn't let the last dial through: it refused the credentials (401), or gave no answer. */
+export type DialFailure = "unauthorized" | "unreachable";
+
 /** A node agent to which a session keeps a reversed tunnel: one for each session and agent. */
 export interface NodeAgent {
   readonly pod: string;
@@ -145,8 +148,10 @@ export type DataCalls = {
 
 /** What a worker asks of the plane. DataPlaneParts say more. */
 export type MainCalls = {
-  gateway(cluster: string): Promise<AgentPlace>;
-  agent(of: { readonly cluster: string; readonly agent: NodeAgent }): Promise<AgentPlace>;
+  gateway(of: { readonly cluster: string; readonly after?: DialFailure }): Promise<AgentPlace>;
+  agent(
+    of: { readonly cluster: string; readonly agent: NodeAgent; readonly after?: DialFailure },
+  ): Promise<AgentPlace>;
   prove(
     of: { readonly cluster: string; readonly agent: NodeAgent; readonly challenge: Challenge },
   ): Promise<Proof | undefined>;

@@ -32,7 +32,7 @@ export const agentDelete = define({
   async run(cli, options) {
     const daemon = await cli.startedDaemon();
     const components = componentsOf(options.component);
-    const choice = cli.choice({ context: options.context, kubeconfig: options.kubeconfig });
+    const choice = await cli.chosen(daemon, { context: options.context, kubeconfig: options.kubeconfig });
     const plan = await daemon.ask("plan", { ...choice, mode: "proxy" });
     // The very cluster that is agreed on, whatever is connected or left meanwhile.
     const request: AgentRequest = { ...choice, context: plan.cluster.context, components };

@@ -43,7 +43,7 @@ export const agentDeploy = define({
     }
     const daemon = await cli.startedDaemon();
     const components = componentsOf(options.component);
-    const choice = cli.choice({ context: options.context, kubeconfig: options.kubeconfig });
+    const choice = await cli.chosen(daemon, { context: options.context, kubeconfig: options.kubeconfig });
     const mode = components.includes("node") ? "intercept" : "proxy";
     const plan = await daemon.ask("plan", { ...choice, mode });
     sayCluster(cli, plan.cluster);

@@ -14,6 +14,6 @@ export const agentStatus = define({
   data: true,
   async run(cli, options) {
     const daemon = await cli.startedDaemon();
-    printComponents(cli, await daemon.ask("agent", cli.choice(options)));
+    printComponents(cli, await daemon.ask("agent", await cli.chosen(daemon, options)));
   },
 });

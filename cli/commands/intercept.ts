@@ -89,8 +89,8 @@ async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void
   }
   const namespace = service.namespace ?? options.namespace;
   await checkLocalHost(service, local);
-  const choice = cli.choice({ ...options, namespace });
   const daemon = await cli.startedDaemon();
+  const choice = await cli.chosen(daemon, { ...options, namespace });
   const plan = await daemon.ask("plan", {
     ...choice,
     mode: "intercept",

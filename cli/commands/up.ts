@@ -96,7 +96,7 @@ async function upCluster(
   options: UpOptions,
 ): Promise<UpResult> {
   const mode: Mode = options.proxy === undefined ? "capture" : "proxy";
-  const choice = cli.choice({ ...options, context });
+  const choice = await cli.chosen(daemon, { ...options, context });
   const ranges = options.accepted.length > 0 ? { ranges: options.accepted } : {};
   const plan = await daemon.ask("plan", { ...choice, ...ranges, mode });
   sayCluster(cli, plan.cluster);

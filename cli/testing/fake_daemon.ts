@@ -9,6 +9,7 @@ import {
   type InterceptEntry,
   type NameEntry,
   type Plan,
+  type PluginNeed,
   type Progress,
   type ServiceEntry,
   type Status,
@@ -21,12 +22,15 @@ import type { AgentComponent } from "../../wire/installer.ts";
 /** A request that the fake daemon got. */
 export interface Asked {
   readonly request: string;
+  /** Without its environment. */
   readonly body: unknown;
+  readonly environment?: unknown;
 }
 
 /** What the fake daemon answers; a failure instead of any answer. */
 export interface Answers {
   hello: Hello;
+  plugin: PluginNeed;
   plan: Plan | ControlError;
   up: readonly Progress<UpResult>[];
   status: Status;
@@ -134,6 +138,7 @@ export const upResult: UpResult = {
 export function defaultAnswers(): Answers {
   return {
     hello: helloOf("control", { release: "0.1.0" }),
+    plugin: { isNeeded: false },
     plan: { cluster, agent: [], install: [], warnings: [] },
     up: [
       { kind: "step", name: "reach the cluster", state: "started" },
@@ -266,10 +271,12 @@ export class FakeDaemon implements AsyncDisposable {
     app.use(async (c, next) => {
       const text = await c.req.text();
       const path = new URL(c.req.url).pathname + new URL(c.req.url).search;
-      if (path !== "/hello") {
+      if (path !== "/hello" && path !== calls.plugin.path) {
+        const { environment, ...body } = text === "" ? {} : JSON.parse(text);
         this.asked.push({
           request: `${c.req.method} ${path}`,
-          body: text === "" ? undefined : JSON.parse(text),
+          body: text === "" ? undefined : body,
+          environment,
         });
       }
       await next();
@@ -287,6 +294,7 @@ export class FakeDaemon implements AsyncDisposable {
     const agent = () => this.#stream([{ kind: "result", result: answers.agent }]);
     return {
       hello: () => answer(answers.hello),
+      plugin: () => answer(answers.plugin),
       plan: () => answer(answers.plan),
       up: () => this.#stream(answers.up),
       down: () => {

@@ -9,6 +9,8 @@ const code = await runCli(argv, {
   stateFolder,
   env: Deno.env,
   uid: 1000, // so that sudo is asked for, even when root runs the tests
+  environment: () => ({ variables: {}, folder: "/" }),
+  pluginCredential: () => Promise.resolve(undefined),
   startDaemon: () => Promise.reject(new Error("this program has no daemon")),
   helperCommand: () => ["true"],
   manifests: () => "kind: List\n",

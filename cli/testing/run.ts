@@ -54,6 +54,8 @@ export class World implements AsyncDisposable {
       release: "0.1.0",
       stateFolder: this.folder,
       env: { get: (name) => env[name] },
+      environment: () => ({ variables: env, folder: "/work" }),
+      pluginCredential: () => Promise.resolve(undefined),
       stdin: { isTerminal: typed !== undefined, readLine: () => Promise.resolve(answers.shift() ?? null) },
       stdout: output("stdout"),
       stderr: output("stderr"),

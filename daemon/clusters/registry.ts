@@ -28,8 +28,8 @@ export class ClusterRegistry implements AsyncDisposable {
     this.#parts = parts;
     this.data = new DataPlane({
       startWorker: parts.startWorker,
-      gateway: (cluster) => this.get(cluster).connection.gatewayPlace(),
-      agent: (cluster, agent) => this.get(cluster).connection.agentPlace(agent),
+      gateway: (cluster, after) => this.get(cluster).connection.gatewayPlace(after),
+      agent: (cluster, agent, after) => this.get(cluster).connection.agentPlace(agent, after),
       prove: (cluster, agent, challenge) => this.get(cluster).intercepts.prove(agent, challenge),
       tunnel: (news) => this.#connected.get(news.cluster)?.tunnelNews(news),
       flowFailed: (flow, omitted) => logFailedFlow(parts.log, this.named(flow), omitted),
@@ -90,7 +90,10 @@ export class ClusterRegistry implements AsyncDisposable {
    */
   async look(choice: ClusterChoice, signal?: AbortSignal): Promise<Looked> {
     const there = this.chosen(choice);
-    if (there) return { connection: there.connection, there, async [Symbol.asyncDispose]() {} };
+    if (there) {
+      await there.connection.reread(choice);
+      return { connection: there.connection, there, async [Symbol.asyncDispose]() {} };
+    }
     const connection = await ClusterApi.open(choice, this.#parts.log, signal);
     return { connection, there, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
   }
@@ -105,11 +108,15 @@ export class ClusterRegistry implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<{ connected: Cluster; isNew: boolean }> {
     const there = this.chosen(choice);
-    if (there) return { connected: there, isNew: false };
+    if (there) {
+      await there.connection.reread(choice);
+      return { connected: there, isNew: false };
+    }
     const connection = await ClusterApi.open(choice, this.#parts.log, signal);
     try {
       const same = this.sameAs(connection);
       if (same) {
+        await same.connection.reread(choice);
         await connection[Symbol.asyncDispose]();
         return { connected: same, isNew: false };
       }

@@ -1,9 +1,8 @@
 import { Api } from "../../kube/client/api.ts";
-import type { ClusterAccess } from "../../kube/client/access.ts";
-import { clusterAccess } from "../../kube/config/kubeconfig.ts";
+import { clusterAccess, type KubeconfigCluster } from "../../kube/config/kubeconfig.ts";
 import type { ClusterChoice, ClusterName, Mode, TunnelState } from "../../wire/control.ts";
 import { GATEWAY_NAMESPACE, NODE_NAMESPACE, ports, selectors } from "../../wire/places.ts";
-import type { AgentPlace, NodeAgent, TunnelNews } from "../../dataplane/plane.ts";
+import type { AgentPlace, DialFailure, NodeAgent, TunnelNews } from "../../dataplane/plane.ts";
 import { type Log, logAbout } from "../process/log.ts";
 import { AgentPods } from "./agent_pods.ts";
 import { Discovery } from "./discovery.ts";
@@ -17,7 +16,9 @@ const REACH_TIMEOUT_MS = 10_000;
  * refers to it by `id`.
  */
 export class ClusterApi implements AsyncDisposable {
-  readonly #cluster: ClusterAccess;
+  readonly #cluster: KubeconfigCluster;
+  readonly #namespace: string;
+  readonly #kubeconfig: string | undefined;
   readonly #log: Log;
   readonly #ending = new AbortController();
   readonly #parts = new AsyncDisposableStack();
@@ -25,15 +26,15 @@ export class ClusterApi implements AsyncDisposable {
   #gateways: AgentPods | undefined;
   #nodes: AgentPods | undefined;
   readonly api: Api;
-  readonly name: ClusterName;
   /** How much of it is used; grows, never shrinks. */
   mode: Mode = "intercept";
   tunnel: TunnelState = { state: "connecting", why: "not asked for" };
 
-  private constructor(cluster: ClusterAccess, name: ClusterName, log: Log) {
+  private constructor(cluster: KubeconfigCluster, choice: ClusterChoice, log: Log) {
     this.#cluster = cluster;
-    this.name = name;
-    this.#log = log;
+    this.#namespace = choice.namespace ?? cluster.namespace;
+    this.#kubeconfig = choice.kubeconfig;
+    this.#log = logAbout(log, { cluster: cluster.context });
     this.api = this.#parts.use(new Api(cluster));
   }
 
@@ -42,19 +43,10 @@ export class ClusterApi implements AsyncDisposable {
    * @throws {KubeconfigError} @throws {ApiError} @throws the signal's reason
    */
   static async open(choice: ClusterChoice, log: Log, signal?: AbortSignal): Promise<ClusterApi> {
-    const { context, kubeconfig } = choice;
-    const cluster = await clusterAccess({
-      ...(context === undefined ? {} : { context }),
-      ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    });
+    const { namespace: _, ...which } = choice;
+    const cluster = await clusterAccess(which);
     signal?.throwIfAborted();
-    const name = {
-      context: cluster.context,
-      server: cluster.server,
-      namespace: choice.namespace ?? cluster.namespace,
-      user: cluster.user,
-    };
-    const connection = new ClusterApi(cluster, name, logAbout(log, { cluster: name.context }));
+    const connection = new ClusterApi(cluster, choice, log);
     try {
       await connection.api.json("GET", "/version", {
         what: "reach the cluster",
@@ -68,9 +60,29 @@ export class ClusterApi implements AsyncDisposable {
     }
   }
 
+  get name(): ClusterName {
+    const { context, server, user } = this.#cluster;
+    return { context, server, namespace: this.#namespace, user };
+  }
+
+  /** What a command would have to name to mean this cluster. */
+  get choice(): Pick<ClusterChoice, "context" | "kubeconfig"> {
+    return { context: this.id, ...(this.#kubeconfig === undefined ? {} : { kubeconfig: this.#kubeconfig }) };
+  }
+
+  /**
+   * Reads the kubeconfig again for a further command: the server may have moved, and the command's environment and credential count from now
+   * on.
+   * @throws {KubeconfigError} and nothing has changed then
+   */
+  async reread({ environment, credential }: ClusterChoice): Promise<void> {
+    if (!environment) return;
+    await this.#cluster.reread({ environment, ...(credential ? { credential } : {}) });
+  }
+
   /** The key of the cluster in everything that is kept by cluster. */
   get id(): string {
-    return this.name.context;
+    return this.#cluster.context;
   }
 
   /** SHA-256 of the cluster's CA: what a key proof names it by. */
@@ -132,10 +144,10 @@ export class ClusterApi implements AsyncDisposable {
   }
 
   /** Where the gateway is to be dialled; waits until there's one. */
-  async gatewayPlace(): Promise<AgentPlace> {
+  async gatewayPlace(after?: DialFailure): Promise<AgentPlace> {
     const pod = await this.gateways().one(this.#ending.signal);
     return {
-      access: await this.#cluster.access(),
+      access: await this.#access(after),
       namespace: pod.namespace,
       pod: pod.name,
       port: ports.gateway,
@@ -143,14 +155,22 @@ export class ClusterApi implements AsyncDisposable {
     };
   }
 
-  async agentPlace(agent: NodeAgent): Promise<AgentPlace> {
+  async agentPlace(agent: NodeAgent, after?: DialFailure): Promise<AgentPlace> {
     return {
-      access: await this.#cluster.access(),
+      access: await this.#access(after),
       namespace: NODE_NAMESPACE,
       pod: agent.pod,
       port: ports.relay,
       lanes: ports.relayLanes,
     };
+  }
+
+  /** How the API server is reached now. A port-forward that failed is like a request that did: credentials are renewed, files read again. */
+  async #access(after?: DialFailure): Promise<AgentPlace["access"]> {
+    if (after === "unauthorized") return await this.#cluster.access({ renew: true });
+    if (after !== "unreachable") return await this.#cluster.access();
+    // A kubeconfig that is being rewritten at this moment is read at the next failure.
+    return await this.#cluster.access({ reread: true }).catch(() => this.#cluster.access());
   }
 
   /** Reconnects everything that may be dead unnoticed, after a change of the network or when the laptop slept. */

@@ -7,6 +7,7 @@ const notAsked = () => {
 };
 export const nothing: Controlled = {
   hello: () => helloOf("control", { release: "0.1.0" }),
+  plugin: () => ({ isNeeded: false }),
   plan: notAsked,
   up: notAsked,
   down: notAsked,

@@ -35,7 +35,7 @@ export class HttpClient implements Disposable {
   #client: { client: Deno.HttpClient; of: ApiServerAccess } | undefined;
 
   async send(access: ApiServerAccess, request: HttpRequest): Promise<HttpResponse> {
-    if (access.tls && (access.insecure || access.servername !== undefined) || evadesFetch(access)) {
+    if (access.evadesFetchProxy || access.tls && (access.insecure || access.servername !== undefined)) {
       return await sendByNode(access, request);
     }
     const response = await fetch(urlOf(access, request.path), {
@@ -79,16 +79,6 @@ function headersOf(fields: ApiServerAccess["headers"]): [string, string][] {
   return Object.entries(fields).flatMap(([name, value]) =>
     (typeof value === "string" ? [value] : value).map((one): [string, string] => [name, one])
   );
-}
-
-/** What Deno's fetch takes a proxy from by itself: ALL_PROXY too, and for loopback addresses as well. */
-const PROXY_VARIABLES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((
-  name,
-) => [name, name.toLowerCase()]);
-
-/** Whether there is no proxy, and fetch might take one of this process's environment. */
-function evadesFetch({ proxyUrl }: ApiServerAccess): boolean {
-  return proxyUrl === undefined && PROXY_VARIABLES.some((name) => Deno.env.get(name));
 }
 
 function sameChannel(one: ApiServerAccess, other: ApiServerAccess): boolean {

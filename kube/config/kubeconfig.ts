@@ -47,6 +47,11 @@ export interface ClusterOptions extends KubeconfigOptions {
   readonly reuseMs?: number;
 }
 
+/** Whether the credentials of a context's user come from an exec plugin. @throws {KubeconfigError} */
+export function wantsPlugin(options: ClusterOptions): boolean {
+  return needsPlugin(chooseContext(loadKubeconfig(options), options.context));
+}
+
 /**
  * Runs the exec plugin of a context's user, in this process's environment and on its terminal.
  *

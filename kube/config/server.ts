@@ -25,8 +25,17 @@ export function serverOf(cluster: ClusterEntry, environment: CommandEnvironment)
     ...server,
     ...(server.tls ? trust(cluster, ca, () => systemRoots(read)) : { caCerts: [] }),
     ...(cluster.serverName && server.tls ? { servername: cluster.serverName } : {}),
-    ...(proxy ? { proxyUrl: proxy.url, proxySource: proxy.variable } : {}),
+    ...(proxy ? { proxyUrl: proxy.url, proxySource: proxy.variable } : evasion()),
   };
+}
+
+/** What Deno's fetch takes a proxy from by itself: ALL_PROXY too, and for loopback addresses as well. */
+export const proxyVariables: readonly string[] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((
+  name,
+) => [name, name.toLowerCase()]);
+
+function evasion(): Pick<Server, "evadesFetchProxy"> {
+  return proxyVariables.some((name) => Deno.env.get(name)) ? { evadesFetchProxy: true } : {};
 }
 
 /** The kubeconfig's CA as PEM; empty without one. @throws {KubeconfigError} */

@@ -4,6 +4,14 @@ import type { Flow } from "../flow.ts";
 import type { DroppingRule, HelperGrant, RulePrecedence } from "../helper.ts";
 import type { Mode } from "./requests.ts";
 
+/** The exec plugin of the user of a choice's context, if a credential of it is needed. Its context and kubeconfig are those that are meant. */
+export interface PluginNeed {
+  readonly isNeeded: boolean;
+  readonly context?: string;
+  /** As in a choice. */
+  readonly kubeconfig?: string;
+}
+
 export interface Plan {
   readonly cluster: ClusterName;
   readonly agent: readonly AgentComponent[];

@@ -13,6 +13,7 @@ import type {
   InterceptEntry,
   NameEntry,
   Plan,
+  PluginNeed,
   ServiceEntry,
   Status,
   UpResult,
@@ -59,6 +60,8 @@ const nothing = object({});
 /** The one table of calls. A failure is a ControlError: with the status of its code, or as the last line of Progress. */
 export const calls = {
   hello: { method: "GET", path: "/hello", request: nothing, answer: once<Hello>() },
+  /** Whether the command has to run an exec plugin first, in its own terminal. */
+  plugin: { method: "POST", path: "/plugin", request: clusterChoice, answer: once<PluginNeed>() },
   plan: { method: "POST", path: "/plan", request: planRequest, answer: once<Plan>() },
   up: { method: "POST", path: "/up", request: upRequest, answer: progress<UpResult>() },
   down: { method: "POST", path: "/down", request: downRequest, answer: progress<DownResult>() },
@@ -102,8 +105,8 @@ export const calls = {
     answer: progress<InterceptEntry>(),
   },
   agent: {
-    method: "GET",
-    path: "/agent",
+    method: "POST",
+    path: "/agent/status",
     request: clusterChoice,
     answer: once<readonly AgentComponent[]>(),
   },
