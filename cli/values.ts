@@ -12,6 +12,8 @@ export interface ServiceName {
 export interface ServicePort extends ServiceName {
   /** Name or number. */
   readonly port?: string;
+  /** What follows a "/": the end of the name of a personal intercept's rule. */
+  readonly rule?: string;
   /** What follows an "@": the cluster's context. */
   readonly context?: string;
 }
@@ -43,13 +45,14 @@ export function parseServiceName(input: string): ServiceName | undefined {
 
 /** Reads "echo.default:80", "echo:http", "echo.default:80@context"; undefined when it isn't one. */
 export function parseServicePort(input: string): ServicePort | undefined {
-  const [, rest = "", context] = /^([^@]*)(?:@(.+))?$/s.exec(input) ?? [];
+  const [, rest = "", rule, context] = /^([^@/]*)(?:\/([a-z]{1,16}))?(?:@(.+))?$/s.exec(input) ?? [];
   const [name = "", port, ...more] = rest.split(":");
   const service = parseServiceName(name);
   if (!service || more.length > 0 || (port !== undefined && !isPort(port))) return undefined;
   return {
     ...service,
     ...(port === undefined ? {} : { port }),
+    ...(rule === undefined ? {} : { rule }),
     ...(context === undefined ? {} : { context }),
   };
 }
@@ -99,8 +102,8 @@ export function interceptedService(): ValueParser<"sync", ServiceName> {
 export function servicePort(): ValueParser<"sync", ServicePort> {
   const format = (of: ServicePort) =>
     `${formatService(of)}${of.port === undefined ? "" : `:${of.port}`}${
-      of.context === undefined ? "" : `@${of.context}`
-    }`;
+      of.rule === undefined ? "" : `/${of.rule}`
+    }${of.context === undefined ? "" : `@${of.context}`}`;
   return valueOf(
     "SERVICE[.NS][:PORT]",
     { service: "echo" },
@@ -247,7 +250,7 @@ function isPort(input: string): boolean {
   return isNumber(input) || PORT_NAME.test(input);
 }
 
-function valueOf<T>(
+export function valueOf<T>(
   metavar: string,
   placeholder: T,
   parse: (input: string) => T | undefined,

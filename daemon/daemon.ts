@@ -45,6 +45,9 @@ const IDLE_MS = 60_000;
 /** Between an answer after which the daemon is to end, and its end: the answer is still sent. In milliseconds. */
 const SOON_MS = 50;
 
+/** Reports to nobody. */
+const silent: Reporter = { step: (_name, work) => work(() => {}), warn: () => {} };
+
 /** One user's daemon: what the control API can ask for, over the clusters that are connected. */
 export class Daemon implements Controlled, AsyncDisposable {
   readonly #parts: DaemonParts;
@@ -61,6 +64,8 @@ export class Daemon implements Controlled, AsyncDisposable {
   #working = 0;
   /** One change after the other: two `up`s at once would do everything twice. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** Timers of intercepts that end by themselves. */
+  readonly #expiring = new Set<ReturnType<typeof setTimeout>>();
   /** Changes that `down` interrupts: the one whose turn it is, and those that wait. */
   readonly #interruptible = new Set<AbortController>();
 
@@ -69,7 +74,7 @@ export class Daemon implements Controlled, AsyncDisposable {
     this.#custom = custom;
     this.#allowed = allowed;
     this.#clusters = new ClusterRegistry(parts, {
-      custom: () => custom.all(),
+      custom: () => this.#customNames(),
       allowed: () => allowed.all().map(({ domain }) => domain),
     });
     this.#sleep = watchSleep(() => {
@@ -144,7 +149,14 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   names(): NameEntry[] {
-    return overview.names(this.#clusters, this.#custom.all());
+    return overview.names(this.#clusters, this.#customNames());
+  }
+
+  /** The user's domains, and those that intercepts have as long as they last. */
+  #customNames(): CustomName[] {
+    const own = this.#custom.all();
+    const lent = overview.interceptedDomains(this.#clusters);
+    return [...own, ...lent.filter(({ domain }) => !own.some((one) => one.domain === domain))];
   }
 
   async addName(name: CustomName): Promise<NameEntry> {
@@ -191,7 +203,7 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   #entry(name: CustomName): NameEntry {
-    const entry = overview.names(this.#clusters, this.#custom.all()).find((one) =>
+    const entry = overview.names(this.#clusters, this.#customNames()).find((one) =>
       one.custom && one.name === name.domain
     );
     if (!entry) throw new Failure("internal", `the domain ${name.domain} was not added`);
@@ -211,14 +223,45 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   intercept(request: InterceptRequest, report: Reporter, signal: AbortSignal): Promise<InterceptEntry> {
-    return this.#interruptibly(
-      signal,
-      (signal) => intercept(request, this.#clusters, this.#parts, report, signal),
-    );
+    return this.#interruptibly(signal, async (signal) => {
+      if (request.domain !== undefined) this.#refuseDomain(request.domain, request);
+      const entry = await intercept(request, this.#clusters, this.#parts, report, signal);
+      if (entry.domain !== undefined) await this.#clusters.laptop.publishCustom();
+      if (entry.until !== undefined) this.#endAt(entry.until, entry);
+      return entry;
+    });
   }
 
   leave({ id }: { readonly id: string }, report: Reporter): Promise<InterceptEntry> {
-    return this.#inTurn(() => leave(id, this.#clusters, report));
+    return this.#inTurn(async () => {
+      const entry = await leave(id, this.#clusters, report);
+      if (entry.domain !== undefined) await this.#clusters.laptop.publishCustom();
+      return entry;
+    });
+  }
+
+  /** @throws {Failure} for a domain that can't be a name here, or is one already */
+  #refuseDomain(domain: string, { service, namespace }: InterceptRequest): void {
+    const own = this.#custom.all().find((one) => one.domain === domain);
+    if (own && (own.service !== service || namespace !== undefined && own.namespace !== namespace)) {
+      throw new Failure("conflict", `${domain} is a domain of yours for ${own.service}.${own.namespace}`, {
+        hint: `choose another one, or take it back: pmz dns remove ${domain}`,
+      });
+    }
+    refuseReserved({ domain, service, namespace: namespace ?? "default" }, overview.zonesOf(this.#clusters));
+  }
+
+  /** Ends an intercept at its time, unless it has another one by then. */
+  #endAt(until: string, { id, cluster }: InterceptEntry): void {
+    const timer = setTimeout(async () => {
+      this.#expiring.delete(timer);
+      const there = (await this.intercepts()).find((one) => one.until === until && one.cluster === cluster);
+      if (!there) return;
+      await this.leave(there, silent).catch((error) =>
+        this.#parts.log("warn", "an intercept whose time is up can't be ended", { intercept: id, error })
+      );
+    }, Math.max(0, Date.parse(until) - Date.now()));
+    this.#expiring.add(timer);
   }
 
   async agent(choice: ClusterChoice): Promise<AgentComponent[]> {
@@ -290,6 +333,7 @@ export class Daemon implements Controlled, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort(new Failure("interrupted", "the daemon is ending"));
     clearTimeout(this.#idle);
+    for (const timer of this.#expiring) clearTimeout(timer);
     this.#sleep[Symbol.dispose]();
     await this.#paths[Symbol.asyncDispose]();
     await this.#turn;

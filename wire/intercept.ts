@@ -14,6 +14,9 @@ import { integer, list, NotValid, object, oneOf, optional, text } from "./schema
  */
 export const ruleVersions: ProtocolVersions = { newest: 2, oldest: 1 };
 
+/** The version of rules since which they can have a match. */
+export const PERSONAL_RULES = 2;
+
 export const GROUP = "pmz.dev";
 export const VERSION = "v1alpha1";
 export const SESSION_PLURAL = "interceptsessions";

@@ -191,3 +191,40 @@ export function ruleSuffix(owner: string, given: Match): string {
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
+
+/** Whether some request could match both, as far as that can be told: `undefined` matches all. */
+export function mayOverlap(a: Match | undefined, b: Match | undefined): boolean {
+  if (a === undefined || b === undefined) return true;
+  const differ = <T>(
+    x: readonly T[] | undefined,
+    y: readonly T[] | undefined,
+    same: (x: T, y: T) => boolean,
+  ) => x !== undefined && y !== undefined && !x.some((one) => y.some((other) => same(one, other)));
+  if (differ(a.hosts, b.hosts, hostsMeet) || differ(a.methods, b.methods, (x, y) => x === y)) return false;
+  if (differ(a.paths, b.paths, (x, y) => textsMeet(x, y))) return false;
+  if (differ(a.callers, b.callers, (x, y) => x.namespace === y.namespace)) return false;
+  return !([[a.headers, b.headers], [a.cookies, b.cookies], [a.baggage, b.baggage]] as const)
+    .some(([x, y]) => valuesDiffer(x, y));
+}
+
+/** Whether one name has values in both that can't be the same. A request may have a name twice, but hardly does. */
+function valuesDiffer(a: readonly NamedMatch[] = [], b: readonly NamedMatch[] = []): boolean {
+  return a.some(({ name }) => {
+    const [mine, theirs] = [a, b].map((all) => all.filter((one) => one.name === name));
+    return theirs !== undefined && theirs.length > 0 &&
+      !mine?.some((one) => theirs.some((other) => textsMeet(one, other)));
+  });
+}
+
+function hostsMeet(a: string, b: string): boolean {
+  const below = (host: string, pattern: string) =>
+    pattern.startsWith("*.") && host.endsWith(pattern.slice(1));
+  return a === b || below(a, b) || below(b, a);
+}
+
+function textsMeet(a: TextMatch, b: TextMatch): boolean {
+  if ("glob" in a || "glob" in b) return true;
+  const [x, y] = [a, b].map((one) => "exact" in one ? one.exact : one.prefix) as [string, string];
+  if ("exact" in a && "exact" in b) return x === y;
+  return x.startsWith(y) || y.startsWith(x);
+}

@@ -8,6 +8,9 @@ import { agreeToInstall, sayCluster } from "../consent.ts";
 import { failure } from "../failure.ts";
 import { checkLocalHost } from "../local_host.ts";
 import type { Cli } from "../session.ts";
+import { PERSONAL_RULES } from "../../wire/intercept.ts";
+import { type MatchOptions, matchOptions, matchRequest } from "../match_options.ts";
+import { curlLine, matchWords, othersWords } from "../match_words.ts";
 import { interceptedService, type LocalEnd, localTarget, service, type ServiceName } from "../values.ts";
 
 const shared = { namespace: inNamespace, context, kubeconfig, yes, ...imageOptions };
@@ -24,6 +27,19 @@ interface InterceptOptions {
   readonly agentImage: string | undefined;
 }
 
+/** Without them, all connections of the port are taken. */
+const wholeService: MatchOptions = {
+  domain: undefined,
+  hosts: [],
+  headers: [],
+  paths: [],
+  cookies: [],
+  methods: [],
+  callers: [],
+  personal: false,
+  ttl: undefined,
+};
+
 export const intercept = define({
   words: "intercept",
   usage: "SERVICE[.NS] LOCAL[:PORT]",
@@ -31,13 +47,22 @@ export const intercept = define({
   description:
     "Lets a program of this machine answer a Service instead of its pods, until `pmz leave`, `pmz down` or the end " +
     "of the connection. LOCAL is where the program listens: a port of localhost (127.0.0.1 and ::1), or HOST:PORT. PORT is the name or number of the " +
-    "Service's port, if it has several. Needs no root. If a Service is named like a command (list, add, delete, " +
+    "Service's port, if it has several. With a matcher (--domain to --personal) it takes only the requests that match, and " +
+    "several people share a port: requests have to match each kind of matcher that is given, and one of those of a kind; " +
+    "headers and cookies of different names all have to match. Needs no root. If a Service is named like a command (list, add, delete, " +
     "remove), write its namespace too: list.default.",
   examples: [
     ["pmz intercept echo 8081", "the HTTP port of echo (or its only one), answered on port 8081"],
     ["pmz intercept echo.shop 8081:80", "port 80 of echo in namespace shop"],
     ["pmz intercept echo 127.0.0.1:8081:http", "the port named http"],
     ["pmz intercept list.default 8081", "a Service named list"],
+    ["pmz intercept echo 8081 --header x-user=alice", "only requests with this header"],
+    [
+      "pmz intercept echo 8081 --domain alice.shop.example",
+      "what is asked of this domain, on this machine too",
+    ],
+    ["pmz intercept echo 8081 --path /cart --from shop/app=web", "only what these pods ask for there"],
+    ["pmz intercept echo 8081 --personal --ttl 2h", "only requests that say so, for two hours"],
   ],
   options: object({
     service: argument(interceptedService(), {
@@ -46,11 +71,12 @@ export const intercept = define({
     local: argument(localTarget(), {
       description: message`Where your program listens, and the Service's port.`,
     }),
+    ...matchOptions,
     ...shared,
   }),
   data: true,
   interrupted: undone,
-  run: startIntercept,
+  run: (cli, options) => startIntercept(cli, options, options),
 });
 
 /** The original's form. */
@@ -72,10 +98,10 @@ export const interceptAdd = define({
   }),
   data: true,
   interrupted: undone,
-  run: startIntercept,
+  run: (cli, options) => startIntercept(cli, options, wholeService),
 });
 
-async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void> {
+async function startIntercept(cli: Cli, options: InterceptOptions, matching: MatchOptions): Promise<void> {
   const { service, local } = options;
   if (
     service.namespace !== undefined && options.namespace !== undefined &&
@@ -89,11 +115,14 @@ async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void
   }
   const namespace = service.namespace ?? options.namespace;
   await checkLocalHost(service, local);
+  const { ttl, ...match } = matchRequest(matching);
+  const isPersonal = Object.keys(match).length > 0;
   const daemon = await cli.startedDaemon();
   const choice = await cli.chosen(daemon, { ...options, namespace });
   const plan = await daemon.ask("plan", {
     ...choice,
     mode: "intercept",
+    ...(isPersonal ? { rules: PERSONAL_RULES } : {}),
     service: service.service,
     localPort: local.local,
     ...(local.port === undefined ? {} : { port: local.port }),
@@ -110,6 +139,8 @@ async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void
       service: service.service,
       local: { host: local.host, port: local.local },
       ...(local.port === undefined ? {} : { port: local.port }),
+      ...match,
+      ...(ttl === undefined ? {} : { ttl }),
       install,
       ...(installOptions === undefined ? {} : { installOptions }),
     },
@@ -119,6 +150,17 @@ async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void
     { text: entry.id, style: "bold" },
     ` -> ${entry.local}, in ${entry.pods.ready} of ${entry.pods.all} pods`,
   );
+  if (isPersonal) {
+    const here = plan.connected === "capture";
+    cli.terminal.print(`takes: ${matchWords(entry.match)}`);
+    cli.terminal.print(`try it${here ? "" : " in a pod, or here after pmz up"}: ${curlLine(entry, here)}`);
+    cli.terminal.print(`others: ${othersWords(entry)}`);
+    if (entry.domain !== undefined) {
+      cli.terminal.tell(
+        `for colleagues: pmz dns add ${entry.domain} ${entry.service}.${entry.namespace}`,
+      );
+    }
+  }
   if (entry.alsoTaken.length > 0) {
     cli.terminal.warn(
       `also intercepted, since these Services lead to the same ports of the same pods: ${
@@ -127,5 +169,6 @@ async function startIntercept(cli: Cli, options: InterceptOptions): Promise<void
     );
   }
   for (const problem of entry.problems) cli.terminal.warn(problem);
-  cli.terminal.tell(`to end it: pmz leave ${entry.id}`);
+  const ends = entry.until === undefined ? "" : ` (it ends by itself at ${entry.until})`;
+  cli.terminal.tell(`to end it: pmz leave ${entry.id}${ends}`);
 }

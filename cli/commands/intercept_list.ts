@@ -1,5 +1,6 @@
 import { object } from "@optique/core/constructs";
 import { define } from "../command.ts";
+import { matchWords } from "../match_words.ts";
 import { warnOfIntercepts } from "../intercept_warnings.ts";
 import { formatDuration } from "../terminal.ts";
 
@@ -23,15 +24,17 @@ export const interceptList = define({
       return cli.terminal.print("there are no intercepts; to start one: pmz intercept SERVICE LOCAL");
     }
     const now = cli.parts.now?.() ?? Date.now();
+    const isShared = entries.some(({ match }) => match !== undefined);
     cli.terminal.table(
       entries.map((entry) => [
         entry.id,
+        ...(isShared ? [matchWords(entry.match)] : []),
         entry.local,
         `${entry.pods.ready} of ${entry.pods.all}`,
         `${entry.connections.open} open, ${entry.connections.total} in all`,
         formatDuration(Math.max(0, now - Date.parse(entry.since))),
       ]),
-      ["INTERCEPT", "LOCAL", "PODS", "CONNECTIONS", "AGE"],
+      ["INTERCEPT", ...(isShared ? ["TAKES"] : []), "LOCAL", "PODS", "CONNECTIONS", "AGE"],
     );
     warnOfIntercepts(cli.terminal, entries, now);
   },

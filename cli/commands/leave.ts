@@ -32,6 +32,7 @@ export const leave = define({
   examples: [
     ["pmz leave echo", "all ports of echo"],
     ["pmz leave echo.shop:80", "one port"],
+    ["pmz leave echo.shop:80/kfjapmbc", "one of several personal intercepts, as the list names it"],
     ["pmz leave --all", "all intercepts of this machine"],
   ],
   options: object({ which: or(one, all), context: connectedContext }),
@@ -63,6 +64,7 @@ interface Wanted {
   readonly service: string;
   readonly namespace?: string | undefined;
   readonly port?: string | undefined;
+  readonly rule?: string | undefined;
   readonly context?: string | undefined;
 }
 
@@ -100,6 +102,7 @@ async function choose(
     entry.service === wanted.service &&
     (wanted.namespace === undefined || entry.namespace === wanted.namespace) &&
     (wanted.port === undefined || entry.portName === wanted.port || String(entry.port) === wanted.port) &&
+    (wanted.rule === undefined || ruleOf(entry) === wanted.rule) &&
     (wanted.context === undefined || entry.cluster === wanted.context)
   );
   const places = new Set(alike.map((entry) => `${entry.namespace}@${entry.cluster}`));
@@ -115,4 +118,9 @@ async function choose(
     `${wanted.service} is intercepted more than once: ${ids}`,
     `name one: pmz leave ${alike[0]?.id}`,
   );
+}
+
+/** What follows the "/" in a personal intercept's id. */
+function ruleOf({ id }: InterceptEntry): string | undefined {
+  return /\/([a-z]+)/.exec(id)?.[1];
 }

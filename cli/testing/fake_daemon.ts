@@ -63,6 +63,7 @@ export const echoIntercept: InterceptEntry = {
   pods: { ready: 2, all: 2 },
   connections: { open: 1, total: 12 },
   alsoTaken: [],
+  others: [],
   problems: [],
 };
 

@@ -1,24 +1,29 @@
 import type { InterceptEntry, InterceptRequest } from "../../wire/control.ts";
+import { PERSONAL_RULES } from "../../wire/intercept.ts";
 import { INTERCEPT_LABEL } from "../../wire/places.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import { resources } from "../../kube/client/resources.ts";
 import { ApiError } from "../../kube/client/api_error.ts";
-import { ensureInstalled } from "./agents.ts";
+import { canonicalMatch, type Match } from "../../wire/match.ts";
+import { ensureInstalled, type Needs } from "./agents.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { Cluster } from "../clusters/cluster.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import type { DaemonParts } from "../parts.ts";
 import { Failure } from "../failure.ts";
-import type { Wanted } from "../intercepts/namespace_intercepts.ts";
+import { keyOf, type Wanted } from "../intercepts/namespace_intercepts.ts";
 import { interceptsOf } from "./status.ts";
 import { findServedTarget } from "./target_check.ts";
 import type { Standing } from "../intercepts/cluster_intercepts.ts";
-import { haveOnePort, type InterceptTarget } from "../intercepts/target.ts";
+import { haveOnePort, type InterceptTarget, refuseUnseen } from "../intercepts/target.ts";
 
 /** A rule has this long to be in force in all pods, in milliseconds. */
 const FORCE_TIMEOUT_MS = 30_000;
 /** What all node agents refuse, or have no pod for, isn't waited for any longer than this, in milliseconds. */
 const REFUSED_TIMEOUT_MS = 2_000;
+
+/** The member of the header `baggage` by which `--personal` tells requests apart. */
+const PERSONAL_BAGGAGE = "pmz";
 
 /** Takes a Service's port over, and waits until it's in force. Interrupted, or never in force anywhere, it's undone. */
 export async function intercept(
@@ -38,23 +43,29 @@ export async function intercept(
   const undo = new AsyncDisposableStack();
   try {
     if (isNew) undo.defer(async () => void await clusters.remove(connected.id, report));
-    const target = findServedTarget(connection.topology, {
+    const found = findServedTarget(connection.topology, {
       namespace,
       service: request.service,
       port: request.port,
       localPort: request.local.port,
     });
+    const match = matchOf(request, found, intercepts.entries().map(({ wanted }) => wanted));
+    const target = match === undefined ? found : { ...found, match };
+    refuseUnseen(target);
     await refuseDenied(connected, namespace, signal);
-    refuseOwnPort(connected, target);
-    await ensureInstalled(connection.api, "node", request, parts, report, signal);
+    if (match === undefined) refuseOwnPort(connected, target);
+    const needs: Needs = match === undefined ? {} : { rules: PERSONAL_RULES };
+    await ensureInstalled(connection.api, "node", request, parts, report, signal, needs);
     const before = intercepts.entries().find(({ wanted }) =>
-      wanted.target.service.uid === target.service.uid && wanted.target.port.port === target.port.port
+      wanted.target.service.uid === target.service.uid && keyOf(wanted.target) === keyOf(target)
     )?.wanted;
     const wanted = await report.step(
       "Create the rule",
       () => intercepts.add(target, request.local, signal),
       () => `${target.service.name}:${target.port.port}`,
     );
+    if (request.domain !== undefined) wanted.domain = request.domain;
+    if (request.ttl !== undefined) wanted.until = new Date(Date.now() + request.ttl * 1_000).toISOString();
     undo.defer(async () =>
       void await (before ? intercepts.add(before.target, before.local) : intercepts.remove(wanted))
     );
@@ -95,9 +106,9 @@ export async function leave(
   report: Reporter,
 ): Promise<InterceptEntry> {
   const [found, ...more] = interceptsOf(clusters).filter(
-    ({ entry: { service, namespace, port, cluster } }) => {
+    ({ entry: { service, namespace, port, cluster, id: own } }) => {
       const name = `${service}.${namespace}`;
-      const names = [name, `${name}:${port}`];
+      const names = [name, `${name}:${port}`, own.split("@", 1)[0]];
       return names.includes(id) || names.some((one) => `${one}@${cluster}` === id);
     },
   );
@@ -116,6 +127,35 @@ export async function leave(
     await clusters.remove(cluster.id, report);
   }
   return entry;
+}
+
+/** What is to be taken; undefined: all. */
+function matchOf(
+  request: InterceptRequest,
+  target: InterceptTarget,
+  there: readonly Wanted[],
+): Match | undefined {
+  const { match = {}, domain, personal = false } = request;
+  if (!personal) {
+    return domain !== undefined
+      ? { ...match, hosts: [...new Set([...match.hosts ?? [], domain])] }
+      : request.match;
+  }
+  const hosts = domain === undefined ? match.hosts : [...new Set([...match.hosts ?? [], domain])];
+  const made = (id: string): Match => ({
+    ...match,
+    ...(hosts && { hosts }),
+    baggage: [...match.baggage ?? [], { name: PERSONAL_BAGGAGE, exact: id }],
+  });
+  // The same intercept once more keeps its member of baggage, which is in somebody's browser by now.
+  const again = there.find(({ target: { service, port, match: its } }) =>
+    service.uid === target.service.uid && port.port === target.port.port &&
+    its?.baggage?.some((one) =>
+      one.name === PERSONAL_BAGGAGE && "exact" in one &&
+      canonicalMatch(its) === canonicalMatch(made(one.exact))
+    )
+  );
+  return again?.target.match ?? made(crypto.getRandomValues(new Uint8Array(6)).toHex());
 }
 
 /** Refuses a namespace whose label denies intercepts. Where the namespace may not be read, attach refuses instead. */

@@ -86,6 +86,15 @@ export function interceptsOf(
   );
 }
 
+/** The domains of intercepts: names for their Services, as long as they last. */
+export function interceptedDomains(clusters: ClusterRegistry): CustomName[] {
+  return clusters.all.flatMap(({ id, intercepts }) =>
+    intercepts.entries().flatMap(({ entry: { domain, service, namespace } }) =>
+      domain === undefined ? [] : [{ domain, service, namespace, context: id }]
+    )
+  );
+}
+
 /** All intercepts, with the connections that were counted. */
 export async function intercepts(clusters: ClusterRegistry): Promise<InterceptEntry[]> {
   const counts = new Map<string, readonly RuleCounts[]>();

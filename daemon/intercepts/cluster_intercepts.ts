@@ -1,4 +1,6 @@
-import type { InterceptEntry } from "../../wire/control.ts";
+import type { InterceptEntry, OtherRule } from "../../wire/control.ts";
+import type { InterceptRule } from "../../wire/intercept.ts";
+import { mayOverlap } from "../../wire/match.ts";
 import type { Challenge, Proof } from "../../wire/key_proof.ts";
 import { helloOf } from "../../wire/hello.ts";
 import { formatEndpoint } from "../../net/address.ts";
@@ -155,7 +157,7 @@ export class ClusterIntercepts implements AsyncDisposable {
     return [...this.#open].flatMap((namespace) =>
       [...namespace.wanted.values()].map(({ target, rule, local }) => ({
         rule: rule.uid,
-        intercept: interceptId(target),
+        intercept: interceptId(target, rule),
         port: rule.port,
         host: local.host,
         localPort: local.port,
@@ -249,7 +251,7 @@ export class ClusterIntercepts implements AsyncDisposable {
     const silentSince = this.#programs.silentSince(local);
     const missing = arrivals(topology, target);
     return {
-      id: interceptId(target),
+      id: interceptId(target, rule),
       cluster: this.#cluster.id,
       namespace: rule.namespace,
       service: target.service.name,
@@ -261,6 +263,10 @@ export class ClusterIntercepts implements AsyncDisposable {
       connections: { open: counted?.open ?? 0, total: counted?.total ?? 0 },
       alsoTaken: alsoTaken(topology, target),
       ...(silentSince === undefined ? {} : { silentSince }),
+      ...(rule.match && { match: rule.match }),
+      ...(wanted.domain === undefined ? {} : { domain: wanted.domain }),
+      ...(wanted.until === undefined ? {} : { until: wanted.until }),
+      others: otherRules(rule, namespace.others(wanted)),
       problems: missing === undefined ? problems : [...problems, missing],
     };
   }
@@ -281,7 +287,25 @@ export class ClusterIntercepts implements AsyncDisposable {
   }
 }
 
-/** As users see it: "echo.default:80". */
-function interceptId({ service, port }: InterceptTarget): string {
-  return `${service.name}.${service.namespace}:${port.port}`;
+/** As users see it: "echo.default:80", and with the end of its rule's name where it is personal. */
+function interceptId({ service, port }: InterceptTarget, rule: InterceptRule): string {
+  const whole = `${service.name}.${service.namespace}:${port.port}`;
+  return rule.match === undefined ? whole : `${whole}/${rule.name.slice(rule.name.lastIndexOf("-") + 1)}`;
+}
+
+/** In the order in which they are asked: personal rules, the older ones first, then the one for the whole Service. */
+function otherRules(own: InterceptRule, others: readonly InterceptRule[]): OtherRule[] {
+  return others.toSorted(byOrder).map((rule) => ({
+    user: rule.user,
+    ...(rule.match && { match: rule.match }),
+    since: rule.created,
+    first: byOrder(rule, own) < 0,
+    overlaps: mayOverlap(rule.match, own.match),
+  }));
+}
+
+/** As agent/attach/plan.ts orders the rules of a port. */
+function byOrder(a: InterceptRule, b: InterceptRule): number {
+  const key = ({ match, created, uid }: InterceptRule) => `${match === undefined ? 1 : 0} ${created} ${uid}`;
+  return key(a) < key(b) ? -1 : 1;
 }

@@ -5,6 +5,7 @@ import { unlessAborted } from "../../async/abort.ts";
 import { watch, type Watched } from "../../kube/watch/watch.ts";
 import { type InterceptRule, parseRule, ruleResource } from "../../wire/intercept.ts";
 import { type Log, watchLog } from "../process/log.ts";
+import { canonicalMatch } from "../../wire/match.ts";
 import { createRule, deleteRule } from "./rules.ts";
 import { type Person, Session, type SessionTimes } from "./session.ts";
 import type { InterceptTarget } from "./target.ts";
@@ -14,6 +15,10 @@ export interface Wanted {
   readonly target: InterceptTarget;
   readonly local: { readonly host: string; readonly port: number };
   readonly since: string;
+  /** The domain that is a name for the Service meanwhile. */
+  domain?: string;
+  /** When it ends by itself, RFC 3339. */
+  until?: string;
   /** Its rule in the cluster; another one after its session was lost. */
   rule: InterceptRule;
   /** Why the present session has no rule for it, such as a port that another user has intercepted meanwhile. */
@@ -34,8 +39,10 @@ export interface NamespaceParts {
   readonly times?: Partial<SessionTimes>;
 }
 
-/** Key of an intercept within its namespace. */
-export const keyOf = (target: InterceptTarget): string => `${target.service.name}:${target.port.port}`;
+/** Key of an intercept within its namespace: a port may have several that take different things. */
+export function keyOf({ service, port, match }: InterceptTarget): string {
+  return `${service.name}:${port.port}${match === undefined ? "" : ` ${canonicalMatch(match)}`}`;
+}
 
 /**
  * The intercepts of this laptop in one namespace: a session and its rules. A session that was lost, since the laptop slept, is
@@ -99,6 +106,13 @@ export class NamespaceIntercepts implements AsyncDisposable {
     const seen = this.#statuses.items.get(`${rule.namespace}/${rule.name}`);
     if (seen?.uid === rule.uid && this.#isCurrent(wanted)) return seen;
     return { ...rule, status: { pods: [] } };
+  }
+
+  /** All rules of the same Service port but the intercept's own. */
+  others({ rule }: Wanted): InterceptRule[] {
+    return [...this.#statuses.items.values()].filter((other) =>
+      other.service === rule.service && other.port === rule.port && other.uid !== rule.uid && !other.deleting
+    );
   }
 
   /** Adds an intercept, or changes where it goes on the laptop. @throws as createRule. */

@@ -9,6 +9,7 @@ import {
   ruleResource,
   VERSION,
 } from "../../wire/intercept.ts";
+import { personalFingerprint, ruleSuffix } from "../../wire/match.ts";
 import { Failure } from "../failure.ts";
 import type { Session } from "./session.ts";
 import type { InterceptTarget } from "./target.ts";
@@ -30,7 +31,8 @@ export async function createRule(
   const { namespace, name: sessionName, uid, user } = session.object;
   const service = target.service.name;
   const port = target.port.port;
-  const name = ruleName(service, port);
+  const { match } = target;
+  const name = ruleName(service, port, match && ruleSuffix(sessionName, match));
   const body = {
     apiVersion: `${GROUP}/${VERSION}`,
     kind: "InterceptRule",
@@ -48,8 +50,9 @@ export async function createRule(
       service,
       port,
       session: { name: sessionName, uid },
-      keyFingerprint: session.key.fingerprint,
+      keyFingerprint: match ? personalFingerprint(session.key.fingerprint, match) : session.key.fingerprint,
       user,
+      ...(match && { match }),
     },
   };
   for (let attempt = 1;; attempt++) {

@@ -1,12 +1,39 @@
 import type { Pod, Service, ServicePort } from "../../kube/objects/objects.ts";
 import { podPort } from "../../kube/objects/selectors.ts";
 import { podsOf, type Topology } from "../discovery/topology.ts";
+import type { Match } from "../../wire/match.ts";
 import { Failure } from "../failure.ts";
 
-/** A Service's port that can be intercepted. */
+/** A Service's port that can be intercepted, or what is to be taken of it. */
 export interface InterceptTarget {
   readonly service: Service;
   readonly port: ServicePort;
+  /** Absent: all of it. */
+  readonly match?: Match;
+}
+
+/**
+ * Refuses a match of which nothing could hold, by what the Service says of its port's protocol.
+ * @throws {Failure}
+ */
+export function refuseUnseen({ service, port, match }: InterceptTarget): void {
+  if (match === undefined) return;
+  const { hosts: _, callers: __, ...ofRequests } = match;
+  const needsRequests = Object.keys(ofRequests).length > 0;
+  const protocol = (port.appProtocol ?? port.name).toLowerCase();
+  const where = `${service.name}.${service.namespace}:${port.port}`;
+  if (
+    needsRequests && (/^(https|tls)\b/.test(protocol) || port.appProtocol === undefined && port.port === 443)
+  ) {
+    throw new Failure("usage", `${where} speaks TLS, of which only the server's name can be seen`, {
+      hint: "use --domain, --host or --from alone",
+    });
+  }
+  if ((needsRequests || match.hosts) && /^(grpc|h2c|http2|kubernetes\.io\/h2c)\b/.test(protocol)) {
+    throw new Failure("usage", `${where} speaks HTTP/2 without TLS, whose requests can't be told apart yet`, {
+      hint: "use --from alone, or intercept the whole Service",
+    });
+  }
 }
 
 /**

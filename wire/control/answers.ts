@@ -1,4 +1,5 @@
 /** What the daemon answers: wire/control/calls.ts says to which call. */
+import type { Match } from "../match.ts";
 import type { AgentComponent, Component } from "../installer.ts";
 import type { Flow } from "../flow.ts";
 import type { DroppingRule, HelperGrant, RulePrecedence } from "../helper.ts";
@@ -169,7 +170,7 @@ export interface NameEntry {
 }
 
 export interface InterceptEntry {
-  /** "echo.default:80", with "@context" where several clusters are connected. */
+  /** "echo.default:80"; of a personal one "echo.default:80/kfjapmbc". */
   readonly id: string;
   readonly cluster: string;
   readonly namespace: string;
@@ -184,8 +185,28 @@ export interface InterceptEntry {
   readonly alsoTaken: readonly string[];
   /** Since when nothing listens at `local`, RFC 3339; absent while something does, and where it can't be told. */
   readonly silentSince?: string;
+  /** What it takes; absent where that is all. */
+  readonly match?: Match;
+  /** The domain that is a name for the Service on this laptop as long as it lasts. */
+  readonly domain?: string;
+  /** When it ends by itself, RFC 3339. */
+  readonly until?: string;
+  /** The other rules of the same Service port, in the order in which they are asked. */
+  readonly others: readonly OtherRule[];
   /** Why it isn't in force everywhere, or which callers don't arrive; empty when all do. */
   readonly problems: readonly string[];
+}
+
+/** A rule on the same Service port as an intercept. */
+export interface OtherRule {
+  readonly user: string;
+  /** What it takes; absent where that is all that no personal rule takes. */
+  readonly match?: Match;
+  readonly since: string;
+  /** Whether it is asked before the intercept's own rule. */
+  readonly first: boolean;
+  /** Whether some requests match both. */
+  readonly overlaps: boolean;
 }
 
 /** What a follower of flows is told: a flow that ended, or how many were left out, since the follower is too slow. */

@@ -14,6 +14,7 @@ import {
   withDefault,
 } from "../schema.ts";
 import { components, installOptions } from "../installer.ts";
+import { match } from "../match.ts";
 
 /** RFC 1123 label: the name of a namespace. */
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -132,6 +133,14 @@ export const interceptRequest = object({
   port: optional(text(63)),
   /** Where connections go on the laptop. */
   local: object({ host: text(253), port }),
+  /** Takes only what matches, so that others have rules on the same port; all connections without this, domain and personal. */
+  match: optional(match),
+  /** A domain that is a name for the Service on this laptop meanwhile, and one of the match's hosts. */
+  domain: optional(domain),
+  /** Takes only requests with a member of `baggage` that the daemon makes up. */
+  personal: optional(boolean()),
+  /** Seconds until it ends by itself. */
+  ttl: optional(integer("time", 1, 30 * 24 * 3600)),
   ...installation,
 });
 export type InterceptRequest = Infer<typeof interceptRequest>;

@@ -1,0 +1,66 @@
+/** The options of a personal intercept, and the match that they make. */
+import { message } from "@optique/core/message";
+import { multiple, optional, withDefault } from "@optique/core/modifiers";
+import { flag, option } from "@optique/core/primitives";
+import type { CallerMatch, Match, NamedMatch, TextMatch } from "../wire/match.ts";
+import { caller, method, named, path, time } from "./match_values.ts";
+import { domain } from "./values.ts";
+
+export const matchOptions = {
+  domain: optional(
+    option("--domain", domain(), { description: message`Take a domain, a name here meanwhile.` }),
+  ),
+  hosts: multiple(
+    option("--host", domain(), { description: message`Take requests for this host; repeatable.` }),
+  ),
+  headers: multiple(
+    option("--header", named("headers", "x-user=alice"), {
+      description: message`Take requests with this header; repeatable.`,
+    }),
+  ),
+  paths: multiple(
+    option("--path", path(), { description: message`Take this path and below; repeatable.` }),
+  ),
+  cookies: multiple(
+    option("--cookie", named("cookies", "user=alice"), {
+      description: message`Take requests with this cookie; repeatable.`,
+    }),
+  ),
+  methods: multiple(
+    option("--method", method(), { description: message`Take requests of this method; repeatable.` }),
+  ),
+  callers: multiple(
+    option("--from", caller(), { description: message`Take only what these pods send; repeatable.` }),
+  ),
+  personal: withDefault(
+    flag("--personal", { description: message`Take requests with a baggage made up now.` }),
+    false,
+  ),
+  ttl: optional(option("--ttl", time(), { description: message`End it by itself after this time.` })),
+};
+
+/** What was asked for by them. */
+export interface MatchOptions {
+  readonly domain: string | undefined;
+  readonly hosts: readonly string[];
+  readonly headers: readonly NamedMatch[];
+  readonly paths: readonly TextMatch[];
+  readonly cookies: readonly NamedMatch[];
+  readonly methods: readonly string[];
+  readonly callers: readonly CallerMatch[];
+  readonly personal: boolean;
+  readonly ttl: number | undefined;
+}
+
+/** The fields of the daemon's request; none where all connections are meant. */
+export function matchRequest(options: MatchOptions) {
+  const { hosts, headers, paths, cookies, methods, callers, domain, personal, ttl } = options;
+  const lists = { hosts, paths, methods, headers, cookies, callers };
+  const given: Match = Object.fromEntries(Object.entries(lists).filter(([, { length }]) => length > 0));
+  return {
+    ...(Object.keys(given).length > 0 ? { match: given } : {}),
+    ...(domain === undefined ? {} : { domain }),
+    ...(personal ? { personal } : {}),
+    ...(ttl === undefined ? {} : { ttl }),
+  };
+}

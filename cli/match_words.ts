@@ -1,0 +1,96 @@
+/** A match in words, and how to send a request that it takes. */
+import type { InterceptEntry } from "../wire/control.ts";
+import type { Match, NamedMatch, TextMatch } from "../wire/match.ts";
+
+/** "host alice.shop.example, header x-user: alice"; all of them where there is no match. */
+export function matchWords(match: Match | undefined): string {
+  if (match === undefined) return "all connections";
+  const words = [
+    ...list("host", match.hosts),
+    ...list("path", match.paths?.map(pathWords)),
+    ...list("method", match.methods),
+    ...namedWords("header", match.headers),
+    ...namedWords("cookie", match.cookies),
+    ...namedWords("baggage", match.baggage),
+    ...list(
+      "from",
+      match.callers?.map(({ namespace, labels = {} }) =>
+        [namespace, Object.entries(labels).map((pair) => pair.join("=")).join()].filter((part) => part !== "")
+          .join("/")
+      ),
+    ),
+  ];
+  return words.join(", ");
+}
+
+/** A command line that sends a request which the intercept takes. `here`: this machine's programs reach the Service. */
+export function curlLine(
+  { match = {}, service, namespace, port, portName, domain }: InterceptEntry,
+  here: boolean,
+): string {
+  const host = (domain ?? match.hosts?.[0])?.replace("*", "any");
+  const isNamed = host !== undefined && here && host === domain;
+  const scheme = /^(https|tls)\b/.test(portName ?? "") || port === 443 ? "https" : "http";
+  const authority = `${isNamed ? host : `${service}.${namespace}.svc`}${
+    port === 80 && scheme === "http" ? "" : `:${port}`
+  }`;
+  const [path, method] = [match.paths?.[0], match.methods?.[0]];
+  const words = [
+    "curl",
+    ...(method === undefined || method === "GET" ? [] : method === "HEAD" ? ["-I"] : ["-X", method]),
+    ...(host === undefined || isNamed ? [] : ["-H", quoted(`Host: ${host}`)]),
+    ...firsts(match.headers).flatMap((one) => ["-H", quoted(`${one.name}: ${example(one)}`)]),
+    ...(match.baggage ? ["-H", quoted(`baggage: ${firsts(match.baggage).map(pair).join()}`)] : []),
+    ...(match.cookies ? ["-b", quoted(firsts(match.cookies).map(pair).join("; "))] : []),
+    quoted(`${scheme}://${authority}${path === undefined ? "/" : example(path)}`),
+  ];
+  return words.join(" ");
+}
+
+/** "bob takes header x-user: bob (yours come first where both match)" */
+export function othersWords({ others }: InterceptEntry): string {
+  if (others.length === 0) return "nobody else has rules there";
+  return others.map(({ user, match, first, overlaps }) => {
+    const order = first ? "theirs comes first where both match" : "yours comes first where both match";
+    return `${user} takes ${match === undefined ? "all the rest" : matchWords(match)}${
+      overlaps && match !== undefined ? ` (${order})` : ""
+    }`;
+  }).join("; ");
+}
+
+function list(word: string, all: readonly string[] | undefined): string[] {
+  return all === undefined ? [] : [`${word} ${all.join(" or ")}`];
+}
+
+function pathWords(path: TextMatch): string {
+  return "prefix" in path ? `${path.prefix} and below` : "exact" in path ? path.exact : path.glob;
+}
+
+/** One of each name; values of one name are alternatives. */
+function namedWords(word: string, all: readonly NamedMatch[] = []): string[] {
+  return [...Map.groupBy(all, ({ name }) => name)].map(([name, values]) =>
+    `${word} ${name}: ${values.map((one) => "prefix" in one ? `${one.prefix}*` : written(one)).join(" or ")}`
+  );
+}
+
+function written(match: TextMatch): string {
+  return "exact" in match ? match.exact : "glob" in match ? match.glob : match.prefix;
+}
+
+/** A text that it holds for. */
+function example(match: TextMatch): string {
+  return "glob" in match ? match.glob.replaceAll("*", "x") : written(match);
+}
+
+function pair(match: NamedMatch): string {
+  return `${match.name}=${example(match)}`;
+}
+
+function firsts(all: readonly NamedMatch[] = []): NamedMatch[] {
+  return [...Map.groupBy(all, ({ name }) => name).values()].flatMap(([first]) => first ?? []);
+}
+
+/** As a shell takes it: in single quotes unless it has no special character. */
+function quoted(word: string): string {
+  return /^[A-Za-z0-9@%+:,./_-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { answer } from "./lib/answerer.ts";
+import { Caller } from "./lib/caller.ts";
+import type { Pmz } from "./lib/pmz.ts";
+import { Stage } from "./lib/stage.ts";
+
+const alices = { as: "alices-laptop", http: 8081, tcp: 9100 };
+const bobs = { as: "bobs-laptop", http: 8081, tcp: 9100 };
+const install = { timeout: 300_000 };
+
+/** Intercepts, and gives what was printed. */
+async function intercept(person: Pmz, ...args: string[]): Promise<string> {
+  const { stdout } = await person.done(["intercept", "echo", "8081:http", ...args, "--yes"], install);
+  return stdout;
+}
+
+/** Which server answered each of these requests, all of one kept connection. */
+async function who(caller: Caller, ...requests: string[]): Promise<string[]> {
+  const one = (options: string) =>
+    `-s -m 5 ${options.includes("http") ? options : `${options} http://echo/`}`;
+  const script = `curl ${requests.map(one).join(" -: ")}`;
+  const { stdout } = await caller.run(script);
+  return [...stdout.matchAll(/"pod":"([^"]*)"/g)].map(([, pod = ""]) => pod.replace(/^echo-.*/, "pod"));
+}
+
+Deno.test("two people share a port: each sees their own by header, cookie, path and domain, and all others the pods", async () => {
+  await using stage = await Stage.set();
+  const { world, otherBob } = stage;
+  await using _alices = await answer(world.laptop, "alice", alices);
+  await using _bobs = await answer(world.other, "bob", bobs);
+  await using caller = await Caller.start(world);
+  const alice = await stage.up();
+  const said = await intercept(alice, "--header", "x-user=alice");
+  assert.match(said, /^echo\.default:80\/[a-z]{8} -> .*8081, in 2 of 2 pods$/m);
+  assert.match(said, /^takes: header x-user: alice$/m);
+  assert.match(said, /^others: nobody else has rules there$/m);
+  const [, curl = ""] = /^try it: (curl .*)$/m.exec(said) ?? [];
+  assert.match((await world.laptop.run("alice", ["sh", "-c", curl])).stdout, /alices-laptop/, curl);
+
+  assert.match(
+    await intercept(otherBob, "--header", "x-user=bob"),
+    /^others: alice takes header x-user: alice$/m,
+  );
+  assert.match(
+    await intercept(otherBob, "--cookie", "user=bob", "--path", "/cart"),
+    /alice takes header x-user: alice \(theirs comes first where both match\)/,
+  );
+  await intercept(alice, "--domain", "alice.shop.example");
+
+  const requests = [
+    "",
+    "-H 'X-User: alice'",
+    "-H 'X-User: bob'",
+    "-H 'X-User: carol'",
+    "-b 'a=b; user=bob' http://echo/cart/1",
+    "-b 'user=bob' http://echo/carts",
+    "-H 'Host: Alice.shop.example'",
+    "-H 'X-User: alice' -d 'a body'",
+    "",
+  ];
+  const expected = ["pod", alices.as, bobs.as, "pod", bobs.as, "pod", alices.as, alices.as, "pod"];
+  assert.deepEqual(await who(caller, ...requests), expected);
+  const own = await world.laptop.run("alice", ["curl", "-s", "-m", "5", "http://alice.shop.example/"]);
+  assert.match(own.stdout, /alices-laptop/, "a browser of this laptop needs nothing but the domain");
+
+  const list = (await alice.done(["intercept", "list"])).stdout;
+  assert.match(list, /header x-user: alice/);
+  const items = JSON.parse((await alice.done(["intercept", "list", "-o", "json"])).stdout).items;
+  assert.deepEqual(items[0].match, { headers: [{ name: "x-user", exact: "alice" }] });
+  await alice.done(["leave", items[0].id]);
+  assert.deepEqual(await who(caller, "-H 'X-User: alice'", "-H 'Host: alice.shop.example'"), [
+    "pod",
+    alices.as,
+  ]);
+  await alice.done(["leave", "--all"]);
+  assert.deepEqual(await who(caller, "-H 'Host: alice.shop.example'", "-H 'X-User: bob'"), ["pod", bobs.as]);
+});
+
+Deno.test("a whole-service intercept has what no personal one takes, and callers are told apart by their pods", async () => {
+  await using stage = await Stage.set();
+  const { world, alice, otherBob } = stage;
+  await using _alices = await answer(world.laptop, "alice", alices);
+  await using _bobs = await answer(world.other, "bob", bobs);
+  await using web = await Caller.start(world, { labels: { app: "web" } });
+  await using other = await Caller.start(world);
+  await intercept(otherBob);
+  assert.match(await intercept(alice, "--from", "default/app=web"), /^others: bob takes all the rest$/m);
+  assert.deepEqual(await who(web, "", ""), [alices.as, alices.as]);
+  assert.deepEqual(await who(other, ""), [bobs.as]);
+  await otherBob.done(["leave", "--all"]);
+  assert.deepEqual(await who(other, ""), ["pod"]);
+  assert.deepEqual(await who(web, ""), [alices.as]);
+});
+
+Deno.test("kill -9 of a personal intercept's daemon gives its requests to the pods, others notice nothing", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _alices = await answer(world.laptop, "alice", alices);
+  await using caller = await Caller.start(world);
+  const said = await intercept(alice, "--personal", "--ttl", "1h");
+  const [, id = ""] = /baggage pmz: ([0-9a-f]{12})/.exec(said) ?? [];
+  const hers = `-H 'baggage: a=b,pmz=${id}'`;
+  assert.deepEqual(await who(caller, hers, "-H 'baggage: pmz=other'"), [alices.as, "pod"]);
+  Deno.kill(await alice.daemon(), "SIGKILL");
+  const begun = performance.now();
+  for (;;) {
+    const [answered] = await who(caller, hers);
+    if (answered === "pod") break;
+    assert.ok(performance.now() - begun < 10_000, "the pods don't answer");
+  }
+  console.log(`a pod answered ${Math.round(performance.now() - begun)} ms after`);
+});
+
+Deno.test("an intercept ends by itself after its time", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _alices = await answer(world.laptop, "alice", alices);
+  await using caller = await Caller.start(world);
+  await intercept(alice, "--method", "PUT", "--ttl", "3s");
+  assert.deepEqual(await who(caller, "-X PUT", ""), [alices.as, "pod"]);
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  assert.deepEqual(await who(caller, "-X PUT"), ["pod"]);
+  assert.match((await alice.done(["intercept", "list"])).stdout, /no intercepts/);
+});
