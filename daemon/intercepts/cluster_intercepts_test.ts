@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { parseService, type Pod, type Service } from "../../kube/objects/objects.ts";
 import { parsePod } from "../../kube/objects/objects.ts";
 import { until } from "../../async/testing/until.ts";
+import type { Match } from "../../wire/match.ts";
 import type { Challenge } from "../../wire/key_proof.ts";
 import { helloOf } from "../../wire/hello.ts";
 import { AgentPods } from "../discovery/agent_pods.ts";
@@ -173,6 +174,7 @@ Deno.test("an entry says how it stands: pods, connections, and why it isn't in f
     local: "127.0.0.1:8081",
     pods: { ready: 1, all: 2 },
     connections: { open: 2, total: 5 },
+    others: [],
     alsoTaken: [],
     problems: ["e2: on its node's network"],
   });
@@ -228,4 +230,26 @@ Deno.test("a Service without pods needs no agents, where pods of its namespace c
   to.topology.pods.clear();
   to.intercepts.changed();
   assert.equal(to.told.at(-1)?.agents.length, 3);
+});
+
+Deno.test("a port's intercepts have names of their own, and tell of the other rules with whose comes first", async () => {
+  await using at = intercepting();
+  const match: Match = { headers: [{ name: "x-user", exact: "jo" }] };
+  const mine = await at.intercepts.add({ ...echo, match }, local);
+  await at.intercepts.add(echo, local);
+  await until(
+    "the watch has both",
+    () => at.intercepts.entries().every(({ entry }) => entry.others.length === 1),
+  );
+  const entries = at.intercepts.entries().map(({ entry }) => entry);
+  assert.deepEqual(entries.map(({ id }) => id.replace(/[a-z]{8}$/, "x")), [
+    "echo.default:80/x",
+    "echo.default:80",
+  ]);
+  assert.deepEqual(entries.map(({ match }) => match), [match, undefined]);
+  const [personal, whole] = entries.map(({ others }) => others[0]);
+  assert.deepEqual([personal?.first, personal?.overlaps, personal?.match], [false, true, undefined]);
+  assert.deepEqual([whole?.first, whole?.overlaps, whole?.match], [true, true, match]);
+  await at.intercepts.remove(mine);
+  assert.deepEqual(at.intercepts.entries().map(({ entry }) => entry.id), ["echo.default:80"]);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Api } from "../../kube/client/api.ts";
 import { parseService } from "../../kube/objects/objects.ts";
 import { FakeApi, uid } from "../testing/cluster.ts";
+import { type Match, personalFingerprint } from "../../wire/match.ts";
 import { Failure } from "../failure.ts";
 import { createRule, deleteRule } from "./rules.ts";
 import { Session } from "./session.ts";
@@ -89,4 +90,23 @@ Deno.test("a rule whose creation was given up too late is deleted again", async 
   };
   await assert.rejects(createRule(cluster.api, session, target, { signal: giveUp.signal }), /Ctrl-C/);
   assert.deepEqual(rules(cluster), []);
+});
+
+Deno.test("personal rules of one port stand side by side, and each one's fingerprint covers its match", async () => {
+  await using cluster = new FakeApi();
+  await using mine = await open(cluster.api);
+  await using theirs = await open(cluster.api, ann);
+  const match: Match = { headers: [{ name: "x-user", exact: "jo" }] };
+  const whole = await createRule(cluster.api, theirs, target);
+  const rule = await createRule(cluster.api, mine, { ...target, match });
+  const same = await createRule(cluster.api, theirs, { ...target, match });
+  assert.equal(
+    (await createRule(cluster.api, mine, { ...target, match })).uid,
+    rule.uid,
+    "once more is the same one",
+  );
+  assert.equal(new Set([whole.name, rule.name, same.name]).size, 3);
+  assert.match(rule.name, /^echo-80-[a-z]{8}$/);
+  assert.deepEqual(rule.match, match);
+  assert.equal(rule.keyFingerprint, personalFingerprint(mine.key.fingerprint, match));
 });

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import type { InterceptEntry } from "../wire/control.ts";
+import type { Match } from "../wire/match.ts";
+import { curlLine, matchWords, othersWords } from "./match_words.ts";
+import { echoIntercept } from "./testing/fake_daemon.ts";
+
+const entry = (match: Match, more: Partial<InterceptEntry> = {}): InterceptEntry => ({
+  ...echoIntercept,
+  match,
+  ...more,
+});
+
+Deno.test("a match is told in words", () => {
+  assert.equal(matchWords(undefined), "all connections");
+  const match: Match = {
+    hosts: ["a.example", "*.b.example"],
+    paths: [{ prefix: "/cart" }, { exact: "/x" }],
+    headers: [{ name: "x-user", exact: "alice" }, { name: "x-user", glob: "al*" }, {
+      name: "x-env",
+      exact: "dev",
+    }],
+    callers: [{ namespace: "shop", labels: { app: "web" } }],
+  };
+  assert.equal(
+    matchWords(match),
+    "host a.example or *.b.example, path /cart and below or /x, header x-user: alice or al*, header x-env: dev, from shop/app=web",
+  );
+});
+
+Deno.test("the command line that is printed sends a request that the match takes", () => {
+  assert.equal(
+    curlLine(
+      entry({ headers: [{ name: "x-user", exact: "it's alice" }], paths: [{ glob: "/a/*/b" }] }),
+      true,
+    ),
+    "curl -H 'x-user: it'\\''s alice' http://echo.default.svc/a/x/b",
+  );
+  assert.equal(
+    curlLine(entry({ cookies: [{ name: "user", exact: "alice" }], methods: ["POST"] }, { port: 8080 }), true),
+    "curl -X POST -b 'user=alice' http://echo.default.svc:8080/",
+  );
+  const domain = "alice.shop.example";
+  assert.equal(curlLine(entry({ hosts: [domain] }, { domain }), true), `curl http://${domain}/`);
+  assert.equal(
+    curlLine(entry({ hosts: [domain] }, { domain }), false),
+    `curl -H 'Host: ${domain}' http://echo.default.svc/`,
+  );
+  assert.equal(
+    curlLine(entry({ baggage: [{ name: "pmz", exact: "3f9a" }] }), true),
+    "curl -H 'baggage: pmz=3f9a' http://echo.default.svc/",
+  );
+});
+
+Deno.test("the rules of others are told with whose comes first", () => {
+  assert.equal(othersWords(entry({ hosts: ["a"] })), "nobody else has rules there");
+  const others = [
+    { user: "bob", match: { hosts: ["b"] }, since: "", first: true, overlaps: false },
+    { user: "carol", match: { methods: ["GET"] }, since: "", first: false, overlaps: true },
+    { user: "dave", since: "", first: false, overlaps: true },
+  ];
+  assert.equal(
+    othersWords(entry({ hosts: ["a"] }, { others })),
+    "bob takes host b; carol takes method GET (yours comes first where both match); dave takes all the rest",
+  );
+});
