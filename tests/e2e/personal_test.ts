@@ -108,7 +108,6 @@ Deno.test("kill -9 of a personal intercept's daemon gives its requests to the po
     if (answered === "pod") break;
     assert.ok(performance.now() - begun < 10_000, "the pods don't answer");
   }
-  console.log(`a pod answered ${Math.round(performance.now() - begun)} ms after`);
 });
 
 Deno.test("an intercept ends by itself after its time", async () => {
