@@ -339,9 +339,12 @@ class Watcher<T> implements Watched<T> {
 
   #enter(state: WatchState, error: Error | undefined): void {
     const before = this.#state;
+    const wasSilent = this.#error instanceof SilenceError;
     this.#state = state;
     this.#error = error;
-    if (error && before !== state) {
+    // Silence alone says little: of a kind that it has seen no event of, an API server sends no bookmarks (1.34). What counts is
+    // whether the watch can be resumed.
+    if (error && !(error instanceof SilenceError) && (before !== state || wasSilent)) {
       this.#options.log?.("a watch isn't live", { kind: this.#resource.plural, state, error });
     }
     if (before !== state || error) this.#tell(this.#stated, state, error);

@@ -193,6 +193,26 @@ Deno.test("a connection gone silent counts as dead: the watch takes up where it 
   assert.equal(things.items.size, 1);
 });
 
+Deno.test("a quiet kind is watched again without a word in the log; one that can't be watched any more is logged", async () => {
+  let watches = 0, isGone = false;
+  await using server = fakeServer((_, url) => {
+    if (isGone) return json(503, status(503, "ServiceUnavailable", "ending"));
+    if (!url.searchParams.has("watch")) return listOf("10");
+    watches++;
+    return new Response(new Events().body);
+  });
+  using api = new Api(server.source);
+  const logged: unknown[] = [];
+  const log: WatchOptions<Thing>["log"] = (message, { state, error }) =>
+    void logged.push([message, state, error instanceof ApiError && error.reason]);
+  await using _things = watch(api, resources.services, { ...quick, idleMs: 30, log });
+  await until("it was silent several times", () => watches > 4);
+  assert.deepEqual(logged, []);
+  isGone = true;
+  await until("it is logged", () => logged.length > 0);
+  assert.deepEqual(logged, [["a watch isn't live", "reconnecting", "ServiceUnavailable"]]);
+});
+
 Deno.test("a server that can't be reached keeps ready waiting, and a watch comes alive with it", async () => {
   const events = new Events();
   const answers: Response[] = [json(503, status(503, "ServiceUnavailable", "starting"))];
