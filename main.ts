@@ -54,7 +54,16 @@ async function helper([verb, ...args]: readonly string[]): Promise<number> {
   const grant = parseGrant(args);
   if (verb === "start") {
     const { startHelper } = await import("./helper/start.ts");
-    const ready = await startHelper(grant, [...self(), "helper", "run"]).catch((error) => ({
+    const { startAgain } = await import("./helper/start_again.ts");
+    const again = startAgain({
+      packed: Deno.env.get("PMZ_SELF"),
+      isCompiled: Deno.build.standalone,
+      execPath: Deno.execPath(),
+      main: decodeURIComponent(new URL(Deno.mainModule).pathname),
+      denoDir: Deno.env.get("DENO_DIR"),
+    });
+    const command = [...again.command, "helper", "run"];
+    const ready = await startHelper(grant, { ...again, command }).catch((error) => ({
       ready: false,
       error: error instanceof Error ? error.message : String(error),
     }));

@@ -9,6 +9,8 @@ export class BadFolder extends Error {
 export interface HelperFolder {
   readonly path: string;
   readonly socket: string;
+  /** Locked while a helper is started: one start after the other. */
+  readonly starting: string;
   /** Locked while a helper lives. */
   readonly lock: string;
   /** Locked while a helper lives, and while its janitor cleans up. */
@@ -34,6 +36,7 @@ export function filesIn(path: string): HelperFolder {
   return {
     path,
     socket: `${path}/helper.sock`,
+    starting: `${path}/starting`,
     lock: `${path}/lock`,
     cleaning: `${path}/cleaning`,
     state: `${path}/helper.json`,

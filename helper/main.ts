@@ -1,6 +1,7 @@
 import { pollUntil } from "../async/poll_until.ts";
 import { FileLock, keepSecrets, leaveSession } from "../ffi/proc/process.ts";
 import { SystemCallError } from "../ffi/libc.ts";
+import { startOf } from "../ffi/proc/process_handle.ts";
 import { type Received, SeqPacket, SeqPacketListener } from "../ffi/sockets/seqpacket.ts";
 import type { HelperGrant, HelperReady, RefusalNews } from "../wire/helper.ts";
 import type { Log } from "../wire/log.ts";
@@ -70,7 +71,9 @@ async function serve(
   using listener = SeqPacketListener.listen(folder.socket, { uid: grant.uid, mode: 0o600 });
   using end = endOf(options.signal);
   try {
-    const record = (daemon: boolean) => writeState(folder.state, { pid: Deno.pid, grant, address, daemon });
+    const began = startOf(Deno.pid);
+    const record = (daemon: boolean) =>
+      writeState(folder.state, { pid: Deno.pid, began, grant, address, daemon });
     record(false);
     onReady({ ready: true, pid: Deno.pid, socket: folder.socket, address });
     await new Acceptor(listener, host, watch, grant, log, record).serve(end.signal);

@@ -1,6 +1,7 @@
 import { pollUntil } from "../async/poll_until.ts";
 import { withTimeout } from "../async/timeout.ts";
 import { FileLock } from "../ffi/proc/process.ts";
+import { ProcessHandle } from "../ffi/proc/process_handle.ts";
 import type { HelperGrant, HelperReady } from "../wire/helper.ts";
 import { type HelperFolder, prepareFolder } from "./folder.ts";
 import { grantArguments } from "./grant.ts";
@@ -12,6 +13,12 @@ const END = 5_000;
 /** Characters of a helper's first line. */
 const LONGEST_LINE = 64 * 1024;
 
+/** A command, and all that it gets of an environment. */
+export interface StartAgain {
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** The helper could not be started; the message says why. */
 export class StartFailed extends Error {
   override name = "StartFailed";
@@ -20,21 +27,24 @@ export class StartFailed extends Error {
 /**
  * Starts a user's helper in the background, as root: with an empty environment, in a session of its own, away from this process's
  * terminal. A helper that runs with a daemon and the same grant is left as it is; any other is replaced.
- * @param command the program that runs it, with its first arguments; those of the grant follow
+ * @param again how this program is started again; the grant's arguments follow
  * @throws {StartFailed} {BadFolder}
  */
 export async function startHelper(
   grant: HelperGrant,
-  command: readonly string[],
+  { command: [program = "", ...args], env = {} }: StartAgain,
 ): Promise<HelperReady & { ready: true }> {
   if (Deno.uid() !== 0) throw new StartFailed("the helper has to be started as root: sudo pmz up does that");
   const folder = prepareFolder(grant.uid);
+  // A look at a helper's lock takes it for a moment: another start would take that for a helper.
+  using lock = await pollUntil(() => FileLock.take(folder.starting), { timeoutMs: READY + 2 * END });
+  if (!lock) throw new StartFailed(`another start of the helper doesn't end: its lock is ${folder.starting}`);
   const there = await replace(folder, grant);
   if (there) return there;
-  const [program = "", ...args] = command;
   const child = new Deno.Command(program, {
     args: [...args, ...grantArguments(grant)],
     clearEnv: true,
+    env,
     cwd: "/",
     stdin: "null",
     stdout: "piped",
@@ -57,10 +67,11 @@ async function replace(
   for (const [signal, patience] of [["SIGTERM", END], ["SIGKILL", END]] as const) {
     if (isFree(folder)) return undefined;
     const state = readState(folder.state);
-    if (state && state.daemon && JSON.stringify(state.grant) === JSON.stringify(grant)) {
+    using helper = state && ProcessHandle.open(state.pid, state.began);
+    if (helper && state.daemon && JSON.stringify(state.grant) === JSON.stringify(grant)) {
       return { ready: true, pid: state.pid, socket: folder.socket, address: state.address };
     }
-    if (state) kill(state.pid, signal); // while the lock is taken, the process id is still the helper's
+    helper?.kill(signal);
     if (await pollUntil(() => isFree(folder), { timeoutMs: patience })) return undefined;
   }
   throw new StartFailed(`an older helper doesn't end: its lock is ${folder.lock}`);
@@ -69,14 +80,6 @@ async function replace(
 function isFree(folder: HelperFolder): boolean {
   using lock = FileLock.take(folder.lock);
   return lock !== undefined;
-}
-
-function kill(pid: number, signal: Deno.Signal): void {
-  try {
-    Deno.kill(pid, signal);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error; // it has just ended
-  }
 }
 
 /** The first line that the helper writes; the rest isn't read. */

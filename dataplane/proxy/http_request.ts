@@ -25,7 +25,8 @@ export type IsOurs = (host: string) => boolean;
  *
  * Web pages can make a browser send requests to loopback: by its address, or by a name of theirs that leads there. Such requests are
  * in origin form, which a proxy has no use for. In a browser that uses this proxy, pages of the internet must not reach into the
- * cluster either: a request whose `Origin` is not a name of the cluster is refused.
+ * cluster either: a request whose `Origin` is not a name of the cluster is refused, and so is one that a page elsewhere has made for
+ * an image, a script or a form, as far as the browser says so (`Referer`, `Sec-Fetch-Site`). A link that leads here may be followed.
  *
  * @throws {HttpFormatError} when the body of a CONNECT can't be delimited
  */
@@ -67,6 +68,9 @@ export function readProxyRequest(head: RequestHead, isOurs: IsOurs): ProxyReques
       return refused(403, "a page from outside the cluster may not call into it");
     }
   }
+  if (!isNavigation(head) && comesFromElsewhere(head, to, isOurs)) {
+    return refused(403, "a page from outside the cluster may not call into it");
+  }
   if (hopsLeft(head) === 0) {
     return refused(501, `Max-Forwards is 0, and the proxy itself does not answer ${method}`);
   }
@@ -86,6 +90,21 @@ function isTrusted(origin: string, target: ProxyTarget, isOurs: IsOurs): boolean
   const from = authority === undefined ? undefined : parseTarget(authority, 80);
   return from !== undefined &&
     (from.host.toLowerCase() === target.host.toLowerCase() || isOurs(from.host));
+}
+
+/** Whether the browser goes to the page itself: scripts can't set that field without a preflight, which has an `Origin`. */
+function isNavigation({ method, fields }: RequestHead): boolean {
+  return method === "GET" && valuesOf(fields, "upgrade-insecure-requests").includes("1");
+}
+
+function comesFromElsewhere({ fields }: RequestHead, target: ProxyTarget, isOurs: IsOurs): boolean {
+  const referers = valuesOf(fields, "referer");
+  const sites = valuesOf(fields, "sec-fetch-site");
+  const isOurPage = referers.length > 0 && referers.every((referer) => {
+    const origin = /^https?:\/\/[^/?#]+/i.exec(referer)?.[0] ?? "";
+    return isTrusted(origin, target, isOurs);
+  });
+  return referers.length > 0 && !isOurPage || !isOurPage && sites.includes("cross-site");
 }
 
 /** RFC 9112 §3.2.1, and §3.2.4 for OPTIONS. */

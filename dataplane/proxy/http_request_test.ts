@@ -54,6 +54,28 @@ Deno.test("what a web page can make a browser send is refused", () => {
   );
 });
 
+Deno.test("what a page elsewhere has a browser load or send is refused, as far as the browser says so", () => {
+  const kind = (...fields: string[]) =>
+    read(["GET http://echo.default.svc/debug HTTP/1.1", ...fields].join("\n")).kind;
+  const [foreign, ours] = ["Referer: http://page.example/x", "Referer: http://web.other.svc/y?z"];
+  const [crossSite, navigation] = ["Sec-Fetch-Site: cross-site", "Upgrade-Insecure-Requests: 1"];
+  assert.equal(kind(foreign), "refused");
+  assert.equal(kind("Referer: https://page.example/"), "refused");
+  assert.equal(kind("Referer: nonsense"), "refused");
+  assert.equal(kind(crossSite), "refused");
+  assert.equal(kind(foreign, ours), "refused");
+  assert.equal(kind(ours), "forward");
+  assert.equal(kind(ours, crossSite), "forward", "one Service's page loads from another's");
+  assert.equal(kind("Sec-Fetch-Site: same-origin"), "forward");
+  assert.equal(kind("Sec-Fetch-Site: none"), "forward", "typed into the address line");
+  assert.equal(kind(foreign, crossSite, navigation), "forward", "a link that is followed");
+  assert.equal(
+    read(`POST http://echo.default.svc/ HTTP/1.1\n${foreign}\n${navigation}`).kind,
+    "refused",
+    "a form that is sent is no link",
+  );
+});
+
 Deno.test("CONNECT takes a host and a port, nothing else", () => {
   assert.deepEqual(read("CONNECT echo.default.svc:443 HTTP/1.1"), {
     kind: "connect",

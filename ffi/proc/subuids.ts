@@ -4,6 +4,9 @@ export interface Uids {
   readonly last: number;
 }
 
+const { getpwuid } = Deno.dlopen("libc.so.6", {
+  getpwuid: { parameters: ["u32"], result: "pointer" },
+}).symbols;
 const SUBUID = "/etc/subuid";
 /** What one line of subuid may give away: beyond this it's no person's any more. */
 const MOST = 1 << 24;
@@ -11,14 +14,71 @@ const MOST = 1 << 24;
 /** Ranges of one user that are heeded: what the BPF programs' settings have room for. */
 export const UID_RANGES = 4;
 
-/** The user, and the user's subordinate uids (subuid(5)), as whom rootless containers with the host's network run. */
-export function uidsOf(uid: number): Uids[] {
-  return [{ first: uid, last: uid }, ...subordinate(uid)].slice(0, UID_RANGES);
+/** What is known of the accounts of this machine. */
+export interface AccountFacts {
+  /** The lines of /etc/passwd. */
+  readonly passwd: string;
+  /** Uids that somebody uses here: of processes, home folders, logins. */
+  readonly used: () => Iterable<number>;
+  /** Whether an account has a uid, by whatever the machine asks (files, LDAP, a directory). */
+  readonly isAccount: (uid: number) => boolean;
 }
 
-function subordinate(uid: number): Uids[] {
+/**
+ * The user, and the user's subordinate uids (subuid(5)), as whom rootless containers with the host's network run. A range in which
+ * somebody else has an account is left out: directories give uids that /etc/subuid knows nothing of.
+ */
+export function uidsOf(uid: number, facts: AccountFacts = thisMachine()): Uids[] {
+  const own = { first: uid, last: uid };
+  return [own, ...subordinate(uid, facts.passwd).filter((range) => !hasAccount(range, uid, facts))]
+    .slice(0, UID_RANGES);
+}
+
+/** Whether an account of somebody else is in a range. */
+export function hasAccount(
+  { first, last }: Uids,
+  user: number,
+  { passwd, used, isAccount }: AccountFacts,
+): boolean {
+  const isWithin = (uid: number) => uid >= first && uid <= last && uid !== user;
+  if (passwd.split("\n").some((line) => isWithin(Number(line.split(":")[2] || NaN)))) return true;
+  return [...new Set(used())].some((uid) => isWithin(uid) && isAccount(uid));
+}
+
+function thisMachine(): AccountFacts {
+  return {
+    passwd: Deno.readTextFileSync("/etc/passwd"),
+    used: usedUids,
+    isAccount: (uid) => getpwuid(uid) !== null,
+  };
+}
+
+/** The owners of processes, home folders and login sessions. */
+function* usedUids(): Generator<number> {
+  for (const folder of ["/home", "/proc", "/run/user"]) {
+    try {
+      for (const { name } of Deno.readDirSync(folder)) {
+        if (folder === "/proc" && !/^[0-9]+$/.test(name)) continue;
+        const { uid } = statOf(`${folder}/${name}`);
+        if (typeof uid === "number") yield uid;
+      }
+    } catch {
+      // A machine without such a folder, or one that isn't for us.
+    }
+  }
+}
+
+function statOf(path: string): { readonly uid?: number | null } {
   try {
-    return parseSubuids(Deno.readTextFileSync(SUBUID), [String(uid), nameOf(uid)]);
+    return Deno.statSync(path);
+  } catch {
+    return {}; // it has ended
+  }
+}
+
+function subordinate(uid: number, passwd: string): Uids[] {
+  try {
+    return parseSubuids(Deno.readTextFileSync(SUBUID), namesOf(uid, passwd));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;
@@ -37,9 +97,10 @@ export function parseSubuids(text: string, names: readonly (string | undefined)[
   });
 }
 
-function nameOf(uid: number): string | undefined {
-  const line = Deno.readTextFileSync("/etc/passwd").split("\n").find((line) =>
-    line.split(":")[2] === `${uid}`
-  );
-  return line?.split(":")[0];
+/** What a user is called in /etc/subuid: by the account's name, or by the uid unless that is another account's name. */
+export function namesOf(uid: number, passwd: string): string[] {
+  const accounts = passwd.split("\n").map((line) => line.split(":"));
+  const name = accounts.find(([, , number]) => number === `${uid}`)?.[0];
+  const isAnothers = accounts.some(([name, , number]) => name === `${uid}` && number !== `${uid}`);
+  return [...(name === undefined ? [] : [name]), ...(isAnothers ? [] : [`${uid}`])];
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseSubuids } from "./subuids.ts";
+import { type AccountFacts, hasAccount, namesOf, parseSubuids, uidsOf } from "./subuids.ts";
 
 Deno.test("a user's subordinate uids are by name or by number, and nobody else's", () => {
   const text = "ann:100000:65536\nbob:165536:65536\n# x\n1000:231072:65536\nann2:1:1\n";
@@ -23,4 +23,36 @@ Deno.test("accounts of the system are nobody's subordinates", () => {
   ) {
     assert.deepEqual(parseSubuids(line, ["ann"]), [], line);
   }
+});
+
+const range = { first: 100_000, last: 165_535 };
+const facts = (more: Partial<AccountFacts> = {}): AccountFacts => ({
+  passwd: "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh",
+  used: () => [0, 1000],
+  isAccount: () => false,
+  ...more,
+});
+
+Deno.test("a range in which somebody else has an account is left out", () => {
+  assert.equal(hasAccount(range, 1000, facts()), false);
+  const directory = facts({ used: () => [0, 1000, 100_500], isAccount: (uid) => uid === 100_500 });
+  assert.equal(hasAccount(range, 1000, directory), true, "a colleague of a directory, who is logged in");
+  assert.equal(hasAccount(range, 100_500, directory), false, "the user's own uid isn't somebody else's");
+  const files = facts({ passwd: "kim:x:100001:100::/home/kim:/bin/sh" });
+  assert.equal(hasAccount(range, 1000, files), true, "an account of /etc/passwd, logged in or not");
+});
+
+Deno.test("containers' own uids are used and are nobody's account", () => {
+  assert.equal(hasAccount(range, 1000, facts({ used: () => [100_000, 100_999] })), false);
+});
+
+Deno.test("a line for a number is a user's, unless that is another account's name", () => {
+  const passwd = "ann:x:1000:1000::/home/ann:/bin/sh\n1000:x:1005:1005::/home/n:/bin/sh";
+  assert.deepEqual(namesOf(1000, passwd), ["ann"]);
+  assert.deepEqual(namesOf(1005, passwd), ["1000", "1005"]);
+  assert.deepEqual(namesOf(7, passwd), ["7"]);
+});
+
+Deno.test("the user comes first, whatever this machine has", () => {
+  assert.deepEqual(uidsOf(4_242_424)[0], { first: 4_242_424, last: 4_242_424 });
 });

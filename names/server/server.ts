@@ -14,6 +14,7 @@ import { writeMessage } from "../../dns/message_writer.ts";
 import { resolveExternalName } from "./external_name.ts";
 import { askForCompleted } from "./completed_name.ts";
 import { consider, failure } from "./respond.ts";
+import type { Sender } from "./sender.ts";
 import { type NameServerStats, zeroStats } from "./stats.ts";
 import { openStub, type StubSockets } from "./stub_listener.ts";
 import { TcpSession } from "./tcp_session.ts";
@@ -32,8 +33,8 @@ export interface NameServerOptions {
   readonly nameserver: Nameserver;
   /** The laptop's other nameservers. */
   readonly others?: () => readonly Nameserver[];
-  /** Whether the sender may be answered. Others get nothing. */
-  readonly isAllowed: (arrival: Arrival) => Promise<boolean>;
+  /** Whose a query is: the user's are answered, root's are forwarded, others get nothing. */
+  readonly senderOf: (arrival: Arrival) => Promise<Sender>;
   /** Addresses to which no cluster's name may lead. */
   readonly forbidden: (address: IpAddress) => boolean;
   /** What becomes of a nameserver's answer; undefined for one that must not reach the client. */
@@ -102,11 +103,12 @@ export class NameServer implements AsyncDisposable {
       peer: { address: from.address, port: from.port },
       own: this.end,
     } as const;
-    if (!await this.#options.isAllowed(arrival)) {
+    const sender = await this.#options.senderOf(arrival);
+    if (sender === "other") {
       this.stats.refused++;
       return;
     }
-    const reply = await this.#reply(query);
+    const reply = sender === "root" ? await this.#forward(query) : await this.#reply(query);
     if (reply && !this.#stop.signal.aborted) this.#sockets.udp.send(reply, from.port, from.address);
   }
 
@@ -126,6 +128,15 @@ export class NameServer implements AsyncDisposable {
       // A silent nameserver stays silent to the client; one that can't be reached is said at once.
       return error instanceof NoAnswer && error.kind === "unreachable" ? written(failure(query)) : undefined;
     }
+  }
+
+  /** The nameserver's own answer, whatever the query; undefined when there is none. */
+  async #forward(query: Uint8Array): Promise<Uint8Array | undefined> {
+    this.stats.forwarded++;
+    return await this.#forwarder.ask(query, this.#options.nameserver, this.#stop.signal).catch(() => {
+      this.stats.unanswered++;
+      return undefined;
+    });
   }
 
   /** What the nameserver answers; undefined when nothing but a name of pmz can be meant. */
@@ -158,11 +169,11 @@ export class NameServer implements AsyncDisposable {
       this.stats.dropped++;
       return closeQuietly(conn);
     }
-    const { zone, nameserver, isAllowed } = this.#options;
+    const { zone, nameserver, senderOf } = this.#options;
     const session = new TcpSession(conn, {
       zone,
       nameserver,
-      isAllowed,
+      senderOf,
       own: (verdict) => this.own(verdict),
       filter: this.#filter,
       stats: this.stats,

@@ -3,6 +3,7 @@ import dgram from "node:dgram";
 import { once } from "node:events";
 import { pollUntil } from "../../async/poll_until.ts";
 import { SocketOwners } from "../../ffi/proc/socket_owner.ts";
+import { senderOf } from "./sender.ts";
 import { answering, fakeUpstream, queryFor, replied } from "../testing/fake_upstream.ts";
 import { UdpForwarder } from "./forward.ts";
 import { parseMessage, rcodes, types } from "../../dns/message.ts";
@@ -45,7 +46,7 @@ function serve(more: Partial<NameServerOptions> = {}): Promise<NameServer> {
   return NameServer.open({
     zone: zone(),
     address: stubAddress(4, uid, 0),
-    isAllowed: (arrival) => owners.isFrom(arrival, [{ first: uid, last: uid }]),
+    senderOf: (arrival) => senderOf(owners, arrival, [{ first: uid, last: uid }]),
     nameserver: { address: "255.255.255.255", port: 53 }, // can't be sent to
     forbidden: ({ text }) => text.startsWith("127."),
     ...more,
@@ -265,8 +266,25 @@ Deno.test("a nameserver without TCP ends the client's connection, as it would ha
   assert.deepEqual(await overTcp(server, [queryFor("example.com", types.A)]).catch(() => []), []);
 });
 
+Deno.test("what runs with root's rights is answered by its nameserver, whatever it asks for: never by the daemon", async () => {
+  await using upstream = await fakeUpstream();
+  await using server = await serve({
+    nameserver: upstream.nameserver,
+    senderOf: () => Promise.resolve("root"),
+    filter: () => undefined,
+  });
+  const asked = () => upstream.asked.length;
+  for (const ask of [overUdp, overTcp]) {
+    const before = asked();
+    const [answer] = await ask(server, [queryFor("echo.default.svc", types.A)], 1, 1_000);
+    assert.equal(asked(), before + 1);
+    assert.ok(answer, "its nameserver's answer comes back unfiltered");
+  }
+  assert.deepEqual([server.stats.answered, server.stats.forwarded], [0, 2]);
+});
+
 Deno.test("another account's queries get nothing, by UDP or TCP", async () => {
-  await using server = await serve({ isAllowed: () => Promise.resolve(false) });
+  await using server = await serve({ senderOf: () => Promise.resolve("other") });
   assert.deepEqual(await overUdp(server, [queryFor("echo.default.svc", types.A)], 1, 150), []);
   assert.deepEqual(await overTcp(server, [queryFor("echo.default.svc", types.A)]).catch(() => []), []);
   assert.equal(server.stats.refused, 2);
@@ -279,7 +297,7 @@ Deno.test({
     const owners = new SocketOwners();
     const [mine, other] = [65_534, 65_533];
     await using server = await serve({
-      isAllowed: (arrival) => owners.isFrom(arrival, [{ first: mine, last: mine }]),
+      senderOf: (arrival) => senderOf(owners, arrival, [{ first: mine, last: mine }]),
     });
     for (const protocol of ["+notcp", "+tcp"]) {
       assert.equal((await digAs(mine, server, "echo.default.svc", "+short", protocol)).trim(), "10.96.0.10");

@@ -2,6 +2,7 @@
 import { boundDescriptorOf } from "../../ffi/sockets/own_socket.ts";
 import { formatEndpoint, parseAddress } from "../../net/address.ts";
 import { type Accounts, SocketOwners } from "../../ffi/proc/socket_owner.ts";
+import { senderOf } from "./sender.ts";
 import { type Nameserver, UdpForwarder } from "./forward.ts";
 import type { OwnNetworks } from "../own_networks.ts";
 import { leftOutBy } from "./left_out.ts";
@@ -107,7 +108,7 @@ export class StubListeners implements AsyncDisposable {
       address: stubAddress(address.family, uid, index),
       nameserver: { address: address.text, port: this.#port },
       others: () => this.#nameservers.filter((one) => one.address !== address.text),
-      isAllowed: (arrival) => this.#owners.isFrom(arrival, this.#accounts),
+      senderOf: (arrival) => senderOf(this.#owners, arrival, this.#accounts),
       forbidden: (one) => this.#parts.networks.forbids(one),
       filter: (answer) => this.#parts.rebinding.filter(answer),
       forwarder: this.#forwarder,

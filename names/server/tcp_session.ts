@@ -4,6 +4,7 @@ import type { Nameserver } from "./forward.ts";
 import type { Message } from "../../dns/message.ts";
 import { writeMessage } from "../../dns/message_writer.ts";
 import { consider, type Reply } from "./respond.ts";
+import type { Sender } from "./sender.ts";
 import type { NameServerStats } from "./stats.ts";
 import { MessageWriter, readMessages } from "../../dns/tcp_frames.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
@@ -18,7 +19,7 @@ const IDLE_MS = 30_000;
 export interface TcpSessionOptions {
   readonly zone: Pick<Zone, "answer">;
   readonly nameserver: Nameserver;
-  readonly isAllowed: (arrival: Arrival) => Promise<boolean>;
+  readonly senderOf: (arrival: Arrival) => Promise<Sender>;
   /** The answer to a query for a name of pmz; never rejects. */
   readonly own: (verdict: Extract<Reply, { kind: "answer" | "outside" }>) => Promise<Message>;
   /** What becomes of a nameserver's answer; undefined for one that must not reach the client. */
@@ -55,8 +56,9 @@ export class TcpSession implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { nameserver, isAllowed, filter, stats } = this.#options;
-    if (!await isAllowed(arrivalOf(this.#conn))) {
+    const { nameserver, senderOf, filter, stats } = this.#options;
+    const sender = await senderOf(arrivalOf(this.#conn));
+    if (sender === "other") {
       stats.refused++;
       return;
     }
@@ -72,7 +74,7 @@ export class TcpSession implements AsyncDisposable {
     };
     const { signal } = this.#end;
     const onAnswer = (message: Uint8Array) => {
-      const kept = filter(message);
+      const kept = sender === "root" ? message : filter(message);
       if (!kept) this.#break();
       return kept ? answered(kept) : Promise.resolve();
     };
@@ -80,7 +82,8 @@ export class TcpSession implements AsyncDisposable {
     this.#stillThere();
     for await (const query of readMessages(this.#conn)) {
       this.#stillThere();
-      await this.#take(query, upstream, answered);
+      if (sender === "user") await this.#take(query, upstream, answered);
+      else await this.#forward(query, upstream);
     }
     // The client has sent its last query, and still reads answers.
     await Promise.all(this.#waiting);
@@ -95,9 +98,7 @@ export class TcpSession implements AsyncDisposable {
     const verdict = consider(query, this.#options.zone);
     if (verdict.kind === "drop") return;
     if (verdict.kind === "pass") {
-      this.#options.stats.forwarded++;
-      await upstream.until(MOST_WAITING - 1);
-      return upstream.send(query);
+      return await this.#forward(query, upstream);
     }
     if (this.#waiting.size >= MOST_WAITING) await Promise.race(this.#waiting);
     const sent = this.#options.own(verdict)
@@ -105,6 +106,12 @@ export class TcpSession implements AsyncDisposable {
       .catch(() => this.#break())
       .finally(() => this.#waiting.delete(sent));
     this.#waiting.add(sent);
+  }
+
+  async #forward(query: Uint8Array, upstream: TcpUpstream): Promise<void> {
+    this.#options.stats.forwarded++;
+    await upstream.until(MOST_WAITING - 1);
+    return upstream.send(query);
   }
 
   #stillThere(): void {

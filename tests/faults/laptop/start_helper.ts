@@ -13,7 +13,7 @@ const helper = [
 ];
 let line: string;
 try {
-  line = JSON.stringify(await startHelper(parseGrant(grant), helper));
+  line = JSON.stringify(await startHelper(parseGrant(grant), { command: helper }));
 } catch (error) {
   line = JSON.stringify({ ready: false, error: error instanceof Error ? error.message : String(error) });
 }

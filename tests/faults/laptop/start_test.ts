@@ -57,6 +57,17 @@ Deno.test({
   assert.match(limits, /Max core file size\s+0\s+0/);
 });
 
+Deno.test(
+  { name: `two starts at once end with one helper, and both say where it is${reason}`, ignore },
+  async () => {
+    await using room = await Room.open();
+    const both = await Promise.all([start(room, ...grantFor(USER)), start(room, ...grantFor(USER))]);
+    assert.deepEqual(both.map(({ ready }) => ready), [true, true], JSON.stringify(both));
+    const running = both.filter(({ pid }) => lives(pid));
+    assert.equal(new Set(running.map(({ pid }) => pid)).size, 1);
+  },
+);
+
 Deno.test({
   name: `starting again replaces a helper without a daemon, and leaves one that has a daemon${reason}`,
   ignore,
