@@ -36,8 +36,10 @@ const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 export function startAgain({ packed, isCompiled, execPath, main, denoDir }: OwnProgram): StartAgain {
   if (isCompiled) return { command: [OWN_FILE] };
   if (packed === undefined) return { command: [execPath, "run", "--quiet", "--allow-all", main] };
+  // Root's own folder; where no program may be run from it, the launcher has started a copy in memory.
+  const folder = main.slice(0, main.lastIndexOf("/") + 1);
   return {
-    command: [OWN_FILE, ...PACKED_OPTIONS, main],
+    command: [execPath.startsWith(folder) ? execPath : OWN_FILE, ...PACKED_OPTIONS, main],
     env: {
       PATH,
       PMZ_SELF: packed,

@@ -11,7 +11,10 @@ const unpacked: OwnProgram = {
 
 Deno.test("the unpacked program is started again, not the file that it came from", () => {
   const { command, env } = startAgain(unpacked);
-  assert.deepEqual([command[0], command.at(-1)], ["/proc/self/exe", "/var/cache/pmz/digest/main.js"]);
+  assert.deepEqual([command[0], command.at(-1)], [
+    "/var/cache/pmz/digest/deno",
+    "/var/cache/pmz/digest/main.js",
+  ]);
   assert.ok(!command.includes("/home/alice/bin/pmz"));
   assert.ok(
     ["--no-remote", "--no-npm", "--cached-only", "--no-config"].every((one) => command.includes(one)),
@@ -23,6 +26,11 @@ Deno.test("the unpacked program is started again, not the file that it came from
     "PATH",
     "PMZ_SELF",
   ]);
+});
+
+Deno.test("a copy in memory is started again as itself", () => {
+  const { command } = startAgain({ ...unpacked, execPath: "/memfd:pmz (deleted)" });
+  assert.equal(command[0], "/proc/self/exe");
 });
 
 Deno.test("a compiled program is started again by the file that runs, whatever lies at its path", () => {

@@ -22,7 +22,8 @@ export function clusterParts(cluster: string, pmz?: Pmz, state = stateFolder()):
     const name = program.slice(program.lastIndexOf("/") + 1);
     if (laptop.test(cgroup)) {
       if (pmz === undefined) return name === "kubectl" ? "kubectl" : undefined;
-      if (name !== "pmz") return undefined;
+      // Root's program starts itself again as what was unpacked.
+      if (name !== "pmz" && !program.includes("/cache/pmz/")) return undefined;
       return uid === pmz.uid ? "daemon" : uid === 0 ? "helper" : undefined;
     }
     if (!nodes.test(cgroup)) return undefined;

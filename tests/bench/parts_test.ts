@@ -14,7 +14,7 @@ Deno.test("the processes that carry a connection of pmz are told apart", () => {
   for (
     const [expected, found] of [
       ["daemon", process(laptop, 1001, "/usr/local/bin/pmz", "run")],
-      ["helper", process(laptop, 0, "pmz", "run")],
+      ["helper", process(laptop, 0, "/var/cache/pmz/0123/deno", "run")],
       [undefined, process(laptop, 1000, "pmz", "run")],
       [undefined, process(laptop, 1001, "wrk", "-t1")],
       ["gateway", process(`${node}/kubepods/burstable/pod12-34/abc`, 65532, "deno", "run")],

@@ -4,6 +4,7 @@ import { answer } from "../e2e/lib/answerer.ts";
 import { Caller } from "../e2e/lib/caller.ts";
 import { clusterSnapshot } from "../e2e/lib/cluster_snapshot.ts";
 import { Stage } from "../e2e/lib/stage.ts";
+import { pollUntil } from "../../async/poll_until.ts";
 import type { World } from "../e2e/lib/world.ts";
 
 const local = { as: "on-the-laptop", http: 8081, tcp: 9100 };
@@ -91,6 +92,55 @@ Deno.test("while relay hangs (SIGSTOP) pods answer within two seconds, and once 
   }
   const { took } = await until(caller, theLaptop, 60_000);
   console.log(`intercepted again ${took} ms after it goes on`);
+});
+
+Deno.test("a tunnel that broke under an open connection is logged by both ends, with node, reason and how many were reset", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await alice.done(["agent", "deploy", "--force"], { timeout: 120_000 });
+  await using _program = await answer(world.laptop, "alice", local);
+  await using caller = await Caller.start(world);
+  await alice.done(["intercept", "echo", "8081", "--yes"], install);
+  assert.deepEqual(await caller.who(), [local.as]);
+  await using _open = world.spawnInPod(caller.name, [
+    "bash",
+    "-c",
+    "exec 3<>/dev/tcp/echo/80; printf 'GET / HTTP/1.1\\r\\nHost: echo\\r\\n' >&3; cat <&3",
+  ]);
+  const broke = (text: string, message: string) =>
+    text.split("\n").flatMap((line) => {
+      try {
+        return [JSON.parse(line) as { message: string; node?: string; count?: number; details?: string }];
+      } catch {
+        return [];
+      }
+    }).find((line) => line.message.includes(message) && (line.count ?? 0) > 0);
+  const logged = async (read: () => Promise<string>, message: string) =>
+    await pollUntil(async () => broke(await read(), message), { timeoutMs: 30_000, everyMs: 500 });
+  await until(caller, theLaptop, 5_000); // the open connection is there by now
+  await signal(world, "relay", "STOP");
+  try {
+    const here = await logged(
+      () => alice.shell("cat ~/.local/state/pmz/daemon.log"),
+      "the tunnel to a node agent broke",
+    );
+    assert.match(String(here?.node), /^node-/);
+    assert.match(String(here?.details), /no answer to a PING within 7 s/);
+  } finally {
+    await signal(world, "relay", "CONT");
+  }
+  const relays = [
+    "logs",
+    "-n",
+    "pmz-node",
+    "-l",
+    "app.kubernetes.io/component=node",
+    "-c",
+    "relay",
+    "--tail=-1",
+  ];
+  const there = await logged(() => world.kubectl(relays), "a laptop's tunnel broke");
+  assert.match(String(there?.node), /^node-/);
 });
 
 Deno.test("while attach hangs the laptop goes on answering, and leaving gives the Service back all the same", async () => {
