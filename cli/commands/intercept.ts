@@ -11,7 +11,14 @@ import type { Cli } from "../session.ts";
 import { PERSONAL_RULES } from "../../wire/intercept.ts";
 import { type MatchOptions, matchOptions, matchRequest } from "../match_options.ts";
 import { curlLine, matchWords, othersWords } from "../match_words.ts";
-import { interceptedService, type LocalEnd, localTarget, service, type ServiceName } from "../values.ts";
+import {
+  interceptedService,
+  type LocalEnd,
+  localTarget,
+  RESERVED,
+  service,
+  type ServiceName,
+} from "../values.ts";
 
 const shared = { namespace: inNamespace, context, kubeconfig, yes, ...imageOptions };
 
@@ -49,8 +56,8 @@ export const intercept = define({
     "of the connection. LOCAL is where the program listens: a port of localhost (127.0.0.1 and ::1), or HOST:PORT. PORT is the name or number of the " +
     "Service's port, if it has several. With a matcher (--domain to --personal) it takes only the requests that match, and " +
     "several people share a port: requests have to match each kind of matcher that is given, and one of those of a kind; " +
-    "headers and cookies of different names all have to match. Needs no root. If a Service is named like a command (list, add, delete, " +
-    "remove), write its namespace too: list.default.",
+    "headers and cookies of different names all have to match. Needs no root. If a Service is named like a command (" +
+    `${RESERVED.join(", ")})` + ", write its namespace too: list.default.",
   examples: [
     ["pmz intercept echo 8081", "the HTTP port of echo (or its only one), answered on port 8081"],
     ["pmz intercept echo.shop 8081:80", "port 80 of echo in namespace shop"],
