@@ -73,6 +73,16 @@ Deno.test("a domain that leads to another Service than before says so", () => {
   const names = defaultAnswers().names.map((entry) => ({ ...entry, before: "cart.shop" }));
   return compareWithGolden("dns add moved", "dns add www.shop.example echo", { answers: { names } });
 });
+Deno.test("an agent of an older pmz is told apart from one of another", () => {
+  const agent = (["gateway", "node"] as const).map((component) => ({
+    ...defaultAnswers().agent[0],
+    component,
+    state: "ready" as const,
+    ours: false,
+    outdated: component === "node",
+  }));
+  return compareWithGolden("agent status other", "agent status", { answers: { agent } });
+});
 Deno.test("on a terminal there are colours, symbols and one turning line", () =>
   compareWithGolden("terminal up", "up", { terminal: true, env: { LANG: "C.UTF-8" }, answers: quickUp() }));
 

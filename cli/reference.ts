@@ -46,7 +46,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster, of a changed one its target before |
 | dns allow | DomainList | domain |
 | intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, portName, local, since, pods, connections, alsoTaken, problems |
-| agent deploy, agent delete, agent status | AgentComponentList | component, state, why, image, payload, ours, pods |
+| agent deploy, agent delete, agent status | AgentComponentList | component, state, why, image, payload, ours, versions, outdated, pods |
 | doctor | CheckList | id, title, outcome (ok, warning, failed, skipped), findings (level, saw, remedy), ms; and \`ok\` |
 | version | Version | none of them; release, control, and daemon if one runs |
 

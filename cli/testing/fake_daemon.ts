@@ -237,6 +237,8 @@ export function defaultAnswers(): Answers {
         state: "ready",
         image: "denoland/deno:2.9.6",
         ours: true,
+        versions: { tunnel: { newest: 1, oldest: 1 } },
+        outdated: false,
         pods: { ready: 1, all: 1 },
       },
       { component: "node", state: "absent" },
