@@ -15,6 +15,8 @@ export const FIRST_TABLE = 726_900;
 export const SLOTS = 100;
 /** Whether a routing table is one of pmz's. */
 export const isTableOfPmz = (table: number): boolean => table >= FIRST_TABLE && table < FIRST_TABLE + SLOTS;
+/** How the reason of a refusal ends where as many addresses are captured as may be. */
+export const LIMIT_REACHED = "addresses are captured already: the limit";
 /** Bytes of a request or answer. */
 export const LONGEST_MESSAGE = 256 * 1024;
 

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { CapturedPorts } from "../../wire/helper.ts";
+import { type CapturedPorts, LIMIT_REACHED } from "../../wire/helper.ts";
 
 /** The helper, as far as it captures addresses. It throws only when it is gone, and all routes with it. */
 export interface RouteHelper {
@@ -178,9 +178,8 @@ export class RouteProgrammer {
       if (!isKnown) asked.set(address, now);
     }
     if (asked.size === 0) return;
-    const refused = await this.#helper.capture(
-      new Map([...asked].map(([address, { ports }]) => [address, ports])),
-    );
+    const refused = new Map(await this.#helper.capture(servicesFirst(asked)));
+    await this.#makeRoom(asked, refused, moved);
     const news = new Map<string, string>();
     for (const [address, now] of asked) {
       const before = this.#refused.get(address);
@@ -191,6 +190,34 @@ export class RouteProgrammer {
     }
     this.#asked = new Map();
     if (news.size > 0) this.#onRefused(news);
+  }
+
+  /** Where the limit is met, Services come before pods: those of the pods that were captured last make room. */
+  async #makeRoom(
+    asked: ReadonlyMap<string, Captured>,
+    refused: Map<string, string>,
+    moved: Set<string>,
+  ): Promise<void> {
+    const isLeftOut = ([address, { ports }]: [string, Captured]) =>
+      ports !== "any" && refused.get(address)?.endsWith(LIMIT_REACHED);
+    const services = [...asked].filter(isLeftOut);
+    if (services.length === 0) return;
+    const pods = [...this.#captured].flatMap(([address, { ports }]) => ports === "any" ? [address] : [])
+      .slice(-services.length);
+    if (pods.length === 0) return;
+    const limit = refused.get(services[0]?.[0] ?? "");
+    const kept = await this.#helper.release(pods);
+    for (const address of pods) {
+      if (this.#captured.delete(address)) moved.add(address);
+      this.#answered(address, kept.get(address) ?? limit);
+    }
+    const taken = new Map(services.slice(0, pods.length));
+    const again = await this.#helper.capture(servicesFirst(taken));
+    for (const address of taken.keys()) {
+      const why = again.get(address);
+      if (why === undefined) refused.delete(address);
+      else refused.set(address, why);
+    }
   }
 
   /** @param why undefined when the helper has done what it was asked for */
@@ -213,6 +240,15 @@ export class RouteProgrammer {
     }
     return undefined;
   }
+}
+
+/** The ports to ask for, those of pods last. */
+function servicesFirst(asked: ReadonlyMap<string, Captured>): Map<string, CapturedPorts> {
+  const all = [...asked].map(([address, { ports }]) => [address, ports] as const);
+  return new Map([
+    ...all.filter(([, ports]) => ports !== "any"),
+    ...all.filter(([, ports]) => ports === "any"),
+  ]);
 }
 
 function familyOf(address: string): 4 | 6 {

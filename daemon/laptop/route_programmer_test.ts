@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { CapturedPorts } from "../../wire/helper.ts";
+import { type CapturedPorts, LIMIT_REACHED } from "../../wire/helper.ts";
 import { type RouteHelper, RouteProgrammer } from "./route_programmer.ts";
 
 const ports = (...served: number[]): CapturedPorts =>
@@ -47,6 +47,49 @@ function clusterOf(id: string, first: Record<string, CapturedPorts> = {}) {
     },
   };
 }
+
+/** A helper that captures so many addresses and no more. */
+function fullHelper(most: number) {
+  const captured = new Set<string>();
+  const helper: RouteHelper = {
+    capture(addresses) {
+      const refused = new Map<string, string>();
+      for (const address of addresses.keys()) {
+        if (captured.has(address) || captured.size < most) captured.add(address);
+        else refused.set(address, `${most} ${LIMIT_REACHED}`);
+      }
+      return Promise.resolve(refused);
+    },
+    release(addresses) {
+      for (const address of addresses) captured.delete(address);
+      return Promise.resolve(new Map());
+    },
+  };
+  return { helper, captured };
+}
+
+Deno.test("at the limit Services come before pods, also those that come later", async () => {
+  const { helper, captured } = fullHelper(3);
+  const routes = new RouteProgrammer(helper, both);
+  const pods = { p1: "any", p2: "any", p3: "any" } as const;
+  const one = clusterOf("one", { ...pods, a: ports(80) });
+  await routes.add(one);
+  assert.deepEqual([...captured].sort(), ["a", "p1", "p2"]);
+  const moved = await routes.change(one.set({ ...pods, a: ports(80), b: ports(80) }));
+  assert.deepEqual([...captured].sort(), ["a", "b", "p1"]);
+  assert.deepEqual([...moved].sort(), ["b", "p2"], "names follow");
+  assert.match(routes.refusal("one", "p2") ?? "", /the limit$/);
+  await routes.change(one.set({ ...pods, a: ports(80), b: ports(80), c: ports(80), d: ports(80) }));
+  assert.deepEqual([...captured].sort(), ["a", "b", "c"]);
+  assert.deepEqual([...routes.refused.keys()].sort(), ["d", "p1", "p2", "p3"]);
+  await routes.change(one.set({ ...pods, a: ports(80) }));
+  await routes.retry();
+  assert.deepEqual(
+    [captured.size, captured.has("a")],
+    [3, true],
+    "pods are captured again when there is room",
+  );
+});
 
 Deno.test("the helper is asked for what has changed, and for nothing else", async () => {
   const { helper, captured, asked } = fakeHelper();
