@@ -159,7 +159,7 @@ class Acceptor {
       failed: (error) => this.#log("warn", "refusals are not reported any more", { error: String(error) }),
     });
     const reporter = new NetworkReporter(session, this.#watch, (news) => daemon.send(news));
-    this.#watch.onChange(() => this.#report(() => reporter.changed()));
+    this.#watch.onChange(() => reporter.changed());
     try {
       for (;;) {
         const received = await next(daemon);
@@ -172,18 +172,10 @@ class Acceptor {
           this.#log("warn", "refused a request", { code: answer.code, error: answer.error });
         }
         daemon.send(answer, fds);
-        this.#report(() => reporter.precedence());
+        reporter.precedence();
       }
     } catch (error) {
       this.#log("warn", "the daemon doesn't read its answers", { error: String(error) });
-    }
-  }
-
-  #report(tell: () => void): void {
-    try {
-      tell();
-    } catch (error) {
-      this.#log("warn", "a change of the machine's network can't be told", { error: String(error) });
     }
   }
 

@@ -7,6 +7,11 @@ import type { UserRules } from "./rule.ts";
 
 /** Changes within this count as one, in milliseconds: a VPN that starts makes dozens. */
 const SETTLE_MS = 30;
+/** After a look at all networks, in milliseconds: with the time above, the rules are first again within 100 ms all the same. */
+const PAUSE_MS = 50;
+
+/** Tries of the listener, which reads tables that may be changing. */
+const TRIES = 5;
 
 /**
  * Follows the machine's network (links, addresses, routes, rules) for as long as the helper lives, and keeps the user's rules first.
@@ -33,7 +38,10 @@ export class NetworkWatch implements AsyncDisposable {
     return this.#precedence;
   }
 
-  /** Calls `listener`, the only one, after changes; the rules are where they belong then, as far as that's possible. */
+  /**
+   * Calls `listener`, the only one, after changes; the rules are where they belong then, as far as that's possible. Where it throws, it
+   * is called again.
+   */
   onChange(listener: () => void): void {
     this.#listener = listener;
   }
@@ -43,7 +51,19 @@ export class NetworkWatch implements AsyncDisposable {
       this.#takeFirst();
       await sleep(SETTLE_MS);
       this.#takeFirst();
-      this.#listener?.();
+      await this.#tell();
+      await sleep(PAUSE_MS);
+    }
+  }
+
+  async #tell(): Promise<void> {
+    for (let tries = 1; tries <= TRIES; tries++) {
+      try {
+        return this.#listener?.();
+      } catch (error) {
+        this.#log("warn", "a change of the machine's network can't be told", { error: String(error), tries });
+        await sleep(tries * SETTLE_MS);
+      }
     }
   }
 

@@ -6,7 +6,7 @@ import { closeDescriptor, socketCookie } from "../ffi/sockets/socket.ts";
 import { makeTransparent } from "../ffi/sockets/transparent.ts";
 import { formatEndpoint, type IpAddress, parseAddress } from "../net/address.ts";
 import { agree, type Hello, HelloMismatch, helloOf } from "../wire/hello.ts";
-import type { HelperAnswer, HelperErrorCode, HelperGrant } from "../wire/helper.ts";
+import { type HelperAnswer, type HelperErrorCode, type HelperGrant, LIMIT_REACHED } from "../wire/helper.ts";
 import { ADDRESSES, IDENTIFY_PORT, WORKERS } from "./capture_hooks.ts";
 import { callerRefusal, listenerRefusal, stubRefusal } from "./descriptors.ts";
 import { traceDrop } from "./firewall_trace.ts";
@@ -84,8 +84,6 @@ export class HelperSession implements AsyncDisposable {
     const { capture, netlink } = this.#host;
     const networks = readNetworks(netlink);
     if (isDeepStrictEqual(networks, this.#networks)) return undefined;
-    this.#networks = networks;
-    this.#machine = undefined;
     const machine: Machine = { ...networks, nameservers: readNameservers(), peers: new Set() };
     const refused = capture.all.flatMap((text) => {
       const address = parseAddress(text);
@@ -93,6 +91,9 @@ export class HelperSession implements AsyncDisposable {
       return address && why !== undefined ? [{ address, why }] : [];
     });
     this.#release(refused.map(({ address }) => address));
+    // Last: where something failed, all is judged again.
+    this.#networks = networks;
+    this.#machine = undefined;
     return refused.map(({ address, why }) => ({ address: address.text, why }));
   }
 
@@ -228,7 +229,7 @@ export class HelperSession implements AsyncDisposable {
         : address.family === 6 && !device.own6
         ? "this machine has no IPv6"
         : capture.addresses >= cap
-        ? `${cap} addresses are captured already: the limit`
+        ? `${cap} ${LIMIT_REACHED}`
         : this.#guard.why(address, this.#now());
       if (why === undefined && capture.set(address, ports)) {
         if (!known) fresh.set(address.text, address);

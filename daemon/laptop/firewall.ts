@@ -57,15 +57,22 @@ export class Firewall {
       })),
     );
     const blocked: BlockedConnection[] = [];
-    for (const { endpoint, isReached } of tried) if (!isReached) blocked.push(await this.#trace(endpoint));
+    for (const { endpoint, isReached } of tried) {
+      if (isReached || !this.#isThere(endpoint)) continue; // it may have been released meanwhile
+      blocked.push(await this.#trace(endpoint));
+    }
     return blocked;
+  }
+
+  #isThere({ address, port }: CapturedEndpoint): boolean {
+    return this.#parts.endpoints().some((one) => one.address === address && one.port === port);
   }
 
   async #trace(endpoint: CapturedEndpoint): Promise<BlockedConnection> {
     const ended = new AbortController();
     const traced = this.#parts.trace(endpoint.address, endpoint.port).catch(() => undefined)
       .finally(() => ended.abort());
-    while (!ended.signal.aborted) {
+    while (!ended.signal.aborted && this.#isThere(endpoint)) {
       await this.#parts.dial(endpoint, PAUSE_MS);
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }

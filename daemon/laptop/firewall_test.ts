@@ -55,6 +55,19 @@ Deno.test("a helper that can't trace leaves what was seen", async () => {
   assert.deepEqual(await made.blocked(), [{ to: "10.96.0.7:80" }]);
 });
 
+Deno.test("an address that is released while it is dialled says nothing of a firewall", async () => {
+  let endpoints: CapturedEndpoint[] = [service];
+  const made = new Firewall({
+    endpoints: () => endpoints,
+    dial() {
+      endpoints = [];
+      return Promise.resolve(false);
+    },
+    trace: () => Promise.resolve(by),
+  });
+  assert.deepEqual(await made.blocked(), []);
+});
+
 Deno.test("of each range one address is tried, that is captured and whose port is served", () => {
   const ports = [{ port: 53, protocol: "UDP" }, { port: 80, protocol: "TCP" }];
   const services = [
