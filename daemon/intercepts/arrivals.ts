@@ -2,6 +2,7 @@ import type { Endpoint, Pod } from "../../kube/objects/objects.ts";
 import { podsOf, seesPods, type Topology } from "../discovery/topology.ts";
 import type { InterceptTarget } from "./target.ts";
 
+const NO_PODS = "the Service has no pods: nothing arrives until one runs";
 /** Pods that are named; more are counted. */
 const NAMED = 3;
 
@@ -12,11 +13,8 @@ const NAMED = 3;
 export function arrivals(topology: Topology, target: InterceptTarget): string | undefined {
   const { service } = target;
   const pods = podsOf(topology, service);
-  if (pods.length === 0) {
-    return seesPods(topology, service.namespace)
-      ? "the Service has no pods: nothing arrives until one runs"
-      : undefined;
-  }
+  if (pods.length === 0 && !seesPods(topology, service.namespace)) return byEndpoints(topology, target);
+  if (pods.length === 0) return NO_PODS;
   if (pods.every(({ podIPs }) => podIPs.length === 0)) {
     return `none of its pods runs yet (${described(pods)}): nothing arrives until one does`;
   }
@@ -34,6 +32,20 @@ export function arrivals(topology: Topology, target: InterceptTarget): string | 
   return `none of its pods is ready (${
     described(unready)
   }), so Kubernetes leads no caller of the Service to them: ` +
+    "only connections to a pod's own address arrive";
+}
+
+/** The same where pods can't be seen, or where there are none in the whole namespace. */
+function byEndpoints(topology: Topology, target: InterceptTarget): string | undefined {
+  const { namespace, name, publishNotReadyAddresses } = target.service;
+  const slices = [...topology.slices?.values() ?? []].filter((slice) =>
+    slice.namespace === namespace && slice.service === name
+  );
+  if (slices.length === 0) return undefined;
+  const endpoints = slices.reduce((sum, slice) => sum + slice.endpoints.length, 0);
+  if (endpoints === 0) return NO_PODS;
+  if (publishNotReadyAddresses || isServed(topology, target)) return undefined;
+  return `none of its ${endpoints} endpoints is ready, so Kubernetes leads no caller of the Service to them: ` +
     "only connections to a pod's own address arrive";
 }
 

@@ -9,10 +9,12 @@ interface Given {
   readonly publishNotReady?: boolean;
   /** Conditions of the Service's endpoints. */
   readonly endpoints?: readonly object[];
+  /** Whether pods of the namespace can be seen at all. */
+  readonly hidden?: boolean;
 }
 
 /** What is said of an intercept of the Service web with these pods. */
-function said({ pods, publishNotReady = false, endpoints = [] }: Given): string | undefined {
+function said({ pods, publishNotReady = false, endpoints = [], hidden = false }: Given): string | undefined {
   const meta = (name: string, labels: object = {}) => ({
     namespace: "shop",
     name,
@@ -52,7 +54,7 @@ function said({ pods, publishNotReady = false, endpoints = [] }: Given): string 
     services: new Map([["shop/web", service]]),
     slices: new Map([["shop/web-1", slice]]),
     pods: new Map(
-      [other, ...Object.entries(pods).map(([name, state]) => podOf(name, state))]
+      [...hidden ? [] : [other], ...Object.entries(pods).map(([name, state]) => podOf(name, state))]
         .map((pod) => [`shop/${pod.name}`, pod]),
     ),
   };
@@ -100,4 +102,15 @@ Deno.test("pods that are being deleted and still serve are led to, where no othe
     said({ pods: { a: "unready" }, endpoints: [{ ...terminating, serving: false }] }),
     undefined,
   );
+});
+
+Deno.test("where pods can't be seen, endpoints say it", () => {
+  const [ready, unready] = [{ ready: true }, { ready: false, serving: false }];
+  assert.equal(said({ pods: {}, hidden: true, endpoints: [ready, unready] }), undefined);
+  assert.match(
+    said({ pods: {}, hidden: true, endpoints: [unready, unready] }) ?? "",
+    /^none of its 2 endpoints is ready/,
+  );
+  assert.equal(said({ pods: {}, hidden: true }), "the Service has no pods: nothing arrives until one runs");
+  assert.equal(said({ pods: {}, hidden: true, endpoints: [unready], publishNotReady: true }), undefined);
 });

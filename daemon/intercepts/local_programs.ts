@@ -50,7 +50,7 @@ export class LocalPrograms implements Disposable {
         const before = this.#known.get(key);
         // What isn't this machine's own is dialled once: each look would be one more connection there.
         if (before?.state === "elsewhere") return;
-        const state = await this.#look(end);
+        const state = await this.#look(end).catch(() => before?.state ?? "listening"); // it can't be told
         if (state !== before?.state) this.#known.set(key, { state, since: new Date().toISOString() });
       }),
     );

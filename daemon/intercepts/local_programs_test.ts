@@ -46,6 +46,20 @@ Deno.test("another machine's program is looked at once: each look is a connectio
   assert.equal(seen.looks, 1);
 });
 
+Deno.test("a look that fails says nothing, and the next one is taken", async () => {
+  let failing = false;
+  const clock = new FakeClock();
+  using programs = new LocalPrograms({
+    clock,
+    wanted: () => [web],
+    look: () => failing ? Promise.reject(new Error("no /proc")) : Promise.resolve("silent"),
+  });
+  await programs.look();
+  failing = true;
+  await clock.advance(3_000);
+  assert.notEqual(programs.silentSince(web), undefined, "it is as it was");
+});
+
 Deno.test("with the last intercept the looking ends, and begins again with the next one", async () => {
   const { clock, seen, programs, wanted } = following(web);
   using _programs = programs;
