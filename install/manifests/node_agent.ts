@@ -46,7 +46,7 @@ export const attach: ContainerParts = {
     ],
     heapMiB: 256,
   },
-  // SYS_ADMIN: setns, bpf. SYS_PTRACE: other processes' ns/net. NET_ADMIN: closing connections (SOCK_DESTROY).
+  // SYS_ADMIN: setns, bpf. SYS_PTRACE: other processes' ns/net. NET_ADMIN: closing connections (SOCK_DESTROY), and reading the packet filters of pods.
   capabilities: ["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN"],
   env: [
     field(environment.podUid, "metadata.uid"),
