@@ -45,6 +45,7 @@ export async function carry(
     }
     const decision = upstreams.router().byCaller(connection.caller.address);
     if (decision.kind === "connection") {
+      if (!decision.rule) upstreams.unrouted();
       return await toLaptop(peeked, decision.rule?.uid, connection, upstreams);
     }
     return await route(peeked, connection, upstreams);

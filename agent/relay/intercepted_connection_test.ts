@@ -28,6 +28,7 @@ function scene(
     pod: "default/echo-1",
     whole: () => rule.uid,
     router: () => new Router([]),
+    unrouted: () => {},
     tunnels: {
       rule: (wanted) => wanted === rule.uid ? rule : undefined,
       of: () => tunnels as unknown as ReturnType<Upstreams["tunnels"]["of"]>,

@@ -66,7 +66,7 @@ class Relay implements AsyncDisposable, PodHost {
   readonly link: AttachLink;
   readonly #classifier: SourceClassifier;
   readonly #pods = new Map<string, RelayedPod>();
-  readonly #routed = new RoutedRules();
+  readonly #routed = new RoutedRules((uid) => this.#provenNow.has(uid));
   readonly #ended = new AbortController();
   #connectionKind: ConnectionKind | undefined;
   #tunnels: Tunnels | undefined;
@@ -74,6 +74,9 @@ class Relay implements AsyncDisposable, PodHost {
   #listeners: TunnelListeners | undefined;
   #draining = false;
   #proven: readonly string[] = [];
+  #provenNow: ReadonlySet<string> = new Set();
+  /** Rules that have been proven before, of those that are there. */
+  readonly #provenBefore = new Set<string>();
   connections = 0;
   readonly log: Log;
   readonly nextFlow: () => string = flowIds();
@@ -103,8 +106,7 @@ class Relay implements AsyncDisposable, PodHost {
   }
 
   router(personal: readonly string[]): Router {
-    const proven = new Set(this.#proven);
-    return this.#routed.router(personal, (uid) => proven.has(uid));
+    return this.#routed.router(personal);
   }
 
   beat(): void {
@@ -170,11 +172,12 @@ class Relay implements AsyncDisposable, PodHost {
     if (!takesFds) { for (const fd of fds) closeDescriptor(fd); }
     switch (message.tell) {
       case "rules":
-        this.#routed.retain(new Set(message.rules.map(({ uid }) => uid)));
+        this.#retain(new Set(message.rules.map(({ uid }) => uid)));
         return this.#tunnels?.setRules(message.rules);
       case "match":
         this.#routed.set(message);
-        return this.#rulesChanged();
+        for (const pod of this.#pods.values()) pod.rulesChanged();
+        return;
       case "pod":
         return this.#take(message, fds);
       case "ports":
@@ -224,18 +227,23 @@ class Relay implements AsyncDisposable, PodHost {
   #releaseAll(): void {
     for (const pod of this.#pods.values()) pod[Symbol.dispose]();
     this.#pods.clear();
-    this.#routed.retain(new Set());
+    this.#retain(new Set());
     this.#tunnels?.setRules([]);
   }
 
   #setProven(rules: readonly string[]): void {
     this.#proven = rules;
-    this.#rulesChanged();
+    this.#provenNow = new Set(rules);
+    const first = new Set(rules.filter((uid) => !this.#provenBefore.has(uid)));
+    for (const uid of first) this.#provenBefore.add(uid);
+    if (first.size > 0) { for (const pod of this.#pods.values()) pod.newlyInForce(first); }
     this.#tellProven();
   }
 
-  #rulesChanged(): void {
-    for (const pod of this.#pods.values()) pod.rulesChanged();
+  /** Forgets all rules but these. */
+  #retain(uids: ReadonlySet<string>): void {
+    this.#routed.retain(uids);
+    for (const uid of this.#provenBefore) if (!uids.has(uid)) this.#provenBefore.delete(uid);
   }
 
   #tellProven(): void {

@@ -15,7 +15,7 @@ import type { Tunnels } from "./tunnels.ts";
 /** What a pod needs of the relay that it is part of. */
 export interface PodHost {
   readonly tunnels: Pick<Tunnels, "of" | "rule">;
-  /** The personal rules of these that are in force now, in their order. */
+  /** The personal rules of these that are known, in their order. */
   router(personal: readonly string[]): Router;
   /** For what callers can cause at will: limited in lines a second. */
   readonly log: Log;
@@ -37,6 +37,14 @@ const MOST_PER_PORT = 4096;
 
 const noRules = new Router([]);
 
+/** A connection that is carried. */
+interface OpenConnection {
+  /** The pod's port. */
+  readonly port: number;
+  readonly caller: string;
+  isUnrouted: boolean;
+}
+
 /** The message that hands a pod over. */
 export type Handover = Extract<AttachMessage, { tell: "pod" }>;
 
@@ -51,7 +59,7 @@ export class RelayedPod implements Disposable {
   readonly #listeners: AdoptedListener[] = [];
   readonly #listening = new Set<string>();
   readonly #addresses: ReadonlySet<string>;
-  readonly #open = new Set<AcceptedConnection>();
+  readonly #open = new Map<AcceptedConnection, OpenConnection>();
   readonly #counts = new Map<number, number>();
   #ports = new Map<number, SteeredPort>();
   /** Of the ports that have personal rules. */
@@ -106,7 +114,22 @@ export class RelayedPod implements Disposable {
     this.rulesChanged();
   }
 
-  /** Prepares routers again: other rules are in force, or take something else. */
+  /**
+   * Rules are in force for the first time. Connections that are open, and go on without a look at what they say, are closed
+   * once where such a rule may take some of theirs: callers that keep them open would not be routed.
+   */
+  newlyInForce(rules: ReadonlySet<string>): void {
+    for (const [socket, { port, caller, isUnrouted }] of this.#open) {
+      const whole = this.#ports.get(port)?.whole;
+      const concerned = (whole !== undefined && rules.has(whole)) ||
+        (this.#routers.get(port)?.mayTake(rules, caller) ?? false);
+      if (isUnrouted && concerned) {
+        socket.abort(new Error("a new rule takes the connection, or requests of it"));
+      }
+    }
+  }
+
+  /** Prepares routers again: other rules are known, or take something else. */
   rulesChanged(): void {
     const routed = [...this.#ports.values()].filter(({ personal }) => personal.length > 0);
     this.#routers = new Map(routed.map(({ port, personal }) => [port, this.#host.router(personal)]));
@@ -121,7 +144,7 @@ export class RelayedPod implements Disposable {
   /** Closes every socket in the pod's network namespace; callers see a reset. */
   [Symbol.dispose](): void {
     this.#owned[Symbol.dispose]();
-    for (const socket of this.#open) socket.abort(new Error("the pod was released"));
+    for (const socket of this.#open.keys()) socket.abort(new Error("the pod was released"));
   }
 
   #accepted(socket: AcceptedConnection): void {
@@ -135,12 +158,13 @@ export class RelayedPod implements Disposable {
       return socket.abort();
     }
     if (!this.#host.enter()) return socket.abort();
-    this.#open.add(socket);
     this.#carry(socket, caller, destination);
   }
 
   async #carry(socket: AcceptedConnection, caller: Endpoint, destination: Endpoint): Promise<void> {
     const { port } = destination;
+    const open: OpenConnection = { port, caller: caller.address.text, isUnrouted: false };
+    this.#open.set(socket, open);
     const count = this.#counts.get(port) ?? 0;
     const isPods = this.#addresses.size === 0 || this.#addresses.has(destination.address.text);
     const isTaken = isPods && count < MOST_PER_PORT;
@@ -152,6 +176,9 @@ export class RelayedPod implements Disposable {
       pod: this.#handover.pod,
       whole: () => isTaken ? this.#ports.get(port)?.whole : undefined,
       router: () => isTaken ? this.#routers.get(port) ?? noRules : noRules,
+      unrouted: () => {
+        open.isUnrouted = true;
+      },
       tunnels: this.#host.tunnels,
       classify: () => this.#host.classify(caller, destination),
       dialPod: () => this.#dial(destination),

@@ -5,9 +5,18 @@ import { type RoutedRule, Router } from "../routing/router.ts";
 /** The personal rules that relay was told, prepared to be asked. */
 export class RoutedRules {
   readonly #rules = new Map<string, RoutedRule>();
+  readonly #isInForce: (uid: string) => boolean;
 
-  set({ rule, match, callers }: MatchedRule): void {
-    this.#rules.set(rule, { uid: rule, matcher: new Matcher(match, callers) });
+  constructor(isInForce: (uid: string) => boolean) {
+    this.#isInForce = isInForce;
+  }
+
+  set({ rule: uid, match, callers }: MatchedRule): void {
+    this.#rules.set(uid, {
+      uid,
+      matcher: new Matcher(match, callers),
+      isInForce: () => this.#isInForce(uid),
+    });
   }
 
   /** Forgets all rules but these. */
@@ -15,8 +24,8 @@ export class RoutedRules {
     for (const uid of this.#rules.keys()) if (!uids.has(uid)) this.#rules.delete(uid);
   }
 
-  /** A router of those rules that are known and in force, in the given order. */
-  router(uids: readonly string[], inForce: (uid: string) => boolean): Router {
-    return new Router(uids.filter(inForce).flatMap((uid) => this.#rules.get(uid) ?? []));
+  /** A router of those rules that are known, in the given order. */
+  router(uids: readonly string[]): Router {
+    return new Router(uids.flatMap((uid) => this.#rules.get(uid) ?? []));
   }
 }

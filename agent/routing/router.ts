@@ -10,6 +10,8 @@ import type { RoutableRequest } from "./request.ts";
 export interface RoutedRule {
   readonly uid: string;
   readonly matcher: Matcher;
+  /** Whether its laptop is there. A rule that isn't in force takes nothing. */
+  readonly isInForce: () => boolean;
 }
 
 /** A whole connection goes to the rule's laptop, or on as without personal rules. */
@@ -23,20 +25,27 @@ const others: WholeConnection = { kind: "connection", rule: undefined };
 export class Router {
   readonly #rules: readonly RoutedRule[];
 
-  /** @param rules those in force now, in their order */
+  /** @param rules in their order */
   constructor(rules: readonly RoutedRule[]) {
     this.#rules = rules;
   }
 
-  get empty(): boolean {
-    return this.#rules.length === 0;
+  /**
+   * Decides about a connection of which nothing was read yet: `more` where it depends on what the caller says. It does for
+   * rules as well that aren't in force, which may come back while the connection is open.
+   */
+  byCaller(caller: string): Decision {
+    for (const rule of this.#rules) {
+      if (!rule.matcher.takesFrom(caller)) continue;
+      if (!rule.matcher.takesAll) return { kind: "more" };
+      if (rule.isInForce()) return { kind: "connection", rule };
+    }
+    return others;
   }
 
-  /** Decides about a connection of which nothing was read yet: `more` where it depends on what the caller says. */
-  byCaller(caller: string): Decision {
-    const first = this.#rules.find(({ matcher }) => matcher.takesFrom(caller));
-    if (!first) return others;
-    return first.matcher.takesAll ? { kind: "connection", rule: first } : { kind: "more" };
+  /** Whether one of these rules may take something of a caller. */
+  mayTake(uids: ReadonlySet<string>, caller: string): boolean {
+    return this.#rules.some(({ uid, matcher }) => uids.has(uid) && matcher.takesFrom(caller));
   }
 
   /** Decides by the first bytes of a connection. */
@@ -55,19 +64,23 @@ export class Router {
 
   /** Decides about a connection whose protocol isn't known. */
   undecided(caller: string): WholeConnection {
-    const rule = this.#rules.find(({ matcher }) => matcher.takesAll && matcher.takesFrom(caller));
+    const rule = this.#find((matcher) => matcher.takesAll && matcher.takesFrom(caller));
     return rule ? { kind: "connection", rule } : others;
   }
 
   /** Which rule takes a request, if any does. */
   byRequest(request: RoutableRequest, caller: string): RoutedRule | undefined {
-    return this.#rules.find(({ matcher }) => matcher.takesRequest(request, caller));
+    return this.#find((matcher) => matcher.takesRequest(request, caller));
+  }
+
+  #find(takes: (matcher: Matcher) => boolean): RoutedRule | undefined {
+    return this.#rules.find(({ matcher, isInForce }) => takes(matcher) && isInForce());
   }
 
   #byServerName(bytes: Uint8Array, caller: string): Decision {
     const name = serverName(bytes);
     if (name.kind === "more" && bytes.length < 2 * LONGEST_CLIENT_HELLO) return { kind: "more" };
     const said = name.kind === "name" ? name.name : undefined;
-    return { kind: "connection", rule: this.#rules.find(({ matcher }) => matcher.takesTls(said, caller)) };
+    return { kind: "connection", rule: this.#find((matcher) => matcher.takesTls(said, caller)) };
   }
 }

@@ -92,6 +92,28 @@ Deno.test("a whole-service intercept has what no personal one takes, and callers
   assert.deepEqual(await who(web, ""), [alices.as]);
 });
 
+Deno.test("connections that are open when a rule comes are closed once, so that their next requests are routed", async () => {
+  await using stage = await Stage.set();
+  const { world, alice, otherBob } = stage;
+  await using _alices = await answer(world.laptop, "alice", alices);
+  await using _bobs = await answer(world.other, "bob", bobs);
+  await using caller = await Caller.start(world);
+  await intercept(otherBob);
+  const kept = caller.run(
+    `exec 3<>/dev/tcp/echo/80
+    printf 'GET / HTTP/1.1\\r\\nHost: echo\\r\\n\\r\\n' >&3
+    timeout 1 cat <&3 | grep -o bobs-laptop
+    timeout 20 cat <&3; echo "ended $?"`,
+    { timeout: 40_000 },
+  );
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  await intercept(alice, "--header", "x-user=alice");
+  const { stdout } = await kept;
+  assert.match(stdout, /^bobs-laptop\n/);
+  assert.doesNotMatch(stdout, /ended 124/, "it was still open");
+  assert.deepEqual(await who(caller, "-H 'X-User: alice'", ""), [alices.as, bobs.as]);
+});
+
 Deno.test("kill -9 of a personal intercept's daemon gives its requests to the pods, others notice nothing", async () => {
   await using stage = await Stage.set();
   const { world, alice } = stage;
@@ -121,3 +143,64 @@ Deno.test("an intercept ends by itself after its time", async () => {
   assert.deepEqual(await who(caller, "-X PUT"), ["pod"]);
   assert.match((await alice.done(["intercept", "list"])).stdout, /no intercepts/);
 });
+
+Deno.test("a TLS connection goes by its server name, and other names reach the pod as they were sent", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _server = await tlsServer(stage);
+  await using caller = await Caller.start(world);
+  await intercept(alice, "--host", "alice.shop.example");
+  const ask = (name: string) =>
+    caller.run(`curl -sk -m 5 --connect-to ${name}:443:echo:80 https://${name}/; echo " $?"`);
+  assert.match((await ask("alice.shop.example")).stdout, /tls on alices laptop.* 0$/s);
+  assert.match((await ask("bob.shop.example")).stdout, / 35$/, "the pod speaks no TLS, and says so");
+});
+
+Deno.test("rules that come and go while others call: no request is answered by the wrong side", async () => {
+  await using stage = await Stage.set();
+  const { world, alice, otherBob } = stage;
+  await using _alices = await answer(world.laptop, "alice", alices);
+  await using _bobs = await answer(world.other, "bob", bobs);
+  await using caller = await Caller.start(world);
+  await intercept(otherBob, "--header", "x-user=bob"); // the port is steered from here on
+  const calls = (fields: string) =>
+    caller.run(
+      `end=$((SECONDS + 20)); while [ $SECONDS -lt $end ]; do
+        curl -s -m 5 ${Array(20).fill(`${fields} http://echo/`).join(" ")} || echo failed
+      done | grep -o '"pod":"[^"]*"\\|failed' | sed 's/echo-[^"]*/pod/' | sort | uniq -c`,
+      { timeout: 60_000 },
+    );
+  const calling = Promise.all([calls(""), calls("-H X-User:bob"), calls("-H X-User:alice")]);
+  const end = performance.now() + 18_000;
+  let rounds = 0;
+  for (; performance.now() < end; rounds++) {
+    await intercept(alice, "--header", "x-user=alice");
+    await alice.done(["leave", "--all"]);
+  }
+  const [none, bob, hers] = (await calling).map(({ stdout }) => stdout.trim().replace(/ +/g, " "));
+  const count = `${rounds} rounds: ${none}; ${bob}; ${hers}`;
+  assert.ok(rounds >= 3, count);
+  assert.match(none ?? "", /^[0-9]+ "pod":"pod"$/, count);
+  assert.match(bob ?? "", /^[0-9]+ "pod":"bobs-laptop"$/, count);
+  assert.doesNotMatch(hers ?? "", /bobs/, count);
+  assert.match(hers ?? "", /"alices-laptop"/, count);
+});
+
+/** A program of alice's at 8081 that speaks HTTP over TLS, with a certificate of its own. */
+async function tlsServer({ world }: Stage): Promise<AsyncDisposable> {
+  const program = `
+import http.server, os, ssl, subprocess, tempfile
+os.chdir(tempfile.mkdtemp())
+subprocess.run("openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 1 -subj /CN=alice".split(), check=True, capture_output=True)
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b"tls on alices laptop")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 8081), Answer)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); context.load_cert_chain("cert", "key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print("ready", flush=True)
+server.serve_forever()`;
+  const running = world.laptop.spawn("alice", ["python3", "-c", program]);
+  await running.says(/ready/);
+  return running;
+}

@@ -125,9 +125,10 @@ export function routed({ rules, pod = httpServer("pod"), whole }: SceneOptions) 
   });
   const tunnel = new Connection(ours, { role: "client" });
   const ofPod = new Received();
-  const routedRules = servers.map(({ uid, match, callers }) => ({
+  const routedRules = servers.map(({ uid, match, callers, gone }) => ({
     uid,
     matcher: new Matcher(match, callers),
+    isInForce: () => gone !== true,
   }));
   let router = new Router(routedRules);
   const upstreams: Upstreams = {
@@ -135,6 +136,7 @@ export function routed({ rules, pod = httpServer("pod"), whole }: SceneOptions) 
     pod: "default/echo-1",
     whole: () => whole && wholeRule.uid,
     router: () => router,
+    unrouted: () => {},
     tunnels: {
       rule: (uid) => ({ uid, port: 80, session: "s", publicKey: "k" }),
       of: (uid) => {
