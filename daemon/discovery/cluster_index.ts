@@ -6,7 +6,7 @@ import { parseAddress } from "../../net/address.ts";
 import { whyRefused } from "../../net/special_ranges.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
 import { MultiMap } from "./multi_map.ts";
-import { canonicalAddresses, serviceNames } from "./service_names.ts";
+import { canonicalAddresses, serviceNames, type SliceEndpoints, sliceEndpoints } from "./service_names.ts";
 import { servedPorts, type Topology, type TopologyChange } from "./topology.ts";
 
 /** Addresses, and keys of Services ("namespace/name"), that are not what they were, or are gone. */
@@ -38,9 +38,11 @@ export class ClusterIndex {
   readonly #clusterIPAt = new MultiMap<string, string>();
   /** By address, the Services whose names lead there. */
   readonly #namesAt = new MultiMap<string, string>();
-  /** By address, the Services that have an endpoint there, whether that is a pod's or not. */
-  readonly #endpointsAt = new MultiMap<string, string>();
-  readonly #endpoints = new Map<string, readonly string[]>();
+  /** By address, the slices that have an endpoint there, whether that is a pod's or not; and the other way round. */
+  readonly #slicesAt = new MultiMap<string, string>();
+  readonly #addressesOfSlice = new Map<string, readonly string[]>();
+  /** By slice, what its endpoints lead to, until the slice or one of its pods changes. */
+  readonly #endpoints = new Map<string, SliceEndpoints>();
   readonly #serviceOfSlice = new Map<string, string>();
   readonly #slicesOf = new MultiMap<string, string>();
 
@@ -82,7 +84,11 @@ export class ClusterIndex {
     for (const key of change.pods) {
       for (const address of this.#movePod(key, topology.pods.get(key))) {
         addresses.add(address);
-        for (const service of this.#endpointsAt.get(address)) services.add(service);
+        for (const slice of this.#slicesAt.get(address)) {
+          this.#endpoints.delete(slice);
+          const service = this.#serviceOfSlice.get(slice);
+          if (service !== undefined) services.add(service);
+        }
       }
     }
     if (!topology.slices) {
@@ -105,6 +111,7 @@ export class ClusterIndex {
     const before = this.#serviceOfSlice.get(key);
     const now = slice?.service === undefined ? undefined : `${slice.namespace}/${slice.service}`;
     if (before !== undefined && before !== now) this.#slicesOf.delete(before, key);
+    this.#moveEndpoints(key, now === undefined ? undefined : slice);
     if (now === undefined) this.#serviceOfSlice.delete(key);
     else {
       this.#serviceOfSlice.set(key, now);
@@ -130,9 +137,9 @@ export class ClusterIndex {
   #moveService(key: string, topology: Topology, addresses: Set<string>): boolean {
     const service = topology.services.get(key);
     const slices = [...this.#slicesOf.get(key)].flatMap((slice) => topology.slices?.get(slice) ?? []);
+    const endpoints = slices.map((slice) => this.#endpointsOf(slice));
     const refused = this.#moveClusterIPs(key, service, topology.slices && slices, addresses);
-    this.#moveEndpoints(key, service ? slices : []);
-    if (service?.headless) refused.push(...this.#refusedEndpoints(topology, slices));
+    if (service?.headless) refused.push(...endpoints.flatMap((one) => this.#whyUnreached(topology, one)));
     if (refused.length > 0) this.#refused.set(key, refused);
     else this.#refused.delete(key);
     const before = this.#services.get(key);
@@ -141,12 +148,13 @@ export class ClusterIndex {
         topology,
         service,
         [...this.#clusterIPs.get(key)?.keys() ?? []],
-        slices,
-        (address) => this.#podsAt.has(address),
+        endpoints.flatMap(({ group }) => group ?? []),
+        this.#isPod,
       );
     if (isDeepStrictEqual(before, now)) return false;
-    for (const address of addressesIn(before)) this.#namesAt.delete(address, key);
-    for (const address of addressesIn(now)) this.#namesAt.add(address, key);
+    const [old, current] = [addressesIn(before), addressesIn(now)];
+    for (const address of old.difference(current)) this.#namesAt.delete(address, key);
+    for (const address of current.difference(old)) this.#namesAt.add(address, key);
     if (now) this.#services.set(key, now);
     else this.#services.delete(key);
     return true;
@@ -180,29 +188,35 @@ export class ClusterIndex {
     return refused;
   }
 
-  /** The ready endpoints of a headless Service that no name leads to, since the gateway dials Services and pods only. */
-  #refusedEndpoints({ pods }: Topology, slices: readonly EndpointSlice[]): RefusedAddress[] {
-    return slices.flatMap((slice) => slice.endpoints).filter(({ ready }) => ready).flatMap((endpoint) => {
-      const pod = endpoint.pod && pods.get(`${endpoint.pod.namespace}/${endpoint.pod.name}`);
-      if (endpoint.pod && !pod?.hostNetwork) return []; // a pod that isn't seen yet, or may not be listed
-      return canonicalAddresses(endpoint.addresses).filter((address) => !this.#podsAt.has(address)).map(
-        (address) => ({
-          address,
-          why: whyNeverDialled(address) ??
-            (pod ? "a node's address, which the gateway never dials" : "an endpoint that is no pod"),
-        }),
-      );
+  readonly #isPod = (address: string): boolean => this.#podsAt.has(address);
+
+  #endpointsOf(slice: EndpointSlice): SliceEndpoints {
+    const key = `${slice.namespace}/${slice.name}`;
+    const known = this.#endpoints.get(key);
+    if (known) return known;
+    const endpoints = sliceEndpoints(slice, this.#isPod);
+    this.#endpoints.set(key, endpoints);
+    return endpoints;
+  }
+
+  /** Why endpoints of a headless Service aren't reached. Of a pod that isn't seen yet, or may not be listed, nothing is said. */
+  #whyUnreached({ pods }: Topology, { unreached }: SliceEndpoints): RefusedAddress[] {
+    return unreached.flatMap(({ address, pod }) => {
+      const isNodes = pod !== undefined && pods.get(pod)?.hostNetwork === true;
+      if (pod !== undefined && !isNodes) return [];
+      const why = whyNeverDialled(address) ??
+        (isNodes ? "a node's address, which the gateway never dials" : "an endpoint that is no pod");
+      return [{ address, why }];
     });
   }
 
-  #moveEndpoints(key: string, slices: readonly EndpointSlice[]): void {
-    for (const address of this.#endpoints.get(key) ?? []) this.#endpointsAt.delete(address, key);
-    const now = canonicalAddresses(
-      slices.flatMap((slice) => slice.endpoints.flatMap((endpoint) => endpoint.addresses)),
-    );
-    for (const address of now) this.#endpointsAt.add(address, key);
-    if (now.length > 0) this.#endpoints.set(key, now);
-    else this.#endpoints.delete(key);
+  #moveEndpoints(key: string, slice: EndpointSlice | undefined): void {
+    this.#endpoints.delete(key);
+    for (const address of this.#addressesOfSlice.get(key) ?? []) this.#slicesAt.delete(address, key);
+    const now = canonicalAddresses(slice?.endpoints.flatMap(({ addresses }) => addresses) ?? []);
+    for (const address of now) this.#slicesAt.add(address, key);
+    if (now.length > 0) this.#addressesOfSlice.set(key, now);
+    else this.#addressesOfSlice.delete(key);
   }
 
   /** @returns whether the address answers something else than before */
@@ -220,7 +234,7 @@ export class ClusterIndex {
 }
 
 /** All addresses that a Service's names lead to. */
-function addressesIn(names: ServiceNames | undefined): Iterable<string> {
+function addressesIn(names: ServiceNames | undefined): Set<string> {
   const endpoints = (names?.endpoints ?? []).flatMap((group) => group.endpoints);
   return new Set([...names?.addresses ?? [], ...endpoints.flatMap(({ addresses }) => addresses)]);
 }

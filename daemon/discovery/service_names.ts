@@ -10,17 +10,17 @@ export const CLUSTER_DOMAIN = "cluster.local";
 /**
  * What a Service's names lead to.
  * @param addresses its clusterIPs that may be dialled
- * @param slices its own
+ * @param sliceEndpoints the ready endpoints of its slices
  * @param isPod whether an address is one of a pod that may be dialled
  */
 export function serviceNames(
   topology: Topology,
   service: Service,
   addresses: readonly string[],
-  slices: readonly EndpointSlice[],
+  sliceEndpoints: readonly EndpointGroup[],
   isPod: (address: string) => boolean,
 ): ServiceNames {
-  const endpoints = topology.slices ? sliceGroups(slices, isPod) : podGroups(topology, service, isPod);
+  const endpoints = topology.slices ? sliceEndpoints : podGroups(topology, service, isPod);
   const own = service.headless ? endpoints.flatMap((group) => group.endpoints) : undefined;
   return {
     namespace: service.namespace,
@@ -38,18 +38,35 @@ export function canonicalAddresses(texts: readonly string[]): string[] {
   return texts.flatMap((text) => parseAddress(text)?.text ?? []);
 }
 
+/** The ready endpoints of a slice, and those of their addresses that no name leads to. */
+export interface SliceEndpoints {
+  /** Undefined where no endpoint is ready. */
+  readonly group: EndpointGroup | undefined;
+  /** With the pod that the slice says, "namespace/name". */
+  readonly unreached: readonly { readonly address: string; readonly pod?: string }[];
+}
+
 /**
- * The ready endpoints, as the cluster's own DNS has them: one that publishes what isn't ready gets slices that say so. Of their
- * addresses those that are pods': whatever else a slice says leads nowhere.
+ * The endpoints that names lead to, as in the cluster's own DNS: a Service that publishes what isn't ready has slices that say so. Of
+ * their addresses those that are pods': whatever else a slice says leads nowhere.
+ * @param isPod whether an address is one of a pod that may be dialled
  */
-function sliceGroups(slices: readonly EndpointSlice[], isPod: (address: string) => boolean): EndpointGroup[] {
-  const groups = new EndpointGroups();
-  for (const { endpoints, ports } of slices) {
-    for (const { ready, hostname, addresses } of endpoints) {
-      if (ready) groups.add(ports.map(namedPort), hostname, canonicalAddresses(addresses).filter(isPod));
-    }
+export function sliceEndpoints(slice: EndpointSlice, isPod: (address: string) => boolean): SliceEndpoints {
+  const endpoints: EndpointGroup["endpoints"][number][] = [];
+  const unreached: SliceEndpoints["unreached"][number][] = [];
+  for (const { ready, hostname, addresses, pod } of slice.endpoints) {
+    if (!ready) continue;
+    const [reached, others] = divided(canonicalAddresses(addresses), isPod);
+    endpoints.push({ ...(hostname ? { hostname } : {}), addresses: reached });
+    const target = pod && { pod: `${pod.namespace}/${pod.name}` };
+    for (const address of others) unreached.push({ address, ...target });
   }
-  return groups.all;
+  const group = endpoints.length > 0 ? { ports: slice.ports.map(namedPort), endpoints } : undefined;
+  return { group, unreached };
+}
+
+function divided<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
 
 /** Where slices can't be listed: the ready pods of the Service's selector, with the ports that it has there. */
@@ -59,40 +76,23 @@ function podGroups(
   isPod: (address: string) => boolean,
 ): EndpointGroup[] {
   if (!service.headless) return [];
-  const groups = new EndpointGroups();
-  for (const pod of podsOf(topology, service)) {
+  return podsOf(topology, service).flatMap((pod) => {
     const addresses = canonicalAddresses(pod.podIPs).filter(isPod);
-    if ((!pod.ready && !service.publishNotReadyAddresses) || addresses.length === 0) continue;
-    const ports = service.ports.map(({ name, protocol, ...port }): NamedPort => {
-      const number = podPort(pod, { name, protocol, ...port });
-      return namedPort({ name, protocol, ...(number === undefined ? {} : { port: number }) });
+    if ((!pod.ready && !service.publishNotReadyAddresses) || addresses.length === 0) return [];
+    const ports = service.ports.map((port): NamedPort => {
+      const number = podPort(pod, port);
+      return namedPort({
+        name: port.name,
+        protocol: port.protocol,
+        ...(number === undefined ? {} : { port: number }),
+      });
     });
-    groups.add(ports, undefined, addresses);
-  }
-  return groups.all;
+    return [{ ports, endpoints: [{ addresses }] }];
+  });
 }
 
 function namedPort(
   { name, port, protocol }: { readonly name: string; readonly port?: number; readonly protocol: string },
 ): NamedPort {
   return { ...(name ? { name } : {}), ...(port === undefined ? {} : { port }), protocol };
-}
-
-/** Endpoints by the ports that they share. */
-class EndpointGroups {
-  readonly #groups = new Map<
-    string,
-    { ports: NamedPort[]; endpoints: EndpointGroup["endpoints"][number][] }
-  >();
-
-  get all(): EndpointGroup[] {
-    return [...this.#groups.values()];
-  }
-
-  add(ports: NamedPort[], hostname: string | undefined, addresses: readonly string[]): void {
-    const key = JSON.stringify(ports);
-    const group = this.#groups.get(key) ?? { ports, endpoints: [] };
-    group.endpoints.push({ ...(hostname ? { hostname } : {}), addresses });
-    this.#groups.set(key, group);
-  }
 }

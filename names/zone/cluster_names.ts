@@ -1,7 +1,7 @@
 /** The names of one cluster: a Service is found by namespace and name, so a change of one Service costs one Service. */
 import type { IpAddress } from "../../net/address.ts";
 import { canonical, parseDomain } from "../../dns/domain_name.ts";
-import { addressesOf, endpointLabel } from "./service_part.ts";
+import { endpointLabel } from "./service_part.ts";
 import type { ServiceNames, ZoneChange, ZoneData } from "./zone_data.ts";
 
 /** The owner of an address: a Service, or one of its endpoints by its label. */
@@ -72,14 +72,10 @@ export class ClusterNames {
   #set(service: ServiceNames): void {
     const { namespace, name } = service;
     const key = keyOf(namespace, name);
-    this.#remove(key);
+    const before = this.#services.get(key);
     this.#services.set(key, service);
-    this.#namespaces.set(namespace, (this.#namespaces.get(namespace) ?? 0) + 1);
-    for (const { text } of allAddresses(service)) {
-      const keys = this.#byAddress.get(text);
-      if (keys) keys.add(key);
-      else this.#byAddress.set(text, new Set([key]));
-    }
+    if (!before) this.#namespaces.set(namespace, (this.#namespaces.get(namespace) ?? 0) + 1);
+    this.#moveAddresses(key, before, service);
   }
 
   #remove(key: string): void {
@@ -89,10 +85,20 @@ export class ClusterNames {
     const left = (this.#namespaces.get(service.namespace) ?? 0) - 1;
     if (left > 0) this.#namespaces.set(service.namespace, left);
     else this.#namespaces.delete(service.namespace);
-    for (const { text } of allAddresses(service)) {
-      const keys = this.#byAddress.get(text);
+    this.#moveAddresses(key, service, undefined);
+  }
+
+  #moveAddresses(key: string, before: ServiceNames | undefined, now: ServiceNames | undefined): void {
+    const [old, current] = [allAddresses(before), allAddresses(now)];
+    for (const address of old.difference(current)) {
+      const keys = this.#byAddress.get(address);
       keys?.delete(key);
-      if (keys?.size === 0) this.#byAddress.delete(text);
+      if (keys?.size === 0) this.#byAddress.delete(address);
+    }
+    for (const address of current.difference(old)) {
+      const keys = this.#byAddress.get(address);
+      if (keys) keys.add(key);
+      else this.#byAddress.set(address, new Set([key]));
     }
   }
 }
@@ -100,13 +106,13 @@ export class ClusterNames {
 /** Kubernetes' names of namespaces and Services are DNS labels, so a slash can't be part of them. */
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
 
-function has(holder: { readonly addresses: readonly string[] }, { text }: IpAddress): boolean {
-  return addressesOf(holder).some((address) => address.text === text);
+function has({ addresses }: { readonly addresses: readonly string[] }, { text }: IpAddress): boolean {
+  return addresses.includes(text);
 }
 
-function allAddresses(service: ServiceNames): IpAddress[] {
-  const endpoints = (service.endpoints ?? []).flatMap((group) => group.endpoints);
-  return [...addressesOf(service), ...endpoints.flatMap(addressesOf)];
+function allAddresses(service: ServiceNames | undefined): Set<string> {
+  const endpoints = (service?.endpoints ?? []).flatMap((group) => group.endpoints);
+  return new Set([...service?.addresses ?? [], ...endpoints.flatMap(({ addresses }) => addresses)]);
 }
 
 /**

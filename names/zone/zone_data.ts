@@ -1,4 +1,4 @@
-/** A cluster's names as plain data, for postMessage to the workers. */
+/** A cluster's names as plain data, for postMessage to the workers. Addresses are in their canonical form. */
 
 /** A port by its name. An endpoint's may lack a number, which means any. */
 export interface NamedPort {
