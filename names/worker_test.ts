@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../async/testing/until.ts";
 import { fakeUpstream, queryFor } from "./testing/fake_upstream.ts";
 import { parseMessage, rcodes, types } from "../dns/message.ts";
 import { Channel } from "../threads/channel.ts";
@@ -113,4 +114,28 @@ Deno.test("the heartbeat comes at once and then twice a second, in one map at a 
   assert.deepEqual(worker.beats, ["beat 7 0", "beat 7 0", "beat 7 0"]);
   await worker.call("beat", 8);
   assert.deepEqual(worker.beats.slice(3), ["closed 7", "beat 8 0"]);
+});
+
+Deno.test("an unhandled rejection is a line in the daemon's log, and the next name is answered", async () => {
+  const main = await Deno.makeTempFile({ suffix: ".ts" });
+  const code = `import "${new URL(
+    "./main.ts",
+    import.meta.url,
+  )}"; Promise.reject(new Error("nobody waits"));`;
+  await Deno.writeTextFile(main, code);
+  const worker = new Worker(new URL(`file://${main}`), { type: "module" });
+  const lines: string[] = [];
+  const channel = new Channel<NamesReports, NamesCalls>(worker, {
+    log: (message) => void lines.push(message),
+  });
+  try {
+    await channel.call("zone", zone);
+    await until("it's in the log", () => lines.length > 0);
+    assert.match(lines[0] ?? "", /unhandled rejection: Error: nobody waits/);
+    const { stubs: [stub] } = await channel.call("stubs", { ...wanted, nameservers: ["192.0.2.1"] });
+    assert.equal(await ask(stub?.stub, "echo.default.svc"), "10.96.0.10");
+  } finally {
+    worker.terminate();
+    await Deno.remove(main);
+  }
 });

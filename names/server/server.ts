@@ -120,9 +120,7 @@ export class NameServer implements AsyncDisposable {
     this.stats.forwarded++;
     try {
       if (verdict.name === undefined) return await this.#forwarder.ask(query, nameserver, this.#stop.signal);
-      const answer = await this.#ask(query, verdict.name);
-      if (!answer) return written(failure(query, rcodes.nxDomain));
-      return this.#filter(answer) ?? written(failure(query));
+      return await this.#passOn(query, verdict.name);
     } catch (error) {
       this.stats.unanswered++;
       // A silent nameserver stays silent to the client; one that can't be reached is said at once.
@@ -137,6 +135,13 @@ export class NameServer implements AsyncDisposable {
       this.stats.unanswered++;
       return undefined;
     });
+  }
+
+  /** What the client gets for a query that is forwarded. @throws {NoAnswer} */
+  async #passOn(query: Uint8Array, name: string): Promise<Uint8Array | undefined> {
+    const answer = await this.#ask(query, name);
+    if (!answer) return written(failure(query, rcodes.nxDomain));
+    return this.#filter(answer) ?? written(failure(query));
   }
 
   /** What the nameserver answers; undefined when nothing but a name of pmz can be meant. */
@@ -175,6 +180,7 @@ export class NameServer implements AsyncDisposable {
       nameserver,
       senderOf,
       own: (verdict) => this.own(verdict),
+      completed: (query, name) => zone.isCompleted(name) ? this.#passOn(query, name) : undefined,
       filter: this.#filter,
       stats: this.stats,
     });

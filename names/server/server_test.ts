@@ -240,8 +240,38 @@ Deno.test("a name on its way to one of pmz's waits for no silent nameserver", as
   const names = zone();
   names.setSurroundings({ hostname: "laptop", searchDomains: ["corp.example"] });
   await using server = await serve({ nameserver: upstream.nameserver, zone: names });
-  const [back] = await overUdp(server, [queryFor("echo.corp.example", types.A)], 1, 1_500);
-  assert.equal(back && parseMessage(back).rcode, rcodes.nxDomain);
+  const query = queryFor("echo.corp.example", types.A);
+  for (const [back] of [await overUdp(server, [query], 1, 1_500), await overTcp(server, [query])]) {
+    assert.equal(back && parseMessage(back).rcode, rcodes.nxDomain);
+  }
+});
+
+Deno.test("a name on its way to one of pmz's whose answer is long comes whole over TCP", async () => {
+  const small = answering("203.0.113.7");
+  await using upstream = await fakeUpstream((query, over, bytes) =>
+    over === "udp" ? replied(query, [], { truncated: true }) : small(query, over, bytes)
+  );
+  const names = zone();
+  names.setSurroundings({ hostname: "laptop", searchDomains: ["corp.example"] });
+  await using server = await serve({ nameserver: upstream.nameserver, zone: names });
+  assert.equal((await dig(server, "echo.corp.example", "+short")).trim(), "203.0.113.7");
+});
+
+Deno.test("captured addresses are taken out of answers over UDP and TCP, and what is no answer fails", async () => {
+  await using upstream = await fakeUpstream();
+  const kept = Uint8Array.from(replied(parseMessage(queryFor("example.com", types.A)), []));
+  const query = queryFor("example.com", types.A);
+  await using server = await serve({ nameserver: upstream.nameserver, filter: () => kept });
+  assert.deepEqual(await overUdp(server, [query]), [kept]);
+  assert.deepEqual(await overTcp(server, [query]), [kept]);
+  await using strict = await serve({
+    nameserver: upstream.nameserver,
+    address: stubAddress(4, uid, 1),
+    filter: () => undefined,
+  });
+  const [failed] = await overUdp(strict, [query]);
+  assert.equal(failed && parseMessage(failed).rcode, rcodes.servFail);
+  assert.deepEqual(await overTcp(strict, [query]).catch(() => []), []);
 });
 
 Deno.test("queries on one TCP connection are answered as their answers come, a slow nameserver holds up none of pmz's", async () => {

@@ -22,6 +22,8 @@ export interface TcpSessionOptions {
   readonly senderOf: (arrival: Arrival) => Promise<Sender>;
   /** The answer to a query for a name of pmz; never rejects. */
   readonly own: (verdict: Extract<Reply, { kind: "answer" | "outside" }>) => Promise<Message>;
+  /** What the client gets for a name that a resolver has completed on its way to one of pmz's; undefined for other names. */
+  readonly completed: (query: Uint8Array, name: string) => Promise<Uint8Array | undefined> | undefined;
   /** What becomes of a nameserver's answer; undefined for one that must not reach the client. */
   readonly filter: (answer: Uint8Array) => Uint8Array | undefined;
   readonly stats: NameServerStats;
@@ -98,14 +100,23 @@ export class TcpSession implements AsyncDisposable {
     const verdict = consider(query, this.#options.zone);
     if (verdict.kind === "drop") return;
     if (verdict.kind === "pass") {
-      return await this.#forward(query, upstream);
+      const completed = verdict.name === undefined ? undefined : this.#options.completed(query, verdict.name);
+      if (!completed) return await this.#forward(query, upstream);
+      this.#options.stats.forwarded++;
+      return await this.#wait(
+        completed.then((reply) => !reply || isTruncated(reply) ? upstream.send(query) : answered(reply)),
+      );
     }
-    if (this.#waiting.size >= MOST_WAITING) await Promise.race(this.#waiting);
-    const sent = this.#options.own(verdict)
-      .then((reply) => answered(writeMessage(reply)))
+    await this.#wait(this.#options.own(verdict).then((reply) => answered(writeMessage(reply))));
+  }
+
+  /** Lets the next query be read while this one is answered, unless too many are. */
+  async #wait(answering: Promise<void>): Promise<void> {
+    const sent = answering
       .catch(() => this.#break())
       .finally(() => this.#waiting.delete(sent));
     this.#waiting.add(sent);
+    if (this.#waiting.size >= MOST_WAITING) await Promise.race(this.#waiting);
   }
 
   async #forward(query: Uint8Array, upstream: TcpUpstream): Promise<void> {
@@ -118,4 +129,9 @@ export class TcpSession implements AsyncDisposable {
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => this.#break(), IDLE_MS);
   }
+}
+
+/** Whether an answer was cut, as for UDP. */
+function isTruncated(answer: Uint8Array): boolean {
+  return ((answer[2] ?? 0) & 2) !== 0;
 }

@@ -416,3 +416,24 @@ Deno.test("a domain that could never answer isn't taken", async () => {
     assert.match(stderr, /is not a valid domain of yours: /);
   }
 });
+
+Deno.test("another account can't fill a user's stubs: the kernel refuses it there", async () => {
+  await using stage = await Stage.set();
+  const alice = await stage.up();
+  const sockets = await alice.laptop.output("root", ["ss", "-Huln"]);
+  const stubs = [...sockets.matchAll(/\b(127\.(?:9[6-9]|1[01]\d|12[0-7])\.\d+\.\d+):(\d+)\b/g)];
+  assert.ok(stubs.length > 0, sockets);
+  const flood = `
+import socket, sys
+refused = 0
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+    for _ in range(10000):
+        try: one.sendto(bytes(40), (sys.argv[1], int(sys.argv[2])))
+        except PermissionError: refused += 1
+print(refused)`;
+  for (const [, address = "", port = ""] of stubs) {
+    const flooding = alice.laptop.output("bob", ["python3", "-c", flood, address, port]);
+    await alice.shell("for i in 1 2 3 4 5; do getent hosts echo.default.svc >/dev/null || exit 1; done");
+    assert.equal((await flooding).trim(), "10000");
+  }
+});
