@@ -222,6 +222,42 @@ Deno.test("plain requests that a client sends over one connection are one flow, 
   assert.deepEqual(await to.plane.flows(), []);
 });
 
+Deno.test("an answer that the proxy replaces by a 502 of its own is a failed flow, with its program and the reason", async () => {
+  let answer = "";
+  await using to = startPlane({
+    onStream(stream) {
+      stream.respond([[":status", "200"]]);
+      const serve = async () => {
+        await stream.read(new Uint8Array(1_000));
+        if (answer !== "") await say(stream, answer);
+        stream.closeWrite();
+      };
+      serve().catch(() => {}); // closed by the other end
+    },
+  });
+  await to.reach(CAPTURED);
+  const [, port] = (await to.plane.serveProxy(0)).split(":");
+  const answers = ["", "SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"];
+  for (answer of answers) {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+    await say(conn, "GET http://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    await new Response(conn.readable).text().catch(() => {}); // half an answer breaks off
+    const seen = answers.indexOf(answer) + 1;
+    await until(`${seen} failed flows`, async () => (await to.plane.failedFlows()).length === seen);
+  }
+  const failed = await to.plane.failedFlows();
+  const why = [
+    /^127\.0\.0\.1 port 80 took the request and ended the connection without a whole answer$/,
+    /^127\.0\.0\.1 port 80 answers, but not in valid HTTP\/1\.1/,
+    /^127\.0\.0\.1 port 80 began to answer and ended the connection without a whole answer$/,
+  ];
+  failed.forEach(({ kind, program, outcome }, i) => {
+    assert.deepEqual([kind, program?.pid], ["proxied", Deno.pid]);
+    assert.ok(outcome.kind === "reset" && outcome.by === "server");
+    assert.match(outcome.details, why[i] ?? /nothing/);
+  });
+});
+
 Deno.test("flows that end in order are told to those who follow, and kept nowhere", async () => {
   await using to = startPlane();
   await to.reach(CAPTURED);

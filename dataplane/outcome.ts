@@ -2,6 +2,7 @@ import { ConnectRefused, ErrorCode, type RelayEnd, type StreamEnd, StreamReset }
 import type { Outcome } from "../wire/flow.ts";
 import type { ProxyError } from "../wire/streams.ts";
 import { ProxyTargetError } from "./proxy/target.ts";
+import { AnswerError } from "./proxy/upstream.ts";
 import { LocalRefusal } from "./local_target.ts";
 import { NoTunnel } from "./tunnel/tunnel.ts";
 import { refusalOf, TargetRefused } from "./tunnel/connect_stream.ts";
@@ -32,6 +33,7 @@ export function outcomeOfError(error: unknown): Outcome {
       error.message,
     );
   }
+  if (error instanceof AnswerError) return { kind: "reset", by: "server", details: error.message };
   if (error instanceof ProxyTargetError) return refused("laptop", error.kind, error.message);
   if (error instanceof StreamReset) return brokenStream(error, "server");
   return refused("laptop", "proxy_internal_error", error instanceof Error ? error.message : String(error));

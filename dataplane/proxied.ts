@@ -1,4 +1,3 @@
-import { TokenBucket } from "../async/token_bucket.ts";
 import { formatEndpoint } from "../net/address.ts";
 import type { AbortableTransport } from "../net/transport.ts";
 import { ConnectionOwners } from "../ffi/proc/connection_owner.ts";
@@ -6,6 +5,7 @@ import { arrivalOf } from "../ffi/proc/socket_owner.ts";
 import { endsOf } from "../ffi/sockets/own_socket.ts";
 import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
 import { USUAL_PROXY_PORT } from "../wire/proxy_port.ts";
+import type { OpenFlow } from "./flow_table.ts";
 import type { OutboundParts } from "./outbound.ts";
 import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
 import { serveProxy } from "./proxy/server.ts";
@@ -13,32 +13,32 @@ import { type ProxyTarget, ProxyTargetError } from "./proxy/target.ts";
 import { connectStream, TargetRefused } from "./tunnel/connect_stream.ts";
 import { NoTunnel } from "./tunnel/tunnel.ts";
 
-/** Lines about answers that failed, at once and a second in the long run. */
-const [BURST, PER_SECOND] = [20, 1];
-
 /**
  * Serves the proxy on loopback, for this user alone.
- * @param log writes a line into the daemon's log: for what no flow says, since its connection was sound
  * @throws when the port that was asked for is taken.
  */
 export function startProxy(
   port: number,
   parts: OutboundParts,
-  log: (message: string) => void,
 ): AsyncDisposable & { readonly address: string } {
   const owners = new ConnectionOwners();
   const uid = Deno.uid() ?? -1;
   const accounts = [{ first: uid, last: uid }];
-  const lines = new TokenBucket(BURST, PER_SECOND);
+  const opened = new WeakMap<AbortableTransport, OpenFlow>();
   const serve = (port: number) =>
     serveProxy({
       hostname: "127.0.0.1",
       port,
       allow: (conn) => owners.isFrom(arrivalOf(conn), accounts),
-      open: (client, target, first) => open(client, target, first, parts),
+      async open(client, target, first) {
+        const { flow, stream } = await open(client, target, first, parts);
+        opened.set(stream, flow);
+        return stream;
+      },
       isOurs: (host) => parts.directory.byHost(host) !== undefined,
-      answerFailed: ({ message }) => {
-        if (lines.take()) log(`proxy: ${message}`);
+      answerFailed(error, connection) {
+        const flow = opened.get(connection);
+        if (flow) parts.flows.end(flow, outcomeOfError(error));
       },
       signal: new AbortController().signal, // ended by being disposed
     });
@@ -68,7 +68,7 @@ async function open(
   { host, port }: ProxyTarget,
   first: Uint8Array | undefined,
   { directory, flows, tunnel }: OutboundParts,
-): Promise<AbortableTransport> {
+): Promise<{ readonly flow: OpenFlow; readonly stream: AbortableTransport }> {
   const target = directory.byHost(host);
   const flow = flows.begin({
     kind: "proxied",
@@ -90,7 +90,7 @@ async function open(
     });
     flow.stream = stream;
     stream.closed.then((end) => flows.end(flow, outcomeOfStream(end)));
-    return stream;
+    return { flow, stream };
   } catch (cause) {
     flows.end(flow, outcomeOfError(cause));
     throw asProxyError(cause, `${host} port ${port}`);

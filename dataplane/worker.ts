@@ -67,7 +67,7 @@ export function startDataWorker(
     names: (change) => directory.changeNames(change),
     custom: (domains) => directory.setCustom(domains),
     proxy(port) {
-      proxy ??= startProxy(port, { directory, flows, tunnel }, log);
+      proxy ??= startProxy(port, { directory, flows, tunnel });
       return proxy.address;
     },
     async unproxy() {

@@ -23,7 +23,7 @@ import { targetAnswer } from "./http_answer.ts";
 import type { ProxyRequest } from "./http_request.ts";
 import type { ClientConnections } from "./idle_connections.ts";
 import { asTargetError, type OpenTarget, ProxyTargetError } from "./target.ts";
-import { AnswerError, Upstream } from "./upstream.ts";
+import { AnswerError, type AnswerFailed, Upstream } from "./upstream.ts";
 
 /** Interim responses (1xx) that a target may send before its real one. */
 const MOST_INTERIM = 16;
@@ -46,8 +46,8 @@ export interface Client {
   upstream: Upstream | undefined;
   readonly open: OpenTarget;
   readonly signal: AbortSignal;
-  /** A target did not answer as it should, though its connection may look sound: for the log. */
-  readonly answerFailed: (error: AnswerError) => void;
+  /** A target did not answer as it should, though its connection may look sound. Called before that is closed. */
+  readonly answerFailed: AnswerFailed;
 }
 
 export type ForwardedRequest = Extract<ProxyRequest, { kind: "forward" }>;
@@ -127,7 +127,6 @@ class Exchange {
     } catch (error) {
       if (this.#broken) throw this.#broken;
       if (!(error instanceof ProxyTargetError)) throw error;
-      if (error instanceof AnswerError) this.#client.answerFailed(error);
       // As without a proxy: a kept connection closes, and the client decides whether it sends its request again.
       if (this.#swallowed) return close;
       const stays = this.#persists && this.#sent;
@@ -138,12 +137,9 @@ class Exchange {
     try {
       return await this.#respond(answered);
     } catch (cause) {
-      this.#leave(answered.upstream, cause);
-      if (cause instanceof AnswerError) {
-        this.#client.answerFailed(cause);
-        // Where the response said how long it is, the client sees for itself that it has not all of it.
-        if (answered.body.length.kind !== "untilClose") return close;
-      }
+      this.#fail(answered.upstream, cause);
+      // Where the response said how long it is, the client sees for itself that it has not all of it.
+      if (cause instanceof AnswerError && answered.body.length.kind !== "untilClose") return close;
       throw new ResponseBroken(`the response of ${this.#request.authority} broke off`, { cause });
     }
   }
@@ -157,21 +153,30 @@ class Exchange {
         await kept.send(this.#client.request.written);
         return await this.#answerOf(kept);
       } catch (error) {
-        this.#leave(kept, error);
-        if (this.#broken || !kept.silent) throw error;
+        const isUnanswered = !this.#broken && kept.silent;
         // RFC 9112 §9.3.1: the target may have closed it while it was idle. A proxy must not send again what isn't idempotent
         // (RFC 9110 §9.2.2), nor a body of which it has no copy.
-        this.#swallowed = !this.#repeatable;
-        if (this.#swallowed) throw error;
+        this.#swallowed = isUnanswered && !this.#repeatable;
+        if (!isUnanswered || this.#swallowed) {
+          this.#fail(kept, error);
+          throw error;
+        }
+        this.#leave(kept, error);
       }
     }
     const opened = await this.#open();
     try {
       return await this.#answerOf(opened);
     } catch (error) {
-      this.#leave(opened, error);
+      this.#fail(opened, error);
       throw error;
     }
+  }
+
+  /** Ends a connection on which the exchange failed. */
+  #fail(upstream: Upstream, why: unknown): void {
+    if (why instanceof AnswerError && !this.#broken) this.#client.answerFailed(why, upstream.transport);
+    this.#leave(upstream, why);
   }
 
   /** Ends a connection that is of no more use. It breaks off, unless the target has a whole request and failed by itself. */

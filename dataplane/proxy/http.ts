@@ -9,7 +9,7 @@ import { type Client, forward } from "./exchange.ts";
 import { established, plainAnswer, targetAnswer } from "./http_answer.ts";
 import { type IsOurs, type ProxyRequest, readProxyRequest } from "./http_request.ts";
 import type { IdleConnections } from "./idle_connections.ts";
-import type { AnswerError } from "./upstream.ts";
+import type { AnswerFailed } from "./upstream.ts";
 import { asTargetError, type OpenTarget } from "./target.ts";
 
 const LONGEST_HEAD = 32 * 1024;
@@ -19,7 +19,7 @@ export interface HttpContext {
   readonly writer: { write(bytes: Uint8Array): Promise<number> };
   readonly open: OpenTarget;
   readonly signal: AbortSignal;
-  readonly answerFailed: (error: AnswerError) => void;
+  readonly answerFailed: AnswerFailed;
   readonly idle: IdleConnections;
   /** Whether a host is the cluster's: whose pages may call into it. */
   readonly isOurs: IsOurs;

@@ -16,7 +16,7 @@ import type { IsOurs } from "./http_request.ts";
 import { IdleConnections, type IdleLimits } from "./idle_connections.ts";
 import { acceptSocks } from "./socks5.ts";
 import type { OpenTarget, OpenTargetFor } from "./target.ts";
-import type { AnswerError } from "./upstream.ts";
+import type { AnswerFailed } from "./upstream.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
 
 /** Clients' connections at a time, the relayed ones included. */
@@ -42,8 +42,8 @@ export interface ProxyOptions {
   /** Whether a host is in the cluster: a browser's pages from elsewhere may not call into it through the proxy. */
   readonly isOurs: IsOurs;
   readonly signal: AbortSignal;
-  /** A target did not answer as it should, though its connection may look sound: for the log. */
-  readonly answerFailed?: (error: AnswerError) => void;
+  /** A target did not answer as it should, though its connection may look sound. Called before that is closed. */
+  readonly answerFailed?: AnswerFailed;
   readonly limits?: IdleLimits & {
     readonly connections?: number;
     readonly openingMs?: number;

@@ -14,6 +14,9 @@ export class AnswerError extends ProxyTargetError {
   override name = "AnswerError";
 }
 
+/** Hears of a target that did not answer as it should, on a connection that an OpenTarget has opened. */
+export type AnswerFailed = (error: AnswerError, connection: AbortableTransport) => void;
+
 /** Where an idle connection is kept. */
 interface Keeper {
   /** Closes it. */

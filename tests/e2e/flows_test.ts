@@ -102,3 +102,16 @@ Deno.test("a connection that the kernel refuses is shown with its program, its t
     assert.ok(await to(81)(), "the failures before are still there");
   });
 });
+
+Deno.test("an answer that isn't HTTP, through the proxy, is a failed flow with its program and the reason", async () => {
+  await using stage = await Stage.set();
+  const alice = await stage.up("--proxy");
+  const url = "http://kube-dns.kube-system.svc:53/";
+  const pid =
+    (await alice.shell(`curl -sS -m 5 -x http://127.0.0.1:1080 -o /dev/null ${url} & echo $!; wait`)).trim();
+  const why =
+    "kube-dns.kube-system.svc port 53 took the request and ended the connection without a whole answer";
+  const words = `curl \\(${pid}\\) -> kube-dns\\.kube-system\\.svc:53: reset by the server: ${why}\n`;
+  assert.match((await alice.done(["flows", "--failed"])).stdout, new RegExp(`ago +${words}`));
+  assert.match((await alice.done(["status"])).stdout, new RegExp(`ago +${words}`));
+});
