@@ -4,8 +4,10 @@
  */
 import { formatEndpoint } from "../net/address.ts";
 import type { ConnectionEnds, Program, SocketPrograms } from "../ffi/proc/socket_program.ts";
+import { type Clock, systemClock } from "../async/clock.ts";
 import type { BreakListener } from "../hbone/mod.ts";
 import { FAILED_FLOWS_KEPT, type Flow, flowIds, isFailure, type Outcome } from "../wire/flow.ts";
+import { ProgramWatch, type WatchedFlow } from "./program_watch.ts";
 import type { RefusedAttempts } from "./protocol.ts";
 import { RefusedFlows } from "./refused_flows.ts";
 
@@ -39,7 +41,7 @@ export interface FlowStart {
 }
 
 /** A flow that is open. */
-export class OpenFlow implements BreakListener {
+export class OpenFlow implements BreakListener, WatchedFlow {
   readonly id: string;
   readonly started = Date.now();
   /** The stream that carries it, which counts its bytes; undefined until there is one. */
@@ -47,6 +49,7 @@ export class OpenFlow implements BreakListener {
   /** The connection at whose far end the program is; undefined until there is one. */
   socket: ConnectionEnds | undefined;
   program: Program | undefined;
+  looks: 0 | 1 | 2 = 0;
   /** Whether the program was searched when the flow broke: once is enough. */
   #searched = false;
   readonly #kind: Flow["kind"];
@@ -105,11 +108,13 @@ export class FlowTable {
   readonly #refused = new RefusedFlows();
   readonly #events: FlowEvents;
   readonly #programs: FindPrograms;
+  readonly #watch: ProgramWatch;
   readonly #nextId = flowIds();
 
-  constructor(events: FlowEvents, programs: FindPrograms) {
+  constructor(events: FlowEvents, programs: FindPrograms, clock: Clock = systemClock) {
     this.#events = events;
     this.#programs = programs;
+    this.#watch = new ProgramWatch(this.#open, programs, clock);
   }
 
   /** The last ones that failed: of each kind the oldest first. */
@@ -120,12 +125,14 @@ export class FlowTable {
   begin(start: FlowStart): OpenFlow {
     const flow = new OpenFlow(start.id ?? this.#nextId(), start, this.#programs);
     this.#open.add(flow);
+    this.#watch.begin();
     return flow;
   }
 
   /** Records how a flow ended, once. A failed one is recorded before its sockets are closed, or its program isn't found. */
   end(open: OpenFlow, outcome: Outcome): void {
     if (!this.#open.delete(open)) return;
+    if (this.#open.size === 0) this.#watch.end();
     const failed = isFailure(outcome);
     if (!failed && !this.followed) return;
     if (failed) open.breaking();

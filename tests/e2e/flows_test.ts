@@ -115,3 +115,20 @@ Deno.test("an answer that isn't HTTP, through the proxy, is a failed flow with i
   assert.match((await alice.done(["flows", "--failed"])).stdout, new RegExp(`ago +${words}`));
   assert.match((await alice.done(["status"])).stdout, new RegExp(`ago +${words}`));
 });
+
+/** Asks, reads no answer, and ends: the kernel resets the connection, since what came was not read. */
+const giveUp = `
+  exec 3<>/dev/tcp/echo.default.svc/80
+  printf 'GET / HTTP/1.1\\r\\nHost: echo\\r\\n\\r\\n' >&3
+  sleep 2; echo $$`;
+
+Deno.test("a program that resets its own connection is named, if that was open for a second", async () => {
+  await using stage = await Stage.set();
+  const alice = await stage.up();
+  const pid = (await alice.shell(giveUp)).trim();
+  const words = new RegExp(`ago +bash \\(${pid}\\) -> echo\\.default\\.svc:80: reset by the client: `);
+  await until(
+    "the flow has failed",
+    async () => words.test((await alice.done(["flows", "--failed"])).stdout),
+  );
+});
