@@ -1,5 +1,6 @@
 import { answerer } from "./answerer.ts";
 import { Pmz } from "./pmz.ts";
+import { renewAgents } from "./renew_agents.ts";
 import { World } from "./world.ts";
 
 /** What `./dev build` made, or another file that is called pmz. */
@@ -26,7 +27,7 @@ export class Stage implements AsyncDisposable {
     this.otherBob = new Pmz(world.other, "bob");
   }
 
-  /** Two nodes, the built file installed and unpacked, nobody connected. */
+  /** Two nodes, the built file installed and unpacked, nobody connected; agents that are installed are the built file's. */
   static async set(): Promise<Stage> {
     const stage = new Stage(await World.up({ nodes: 2 }));
     try {
@@ -34,6 +35,7 @@ export class Stage implements AsyncDisposable {
       await using answering = await answerer();
       await stage.world.install(answering.file);
       await stage.#leave((person) => person.up()); // what a killed run left goes that way
+      await renewAgents(stage.world, stage.alice);
       return stage;
     } catch (error) {
       await stage.world[Symbol.asyncDispose]();
