@@ -19,7 +19,7 @@ const sidecars: Readonly<Record<number, string>> = {
 };
 
 /** What tells where a port's connections are led. */
-type Led = Pick<Redirects, "of"> & Disposable;
+type Led = Pick<Redirects, "read"> & Disposable;
 
 /**
  * Finds ports whose connections a packet filter of the pod leads to another port, so that no steering of theirs ever sees one: a
@@ -28,7 +28,7 @@ type Led = Pick<Redirects, "of"> & Disposable;
 export class SidecarRedirects implements Disposable {
   readonly #redirects: Led | undefined;
   readonly #clock: Clock;
-  readonly #known = new Map<number, { readonly at: number; readonly why: string | undefined }>();
+  #known: { readonly at: number; readonly of: ReturnType<Redirects["read"]> } | undefined;
 
   /** To be made in the pod's network namespace. Where its packet filter can't be read, no port counts as led elsewhere. */
   constructor(
@@ -46,20 +46,23 @@ export class SidecarRedirects implements Disposable {
 
   /** Why a port's connections can't be steered, for people. */
   keeps(port: number): string | undefined {
-    const now = this.#clock.now();
-    const known = this.#known.get(port);
-    if (known && now - known.at < FRESH_MS) return known.why;
-    const led = this.#led(port);
-    const why = led && led.port !== PASSED_ON ? reason(port, led) : undefined;
-    this.#known.set(port, { at: now, why });
-    return why;
+    const led = this.#read()(port);
+    return led && led.port !== PASSED_ON ? reason(port, led) : undefined;
   }
 
-  #led(port: number): Redirect | undefined {
+  /** The rules, as they are or were less than a second ago. */
+  #read(): ReturnType<Redirects["read"]> {
+    const now = this.#clock.now();
+    if (this.#known && now - this.#known.at < FRESH_MS) return this.#known.of;
+    this.#known = { at: now, of: this.#readNow() };
+    return this.#known.of;
+  }
+
+  #readNow(): ReturnType<Redirects["read"]> {
     try {
-      return this.#redirects?.of(port);
+      return this.#redirects?.read() ?? (() => undefined);
     } catch {
-      return undefined; // the pod has ended
+      return () => undefined; // the pod has ended
     }
   }
 
@@ -68,7 +71,8 @@ export class SidecarRedirects implements Disposable {
   }
 }
 
-function reason(port: number, { how, port: to }: Redirect): string {
+function reason(port: number, { how, port: to, isElsewhere }: Redirect): string {
+  if (isElsewhere) return `the pod leads connections to its port ${port} out of the pod (${how})`;
   const whose = sidecars[to] ?? "a sidecar's, as it seems: leave the port out there";
   return `the pod leads connections to its port ${port} to its port ${to} first (${how}), from where they don't come to the ` +
     `node agent (${whose})`;

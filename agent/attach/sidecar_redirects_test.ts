@@ -6,11 +6,12 @@ import { SidecarRedirects } from "./sidecar_redirects.ts";
 function leadingTo(to: { port: number | undefined }) {
   const clock = new FakeClock();
   let looks = 0;
-  const of = () => {
+  const read = () => {
     looks++;
-    return to.port === undefined ? undefined : { how: "REDIRECT" as const, port: to.port };
+    const { port } = to;
+    return () => port === undefined ? undefined : { how: "REDIRECT" as const, port, isElsewhere: false };
   };
-  const redirects = new SidecarRedirects(() => [], () => ({ of, [Symbol.dispose]: () => {} }), clock);
+  const redirects = new SidecarRedirects(() => [], () => ({ read, [Symbol.dispose]: () => {} }), clock);
   return { clock, redirects, looks: () => looks };
 }
 

@@ -3,11 +3,20 @@
 /** Whether a rule is for a packet: conditions that aren't understood may hold or not. */
 export type Applies = "yes" | "no" | "maybe";
 
-/** Connections are led to another port of the same network namespace. */
+/** Connections are led to another port of the same network namespace, or out of it. */
 export interface Redirect {
   /** As the rule's target is called. */
   readonly how: "REDIRECT" | "DNAT" | "TPROXY";
+  /** 0 when the port stays as it is. */
   readonly port: number;
+  /** They get another address that isn't loopback. */
+  readonly isElsewhere: boolean;
+}
+
+/** The chains of a table, and the one that packets come to first. */
+export interface Entrance {
+  readonly chains: Chains;
+  readonly first: string;
 }
 
 /** What a rule does to a packet that it matches; `none` for a counter, a mark and the like. */
@@ -47,7 +56,7 @@ export function matchOf(conditions: readonly Condition[], port: number): Applies
  * Where a chain leads connections to a port, if it leads some of them to another one: the first such rule that no rule before it
  * surely keeps them from.
  */
-export function redirectOf(chains: Chains, first: string, port: number): Redirect | undefined {
+export function redirectOf({ chains, first }: Entrance, port: number): Redirect | undefined {
   let steps = 0;
   return walk(first, 0).redirect;
 
@@ -58,7 +67,9 @@ export function redirectOf(chains: Chains, first: string, port: number): Redirec
       if (match === "no") continue;
       switch (action.kind) {
         case "redirect":
-          if (action.redirect.port !== port) return { redirect: action.redirect, isOver: true };
+          if (action.redirect.isElsewhere || ![0, port].includes(action.redirect.port)) {
+            return { redirect: action.redirect, isOver: true };
+          }
           if (match === "yes") return { isOver: true };
           break;
         case "jump":

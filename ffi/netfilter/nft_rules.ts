@@ -4,7 +4,7 @@
  */
 import { attributesOf } from "../netlink/netlink.ts";
 import type { Action, Applies, Condition, Rule } from "./chains.ts";
-import { xtMatch, xtTarget } from "./xt_extensions.ts";
+import { isLoopback, xtMatch, xtTarget } from "./xt_extensions.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -73,13 +73,15 @@ export function nftRule(expressions: Bytes): Rule {
         action = xtTarget(text(data.get(1)), number(data.get(2)), data.get(3) ?? new Uint8Array(0));
         break;
       case "redir":
-        action = to("REDIRECT", registers, data.get(1));
+        action = to("REDIRECT", registers, { port: data.get(1) });
         break;
       case "nat":
-        action = number(data.get(1)) === 1 ? to("DNAT", registers, data.get(5)) : { kind: "end" };
+        action = number(data.get(1)) === 1
+          ? to("DNAT", registers, { address: data.get(3), port: data.get(5) })
+          : { kind: "end" };
         break;
       case "tproxy":
-        action = to("TPROXY", registers, data.get(3));
+        action = to("TPROXY", registers, { port: data.get(3) });
         break;
       default:
         if (!NEUTRAL.has(name)) conditions.push(() => "maybe");
@@ -141,11 +143,18 @@ function verdict(of: Bytes | undefined): Action {
 function to(
   how: "REDIRECT" | "DNAT" | "TPROXY",
   registers: ReadonlyMap<number, Held>,
-  register: Bytes | undefined,
+  where: { readonly address?: Bytes | undefined; readonly port: Bytes | undefined },
 ): Action {
-  const held = register && registers.get(number(register));
-  if (held?.kind !== "value" || held.value.length < 2) return { kind: "end" }; // the port stays
-  return { kind: "redirect", redirect: { how, port: number16(held.value) } };
+  const valueOf = (register: Bytes | undefined) => {
+    const held = register && registers.get(number(register));
+    return held?.kind === "value" ? held.value : undefined;
+  };
+  const [address, port] = [valueOf(where.address), valueOf(where.port)];
+  const isElsewhere = address !== undefined && !isLoopback(address);
+  return {
+    kind: "redirect",
+    redirect: { how, port: port && port.length >= 2 ? number16(port) : 0, isElsewhere },
+  };
 }
 
 /** A number of nfnetlink: 32 bits in network order. 0 when it isn't there. */

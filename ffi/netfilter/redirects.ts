@@ -1,6 +1,6 @@
 import { libc, must, SOCK_CLOEXEC, SystemCallError } from "../libc.ts";
 import { attributesOf, Netlink, NETLINK_NETFILTER } from "../netlink/netlink.ts";
-import { type Chains, type Redirect, redirectOf, type Rule } from "./chains.ts";
+import { type Entrance, type Redirect, redirectOf, type Rule } from "./chains.ts";
 import { chainAt, legacyChains } from "./legacy_tables.ts";
 import { nftRule, number, text } from "./nft_rules.ts";
 
@@ -48,12 +48,15 @@ export class Redirects implements Disposable {
     }));
   }
 
-  /** Where new connections from outside to a port are led, if it is another port. @throws {SystemCallError} */
-  of(port: number): Redirect | undefined {
-    for (const { chains, first } of [...this.#nftables(), ...this.#legacy()]) {
-      const found = redirectOf(chains, first, port);
-      if (found) return found;
-    }
+  /**
+   * Reads the rules as they are now.
+   * @returns where new connections from outside to a port are led, if that is elsewhere
+   * @throws {SystemCallError}
+   */
+  read(): (port: number) => Redirect | undefined {
+    const entrances = [...this.#nftables(), ...this.#legacy()];
+    return (port) =>
+      entrances.map((entrance) => redirectOf(entrance, port)).find((found) => found !== undefined);
   }
 
   [Symbol.dispose](): void {
@@ -62,7 +65,7 @@ export class Redirects implements Disposable {
   }
 
   /** The chains of each table that begin at prerouting. */
-  #nftables(): { chains: Chains; first: string }[] {
+  #nftables(): Entrance[] {
     const bases = this.#dump("chains of nftables", NFT_MSG_GETCHAIN).flatMap((body) => {
       const chain = attributesOf(body, 4);
       const hook = chain.get(4);
@@ -95,7 +98,7 @@ export class Redirects implements Disposable {
     }
   }
 
-  #legacy(): { chains: Chains; first: string }[] {
+  #legacy(): Entrance[] {
     return [...this.#sockets].flatMap(([family, fd]) =>
       TABLES.filter((name) => this.#legacyTables(family).includes(name)).flatMap((name) =>
         legacyTable(family, fd, name)
@@ -108,7 +111,7 @@ function tableOf(family: number | undefined, of: ReadonlyMap<number, Uint8Array<
   return `${family} ${text(of.get(1))}`;
 }
 
-function legacyTable(family: 4 | 6, fd: number, name: string): { chains: Chains; first: string }[] {
+function legacyTable(family: 4 | 6, fd: number, name: string): Entrance[] {
   const info = asked(family, fd, SO_GET_INFO, name, new Uint8Array(INFO.length));
   const view = new DataView(info.buffer);
   const hasPrerouting = (view.getUint32(32, true) & 1 << NF_INET_PRE_ROUTING) !== 0;

@@ -29,7 +29,8 @@ function led(tool: Tool, commands: readonly string[], ports: readonly number[]) 
     using redirects = new Redirects((family) =>
       readProcFile(`/proc/thread-self/net/${family === 4 ? "ip" : "ip6"}_tables_names`).split("\n")
     );
-    return ports.map((port) => redirects.of(port)?.port);
+    const of = redirects.read();
+    return ports.map((port) => of(port)?.port);
   });
 }
 
@@ -60,8 +61,21 @@ for (const tool of ["iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tabl
         "-t nat -A PREROUTING -p tcp --dport 8080 -j REDIRECT --to-ports 4143",
         "-t nat -A PREROUTING -p tcp ! --dport 1:8999 -j REDIRECT --to-ports 3",
         "-t nat -A OUTPUT -p tcp -j REDIRECT --to-ports 4",
+        `-t nat -A PREROUTING -p tcp --dport 70 -j DNAT --to-destination ${
+          tool.startsWith("ip6") ? "2001:db8::7" : "192.0.2.7"
+        }`,
+        `-t nat -A PREROUTING -p tcp --dport 71 -j DNAT --to-destination ${
+          tool.startsWith("ip6") ? "::1" : "127.0.0.1"
+        }`,
       ];
-      assert.deepEqual(led(tool, commands, [8080, 8081, 9005, 9011]), [4143, undefined, undefined, 3]);
+      assert.deepEqual(led(tool, commands, [8080, 8081, 9005, 9011, 70, 71]), [
+        4143,
+        undefined,
+        undefined,
+        3,
+        0,
+        undefined,
+      ]);
     },
   });
 }
@@ -77,9 +91,11 @@ Deno.test({
       "add rule inet mesh pre meta l4proto tcp counter jump inbound",
       "add rule inet mesh inbound tcp dport 1-1023 return",
       "add rule inet mesh inbound tcp dport 9000 dnat ip to 127.0.0.1:9000",
+      "add rule inet mesh inbound tcp dport 9001 dnat ip to 192.0.2.7",
       "add rule inet mesh inbound tcp dport != 8081 redirect to :15001",
     ];
     assert.deepEqual(led("nft", commands, [8080, 80, 9000, 8081]), [15001, undefined, undefined, undefined]);
+    assert.deepEqual(led("nft", commands, [9001]), [0], "it leaves the pod");
   },
 });
 
@@ -91,7 +107,7 @@ Deno.test({
       using redirects = new Redirects(() =>
         readProcFile("/proc/thread-self/net/ip_tables_names").split("\n")
       );
-      assert.equal(redirects.of(8080), undefined);
+      assert.equal(redirects.read()(8080), undefined);
       return readProcFile("/proc/thread-self/net/ip_tables_names").trim();
     });
     assert.equal(names, "");
@@ -101,10 +117,10 @@ Deno.test({
 Deno.test("whatever bytes come as rules, reading them ends", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 600 }), fc.constantFrom(4, 6), (bytes, family) => {
     const rule = nftRule(bytes.slice());
-    redirectOf(new Map([["", [rule]]]), "", 8080);
+    redirectOf({ chains: new Map([["", [rule]]]), first: "" }, 8080);
     try {
       const chains = legacyChains(family, bytes, [0]);
-      redirectOf(chains, chainAt(0), 8080);
+      redirectOf({ chains, first: chainAt(0) }, 8080);
     } catch (error) {
       assert.ok(error instanceof RangeError, String(error));
     }
@@ -112,9 +128,7 @@ Deno.test("whatever bytes come as rules, reading them ends", () => {
 });
 
 Deno.test("chains that jump to each other in a circle come to an end", () => {
-  const jump = (chain: string) => [{ conditions: [], action: { kind: "jump" as const, chain } }];
-  assert.equal(
-    redirectOf(new Map([["a", [...jump("b"), ...jump("b")]], ["b", [...jump("a"), ...jump("a")]]]), "a", 1),
-    undefined,
-  );
+  const jump = (chain: string) => ({ conditions: [], action: { kind: "jump" as const, chain } });
+  const chains = new Map([["a", [jump("b"), jump("b")]], ["b", [jump("a"), jump("a")]]]);
+  assert.equal(redirectOf({ chains, first: "a" }, 1), undefined);
 });

@@ -4,6 +4,7 @@
  */
 import type { Action, Applies, Condition } from "./chains.ts";
 
+const NF_NAT_RANGE_MAP_IPS = 1;
 const NF_NAT_RANGE_PROTO_SPECIFIED = 2;
 const XT_TCP_INV_DSTPT = 2;
 
@@ -18,18 +19,26 @@ export function xtMatch(name: string, revision: number, info: Uint8Array): Condi
 /** A target of iptables, with what it was told; iptables-legacy's verdicts apart. */
 export function xtTarget(name: string, revision: number, info: Uint8Array): Action {
   const view = new DataView(info.buffer, info.byteOffset, info.byteLength);
-  const to = (how: "REDIRECT" | "DNAT" | "TPROXY", at: number): Action =>
-    info.length < at + 2 || view.getUint16(at) === 0
-      ? { kind: "end" }
-      : { kind: "redirect", redirect: { how, port: view.getUint16(at) } };
+  const to = (how: "REDIRECT" | "DNAT" | "TPROXY", at: number, isElsewhere = false): Action => ({
+    kind: "redirect",
+    redirect: { how, port: info.length < at + 2 ? 0 : view.getUint16(at), isElsewhere },
+  });
   if ((name === "REDIRECT" || name === "DNAT") && info.length >= 20) {
     // struct nf_nat_ipv4_multi_range_compat, and struct nf_nat_range(2) for IPv6 and for DNAT's second revision
     const isCompat = info.length < 40;
     const flags = view.getUint32(isCompat ? 4 : 0, true);
-    return flags & NF_NAT_RANGE_PROTO_SPECIFIED ? to(name, isCompat ? 16 : 36) : { kind: "end" };
+    const address = isCompat ? info.subarray(8, 12) : info.subarray(4, 20);
+    const isElsewhere = (flags & NF_NAT_RANGE_MAP_IPS) !== 0 && !isLoopback(address);
+    const port = flags & NF_NAT_RANGE_PROTO_SPECIFIED ? isCompat ? 16 : 36 : Infinity;
+    return to(name, port, name === "DNAT" && isElsewhere);
   }
   if (name === "TPROXY") return to("TPROXY", revision === 0 ? 12 : 24);
   return { kind: "none" };
+}
+
+/** Whether an address leads to the network namespace itself: 127/8, ::1; IPv4 may have zeros behind it. */
+export function isLoopback(address: Uint8Array): boolean {
+  return address[0] === 127 || address.length === 16 && address.every((byte, i) => byte === Number(i === 15));
 }
 
 /** struct xt_tcp: source ports, destination ports, option, two bytes of flags, inversions. */
