@@ -81,6 +81,14 @@ export function servedPorts(service: Service, slices: readonly EndpointSlice[] |
   });
 }
 
+/** A topology with the pods of one namespace: for several questions about it, in a cluster with many pods. */
+export function within(topology: Topology, namespace: string): Topology {
+  return {
+    ...topology,
+    pods: new Map([...topology.pods].filter(([, pod]) => pod.namespace === namespace)),
+  };
+}
+
 /** The pods that a Service's selector finds and that aren't being deleted; none where it has no selector. */
 export function podsOf(topology: Topology, service: Service): Pod[] {
   return runningPodsOf(topology, service).filter((pod) => !isTerminating(pod));

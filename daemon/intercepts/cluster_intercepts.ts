@@ -13,7 +13,7 @@ import { LocalPrograms, type LocalProgramsParts } from "./local_programs.ts";
 import { keyOf, NamespaceIntercepts, type Wanted } from "./namespace_intercepts.ts";
 import { person } from "./person.ts";
 import type { Person } from "./session.ts";
-import { podsOf, runningPodsOf, seesPods } from "../discovery/topology.ts";
+import { podsOf, runningPodsOf, seesPods, type Topology, within } from "../discovery/topology.ts";
 import { alsoTaken, type InterceptTarget } from "./target.ts";
 
 const hello = helloOf("reversed-tunnel");
@@ -212,11 +212,10 @@ export class ClusterIntercepts implements AsyncDisposable {
   /** In how many pods an intercept is in force; undefined when it has ended. */
   standing(wanted: Wanted): Standing | undefined {
     const namespace = [...this.#open].find((one) => one.wanted.get(keyOf(wanted.target)) === wanted);
-    return namespace && this.#standing(namespace, wanted);
+    return namespace && this.#standing(namespace, wanted, this.#cluster.topology);
   }
 
-  #standing(namespace: NamespaceIntercepts, wanted: Wanted): Standing {
-    const topology = this.#cluster.topology;
+  #standing(namespace: NamespaceIntercepts, wanted: Wanted, topology: Topology): Standing {
     const { pods } = namespace.seen(wanted).status;
     const running = podsOf(topology, wanted.target.service);
     return {
@@ -234,19 +233,24 @@ export class ClusterIntercepts implements AsyncDisposable {
 
   /** Every intercept, with the connections that were counted of each; 0 without counts. */
   entries(counts: readonly RuleCounts[] = []): { entry: InterceptEntry; wanted: Wanted }[] {
-    return [...this.#open].flatMap((namespace) =>
-      [...namespace.wanted.values()].map((wanted) => ({
+    return [...this.#open].flatMap((namespace) => {
+      const topology = within(this.#cluster.topology, namespace.session.object.namespace);
+      return [...namespace.wanted.values()].map((wanted) => ({
         wanted,
-        entry: this.#entry(namespace, wanted, counts),
-      }))
-    );
+        entry: this.#entry(namespace, wanted, counts, topology),
+      }));
+    });
   }
 
-  #entry(namespace: NamespaceIntercepts, wanted: Wanted, counts: readonly RuleCounts[]): InterceptEntry {
+  #entry(
+    namespace: NamespaceIntercepts,
+    wanted: Wanted,
+    counts: readonly RuleCounts[],
+    topology: Topology,
+  ): InterceptEntry {
     const { target, local, since } = wanted;
     const { rule } = wanted;
-    const topology = this.#cluster.topology;
-    const { ready, all, problems } = this.#standing(namespace, wanted);
+    const { ready, all, problems } = this.#standing(namespace, wanted, topology);
     const counted = counts.find((one) => one.rule === rule.uid);
     const silentSince = this.#programs.silentSince(local);
     const missing = arrivals(topology, target);

@@ -180,6 +180,26 @@ Deno.test("an entry says how it stands: pods, connections, and why it isn't in f
   });
 });
 
+Deno.test("the pods of a large cluster are gone through once for all entries of a namespace, and once to wait for one", async () => {
+  await using to = intercepting();
+  const wanted = await added(to);
+  for (let i = 0; i < 5; i++) await to.intercepts.add(targetOf(service(`s${i}`)), local);
+  const { pods } = to.topology;
+  let rounds = 0;
+  const counting = {
+    get: (of: typeof pods, name: keyof typeof pods | typeof Symbol.iterator) => {
+      if (name === "values" || name === Symbol.iterator) rounds++;
+      const value: unknown = Reflect.get(of, name);
+      return typeof value === "function" ? value.bind(of) : value;
+    },
+  };
+  Object.assign(to.topology, { pods: new Proxy(pods, counting) });
+  assert.equal(to.intercepts.entries().length, 6);
+  assert.equal(rounds, 1);
+  to.intercepts.standing(wanted);
+  assert.equal(rounds, 2);
+});
+
 Deno.test("with the last intercept of a namespace its session goes", async () => {
   await using to = intercepting();
   const first = await added(to);

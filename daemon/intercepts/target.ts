@@ -1,4 +1,4 @@
-import type { Pod, Service, ServicePort } from "../../kube/objects/objects.ts";
+import type { Service, ServicePort } from "../../kube/objects/objects.ts";
 import { podPort } from "../../kube/objects/selectors.ts";
 import { podsOf, type Topology } from "../discovery/topology.ts";
 import type { Match } from "../../wire/match.ts";
@@ -97,12 +97,11 @@ export function findTarget(
 export function alsoTaken(topology: Topology, target: InterceptTarget): string[] {
   const { namespace } = target.service;
   const services = [...topology.services.values()].filter((service) => service.namespace === namespace);
-  const within = { ...topology, pods: podsIn(topology, namespace) };
-  const taken = portsByPod(within, target);
+  const taken = portsByPod(topology, target);
   return services.flatMap((service) =>
     service.ports
       .filter((port) => service.uid !== target.service.uid || port.port !== target.port.port)
-      .filter((port) => shares(within, { service, port }, taken))
+      .filter((port) => shares(topology, { service, port }, taken))
       .map((port) => `${service.name}:${port.port}`)
   );
 }
@@ -110,11 +109,6 @@ export function alsoTaken(topology: Topology, target: InterceptTarget): string[]
 /** Whether two Service ports of a namespace lead to the same port of a pod: one of them alone can be intercepted. */
 export function haveOnePort(topology: Topology, a: InterceptTarget, b: InterceptTarget): boolean {
   return shares(topology, b, portsByPod(topology, a));
-}
-
-/** The pods of a namespace, of all that a cluster has. */
-function podsIn(topology: Topology, namespace: string): ReadonlyMap<string, Pod> {
-  return new Map([...topology.pods].filter(([, pod]) => pod.namespace === namespace));
 }
 
 function portsByPod(topology: Topology, { service, port }: InterceptTarget): Map<string, number | undefined> {
