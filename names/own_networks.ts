@@ -10,7 +10,7 @@ export interface InterfaceAddress {
 }
 
 /** Milliseconds for which the interfaces are not read again; short, since another Wi-Fi is another network. */
-const FRESH_MS = 2_000;
+const FRESH_MS = 200;
 
 export class OwnNetworks {
   readonly #read: () => readonly InterfaceAddress[];

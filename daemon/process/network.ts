@@ -8,7 +8,7 @@ import { FIRST_TABLE, isTableOfPmz, SLOTS } from "../../wire/helper.ts";
 /** Changes within this count as one, in milliseconds: a VPN that starts makes dozens. */
 const SETTLE_MS = 20;
 /** Milliseconds between two calls at least. */
-const PAUSE_MS = 150;
+const PAUSE_MS = 30;
 
 const own: OwnParts = { isDevice: (name) => /^pmz[0-9]+$/.test(name), isTable: isTableOfPmz };
 

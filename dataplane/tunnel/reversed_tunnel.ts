@@ -27,7 +27,7 @@ const TIMES: ReversedTunnelTimes = {
 };
 
 /** Ping timeout after a network change, in milliseconds: a healthy agent answers well within it. */
-const CHECK_TIMEOUT_MS = 2_000;
+const CHECK_TIMEOUT_MS = 1_500;
 
 /** What a reversed tunnel needs. */
 export interface ReversedTunnelParts {

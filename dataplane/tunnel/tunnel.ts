@@ -25,7 +25,7 @@ const LIMITS: TunnelLimits = {
   pingTimeoutMs: 10_000,
 };
 /** Ping timeout after a network change, in milliseconds: a healthy tunnel answers well within it. */
-const CHECK_TIMEOUT_MS = 2_000;
+const CHECK_TIMEOUT_MS = 1_500;
 /** A connection that hasn't answered after this, or two of its round trips, is replaced, in milliseconds; it may still answer. */
 const LATE_MS = 250;
 
