@@ -435,6 +435,9 @@ Deno.test("a second Service over the same port of the same pods is refused at on
   );
   assert.equal(at.cluster.all("interceptrules").length, 1);
   await at.daemon.intercept({ ...second, port: "82" }, recorder(), forever);
+  await at.daemon.leave({ id: "echo.default:80" }, recorder());
+  await at.daemon.intercept({ ...asks, kubeconfig, match: { hosts: ["shop.example"] } }, recorder(), forever);
+  await at.daemon.intercept(second, recorder(), forever); // a part of a port and the whole of it go together
 });
 
 Deno.test("what every node agent refuses isn't waited for, and has its reason", async () => {

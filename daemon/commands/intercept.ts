@@ -176,11 +176,11 @@ async function refuseDenied(connected: Cluster, namespace: string, signal: Abort
   }
 }
 
-/** Refuses a Service that leads to a port of the same pods as another one that this machine intercepts. */
+/** Refuses a Service that leads to a port of the same pods as another one that this machine intercepts, the whole of it. */
 function refuseOwnPort({ connection, intercepts }: Cluster, target: InterceptTarget): void {
   const { service, port } = target;
   const same = intercepts.entries().find(({ wanted: { target: other } }) =>
-    other.service.namespace === service.namespace &&
+    other.match === undefined && other.service.namespace === service.namespace &&
     (other.service.uid !== service.uid || other.port.port !== port.port) &&
     haveOnePort(connection.topology, other, target)
   );
