@@ -14,6 +14,21 @@ deps() {
 	get_deno
 }
 
+# Gets what tests run on the laptops next to pmz, and says where wireguard-go is.
+neighbours() {
+	local out=$cache/neighbours/$WIREGUARD_GO_VERSION/wireguard-go new=$cache/neighbours/.new.$$
+	packages $PACKAGES_NEIGHBOURS >&2
+	if [ ! -x "$out" ]; then
+		get_go >&2
+		echo "building wireguard-go" >&2
+		CGO_ENABLED=0 GOBIN=$new go install "golang.zx2c4.com/wireguard@$WIREGUARD_GO_VERSION" >&2
+		mkdir -p "${out%/*}"
+		mv "$new/wireguard" "$out"
+		rmdir "$new"
+	fi
+	echo "$out"
+}
+
 # stale TARGET SOURCE...: whether TARGET was made of other sources than these; `made` says it no longer is.
 stale() { local target=$1; shift; [ ! -e "$target" ] || [ "$(cat "$@" | sha256sum)" != "$(cat "$target.sum" 2>/dev/null)" ]; }
 
