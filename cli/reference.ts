@@ -37,10 +37,10 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 
 | command | kind | items |
 | --- | --- | --- |
-| up | UpList | one for each cluster: cluster, mode, proxy, services, proof, try, warnings |
+| up | UpList | one for each cluster: cluster, mode, proxy, services, answering, candidates, proof, try, warnings |
 | down | Down | none of them; \`wasUp\`, and \`left\`: in words, whatever is left |
 | status | Status | none of them; \`up\`, and if there is a daemon: release, pid, since, clusters, helper, proxy, names (DNS queries, counted), intercepts, failures, warnings |
-| services | ServiceList | cluster, namespace, name, hostname, addresses, ports, readyEndpoints, type, externalName, problems, intercepted |
+| services | ServiceList | cluster, namespace, name, hostname, addresses, ports, unreachable, readyEndpoints, type, externalName, problems, intercepted, interceptedBy |
 | flows | FlowList | id, kind, protocol, from, program, to, name, cluster, intercept, started, ms, sent, received, outcome, times |
 | flows -f | Flow | none of them; \`flow\`: an object a line, as each ends, until Ctrl-C |
 | dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster, of a changed one its target before |

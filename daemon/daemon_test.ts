@@ -34,6 +34,8 @@ Deno.test("up connects, says what there is, and proves it", async () => {
     cluster: { context: "dev", server: at.cluster.url, namespace: "default", user: "jo" },
     mode: "proxy",
     services: 1,
+    answering: 1,
+    candidates: 1,
     try: [{ name: "echo.default.svc", port: 80, http: true, scheme: "http" }],
     warnings: [],
   });
@@ -87,6 +89,31 @@ Deno.test("a Service that refuses connections doesn't stop an up: the way there 
     const result = await at.daemon.up(at.up, report, forever);
     assert.equal(result.proof?.service, "echo.default", refuses);
   }
+});
+
+Deno.test("a Service that doesn't answer is a warning that names it, and the next one is tried", async () => {
+  await using at = await fakeDaemon({
+    onStream(stream) {
+      if (headerValue(stream.request, ":authority") === "10.96.0.7:80") echo(stream); // the other one is silent
+    },
+  });
+  at.cluster.service("dead", { clusterIP: "10.96.0.6", ports: [{ port: 80 }] });
+  at.cluster.slice("dead", ["10.9.0.5"], [{ port: 8080 }]);
+  at.cluster.service("empty", { clusterIP: "10.96.0.5", ports: [{ port: 80 }] });
+  at.cluster.slice("empty", [], [{ port: 8080 }]);
+  const report = recorder();
+  // They are tried in the order in which the cluster lists them.
+  at.cluster.delete("/api/v1", "services", "echo");
+  at.cluster.service("echo", {
+    clusterIP: "10.96.0.7",
+    ports: [{ name: "http", port: 80, targetPort: 8080 }],
+  });
+  const result = await at.daemon.up(at.up, report, forever);
+  assert.equal(result.proof?.service, "echo.default");
+  assert.deepEqual([result.services, result.answering, result.candidates], [3, 2, 2]);
+  assert.deepEqual(report.told.filter((line) => line.startsWith("!")), [
+    "! dead.default:80 doesn't accept connections: no answer through the tunnel from 10.96.0.6:80 within 3 s",
+  ]);
 });
 
 Deno.test("an up where every Service refuses says so, and is up", async () => {
@@ -358,6 +385,17 @@ function attach(cluster: FakeApi, state = "ready"): Disposable {
   }, 1);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
+
+Deno.test("what this laptop answers itself is no proof, and isn't dialled for one", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster);
+  await at.daemon.up(at.up, recorder(), forever);
+  await at.daemon.intercept({ ...asks, ...at.up }, recorder(), forever);
+  const report = recorder();
+  const result = await at.daemon.up(at.up, report, forever);
+  assert.deepEqual([result.candidates, result.proof, result.answering], [0, undefined, 1]);
+  assert.ok(!report.told.includes("Try a connection"));
+});
 
 Deno.test("intercept takes a port over, list shows it, leave gives it back and disconnects what only it needed", async () => {
   await using at = await fakeDaemon();

@@ -18,6 +18,7 @@ export function runningDaemon(
         tunnel: { state: "connected", since: "2026-01-01T10:00:00Z", pod: "gateway-7d9" },
         roundTripMs: 9,
         services: 3,
+        answering: 3,
         openStreams: 0,
         limits: [],
         unreachable: { count: 0, first: [] },

@@ -1,6 +1,7 @@
 import { object } from "@optique/core/constructs";
 import { connectedContext } from "../cluster_options.ts";
 import { define } from "../command.ts";
+import { shortened } from "../shortened.ts";
 
 export const dnsList = define({
   words: "dns list",
@@ -23,7 +24,7 @@ export const dnsList = define({
     }
     cli.terminal.table(entries.map((entry) => [
       entry.name,
-      entry.addresses.join(",") || "-",
+      shortened(entry.addresses) || "-",
       entry.custom ? `custom, for ${entry.target}` : "",
     ]));
   },

@@ -4,7 +4,9 @@ import { map, optional } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
 import type { Parser } from "@optique/core/parser";
 import { connectedContext } from "../cluster_options.ts";
+import { unreachableWarnings } from "../../wire/unreachable.ts";
 import { define } from "../command.ts";
+import { shortened } from "../shortened.ts";
 import { namespace } from "../values.ts";
 
 /** Which namespaces: one, all, or each connection's own. */
@@ -57,17 +59,24 @@ export const services = define({
     cli.terminal.table(
       entries.map((entry) => [
         entry.hostname,
-        entry.addresses.join(",") || entry.externalName || "-",
+        shortened(entry.addresses) || entry.externalName || "-",
         entry.ports.map(({ port, name, protocol }) =>
           `${port}${name ? `(${name})` : ""}${protocol === "TCP" ? "" : `/${protocol.toLowerCase()}`}`
         ).join(",") || "-",
         entry.type,
         String(entry.readyEndpoints),
-        entry.intercepted ?? "",
+        [entry.intercepted, ...(entry.interceptedBy ?? []).map((user) => `by ${user}`)].filter(Boolean).join(
+          ", ",
+        ),
         ...(several ? [entry.cluster] : []),
       ]),
       ["NAME", "ADDRESS", "PORTS", "TYPE", "READY", "INTERCEPTED", ...(several ? ["CLUSTER"] : [])],
     );
+    for (
+      const { message, hint } of unreachableWarnings(entries.flatMap(({ unreachable = [] }) => unreachable))
+    ) {
+      cli.terminal.warn(message, hint);
+    }
     const problems = entries.flatMap(({ hostname, problems = [] }) =>
       problems.map((problem) => `${hostname}: ${problem}`)
     );

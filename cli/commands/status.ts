@@ -1,6 +1,7 @@
 import { object } from "@optique/core/constructs";
 import { type ClusterStatus, controlFiles, type Status } from "../../wire/control.ts";
 import { formatFlow } from "../../wire/flow.ts";
+import { namedAddresses } from "../../wire/unreachable.ts";
 import { define } from "../command.ts";
 import { failure } from "../failure.ts";
 import type { Cli } from "../session.ts";
@@ -81,7 +82,8 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
 }
 
 function rowsOf(
-  { cluster, mode, tunnel, roundTripMs, services, openStreams, limits, unreachable }: ClusterStatus,
+  { cluster, mode, tunnel, roundTripMs, services, answering, openStreams, limits, unreachable }:
+    ClusterStatus,
   now: number,
 ): string[][] {
   const trip = roundTripMs === undefined ? "" : `, round trip ${formatDuration(roundTripMs)}`;
@@ -100,12 +102,13 @@ function rowsOf(
         }${trip}`,
       ]
       : ["  tunnel", `connecting: ${tunnel.why}`],
-    ["  services", String(services)],
+    ["  services", answering === services ? String(services) : `${services}, ${answering} of them answer`],
     ["  open", `${openStreams} connections`],
     ...limits.map((limit) => ["  limited", limit]),
-    ...unreachable.first.map((
-      { service, address, why },
-    ) => ["  unreachable", `${service} at ${address}: ${why}`]),
+    ...[...Map.groupBy(unreachable.first, ({ why }) => why)].flatMap(([why, group]) => [
+      ["  unreachable", `${namedAddresses(group)}: ${why}`],
+      ...(group[0]?.remedy === undefined ? [] : [["", group[0].remedy]]),
+    ]),
     ...(unreachable.count > unreachable.first.length
       ? [["  unreachable", `${unreachable.count - unreachable.first.length} more addresses`]]
       : []),

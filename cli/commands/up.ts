@@ -124,11 +124,16 @@ function printResult({ terminal }: Cli, result: UpResult, wasUp: boolean): void 
   const already = wasUp ? "up already" : "up";
   terminal.print(
     { text: `${already}:`, style: "green" },
-    ` ${result.services} Services of ${result.cluster.context} answer ${how}`,
+    ` ${counted(result.answering, result.services)} of ${result.cluster.context} answer ${how}`,
   );
+  if (result.answering < result.services) {
+    terminal.tell("        to see which of them have no endpoint, or are not reached: pmz services -A");
+  }
   if (result.proof) {
     const { service, port, ms } = result.proof;
     terminal.print(`tried: ${service}:${port} accepted a connection in ${formatDuration(ms)}`);
+  } else if (result.candidates > 0) {
+    terminal.print("tried: no Service accepted a connection, as the warnings say");
   } else {
     terminal.print(
       `tried: nothing, since no TCP Service of namespace ${result.cluster.namespace} has a ready endpoint`,
@@ -143,4 +148,9 @@ function printResult({ terminal }: Cli, result: UpResult, wasUp: boolean): void 
       scheme ? `${label}curl ${through}${insecure}${scheme}://${authority}/` : `${label}${name}:${port}`,
     );
   });
+}
+
+/** "5 Services", or "4 of 5 Services" where not all do. */
+function counted(some: number, all: number): string {
+  return `${some === all ? "" : `${some} of `}${all} Service${all === 1 ? "" : "s"}`;
 }

@@ -125,6 +125,8 @@ export const upResult: UpResult = {
   cluster,
   mode: "capture",
   services: 3,
+  answering: 3,
+  candidates: 2,
   proof: { service: "echo.default.svc", port: 80, ms: 12 },
   try: [
     { name: "echo.default.svc", port: 80, http: true },
@@ -159,6 +161,7 @@ export function defaultAnswers(): Answers {
         tunnel: { state: "connected", since: "2026-01-01T11:00:00Z", pod: "pmz-gateway-7d9" },
         roundTripMs: 9,
         services: 3,
+        answering: 3,
         openStreams: 4,
         limits: ["may not watch pods: pods have no names"],
         unreachable: {

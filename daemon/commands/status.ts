@@ -9,7 +9,10 @@ import type {
 } from "../../wire/control.ts";
 import type { NamesStats } from "../../names/protocol.ts";
 import type { ZoneData } from "../../names/zone/zone_data.ts";
-import type { UnreachableAddress } from "../laptop/laptop.ts";
+import type { UnreachableAddress } from "../../wire/unreachable.ts";
+import { answering } from "./answering.ts";
+import { rulesOf } from "../intercepts/foreign_rules.ts";
+import type { InterceptRule } from "../../wire/intercept.ts";
 import { serviceEntries } from "../discovery/entries.ts";
 import { nameEntries } from "../discovery/name_entries.ts";
 import type { RuleCounts } from "../../dataplane/plane.ts";
@@ -43,22 +46,36 @@ export function clusterOf(clusters: ClusterRegistry, name: CustomName): Cluster 
   });
 }
 
-/** The Services of all clusters. */
+/** The Services of all clusters, with who intercepts them. */
 export async function services(clusters: ClusterRegistry): Promise<ServiceEntry[]> {
-  const intercepts = interceptsOf(clusters).map(({ entry }) => entry);
-  const entries = clusters.all.map(async (cluster) =>
-    serviceEntries(
-      cluster.id,
-      cluster.connection.topology,
-      clusters.laptop.namesOf(cluster),
-      await clusters.laptop.problems(cluster),
-      (namespace, service) =>
-        intercepts.find((one) =>
-          one.cluster === cluster.id && one.namespace === namespace && one.service === service
-        )?.id,
-    )
+  return (await Promise.all(clusters.all.map((cluster) => servicesOf(cluster, clusters)))).flat();
+}
+
+async function servicesOf(cluster: Cluster, clusters: ClusterRegistry): Promise<ServiceEntry[]> {
+  const { api, name } = cluster.connection;
+  const [rules, problems] = await Promise.all([
+    rulesOf(api, name.namespace),
+    clusters.laptop.problems(cluster),
+  ]);
+  const own = interceptsOf(clusters).flatMap((one) => one.cluster === cluster ? [one.entry] : []);
+  const isOwn = ({ namespace, service, port }: InterceptRule) =>
+    own.some((one) => one.namespace === namespace && one.service === service && one.port === port);
+  const others = Map.groupBy(
+    rules.filter((rule) => !isOwn(rule)),
+    ({ namespace, service }) => `${namespace}/${service}`,
   );
-  return (await Promise.all(entries)).flat();
+  return serviceEntries({
+    cluster: cluster.id,
+    topology: cluster.connection.topology,
+    names: clusters.laptop.namesOf(cluster),
+    unreachable: clusters.laptop.unreachable(cluster),
+    problems,
+    own: (namespace, service) =>
+      own.find((one) => one.namespace === namespace && one.service === service)?.id,
+    others: (namespace, service) => [
+      ...new Set((others.get(`${namespace}/${service}`) ?? []).map(({ user }) => user)),
+    ],
+  });
 }
 
 /** Every name that answers, the user's own domains too. */
@@ -130,6 +147,7 @@ export async function status(
         tunnel: connection.tunnel,
         ...(roundTripMs === null ? {} : { roundTripMs: Math.round(roundTripMs * 10) / 10 }),
         services: connection.topology.services.size,
+        answering: answering(cluster, clusters.laptop),
         openStreams,
         limits: connection.limits,
         unreachable: shortened(clusters.laptop.unreachable(cluster)),

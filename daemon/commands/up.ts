@@ -1,35 +1,21 @@
-import { unlessAborted } from "../../async/abort.ts";
-import { TimeLimit } from "../../async/time_limit.ts";
 import type { Mode, UpRequest, UpResult, Warning } from "../../wire/control.ts";
-import { formatEndpoint } from "../../net/address.ts";
 import { ensureInstalled } from "./agents.ts";
 import { warnings } from "./warnings.ts";
 import { readiness } from "../discovery/topology.ts";
-import type { Laptop, UnreachableAddress } from "../laptop/laptop.ts";
+import type { Laptop } from "../laptop/laptop.ts";
+import { answering } from "./answering.ts";
+import { type Proof, prove, type Reachable } from "./proof.ts";
+import { unreachableWarnings } from "../../wire/unreachable.ts";
 import { worthTrying } from "./worth_trying.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { Cluster } from "../clusters/cluster.ts";
-import type { Probe } from "../../dataplane/plane.ts";
 import { USUAL_PROXY_PORT } from "../../wire/proxy_port.ts";
-import { formatOutcome } from "../../wire/flow.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import type { DaemonParts } from "../parts.ts";
-import type { Service, ServicePort } from "../../kube/objects/objects.ts";
-import { Failure } from "../failure.ts";
+import { describe } from "../failure.ts";
 
 /** More of a cluster is used with each of these. */
 const order: readonly Mode[] = ["intercept", "proxy", "capture"];
-/** To show that it works: one Service after the other is dialled, each for so long, in milliseconds. */
-const PROOF_TIMEOUT_MS = 5_000;
-const PROOFS = 3;
-
-/** A Service's port that something serves. */
-interface Reachable {
-  readonly service: Service;
-  readonly port: ServicePort;
-  readonly address: string;
-}
-
 /**
  * Connects a cluster, or uses more of one that is connected. What an `up` that fails, or is interrupted, has begun is
  * undone.
@@ -126,37 +112,68 @@ async function use(
     )
     : undefined;
   if (proxy !== undefined && proxy !== served && !request.proxyPort) warnOfPort(proxy, report);
+  let areNamed = true;
   if (request.mode === "capture") {
     const { address, routes } = await report.step(
       "Capture addresses",
       () => clusters.laptop.capture(),
       ({ routes }) => `${routes} addresses`,
     );
-    await report.step("Answer names", () => clusters.laptop.captureNames());
+    areNamed = await answerNames(clusters.laptop, report, signal);
     const helper = { state: "connected", address, routes } as const;
     for (const { message, hint } of await warnings(clusters.all, helper)) report.warn(message, hint);
   }
-  warnOfUnreachable(clusters.laptop.unreachable(connected), report);
+  for (const { message, hint } of unreachableWarnings(clusters.laptop.unreachable(connected))) {
+    report.warn(message, hint);
+  }
   await clusters.laptop.publishCustom();
   const reachable = reachableOf(connected, clusters.laptop);
-  const own = reachable.filter(({ service }) =>
-    service.namespace === connection.name.namespace && service.name !== "kubernetes"
+  const candidates = candidatesOf(reachable, connected);
+  const { proof, warnings: failed } = candidates.length === 0 ? { warnings: [] } : await report.step<Proof>(
+    "Try a connection",
+    () => prove(candidates, request.mode, connected, clusters, signal),
+    ({ proof }) => proof ? `${proof.service}:${proof.port} answers in ${proof.ms} ms` : "nothing answers",
   );
-  const proof = own.length > 0
-    ? await report.step(
-      "Try a connection",
-      () => prove(own.slice(0, PROOFS), request.mode, connected, clusters, report, signal),
-      (proof) => proof && `${proof.service}:${proof.port} answers in ${proof.ms} ms`,
-    )
-    : undefined;
+  for (const { message, hint } of failed) report.warn(message, hint);
+  const services = connection.topology.services.size;
   return {
     cluster: connection.name,
     mode: request.mode,
     ...(proxy ? { proxy } : {}),
-    services: connection.topology.services.size,
+    services,
+    answering: areNamed ? answering(connected, clusters.laptop) : 0,
+    candidates: candidates.length,
     ...(proof ? { proof } : {}),
     try: worthTrying(reachable),
   };
+}
+
+/** Has names answered; whether they are. Without names what is captured still answers by its address. */
+async function answerNames(laptop: Laptop, report: Reporter, signal: AbortSignal): Promise<boolean> {
+  try {
+    await report.step("Answer names", () => laptop.captureNames());
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!laptop.hostCapture) throw error; // the helper is gone, and all captured addresses with it
+    const { message, hint } = describe(error);
+    report.warn(`no name is answered, only addresses: ${message}`, hint);
+    return false;
+  }
+}
+
+/** What can show that it works: Services of the connection's own namespace that pods answer, not this laptop. */
+function candidatesOf(reachable: readonly Reachable[], connected: Cluster): Reachable[] {
+  const intercepted = new Set(
+    connected.intercepts.entries().flatMap(({ entry: { namespace, service, alsoTaken } }) => [
+      `${service}.${namespace}`,
+      ...alsoTaken.map((taken) => `${taken.split(":")[0]}.${namespace}`),
+    ]),
+  );
+  return reachable.filter(({ service: { name, namespace } }) =>
+    namespace === connected.connection.name.namespace && name !== "kubernetes" &&
+    !intercepted.has(`${name}.${namespace}`)
+  );
 }
 
 function warnOfPort(proxy: string, report: Reporter): void {
@@ -165,21 +182,6 @@ function warnOfPort(proxy: string, report: Reporter): void {
     `the proxy is on ${proxy}: another program has port ${USUAL_PROXY_PORT} of 127.0.0.1`,
     "to choose a port: pmz down, then pmz up --proxy=PORT",
   );
-}
-
-/** Addresses that are named in a warning; more are counted. */
-const NAMED = 5;
-
-function warnOfUnreachable(unreachable: readonly UnreachableAddress[], report: Reporter): void {
-  for (const { service, address, why } of unreachable.slice(0, NAMED)) {
-    report.warn(`${service} is not reached at ${address}, and no name leads there: ${why}`);
-  }
-  if (unreachable.length > NAMED) {
-    report.warn(
-      `${unreachable.length - NAMED} more addresses of Services are not reached`,
-      "pmz status -o json",
-    );
-  }
 }
 
 function tunnelDetail(connected: Cluster): string | undefined {
@@ -203,62 +205,4 @@ function reachableOf(connected: Cluster, laptop: Laptop): Reachable[] {
   );
   const isOwn = ({ service }: Reachable) => Number(service.namespace === name.namespace);
   return all.sort((a, b) => isOwn(b) - isOwn(a));
-}
-
-/** The first Service that takes a connection. One that refuses is its own trouble: the way there works. */
-async function prove(
-  candidates: readonly Reachable[],
-  mode: Mode,
-  connected: Cluster,
-  clusters: ClusterRegistry,
-  report: Reporter,
-  signal: AbortSignal,
-): Promise<UpResult["proof"]> {
-  for (const { service, port, address } of candidates) {
-    const name = `${service.name}.${service.namespace}`;
-    const started = performance.now();
-    const { outcome } = await dial(mode, connected, clusters, { address, port: port.port }, signal);
-    if (outcome.kind === "done") {
-      return { service: name, port: port.port, ms: Math.round((performance.now() - started) * 10) / 10 };
-    }
-    report.warn(`${name}:${port.port} doesn't accept connections: ${formatOutcome(outcome)}`);
-  }
-  return undefined;
-}
-
-/** Dials as the mode's programs will: by the captured address, and through the tunnel. */
-async function dial(
-  mode: Mode,
-  connected: Cluster,
-  clusters: ClusterRegistry,
-  { address, port }: { readonly address: string; readonly port: number },
-  signal: AbortSignal,
-): Promise<Probe> {
-  const authority = formatEndpoint(address, port);
-  using limit = new TimeLimit(PROOF_TIMEOUT_MS, signal);
-  if (mode === "capture") {
-    try {
-      using _conn = await Deno.connect({ hostname: address, port, signal: limit.signal });
-    } catch (cause) {
-      signal.throwIfAborted();
-      throw new Failure("helper", `${authority} is captured, but can't be dialled on this machine`, {
-        hint: "look at the rules of this machine: ip rule; sudo nft list ruleset",
-        cause,
-      });
-    }
-  }
-  const destination = { protocol: "tcp", cluster: connected.id, address, port } as const;
-  let probe: Probe | undefined;
-  try {
-    probe = await unlessAborted(clusters.data.probe(destination), limit.signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!limit.signal.aborted) throw error;
-  }
-  const kind = probe?.outcome.kind;
-  if (probe && (kind === "done" || kind === "refused")) return probe;
-  const why = probe ? formatOutcome(probe.outcome) : `no answer within ${PROOF_TIMEOUT_MS / 1000} s`;
-  throw new Failure("agent", `${authority} can't be reached through the tunnel: ${why}`, {
-    hint: "look at the gateway: pmz agent status",
-  });
 }

@@ -15,6 +15,8 @@ const result: UpResult = {
   cluster: { context: "dev", server: "https://127.0.0.1:6443", namespace: "default", user: "jo" },
   mode: "proxy",
   services: 1,
+  answering: 1,
+  candidates: 0,
   try: [],
   warnings: [],
 };

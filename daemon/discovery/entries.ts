@@ -1,33 +1,49 @@
 import type { Service } from "../../kube/objects/objects.ts";
 import type { ServiceEntry } from "../../wire/control.ts";
+import type { UnreachableAddress } from "../../wire/unreachable.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
 import { readiness, type Topology } from "./topology.ts";
 
+/** What a cluster's Services are shown with. */
+export interface ShownCluster {
+  readonly cluster: string;
+  readonly topology: Topology;
+  readonly names: readonly ServiceNames[];
+  readonly unreachable: readonly UnreachableAddress[];
+  /** Why an ExternalName leads nowhere, by "namespace/name". */
+  readonly problems: ReadonlyMap<string, readonly string[]>;
+  /** The id of this laptop's intercept of a Service. */
+  own(namespace: string, service: string): string | undefined;
+  /** The users whose intercepts a Service has from other laptops. */
+  others(namespace: string, service: string): readonly string[];
+}
+
 /** A cluster's Services, as people see them, by namespace and name. */
 export function serviceEntries(
-  cluster: string,
-  topology: Topology,
-  names: readonly ServiceNames[],
-  problems: ReadonlyMap<string, readonly string[]>,
-  intercepted: (namespace: string, service: string) => string | undefined,
+  { cluster, topology, names, unreachable, problems, own, others }: ShownCluster,
 ): ServiceEntry[] {
   const ready = readiness(topology.slices ?? new Map());
   const addresses = new Map(names.map((one) => [`${one.namespace}/${one.name}`, one.addresses]));
+  const missing = Map.groupBy(unreachable, ({ service }) => service);
   const entries = [...topology.services].map(([key, service]): ServiceEntry => {
     const { namespace, name } = service;
-    const intercept = intercepted(namespace, name);
+    const intercept = own(namespace, name);
+    const users = others(namespace, name);
+    const lacks = missing.get(key);
     return {
       cluster,
       namespace,
       name,
       hostname: `${name}.${namespace}.svc`,
       addresses: addresses.get(key) ?? [],
+      ...(lacks === undefined ? {} : { unreachable: lacks }),
       ports: service.ports.map(({ name, port, protocol }) => ({ ...(name ? { name } : {}), port, protocol })),
       readyEndpoints: ready(key).endpoints,
       type: typeOf(service),
       ...(service.externalName === undefined ? {} : { externalName: service.externalName }),
       ...(problems.has(key) ? { problems: problems.get(key) } : {}),
       ...(intercept === undefined ? {} : { intercepted: intercept }),
+      ...(users.length === 0 ? {} : { interceptedBy: users }),
     };
   });
   return entries.sort((a, b) => a.namespace.localeCompare(b.namespace) || a.name.localeCompare(b.name));

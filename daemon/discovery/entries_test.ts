@@ -35,13 +35,15 @@ const topology = {
 const names = [{ namespace: "default", name: "echo", addresses: ["10.96.0.7"], ports: [] }];
 
 Deno.test("people see Services by namespace and name, with their endpoints and who intercepts them", () => {
-  const entries = serviceEntries(
-    "dev",
+  const entries = serviceEntries({
+    cluster: "dev",
     topology,
     names,
-    new Map([["default/out", ["db.example.com leads to 192.0.2.7"]]]),
-    (namespace, name) => namespace === "default" && name === "echo" ? "echo.default:80" : undefined,
-  );
+    unreachable: [{ service: "default/echo", address: "fd00::7", why: "a gateway of this machine" }],
+    problems: new Map([["default/out", ["db.example.com leads to 192.0.2.7"]]]),
+    own: (namespace, name) => namespace === "default" && name === "echo" ? "echo.default:80" : undefined,
+    others: (_, name) => name === "echo" ? ["bob"] : [],
+  });
   assert.deepEqual(entries.map(({ namespace, name }) => `${namespace}/${name}`), [
     "default/db",
     "default/echo",
@@ -54,10 +56,12 @@ Deno.test("people see Services by namespace and name, with their endpoints and w
     name: "echo",
     hostname: "echo.default.svc",
     addresses: ["10.96.0.7"],
+    unreachable: [{ service: "default/echo", address: "fd00::7", why: "a gateway of this machine" }],
     ports: [{ name: "http", port: 80, protocol: "TCP" }],
     readyEndpoints: 1,
     type: "ClusterIP",
     intercepted: "echo.default:80",
+    interceptedBy: ["bob"],
   });
   assert.deepEqual(entries.map(({ type }) => type), ["Headless", "ClusterIP", "ExternalName", "ClusterIP"]);
   assert.deepEqual([entries[2]?.externalName, entries[2]?.problems], [
@@ -69,6 +73,14 @@ Deno.test("people see Services by namespace and name, with their endpoints and w
 
 Deno.test("where slices can't be seen, no endpoints are counted", () => {
   const { slices: _, ...rest } = topology;
-  const entries = serviceEntries("dev", rest, names, new Map(), () => undefined);
+  const entries = serviceEntries({
+    cluster: "dev",
+    topology: rest,
+    names,
+    unreachable: [],
+    problems: new Map(),
+    own: () => undefined,
+    others: () => [],
+  });
   assert.deepEqual(new Set(entries.map(({ readyEndpoints }) => readyEndpoints)), new Set([0]));
 });

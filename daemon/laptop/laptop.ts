@@ -1,4 +1,5 @@
 import type { CustomName } from "../../wire/control.ts";
+import type { UnreachableAddress } from "../../wire/unreachable.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
 import type { NamesStats } from "../../names/protocol.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
@@ -8,20 +9,13 @@ import type { DaemonParts } from "../parts.ts";
 import { ClaimedHelper, type HelperClaim } from "./helper_claim.ts";
 import { HelperClient } from "./helper_client.ts";
 import { HostCapture } from "./host_capture.ts";
+import { unreachableOf } from "./unreachable.ts";
 import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
 
 /** The state before an `up`, so that one that fails takes back only what it has added. */
 export interface LaptopBefore {
   readonly captured: boolean;
   readonly proxy: boolean;
-}
-
-/** An address of a Service that this laptop doesn't reach, so that its names don't answer it either. */
-export interface UnreachableAddress {
-  /** "namespace/name" */
-  readonly service: string;
-  readonly address: string;
-  readonly why: string;
 }
 
 /** ExternalNames whose targets are looked up for one list of Services. */
@@ -215,30 +209,15 @@ export class Laptop {
   }
 
   /** Addresses of a cluster's Services that this laptop doesn't reach. */
-  unreachable({ id, connection, index }: LaptopCluster): UnreachableAddress[] {
-    const found = [...index.refused].flatMap(([service, refused]) =>
-      refused.map(({ address, why }): UnreachableAddress => ({ service, address, why }))
-    );
-    const capture = connection.mode === "capture" ? this.#capture : undefined;
-    if (!capture) return found;
-    for (const [service, { addresses }] of index.services) {
-      const isReached = addresses.some((address) => capture.isCaptured(id, address));
-      for (const address of addresses) {
-        const why = capture.refusal(id, address);
-        // Of a dual-stack Service, the addresses of a family that this machine doesn't have are no loss.
-        if (why === undefined || (isReached && !capture.refused.has(address))) continue;
-        found.push({ service, address, why });
-      }
-    }
-    return found;
+  unreachable(cluster: LaptopCluster): UnreachableAddress[] {
+    return unreachableOf(cluster, cluster.connection.mode === "capture" ? this.#capture : undefined);
   }
 
-  /** Why names of a cluster's Services lead nowhere, or not everywhere that they would in a pod, by "namespace/name". */
+  /** Why ExternalNames lead nowhere, or not everywhere that they would in a pod, by "namespace/name". */
   async problems(cluster: LaptopCluster): Promise<ReadonlyMap<string, readonly string[]>> {
     const problems = new Map<string, string[]>();
     const add = (service: string, problem: string) =>
       problems.set(service, [...problems.get(service) ?? [], problem]);
-    for (const { service, address, why } of this.unreachable(cluster)) add(service, `${address}: ${why}`);
     const asked = new Map<string, string>();
     for (const [key, { namespace, name, externalName }] of cluster.index.services) {
       if (externalName === undefined) continue;

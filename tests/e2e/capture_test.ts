@@ -110,15 +110,16 @@ Deno.test("a Service whose address isn't captured has no address by name either,
     const { code, stderr } = await stage.alice.up();
     assert.equal(code, 0);
     const why = new RegExp(
-      `default/taken is not reached at ${address.replaceAll(".", "\\.")}.*gateway of this machine`,
+      `default/taken at ${address.replaceAll(".", "\\.")} is not reached, .*gateway of this machine`,
     );
     assert.match(stderr, why);
     assert.equal((await curlFails(stage.alice, "http://taken.default.svc/")).code, 6);
     const unreachable = async () => (await stage.alice.json<Status>(["status"])).clusters[0]?.unreachable;
-    assert.deepEqual(await unreachable(), {
-      count: 1,
-      first: [{ service: "default/taken", address, why: "a gateway of this machine" }],
-    });
+    const said = await unreachable();
+    assert.equal(said?.count, 1);
+    assert.partialDeepStrictEqual(said?.first, [
+      { service: "default/taken", address, why: "a gateway of this machine" },
+    ]);
     await world.laptop.output("root", ["ip", "route", "del", "192.0.2.0/24"]);
     await pollUntil(async () => (await unreachable())?.count === 0, { timeoutMs: 20_000, everyMs: 500 });
     assert.deepEqual(await unreachable(), { count: 0, first: [] }, "it is asked for again");

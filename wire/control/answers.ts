@@ -3,6 +3,7 @@ import type { Match } from "../match.ts";
 import type { AgentComponent, Component } from "../installer.ts";
 import type { Flow } from "../flow.ts";
 import type { DroppingRule, HelperGrant, RulePrecedence } from "../helper.ts";
+import type { UnreachableAddress } from "../unreachable.ts";
 import type { Mode } from "./requests.ts";
 
 /** The exec plugin of the user of a choice's context, if a credential of it is needed. Its context and kubeconfig are those that are meant. */
@@ -45,7 +46,11 @@ export interface UpResult {
   /** "127.0.0.1:1080" */
   readonly proxy?: string;
   readonly services: number;
-  /** What was dialled to show that it works; undefined when the namespace has no TCP Service with an endpoint. */
+  /** How many of them have a name that leads to an address that this laptop reaches, and a ready endpoint. */
+  readonly answering: number;
+  /** How many Services could be dialled to show that it works. */
+  readonly candidates: number;
+  /** What was dialled and took the connection. */
   readonly proof?: { readonly service: string; readonly port: number; readonly ms: number };
   /** Names worth trying, the connection's namespace first. */
   readonly try: readonly WorthTrying[];
@@ -125,6 +130,8 @@ export interface ClusterStatus {
   /** Last round trip through the tunnel in milliseconds. */
   readonly roundTripMs?: number;
   readonly services: number;
+  /** As in an UpResult. */
+  readonly answering: number;
   readonly openStreams: number;
   /** Kinds that may not be watched with these credentials, and what that means. */
   readonly limits: readonly string[];
@@ -132,7 +139,7 @@ export interface ClusterStatus {
   readonly unreachable: {
     readonly count: number;
     /** The first of them. */
-    readonly first: readonly { readonly service: string; readonly address: string; readonly why: string }[];
+    readonly first: readonly UnreachableAddress[];
   };
 }
 export type TunnelState =
@@ -147,6 +154,8 @@ export interface ServiceEntry {
   readonly hostname: string;
   /** Addresses by which the laptop reaches it; none for an ExternalName. */
   readonly addresses: readonly string[];
+  /** Its addresses that the laptop doesn't reach; absent when there are none. */
+  readonly unreachable?: readonly UnreachableAddress[];
   readonly ports: readonly { readonly name?: string; readonly port: number; readonly protocol: string }[];
   readonly readyEndpoints: number;
   readonly type: "ClusterIP" | "Headless" | "NodePort" | "LoadBalancer" | "ExternalName";
@@ -156,6 +165,8 @@ export interface ServiceEntry {
   readonly problems?: readonly string[];
   /** The id of the intercept that this laptop has on it. */
   readonly intercepted?: string;
+  /** The users who intercept it from other machines, as far as their rules may be listed; absent when there are none. */
+  readonly interceptedBy?: readonly string[];
 }
 
 export interface NameEntry {

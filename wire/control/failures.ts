@@ -17,7 +17,11 @@ export const failures = {
     means: "there is no such context, Service, port, domain or intercept",
   },
   conflict: { exit: 8, status: 409, means: "another user or program uses it already" },
-  agent: { exit: 9, status: 502, means: "an agent in the cluster is missing, or doesn't start" },
+  agent: {
+    exit: 9,
+    status: 502,
+    means: "an agent in the cluster is missing, or doesn't start; a Service that doesn't answer is a warning",
+  },
   helper: {
     exit: 10,
     status: 502,

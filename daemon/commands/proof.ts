@@ -1,0 +1,98 @@
+import { unlessAborted } from "../../async/abort.ts";
+import { TimeLimit } from "../../async/time_limit.ts";
+import type { Probe } from "../../dataplane/plane.ts";
+import type { Service, ServicePort } from "../../kube/objects/objects.ts";
+import { formatEndpoint } from "../../net/address.ts";
+import type { Mode, UpResult, Warning } from "../../wire/control.ts";
+import { formatOutcome } from "../../wire/flow.ts";
+import type { ClusterRegistry } from "../clusters/registry.ts";
+import type { Cluster } from "../clusters/cluster.ts";
+
+/** To show that it works: one Service after the other is dialled, each for so long, in milliseconds. */
+const PROOF_TIMEOUT_MS = 3_000;
+const PROOFS = 5;
+
+/** A Service's port that something serves, at an address that this laptop reaches. */
+export interface Reachable {
+  readonly service: Service;
+  readonly port: ServicePort;
+  readonly address: string;
+}
+
+/** What came of a proof. */
+export interface Proof {
+  /** The first Service that took a connection. */
+  readonly proof?: UpResult["proof"];
+  /** Those before it that didn't, each with what was seen. */
+  readonly warnings: readonly Warning[];
+}
+
+/** What a dial has seen: how long it took, or why it failed. */
+type Seen = { readonly ms: number } | { readonly why: string; readonly hint?: string };
+
+/**
+ * Dials the first candidates until one takes a connection. One that doesn't is a warning: it may be its own trouble, and
+ * whatever else works is of use.
+ * @throws the signal's reason
+ */
+export async function prove(
+  candidates: readonly Reachable[],
+  mode: Mode,
+  connected: Cluster,
+  clusters: Pick<ClusterRegistry, "data">,
+  signal: AbortSignal,
+): Promise<Proof> {
+  const warnings: Warning[] = [];
+  for (const { service, port, address } of candidates.slice(0, PROOFS)) {
+    const name = `${service.name}.${service.namespace}`;
+    const seen = await dial(mode, connected.id, clusters, address, port.port, signal);
+    if ("ms" in seen) return { proof: { service: name, port: port.port, ms: seen.ms }, warnings };
+    const message = `${name}:${port.port} doesn't accept connections: ${seen.why}`;
+    warnings.push(seen.hint === undefined ? { message } : { message, hint: seen.hint });
+  }
+  return { warnings };
+}
+
+/** Dials as the mode's programs will: by the captured address, and through the tunnel. */
+async function dial(
+  mode: Mode,
+  cluster: string,
+  { data }: Pick<ClusterRegistry, "data">,
+  address: string,
+  port: number,
+  signal: AbortSignal,
+): Promise<Seen> {
+  const started = performance.now();
+  using limit = new TimeLimit(PROOF_TIMEOUT_MS, signal);
+  if (mode === "capture") {
+    try {
+      using _conn = await Deno.connect({ hostname: address, port, signal: limit.signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      const why = limit.signal.aborted ? SILENT : error instanceof Error ? error.message : String(error);
+      return {
+        why: `${formatEndpoint(address, port)} is captured, and a connection on this machine fails: ${why}`,
+        hint: "look at the rules of this machine: ip rule; sudo nft list ruleset",
+      };
+    }
+  }
+  let probe: Probe;
+  try {
+    probe = await unlessAborted(data.probe({ protocol: "tcp", cluster, address, port }), limit.signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!limit.signal.aborted) throw error;
+    return {
+      why: `no answer through the tunnel from ${formatEndpoint(address, port)} within ${
+        PROOF_TIMEOUT_MS / 1000
+      } s`,
+      hint:
+        "does a policy of the cluster or a dead endpoint drop it? kubectl get networkpolicies,endpointslices",
+    };
+  }
+  const { outcome } = probe;
+  if (outcome.kind !== "done") return { why: formatOutcome(outcome) };
+  return { ms: Math.round((performance.now() - started) * 10) / 10 };
+}
+
+const SILENT = `no answer within ${PROOF_TIMEOUT_MS / 1000} s`;

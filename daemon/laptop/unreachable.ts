@@ -1,0 +1,49 @@
+import type { UnreachableAddress } from "../../wire/unreachable.ts";
+import type { HostCapture } from "./host_capture.ts";
+import type { LaptopCluster } from "./laptop_cluster.ts";
+
+/** How the laptop's capture stands to an address. */
+type Captured = Pick<HostCapture, "isCaptured" | "refusal" | "refused">;
+
+/** Of a cluster's Services, the addresses that this laptop doesn't reach. @param capture where the cluster is captured */
+export function unreachableOf(
+  { id, index }: LaptopCluster,
+  capture: Captured | undefined,
+): UnreachableAddress[] {
+  const found = [...index.refused].flatMap(([service, refused]) =>
+    refused.map(({ address, why }): UnreachableAddress => ({
+      service,
+      address,
+      why,
+      remedy: "pmz dials no such address: give the Service another one",
+    }))
+  );
+  if (!capture) return found;
+  for (const [service, { addresses }] of index.services) {
+    const isReached = addresses.some((address) => capture.isCaptured(id, address));
+    for (const address of addresses) {
+      const why = capture.refusal(id, address);
+      // Of a dual-stack Service, the addresses of a family that this machine doesn't have are no loss.
+      if (why === undefined || (isReached && !capture.refused.has(address))) continue;
+      const remedy = remedyOf(why);
+      found.push({ service, address, why, ...(remedy === undefined ? {} : { remedy }) });
+    }
+  }
+  return found;
+}
+
+const PROXY = "pmz up --proxy serves its name, too";
+
+/** What to do where an address isn't captured, by the reason that the helper or the routes give. */
+function remedyOf(why: string): string | undefined {
+  const [, cluster] = /^the cluster (\S+) has the same address/.exec(why) ?? [];
+  if (cluster !== undefined) return `disconnect that one: pmz down --context ${cluster}`;
+  const [, device] = /(?:network that this machine is in|machine has a route to) \(([^)]+)\)$/.exec(why) ??
+    [];
+  if (device !== undefined) {
+    return `it is captured as soon as ${device} has that network no longer (ip route show dev ${device}); ` +
+      `until then ${PROXY}`;
+  }
+  if (/^this machine has no IPv/.test(why) || why === "it isn't captured yet") return undefined;
+  return `through the proxy it is reached all the same: ${PROXY}`;
+}

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { until } from "../../async/testing/until.ts";
+import type { ServiceEntry, Status } from "../../wire/control.ts";
+import { Stage } from "./lib/stage.ts";
+
+/** A Service that comes first and whose only endpoint the nodes drop all packets to. */
+const silent = [
+  {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "aaa-silent", namespace: "default" },
+    spec: { ports: [{ name: "http", port: 80, targetPort: 8080 }] },
+  },
+  {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: {
+      name: "aaa-silent-1",
+      namespace: "default",
+      labels: { "kubernetes.io/service-name": "aaa-silent" },
+    },
+    addressType: "IPv4",
+    ports: [{ name: "http", port: 8080 }],
+    endpoints: [{ addresses: ["10.9.0.5"], conditions: { ready: true } }],
+  },
+];
+
+Deno.test("a Service that doesn't answer is a warning, the next one is tried, and pmz is up", async () => {
+  await using stage = await Stage.set();
+  const { world, bob } = stage;
+  const drop = ["FORWARD", "-d", "10.9.0.5", "-j", "DROP"];
+  for (const one of silent) await world.apply(one);
+  for (const node of [1, 2]) await world.onNode(node, ["iptables", "-I", ...drop]);
+  try {
+    const { code, stdout, stderr } = await bob.run(["up", "--yes"], { timeout: 60_000 });
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stderr,
+      /warning: aaa-silent\.default:80 doesn't accept connections: no answer .* within 3 s/,
+    );
+    assert.match(stdout, /^tried: echo\.default:80 accepted a connection/m);
+    assert.match(await bob.shell("curl -sS -m5 http://echo.default.svc/"), /echo-/);
+  } finally {
+    for (const node of [1, 2]) await world.onNode(node, ["iptables", "-D", ...drop]);
+    await world.kubectl(["delete", "service/aaa-silent", "endpointslice/aaa-silent-1"]);
+  }
+});
+
+Deno.test("where a network of the laptop has the Service range, up stands with one warning that names it", async () => {
+  await using stage = await Stage.set();
+  const { world, bob } = stage;
+  const root = (line: string) => world.laptop.output("root", ["bash", "-c", line]);
+  await root(
+    "ip link add br-x type bridge && ip addr add 10.96.255.254/16 dev br-x && ip link set br-x up",
+  );
+  try {
+    const { code, stdout, stderr } = await bob.run(["up", "--yes"], { timeout: 60_000 });
+    assert.equal(code, 0, stderr);
+    const warnings = stderr.split("\n").filter((line) => line.startsWith("warning: "));
+    assert.equal(warnings.length, 1, stderr);
+    assert.match(warnings[0] ?? "", /not reached, .*in 10\.96\.0\.0\/16, .*\(br-x\)/);
+    assert.match(stderr, /hint: .*br-x.*pmz up --proxy/);
+    // The headless Service has addresses of its pods alone.
+    assert.match(stdout, /^up: 1 of \d+ Services of one answer by name$/m);
+    assert.equal((await bob.run(["status"])).code, 0);
+    assert.match((await bob.done(["status"])).stdout, /unreachable .*\(br-x\)/);
+    const { items } = await bob.json<{ items: ServiceEntry[] }>(["services"]);
+    const echo = items.find(({ name }) => name === "echo");
+    assert.deepEqual([echo?.addresses, echo?.unreachable?.length], [[], 1]);
+    assert.match((await bob.done(["services"])).stderr, /warning: .*default\/echo at 10\.96\..*\(br-x\)/);
+    assert.notEqual(
+      (await world.laptop.run("bob", ["curl", "-sS", "-m3", "http://echo.default.svc/"])).code,
+      0,
+    );
+    await root("ip link del br-x");
+    await until("all is captured", async () => {
+      const status = await bob.json<Status>(["status"]);
+      return status.clusters[0]?.unreachable.count === 0;
+    }, 15_000);
+    assert.match(await bob.shell("curl -sS -m5 http://echo.default.svc/"), /echo-/);
+    assert.match((await bob.done(["up"])).stdout, /^up already: \d+ Services of one answer by name$/m);
+  } finally {
+    await world.laptop.run("root", ["ip", "link", "del", "br-x"]);
+  }
+});
