@@ -1,4 +1,5 @@
-import { bash, fish, zsh } from "@optique/core/completion";
+import { bash, fish, type ShellCompletion, zsh } from "@optique/core/completion";
+import type { Suggestion } from "@optique/core/parser";
 import { runParser } from "@optique/core/facade";
 import { failures } from "../wire/control.ts";
 import type { Interruption } from "./interruption.ts";
@@ -6,6 +7,7 @@ import type { Invocation } from "./command.ts";
 import { asFailure } from "./failure.ts";
 import { grammar } from "./grammar.ts";
 import { Interrupt } from "./interrupt.ts";
+import { liveSuggestions } from "./live_suggestions.ts";
 import { misunderstood } from "./misunderstood.ts";
 import type { CliParts } from "./parts.ts";
 import { Cli } from "./session.ts";
@@ -22,7 +24,11 @@ const WIDTH = 100;
  */
 export async function runCli(argv: readonly string[], parts: CliParts): Promise<number> {
   try {
-    const understood = parse(argv.length === 0 ? ["--help"] : argv, parts);
+    const understood = parse(
+      argv.length === 0 ? ["--help"] : argv,
+      parts,
+      await liveSuggestions(argv, parts),
+    );
     if (understood === undefined) return 0;
     return await run(understood, parts);
   } catch (error) {
@@ -40,19 +46,24 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
 
 /**
  * Understands a command line; help, version and completion are written at once.
+ * @param suggestions of what only the daemon knows, for a shell that completes a word
  * @returns undefined when nothing is left to do.
  * @throws {CliFailure} `usage` when it isn't valid.
  */
 export function parse(
   typed: readonly string[],
   parts: Pick<CliParts, "release" | "stdout">,
+  suggestions: readonly Suggestion[] = [],
 ): Invocation | undefined {
   const argv = typed.flatMap(apart);
   const columns = parts.stdout.columns();
+  const shells = Object.fromEntries(
+    [bash, fish, zsh].map((shell) => [shell.name, alsoSuggesting(shell, suggestions)]),
+  );
   return runParser(grammar, "pmz", argv, {
     help: { option: { names: ["-h", "--help"] }, command: { hidden: true }, onShow: () => undefined },
     version: { value: parts.release, option: { names: ["--version"] }, onShow: () => undefined },
-    completion: { command: true, shells: { bash, fish, zsh }, onShow: () => undefined },
+    completion: { command: true, shells, onShow: () => undefined },
     brief: [{
       type: "text",
       text: "Connect this machine to a Kubernetes cluster, and answer its Services from here.",
@@ -68,6 +79,10 @@ export function parse(
       throw misunderstood(argv, message);
     },
   });
+}
+
+function alsoSuggesting(shell: ShellCompletion, more: readonly Suggestion[]): ShellCompletion {
+  return { ...shell, encodeSuggestions: (own) => shell.encodeSuggestions([...own, ...more]) };
 }
 
 /** "-ojson", as kubectl takes it, is "-o json". */

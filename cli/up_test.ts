@@ -276,6 +276,28 @@ Deno.test("Ctrl-C ends the request so that the daemon undoes, and the exit code 
   await world.daemon.readerGone.promise;
 });
 
+Deno.test("Ctrl-C says what stays in the cluster, where something is being installed: up and intercept alike", async () => {
+  for (
+    const [line, call] of [["up --yes", "POST /up"], [
+      "intercept echo 8081 --yes",
+      "POST /intercepts",
+    ]] as const
+  ) {
+    const controller = new AbortController();
+    const started = [{ kind: "step", name: "a", state: "started" }] as const;
+    await using world = new World({ answers: { plan: bare, up: started, intercept: started } });
+    const running = world.pmz(line, { interrupted: controller.signal });
+    await until("the daemon is asked", () => asked(world).includes(call));
+    controller.abort(new DOMException("interrupted", "AbortError"));
+    const { code, stderr } = await running;
+    assert.equal(code, 130);
+    assert.match(
+      stderr,
+      /error: interrupted: what had begun is being undone\n {2}hint: what is installed in dev stays; .*pmz agent delete\n$/,
+    );
+  }
+});
+
 Deno.test("Ctrl-C in the middle of down says that it may be half down, and what to type", async () => {
   const controller = new AbortController();
   await using world = new World({ answers: { downStays: true } });

@@ -1,5 +1,4 @@
 /** Addresses of Services that a laptop doesn't reach: what is said of them in `up`, `status` and `services`. */
-import type { Warning } from "./control/answers.ts";
 
 /** An address of a Service that this laptop doesn't reach, so that its names don't answer it either. */
 export interface UnreachableAddress {
@@ -15,7 +14,9 @@ export interface UnreachableAddress {
 const NAMED = 3;
 
 /** A warning for each reason, with the addresses that it keeps away. */
-export function unreachableWarnings(all: readonly UnreachableAddress[]): Warning[] {
+export function unreachableWarnings(
+  all: readonly UnreachableAddress[],
+): { readonly message: string; readonly hint?: string }[] {
   return [...Map.groupBy(all, ({ why }) => why)].map(([why, group]) => {
     const [first] = group;
     const [is, there] = group.length === 1 ? ["is", "there"] : ["are", "to any of them"];

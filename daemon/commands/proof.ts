@@ -20,7 +20,7 @@ export interface Reachable {
 }
 
 /** What came of a proof. */
-export interface Proof {
+export interface Tried {
   /** The first Service that took a connection. */
   readonly proof?: UpResult["proof"];
   /** Those before it that didn't, each with what was seen. */
@@ -41,7 +41,7 @@ export async function prove(
   connected: Cluster,
   clusters: Pick<ClusterRegistry, "data">,
   signal: AbortSignal,
-): Promise<Proof> {
+): Promise<Tried> {
   const warnings: Warning[] = [];
   for (const { service, port, address } of candidates.slice(0, PROOFS)) {
     const name = `${service.name}.${service.namespace}`;

@@ -4,7 +4,7 @@ import { warnings } from "./warnings.ts";
 import { readiness } from "../discovery/topology.ts";
 import type { Laptop } from "../laptop/laptop.ts";
 import { answering } from "./answering.ts";
-import { type Proof, prove, type Reachable } from "./proof.ts";
+import { prove, type Reachable, type Tried } from "./proof.ts";
 import { unreachableWarnings } from "../../wire/unreachable.ts";
 import { worthTrying } from "./worth_trying.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
@@ -129,7 +129,7 @@ async function use(
   await clusters.laptop.publishCustom();
   const reachable = reachableOf(connected, clusters.laptop);
   const candidates = candidatesOf(reachable, connected);
-  const { proof, warnings: failed } = candidates.length === 0 ? { warnings: [] } : await report.step<Proof>(
+  const { proof, warnings: failed } = candidates.length === 0 ? { warnings: [] } : await report.step<Tried>(
     "Try a connection",
     () => prove(candidates, request.mode, connected, clusters, signal),
     ({ proof }) => proof ? `${proof.service}:${proof.port} answers in ${proof.ms} ms` : "nothing answers",
