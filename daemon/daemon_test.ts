@@ -65,6 +65,23 @@ Deno.test("up again uses what is there, and down leaves nothing", async () => {
   await until("the daemon ends", () => at.ended() === 1);
 });
 
+Deno.test("up again looks again at what might not be seen before", async () => {
+  await using at = await fakeDaemon();
+  at.cluster.service("cart", { clusterIP: "10.96.0.9", ports: [{ port: 80 }] }, "shop");
+  at.cluster.refuse = (asked) =>
+    /^GET \/(api|apis)\/.*\/(services|pods|endpointslices)$/.test(asked) && !asked.includes("/namespaces/")
+      ? new Response("", { status: 403 })
+      : undefined;
+  const first = await at.daemon.up(at.up, recorder(), forever);
+  assert.equal(first.services, 1);
+  assert.match(first.warnings.map(({ message }) => message).join(), /only services of the namespace default/);
+  at.cluster.refuse = () => undefined;
+  const second = await at.daemon.up(at.up, recorder(), forever);
+  assert.deepEqual([second.services, second.warnings], [2, []]);
+  at.cluster.service("late", { clusterIP: "10.96.0.10", ports: [{ port: 80 }] }, "shop");
+  await until("it's followed", async () => (await at.daemon.services()).length === 3);
+});
+
 Deno.test("two ups at once connect once", async () => {
   await using at = await fakeDaemon();
   await Promise.all([1, 2].map(() => at.daemon.up(at.up, recorder(), forever)));

@@ -74,6 +74,19 @@ export class Cluster {
     this.#changed(wholeOf(this.connection.topology));
   }
 
+  /** Looks again at what might not be seen before. @throws {ApiError} @throws the signal's reason */
+  async refresh(detail: (text: string) => void, signal: AbortSignal): Promise<void> {
+    const changed = (change: TopologyChange) => this.#changed(change);
+    const before = await this.connection.rediscover(changed, detail, signal);
+    if (!before) return;
+    const [gone, now] = [wholeOf(before), wholeOf(this.connection.topology)];
+    this.#changed({
+      services: gone.services.union(now.services),
+      slices: gone.slices.union(now.slices),
+      pods: gone.pods.union(now.pods),
+    });
+  }
+
   #changed(change: TopologyChange): void {
     const indexed = this.index.update(this.connection.topology, change);
     this.intercepts.changed();

@@ -29,7 +29,11 @@ export async function up(
 ): Promise<UpResult> {
   const { connected, isNew } = await report.step(
     "Connect to the cluster",
-    (detail) => clusters.open(request, detail, signal),
+    async (detail) => {
+      const opened = await clusters.open(request, detail, signal);
+      if (!opened.isNew) await opened.connected.refresh(detail, signal);
+      return opened;
+    },
     ({ connected }) => {
       const { size } = connected.connection.topology.services;
       return `${size} Service${size === 1 ? "" : "s"}`;

@@ -111,6 +111,24 @@ export class ClusterApi implements AsyncDisposable {
     );
   }
 
+  /**
+   * Lists everything again where something might not be seen: rights may have been given since.
+   * @returns what the cluster had before; undefined where nothing was listed again
+   */
+  async rediscover(
+    changed: (change: TopologyChange) => void,
+    told?: (text: string) => void,
+    signal?: AbortSignal,
+  ): Promise<Topology | undefined> {
+    const before = this.#discovery;
+    if (!before || before.limits.length === 0) return undefined;
+    this.#discovery = this.#parts.use(
+      await Discovery.start(this.api, this.name.namespace, this.#log, changed, told, signal),
+    );
+    await before[Symbol.asyncDispose]();
+    return before.topology;
+  }
+
   /** What the cluster has; nothing before it was discovered. */
   get topology(): Topology {
     return this.#discovery?.topology ?? { services: new Map(), pods: new Map() };

@@ -83,3 +83,24 @@ Deno.test("where a network of the laptop has the Service range, up stands with o
     await world.laptop.run("root", ["ip", "link", "del", "br-x"]);
   }
 });
+
+Deno.test("a firewall's rule that takes what is captured is a warning with what was seen, and pmz is up", async () => {
+  await using stage = await Stage.set();
+  const { world, bob } = stage;
+  const rule = (how: string) =>
+    world.laptop.output("root", ["iptables", how, "OUTPUT", "-d", "10.96.0.0/16", "-j", "REJECT"]);
+  await rule("-I");
+  try {
+    const { code, stdout, stderr } = await bob.run(["up", "--yes"], { timeout: 60_000 });
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stderr,
+      /warning: echo\.default:80 doesn't accept .*10\.96\.\S+ is captured, and a connection on this machine fails: .*refused/,
+    );
+    assert.match(stderr, /hint: look at the rules of this machine: ip rule; sudo nft list ruleset/);
+    assert.match(stdout, /^tried: no Service accepted a connection, as the warnings say$/m);
+    assert.match(await bob.shell("curl -sS -m5 http://peers-0.peers.default.svc:8080/"), /peers-0/);
+  } finally {
+    await rule("-D");
+  }
+});
