@@ -25,10 +25,16 @@ export interface Tried {
   readonly proof?: UpResult["proof"];
   /** Those before it that didn't, each with what was seen. */
   readonly warnings: readonly Warning[];
+  /** Whether a captured address couldn't be dialled on this machine: a firewall may keep connections from it. */
+  readonly isBlocked: boolean;
 }
 
 /** What a dial has seen: how long it took, or why it failed. */
-type Seen = { readonly ms: number } | { readonly why: string; readonly hint?: string };
+type Seen = { readonly ms: number } | {
+  readonly why: string;
+  readonly hint?: string;
+  readonly isBlocked?: true;
+};
 
 /**
  * Dials the first candidates until one takes a connection. One that doesn't is a warning: it may be its own trouble, and
@@ -43,14 +49,16 @@ export async function prove(
   signal: AbortSignal,
 ): Promise<Tried> {
   const warnings: Warning[] = [];
+  let isBlocked = false;
   for (const { service, port, address } of candidates.slice(0, PROOFS)) {
     const name = `${service.name}.${service.namespace}`;
     const seen = await dial(mode, connected.id, clusters, address, port.port, signal);
-    if ("ms" in seen) return { proof: { service: name, port: port.port, ms: seen.ms }, warnings };
+    if ("ms" in seen) return { proof: { service: name, port: port.port, ms: seen.ms }, warnings, isBlocked };
     const message = `${name}:${port.port} doesn't accept connections: ${seen.why}`;
+    isBlocked ||= seen.isBlocked ?? false;
     warnings.push(seen.hint === undefined ? { message } : { message, hint: seen.hint });
   }
-  return { warnings };
+  return { warnings, isBlocked };
 }
 
 /** Dials as the mode's programs will: by the captured address, and through the tunnel. */
@@ -73,6 +81,7 @@ async function dial(
       return {
         why: `${formatEndpoint(address, port)} is captured, and a connection on this machine fails: ${why}`,
         hint: "look at the rules of this machine: ip rule; sudo nft list ruleset",
+        isBlocked: true,
       };
     }
   }

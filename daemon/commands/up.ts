@@ -118,14 +118,12 @@ async function use(
   if (proxy !== undefined && proxy !== served && !request.proxyPort) warnOfPort(proxy, report);
   let areNamed = true;
   if (request.mode === "capture") {
-    const { address, routes } = await report.step(
+    await report.step(
       "Capture addresses",
       () => clusters.laptop.capture(),
       ({ routes }) => `${routes} addresses`,
     );
     areNamed = await answerNames(clusters.laptop, report, signal);
-    const helper = { state: "connected", address, routes } as const;
-    for (const { message, hint } of await warnings(clusters.all, helper)) report.warn(message, hint);
   }
   for (const { message, hint } of unreachableWarnings(clusters.laptop.unreachable(connected))) {
     report.warn(message, hint);
@@ -133,12 +131,13 @@ async function use(
   await clusters.laptop.publishCustom();
   const reachable = reachableOf(connected, clusters.laptop);
   const candidates = candidatesOf(reachable, connected);
-  const { proof, warnings: failed } = candidates.length === 0 ? { warnings: [] } : await report.step<Tried>(
+  const tried = candidates.length === 0 ? NOT_TRIED : await report.step<Tried>(
     "Try a connection",
     () => prove(candidates, request.mode, connected, clusters, signal),
     ({ proof }) => proof ? `${proof.service}:${proof.port} answers in ${proof.ms} ms` : "nothing answers",
   );
-  for (const { message, hint } of failed) report.warn(message, hint);
+  const others = request.mode === "capture" ? await machineWarnings(clusters, tried.isBlocked) : [];
+  for (const { message, hint } of [...tried.warnings, ...others]) report.warn(message, hint);
   const services = connection.topology.services.size;
   return {
     cluster: connection.name,
@@ -147,9 +146,26 @@ async function use(
     services,
     answering: areNamed ? answering(connected, clusters.laptop) : 0,
     candidates: candidates.length,
-    ...(proof ? { proof } : {}),
+    ...(tried.proof ? { proof: tried.proof } : {}),
     try: worthTrying(reachable),
   };
+}
+
+const NOT_TRIED: Tried = { warnings: [], isBlocked: false };
+
+/** What keeps captured clusters from working on this machine. @param isBlocked whether to look for a firewall's rule */
+async function machineWarnings(clusters: ClusterRegistry, isBlocked: boolean): Promise<Warning[]> {
+  const { hostCapture } = clusters.laptop;
+  if (!hostCapture) return await warnings(clusters.all, { state: "none" });
+  const { address, routes, precedence } = hostCapture;
+  const blocked = isBlocked ? await hostCapture.blocked() : [];
+  return await warnings(clusters.all, {
+    state: "connected",
+    address,
+    routes,
+    ...(precedence ? { precedence } : {}),
+    blocked,
+  });
 }
 
 /** Has names answered; whether they are. Without names what is captured still answers by its address. */

@@ -33,13 +33,18 @@ export function unreachableOf(
 }
 
 const PROXY = "pmz up --proxy serves its name, too";
+const accept = (range: string) => `pmz down, then pmz up --accept-range ${range}`;
 
 /** What to do where an address isn't captured, by the reason that the helper or the routes give. */
 function remedyOf(why: string): string | undefined {
   const [, cluster] = /^the cluster (\S+) has the same address/.exec(why) ?? [];
   if (cluster !== undefined) return `disconnect that one: pmz down --context ${cluster}`;
-  const [, device] = /(?:network that this machine is in|machine has a route to) \(([^)]+)\)$/.exec(why) ??
-    [];
+  if (/^public, and in no range that was accepted/.test(why)) {
+    return `to capture it: ${accept("RANGE")}, the range of the cluster's Services; ${PROXY}`;
+  }
+  const [, range, routed] = /^in (\S+), which this machine has a route to \(([^)]+)\)$/.exec(why) ?? [];
+  if (range !== undefined) return `to capture it, if ${routed} doesn't need it: ${accept(range)}; ${PROXY}`;
+  const [, device] = /network that this machine is in \(([^)]+)\)$/.exec(why) ?? [];
   if (device !== undefined) {
     return `it is captured as soon as ${device} has that network no longer (ip route show dev ${device}); ` +
       `until then ${PROXY}`;
