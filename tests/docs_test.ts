@@ -179,7 +179,7 @@ Deno.test("every message in docs/troubleshooting.md is one of the code's", async
 
 /** The texts of the modules that speak to people. */
 async function* sourceTexts(): AsyncGenerator<string> {
-  for (const room of ["checks", "cli", "daemon", "helper", "kube", "agent", "install"]) {
+  for (const room of ["checks", "cli", "daemon", "helper", "kube", "agent", "install", "wire"]) {
     yield* textsIn(new URL(`${room}/`, root));
   }
 }

@@ -190,10 +190,13 @@ function candidatesOf(reachable: readonly Reachable[], connected: Cluster): Reac
       ...alsoTaken.map((taken) => `${taken.split(":")[0]}.${namespace}`),
     ]),
   );
-  return reachable.filter(({ service: { name, namespace } }) =>
+  const own = reachable.filter(({ service: { name, namespace } }) =>
     namespace === connected.connection.name.namespace && name !== "kubernetes" &&
     !intercepted.has(`${name}.${namespace}`)
   );
+  // Another Service tells more than another port of one that doesn't answer.
+  const firsts = own.filter(({ service }, i) => own.findIndex((one) => one.service === service) === i);
+  return [...new Set([...firsts, ...own])];
 }
 
 function warnOfPort(proxy: string, report: Reporter): void {
