@@ -139,7 +139,10 @@ export class ClusterIndex {
     const slices = [...this.#slicesOf.get(key)].flatMap((slice) => topology.slices?.get(slice) ?? []);
     const endpoints = slices.map((slice) => this.#endpointsOf(slice));
     const refused = this.#moveClusterIPs(key, service, topology.slices && slices, addresses);
-    if (service?.headless) refused.push(...endpoints.flatMap((one) => this.#whyUnreached(topology, one)));
+    if (service?.headless) {
+      const unreached = endpoints.flatMap((one) => this.#whyUnreached(topology, one));
+      refused.push(...unreached.toSorted(byAddress)); // slices come in any order
+    }
     if (refused.length > 0) this.#refused.set(key, refused);
     else this.#refused.delete(key);
     const before = this.#services.get(key);
@@ -237,6 +240,10 @@ export class ClusterIndex {
 function addressesIn(names: ServiceNames | undefined): Set<string> {
   const endpoints = (names?.endpoints ?? []).flatMap((group) => group.endpoints);
   return new Set([...names?.addresses ?? [], ...endpoints.flatMap(({ addresses }) => addresses)]);
+}
+
+function byAddress(one: RefusedAddress, other: RefusedAddress): number {
+  return one.address.localeCompare(other.address);
 }
 
 function whyNeverDialled(text: string): string | undefined {

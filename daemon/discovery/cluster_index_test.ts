@@ -102,9 +102,9 @@ Deno.test("endpoints of a headless Service that lead nowhere are said, with why"
   ]));
   const refused = indexOf({ services, pods, slices }).refused.get("default/db");
   assert.deepEqual(refused?.map(({ address, why }) => [address, why.slice(0, 12)]), [
+    ["169.254.169.254", "the metadata"],
     ["192.0.2.1", "a node's add"],
     ["198.51.100.1", "an endpoint "],
-    ["169.254.169.254", "the metadata"],
   ]);
 });
 

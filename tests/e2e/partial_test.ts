@@ -107,3 +107,21 @@ Deno.test("a firewall's rule that takes what is captured is a warning with what 
     await rule("-D");
   }
 });
+
+Deno.test("who intercepts a Service from another machine is listed, and a shell completes what the daemon knows", async () => {
+  await using stage = await Stage.set();
+  const { alice, otherBob } = stage;
+  await alice.done(["intercept", "echo", "8081", "--yes"], { timeout: 120_000 });
+  await otherBob.up("--proxy");
+  assert.match((await otherBob.done(["services"])).stdout, /^echo\.default\.svc .* by alice/m);
+  const { items } = await otherBob.json<{ items: ServiceEntry[] }>(["services"]);
+  assert.equal(items.find(({ name }) => name === "echo")?.interceptedBy?.length, 1);
+  const completed = (line: string) =>
+    alice.shell(`
+      source <(pmz completion bash)
+      COMP_LINE='${line}' COMP_POINT=\${#COMP_LINE}
+      COMP_WORDS=(${line}) COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
+      _pmz && printf '%s\\n' "\${COMPREPLY[@]}"`);
+  assert.match(await completed("pmz leave ec"), /^echo\.default:80 ?$/m);
+  assert.match(await completed("pmz intercept ec"), /^echo\.other ?$/m);
+});
