@@ -1,4 +1,5 @@
-import { defaultAnswers } from "./testing/fake_daemon.ts";
+import type { InterceptEntry } from "../wire/control.ts";
+import { defaultAnswers, echoIntercept } from "./testing/fake_daemon.ts";
 import { compareWithGolden } from "./testing/golden.ts";
 
 const text = [
@@ -69,6 +70,27 @@ for (
   Deno.test(`without a daemon "pmz ${line}" says what its golden file says`, () =>
     compareWithGolden(`no daemon ${line}`, line, { running: false }));
 }
+Deno.test("a personal intercept says what it takes, how to send that, and who else has rules there", () => {
+  const result: InterceptEntry = {
+    ...echoIntercept,
+    id: "echo.default:80/kfjapmbc",
+    match: { headers: [{ name: "x-user", exact: "alice" }], paths: [{ prefix: "/cart" }] },
+    others: [
+      {
+        user: "bob",
+        match: { paths: [{ prefix: "/cart" }] },
+        since: "2026-01-01T11:00:00Z",
+        first: true,
+        overlaps: true,
+      },
+      { user: "carol", since: "2026-01-01T11:00:00Z", first: false, overlaps: true },
+    ],
+  };
+  const line = "intercept echo 8081 --header x-user=alice --path /cart";
+  return compareWithGolden("intercept personal", line, {
+    answers: { intercept: [{ kind: "result", result }], intercepts: [result] },
+  });
+});
 Deno.test("a domain that leads to another Service than before says so", () => {
   const names = defaultAnswers().names.map((entry) => ({ ...entry, before: "cart.shop" }));
   return compareWithGolden("dns add moved", "dns add www.shop.example echo", { answers: { names } });

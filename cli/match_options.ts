@@ -8,7 +8,7 @@ import { domain } from "./values.ts";
 
 export const matchOptions = {
   domain: optional(
-    option("--domain", domain(), { description: message`Take a domain, a name here meanwhile.` }),
+    option("--domain", domain(), { description: message`Take this domain, and resolve it here meanwhile.` }),
   ),
   hosts: multiple(
     option("--host", domain(), { description: message`Take requests for this host; repeatable.` }),
@@ -19,7 +19,7 @@ export const matchOptions = {
     }),
   ),
   paths: multiple(
-    option("--path", path(), { description: message`Take this path and below; repeatable.` }),
+    option("--path", path(), { description: message`Take requests at or below this path; repeatable.` }),
   ),
   cookies: multiple(
     option("--cookie", named("cookies", "user=alice"), {
@@ -30,13 +30,13 @@ export const matchOptions = {
     option("--method", method(), { description: message`Take requests of this method; repeatable.` }),
   ),
   callers: multiple(
-    option("--from", caller(), { description: message`Take only what these pods send; repeatable.` }),
+    option("--from", caller(), { description: message`Take requests of these pods only; repeatable.` }),
   ),
   personal: withDefault(
-    flag("--personal", { description: message`Take requests with a baggage made up now.` }),
+    flag("--personal", { description: message`Take requests with a generated baggage member.` }),
     false,
   ),
-  ttl: optional(option("--ttl", time(), { description: message`End it by itself after this time.` })),
+  ttl: optional(option("--ttl", time(), { description: message`End the intercept after this time.` })),
 };
 
 /** What was asked for by them. */

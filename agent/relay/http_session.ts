@@ -142,9 +142,11 @@ export class HttpSession {
   async #idle(): Promise<"more" | "end" | "relay" | "close"> {
     for (;;) {
       const last = this.#last;
-      if (this.#callerEnded) return "end";
+      // The pod may still say something, to a caller that reads on.
+      const end = last !== undefined && last === this.#others ? "relay" : "end";
+      if (this.#callerEnded) return end;
       const more = this.#reader.readAhead().then(
-        (more) => more ? "more" as const : "end" as const,
+        (more) => more ? "more" : end,
         (error) => Promise.reject(new Broken("caller", error)),
       );
       if (!last) return await more;
@@ -152,7 +154,7 @@ export class HttpSession {
         more,
         last.reader.readAhead().then(() => "ended" as const, () => "broke" as const),
       ]);
-      if (woken === "more" || woken === "end") return woken;
+      if (woken === "more" || woken === "end" || woken === "relay") return woken;
       if (last === this.#others) return "relay";
       if (woken === "ended") return "close";
       // The laptop is gone. Requests that it would have had go to the pod.
@@ -176,7 +178,9 @@ export class HttpSession {
   // Answering it
 
   async #answer(request: RoutableRequest, headLength: number): Promise<After> {
-    const reader = this.#reader;
+    const [reader, others, last] = [this.#reader, this.#others, this.#last];
+    // The pod has spoken unasked: what it said comes before any answer.
+    if (others !== undefined && others === last && others.reader.buffered.length > 0) return "relay";
     const body = new MessageBody(request.bodyLength);
     let length: number;
     try {
