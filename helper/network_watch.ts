@@ -9,7 +9,8 @@ import type { UserRules } from "./rule.ts";
 const SETTLE_MS = 30;
 /** After a look at all networks, in milliseconds: with the time above, the rules are first again within 100 ms all the same. */
 const PAUSE_MS = 50;
-
+/** A contested first place is tried again after this, in milliseconds: the other program may have ended. */
+const RETRY_MS = 65_000;
 /** Tries of the listener, which reads tables that may be changing. */
 const TRIES = 5;
 
@@ -22,6 +23,7 @@ export class NetworkWatch implements AsyncDisposable {
   readonly #log: Log;
   readonly #following: Promise<void>;
   #listener: (() => void) | undefined;
+  #retrying: ReturnType<typeof setTimeout> | undefined;
   #precedence: RulePrecedence | undefined;
 
   /** @throws {SystemCallError} */
@@ -81,6 +83,8 @@ export class NetworkWatch implements AsyncDisposable {
       this.#log("warn", "the ip rules can't be kept first", { error: String(error) });
     }
     const now = this.#precedence;
+    clearTimeout(this.#retrying);
+    if (now?.contested) this.#retrying = setTimeout(() => this.#takeFirst(), RETRY_MS);
     if (now && now.priority !== before?.priority) {
       this.#log("warn", "another ip rule comes first", { ...now });
     }
@@ -90,5 +94,6 @@ export class NetworkWatch implements AsyncDisposable {
     this.#listener = undefined;
     await this.#monitor[Symbol.asyncDispose]();
     await this.#following;
+    clearTimeout(this.#retrying);
   }
 }

@@ -20,9 +20,9 @@ export interface RuleSelectors {
 }
 
 /**
- * The rules of one user, in order. Sockets of the user look into the user's table first. So does what has pmz's own address as source,
- * whoever sends it: the kernel itself sends the last ACK of a client that has closed, resets and ICMP as root, without a socket of
- * the user's. What the table has no route for is dropped then: pmz's address means nothing on the LAN.
+ * The rules of one user, in order. Sockets of the user look into the user's table first. So does all that has pmz's own address as
+ * source: the kernel itself sends the last ACK of a client that has closed, resets and ICMP as root, without a socket of the user's.
+ * What the table has no route for is dropped then: pmz's address means nothing on the LAN.
  */
 export function rulesFor({ uids, table, sources }: RuleSelectors): Rule[] {
   return sources.flatMap((from): Rule[] => {

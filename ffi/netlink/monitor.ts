@@ -23,9 +23,9 @@ export interface MonitorOptions {
 }
 
 /**
- * Tells that links, addresses, routes or rules of a network namespace have changed (`man 7 rtnetlink`), not what: whoever wants to
- * know reads it. Needs no rights. A wait blocks a thread of Deno's pool. For the main thread only: a Worker that is terminated during
- * a wait would free the buffer that the kernel writes to.
+ * Tells that links, addresses, routes or rules of a network namespace have changed (`man 7 rtnetlink`), not what: the listener
+ * reads what it wants to know. Needs no rights. A wait blocks a thread of Deno's pool. For the main thread only: a Worker that is
+ * terminated during a wait would free the buffer that the kernel writes to.
  */
 export class NetworkMonitor implements AsyncDisposable {
   readonly #fd: number;
