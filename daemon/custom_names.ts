@@ -2,6 +2,7 @@ import { whyReserved } from "../names/zone/reserved_names.ts";
 import type { ZoneData } from "../names/zone/zone_data.ts";
 import { type CustomName, customName } from "../wire/control.ts";
 import { Failure } from "./failure.ts";
+import { readHosts, whyNeverAsked } from "./never_asked.ts";
 import { SavedEntries } from "./saved_entries.ts";
 import { whyShadowing } from "./shadowed_names.ts";
 
@@ -53,8 +54,10 @@ export function refuseReserved(
   { domain }: CustomName,
   zones: readonly ZoneData[],
   hostname: string = Deno.hostname(),
+  hosts: ReadonlySet<string> = readHosts(),
 ): void {
-  const why = whyReserved(domain, hostname.toLowerCase()) ?? whyShadowing(domain, zones);
+  const why = whyReserved(domain, hostname.toLowerCase()) ?? whyNeverAsked(domain, hosts) ??
+    whyShadowing(domain, zones);
   if (why === undefined) return;
   throw new Failure("usage", `${domain} is not a valid domain of yours: ${why}`, {
     hint: "choose another one, such as shop.example",

@@ -55,5 +55,9 @@ Deno.test("a domain that would never answer is refused, with the reason", () => 
     message:
       "echo.default.svc is not a valid domain of yours: names under svc belong to the cluster's Services",
   });
-  refuseReserved(shop, [], "box");
+  assert.throws(() => refuseReserved(shop, [], "box", new Set(["shop.example"])), {
+    code: "usage",
+    message: "shop.example is not a valid domain of yours: /etc/hosts has it, and programs look there first",
+  });
+  refuseReserved(shop, [], "box", new Set());
 });

@@ -1,3 +1,5 @@
+import { unlessAborted } from "../../async/abort.ts";
+import { TimeLimit } from "../../async/time_limit.ts";
 import { pollUntil } from "../../async/poll_until.ts";
 import type { BlockedConnection } from "../../wire/control.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
@@ -25,6 +27,8 @@ const GONE_TIMEOUT_MS = 3_000;
 /** Refused addresses are asked for again after this, in milliseconds, and so many at a time: their reason may have gone. */
 const RETRY_MS = 10_000;
 const RETRIED = 500;
+/** Milliseconds that the names worker has for an answer to the daemon. */
+const SILENT_MS = 2_000;
 /** Addresses that were refused and are named in the log, of one change; more are counted. */
 const LOGGED = 20;
 
@@ -46,6 +50,7 @@ export class HostCapture implements AsyncDisposable {
   #precedence: RulePrecedence | undefined;
   readonly #firewall: Firewall;
   #names: KeptNames<NameCapture> | undefined;
+  #isSilent = false;
   #custom: readonly CustomDomain[] = [];
   #allowed: readonly string[] = [];
   /** Whether the hooks number processes as this one sees them. */
@@ -146,17 +151,32 @@ export class HostCapture implements AsyncDisposable {
 
   /** Counts of the names worker; undefined while it doesn't run. */
   async nameStats(): Promise<NamesStats | undefined> {
-    return await this.#names?.current?.stats().catch(() => undefined); // it died just now
+    return await this.#answered((names) => names.stats());
+  }
+
+  /** What the names worker answers; undefined while it doesn't run, or is silent. */
+  async #answered<T>(ask: (names: NameCapture) => Promise<T>): Promise<T | undefined> {
+    const names = this.#names?.current;
+    if (!names) return undefined;
+    using limit = new TimeLimit(SILENT_MS);
+    try {
+      const answer = await unlessAborted(ask(names), limit.signal);
+      this.#isSilent = false;
+      return answer;
+    } catch {
+      this.#isSilent = limit.signal.aborted; // else it died just now
+      return undefined;
+    }
   }
 
   /** What the names of ExternalNames would lead to and don't; nothing while names aren't answered. */
   async leftOut(names: readonly string[]): Promise<readonly LeftOut[]> {
-    return await this.#names?.current?.leftOut(names).catch(() => []) ?? []; // it died just now
+    return await this.#answered((worker) => worker.leftOut(names)) ?? [];
   }
 
   /** Why names aren't answered, though they should be; undefined otherwise. */
   get nameProblem(): string | undefined {
-    return this.#names?.problem;
+    return this.#names?.problem ?? (this.#isSilent ? "the names worker doesn't answer" : undefined);
   }
 
   /** Takes the user's DNS queries, if that isn't so already, and answers for the clusters that are captured. */

@@ -219,7 +219,7 @@ function fakeNames() {
       port2.close();
     },
   };
-  return { zones, captured, thread, start: () => thread };
+  return { zones, captured, thread, start: () => thread, hang: () => void (port2.onmessage = null) };
 }
 
 const aService = fc.constantFrom("a", "b", "c");
@@ -364,4 +364,17 @@ Deno.test("a helper that doesn't know of refusals captures as ever", async () =>
   await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
   await capture.add(dev("10.96.0.7"));
   assert.equal(capture.routes, 1);
+});
+
+Deno.test("a names worker that hangs keeps nobody waiting, and is said to be silent", async () => {
+  await using at = surroundings((request) =>
+    request.ask === "names" ? { ok: true, beat: true, released: [] } : undefined
+  );
+  await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
+  const worker = fakeNames();
+  await capture.startNames(() => worker.thread);
+  worker.hang();
+  assert.equal(await capture.nameStats(), undefined);
+  assert.equal(capture.nameProblem, "the names worker doesn't answer");
+  assert.deepEqual(await capture.leftOut(["out.default.svc"]), []);
 });

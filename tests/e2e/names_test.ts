@@ -410,7 +410,7 @@ Deno.test("a domain that could never answer isn't taken", async () => {
   await using stage = await Stage.set();
   const alice = await stage.up();
   const hostname = (await alice.shell("hostname")).trim();
-  for (const domain of ["localhost", "x.localhost", "wpad", "wpad.corp.example", hostname]) {
+  for (const domain of ["localhost", "x.localhost", "wpad", "wpad.corp.example", hostname, "10.0.0.1"]) {
     const { code, stderr } = await alice.run(["dns", "add", domain, "echo"]);
     assert.equal(code, 2, domain);
     assert.match(stderr, /is not a valid domain of yours: /);
