@@ -1,5 +1,3 @@
-import { canonical } from "../dns/domain_name.ts";
-
 /** Characters of /etc/hosts that are read: lists that block advertisements are long. */
 const LONGEST = 8 << 20;
 /** Names that systemd's nss-myhostname and nss-resolve answer themselves (man 8 nss-myhostname). */
@@ -25,7 +23,7 @@ export function namesInHosts(text: string): ReadonlySet<string> {
   return new Set(
     text.slice(0, LONGEST).split("\n").flatMap((line) => {
       const [, ...names] = line.replace(/#.*/, "").trim().split(/\s+/);
-      return names.map((name) => canonical(name).replace(/\.$/, ""));
+      return names.map((name) => name.toLowerCase().replace(/\.$/, ""));
     }),
   );
 }
