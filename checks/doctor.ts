@@ -63,6 +63,7 @@ async function openCluster(
   const cluster = await clusterAccess({
     ...(context === undefined ? {} : { context }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    hasTerminal: true,
   });
   const api = resources.use(new Api(cluster));
   return {

@@ -71,12 +71,17 @@ export class ClusterRegistry implements AsyncDisposable {
   }
 
   /**
-   * The connected cluster that a connection leads to too.
+   * The connected cluster that a connection leads to too. A cluster that was made again by the same name is another one: what is connected
+   * by that name doesn't count then.
    * @throws {Failure} `conflict` when another cluster is connected by its name.
    */
-  sameAs(connection: ClusterApi): Cluster | undefined {
+  async sameAs(connection: ClusterApi, choice: ClusterChoice): Promise<Cluster | undefined> {
     const there = this.#connected.get(connection.id);
-    if (!there || there.connection.isAlike(connection)) return there;
+    if (!there) return undefined;
+    // The same file may say something else by now: the server has moved.
+    if (there.connection.choice.kubeconfig === choice.kubeconfig) await there.connection.reread(choice);
+    if (there.connection.isMadeAgain) return undefined;
+    if (there.connection.isAlike(connection)) return there;
     const { server } = there.connection.name;
     throw new Failure("conflict", `another cluster is connected as ${there.id}: ${server}`, {
       hint: `disconnect it: pmz down --context ${there.id}`,
@@ -89,13 +94,22 @@ export class ClusterRegistry implements AsyncDisposable {
    * @throws {KubeconfigError} @throws {ApiError} @throws the signal's reason
    */
   async look(choice: ClusterChoice, signal?: AbortSignal): Promise<Looked> {
-    const there = this.chosen(choice);
-    if (there) {
-      await there.connection.reread(choice);
-      return { connection: there.connection, there, async [Symbol.asyncDispose]() {} };
-    }
-    const connection = await ClusterApi.open(choice, this.#parts.log, signal);
+    const there = await this.#stillThere(choice);
+    if (there) return { connection: there.connection, there, async [Symbol.asyncDispose]() {} };
+    const connection = await ClusterApi.open(this.#meant(choice), this.#parts.log, signal);
     return { connection, there, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
+  }
+
+  /** The connected cluster that a choice means, read again; undefined where it was made again since. */
+  async #stillThere(choice: ClusterChoice): Promise<Cluster | undefined> {
+    const there = this.chosen(choice);
+    await there?.connection.reread(choice);
+    return there?.connection.isMadeAgain ? undefined : there;
+  }
+
+  /** The choice with the context and the kubeconfig of the connected cluster that it means. */
+  #meant(choice: ClusterChoice): ClusterChoice {
+    return { ...choice, ...this.chosen(choice)?.connection.choice };
   }
 
   /**
@@ -107,14 +121,11 @@ export class ClusterRegistry implements AsyncDisposable {
     detail: (text: string) => void,
     signal: AbortSignal,
   ): Promise<{ connected: Cluster; isNew: boolean }> {
-    const there = this.chosen(choice);
-    if (there) {
-      await there.connection.reread(choice);
-      return { connected: there, isNew: false };
-    }
-    const connection = await ClusterApi.open(choice, this.#parts.log, signal);
+    const there = await this.#stillThere(choice);
+    if (there) return { connected: there, isNew: false };
+    const connection = await ClusterApi.open(this.#meant(choice), this.#parts.log, signal);
     try {
-      const same = this.sameAs(connection);
+      const same = await this.sameAs(connection, choice);
       if (same) {
         await same.connection.reread(choice);
         await connection[Symbol.asyncDispose]();
@@ -124,6 +135,8 @@ export class ClusterRegistry implements AsyncDisposable {
       await connection[Symbol.asyncDispose]();
       throw error;
     }
+    const old = this.#connected.get(connection.id);
+    if (old) await this.#drop(old); // it was made again
     const connected = new Cluster({
       connection,
       data: this.data,

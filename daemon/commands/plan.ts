@@ -29,7 +29,7 @@ export async function plan(
   parts: DaemonParts,
 ): Promise<Plan> {
   await using looked = await clusters.look(request);
-  const there = looked.there ?? clusters.sameAs(looked.connection);
+  const there = looked.there ?? await clusters.sameAs(looked.connection, request);
   const connection = there?.connection ?? looked.connection;
   if (request.service !== undefined) {
     const { service, port, localPort, namespace = connection.name.namespace } = request;

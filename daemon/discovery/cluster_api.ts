@@ -19,6 +19,8 @@ export class ClusterApi implements AsyncDisposable {
   readonly #cluster: KubeconfigCluster;
   readonly #namespace: string;
   readonly #kubeconfig: string | undefined;
+  /** Of the CA when the connection was made. */
+  readonly #firstCaHash: string;
   readonly #log: Log;
   readonly #ending = new AbortController();
   readonly #parts = new AsyncDisposableStack();
@@ -34,6 +36,7 @@ export class ClusterApi implements AsyncDisposable {
     this.#cluster = cluster;
     this.#namespace = choice.namespace ?? cluster.namespace;
     this.#kubeconfig = choice.kubeconfig;
+    this.#firstCaHash = cluster.caHash;
     this.#log = logAbout(log, { cluster: cluster.context });
     this.api = this.#parts.use(new Api(cluster));
   }
@@ -76,8 +79,10 @@ export class ClusterApi implements AsyncDisposable {
    * @throws {KubeconfigError} and nothing has changed then
    */
   async reread({ environment, credential }: ClusterChoice): Promise<void> {
-    if (!environment) return;
-    await this.#cluster.reread({ environment, ...(credential ? { credential } : {}) });
+    await this.#cluster.reread({
+      ...(environment ? { environment } : {}),
+      ...(credential ? { credential } : {}),
+    });
   }
 
   /** The key of the cluster in everything that is kept by cluster. */
@@ -88,6 +93,11 @@ export class ClusterApi implements AsyncDisposable {
   /** SHA-256 of the cluster's CA: what a key proof names it by. */
   get caHash(): string {
     return this.#cluster.caHash;
+  }
+
+  /** Whether the kubeconfig has another CA by now: it is of a cluster that was made again by the same name. */
+  get isMadeAgain(): boolean {
+    return this.caHash !== this.#firstCaHash;
   }
 
   /** Whether another connection leads to the same cluster. */

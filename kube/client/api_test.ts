@@ -230,3 +230,22 @@ Deno.test("credentials that take longer than an answer may are waited for", asyn
   });
   assert.deepEqual(await api.json("GET", "/version", { timeoutMs: 150 }), { ok: true });
 });
+
+Deno.test("a server that doesn't answer is looked for again once: the kubeconfig may say where it is by now", async () => {
+  await using server = fakeServer(() => json(200, { ok: true }));
+  const gone = { ...server.access, port: 1 };
+  const asked: unknown[] = [];
+  let now = server.access;
+  using api = new Api({
+    access: (how) => {
+      asked.push(how);
+      return Promise.resolve(asked.length === 1 ? gone : now);
+    },
+  });
+  assert.deepEqual(await api.json("GET", "/version"), { ok: true });
+  assert.deepEqual(asked, [undefined, { reread: true }]);
+  asked.length = 0;
+  now = gone;
+  await assert.rejects(api.json("GET", "/version"), { reason: "Unreachable" });
+  assert.equal(asked.length, 2, "it is where it was: once is enough");
+});

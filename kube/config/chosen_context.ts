@@ -19,8 +19,9 @@ export interface ChosenContext {
 export function chooseContext(config: Kubeconfig, name: string = config.currentContext): ChosenContext {
   const context = config.contexts.get(name);
   if (name === "" || !context) throw noContext(config, name);
-  const cluster = named(config.clusters, context, "cluster");
-  const user = named(config.users, context, "user");
+  const cluster = clusterOf(config, context);
+  // Without one, or with one that isn't there, nothing says who asks: that is for the server to judge.
+  const user = config.users.get(context.user) ?? { ...nobody, name: context.user };
   const problem = problemOfCluster(cluster) ?? problemOfUser(user) ?? problemOfNamespace(context);
   if (problem === undefined) return { context, cluster, user };
   throw new KubeconfigError(`${problem} (context "${context.name}").`, {
@@ -42,16 +43,29 @@ function noContext({ contexts }: Kubeconfig, name: string): NoSuchContext {
   );
 }
 
-function named<T>(entries: ReadonlyMap<string, T>, context: ContextEntry, kind: "cluster" | "user"): T {
-  const name = context[kind];
-  const entry = entries.get(name);
-  if (name !== "" && entry) return entry;
+function clusterOf({ clusters }: Kubeconfig, context: ContextEntry): ClusterEntry {
+  const cluster = clusters.get(context.cluster);
+  if (context.cluster !== "" && cluster) return cluster;
   throw new KubeconfigError(
-    name === ""
-      ? `The context "${context.name}" has no ${kind}. Correct it in the kubeconfig.`
-      : `The context "${context.name}" names the ${kind} "${name}", which the kubeconfig doesn't have.`,
+    context.cluster === ""
+      ? `The context "${context.name}" has no cluster. Correct it in the kubeconfig.`
+      : `The context "${context.name}" names the cluster "${context.cluster}", which the kubeconfig doesn't have.`,
   );
 }
+
+const nobody: UserEntry = {
+  name: "",
+  file: "",
+  certFile: "",
+  certData: "",
+  keyFile: "",
+  keyData: "",
+  token: "",
+  tokenFile: "",
+  username: "",
+  password: "",
+  as: { user: "", uid: "", groups: [], extra: new Map() },
+};
 
 function problemOfCluster({ name, server, caFile, caData, insecure }: ClusterEntry): string | undefined {
   if (server === "") return `The cluster "${name}" has no server`;

@@ -19,6 +19,11 @@ Deno.test("only the chosen context has to be whole", () => {
   assert.deepEqual([context.name, cluster.server, user.token], ["a", "https://api", "t"]);
 });
 
+Deno.test("a context whose user is missing asks as nobody", () => {
+  assert.equal(choose({}, { token: "t" }, { user: "" }).user.token, "");
+  assert.deepEqual(choose({}, { token: "t" }, { user: "x" }).user.name, "x");
+});
+
 Deno.test("what kubectl refuses about a context is refused, and named", () => {
   const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "p", interactiveMode: "Never" };
   const cases: [RegExp, Parameters<typeof choose>][] = [
@@ -27,8 +32,6 @@ Deno.test("what kubectl refuses about a context is refused, and named", () => {
     [/no context "z"/, [{}, {}, {}, { "current-context": "z" }]],
     [/has no cluster/, [{}, {}, { cluster: "" }]],
     [/names the cluster "x"/, [{}, {}, { cluster: "x" }]],
-    [/has no user/, [{}, {}, { user: "" }]],
-    [/names the user "x"/, [{}, {}, { user: "x" }]],
     [/"Team A" is not a valid namespace/, [{}, {}, { namespace: "Team A" }]],
     [/"c" has no server/, [{ server: "" }, {}]],
     [/both certificate-authority and/, [{

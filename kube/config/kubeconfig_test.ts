@@ -233,3 +233,47 @@ Deno.test("a client key or certificate that is spoilt is an error of the kubecon
     });
   }
 });
+
+Deno.test("a kubeconfig that was rewritten counts from the next look at it on: server, CA, token and plugin", async () => {
+  using made = await certificates();
+  using home = folder();
+  const cluster = (server: string, ca: string) => ({ server, "certificate-authority-data": btoa(ca) });
+  const file = home.write("c", config("c", cluster("https://a:1", made.ca), { token: "one" }));
+  const access = await clusterAccess({ kubeconfig: file, environment: environmentOf() });
+  const before = await access.access();
+  const { caHash } = access;
+  home.write("c", config("c", cluster("https://b:2", made.ca + made.cert), { token: "two" }));
+  assert.equal(await access.access(), before, "as long as nothing fails");
+  const after = await access.access({ reread: true });
+  assert.deepEqual([after.hostname, after.port, after.headers.authorization], ["b", 2, "Bearer two"]);
+  assert.equal(access.server, "https://b:2");
+  assert.notEqual(access.caHash, caHash, "a cluster that was made again is told by its CA");
+  home.write("c", "{ being written");
+  await assert.rejects(access.access({ reread: true }), KubeconfigError);
+  assert.equal(access.server, "https://b:2");
+});
+
+Deno.test("a further command's environment and credential count from then on", async () => {
+  using home = folder();
+  const answer =
+    '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"\'$P\'"}}';
+  home.write("plugin", `#!/bin/sh\necho '${answer}'\n`, 0o700);
+  const exec = {
+    apiVersion: "client.authentication.k8s.io/v1",
+    command: "./plugin",
+    interactiveMode: "Never",
+  };
+  const kubeconfig = home.write("c", config("c", { server: "https://a:1" }, { exec }));
+  const access = await clusterAccess({
+    kubeconfig,
+    environment: environmentOf({ P: "blue" }),
+    credential: { token: "command" },
+    reuseMs: 0,
+  });
+  const token = async (how = {}) => (await access.access(how)).headers.authorization;
+  assert.equal(await token(), "Bearer command");
+  assert.equal(await token({ renew: true }), "Bearer blue");
+  await access.reread({ environment: environmentOf({ P: "red" }) });
+  assert.equal(await token(), "Bearer blue", "it holds until it is refused");
+  assert.equal(await token({ renew: true }), "Bearer red");
+});

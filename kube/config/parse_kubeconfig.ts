@@ -1,4 +1,4 @@
-import { loadAll, mapTag, mergeTag, nullYaml11Tag, Schema, seqTag, strTag } from "js-yaml";
+import { loadAll, Schema, YAML11_SCHEMA } from "js-yaml";
 import { dirname, resolve } from "node:path";
 import type {
   AuthProvider,
@@ -11,14 +11,14 @@ import type {
 } from "./entries.ts";
 import { KubeconfigError, messageOf } from "./kubeconfig_error.ts";
 
-/** All scalars but null are texts: what they are, each field says. A number is the text that stands in the file. */
-const schema = new Schema([strTag, seqTag, mapTag, nullYaml11Tag, mergeTag]);
+/** YAML 1.1 but for its times, which are texts: as kubectl's parser has it (sigs.k8s.io/yaml). */
+const schema = new Schema(YAML11_SCHEMA.tags.filter(({ tagName }) => !tagName.endsWith(":timestamp")));
 
 type Json = Readonly<Record<string, unknown>>;
 
 /**
  * Parses a kubeconfig as kubectl does: of keys that stand there twice the last one counts, an empty text is a kubeconfig without entries,
- * and what isn't known is passed over. Names that stand there twice are refused.
+ * and what isn't known is passed over. Names that stand there twice are refused, and so are numbers and flags where texts belong.
  *
  * @param file its path, absolute: relative paths in it begin in its folder
  * @throws {KubeconfigError}
@@ -171,13 +171,21 @@ function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
+/** As kubectl, which refuses a number and a word such as `yes` without quotes. */
 function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
+  if (!isPresent(value)) return "";
+  if (typeof value === "string") return value;
+  throw new KubeconfigError(
+    `"${String(value).slice(0, 20)}" is not a valid text in a kubeconfig: expected one in quotes`,
+  );
 }
 
-/** The words of YAML 1.1, as kubectl reads them. */
 function flagOf(value: unknown): boolean {
-  return typeof value === "string" && /^(true|yes|on|y)$/i.test(value);
+  if (!isPresent(value)) return false;
+  if (typeof value === "boolean") return value;
+  throw new KubeconfigError(
+    `"${String(value).slice(0, 20)}" is not a valid flag in a kubeconfig: expected true or false`,
+  );
 }
 
 function listOf(value: unknown, what: string): readonly unknown[] {

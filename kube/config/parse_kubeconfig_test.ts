@@ -30,16 +30,25 @@ Deno.test("entries that lack everything are entries", () => {
   assert.equal(users.get("u")?.token, "");
 });
 
-Deno.test("scalars without quotes are texts where texts are expected, and flags are the words of YAML 1.1", () => {
-  const { users, contexts, clusters } = parse(
-    "users: [{name: 2020-01-01, user: {token: 12345678901234567890, password: ~}}]\n" +
-      "contexts: [{name: 1234, context: {cluster: on}}]\n" +
-      "clusters: [{name: on, cluster: {insecure-skip-tls-verify: yes}}, {name: off, cluster: {insecure-skip-tls-verify: false}}]\n",
-  );
-  assert.equal(users.get("2020-01-01")?.token, "12345678901234567890");
-  assert.equal(users.get("2020-01-01")?.password, "");
-  assert.equal(contexts.get("1234")?.cluster, "on");
-  assert.deepEqual([...clusters.values()].map(({ insecure }) => insecure), [true, false]);
+Deno.test("numbers and flags without quotes are no texts, as for kubectl, and times are", () => {
+  for (const value of ["1234", "1.10", "0x1f", "yes", "on", "true", "[]", "{a: b}"]) {
+    assert.throws(
+      () => parse(`users: [{name: u, user: {token: ${value}}}]`),
+      /not a valid text in a kubeconfig/,
+      value,
+    );
+    parse(`users: [{name: u, user: {token: '${value}'}}]`);
+  }
+  assert.equal(parse("contexts: [{name: 2020-01-01}]").contexts.get("2020-01-01")?.name, "2020-01-01");
+  const flag = (value: string) =>
+    parse(`clusters: [{name: c, cluster: {insecure-skip-tls-verify: ${value}}}]`).clusters.get("c");
+  assert.deepEqual(["true", "yes", "false", "~"].map((value) => flag(value)?.insecure), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+  assert.throws(() => flag("'true'"), /not a valid flag/);
 });
 
 Deno.test("paths are relative to the file's folder, but for a plugin's bare name", () => {

@@ -21,7 +21,7 @@ users:
     auth-provider:
       config:
         # the client
-        client-id: 0123   # keeps its zero
+        client-id: kube   # keeps its place
         id-token: old.old.old
         idp-issuer-url: https://issuer
         refresh-token: 'it''s old'
@@ -41,7 +41,7 @@ Deno.test("a token that wasn't there is added, in YAML and in JSON", () => {
   const bare = text.replace("        id-token: old.old.old\n", "");
   assert.match(
     withProviderConfig(bare, "me", { "id-token": "n" }),
-    /\n {8}# the client\n {8}"id-token": "n"\n {8}client-id: 0123 /,
+    /\n {8}# the client\n {8}"id-token": "n"\n {8}client-id: kube /,
   );
   const json =
     '{"users":[{"name":"me","user":{"auth-provider":{"name":"oidc","config":{"client-id":"a","id-token":"old"}}}}]}';
@@ -68,7 +68,7 @@ Deno.test("values of any style are replaced", () => {
     const after = withProviderConfig(styled, "me", { "id-token": "new" });
     const config = parseKubeconfig(after, "/k").users.get("me")?.authProvider?.config;
     assert.deepEqual(Object.fromEntries(config ?? []), {
-      "client-id": "0123",
+      "client-id": "kube",
       "id-token": "new",
       "idp-issuer-url": "https://issuer",
       "refresh-token": "it's old",

@@ -10,6 +10,8 @@ export interface IssuerOptions {
   readonly secret?: string;
   /** Whether the client has to be named in the body. */
   readonly wantsBody?: boolean;
+  /** What is issued; tokens that are good for an hour without it. */
+  readonly issue?: () => string;
 }
 
 /** An OpenID Connect issuer of a test, on loopback. Each refresh token is good for one use. */
@@ -51,8 +53,13 @@ export class Issuer implements AsyncDisposable {
     const given = form.get("refresh_token") ?? "";
     if (given !== this.refreshToken) return Response.json({ error: "invalid_grant" }, { status: 400 });
     this.grants.push(given);
-    this.idToken = jwt(3600);
-    return Response.json({ id_token: this.idToken, refresh_token: this.refreshToken });
+    this.idToken = this.#options.issue?.() ?? jwt(3600);
+    return Response.json({
+      access_token: "unused",
+      token_type: "Bearer",
+      id_token: this.idToken,
+      refresh_token: this.refreshToken,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,15 +1,17 @@
+import { parseEndpoint } from "../../net/address.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
 
-/** An HTTP CONNECT or SOCKS5 proxy on loopback that connects every target to one port of loopback. */
+/** An HTTP CONNECT or SOCKS5 proxy on loopback. */
 export interface FakeProxy extends AsyncDisposable {
   readonly port: number;
   /** Each target as it was asked for, with user and password if they were given. */
   readonly asked: string[];
 }
 
+/** @param to the port of loopback that every target is connected to; the target itself without it */
 export function fakeProxy(
   kind: "http" | "socks5",
-  to: number,
+  to: number | undefined,
   options: { refuse?: boolean } = {},
 ): FakeProxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -32,6 +34,7 @@ export function fakeProxy(
       }
       return into;
     };
+    let place: { hostname: string; port: number } | undefined;
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     if (kind === "http") {
       let head = "";
@@ -42,6 +45,8 @@ export function fakeProxy(
         ? "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"
         : "HTTP/1.1 200 OK\r\n\r\n";
       await conn.write(new TextEncoder().encode(answer));
+      const endpoint = parseEndpoint(head.split(" ")[1] ?? "");
+      place = endpoint && { hostname: endpoint.address.text, port: endpoint.port };
     } else {
       const [, methods = 0] = await exactly(2);
       const login = (await exactly(methods)).includes(2);
@@ -54,14 +59,18 @@ export function fakeProxy(
         as = ` as ${user}:${text(await exactly(length))}`;
         await conn.write(Uint8Array.of(1, 0));
       }
-      const [, , , , size = 0] = await exactly(5);
-      const host = text(await exactly(size));
+      const [, , , type = 0] = await exactly(4);
+      const size = type === 1 ? 4 : (await exactly(1))[0] ?? 0;
+      const host = type === 1 ? (await exactly(size)).join(".") : text(await exactly(size));
       const [high = 0, low = 0] = await exactly(2);
       asked.push(`${host}:${high << 8 | low}${as}`);
+      place = { hostname: host, port: high << 8 | low };
       await conn.write(Uint8Array.of(5, options.refuse ? 2 : 0, 0, 1, 0, 0, 0, 0, 0, 0));
     }
     if (options.refuse) return conn.close();
-    const target = await Deno.connect({ hostname: "127.0.0.1", port: to });
+    const target = await Deno.connect(
+      to === undefined && place ? place : { hostname: "127.0.0.1", port: to ?? 0 },
+    );
     open.add(target);
     await Promise.all([conn.readable.pipeTo(target.writable), target.readable.pipeTo(conn.writable)]);
   }
