@@ -43,9 +43,9 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | services | ServiceList | cluster, namespace, name, hostname, addresses, ports, unreachable, readyEndpoints, type, externalName, problems, intercepted, interceptedBy |
 | flows | FlowList | id, kind, protocol, from, program, to, name, cluster, intercept, started, ms, sent, received, outcome, times |
 | flows -f | Flow | none of them; \`flow\`: an object a line, as each ends, until Ctrl-C |
-| dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster, of a changed one its target before |
+| dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster, before (the target of a changed one until now) |
 | dns allow | DomainList | domain |
-| intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, portName, local, since, pods, connections, alsoTaken, problems |
+| intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, portName, local, since, until, match, domain, pods, connections, alsoTaken, others, silentSince, problems |
 | agent deploy, agent delete, agent status | AgentComponentList | component, state, why, image, payload, ours, versions, outdated, pods |
 | doctor | CheckList | id, title, outcome (ok, warning, failed, skipped), findings (level, saw, remedy), ms; and \`ok\` |
 | version | Version | none of them; release, control, and daemon if one runs |
