@@ -230,8 +230,8 @@ export class HostCapture implements AsyncDisposable {
       this.#data.setCaptured(id, true),
       this.#routes.add({ id, addresses }),
     ]);
-    if (this.#clusters.get(id) !== cluster) return; // it was removed meanwhile
-    await this.#names?.current?.setZone(this.#zoneOf(cluster));
+    // It may have been removed meanwhile; the addresses that moved may be another cluster's too.
+    if (this.#clusters.get(id) === cluster) await this.#names?.current?.setZone(this.#zoneOf(cluster));
     await this.#tellNames(moved);
   }
 
