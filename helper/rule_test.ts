@@ -69,9 +69,9 @@ assert.ok(own);
 const selectors: RuleSelectors = { uids, table, sources: [own] };
 
 /** `ip rule add` without a priority, as wg-quick does: the kernel gives it the first one's, less one. */
-function addBeforeAll(netlink: Netlink, table: number): void {
+function addBeforeAll(netlink: Netlink, table: number, family: 4 | 6 = 4): void {
   const header = new Uint8Array(12);
-  header.set([2, 0, 0, 0, 0, 0, 0, 1]);
+  header.set([family === 4 ? 2 : 10, 0, 0, 0, 0, 0, 0, 1]);
   netlink.do("adding a rule", {
     type: 32,
     flags: NLM_F_CREATE,
@@ -81,36 +81,42 @@ function addBeforeAll(netlink: Netlink, table: number): void {
 
 const deleteOf = (netlink: Netlink, table: number) =>
   allRules(netlink).filter((rule) => rule.table === table).forEach((rule) => deleteRule(netlink, rule));
-const order = (netlink: Netlink) =>
-  allRules(netlink).filter(({ family, table }) => family === 4 && table > 255)
+const order = (netlink: Netlink, of: 4 | 6 = 4) =>
+  allRules(netlink).filter(({ family, table }) => family === of && table > 255)
     .map(({ priority, table, action }) => `${priority} ${action} ${table}`);
 /** A copy, whose type no assertion narrows. */
 const placeOf = (rules: UserRules): RulePlace => ({ ...rules.place });
 const ours = (priority: number) =>
   ["lookup", "lookup", "unreachable"].map((action) => `${priority} ${action} ${table}`);
 
-Deno.test({
-  name: "a VPN's rules that come later leave the user's first, and its end brings them back (needs root)",
-  ignore: !isRoot,
-}, () => {
-  inNewNetns(() => {
-    using netlink = new Netlink();
-    using rules = new UserRules(netlink, selectors);
-    for (let times = 0; times < 5; times++) {
-      assert.deepEqual(order(netlink), ours(10));
-      assert.deepEqual(placeOf(rules), { isRight: true, before: undefined });
-      for (const vpn of [51_820, 51_821]) addBeforeAll(netlink, vpn);
-      const { isRight, before } = placeOf(rules);
-      assert.deepEqual([isRight, before?.table], [false, 51_821]);
-      rules.putFirst();
-      assert.deepEqual(order(netlink), [...ours(7), "8 lookup 51821", "9 lookup 51820"]);
-      assert.deepEqual(placeOf(rules), { isRight: true, before: undefined });
-      for (const vpn of [51_820, 51_821]) deleteOf(netlink, vpn);
-      assert.equal(placeOf(rules).isRight, false);
-      rules.putFirst();
-    }
+for (const family of [4, 6] as const) {
+  Deno.test({
+    name:
+      `a VPN's rules that come later leave the user's first, and its end brings them back: IPv${family} (needs root)`,
+    ignore: !isRoot,
+  }, () => {
+    const own6 = parseAddress("fd70:6d7a::fd");
+    assert.ok(own6);
+    inNewNetns(() => {
+      using netlink = new Netlink();
+      using rules = new UserRules(netlink, { ...selectors, sources: [own, own6] });
+      for (let times = 0; times < 5; times++) {
+        assert.deepEqual(order(netlink, family), ours(10));
+        assert.deepEqual(placeOf(rules), { isRight: true, before: undefined });
+        for (const vpn of [51_820, 51_821]) addBeforeAll(netlink, vpn, family);
+        const { isRight, before } = placeOf(rules);
+        assert.deepEqual([isRight, before?.table, before?.family], [false, 51_821, family]);
+        rules.putFirst();
+        assert.deepEqual(order(netlink, family), [...ours(7), "8 lookup 51821", "9 lookup 51820"]);
+        assert.deepEqual(order(netlink, family === 4 ? 6 : 4), ours(10), "the other family's stay");
+        assert.deepEqual(placeOf(rules), { isRight: true, before: undefined });
+        for (const vpn of [51_820, 51_821]) deleteOf(netlink, vpn);
+        assert.equal(placeOf(rules).isRight, false);
+        rules.putFirst();
+      }
+    });
   });
-});
+}
 
 Deno.test(
   { name: "rules that are there already have the user's before them (needs root)", ignore: !isRoot },

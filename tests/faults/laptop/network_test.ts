@@ -199,3 +199,14 @@ for (const [name, { lines, dropped }] of Object.entries(firewalls)) {
     },
   );
 }
+
+Deno.test({ name: `only connections to captured addresses are traced${reason}`, ignore }, async () => {
+  await using laptop = await connected();
+  const { daemon } = laptop;
+  await listening(laptop);
+  await capture(daemon, POD);
+  for (const [address, port] of [["10.50.0.5", 22], [SERVICE, 80], [POD, 0], ["$(id)", 80]]) {
+    const answer = await daemon.do<{ ok: boolean }>({ do: "ask", request: { ask: "trace", address, port } });
+    assert.equal(answer.ok, false, `${address} ${port}`);
+  }
+});
