@@ -5,7 +5,7 @@ import type { NameEntry, ServiceEntry, Status } from "../../wire/control.ts";
 import { answer } from "./lib/answerer.ts";
 import { container } from "./lib/container.ts";
 import { dialBulk, dialMany, dialMix, dialOnce, lookUpMany } from "./lib/dial.ts";
-import { answersOf } from "./lib/dns.ts";
+import { answersOf, answersOfSetuid } from "./lib/dns.ts";
 import type { Pmz } from "./lib/pmz.ts";
 import { Stage } from "./lib/stage.ts";
 
@@ -170,6 +170,22 @@ Deno.test("other people of the laptop see no name and no way", async () => {
     assert.match(await laptop.output("root", ["ip", "route", "get", ip, "uid", uid]), /via 10\.77\.255\.254/);
   }
   assert.match(await laptop.output("root", ["ip", "route", "get", ip, "uid", "1000"]), /dev pmz0|local/);
+});
+
+Deno.test("a setuid program is answered by its nameserver, at once, and never by the daemon", async () => {
+  await using stage = await Stage.set();
+  const alice = await stage.up();
+  const { laptop } = stage.world;
+  const questions = ["internet.test/A", "echo.default.svc/A", "echo.default.svc.cluster.local/A"];
+  const asRoot = await answersOf(laptop, "root", questions);
+  const begun = performance.now();
+  assert.equal(await answersOfSetuid(laptop, 1000, questions), asRoot);
+  assert.ok(performance.now() - begun < 2_000, "none is waited for");
+  assert.notEqual(
+    await answersOf(laptop, alice.person, questions),
+    asRoot,
+    "alice's own are answered by the daemon",
+  );
 });
 
 Deno.test("two people of one laptop are inside side by side, and leave without each other", async () => {

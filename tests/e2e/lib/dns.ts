@@ -25,6 +25,16 @@ export function answersOf(
   return laptop.output(person, ["python3", "-c", program, NAMESERVER, String(timeout / 1_000), ...questions]);
 }
 
+/** As `answersOf`, of a setuid program that a user has started: root's rights, the user's real uid. */
+export function answersOfSetuid(
+  laptop: Laptop,
+  realUid: number,
+  questions: readonly string[],
+): Promise<string> {
+  const asRoot = `import os; os.setresuid(${realUid}, 0, 0)\n${program}`;
+  return laptop.output("root", ["python3", "-c", asRoot, NAMESERVER, "3", ...questions]);
+}
+
 /** The cluster's own DNS. */
 const CLUSTER_DNS = "10.96.0.10";
 
