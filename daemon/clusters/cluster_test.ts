@@ -4,8 +4,8 @@ import { ClusterApi } from "../discovery/cluster_api.ts";
 import { FakeApi, forbidden } from "../testing/cluster.ts";
 import { Cluster } from "./cluster.ts";
 import { Failure } from "../failure.ts";
+import { forever } from "../testing/fails.ts";
 
-const forever = new AbortController().signal;
 const quiet = () => {};
 /** What the fake cluster's pod of the gateway is. */
 const gateway = { namespace: "pmz" };

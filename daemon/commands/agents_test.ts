@@ -1,17 +1,8 @@
 import assert from "node:assert/strict";
-import type { FailureCode } from "../../wire/control.ts";
 import { ensureInstalled, type Needs } from "./agents.ts";
 import { FakeApi } from "../testing/cluster.ts";
-import { describe } from "../failure.ts";
 import { fakeDaemon, recorder } from "../testing/daemon.ts";
-
-const forever = new AbortController().signal;
-const fails = (code: FailureCode, text = /./) => (error: unknown) => {
-  const failure = describe(error);
-  assert.equal(failure.code, code, `${failure.message}: ${failure.causes}`);
-  assert.match(`${failure.message} ${failure.hint}`, text);
-  return true;
-};
+import { fails, forever } from "../testing/fails.ts";
 
 Deno.test("an agent that starts is waited for, and not installed again", async () => {
   await using at = await fakeDaemon();

@@ -3,8 +3,7 @@ import { pollUntil } from "../../async/poll_until.ts";
 import { type Header } from "../../hbone/mod.ts";
 import { type Flow, formatOutcome } from "../../wire/flow.ts";
 import { type FakeDaemon, fakeDaemon, recorder } from "../testing/daemon.ts";
-
-const forever = new AbortController().signal;
+import { forever } from "../testing/fails.ts";
 
 /** A daemon whose gateway refuses every connection, connected with a proxy; `refused` is how many of these failed. */
 async function refusing() {
