@@ -8,6 +8,9 @@ import { NoTunnel } from "./tunnel/tunnel.ts";
 import { refusalOf, TargetRefused } from "./tunnel/connect_stream.ts";
 
 const DONE: Outcome = { kind: "done" };
+/** The helper closes a captured connection's sockets when it releases the address, and its janitor when the helper has ended. */
+const RELEASED =
+  "its address is captured no longer: its Service or pod is gone, this machine uses it, or the helper ended";
 
 /**
  * How a relay between a socket of this laptop (`a`) and a stream of a tunnel (`b`) ended.
@@ -17,7 +20,10 @@ export function outcomeOf({ error, brokenBy }: RelayEnd, opener: "socket" | "str
   if (error === undefined) return DONE;
   if (error instanceof ConnectRefused) return outcomeOfError(refusalOf(error.headers));
   if (brokenBy === "a") {
-    return { kind: "reset", by: opener === "socket" ? "client" : "server", details: error.message };
+    if (opener === "socket" && error instanceof Deno.errors.ConnectionAborted) {
+      return { kind: "reset", by: "laptop", details: RELEASED };
+    }
+    return { kind: "reset", by: opener === "socket" ? "client" : "server", details: inWords(error) };
   }
   return brokenStream(error, opener === "socket" ? "server" : "client");
 }
@@ -48,6 +54,11 @@ export function outcomeOfStream(end: StreamEnd): Outcome {
     return { kind: "reset", by: "client", details: "the client broke the connection off" };
   }
   return brokenStream(new StreamReset(end.code, end.by), "server");
+}
+
+/** The kernel's words without their number. */
+function inWords(error: Error): string {
+  return error.message.replace(/ \(os error \d+\)$/, "");
 }
 
 function refused(by: "laptop" | "gateway" | "program", error: ProxyError, details: string): Outcome {

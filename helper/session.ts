@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { SystemCallError } from "../ffi/libc.ts";
 import { addLocalRoutes, deleteLocalRoutes } from "../ffi/netlink/route.ts";
-import { SockDiag } from "../ffi/netlink/sock_diag.ts";
+import { type DiagSocket, SockDiag } from "../ffi/netlink/sock_diag.ts";
 import { closeDescriptor, socketCookie } from "../ffi/sockets/socket.ts";
 import { makeTransparent } from "../ffi/sockets/transparent.ts";
 import { formatEndpoint, type IpAddress, parseAddress } from "../net/address.ts";
@@ -249,14 +249,15 @@ export class HelperSession implements AsyncDisposable {
     const gone = new Set(captured.map(({ text }) => text));
     for (const text of gone) this.#unsure.add(text);
     deleteLocalRoutes(netlink, this.#routes, captured);
-    // An open connection would continue outside, with a source address that means nothing there.
+    // An open connection would continue outside, with a source address that means nothing there. Without a route, neither end
+    // hears the other's reset, so both are closed: the program's first.
     const own = new Set([device.own4.text, device.own6?.text]);
     using diag = new SockDiag();
-    diag.destroy(
-      diag.connectionsTo(0).filter(({ local, remote }) =>
-        own.has(local.address.text) && gone.has(remote.address.text)
-      ),
-    );
+    const open = diag.connectionsTo(0);
+    const isBetween = (from: DiagSocket["local"], to: DiagSocket["local"]) =>
+      own.has(from.address.text) && gone.has(to.address.text);
+    diag.destroy(open.filter(({ local, remote }) => isBetween(local, remote)));
+    diag.destroy(open.filter(({ local, remote }) => isBetween(remote, local)));
     for (const address of captured) {
       capture.remove(address);
       this.#unsure.delete(address.text);

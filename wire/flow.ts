@@ -19,8 +19,15 @@ export type Outcome =
     readonly error: ProxyError;
     readonly details: string;
   }
-  /** Broken while it was open. `by` is whose connection broke; `tunnel`: the way between laptop and cluster. */
-  | { readonly kind: "reset"; readonly by: "client" | "server" | "tunnel"; readonly details: string }
+  /**
+   * Broken while it was open. `by` is whose connection broke; `tunnel`: the way between laptop and cluster; `laptop`: pmz on
+   * this laptop closed it.
+   */
+  | {
+    readonly kind: "reset";
+    readonly by: "client" | "server" | "tunnel" | "laptop";
+    readonly details: string;
+  }
   /** No tunnel to the cluster was there in time. */
   | { readonly kind: "no-tunnel"; readonly details: string };
 
@@ -38,7 +45,7 @@ export function formatOutcome(outcome: Outcome): string {
     case "refused":
       return `refused${outcome.by === "laptop" ? "" : ` by the ${outcome.by}`}: ${outcome.details}`;
     case "reset":
-      return `reset by the ${outcome.by}: ${outcome.details}`;
+      return `reset by ${outcome.by === "laptop" ? "pmz" : `the ${outcome.by}`}: ${outcome.details}`;
     case "no-tunnel":
       return `no tunnel: ${outcome.details}`;
   }

@@ -127,6 +127,8 @@ export async function status(
 ): Promise<Omit<Status, "release" | "pid" | "since">> {
   const { hostCapture, proxyAddress } = clusters.laptop;
   const names = await clusters.laptop.nameStats();
+  // Before the firewall is looked at, whose connections aren't the user's.
+  const connected = await Promise.all(clusters.all.map((cluster) => clusterStatus(clusters, cluster)));
   const blocked = await hostCapture?.blocked() ?? [];
   const helper: Status["helper"] = hostCapture
     ? {
@@ -138,21 +140,7 @@ export async function status(
     }
     : { state: "none" };
   return {
-    clusters: await Promise.all(clusters.all.map(async (cluster) => {
-      const { id, connection } = cluster;
-      const { openStreams, roundTripMs } = await clusters.data.counts(id);
-      return {
-        cluster: connection.name,
-        mode: connection.mode,
-        tunnel: connection.tunnel,
-        ...(roundTripMs === null ? {} : { roundTripMs: Math.round(roundTripMs * 10) / 10 }),
-        services: connection.topology.services.size,
-        answering: answering(cluster, clusters.laptop),
-        openStreams,
-        limits: connection.limits,
-        unreachable: shortened(clusters.laptop.unreachable(cluster)),
-      };
-    })),
+    clusters: connected,
     helper,
     ...(proxyAddress ? { proxy: proxyAddress } : {}),
     ...(names ? { names: countsOf(names) } : {}),
@@ -162,6 +150,25 @@ export async function status(
       ...nameWarnings(clusters.laptop.nameProblem, names?.rebinding ?? []),
       ...await warnings(clusters.all, helper),
     ],
+  };
+}
+
+async function clusterStatus(
+  { data, laptop }: ClusterRegistry,
+  cluster: Cluster,
+): Promise<ClusterStatus> {
+  const { id, connection } = cluster;
+  const { openStreams, roundTripMs } = await data.counts(id);
+  return {
+    cluster: connection.name,
+    mode: connection.mode,
+    tunnel: connection.tunnel,
+    ...(roundTripMs === null ? {} : { roundTripMs: Math.round(roundTripMs * 10) / 10 }),
+    services: connection.topology.services.size,
+    answering: answering(cluster, laptop),
+    openStreams,
+    limits: connection.limits,
+    unreachable: shortened(laptop.unreachable(cluster)),
   };
 }
 

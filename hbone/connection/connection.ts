@@ -220,7 +220,7 @@ export class Connection implements AsyncDisposable {
       this.#finish(this.#goawayEnd());
     } else if (open === 0) this.#finish({ kind: "clean" });
     else {
-      const error = new ConnectionClosed(`the peer closed the connection with ${open} streams open`);
+      const error = new ConnectionClosed(`the peer closed the connection with open streams: ${open}`);
       this.#finish({ kind: "broken", error });
     }
   }

@@ -132,3 +132,30 @@ Deno.test("a program that resets its own connection is named, if that was open f
     async () => words.test((await alice.done(["flows", "--failed"])).stdout),
   );
 });
+
+Deno.test("a connection whose Service is deleted was reset by pmz, and nothing of it stays open", async () => {
+  await using stage = await Stage.set();
+  const { world } = stage;
+  await world.kubectl(["create", "service", "clusterip", "gone", "--tcp=9000"]);
+  await using _service = {
+    [Symbol.asyncDispose]: async () =>
+      void await world.kubectl(["delete", "service", "gone", "--ignore-not-found"]),
+  };
+  await world.kubectl(["set", "selector", "service", "gone", "app=echo"]);
+  const alice = await stage.up();
+  assert.match((await alice.done(["status"])).stdout, /open +0 connections/, "pmz's own aren't counted");
+  const flows = async () => (await alice.json<{ items: Flow[] }>(["flows"])).items;
+  const gone = async () =>
+    (await flows()).find(({ name, to }) => (name ?? to).includes("gone.default.svc:9000"));
+  const reader = alice.shell("exec 3<>/dev/tcp/gone.default.svc/9000; cat <&3 2>&1 || true");
+  await until("the program is known", async () => (await gone())?.program !== undefined);
+  await world.kubectl(["delete", "service", "gone"]);
+  assert.match(await reader, /Software caused connection abort/);
+  const [flow, ...others] = await flows();
+  assert.deepEqual(others, []);
+  assert.ok(flow?.outcome.kind === "reset" && flow.outcome.by === "laptop");
+  assert.match(
+    (await alice.done(["status"])).stdout,
+    /ago +(bash|cat) \(\d+\) -> .*: reset by pmz: its address/,
+  );
+});

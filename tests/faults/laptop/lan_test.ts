@@ -86,6 +86,7 @@ Deno.test({
     await pollUntil(async () => /ESTAB/.test(await room.says("ss", "-Htn", "dst", "10.244.3.7")));
     await daemon.do({ do: "ask", request: { ask: "release", addresses: PODS } });
     assert.equal((await open).failed, "ECONNABORTED");
+    assert.equal(await room.says("ss", "-Htn", "src", "10.244.3.7"), "", "the daemon's end is closed too");
     await captured(daemon);
   });
   await t.step("a helper that is killed while connections are open", async () => {
