@@ -183,6 +183,7 @@ Deno.test("another address of the laptop: new connections work, and new Services
   } finally {
     await world.kubectl(["delete", "service", "fresh", "--ignore-not-found"]);
     await move("10.77.0.77", "10.77.0.1");
+    await root(world, "ss -aK src 10.77.0.77"); // ends of connections that no answer reaches any longer
   }
   console.log(`answered ${Math.round(await away(alice))} ms after the change back`);
 });
