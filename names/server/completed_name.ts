@@ -13,7 +13,7 @@ const OTHERS_MS = 600;
 /** The same, where the one that was asked is known to be silent. */
 const SILENT_MS = 250;
 
-/** @returns undefined when no nameserver answers in time; rejects with {@linkcode NoAnswer} when the forwarder is closed */
+/** What the first nameserver answers; undefined when none does in time. */
 export async function askForCompleted(
   query: Uint8Array,
   asked: Nameserver,

@@ -32,7 +32,10 @@ export function belowDomain(labels: readonly string[], names: ClusterNames): rea
   if (full) return full;
   const context = names.contextDomain === undefined ? undefined : without(labels, names.contextDomain);
   const short = [labels, context].find((one) => one?.at(-1) === "svc" || one?.at(-1) === "pod");
-  return short && short.length > 1 ? short : undefined;
+  if (!short || short.length < 2) return undefined;
+  // Unlike `svc`, `pod` alone isn't taken for the cluster's: a network may have names that end so.
+  const isPod = short === labels && short.at(-1) === "pod";
+  return isPod && !names.hasNamespace(namespaceIn(short) ?? "") ? undefined : short;
 }
 
 /** The labels before a domain; undefined when the name doesn't end with it. */

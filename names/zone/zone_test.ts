@@ -79,6 +79,8 @@ Deno.test("names that aren't the cluster's are left to the laptop's nameserver",
     "db",
     "x.echo.default",
     "x.echo.svc.com",
+    "app.eu.pod",
+    "eu.pod",
   ];
   for (const name of names) assert.equal(ask(zone, name), "not-ours", name);
   assert.equal(zone.answer({ name: "echo", type: types.A, class: 3 }), "not-ours");
