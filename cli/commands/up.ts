@@ -136,7 +136,7 @@ function printResult({ terminal }: Cli, result: UpResult, wasUp: boolean): void 
     terminal.print("tried: no Service accepted a connection, as the warnings say");
   } else {
     terminal.print(
-      `tried: nothing, since no TCP Service of namespace ${result.cluster.namespace} has a ready endpoint`,
+      `tried: nothing, since no TCP Service of namespace ${result.cluster.namespace} is reached and has pods that answer`,
     );
   }
   const through = result.proxy === undefined ? "" : `--proxy socks5h://${result.proxy} `;

@@ -125,11 +125,11 @@ async function use(
     );
     areNamed = await answerNames(clusters.laptop, report, signal);
   }
-  for (const { message, hint } of unreachableWarnings(clusters.laptop.unreachable(connected))) {
+  for (const { message, hint } of unreachableWarnings(clusters.laptop.unreachable(connected, request.mode))) {
     report.warn(message, hint);
   }
   await clusters.laptop.publishCustom();
-  const reachable = reachableOf(connected, clusters.laptop);
+  const reachable = reachableOf(connected, clusters.laptop, request.mode);
   const candidates = candidatesOf(reachable, connected);
   const tried = candidates.length === 0 ? NOT_TRIED : await report.step<Tried>(
     "Try a connection",
@@ -144,7 +144,7 @@ async function use(
     mode: request.mode,
     ...(proxy ? { proxy } : {}),
     services,
-    answering: areNamed ? answering(connected, clusters.laptop) : 0,
+    answering: areNamed ? answering(connected, clusters.laptop, request.mode) : 0,
     candidates: candidates.length,
     ...(tried.proof ? { proof: tried.proof } : {}),
     try: worthTrying(reachable),
@@ -213,11 +213,11 @@ function tunnelDetail(connected: Cluster): string | undefined {
 }
 
 /** What something serves and this laptop reaches, the connection's own namespace first. */
-function reachableOf(connected: Cluster, laptop: Laptop): Reachable[] {
+function reachableOf(connected: Cluster, laptop: Laptop, mode: Mode): Reachable[] {
   const { topology, name } = connected.connection;
   const ready = topology.slices && readiness(topology.slices);
   const addresses = new Map(
-    laptop.namesOf(connected).map((names) => [`${names.namespace}/${names.name}`, names.addresses]),
+    laptop.namesOf(connected, mode).map((names) => [`${names.namespace}/${names.name}`, names.addresses]),
   );
   const all = [...topology.services].flatMap(([key, service]) =>
     (service.headless ? [] : addresses.get(key) ?? []).slice(0, 1).flatMap((address) =>

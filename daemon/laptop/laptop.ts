@@ -1,4 +1,4 @@
-import type { CustomName } from "../../wire/control.ts";
+import type { CustomName, Mode } from "../../wire/control.ts";
 import type { UnreachableAddress } from "../../wire/unreachable.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
 import type { NamesStats } from "../../names/protocol.ts";
@@ -202,15 +202,18 @@ export class Laptop {
     );
   }
 
-  /** A cluster's Services as their names answer on this laptop. */
-  namesOf({ id, connection, index }: LaptopCluster): ServiceNames[] {
-    const capture = connection.mode === "capture" ? this.#capture : undefined;
+  /**
+   * A cluster's Services as their names answer on this laptop.
+   * @param mode how they are asked for: a captured cluster may be asked by way of the proxy, too
+   */
+  namesOf({ id, connection, index }: LaptopCluster, mode: Mode = connection.mode): ServiceNames[] {
+    const capture = mode === "capture" ? this.#capture : undefined;
     return [...index.services.values()].map((service) => capture?.namesOf(id, service) ?? service);
   }
 
   /** Addresses of a cluster's Services that this laptop doesn't reach. */
-  unreachable(cluster: LaptopCluster): UnreachableAddress[] {
-    return unreachableOf(cluster, cluster.connection.mode === "capture" ? this.#capture : undefined);
+  unreachable(cluster: LaptopCluster, mode: Mode = cluster.connection.mode): UnreachableAddress[] {
+    return unreachableOf(cluster, mode === "capture" ? this.#capture : undefined);
   }
 
   /** Why ExternalNames lead nowhere, or not everywhere that they would in a pod, by "namespace/name". */

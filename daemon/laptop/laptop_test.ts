@@ -142,6 +142,8 @@ Deno.test("a Service's address that isn't reached isn't answered by its name, an
       { service: "default/evil", address: "8.8.8.8", why: "public" },
     ],
   );
+  assert.deepEqual(to.laptop.namesOf(dev, "proxy")[1]?.addresses, ["8.8.8.8"], "the proxy reaches it");
+  assert.equal(to.laptop.unreachable(dev, "proxy").length, 1);
   to.refuses.clear();
   await to.laptop.capture();
   assert.deepEqual(addresses(), [["echo", ["10.96.0.7", "fd00::7"]], ["evil", ["8.8.8.8"]]]);
