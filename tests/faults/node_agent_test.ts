@@ -161,6 +161,42 @@ Deno.test("while attach hangs the laptop goes on answering, and leaving gives th
   }
 });
 
+Deno.test("a laptop that was away for a moment resets nobody who has connected to a pod meanwhile", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _program = await answer(world.laptop, "alice", local);
+  await using caller = await Caller.start(world);
+  await alice.done(["agent", "deploy", "--force"], { timeout: 120_000 });
+  await alice.done(["intercept", "echo", "9100:tcp", "--yes"], install);
+  // kubectl runs on the other laptop as long as this one's cable is out.
+  const inCaller = (script: string) => ["kubectl", "exec", caller.name, "--", "bash", "-c", script];
+  const who = async () =>
+    (await world.other.run("alice", inCaller("nc -N -w3 echo 9000 </dev/null | head -1"))).stdout.trim();
+  const answered = async (fits: (name: string) => boolean, within: number) => {
+    const found = await pollUntil(async () => fits(await who()), { timeoutMs: within, everyMs: 200 });
+    assert.ok(found, "nobody who fits answers");
+  };
+  await answered(theLaptop, 10_000);
+  await world.laptop.cut();
+  const kept = await (async () => {
+    try {
+      await answered(aPod, 20_000);
+      const script = `exec 3<>/dev/tcp/echo/9000; read -r -u3 who; echo "by $who"
+        for i in {1..90}; do echo ping >&3; read -r -t5 -u3 back || break; echo "alive $i"; sleep 0.5; done; echo broken`;
+      const kept = world.other.spawn("alice", inCaller(script));
+      await kept.says(/by echo-[^]*alive 3/);
+      return kept;
+    } finally {
+      await world.laptop.restore();
+    }
+  })();
+  await using open = kept;
+  await answered(theLaptop, 60_000);
+  const [, before = "0"] = /[^]*alive (\d+)/.exec(open.said) ?? [];
+  await open.says(new RegExp(`alive ${Number(before) + 8}\\b`), 15_000);
+  assert.doesNotMatch(open.said, /broken/);
+});
+
 Deno.test("a laptop that falls silent gives the Service back within ten seconds, and has it again when it's back", async () => {
   await using stage = await Stage.set();
   const { world, alice } = stage;
