@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig_error.ts";
 import { apiProxy } from "./api_proxy.ts";
 import { apiServer } from "./api_server.ts";
@@ -23,6 +24,17 @@ async function reached(options: FakeClusterOptions) {
   await using cluster = fakeCluster(options);
   return await findingsOf(apiServer, { cluster: () => Promise.resolve(cluster.open) });
 }
+
+Deno.test("a kubeconfig's error that says what to do has that as its remedy", async () => {
+  const hint = "log in to the cluster again";
+  const error = new KubeconfigError("The login has expired", { hint });
+  const [finding] = await findingsOf(kubeconfig, { cluster: () => Promise.reject(error) });
+  assert.deepEqual(finding, {
+    level: "failed",
+    saw: "The login has expired",
+    remedy: "Log in to the cluster again.",
+  });
+});
 
 Deno.test("an API server that answers says its version", async () => {
   assertFinding(await reached({}), "ok", /Kubernetes v1\.34\.4/);

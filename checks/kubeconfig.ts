@@ -22,10 +22,13 @@ export const kubeconfig: Check<Pick<CheckParts, "cluster">> = {
           failed(error.message, "`kubectl config get-contexts` shows them. Choose one with --context."),
         ];
       }
-      if (error instanceof KubeconfigError || error instanceof TypeError) {
-        return [failed(error.message, REMEDY)];
-      }
+      if (error instanceof KubeconfigError) return [failed(error.message, remedyOf(error))];
+      if (error instanceof TypeError) return [failed(error.message, REMEDY)];
       throw error;
     }
   },
 };
+
+function remedyOf({ hint }: KubeconfigError): string {
+  return hint === undefined ? REMEDY : `${hint.charAt(0).toUpperCase()}${hint.slice(1)}.`;
+}

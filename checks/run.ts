@@ -4,7 +4,7 @@ import type { CheckId, CheckResult, Finding, OnChecked } from "../wire/doctor.ts
 import { type Check, isSound, LIMIT_MS, skipped, worstOf } from "./check.ts";
 
 export interface RunOptions {
-  /** These and what they need; all when empty. Only these are in the answer. */
+  /** These and what they need; all when empty. Of what they need, the answer has only what failed. */
   readonly only?: readonly CheckId[];
   readonly onChecked?: OnChecked;
   readonly signal?: AbortSignal;
@@ -56,8 +56,10 @@ export async function runChecks<Parts>(
   }
 
   const wanted = only.length === 0 ? checks : checks.filter(({ id }) => only.includes(id));
-  const results = wanted.flatMap(({ id }) => start(id) ?? []);
-  return await Promise.all(results);
+  for (const { id } of wanted) start(id);
+  const results = await Promise.all(checks.flatMap(({ id }) => started.get(id) ?? []));
+  const ids = new Set(wanted.map(({ id }) => id));
+  return results.filter(({ id, outcome }) => ids.has(id) || outcome === "failed");
 }
 
 /** What a check finds within its time. One that throws or takes too long has found just that. */

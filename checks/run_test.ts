@@ -88,6 +88,15 @@ Deno.test("only the checks that were asked for are in the answer, though what th
   assert.deepEqual(ran, ["kubeconfig", "api-server"]);
 });
 
+Deno.test("what failed is in the answer too where a check that was asked for needs it, at first or second hand", async () => {
+  const checks = [
+    check("kubeconfig", [], finds(failed("no file", "make one"))),
+    check("api-server", ["kubeconfig"], finds()),
+    check("rights", ["api-server"], finds()),
+  ];
+  assert.deepEqual(await outcomes(checks, ["rights"]), ["kubeconfig failed", "rights skipped"]);
+});
+
 Deno.test("a check that throws counts by its severity, with its remedy", async () => {
   const throwing = check("kernel", [], () => Promise.reject(new Error("no such file")));
   const [result] = await runChecks([throwing], undefined);

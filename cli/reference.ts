@@ -100,6 +100,7 @@ stderr and a hint; \`--verbose\` adds what caused it.
 | --- | --- | --- |
 | 0 | | done, or nothing to do |
 ${rows.join("\n")}
+| 70 | | the file could not unpack itself, or not start what it unpacked: pmz itself has not run |
 `;
 }
 

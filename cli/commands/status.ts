@@ -103,7 +103,7 @@ function rowsOf(
       ]
       : ["  tunnel", `connecting: ${tunnel.why}`],
     ["  services", answering === services ? String(services) : `${services}, ${answering} of them answer`],
-    ["  open", `${openStreams} connections`],
+    ["  open", openStreams === 1 ? "1 connection" : `${openStreams} connections`],
     ...limits.map((limit) => ["  limited", limit]),
     ...[...Map.groupBy(unreachable.first, ({ why }) => why)].flatMap(([why, group]) => [
       ["  unreachable", `${namedAddresses(group)}: ${why}`],

@@ -15,8 +15,9 @@ export class NoSuchContext extends KubeconfigError {
   override name = "NoSuchContext";
 }
 
-/** The first lines of an error's message, as one. */
+/** The first lines of an error's message, as one; of the kernel's errors the words alone. */
 export function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.trim().split("\n").slice(0, 5).join("; ").slice(0, 500);
+  return message.replace(/ \(os error \d+\)(: \w+ '.*')?$/, "").trim().split("\n").slice(0, 5).join("; ")
+    .slice(0, 500);
 }

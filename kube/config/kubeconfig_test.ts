@@ -199,7 +199,7 @@ Deno.test("an error of a kubeconfig names the file", async () => {
   );
   await assert.rejects(
     clusterAccess({ kubeconfig: `${home.path}/none` }),
-    /Can't read the kubeconfig .*none: /,
+    /Can't read the kubeconfig .*none: No such file or directory$/,
   );
   await assert.rejects(clusterAccess({ kubeconfig: home.write("bad", "{ not: [yaml") }), KubeconfigError);
   await assert.rejects(

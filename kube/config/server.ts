@@ -72,5 +72,10 @@ function checkProxy(url: string, source: string): void {
   if (protocol === "socks5h:" && source !== "proxy-url") return;
   throw new KubeconfigError(
     `The proxy that ${source} names is not a valid proxy: expected http://, https:// or socks5://`,
+    {
+      hint: source === "proxy-url"
+        ? "correct proxy-url in the kubeconfig"
+        : `correct it, or: unset ${source}`,
+    },
   );
 }
