@@ -1,6 +1,7 @@
 // deno-lint-ignore-file no-console -- how long things took
 import assert from "node:assert/strict";
 import type { Status } from "../../wire/control.ts";
+import { Caller } from "./lib/caller.ts";
 import { dialBulk, dialMany, dialOnce } from "./lib/dial.ts";
 import { clusterSnapshot } from "./lib/cluster_snapshot.ts";
 import { Stage } from "./lib/stage.ts";
@@ -66,6 +67,38 @@ Deno.test("the proxy reaches Services by every form of their names, over HTTP an
     );
     assert.equal(hosts[2]?.namespace, "default");
     assert.equal(hosts[4]?.namespace, "other");
+  }
+});
+
+Deno.test("where a server closes a kept connection instead of answering a POST, the client sends it again by itself", async () => {
+  await using stage = await Stage.set();
+  const { world } = stage;
+  const alice = await stage.up("--proxy");
+  await using pod = await Caller.start(world, { labels: { app: "closing" } });
+  // Answers a connection's first request, and closes it when the second one comes.
+  const answers = `while read -r line && [ "$line" != "$(printf '\\r')" ]; do :; done
+    printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\n\\r\\nok '; read -r line; read -r line`;
+  await pod.run(`cat >/tmp/answers <<'END'\n${answers}\nEND`);
+  const listen = ["socat", "-d", "-d", "TCP-LISTEN:8080,fork,reuseaddr", "EXEC:bash /tmp/answers"];
+  await using server = world.spawnInPod(`${pod.namespace}:${pod.name}`, listen);
+  await server.says(/listening on/);
+  const named = { name: "closing", namespace: "default" };
+  await world.apply({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: named,
+    spec: { selector: { app: "closing" }, ports: [{ port: 80, targetPort: 8080 }] },
+  });
+  try {
+    const one = `-sS -m 10 -x http://${PROXY} http://closing.default.svc/`;
+    const until =
+      `until curl -sf -m 2 -o /dev/null -x http://${PROXY} http://closing.default.svc/; do sleep 0.1; done`;
+    await alice.shell(until, { timeout: 20_000 });
+    const both = await alice.laptop.run("alice", ["bash", "-c", `curl ${one} --next -v -d a ${one}`]);
+    assert.equal(both.stdout, "ok ok ", both.stderr);
+    assert.match(both.stderr, /retrying a fresh connect/i);
+  } finally {
+    await world.kubectl(["delete", "service", named.name]);
   }
 });
 
