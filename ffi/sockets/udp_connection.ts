@@ -68,8 +68,13 @@ export class UdpConnection implements AsyncDisposable {
   /** Looks for an error now, and again after longer and longer pauses. */
   #look(pauseMs: number): void {
     this.#timer = setTimeout(() => this.#look(Math.min(2 * pauseMs, LONGEST_PAUSE_MS)), pauseMs);
-    const errno = getOption(this.#fd, SOL_SOCKET, SO_ERROR);
-    if (errno !== 0) this.#failed(new SystemCallError("send", errno));
+    try {
+      const errno = getOption(this.#fd, SOL_SOCKET, SO_ERROR);
+      if (errno !== 0) this.#failed(new SystemCallError("send", errno));
+    } catch (error) {
+      // A timer's error would end the thread.
+      this.#failed(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
