@@ -47,6 +47,13 @@ export function curlLine(
   return words.join(" ");
 }
 
+/** A bookmark that gives the page's site the cookies that the match takes; undefined where it takes none. */
+export function bookmarklet({ match }: InterceptEntry): string | undefined {
+  if (match?.cookies === undefined) return undefined;
+  const set = firsts(match.cookies).map((one) => `document.cookie=${JSON.stringify(`${pair(one)}; path=/`)}`);
+  return `javascript:void(${set.join(",")})`;
+}
+
 /** "bob takes header x-user: bob (yours come first where both match)" */
 export function othersWords({ others }: InterceptEntry): string {
   if (others.length === 0) return "nobody else has rules there";

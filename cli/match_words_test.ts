@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { InterceptEntry } from "../wire/control.ts";
 import type { Match } from "../wire/match.ts";
-import { curlLine, matchWords, othersWords } from "./match_words.ts";
+import { bookmarklet, curlLine, matchWords, othersWords } from "./match_words.ts";
 import { echoIntercept } from "./testing/fake_daemon.ts";
 
 const entry = (match: Match, more: Partial<InterceptEntry> = {}): InterceptEntry => ({
@@ -48,6 +48,14 @@ Deno.test("the command line that is printed sends a request that the match takes
   assert.equal(
     curlLine(entry({ baggage: [{ name: "pmz", exact: "3f9a" }] }), true),
     "curl -H 'baggage: pmz=3f9a' http://echo.default.svc/",
+  );
+});
+
+Deno.test("a bookmark sets the cookies that are taken", () => {
+  assert.equal(bookmarklet(entry({ hosts: ["a"] })), undefined);
+  assert.equal(
+    bookmarklet(entry({ cookies: [{ name: "user", exact: "alice" }, { name: "env", glob: "d*" }] })),
+    'javascript:void(document.cookie="user=alice; path=/",document.cookie="env=dx; path=/")',
   );
 });
 

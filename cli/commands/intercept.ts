@@ -10,7 +10,7 @@ import { checkLocalHost } from "../local_host.ts";
 import type { Cli } from "../session.ts";
 import { PERSONAL_RULES } from "../../wire/intercept.ts";
 import { type MatchOptions, matchOptions, matchRequest } from "../match_options.ts";
-import { curlLine, matchWords, othersWords } from "../match_words.ts";
+import { bookmarklet, curlLine, matchWords, othersWords } from "../match_words.ts";
 import {
   interceptedService,
   type LocalEnd,
@@ -162,6 +162,8 @@ async function startIntercept(cli: Cli, options: InterceptOptions, matching: Mat
     cli.terminal.print(`takes: ${matchWords(entry.match)}`);
     cli.terminal.print(`try it${here ? "" : " in a pod, or here after pmz up"}: ${curlLine(entry, here)}`);
     cli.terminal.print(`others: ${othersWords(entry)}`);
+    const bookmark = bookmarklet(entry);
+    if (bookmark !== undefined) cli.terminal.tell(`in a browser, as a bookmark on the page: ${bookmark}`);
     if (entry.domain !== undefined) {
       cli.terminal.tell(
         `for colleagues: pmz dns add ${entry.domain} ${entry.service}.${entry.namespace}`,

@@ -156,6 +156,35 @@ Deno.test("a TLS connection goes by its server name, and other names reach the p
   assert.match((await ask("bob.shop.example")).stdout, / 35$/m, "the pod speaks no TLS, and says so");
 });
 
+Deno.test("kubectl shows what a rule takes, and the cluster refuses a rule whose name or match isn't valid", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  await using _alices = await answer(world.laptop, "alice", alices);
+  await intercept(alice, "--header", "x-user=alice");
+  assert.match(await world.kubectl(["get", "interceptrules"]), /^echo-80-[a-z]{8} .*x-user.* 2\/2 /m);
+  const raw = await world.get("interceptrules") as { items: { metadata: { name: string }; spec: object }[] };
+  const [rule] = raw.items;
+  assert.ok(rule);
+  const { apiVersion, kind } = { apiVersion: "pmz.dev/v1alpha1", kind: "InterceptRule" };
+  const wrong = (name: string, spec: object, why: RegExp) =>
+    assert.rejects(
+      world.apply({
+        apiVersion,
+        kind,
+        metadata: { name, namespace: "default" },
+        spec: { ...rule.spec, ...spec },
+      }),
+      (error) => error instanceof Error && why.test(error.message),
+    );
+  await wrong("echo-80", {}, /named after its Service and port/);
+  await wrong("echo-80-abc", { match: null }, /named after its Service and port/);
+  await wrong("echo-81-abc", {}, /named after its Service and port/);
+  await wrong("echo-80-abc", { match: {} }, /should have at least 1 properties/);
+  await wrong("echo-80-abc", { match: { paths: [{ exact: "/", prefix: "/" }] } }, /must have at most 1/);
+  await wrong("echo-80-abc", { match: { headers: [{ name: "X-User", exact: "a" }] } }, /match/);
+  await wrong(rule.metadata.name, { match: { methods: ["GET"] } }, /A rule never changes/);
+});
+
 Deno.test("rules that come and go while others call: no request is answered by the wrong side", async () => {
   await using stage = await Stage.set();
   const { world, alice, otherBob } = stage;
