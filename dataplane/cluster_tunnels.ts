@@ -83,6 +83,7 @@ export class ClusterTunnels implements AsyncDisposable {
         dial((after) => unlessAborted(this.#main.call("agent", { ...of, ...after }), signal), signal),
       serve: (stream) =>
         void inbound(stream, { cluster: this.#cluster, locals: this.#locals, flows: this.#flows }),
+      counted: (counts) => this.#locals.counted(counts),
       prove: (challenge) => this.#main.call("prove", { ...of, challenge }),
       log: (message, fields) =>
         void this.#main.call("log", {

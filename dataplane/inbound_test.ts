@@ -15,6 +15,8 @@ import { LocalTargets } from "./local_targets.ts";
 import { NO_PROGRAMS } from "./testing/flows.ts";
 import { RULE } from "./testing/plane.ts";
 
+const none = { seen: 0, taken: 0, declined: 0 };
+
 const END = { address: addressOf(new Uint8Array(16)), port: 1 };
 
 /** An end in memory of a connection to a program. */
@@ -113,12 +115,12 @@ Deno.test("a flow is what the relay says of it, under the relay's id, and its by
     received: 7,
     outcome: { kind: "open" },
   });
-  assert.deepEqual(to.locals.counts(), [{ rule: RULE, open: 1, total: 1 }]);
+  assert.deepEqual(to.locals.counts(), [{ rule: RULE, open: 1, total: 1, requests: none }]);
   await stream.closeWrite();
   await theirs.closeWrite();
   assert.deepEqual(await to.outcome(), { kind: "done" });
   assert.deepEqual(await to.flows.flows(), []);
-  assert.deepEqual(to.locals.counts(), [{ rule: RULE, open: 0, total: 1 }]);
+  assert.deepEqual(to.locals.counts(), [{ rule: RULE, open: 0, total: 1, requests: none }]);
 });
 
 Deno.test("a flow without a valid id is given one, and texts that are not addresses are not shown", async () => {
@@ -145,7 +147,7 @@ Deno.test("a program that refuses is told to the relay, and is the flow's outcom
   };
   assert.deepEqual(await to.outcome(), outcome);
   assert.deepEqual(to.failed.map((flow) => flow.outcome), [outcome]);
-  assert.deepEqual(to.locals.counts(), [{ rule: RULE, open: 0, total: 0 }]);
+  assert.deepEqual(to.locals.counts(), [{ rule: RULE, open: 0, total: 0, requests: none }]);
 });
 
 Deno.test("a reset by the program is a reset of the stream by the server, never its end", async () => {
@@ -177,5 +179,5 @@ Deno.test("a stream that its caller gave up while the program was dialled leaves
   program.resolve(dialled(ours));
   await to.outcome();
   await theirs.read(new Uint8Array(1)).then((got) => assert.equal(got, null), () => {});
-  assert.deepEqual(to.locals.counts(), [{ rule: RULE, open: 0, total: 1 }]);
+  assert.deepEqual(to.locals.counts(), [{ rule: RULE, open: 0, total: 1, requests: none }]);
 });

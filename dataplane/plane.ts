@@ -205,6 +205,11 @@ export class DataPlane implements Disposable {
         rule,
         open: sum(counts.map(({ open }) => open)),
         total: sum(counts.map(({ total }) => total)),
+        requests: {
+          seen: sum(counts.map(({ requests }) => requests.seen)),
+          taken: sum(counts.map(({ requests }) => requests.taken)),
+          declined: sum(counts.map(({ requests }) => requests.declined)),
+        },
       })),
     };
   }

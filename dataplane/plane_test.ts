@@ -205,11 +205,21 @@ Deno.test("an agent's streams go to the laptop's program, and its challenges to 
   await say(stream, "over");
   assert.equal(await hear(conn, 4), "over");
   const rules = async () => (await to.plane.counts("dev")).rules;
-  assert.deepEqual(await rules(), [{ rule: RULE, open: 1, total: 1 }]);
+  assert.deepEqual(await rules(), [{
+    rule: RULE,
+    open: 1,
+    total: 1,
+    requests: { seen: 0, taken: 0, declined: 0 },
+  }]);
   await to.plane.setAgents("dev", []);
   await assert.rejects(stream.read(new Uint8Array(1)));
   await assert.rejects(conn.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
-  assert.deepEqual(await rules(), [{ rule: RULE, open: 0, total: 1 }]);
+  assert.deepEqual(await rules(), [{
+    rule: RULE,
+    open: 0,
+    total: 1,
+    requests: { seen: 0, taken: 0, declined: 0 },
+  }]);
 });
 
 Deno.test("several workers listen, keep tunnels of their own, and answer as one", async () => {

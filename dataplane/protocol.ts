@@ -96,6 +96,8 @@ export interface RuleCounts {
   readonly rule: string;
   readonly open: number;
   readonly total: number;
+  /** Requests of a personal rule, as node agents told; 0 of another one. */
+  readonly requests: { readonly seen: number; readonly taken: number; readonly declined: number };
 }
 
 /** The connections of a cluster. */

@@ -11,8 +11,8 @@ const SILENT_MS = 250;
 /** What becomes of a connection as a whole, or that its requests are decided one by one. */
 export interface FirstDecision {
   readonly kind: "connection" | "requests";
-  /** The UID of the personal rule that takes the whole connection. */
-  readonly rule?: string;
+  /** The personal rule that takes the whole connection. */
+  readonly rule?: RoutedRule;
   /** The connection to the pod, if it was dialled meanwhile. */
   readonly pod?: Upstream;
 }
@@ -79,7 +79,7 @@ class Decider {
   }
 
   #connection(rule: RoutedRule | undefined): FirstDecision {
-    return this.#with({ kind: "connection", ...(rule && { rule: rule.uid }) });
+    return this.#with({ kind: "connection", ...(rule && { rule }) });
   }
 
   #with(decision: FirstDecision): FirstDecision {

@@ -64,7 +64,12 @@ function front(pod: number, laptop: number) {
   });
   const tunnel = new Connection(ours, { role: "client" });
   const matcher = new Matcher({ headers: [{ name: "x-user", exact: "alice" }] });
-  const router = new Router([{ uid: rule, matcher, isInForce: () => true }]);
+  const router = new Router([{
+    uid: rule,
+    matcher,
+    isInForce: () => true,
+    counts: { seen: 0, taken: 0, declined: 0 },
+  }]);
   const upstreams: Upstreams = {
     flow: "k3v9t0aq-1f",
     pod: "default/echo-1",

@@ -193,7 +193,8 @@ export class HttpSession {
     const rule = this.#upstreams.router().byRequest(request, this.#connection.caller.address);
     let upstream = rule && await this.#askLaptop(rule, first);
     if (upstream) this.#wentToLaptop = true;
-    else {
+    if (rule) rule.counts[upstream ? "taken" : "declined"]++;
+    if (!upstream) {
       upstream = await this.#ofOthers();
       upstream.busy = true;
       await write(upstream, first);

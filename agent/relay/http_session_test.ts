@@ -30,6 +30,20 @@ Deno.test("the first rule that takes a request has it, and rules side by side ha
   assert.deepEqual(answers, ["pod /1", "laptop0 /2", "laptop1 /3"]);
 });
 
+Deno.test("a rule counts what it is asked about, what it takes, and what its laptop declines", async () => {
+  const bob: SceneRule = {
+    match: { headers: [{ name: "x-user", exact: "bob" }] },
+    onStream: (stream) => stream.respond([[":status", "503"]], { end: true }),
+  };
+  await using all = routed({ rules: [alice, bob, { ...alice, gone: true }] });
+  await send(all.caller, [bytesOf(get("/1") + hers("/2") + hers("/3") + get("/4", "X-User: bob"))]);
+  assert.deepEqual(all.counts, [
+    { seen: 4, taken: 2, declined: 0 },
+    { seen: 2, taken: 0, declined: 1 },
+    { seen: 0, taken: 0, declined: 0 },
+  ]);
+});
+
 Deno.test("a whole-service rule has what no personal rule takes", async () => {
   await using all = routed({ rules: [alice], whole: httpServer("whole") });
   const got = await send(all.caller, [bytesOf(get("/1") + hers("/2") + get("/3"))]);

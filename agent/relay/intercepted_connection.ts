@@ -16,6 +16,7 @@
 import { ErrorCode, relay, type Stream } from "../../hbone/mod.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { ByteReader } from "../../http/byte_reader.ts";
+import type { RoutedRule } from "../routing/router.ts";
 import { firstDecision } from "./first_decision.ts";
 import { HttpSession } from "./http_session.ts";
 import { type Answer, answerOf, openStream } from "./laptop_stream.ts";
@@ -46,7 +47,7 @@ export async function carry(
     const decision = upstreams.router().byCaller(connection.caller.address);
     if (decision.kind === "connection") {
       if (!decision.rule) upstreams.unrouted();
-      return await toLaptop(peeked, decision.rule?.uid, connection, upstreams);
+      return await toLaptop(peeked, decision.rule, connection, upstreams);
     }
     return await route(peeked, connection, upstreams);
   } catch (error) {
@@ -72,17 +73,19 @@ async function route(
 /** Carries a connection to the laptop of a personal rule or of the whole-service rule; else to the pod. */
 async function toLaptop(
   peeked: PeekedConnection,
-  rule: string | undefined,
+  rule: RoutedRule | undefined,
   connection: InterceptedConnection,
   upstreams: Upstreams,
 ): Promise<CarriedOutcome> {
   const { tunnels } = upstreams;
   const about = { ...connection, flow: upstreams.flow, pod: upstreams.pod };
-  for (const uid of [rule, upstreams.whole()]) {
+  for (const uid of [rule?.uid, upstreams.whole()]) {
     const stream = openStream(tunnels, uid, about);
     if (!stream || uid === undefined) continue;
+    if (uid === rule?.uid) rule.counts.taken++;
     return { ...await overStream(stream, peeked, upstreams), rule: uid };
   }
+  if (rule) rule.counts.declined++;
   return await toPod(peeked, upstreams);
 }
 

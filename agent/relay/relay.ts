@@ -34,6 +34,8 @@ export interface RelayOptions {
 
 /** Milliseconds between heartbeats: bpf/intercept.bpf.c takes two seconds without one for a hang. */
 const HEARTBEAT_MS = 250;
+/** Milliseconds between reports of requests to laptops. */
+const REPORT_MS = 2_000;
 /** Milliseconds that open connections have to end by themselves after the signal: less than the pod's 10 s. */
 const DRAIN_MS = 7_000;
 /** Connections of all pods at once. */
@@ -50,12 +52,14 @@ export async function runRelay(options: RelayOptions): Promise<void> {
   const ending = new AbortController();
   const linked = relay.link.run(ending.signal);
   const beating = setInterval(() => relay.beat(), HEARTBEAT_MS);
+  const reporting = setInterval(() => relay.report(), REPORT_MS);
   try {
     await sleep(0x7fffffff, signal);
     log("info", "draining", { connections: relay.connections });
     await relay.drain();
   } finally {
     clearInterval(beating);
+    clearInterval(reporting);
     ending.abort();
     await linked;
   }
@@ -111,6 +115,12 @@ class Relay implements AsyncDisposable, PodHost {
 
   beat(): void {
     for (const pod of this.#pods.values()) pod.beat();
+  }
+
+  /** Tells laptops how many requests their personal rules saw and took since the last time. */
+  report(): void {
+    const counts = this.#routed.takeCounts();
+    if (counts.length > 0) this.#tunnels?.report(counts);
   }
 
   requestSockets(uid: string, family: 4 | 6, count: number): void {

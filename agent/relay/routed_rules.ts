@@ -1,4 +1,5 @@
 import type { MatchedRule } from "../../wire/handover.ts";
+import type { RequestCounts } from "../../wire/request_counts.ts";
 import { Matcher } from "../routing/matcher.ts";
 import { type RoutedRule, Router } from "../routing/router.ts";
 
@@ -16,6 +17,17 @@ export class RoutedRules {
       uid,
       matcher: new Matcher(match, callers),
       isInForce: () => this.#isInForce(uid),
+      counts: this.#rules.get(uid)?.counts ?? { seen: 0, taken: 0, declined: 0 },
+    });
+  }
+
+  /** The counts of rules that have seen something since the last call. */
+  takeCounts(): RequestCounts[] {
+    const changed = [...this.#rules.values()].filter(({ counts }) => counts.seen > 0);
+    return changed.map(({ uid: rule, counts }) => {
+      const told = { rule, ...counts };
+      counts.seen = counts.taken = counts.declined = 0;
+      return told;
     });
   }
 

@@ -8,6 +8,7 @@ import {
 } from "../../hbone/mod.ts";
 import { agree, type Hello, parseHello } from "../../wire/hello.ts";
 import { type Challenge, CHALLENGE_HEADER, parseProof, PROOF_HEADER } from "../../wire/key_proof.ts";
+import { COUNTS_HEADER, COUNTS_PROTOCOL, type RequestCounts } from "../../wire/request_counts.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";
 import { type ProofVerdict, verifyProof } from "./proof.ts";
@@ -116,6 +117,24 @@ export class SessionTunnel implements AsyncDisposable {
   /** Intercepted connections that were reset, since the tunnel broke. */
   get reset(): number {
     return this.#reset;
+  }
+
+  /** Tells the laptop counts of its rules. An older daemon refuses the stream, and nothing follows from that. */
+  report(counts: readonly RequestCounts[]): void {
+    try {
+      const stream = this.#connection.open([
+        [":method", "CONNECT"],
+        [":protocol", COUNTS_PROTOCOL],
+        [":scheme", "http"],
+        [":authority", "pmz"],
+        [":path", "/"],
+        [COUNTS_HEADER, JSON.stringify(counts)],
+      ]);
+      const close = () => stream.close();
+      stream.response.then(close, close);
+    } catch {
+      // Closed, draining or full.
+    }
   }
 
   /** Drops the proofs of rules that don't exist any more. */

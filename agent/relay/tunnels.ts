@@ -2,6 +2,7 @@ import type { RelayedRule } from "../../wire/handover.ts";
 import type { Log } from "../../wire/log.ts";
 import { follow } from "../../async/abort.ts";
 import { sleep } from "../../async/sleep.ts";
+import { MOST_COUNTED, type RequestCounts } from "../../wire/request_counts.ts";
 import type { Transport } from "../../net/transport.ts";
 import { SessionTunnel, type TunnelIdentity } from "./tunnel.ts";
 
@@ -55,6 +56,13 @@ export class Tunnels implements AsyncDisposable {
   /** The tunnels that have proven a rule, the newest first: an older one may belong to a laptop that was lost. */
   of(rule: string): SessionTunnel[] {
     return [...this.#tunnels].filter((tunnel) => tunnel.proven.has(rule)).reverse();
+  }
+
+  /** Tells laptops how many requests their rules saw and took. */
+  report(counts: readonly RequestCounts[]): void {
+    for (const [tunnel, own] of Map.groupBy(counts, ({ rule }) => this.of(rule)[0])) {
+      tunnel?.report(own.slice(0, MOST_COUNTED));
+    }
   }
 
   /** Takes a connection to relay's port; it has to prove which session it belongs to. */

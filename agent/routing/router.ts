@@ -12,6 +12,14 @@ export interface RoutedRule {
   readonly matcher: Matcher;
   /** Whether its laptop is there. A rule that isn't in force takes nothing. */
   readonly isInForce: () => boolean;
+  readonly counts: Counts;
+}
+
+/** Requests since they were told last. */
+export interface Counts {
+  seen: number;
+  taken: number;
+  declined: number;
 }
 
 /** A whole connection goes to the rule's laptop, or on as without personal rules. */
@@ -38,7 +46,9 @@ export class Router {
     for (const rule of this.#rules) {
       if (!rule.matcher.takesFrom(caller)) continue;
       if (!rule.matcher.takesAll) return { kind: "more" };
-      if (rule.isInForce()) return { kind: "connection", rule };
+      if (!rule.isInForce()) continue;
+      rule.counts.seen++;
+      return { kind: "connection", rule };
     }
     return others;
   }
@@ -74,7 +84,11 @@ export class Router {
   }
 
   #find(takes: (matcher: Matcher) => boolean): RoutedRule | undefined {
-    return this.#rules.find(({ matcher, isInForce }) => takes(matcher) && isInForce());
+    return this.#rules.find(({ matcher, isInForce, counts }) => {
+      if (!isInForce()) return false;
+      counts.seen++;
+      return takes(matcher);
+    });
   }
 
   #byServerName(bytes: Uint8Array, caller: string): Decision {

@@ -11,6 +11,7 @@ const rule = (uid: string, match: Match, isInForce = true) => ({
   uid,
   matcher: new Matcher(match, match.callers && [caller]),
   isInForce: () => isInForce,
+  counts: { seen: 0, taken: 0, declined: 0 },
 });
 const from: Match = { callers: [{ namespace: "shop" }] };
 const user = (name: string): Match => ({ headers: [{ name: "x-user", exact: name }] });

@@ -1,4 +1,5 @@
 import { object } from "@optique/core/constructs";
+import type { InterceptEntry } from "../../wire/control.ts";
 import { define } from "../command.ts";
 import { matchWords } from "../match_words.ts";
 import { warnOfIntercepts } from "../intercept_warnings.ts";
@@ -32,10 +33,26 @@ export const interceptList = define({
         entry.local,
         `${entry.pods.ready} of ${entry.pods.all}`,
         `${entry.connections.open} open, ${entry.connections.total} in all`,
+        ...(isShared ? [requestWords(entry)] : []),
         formatDuration(Math.max(0, now - Date.parse(entry.since))),
       ]),
-      ["INTERCEPT", ...(isShared ? ["TAKES"] : []), "LOCAL", "PODS", "CONNECTIONS", "AGE"],
+      [
+        "INTERCEPT",
+        ...(isShared ? ["TAKES"] : []),
+        "LOCAL",
+        "PODS",
+        "CONNECTIONS",
+        ...(isShared ? ["REQUESTS"] : []),
+        "AGE",
+      ],
     );
     warnOfIntercepts(cli.terminal, entries, now);
   },
 });
+
+/** "3 of 40, 1 to the pods"; nothing for a whole Service, whose requests are not told apart. */
+function requestWords({ requests }: InterceptEntry): string {
+  if (requests === undefined) return "";
+  const { seen, taken, declined } = requests;
+  return `${taken} of ${seen}${declined > 0 ? `, ${declined} to the pods` : ""}`;
+}

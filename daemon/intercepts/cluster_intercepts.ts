@@ -267,7 +267,10 @@ export class ClusterIntercepts implements AsyncDisposable {
       connections: { open: counted?.open ?? 0, total: counted?.total ?? 0 },
       alsoTaken: alsoTaken(topology, target),
       ...(silentSince === undefined ? {} : { silentSince }),
-      ...(rule.match && { match: rule.match }),
+      ...(rule.match && {
+        match: rule.match,
+        requests: counted?.requests ?? { seen: 0, taken: 0, declined: 0 },
+      }),
       ...(wanted.domain === undefined ? {} : { domain: wanted.domain }),
       ...(wanted.until === undefined ? {} : { until: wanted.until }),
       others: otherRules(rule, namespace.others(wanted)),

@@ -161,7 +161,13 @@ Deno.test("an entry says how it stands: pods, connections, and why it isn't in f
     { node: "a", pod: "e1", uid: uid("e1"), state: "ready" },
     { node: "b", pod: "e2", uid: uid("e2"), state: "refused", reason: "on its node's network" },
   ]);
-  const entry = () => to.intercepts.entries([{ rule: rule.uid, open: 2, total: 5 }])[0]?.entry;
+  const entry = () =>
+    to.intercepts.entries([{
+      rule: rule.uid,
+      open: 2,
+      total: 5,
+      requests: { seen: 0, taken: 0, declined: 0 },
+    }])[0]?.entry;
   await until("it's seen", () => entry()?.pods.ready === 1);
   const { since: _, ...rest } = entry() ?? assert.fail();
   assert.deepEqual(rest, {
@@ -267,6 +273,9 @@ Deno.test("a port's intercepts have names of their own, and tell of the other ru
     "echo.default:80",
   ]);
   assert.deepEqual(entries.map(({ match }) => match), [match, undefined]);
+  const requests = { seen: 9, taken: 3, declined: 0 };
+  const counted = at.intercepts.entries([{ rule: mine.rule.uid, open: 0, total: 1, requests }]);
+  assert.deepEqual(counted.map(({ entry }) => entry.requests), [requests, undefined]);
   const [personal, whole] = entries.map(({ others }) => others[0]);
   assert.deepEqual([personal?.first, personal?.overlaps, personal?.match], [false, true, undefined]);
   assert.deepEqual([whole?.first, whole?.overlaps, whole?.match], [true, true, match]);

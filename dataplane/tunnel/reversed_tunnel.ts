@@ -7,6 +7,12 @@ import {
   PROOF_HEADER,
 } from "../../wire/key_proof.ts";
 import { parseHello } from "../../wire/hello.ts";
+import {
+  COUNTS_HEADER,
+  COUNTS_PROTOCOL,
+  parseRequestCounts,
+  type RequestCounts,
+} from "../../wire/request_counts.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
 import { follow, unlessAborted } from "../../async/abort.ts";
 import { type DialTransport, dialUnlessAborted } from "./dial.ts";
@@ -35,6 +41,8 @@ export interface ReversedTunnelParts {
   /** Takes the stream of an intercepted connection: a CONNECT without an answer yet. */
   serve(stream: Stream): void;
   prove(challenge: Challenge): Promise<Proof | undefined>;
+  /** Takes what the agent counted of personal rules since it told it last. */
+  counted(counts: readonly RequestCounts[]): void;
   log(message: string, fields?: { readonly count?: number; readonly details?: string }): void;
 }
 
@@ -120,6 +128,10 @@ export class ReversedTunnel implements AsyncDisposable {
       refuseStream(stream, "destination_not_found", "only CONNECT");
     } else if (request.get(":protocol") === PROOF_PROTOCOL) {
       this.#prove(stream, request.get(CHALLENGE_HEADER) ?? "").catch((error) => stream.abort(error));
+    } else if (request.get(":protocol") === COUNTS_PROTOCOL) {
+      this.#parts.counted(parseRequestCounts(request.get(COUNTS_HEADER) ?? "") ?? []);
+      stream.respond([[":status", "200"]], { end: true });
+      stream.close();
     } else if (request.has(":protocol")) {
       refuseStream(stream, "destination_not_found", "an unknown :protocol");
     } else {

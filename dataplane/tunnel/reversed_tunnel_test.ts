@@ -6,6 +6,7 @@ import { type Challenge, CHALLENGE_HEADER, type Proof, PROOF_HEADER } from "../.
 import { helloOf } from "../../wire/hello.ts";
 import { parseProxyStatus, PROOF_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";
+import { COUNTS_HEADER, COUNTS_PROTOCOL, type RequestCounts } from "../../wire/request_counts.ts";
 import { refuseStream } from "./refuse_stream.ts";
 import { type Forward } from "../../kube/port_forward/forward.ts";
 import { PortForwardError } from "../../kube/port_forward/port_forward.ts";
@@ -44,7 +45,7 @@ function reversed(
   times: Partial<ReversedTunnelTimes> = QUICK,
 ) {
   const agent = fakeAgent();
-  const seen = { open: 0, log: [] as string[] };
+  const seen = { open: 0, log: [] as string[], counts: [] as RequestCounts[] };
   const tunnel = new ReversedTunnel({
     dial: agent.dial,
     serve(stream) {
@@ -56,6 +57,7 @@ function reversed(
       stream.closed.then(() => seen.open--);
     },
     prove: () => Promise.resolve(undefined),
+    counted: (counts) => void seen.counts.push(...counts),
     log: (message) => void seen.log.push(message),
     ...parts,
   }, times);
@@ -131,6 +133,24 @@ function challenging(connection: Connection, json: string): Stream {
     [CHALLENGE_HEADER, json],
   ], { end: true });
 }
+
+Deno.test("an agent tells how many requests a rule took", async () => {
+  await using to = reversed();
+  const connection = await to.connection();
+  const counts = [{ rule: RULE, seen: 7, taken: 2, declined: 1 }];
+  for (const told of [JSON.stringify(counts), "not JSON", '[{"rule":1}]']) {
+    const stream = connection.open([
+      [":method", "CONNECT"],
+      [":protocol", COUNTS_PROTOCOL],
+      [":scheme", "http"],
+      [":authority", "pmz"],
+      [":path", "/"],
+      [COUNTS_HEADER, told],
+    ]);
+    assert.deepEqual(await answered(stream), ["200", undefined]);
+  }
+  assert.deepEqual(to.seen.counts, counts);
+});
 
 Deno.test("a challenge is answered with a proof", async () => {
   const asked: Challenge[] = [];

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../async/testing/until.ts";
 import { answer } from "./lib/answerer.ts";
 import { Caller } from "./lib/caller.ts";
 import type { Pmz } from "./lib/pmz.ts";
@@ -63,6 +64,12 @@ Deno.test("two people share a port: each sees their own by header, cookie, path 
   const own = await world.laptop.run("alice", ["curl", "-s", "-m", "5", "http://alice.shop.example/"]);
   assert.match(own.stdout, /alices-laptop/, "a browser of this laptop needs nothing but the domain");
 
+  await until(
+    "the counts have come",
+    async () =>
+      /header x-user: alice .* 3 of [0-9]+ /m.test((await alice.done(["intercept", "list"])).stdout),
+    10_000,
+  );
   const list = (await alice.done(["intercept", "list"])).stdout;
   assert.match(list, /header x-user: alice/);
   const items = JSON.parse((await alice.done(["intercept", "list", "-o", "json"])).stdout).items;

@@ -200,6 +200,11 @@ export interface InterceptEntry {
   readonly match?: Match;
   /** The domain that is a name for the Service on this laptop as long as it lasts. */
   readonly domain?: string;
+  /**
+   * Requests of a personal one: compared with it, taken, and matching but left to the pods. A connection that is decided as a
+   * whole counts as one. Node agents tell every two seconds.
+   */
+  readonly requests?: { readonly seen: number; readonly taken: number; readonly declined: number };
   /** When it ends by itself, RFC 3339. */
   readonly until?: string;
   /** The other rules of the same Service port, in the order in which they are asked. */

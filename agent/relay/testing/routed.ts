@@ -129,6 +129,7 @@ export function routed({ rules, pod = httpServer("pod"), whole }: SceneOptions) 
     uid,
     matcher: new Matcher(match, callers),
     isInForce: () => gone !== true,
+    counts: { seen: 0, taken: 0, declined: 0 },
   }));
   let router = new Router(routedRules);
   const upstreams: Upstreams = {
@@ -163,6 +164,7 @@ export function routed({ rules, pod = httpServer("pod"), whole }: SceneOptions) 
     pod: ofPod,
     laptops: servers.map(({ received }) => received),
     whole: wholeRule.received,
+    counts: routedRules.map(({ counts }) => counts),
     tunnel,
     /** Other rules are in force from now on: those with these numbers. */
     keep: (...numbers: number[]) => {
