@@ -23,7 +23,9 @@ export interface Reachable {
 export interface Tried {
   /** The first Service that took a connection. */
   readonly proof?: UpResult["proof"];
-  /** Those before it that didn't, each with what was seen. */
+  /** Those before it that didn't. */
+  readonly silent: readonly Reachable[];
+  /** What was seen of each of them. */
   readonly warnings: readonly Warning[];
   /** Whether a captured address couldn't be dialled on this machine: a firewall may keep connections from it. */
   readonly isBlocked: boolean;
@@ -49,16 +51,21 @@ export async function prove(
   signal: AbortSignal,
 ): Promise<Tried> {
   const warnings: Warning[] = [];
+  const silent: Reachable[] = [];
   let isBlocked = false;
-  for (const { service, port, address } of candidates.slice(0, PROOFS)) {
+  for (const candidate of candidates.slice(0, PROOFS)) {
+    const { service, port, address } = candidate;
     const name = `${service.name}.${service.namespace}`;
     const seen = await dial(mode, connected.id, clusters, address, port.port, signal);
-    if ("ms" in seen) return { proof: { service: name, port: port.port, ms: seen.ms }, warnings, isBlocked };
+    if ("ms" in seen) {
+      return { proof: { service: name, port: port.port, ms: seen.ms }, silent, warnings, isBlocked };
+    }
+    silent.push(candidate);
     const message = `${name}:${port.port} doesn't accept connections: ${seen.why}`;
     isBlocked ||= seen.isBlocked ?? false;
     warnings.push(seen.hint === undefined ? { message } : { message, hint: seen.hint });
   }
-  return { warnings, isBlocked };
+  return { silent, warnings, isBlocked };
 }
 
 /** Dials as the mode's programs will: by the captured address, and through the tunnel. */

@@ -147,11 +147,11 @@ async function use(
     answering: areNamed ? answering(connected, clusters.laptop, request.mode) : 0,
     candidates: candidates.length,
     ...(tried.proof ? { proof: tried.proof } : {}),
-    try: worthTrying(reachable),
+    try: worthTrying(reachable.filter((one) => !tried.silent.includes(one))),
   };
 }
 
-const NOT_TRIED: Tried = { warnings: [], isBlocked: false };
+const NOT_TRIED: Tried = { silent: [], warnings: [], isBlocked: false };
 
 /** What keeps captured clusters from working on this machine. @param isBlocked whether to look for a firewall's rule */
 async function machineWarnings(clusters: ClusterRegistry, isBlocked: boolean): Promise<Warning[]> {

@@ -120,6 +120,7 @@ Deno.test("a Service that doesn't answer is a warning that names it, and the nex
   const result = await at.daemon.up(at.up, report, forever);
   assert.equal(result.proof?.service, "echo.default");
   assert.deepEqual([result.services, result.answering, result.candidates], [3, 2, 2]);
+  assert.deepEqual(result.try.map(({ name }) => name), ["echo.default.svc"], "what was silent isn't offered");
   assert.deepEqual(report.told.filter((line) => line.startsWith("!")), [
     "! dead.default:80 doesn't accept connections: no answer through the tunnel from 10.96.0.6:80 within 3 s",
   ]);
