@@ -45,8 +45,18 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
   }
 }
 
+/** Has `ps`, and the flows of the daemon's own connections, show it as pmz. */
+function nameProcess(): void {
+  try {
+    Deno.writeTextFileSync("/proc/self/comm", "pmz", { create: false });
+  } catch {
+    // It is shown as deno.
+  }
+}
+
 /** Serves the control API until it is asked to end, and undoes everything. */
 async function serve(parts: ProcessParts, folder: string, ready: () => void): Promise<void> {
+  nameProcess();
   const logPath = `${folder}/${controlFiles.log}`;
   using log = await writing(logPath, () => fileLog(logPath));
   const ending = Promise.withResolvers<string>();

@@ -16,18 +16,24 @@ const errors: Readonly<Record<string, ProxyError>> = {
   ENOMEM: "connection_limit_reached",
 };
 
+const UNREACHABLE =
+  "unreachable from the gateway: the Service may have no such port or no ready endpoint, or its endpoint is gone";
+
 /** What a failed connect means in a cluster. A Service's address is dialled as it is, so its pods are behind it. */
 const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused: no ready endpoint, or no process listens on this port",
-  EHOSTUNREACH: "unreachable from the gateway: the Service may have no such port, or no ready endpoint",
-  ENETUNREACH: "unreachable from the gateway: the Service may have no such port, or no ready endpoint",
+  EHOSTUNREACH: UNREACHABLE,
+  ENETUNREACH: UNREACHABLE,
 };
 
 /** Why a dial failed, for people. */
 export function reasonOf(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return reasons[code] ??
-    (error instanceof Error ? error.message : String(error)).replace(/ \(os error \d+\)$/, "");
+  const message = (error instanceof Error ? error.message : String(error)).replace(/ \(os error \d+\)$/, "");
+  if (code === "ETIMEDOUT") {
+    return `${message}: a policy of the cluster or a dead endpoint may drop its packets`;
+  }
+  return reasons[code] ?? message;
 }
 
 /** The RFC 9209 error type of a failed dial; `proxy_internal_error` for codes without one. */

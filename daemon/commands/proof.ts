@@ -79,9 +79,11 @@ async function dial(
 ): Promise<Seen> {
   const started = performance.now();
   using limit = new TimeLimit(PROOF_TIMEOUT_MS, signal);
+  // Open until the end: a flow that fails shows pmz as its program then.
+  using open = new DisposableStack();
   if (mode === "capture") {
     try {
-      using _conn = await Deno.connect({ hostname: address, port, signal: limit.signal });
+      open.use(await Deno.connect({ hostname: address, port, signal: limit.signal }));
     } catch (error) {
       signal.throwIfAborted();
       const why = limit.signal.aborted ? SILENT : error instanceof Error ? error.message : String(error);
