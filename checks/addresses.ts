@@ -17,7 +17,9 @@ export const addresses: Check<Pick<CheckParts, "daemon">> = {
   limitMs: 10_000,
   run: async ({ daemon }) => {
     const clusters = connectedClusters(await daemon());
-    if (clusters.length === 0) return [skipped("pmz is not connected to a cluster.")];
+    if (clusters.length === 0) {
+      return [skipped("No cluster is connected for your programs: only pmz up does that.")];
+    }
     return clusters.map(judge);
   },
 };

@@ -56,11 +56,15 @@ Deno.test("a tunnel is connected, or the reason is told", async () => {
 
 Deno.test("without a cluster that uses the gateway the tunnel is not checked", async () => {
   const check = (view: typeof noDaemon) => findingsOf(tunnel, { daemon: view, stateFolder: "/state" });
-  assertFinding(await check(runningDaemon({ status: { clusters: [] } })), "skipped", /not connected/);
+  assertFinding(
+    await check(runningDaemon({ status: { clusters: [] } })),
+    "skipped",
+    /No cluster is connected/,
+  );
   const only = runningDaemon({
     cluster: { mode: "intercept", tunnel: { state: "connecting", why: "not asked for" } },
   });
-  assertFinding(await check(only), "skipped", /not connected/);
+  assertFinding(await check(only), "skipped", /No cluster is connected/);
 });
 
 interface Laptop {
@@ -130,7 +134,11 @@ Deno.test("Services whose address can't be reached are named with the reason, an
     /shop\/web-4 at 192\.0\.2\.4: a public address; and 25 more/,
     /--proxy/,
   );
-  assertFinding(await check(runningDaemon({ status: { clusters: [] } })), "skipped", /not connected/);
+  assertFinding(
+    await check(runningDaemon({ status: { clusters: [] } })),
+    "skipped",
+    /No cluster is connected/,
+  );
 });
 
 Deno.test("a helper that doesn't run can be started by root, or with sudo", async () => {

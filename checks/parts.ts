@@ -10,7 +10,7 @@ export interface CheckParts {
   readonly env: Environment;
   readonly nameService: NameServicePaths;
   readonly resolver: () => Promise<Resolver>;
-  /** The namespaces that have Services, of all connected clusters. */
+  /** The namespaces that have Services, of all captured clusters. */
   readonly namespaces: () => Promise<readonly string[]>;
   /** The cluster that is meant; opened once. @throws {KubeconfigError} */
   readonly cluster: () => Promise<OpenCluster>;

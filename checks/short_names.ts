@@ -1,5 +1,5 @@
 import { Zone } from "../names/zone/zone.ts";
-import { type Check, ok, warning } from "./check.ts";
+import { type Check, ok, skipped, warning } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
 
 /** Namespaces that are told by name; more are counted. */
@@ -17,6 +17,7 @@ export const shortNames: Check<Pick<CheckParts, "namespaces" | "resolver">> = {
     const names = new Zone();
     names.setSurroundings({ hostname, searchDomains: search });
     const all = [...new Set(await namespaces())];
+    if (all.length === 0) return [skipped("No cluster is captured, so no name is answered.")];
     const reserved = all.filter((namespace) => names.isReserved(namespace));
     const [first] = reserved;
     if (first === undefined) return [ok("SERVICE.NAMESPACE works for every namespace.")];

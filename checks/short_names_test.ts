@@ -11,6 +11,10 @@ Deno.test("namespaces that are called like nothing else have short names", async
   assertSound(await among("default", "staging"));
 });
 
+Deno.test("without a captured cluster no name is answered, short or long", async () => {
+  assertFinding(await among(), "skipped", /no name is answered/);
+});
+
 Deno.test("a namespace called like a top-level domain has none, and is named once", async () => {
   assertFinding(
     await among("dev", "dev", "default"),

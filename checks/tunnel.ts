@@ -15,7 +15,9 @@ export const tunnel: Check<Pick<CheckParts, "daemon" | "stateFolder">> = {
   limitMs: 10_000,
   run: async ({ daemon, stateFolder }) => {
     const clusters = connectedClusters(await daemon());
-    if (clusters.length === 0) return [skipped("pmz is not connected to a cluster.")];
+    if (clusters.length === 0) {
+      return [skipped("No cluster is connected for your programs: only pmz up does that.")];
+    }
     return clusters.map((cluster) => judge(cluster, `${stateFolder}/${controlFiles.log}`));
   },
 };

@@ -83,7 +83,11 @@ async function daemonView(cli: Cli): Promise<DaemonView> {
     const daemon = await cli.runningDaemon();
     if (!daemon) return { state: "none" };
     const [status, services] = await Promise.all([daemon.ask("status"), daemon.ask("services")]);
-    return { state: "running", status, namespaces: services.map(({ namespace }) => namespace) };
+    const captured = status.clusters.filter(({ mode }) => mode === "capture").map(({ cluster }) =>
+      cluster.context
+    );
+    const named = services.filter(({ cluster }) => captured.includes(cluster));
+    return { state: "running", status, namespaces: named.map(({ namespace }) => namespace) };
   } catch (error) {
     cli.signal.throwIfAborted();
     const { message, hint } = asFailure(error);
