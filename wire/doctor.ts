@@ -46,7 +46,7 @@ export interface CheckResult {
 /** How the user's daemon is found. */
 export type DaemonView =
   | { readonly state: "none" }
-  /** `namespaces`: those of the Services of all connected clusters. */
+  /** `namespaces`: those of the Services of captured clusters. */
   | { readonly state: "running"; readonly status: Status; readonly namespaces: readonly string[] }
   /** One runs that doesn't answer, or not in this pmz's words. */
   | { readonly state: "unusable"; readonly why: string; readonly remedy: string };
