@@ -231,6 +231,8 @@ Deno.test("a pod that terminates and still serves is reached until it's gone", a
   await using stage = await Stage.set();
   const { world } = stage;
   const [first = "", second = ""] = await podAddresses(world, "app=peers");
+  // One of an earlier test takes its time to end, and is ready until then.
+  await world.kubectl(["wait", "pod/ending-0", "--for=delete", "--timeout=60s"], { timeout: 70_000 });
   await using _objects = await applied(world, nameObjects(first, second));
   await ready(world, "ending-0", "condition=Ready");
   const alice = await stage.up();
