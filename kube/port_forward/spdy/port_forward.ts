@@ -1,9 +1,9 @@
 /**
  * Port-forwards by SPDY/3.1 within a WebSocket, the newer protocol (Kubernetes 1.31; kubectl uses it).
  *
- * The API server unwraps the WebSocket, and kubelet and container runtime see SPDY alone. That is its advantage: a runtime's own
- * WebSocket (golang.org/x/net/websocket) unmasks byte by byte, which costs it several times the CPU for uploads. It costs more than
- * channels for small messages.
+ * Up to Kubernetes 1.35 the API server unwraps the WebSocket, from 1.36 on the kubelet may; the container runtime sees SPDY alone. That
+ * is its advantage: a runtime's own WebSocket (golang.org/x/net/websocket) unmasks byte by byte, which costs it several times the CPU for
+ * uploads. It costs more than channels for small messages.
  *
  * One connection has one forwarded port, so a slow one can't stop another: SPDY here has no flow control per stream.
  */
