@@ -190,7 +190,7 @@ async function greet(options: ControlClientOptions): Promise<Hello | undefined> 
     }
   } catch (error) {
     if (options.signal.aborted) throw new DOMException("interrupted", "AbortError");
-    if (tooLate.aborted) throw stuck(options.stateFolder, error);
+    if (tooLate.aborted) throw await stuck(options.stateFolder, error);
     if (NO_DAEMON.has((error as { code?: unknown }).code)) return undefined;
     throw failure(
       "internal",
@@ -226,9 +226,12 @@ function mismatch(error: unknown): CliFailure {
   );
 }
 
-function stuck(folder: string, error: unknown): CliFailure {
-  const hint =
-    `its log: ${folder}/${controlFiles.log}; a daemon that hangs can be killed, and nothing is left then`;
+async function stuck(folder: string, error: unknown): Promise<CliFailure> {
+  const lock = await Deno.readTextFile(`${folder}/${controlFiles.lock}`).catch(() => "");
+  const end = /^\d+\n$/.test(lock)
+    ? `to end it: kill -9 ${lock.trim()}`
+    : "a daemon that hangs can be killed";
+  const hint = `${end}, and nothing is left then; its log: ${folder}/${controlFiles.log}`;
   return failure("timeout", `the daemon doesn't answer within ${HELLO_MS / 1000} s`, hint, error);
 }
 

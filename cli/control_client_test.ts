@@ -58,6 +58,15 @@ Deno.test("the socket of a daemon that was killed counts as no daemon", async ()
   assert.equal(await served.connect(), undefined);
 });
 
+Deno.test("a daemon that doesn't answer is named by its process, so that it can be ended", async () => {
+  await using served = new Served();
+  using _silent = Deno.listen({ transport: "unix", path: `${served.folder}/control.sock` });
+  await Deno.writeTextFile(`${served.folder}/daemon.lock`, "4711\n");
+  const { code, hint } = await failureOf(served.connect());
+  assert.equal(code, "timeout");
+  assert.match(hint ?? "", /^to end it: kill -9 4711, /);
+});
+
 Deno.test("a daemon of a version that has none in common is a conflict that says what to do", async () => {
   const greeting = { ...hello, version: 9, oldest: 8, release: "9.0.0" };
   await using served = new Served(() => Response.json({}), greeting);

@@ -38,6 +38,7 @@ export async function runDaemon(parts: ProcessParts): Promise<void> {
     const path = `${folder}/${controlFiles.lock}`;
     using lock = await writing(path, () => Deno.open(path, { write: true, create: true, mode: 0o600 }));
     if (!await takeLock(lock, `${folder}/${controlFiles.socket}`)) return onStartup({ ready: true });
+    await writeProcess(lock);
     await serve(parts, folder, () => onStartup({ ready: true }));
   } catch (error) {
     onStartup({ ready: false, error: describe(error) });
@@ -96,6 +97,12 @@ async function serve(parts: ProcessParts, folder: string, ready: () => void): Pr
     log("error", "the daemon fails", { error });
     throw error;
   }
+}
+
+/** Who has the lock, for those to whom the daemon doesn't answer. */
+async function writeProcess(lock: Deno.FsFile): Promise<void> {
+  await lock.truncate();
+  await lock.write(new TextEncoder().encode(`${Deno.pid}\n`));
 }
 
 /** False when another daemon has it and answers; one that is ending doesn't answer any more, and lets go of it soon. */

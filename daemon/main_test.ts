@@ -49,6 +49,7 @@ Deno.test("there is one daemon of a user: a second one leaves it at that", async
   const first = await at.up();
   assert.equal((await at.start().status).code, 0);
   assert.ok(await answers(`${at.folder}/${controlFiles.socket}`));
+  assert.equal(await Deno.readTextFile(`${at.folder}/${controlFiles.lock}`), `${first.pid}\n`);
   assert.equal(await ended(first), 0);
   assert.match(await at.log(), /the daemon ends: SIGTERM/);
   await assert.rejects(Deno.lstat(`${at.folder}/${controlFiles.socket}`), Deno.errors.NotFound);
