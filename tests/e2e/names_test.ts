@@ -193,7 +193,10 @@ Deno.test("every name answers on the laptop what it answers in a pod, by every t
   }
 
   const { items } = await alice.json<{ items: ServiceEntry[] }>(["services"]);
-  const problems = (service: string) => items.find(({ name }) => name === service)?.problems?.join() ?? "";
+  const problems = (service: string) => {
+    const { problems = [], unreachable = [] } = items.find(({ name }) => name === service) ?? {};
+    return [...problems, ...unreachable.map(({ address, why }) => `${address}: ${why}`)].join();
+  };
   assert.match(problems("outside"), /198\.51\.100\.7.*no pod/);
   assert.match(problems("onhost"), /a node's address/);
   assert.match(problems("alias-out"), /internet\.test leads to 10\.77\.255\.254.*a network of this machine/);
