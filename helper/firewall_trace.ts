@@ -1,7 +1,7 @@
 import { sleep } from "../async/sleep.ts";
 import type { Endpoint, IpAddress } from "../net/address.ts";
 import type { DroppingRule } from "../wire/helper.ts";
-import { findProgram } from "./programs.ts";
+import { findProgram, programPath } from "./programs.ts";
 
 /** How long packets are traced, in milliseconds: the daemon dials meanwhile. */
 const TRACE_MS = 1_500;
@@ -11,6 +11,8 @@ const MOST_PACKETS = 20;
 const PRIORITY = -400;
 /** Characters of a rule that are told. */
 const LONGEST_RULE = 300;
+/** Characters of nftables' trace that are read: other programs may have more packets traced meanwhile. */
+const LONGEST_TRACE = 1 << 20;
 
 /** The nftables table of a user's traces; the janitor deletes it, should the helper be killed meanwhile. */
 export const traceTable = (table: number): string => `pmz_trace_${table}`;
@@ -28,23 +30,37 @@ export async function traceDrop(
 ): Promise<DroppingRule | undefined> {
   const nft = findProgram("nft");
   if (nft === undefined) return undefined;
-  const monitor = new Deno.Command(nft, {
-    args: ["monitor", "trace"],
-    clearEnv: true,
-    cwd: "/",
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const said = monitor.output();
+  const monitor = startMonitor(nft);
+  const text = readText(monitor.stdout);
   try {
     await run(nft, rulesFor(traceTable(table), own, to));
     await sleep(TRACE_MS);
   } finally {
-    await run(nft, `delete table inet ${traceTable(table)}`);
-    monitor.kill("SIGTERM");
+    await run(nft, `delete table inet ${traceTable(table)}`)
+      .finally(() => monitor.stdin.close().catch(() => {}));
   }
-  return parseTrace(new TextDecoder().decode((await said).stdout));
+  return parseTrace(await text, traceTable(table));
+}
+
+/** Starts nftables' monitor, which ends with the pipe from this process: also when the helper is killed, whose locks it holds too. */
+function startMonitor(nft: string) {
+  return new Deno.Command(programPath("sh"), {
+    args: ["-c", `${nft} monitor trace & while read -r line; do :; done; kill $!`],
+    clearEnv: true,
+    cwd: "/",
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+}
+
+async function readText(from: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+  let text = "";
+  for await (const part of from.pipeThrough(new TextDecoderStream())) {
+    text += part;
+    if (text.length > LONGEST_TRACE) break;
+  }
+  return text;
 }
 
 function rulesFor(table: string, own: IpAddress, { address, port }: Endpoint): string {
@@ -75,13 +91,20 @@ async function run(nft: string, script: string): Promise<void> {
   await child.status;
 }
 
-/** The first rule, or policy of a chain, that dropped a packet. */
-export function parseTrace(text: string): DroppingRule | undefined {
+/**
+ * The first rule, or policy of a chain, that dropped a packet which the rules of `table` have traced: the monitor also tells of
+ * packets that others have traced.
+ */
+export function parseTrace(text: string, table: string): DroppingRule | undefined {
+  const traced = new Set<string>();
   for (const line of text.split("\n")) {
+    const [, id, place] = /^trace id (\S+) (\S+ \S+) /.exec(line) ?? [];
+    if (id === undefined) continue;
+    if (place === `inet ${table}`) traced.add(id);
     const dropped = /^trace id \S+ (\S+ \S+ \S+) rule (.+) \(verdict drop\)\s*$/.exec(line) ??
       /^trace id \S+ (\S+ \S+ \S+) (policy drop)\s*$/.exec(line);
     const [, chain, rule] = dropped ?? [];
-    if (chain === undefined || rule === undefined) continue;
+    if (chain === undefined || rule === undefined || !traced.has(id)) continue;
     return { chain, rule: rule.replace(/counter packets \d+ bytes \d+ /, "").slice(0, LONGEST_RULE) };
   }
   return undefined;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { pollUntil } from "../../../async/poll_until.ts";
 import { connected, daemonOf, grantFor, greet, USER } from "./connected.ts";
 import type { Outcome } from "./person.ts";
 import { type Program, Room, whyNot } from "./room.ts";
@@ -127,6 +128,26 @@ Deno.test(
 );
 
 Deno.test(
+  { name: `a helper that is killed during a trace leaves nothing, and the next one starts${reason}`, ignore },
+  async () => {
+    await using laptop = await connected();
+    const { room, daemon, helper } = laptop;
+    await busy(daemon, await room.person(USER));
+    void daemon.do({ do: "ask", request: { ask: "trace", address: SERVICE, port: 81 } }).catch(() => {});
+    const monitor = await pollUntil(() => monitorBelow(helper.pid));
+    assert.ok(monitor !== undefined, "it traces");
+    assert.ok(await pollUntil(async () => /pmz_trace/.test(await room.says("nft", "list", "ruleset"))));
+    Deno.kill(helper.pid, "SIGKILL");
+    await daemon.kill("SIGKILL");
+    const second = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+    assert.equal((await second.line()).ready, true);
+    assert.doesNotMatch(await room.says("nft", "list", "ruleset"), /pmz/);
+    assert.ok(await pollUntil(() => commandOf(monitor) === undefined), "its monitor has ended");
+    await second.kill("SIGTERM");
+  },
+);
+
+Deno.test(
   { name: `a janitor that is late takes nothing of the next helper's${reason}`, ignore },
   async () => {
     await using room = await Room.open();
@@ -158,4 +179,22 @@ async function childrenOf(pid: number): Promise<number[]> {
     found.push(...text.split(" ").filter(Boolean).map(Number));
   }
   return found;
+}
+
+/** nftables' monitor among the processes below one. */
+async function monitorBelow(pid: number): Promise<number | undefined> {
+  for (const child of await childrenOf(pid).catch(() => [])) {
+    if (/^\S*nft monitor trace/.test(commandOf(child) ?? "")) return child;
+    const below = await monitorBelow(child);
+    if (below !== undefined) return below;
+  }
+}
+
+/** A process's command line; undefined when it has ended. */
+function commandOf(pid: number): string | undefined {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/cmdline`).replaceAll("\0", " ") || undefined;
+  } catch {
+    return undefined;
+  }
 }
