@@ -6,6 +6,8 @@ base_packages=(libc-bin bash coreutils grep sed tar gzip mount util-linux procps
 	conntrack iperf3 curl libstdc++6 netcat-openbsd socat)
 deno_packages=(libc-bin base-files bash dash coreutils diffutils findutils grep gzip hostname libgcc-s1 mawk mount
 	sed tar util-linux tini)
+shell_packages=(libc-bin bash coreutils diffutils findutils grep hostname mawk mount passwd procps sed util-linux) # to unpack next to others
+left_out=(--exclude='./usr/share/*' --exclude='./usr/lib/python*')
 unwanted='^(perl|libperl|debconf|dpkg|adduser|passwd|libpam|libgdbm|libdb5|init-system|usrmerge|.*-perl_|util-linux-extra|libsemanage|libsepol)'
 
 deps() {
@@ -14,7 +16,7 @@ deps() {
 	get_deno
 }
 
-# Gets what tests run on the laptops next to pmz, and says where wireguard-go is.
+# Gets what tests run on the laptops next to pmz, and says where wireguard-go is, then the root folder of Debian's programs.
 neighbours() {
 	local out=$cache/neighbours/$WIREGUARD_GO_VERSION/wireguard-go new=$cache/neighbours/.new.$$
 	packages $PACKAGES_NEIGHBOURS >&2
@@ -27,6 +29,26 @@ neighbours() {
 		rmdir "$new"
 	fi
 	echo "$out"
+	debian_neighbours
+	echo "$cache/neighbours/debian"
+}
+
+# Unpacked, so that none of them is started here; with what their installation would have done.
+debian_neighbours() {
+	local list=$cache/neighbours/debian.list root=$cache/neighbours/debian file unwanted='^$' left_out=()
+	echo "${shell_packages[*]} $UNPACKED_NEIGHBOURS" >"$list"
+	stale "$root" "$list" "$here/lib/build.sh" || return 0
+	echo "unpacking Debian packages: $UNPACKED_NEIGHBOURS" >&2
+	debian_root "$root" "${shell_packages[@]}" $UNPACKED_NEIGHBOURS >&2
+	for file in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
+		ln -sf xtables-nft-multi "$root/usr/sbin/$file"
+	done
+	ln -sf bash "$root/usr/bin/sh"
+	ln -sf mawk "$root/usr/bin/awk"
+	rm -rf "$root/var/run"
+	ln -s /run "$root/var/run"
+	cp "$root"/usr/share/ufw/{iptables/*.rules,before.init,after.init,ufw.conf} "$root/etc/ufw/"
+	made "$root" "$list" "$here/lib/build.sh"
 }
 
 # stale TARGET SOURCE...: whether TARGET was made of other sources than these; `made` says it no longer is.
@@ -72,8 +94,7 @@ debian_root() { # ROOT PACKAGE...
 	download_debs "$debs" "$@" 2>/dev/null || { apt-get update -qq; download_debs "$debs" "$@"; }
 	for deb in "$debs"/*.deb; do
 		[[ ${deb##*/} =~ $unwanted ]] && continue
-		dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$root" \
-			--exclude='./usr/share/*' --exclude='./usr/lib/python*'
+		dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$root" "${left_out[@]}"
 	done
 	echo root:x:0:0:root:/root:/bin/bash >"$root/etc/passwd"
 	echo root:x:0: >"$root/etc/group"

@@ -23,7 +23,7 @@ export class Snapshot {
     ip -6 route show table all | sed 's/ expires [0-9]*sec//' | under 'routes 6'
     ip -o link | sed 's/^[0-9]*: //; s/@if[0-9]*//' | under 'links'
     ip -o addr | awk '{ print $2, $3, $4 }' | under 'addresses'
-    nft list ruleset 2>/dev/null | under 'nft'
+    nft -s list ruleset 2>/dev/null | under 'nft'
     ss -tulnpH | sed 's/pid=[0-9]*,fd=[0-9]*//g' | awk '{ print $1, $2, $5, $6, $7 }' | under 'sockets'
     ss -tanH | awk '$1 != "LISTEN" && $1 != "TIME-WAIT" { print $1, $4, $5 }' | under 'connections'
     ss -xlnH | awk '{ print $5 }' | sed 's/^\\* *$//' | under 'unix'

@@ -26,7 +26,8 @@ export class Vpn implements AsyncDisposable {
   }
 
   static async between({ laptop, other }: World): Promise<Vpn> {
-    const program = (await output([cluster, "neighbours"], { timeout: 5 * 60_000 })).trim(); // builds what is missing
+    const said = await output([cluster, "neighbours"], { timeout: 5 * 60_000 }); // builds what is missing
+    const [program = ""] = said.split("\n");
     for (const one of [laptop, other]) await one.install(program);
     const keys = () =>
       laptop.output("root", ["sh", "-c", "key=$(wg genkey); echo $key $(echo $key | wg pubkey)"]);

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { pollUntil } from "../../async/poll_until.ts";
+import type { Laptop } from "../e2e/lib/laptop.ts";
+import { Neighbours } from "../e2e/lib/neighbours.ts";
+import type { Pmz } from "../e2e/lib/pmz.ts";
+import { Stage } from "../e2e/lib/stage.ts";
+
+/** The laptops' gateway, which is their nameserver. */
+const NAMESERVER = "10.77.255.254";
+
+/** Waits until alice reaches a Service by its name, and the internet as before. */
+async function assertReached(alice: Pmz): Promise<void> {
+  let said = "";
+  const isReached = async () => {
+    const { stdout, stderr } = await alice.laptop.run("alice", [
+      "curl",
+      "-sSm3",
+      "http://echo.default.svc/",
+      "http://internet.test/",
+    ]);
+    said = stdout + stderr;
+    return /"pod":"echo-/.test(said) && /"pod":"internet"/.test(said);
+  };
+  assert.ok(await pollUntil(isReached, { timeoutMs: 5_000 }), said);
+}
+
+/** Something of Debian on the laptop, from where it is made until it is disposed of. */
+type Neighbour = (neighbours: Neighbours, laptop: Laptop) => Promise<AsyncDisposable>;
+
+/** Has it come and go while pmz is up, and pmz come and go while it is there. */
+async function inBothOrders(neighbour: Neighbour, works = assertReached): Promise<void> {
+  await using stage = await Stage.set();
+  const { world: { laptop }, alice } = stage;
+  await using neighbours = await Neighbours.on(laptop);
+  const before = await laptop.snapshot();
+  await alice.up();
+  {
+    await using _there = await neighbour(neighbours, laptop);
+    await works(alice);
+  }
+  await assertReached(alice);
+  await alice.done(["down"]);
+  await laptop.settles(before, 2_000);
+  await using _there = await neighbour(neighbours, laptop);
+  const beside = await laptop.snapshot();
+  await alice.up();
+  await works(alice);
+  await alice.done(["down"]);
+  await laptop.settles(beside, 2_000);
+}
+
+/** Does something once, when it is disposed of. */
+function onDispose(...steps: (() => Promise<unknown>)[]): AsyncDisposable {
+  const stack = new AsyncDisposableStack();
+  for (const step of steps.toReversed()) stack.defer(async () => void await step());
+  return stack;
+}
+
+Deno.test("pmz works next to ufw, whichever of them was there first", async () => {
+  await inBothOrders(async (neighbours) => {
+    await neighbours.script(`
+      ufw default deny incoming
+      ufw default allow outgoing
+      ufw --force enable`);
+    assert.match(await neighbours.output("ufw", "status"), /Status: active/);
+    return onDispose(
+      () => neighbours.output("ufw", "--force", "disable"),
+      () => neighbours.output("nft", "flush", "ruleset"), // ufw leaves its chains, empty
+    );
+  });
+});
+
+Deno.test("pmz works next to firewalld, whichever of them was there first", async () => {
+  await inBothOrders(async (neighbours) => {
+    await neighbours.script(`
+      mkdir -p /run/dbus
+      cat >/etc/dbus.conf <<'END'
+      <busconfig>
+        <type>system</type>
+        <listen>unix:path=/run/dbus/system_bus_socket</listen>
+        <policy context="default"><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy>
+      </busconfig>
+END`);
+    const bus = neighbours.spawn("dbus-daemon", "--config-file=/etc/dbus.conf", "--nofork");
+    const firewall = neighbours.spawn("firewalld", "--nofork", "--nopid");
+    const isRunning = async () => (await neighbours.run(["firewall-cmd", "--state"])).code === 0;
+    assert.ok(await pollUntil(isRunning, { timeoutMs: 15_000 }), bus.said + firewall.said);
+    await neighbours.output("firewall-cmd", "--set-default-zone=drop");
+    return onDispose(
+      () => (firewall.kill("SIGTERM"), firewall.status()),
+      () => bus[Symbol.asyncDispose](),
+    );
+  });
+});
+
+/** Makes a program the laptop's nameserver, at an address of loopback. */
+async function nameserver(
+  laptop: Laptop,
+  neighbours: Neighbours,
+  address: string,
+  command: readonly string[],
+): Promise<AsyncDisposable> {
+  const server = neighbours.spawn(...command);
+  const listens = async () =>
+    new RegExp(`${address}(%lo)?:53 `).test(await laptop.output("root", ["ss", "-ulnH"]));
+  assert.ok(await pollUntil(listens, { timeoutMs: 5_000 }), server.said);
+  const configure = (nameserver: string) =>
+    laptop.output("root", ["sh", "-c", `echo nameserver ${nameserver} >/etc/resolv.conf`]);
+  await configure(address);
+  return onDispose(() => configure(NAMESERVER), () => (server.kill("SIGTERM"), server.status()));
+}
+
+Deno.test("pmz works with dnsmasq as the nameserver, whichever of them was there first", async () => {
+  await inBothOrders((neighbours, laptop) =>
+    nameserver(laptop, neighbours, "127.0.0.1", [
+      "dnsmasq",
+      "--keep-in-foreground",
+      "--user=root",
+      "--pid-file=",
+      "--no-resolv",
+      "--listen-address=127.0.0.1",
+      "--bind-interfaces",
+      `--server=${NAMESERVER}`,
+    ])
+  );
+});
+
+Deno.test("pmz works with unbound as the nameserver, whichever of them was there first", async () => {
+  await inBothOrders(async (neighbours, laptop) => {
+    await neighbours.script(`cat >/etc/unbound.conf <<'END'
+server:
+  username: ""
+  chroot: ""
+  pidfile: ""
+  use-syslog: no
+  module-config: iterator
+  local-zone: "test." nodefault
+  do-not-query-localhost: no
+forward-zone:
+  name: "."
+  forward-addr: ${NAMESERVER}
+END`);
+    return await nameserver(laptop, neighbours, "127.0.0.1", ["unbound", "-d", "-c", "/etc/unbound.conf"]);
+  });
+});
+
+Deno.test("pmz works with systemd-resolved's stub as the nameserver, whichever of them was there first", async () => {
+  await inBothOrders(async (neighbours, laptop) => {
+    await neighbours.script(`
+      install -d -o systemd-resolve -g systemd-resolve /run/systemd/resolve
+      printf '[Resolve]\\nDNS=${NAMESERVER}\\n' >/etc/systemd/resolved.conf`);
+    return await nameserver(laptop, neighbours, "127.0.0.53", ["/lib/systemd/systemd-resolved"]);
+  });
+});
+
+Deno.test("pmz says that nscd answers for names, whichever of them was there first", async () => {
+  await inBothOrders(async (neighbours) => {
+    await neighbours.output("mkdir", "-p", "/var/cache/nscd", "/var/db/nscd");
+    const nscd = neighbours.spawn("nscd", "--foreground");
+    const answers = async () => (await neighbours.run(["nscd", "--statistics"])).code === 0;
+    assert.ok(await pollUntil(answers, { timeoutMs: 5_000 }), nscd.said);
+    return onDispose(
+      () => neighbours.output("nscd", "--shutdown"),
+      () => nscd.status(),
+      () => neighbours.script("rm -f /run/nscd/*"),
+    );
+  }, async (alice) => {
+    const { stdout } = await alice.run(["doctor", "name-service"]);
+    assert.match(stdout, /nscd answers for names here[^]*systemctl stop nscd/);
+    assert.match(await alice.shell("curl -sSm3 http://internet.test/"), /"pod":"internet"/);
+  });
+});
