@@ -5,6 +5,8 @@ import { findProgram, programPath } from "./programs.ts";
 
 /** How long packets are traced, in milliseconds: the daemon dials meanwhile. */
 const TRACE_MS = 1_500;
+/** nft has this long for one script, in milliseconds: the daemon's other requests wait. */
+const NFT_MS = 3_000;
 /** Packets that are traced a second: a few of them tell all. */
 const MOST_PACKETS = 20;
 /** Before all that other programs do in these hooks (NF_IP_PRI_RAW is -300). */
@@ -80,6 +82,7 @@ function rulesFor(table: string, own: IpAddress, { address, port }: Endpoint): s
 async function run(nft: string, script: string): Promise<void> {
   const child = new Deno.Command(nft, {
     args: ["-f", "-"],
+    signal: AbortSignal.timeout(NFT_MS),
     clearEnv: true,
     cwd: "/",
     stdin: "piped",

@@ -11,6 +11,7 @@ import { helperLog } from "./log.ts";
 import { NetworkReporter } from "./network_reporter.ts";
 import { NetworkWatch } from "./network_watch.ts";
 import { HelperSession, refusalOf } from "./session.ts";
+import { fits, sendAnswer } from "./send_answer.ts";
 import { writeState } from "./state.ts";
 
 export type { HelperAssets } from "./host_resources.ts";
@@ -171,8 +172,8 @@ class Acceptor {
         if ("ok" in answer && !answer.ok) {
           this.#log("warn", "refused a request", { code: answer.code, error: answer.error });
         }
-        daemon.send(answer, fds);
-        reporter.precedence();
+        await sendAnswer(daemon, answer, fds);
+        fits(() => reporter.precedence());
       }
     } catch (error) {
       this.#log("warn", "the daemon doesn't read its answers", { error: String(error) });

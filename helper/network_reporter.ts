@@ -12,6 +12,8 @@ export class NetworkReporter {
   readonly #watch: Pick<NetworkWatch, "precedence">;
   readonly #send: (news: NetworkNews) => void;
   #told: RulePrecedence | undefined;
+  /** Released, and not told yet: the daemon didn't read. */
+  #untold: NetworkNews["network"]["released"] = [];
 
   /** @param send throws when the daemon doesn't read */
   constructor(
@@ -28,19 +30,21 @@ export class NetworkReporter {
   changed(): void {
     const released = this.#session.review();
     if (released === undefined) return this.precedence();
-    for (let at = 0; at === 0 || at < released.length; at += BATCH) {
-      this.#tell(released.slice(at, at + BATCH));
-    }
+    this.#untold = [...this.#untold, ...released];
+    if (this.#untold.length === 0) this.#tell();
+    this.precedence();
   }
 
-  /** Tells which rule comes before pmz's, unless the daemon knows. @throws {SystemCallError} */
+  /** Tells which rule comes before pmz's, unless the daemon knows, and what couldn't be told before. @throws {SystemCallError} */
   precedence(): void {
-    if (!isDeepStrictEqual(this.#watch.precedence, this.#told)) this.#tell([]);
+    while (this.#untold.length > 0) this.#tell();
+    if (!isDeepStrictEqual(this.#watch.precedence, this.#told)) this.#tell();
   }
 
-  #tell(released: NetworkNews["network"]["released"]): void {
+  #tell(): void {
     const { precedence } = this.#watch;
-    this.#send({ network: { released, ...precedence && { precedence } } });
+    this.#send({ network: { released: this.#untold.slice(0, BATCH), ...precedence && { precedence } } });
+    this.#untold = this.#untold.slice(BATCH);
     this.#told = precedence;
   }
 }

@@ -8,12 +8,16 @@ function reporting() {
   const state = { released: undefined as { address: string; why: string }[] | undefined };
   const watch = { precedence: undefined as RulePrecedence | undefined };
   const sent: NetworkNews["network"][] = [];
+  const daemon = { room: Infinity };
   const reporter = new NetworkReporter(
     { review: () => state.released },
     watch,
-    ({ network }) => void sent.push(network),
+    ({ network }) => {
+      if (sent.length >= daemon.room) throw new Error("the daemon doesn't read");
+      sent.push(network);
+    },
   );
-  return { state, watch, sent, reporter };
+  return { state, watch, sent, daemon, reporter };
 }
 
 Deno.test("a change of the networks is told, also when nothing was released: refused addresses may be free now", () => {
@@ -30,6 +34,21 @@ Deno.test("many released addresses go in several messages", () => {
   state.released = Array.from({ length: 2_500 }, (_, i) => ({ address: `10.96.0.${i}`, why: "LAN" }));
   reporter.changed();
   assert.deepEqual(sent.map(({ released }) => released.length), [1_000, 1_000, 500]);
+});
+
+Deno.test("what can't be told, since the daemon doesn't read, is told later", () => {
+  const { state, sent, daemon, reporter } = reporting();
+  const all = Array.from({ length: 2_500 }, (_, i) => ({ address: `10.96.0.${i}`, why: "LAN" }));
+  state.released = all;
+  daemon.room = 1;
+  assert.throws(() => reporter.changed());
+  state.released = undefined; // the networks are the same when it is tried again
+  daemon.room = 2;
+  assert.throws(() => reporter.changed());
+  daemon.room = Infinity;
+  reporter.precedence();
+  reporter.precedence();
+  assert.deepEqual(sent.flatMap(({ released }) => released), all);
 });
 
 Deno.test("a rule that comes before pmz's is told once, and so is its end", () => {

@@ -15,6 +15,7 @@ export const LONGEST = 256 * 1024;
 /** Descriptors of a message: SCM_MAX_FD (unix(7)). */
 const MOST_FDS = 253;
 const EAGAIN = 11;
+const EPIPE = 32;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const SO_SNDBUF = 7;
@@ -82,10 +83,11 @@ export class SeqPacket implements Disposable {
 
   /**
    * Sends one message, at once or not at all.
-   * @throws {SystemCallError} EAGAIN when the peer doesn't read ({@linkcode isFull}), EPIPE when it has closed.
+   * @throws {SystemCallError} EAGAIN when the peer doesn't read ({@linkcode isFull}), EPIPE when it has closed, or this end.
    * @throws {RangeError} when the message is too long
    */
   send(message: unknown, fds: readonly number[] = []): void {
+    if (this.#closed) throw new SystemCallError("sendmsg", EPIPE); // the descriptor may be another file's by now
     const data = new TextEncoder().encode(JSON.stringify(message));
     if (data.length > LONGEST) {
       throw new RangeError(`a message of ${data.length} bytes: the limit is ${LONGEST}`);

@@ -80,6 +80,16 @@ Deno.test("the peer's uid is the kernel's word", async () => {
   for (const each of [near, far, listener]) each.close();
 });
 
+Deno.test("nothing is sent by a closed end, whose descriptor may be another file's by now", async () => {
+  const { near, far, listener } = await pair();
+  far.close();
+  const others = tcpListener({ address: "127.0.0.1" });
+  assert.throws(() => far.send({ ok: true }), /EPIPE/);
+  closeDescriptor(others);
+  near.close();
+  listener.close();
+});
+
 Deno.test("closing wakes who waits", async () => {
   const { near, far, listener } = await pair();
   const waiting = [near.receive(), listener.accept()];
