@@ -85,16 +85,21 @@ function subordinate(uid: number, passwd: string): Uids[] {
   }
 }
 
-/** The ranges of one user, by any of their names. Never those of accounts of the system. */
+/**
+ * The ranges of one user, by any of their names. Never those of accounts of the system, nor one that somebody else has a part of: whose
+ * container it is can't be told there.
+ */
 export function parseSubuids(text: string, names: readonly (string | undefined)[]): Uids[] {
-  return text.split("\n").flatMap((line) => {
+  const all = text.split("\n").flatMap((line) => {
     const [, name, first, count] = /^([^:#]+):([0-9]{1,10}):([0-9]{1,10})$/.exec(line.trim()) ?? [];
-    if (name === undefined || !names.includes(name)) return [];
-    const range = { first: Number(first), last: Number(first) + Number(count) - 1 };
-    return range.first >= 1000 && Number(count) > 0 && Number(count) <= MOST && range.last < 0xffffffff
-      ? [range]
-      : [];
+    if (name === undefined || Number(count) === 0) return [];
+    return [{ name, first: Number(first), last: Number(first) + Number(count) - 1 }];
   });
+  const others = all.filter(({ name }) => !names.includes(name));
+  return all.filter(({ name, first, last }) =>
+    names.includes(name) && first >= 1000 && last - first < MOST && last < 0xffffffff &&
+    !others.some((other) => other.first <= last && first <= other.last)
+  ).map(({ first, last }) => ({ first, last }));
 }
 
 /** What a user is called in /etc/subuid: by the account's name, or by the uid unless that is another account's name. */

@@ -25,6 +25,14 @@ Deno.test("accounts of the system are nobody's subordinates", () => {
   }
 });
 
+Deno.test("a range that somebody else has a part of is nobody's", () => {
+  const text = "ann:100000:65536\nann:231072:65536\nbob:165535:65536\nbob:0:0";
+  assert.deepEqual(parseSubuids(text, ["1000", "ann"]), [{ first: 231_072, last: 296_607 }]);
+  assert.deepEqual(parseSubuids(text, ["1001", "bob"]), []);
+  const twice = "ann:100000:65536\n1000:100000:65536";
+  assert.equal(parseSubuids(twice, ["1000", "ann"]).length, 2, "both lines are the user's");
+});
+
 const range = { first: 100_000, last: 165_535 };
 const facts = (more: Partial<AccountFacts> = {}): AccountFacts => ({
   passwd: "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh",
