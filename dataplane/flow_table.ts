@@ -7,8 +7,9 @@ import type { ConnectionEnds, Program, SocketPrograms } from "../ffi/proc/socket
 import { type Clock, systemClock } from "../async/clock.ts";
 import type { BreakListener } from "../hbone/mod.ts";
 import { FAILED_FLOWS_KEPT, type Flow, flowIds, isFailure, type Outcome } from "../wire/flow.ts";
+import { FoldedFlows } from "./folded_flows.ts";
 import { ProgramWatch, type WatchedFlow } from "./program_watch.ts";
-import type { RefusedAttempts } from "./protocol.ts";
+import type { FailedFlows, RefusedAttempts, WorkerFlows } from "./protocol.ts";
 import { RefusedFlows } from "./refused_flows.ts";
 
 /** Open flows whose programs are looked up when flows are listed. */
@@ -104,7 +105,7 @@ export class FlowTable {
   /** Whether ended flows are reported. */
   followed = false;
   readonly #open = new Set<OpenFlow>();
-  readonly #failed: Flow[] = [];
+  readonly #failed = new FoldedFlows(FAILED_FLOWS_KEPT);
   readonly #refused = new RefusedFlows();
   readonly #events: FlowEvents;
   readonly #programs: FindPrograms;
@@ -117,9 +118,9 @@ export class FlowTable {
     this.#watch = new ProgramWatch(this.#open, programs, clock);
   }
 
-  /** The last ones that failed: of each kind the oldest first. */
-  get failed(): readonly Flow[] {
-    return [...this.#failed, ...this.#refused.flows];
+  /** The last ones that failed, the oldest first. */
+  get failed(): FailedFlows {
+    return { failed: this.#failed.flows, refused: this.#refused.flows };
   }
 
   begin(start: FlowStart): OpenFlow {
@@ -139,7 +140,7 @@ export class FlowTable {
     const flow = open.as(outcome);
     if (this.followed) this.#events.ended(flow);
     if (!failed) return;
-    if (this.#failed.push(flow) > FAILED_FLOWS_KEPT) this.#failed.shift();
+    this.#failed.add(flow);
     this.#events.failed(flow);
   }
 
@@ -151,12 +152,12 @@ export class FlowTable {
   }
 
   /** The flows that are open, and the last ones that failed. */
-  async flows(): Promise<Flow[]> {
+  async flows(): Promise<WorkerFlows> {
     const unknown = [...this.#open].filter((flow) => flow.program === undefined && flow.socket !== undefined)
       .slice(0, MOST_PROGRAMS);
     const sockets = unknown.flatMap(({ socket }) => socket === undefined ? [] : [socket]);
     const programs = await this.#programs.findAll(sockets);
     unknown.forEach((flow, i) => flow.program = programs[i]);
-    return [...this.failed, ...[...this.#open].map((open) => open.as({ kind: "open" }))];
+    return { ...this.failed, open: Array.from(this.#open, (open) => open.as({ kind: "open" })) };
   }
 }

@@ -101,7 +101,7 @@ Deno.test("a flow is what the relay says of it, under the relay's id, and its by
   assert.equal(await theirs.read(buffer), 4);
   await theirs.write(new TextEncoder().encode("welcome"));
   assert.equal(await stream.read(buffer), 7);
-  const [flow] = await to.flows.flows();
+  const [flow] = (await to.flows.flows()).open;
   assert.deepEqual({ ...flow, started: "" }, {
     id: "k3v9t0aq-1f",
     kind: "intercepted",
@@ -119,7 +119,7 @@ Deno.test("a flow is what the relay says of it, under the relay's id, and its by
   await stream.closeWrite();
   await theirs.closeWrite();
   assert.deepEqual(await to.outcome(), { kind: "done" });
-  assert.deepEqual(await to.flows.flows(), []);
+  assert.deepEqual(await to.flows.flows(), { open: [], failed: [], refused: [] });
   assert.deepEqual(to.locals.counts(), [{ rule: RULE, open: 0, total: 1, requests: none }]);
 });
 
@@ -127,7 +127,7 @@ Deno.test("a flow without a valid id is given one, and texts that are not addres
   await using to = relayTo(() => Promise.resolve(dialled(memoryPair()[0])));
   const stream = to.open(`${RULE}:80`, [[headers.flow, "../../etc"], [headers.caller, "\x1b[2J"]]);
   await stream.response;
-  const [flow] = await to.flows.flows();
+  const [flow] = (await to.flows.flows()).open;
   assert.match(flow?.id ?? "", /^[a-z0-9]{8}-0$/);
   assert.equal(flow?.from, "unknown");
   stream.abort();

@@ -5,8 +5,9 @@
 import type { CustomDomain, ZoneChange, ZoneData } from "../names/zone/zone_data.ts";
 import type { Channel } from "../threads/channel.ts";
 import { openWorker, type StartWorker } from "../threads/worker.ts";
-import { FAILED_FLOWS_KEPT, type Flow } from "../wire/flow.ts";
+import type { Flow } from "../wire/flow.ts";
 import type { Challenge, Proof } from "../wire/key_proof.ts";
+import { joinedFailures } from "./joined_failures.ts";
 import type {
   AddressChange,
   AgentPlace,
@@ -219,18 +220,15 @@ export class DataPlane implements Disposable {
     await this.#workers[0].channel.call("refused", { attempts, omitted });
   }
 
-  /** The flows that are open, and the last 512 that failed: those that began first come first. */
+  /** The flows that are open, and the last ones that failed: those that began first come first. */
   async flows(): Promise<Flow[]> {
-    const all = (await this.#all("flows", null)).flat();
-    const [open = [], failed = []] = [true, false].map((isOpen) =>
-      all.filter(({ outcome }) => (outcome.kind === "open") === isOpen)
-    );
-    return [...lastOf(failed), ...open].sort(started);
+    const all = await this.#all("flows", null);
+    return [...joinedFailures(all), ...all.flatMap(({ open }) => open)].sort(started);
   }
 
-  /** The last 512 flows that failed: those that began first come first. Costs less than `flows`, which looks for programs. */
+  /** The last flows that failed: those that began first come first. Costs less than `flows`, which looks for programs. */
   async failedFlows(): Promise<Flow[]> {
-    return lastOf((await this.#all("failedFlows", null)).flat()).sort(started);
+    return joinedFailures(await this.#all("failedFlows", null)).sort(started);
   }
 
   /**
@@ -282,12 +280,6 @@ function workerOf({ uid, session }: NodeAgent, workers: number): number {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, one) => total + one, 0);
-}
-
-/** Those that failed last, as many as are kept. */
-function lastOf(failed: Flow[]): Flow[] {
-  const end = ({ started, ms = 0 }: Flow) => Date.parse(started) + ms;
-  return failed.sort((a, b) => end(a) - end(b)).slice(-FAILED_FLOWS_KEPT);
 }
 
 function started(a: Flow, b: Flow): number {

@@ -35,6 +35,18 @@ export interface RefusedAttempts {
   readonly last: number;
 }
 
+/** Flows that failed; equal ones are one, which counts them. */
+export interface FailedFlows {
+  readonly failed: readonly Flow[];
+  /** Those that the laptop's kernel refused: they have a share of their own. */
+  readonly refused: readonly Flow[];
+}
+
+/** The flows of a worker. */
+export interface WorkerFlows extends FailedFlows {
+  readonly open: readonly Flow[];
+}
+
 /** How a destination answers. */
 export interface Probe {
   /** `done` when it takes connections. */
@@ -141,9 +153,9 @@ export type DataCalls = {
   counts(cluster: string): ClusterCounts;
   /** Adds failed flows that no worker saw. `omitted` more are not told. */
   refused(of: { readonly attempts: readonly RefusedAttempts[]; readonly omitted: number }): void;
-  flows(argument: null): Promise<readonly Flow[]>;
+  flows(argument: null): Promise<WorkerFlows>;
   /** As `flows`, of those that failed alone: no program is looked for. */
-  failedFlows(argument: null): readonly Flow[];
+  failedFlows(argument: null): FailedFlows;
   /** Says whether the worker calls `ended`. */
   follow(on: boolean): void;
 };

@@ -81,10 +81,16 @@ export interface Flow {
   readonly received: number;
   readonly outcome: Outcome;
   /**
-   * How many attempts this stands for, where there were several: equal ones that the laptop's kernel refused soon after each
-   * other. `started` is of the first one, and `ms` passed until the last.
+   * How many failed connections this stands for, where there were several: equal ones soon after each other, of the same
+   * program to the same target. `id`, `from` and `started` are of the first one, `ms` passed until the end of the last, and
+   * their bytes are added.
    */
   readonly times?: number;
+}
+
+/** When a flow ended, in milliseconds since 1970; of one that is open, when it began. */
+export function endOf({ started, ms = 0 }: Flow): number {
+  return Date.parse(started) + ms;
 }
 
 /** Who opened a flow: "node (4312)", or an address. */

@@ -1,6 +1,6 @@
 import { onAbort } from "../../async/abort.ts";
 import type { FlowEvent } from "../../wire/control.ts";
-import type { Flow } from "../../wire/flow.ts";
+import { endOf, type Flow } from "../../wire/flow.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 
 /** Flows that wait for a follower; beyond, it is told how many it missed. */
@@ -47,8 +47,4 @@ export async function* followFlows(
     missed = 0;
     yield { missed: count };
   }
-}
-
-function endOf({ started, ms = 0 }: Flow): number {
-  return Date.parse(started) + ms;
 }

@@ -16,10 +16,12 @@ async function refusing() {
 }
 
 /** Connects to the Service "echo" by the proxy, and is refused. */
-async function connect(proxy: string): Promise<void> {
+async function connect(proxy: string, servicePort = 80): Promise<void> {
   const [hostname = "", port] = proxy.split(":");
   using conn = await Deno.connect({ hostname, port: Number(port) });
-  await conn.write(new TextEncoder().encode("CONNECT echo.default.svc:80 HTTP/1.1\r\nhost: echo\r\n\r\n"));
+  await conn.write(
+    new TextEncoder().encode(`CONNECT echo.default.svc:${servicePort} HTTP/1.1\r\nhost: echo\r\n\r\n`),
+  );
   await conn.read(new Uint8Array(1024));
 }
 
@@ -47,9 +49,24 @@ Deno.test("a connection that was refused is among the flows and in the status, b
 Deno.test("the status has the last ten failures, the newest last", async () => {
   const { at, proxy } = await refusing();
   await using _at = at;
-  for (let i = 0; i < 12; i++) await connect(proxy);
+  for (let port = 1; port <= 12; port++) await connect(proxy, port);
   const all = await flowsOf(at, 12);
   assert.deepEqual((await at.daemon.status()).failures.map(({ id }) => id), all.slice(2).map(({ id }) => id));
+});
+
+Deno.test("a connection that fails again and again is one failure, which counts", async () => {
+  const { at, proxy } = await refusing();
+  await using _at = at;
+  await connect(proxy, 81);
+  for (let i = 0; i < 30; i++) await connect(proxy);
+  const failures = await pollUntil(async () => {
+    const { failures } = await at.daemon.status();
+    return failures.some(({ times }) => times === 30) && failures;
+  });
+  assert.deepEqual(failures?.map(({ name, times }) => [name, times]), [
+    ["echo.default.svc:81", undefined],
+    ["echo.default.svc:80", 30],
+  ]);
 });
 
 Deno.test("a follower is told each flow that ends from then on, until it stops", async () => {
