@@ -13,7 +13,8 @@ import { KubeconfigError } from "./kubeconfig_error.ts";
 
 /**
  * Writes values into the config of a user's auth-provider. The rest of the file keeps each of its bytes, comments too, and the file its mode
- * and its place: a link stays a link. Others see the old file or the new one, never a part. Lock it first.
+ * and its place: a link stays a link. Others see the old file or the new one, never a part, unless it can't be replaced as a whole.
+ * Lock it first.
  *
  * @throws {KubeconfigError} when the user isn't there any more, and the system's error when the file can't be written
  */
@@ -36,9 +37,15 @@ export function writeProviderConfig(
     } catch {
       // it was never there
     }
-    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
-    Deno.writeTextFileSync(path, after); // the file may be written where its folder may not
+    if (!mayOnlyBeWritten(error)) throw error;
+    Deno.writeTextFileSync(path, after);
   }
+}
+
+/** Whether a file can't be replaced, but perhaps written: its folder may not be written to, or it is mounted itself, as in dev containers. */
+function mayOnlyBeWritten(error: unknown): boolean {
+  return error instanceof Deno.errors.PermissionDenied ||
+    error instanceof Error && "code" in error && error.code === "EBUSY";
 }
 
 /** The text of a kubeconfig with other values in the config of a user's auth-provider. */

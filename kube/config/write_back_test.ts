@@ -111,6 +111,23 @@ Deno.test("a kubeconfig that is a link stays one, and its file keeps its mode", 
   assert.deepEqual(Array.from(Deno.readDirSync(home.path), ({ name }) => name).toSorted(), ["link", "real"]);
 });
 
+const ignore = Deno.uid() !== 0;
+Deno.test({ name: "a kubeconfig that is mounted as a file is written (needs root)", ignore }, async () => {
+  using home = folder();
+  const config = home.write("config", "");
+  const mounted = home.write("mounted", text);
+  const program = `
+    import { writeProviderConfig } from ${JSON.stringify(new URL("write_back.ts", import.meta.url))};
+    writeProviderConfig(${JSON.stringify(config)}, "me", { "id-token": "new.new.new" });`;
+  const mounting = 'mount --bind "$1" "$2" && exec "$3" eval --quiet "$4"';
+  const { success, stderr } = await new Deno.Command("unshare", {
+    args: ["--mount", "sh", "-c", mounting, "sh", mounted, config, Deno.execPath(), program],
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  assert.equal(Deno.readTextFileSync(mounted), text.replace("old.old.old", '"new.new.new"'));
+  assert.deepEqual([...Deno.readDirSync(home.path)].map(({ name }) => name).sort(), ["config", "mounted"]);
+});
+
 Deno.test("a user who is gone is an error, and the file stays as it is", () => {
   using home = folder();
   const file = home.write("config", text);
