@@ -124,6 +124,10 @@ async function commandLine(args: readonly string[]): Promise<number> {
       const { warningsOf } = await import("./checks/warnings.ts");
       return await warningsOf(shellChecks, { env: Deno.env, proxy });
     },
+    lookup: async (host, signal) => {
+      const { lookup } = await import("./cli/lookup.ts");
+      return await lookup(host, signal);
+    },
     doctor: async (request, onChecked, signal) => {
       const { doctor } = await import("./checks/doctor.ts");
       return await doctor(request, await doctorParts(), onChecked, signal);

@@ -1,4 +1,5 @@
 import type { InterceptEntry } from "../wire/control.ts";
+import type { Explanation } from "../wire/explain.ts";
 import { defaultAnswers, echoIntercept } from "./testing/fake_daemon.ts";
 import { compareWithGolden } from "./testing/golden.ts";
 
@@ -12,6 +13,7 @@ const text = [
   "services -n nowhere",
   "flows",
   "flows --failed",
+  "explain echo.default.svc:80",
   "dns list",
   "dns add www.shop.example echo",
   "dns remove www.shop.example",
@@ -38,6 +40,7 @@ const json = [
   "services",
   "flows",
   "flows -f",
+  "explain http://echo.default.svc/",
   "dns list",
   "dns remove gone.example",
   "intercept list",
@@ -61,6 +64,7 @@ for (
     "status",
     "status -o json",
     "services",
+    "explain echo.default.svc:80",
     "dns list",
     "intercept list",
     "leave echo",
@@ -90,6 +94,27 @@ Deno.test("a personal intercept says what it takes, how to send that, and who el
   return compareWithGolden("intercept personal", line, {
     answers: { intercept: [{ kind: "result", result }], intercepts: [result] },
   });
+});
+Deno.test("what keeps a connection from working is named last, with what to do about it", () => {
+  const explain: Explanation = {
+    target: "echo.default.svc:81",
+    hops: [
+      { hop: "name", level: "ok", saw: "echo.default.svc is Service default/echo of cluster dev", ms: 0.1 },
+      {
+        hop: "port",
+        level: "failed",
+        saw: "the Service has no TCP port 81",
+        remedy: "its ports: 80 (http), 53/udp",
+      },
+      { hop: "address", level: "ok", saw: "10.96.25.30 is captured" },
+    ],
+  };
+  return compareWithGolden("explain failed", "explain echo.default.svc:81", { answers: { explain } });
+});
+Deno.test("a proxy of the shell is named where the connection itself works", () => {
+  const shellWarnings = () =>
+    Promise.resolve([{ message: "http_proxy is set in this shell", hint: "export NO_PROXY=.svc" }]);
+  return compareWithGolden("explain proxy", "explain echo.default.svc:80", { parts: { shellWarnings } });
 });
 Deno.test("a domain that leads to another Service than before says so", () => {
   const names = defaultAnswers().names.map((entry) => ({ ...entry, before: "cart.shop" }));

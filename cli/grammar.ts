@@ -12,6 +12,7 @@ import { dnsList } from "./commands/dns_list.ts";
 import { dnsRemove } from "./commands/dns_remove.ts";
 import { doctor } from "./commands/doctor.ts";
 import { disconnect, down, stop } from "./commands/down.ts";
+import { explain } from "./commands/explain.ts";
 import { flows } from "./commands/flows.ts";
 import { intercept, interceptAdd } from "./commands/intercept.ts";
 import { interceptList } from "./commands/intercept_list.ts";
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   status,
   services,
   flows,
+  explain,
   intercept,
   interceptList,
   leave,
@@ -74,7 +76,10 @@ const agentWords = command(
 
 /** Understands a whole command line. */
 export const grammar: Parser<"sync", Invocation, unknown> = or(
-  group("Connect", or(asWord(up), asWord(down), asWord(status), asWord(services), asWord(flows))),
+  group(
+    "Connect",
+    or(asWord(up), asWord(down), asWord(status), asWord(services), asWord(flows), asWord(explain)),
+  ),
   group("Intercept", or(interceptWords, asWord(leave))),
   group("Set up and inspect", or(dnsWords, agentWords, asWord(doctor), asWord(version))),
   or(asWord(connect), asWord(disconnect), asWord(run), asWord(stop)),

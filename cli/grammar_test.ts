@@ -68,7 +68,7 @@ Deno.test("what a command does begins with a verb, and has at most eight words",
     assert.ok(brief.split(" ").length <= 8, `${words}: ${brief}`);
     assert.match(
       brief,
-      /^(Add|Allow|Answer|Check|Connect|Disconnect|End|Give|Install|List|Print|Remove|Show|Start) [^.;:]+$/,
+      /^(Add|Allow|Answer|Check|Connect|Disconnect|End|Explain|Give|Install|List|Print|Remove|Show|Start) [^.;:]+$/,
       words,
     );
   }

@@ -56,6 +56,8 @@ export interface CliParts {
    * @param proxy asks for the address of the proxy that pmz serves now
    */
   shellWarnings(proxy: () => Promise<string | undefined>): Promise<readonly Warning[]>;
+  /** The addresses that this machine's programs get for a name; undefined where that can't be asked. */
+  lookup(host: string, signal: AbortSignal): Promise<readonly string[] | undefined>;
   /** Runs the checks of `pmz doctor`; changes nothing. */
   doctor(request: DoctorRequest, onChecked: OnChecked, signal: AbortSignal): Promise<readonly CheckResult[]>;
   /** Milliseconds since 1970, for "since"; by default the clock. */

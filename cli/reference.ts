@@ -43,6 +43,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | services | ServiceList | cluster, namespace, name, hostname, addresses, ports, unreachable, readyEndpoints, type, externalName, problems, intercepted, interceptedBy |
 | flows | FlowList | id, kind, protocol, from, program, to, name, cluster, intercept, started, ms, sent, received, outcome, times |
 | flows -f | Flow | none of them; \`flow\`: an object a line, as each ends, until Ctrl-C |
+| explain | Explanation | none of them; \`works\`, target, verdict (hop, saw, remedy; absent where nothing is wrong), hops (hop, level, saw, remedy, ms); without a connection \`up\` is false and \`checks\` are as those of doctor |
 | dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster, before (the target of a changed one until now) |
 | dns allow | DomainList | domain |
 | intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, portName, local, since, until, match, domain, pods, connections, requests, alsoTaken, others, silentSince, problems |
@@ -50,7 +51,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | doctor | CheckList | id, title, outcome (ok, warning, failed, skipped), findings (level, saw, remedy), ms; and \`ok\` |
 | version | Version | none of them; release, control, and daemon if one runs |
 
-\`wire/control/answers.ts\`, \`wire/flow.ts\` and \`wire/doctor.ts\` state the fields. New ones may come; those that are there keep their meaning within \`v1\`. Text in
+\`wire/control/answers.ts\`, \`wire/flow.ts\`, \`wire/explain.ts\` and \`wire/doctor.ts\` state the fields. New ones may come; those that are there keep their meaning within \`v1\`. Text in
 it that a terminal would act on stands as \`\\uXXXX\`.
 `;
 

@@ -8,6 +8,7 @@ import type {
   CustomName,
   DownRequest,
   DownResult,
+  ExplainRequest,
   FlowEvent,
   InterceptEntry,
   InterceptRequest,
@@ -20,6 +21,7 @@ import type {
   UpRequest,
   UpResult,
 } from "../wire/control.ts";
+import type { Explanation } from "../wire/explain.ts";
 import type { Flow } from "../wire/flow.ts";
 import { type Hello, helloOf } from "../wire/hello.ts";
 import type { AgentComponent } from "../wire/installer.ts";
@@ -32,6 +34,7 @@ import { ClusterRegistry } from "./clusters/registry.ts";
 import { CustomNames, refuseReserved } from "./custom_names.ts";
 import { Failure } from "./failure.ts";
 import { intercept, leave } from "./commands/intercept.ts";
+import { explain } from "./commands/explain/explain.ts";
 import { flows, followFlows } from "./commands/flows.ts";
 import * as overview from "./commands/status.ts";
 import { plan } from "./commands/plan.ts";
@@ -142,6 +145,10 @@ export class Daemon implements Controlled, AsyncDisposable {
       since: this.#since,
       ...await overview.status(this.#clusters),
     };
+  }
+
+  async explain(request: ExplainRequest): Promise<Explanation> {
+    return await this.#busy(() => explain(request, this.#clusters, this.#customNames()));
   }
 
   services(): Promise<ServiceEntry[]> {

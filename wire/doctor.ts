@@ -1,5 +1,6 @@
 /** What `pmz doctor` asks for and finds: the words of its output, of `-o json`, and of the warnings of `up` and `status`. */
 import type { Status } from "./control.ts";
+import type { Finding, FindingLevel } from "./finding.ts";
 
 /** Every check by its name, in the order in which they are shown. */
 export const checkIds = [
@@ -25,13 +26,7 @@ export const checkIds = [
 ] as const;
 export type CheckId = typeof checkIds[number];
 
-/** Something that a check has seen, in a sentence; what isn't right comes with what to do about it. */
-export type Finding =
-  | { readonly level: "ok" | "skipped"; readonly saw: string }
-  /** `warning`: pmz works, but not everything does; `failed`: pmz can't work. */
-  | { readonly level: "warning" | "failed"; readonly saw: string; readonly remedy: string };
-
-export type FindingLevel = Finding["level"];
+export type { Finding, FindingLevel };
 
 /** What one check came to. */
 export interface CheckResult {

@@ -15,6 +15,7 @@ import {
   type Status,
   type UpResult,
 } from "../../wire/control.ts";
+import type { Explanation } from "../../wire/explain.ts";
 import type { Flow } from "../../wire/flow.ts";
 import { type Hello, helloOf } from "../../wire/hello.ts";
 import type { AgentComponent } from "../../wire/installer.ts";
@@ -39,6 +40,7 @@ export interface Answers {
   flowEvents: readonly FlowEvent[];
   /** Whether the follower waits for more then. */
   flowsStay: boolean;
+  explain: Explanation | ControlError;
   services: readonly ServiceEntry[];
   names: readonly NameEntry[];
   intercepts: readonly InterceptEntry[];
@@ -185,6 +187,19 @@ export function defaultAnswers(): Answers {
     flows: [refusedFlow, interceptedFlow],
     flowEvents: [{ flow: doneFlow }, { missed: 3 }, { flow: refusedFlow }],
     flowsStay: false,
+    explain: {
+      target: "echo.default.svc:80",
+      hops: [
+        { hop: "name", level: "ok", saw: "echo.default.svc is Service default/echo of cluster dev", ms: 0.1 },
+        { hop: "programs", level: "ok", saw: "programs get 10.96.25.30", ms: 2.4 },
+        { hop: "port", level: "ok", saw: "the Service has the port 80 (http)" },
+        { hop: "endpoints", level: "ok", saw: "2 ready, 1 not" },
+        { hop: "address", level: "ok", saw: "10.96.25.30 is captured" },
+        { hop: "machine", level: "ok", saw: "this machine lets connections there pass", ms: 0.3 },
+        { hop: "tunnel", level: "ok", saw: "connected to pmz-gateway-7d9, round trip 1.2 ms" },
+        { hop: "dial", level: "ok", saw: "10.96.25.30:80: the gateway is connected", ms: 0.9 },
+      ],
+    },
     services: [
       {
         cluster: "dev",
@@ -311,6 +326,7 @@ export class FakeDaemon implements AsyncDisposable {
       status: () => answer(answers.status),
       flows: () => answer(answers.flows),
       followFlows: () => this.#lines(answers.flowEvents, !answers.flowsStay),
+      explain: () => answer(answers.explain),
       services: () => answer(answers.services),
       names: () => answer(answers.names),
       addName: () => answer(answers.names[1]),

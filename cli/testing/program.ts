@@ -16,6 +16,7 @@ const code = await runCli(argv, {
   manifests: () => "kind: List\n",
   leftovers: () => Promise.resolve([]),
   shellWarnings: () => Promise.resolve([]),
+  lookup: () => Promise.resolve(undefined),
   doctor: () => Promise.resolve([]),
 });
 Deno.exit(code);

@@ -68,6 +68,7 @@ export class World implements AsyncDisposable {
       manifests: (components, options) => `# ${components.join(" ")} ${JSON.stringify(options)}`,
       leftovers: () => Promise.resolve([]),
       shellWarnings: () => Promise.resolve([]),
+      lookup: () => Promise.resolve(["10.96.25.30"]),
       doctor: () => Promise.resolve(checkResults),
       now: () => Date.parse("2026-01-01T12:00:00Z"),
       uid: 1000,

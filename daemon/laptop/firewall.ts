@@ -44,6 +44,11 @@ export class Firewall {
     return this.#found.blocked;
   }
 
+  /** What keeps connections from one endpoint, which nobody was seen to reach; undefined where that isn't known. */
+  async blockedBy(endpoint: CapturedEndpoint): Promise<DroppingRule | undefined> {
+    return (await this.#trace(endpoint, () => true)).by;
+  }
+
   /** Looks again the next time: the machine's network has changed, and a VPN may have brought its firewall along. */
   forget(): void {
     this.#found = undefined;
@@ -68,11 +73,14 @@ export class Firewall {
     return this.#parts.endpoints().some((one) => one.address === address && one.port === port);
   }
 
-  async #trace(endpoint: CapturedEndpoint): Promise<BlockedConnection> {
+  async #trace(
+    endpoint: CapturedEndpoint,
+    isThere = () => this.#isThere(endpoint),
+  ): Promise<BlockedConnection> {
     const ended = new AbortController();
     const traced = this.#parts.trace(endpoint.address, endpoint.port).catch(() => undefined)
       .finally(() => ended.abort());
-    while (!ended.signal.aborted && this.#isThere(endpoint)) {
+    while (!ended.signal.aborted && isThere()) {
       await this.#parts.dial(endpoint, PAUSE_MS);
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }

@@ -12,7 +12,7 @@ import type { CapturedChange } from "../../names/captured_addresses.ts";
 import type { LeftOut, NamesStats } from "../../names/protocol.ts";
 import type { CustomDomain, ServiceNames, ZoneData } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
-import type { NetworkNews, RefusalNews, RulePrecedence } from "../../wire/helper.ts";
+import type { DroppingRule, NetworkNews, RefusalNews, RulePrecedence } from "../../wire/helper.ts";
 import { endpointsToTry, Firewall } from "./firewall.ts";
 import { HelperClient } from "./helper_client.ts";
 import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
@@ -137,6 +137,11 @@ export class HostCapture implements AsyncDisposable {
   /** Captured addresses that this machine's own firewall keeps connections from. Looks at most twice a minute. */
   blocked(): Promise<readonly BlockedConnection[]> {
     return this.#firewall.blocked();
+  }
+
+  /** The rule of this machine's firewall that keeps connections from a captured address; undefined where none is known. */
+  blockedBy(address: string, port: number): Promise<DroppingRule | undefined> {
+    return this.#firewall.blockedBy({ address, port });
   }
 
   /** Whether an address is captured, and leads to this cluster. */

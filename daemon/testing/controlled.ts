@@ -12,6 +12,7 @@ export const nothing: Controlled = {
   up: notAsked,
   down: notAsked,
   status: notAsked,
+  explain: notAsked,
   services: () => [],
   names: () => [],
   addName: notAsked,

@@ -22,6 +22,7 @@ export const resources = {
   events: { group: "", version: "v1", plural: "events", ...namespaced },
   serviceAccounts: { group: "", version: "v1", plural: "serviceaccounts", ...namespaced },
   endpointSlices: { group: "discovery.k8s.io", version: "v1", plural: "endpointslices", ...namespaced },
+  networkPolicies: { group: "networking.k8s.io", version: "v1", plural: "networkpolicies", ...namespaced },
   deployments: { group: "apps", version: "v1", plural: "deployments", ...namespaced },
   daemonSets: { group: "apps", version: "v1", plural: "daemonsets", ...namespaced },
   replicaSets: { group: "apps", version: "v1", plural: "replicasets", ...namespaced },

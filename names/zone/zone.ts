@@ -136,6 +136,11 @@ export class Zone {
     return undefined;
   }
 
+  /** What a name stands for; "absent" for one that is a cluster's and doesn't exist, undefined for one that is no cluster's. */
+  owner(name: string): Owner | "absent" | undefined {
+    return this.#owner(labelsIn(name.replace(/\.$/, "")));
+  }
+
   #owner(labels: readonly string[]): Owner | "absent" | undefined {
     if (labels.length === 0 || whyReserved(labels.join("."), this.#hostname) !== undefined) return undefined;
     return this.#customOwner(labels) ?? this.#domainOwner(labels) ?? this.#shortOwner(labels) ??

@@ -3,6 +3,7 @@
  * a new call is a row here, a method of the daemon, and a command that makes it.
  */
 import { type Infer, object, type Schema } from "../schema.ts";
+import type { Explanation } from "../explain.ts";
 import type { Flow } from "../flow.ts";
 import type { Hello } from "../hello.ts";
 import type { AgentComponent } from "../installer.ts";
@@ -25,6 +26,7 @@ import {
   clusterChoice,
   customName,
   downRequest,
+  explainRequest,
   interceptRequest,
   namedDomain,
   namedIntercept,
@@ -66,6 +68,8 @@ export const calls = {
   up: { method: "POST", path: "/up", request: upRequest, answer: progress<UpResult>() },
   down: { method: "POST", path: "/down", request: downRequest, answer: progress<DownResult>() },
   status: { method: "GET", path: "/status", request: nothing, answer: once<Status>() },
+  /** Follows what would become of a connection. */
+  explain: { method: "POST", path: "/explain", request: explainRequest, answer: once<Explanation>() },
   services: { method: "GET", path: "/services", request: nothing, answer: once<readonly ServiceEntry[]>() },
   names: { method: "GET", path: "/names", request: nothing, answer: once<readonly NameEntry[]>() },
   addName: { method: "POST", path: "/names", request: customName, answer: once<NameEntry>() },

@@ -1,7 +1,11 @@
 /** The kinds of failure, each with its exit code and HTTP status. docs/exit-codes.md is made of this table. */
 export const failures = {
   internal: { exit: 1, status: 500, means: "an unexpected error: the daemon's log has more" },
-  unsound: { exit: 1, status: 500, means: "`pmz doctor` has found something that keeps pmz from working" },
+  unsound: {
+    exit: 1,
+    status: 500,
+    means: "`pmz doctor` or `pmz explain` has found what keeps something from working",
+  },
   usage: { exit: 2, status: 400, means: "the command line or the request is not valid" },
   "not-up": { exit: 3, status: 409, means: "needs a connection: run `pmz up` first" },
   unreachable: { exit: 4, status: 502, means: "the cluster's API server can't be reached" },

@@ -123,6 +123,23 @@ export type CustomName = Infer<typeof customName>;
 export const allowedDomain = object({ domain });
 export type AllowedDomain = Infer<typeof allowedDomain>;
 
+/** Asks what becomes of a connection to a host. */
+export const explainRequest = object({
+  /** A name or an address, without a dot at its end. */
+  host: text(253),
+  /** By default the Service's first TCP port. */
+  port: optional(port),
+  protocol: withDefault(oneOf("protocol", ["tcp", "udp"]), "tcp" as const),
+  /** What this machine's programs get for the name; absent where that isn't known. */
+  lookup: optional(object({
+    addresses: list(text(64), 256),
+    ms: integer("time", 0, Number.MAX_SAFE_INTEGER),
+  })),
+  kubeconfig: cluster.kubeconfig,
+  environment: cluster.environment,
+});
+export type ExplainRequest = Infer<typeof explainRequest>;
+
 /** One of the custom domains, or of the allowed ones. */
 export const namedDomain = object({ domain: text(254) });
 

@@ -1,0 +1,153 @@
+import { failed } from "../../../checks/check.ts";
+import type { Resolver } from "../../../checks/parts.ts";
+import { ApiError } from "../../../kube/client/api_error.ts";
+import { resources } from "../../../kube/client/resources.ts";
+import { contexts } from "../../../kube/config/kubeconfig.ts";
+import { contextDomain } from "../../../names/zone/cluster_names.ts";
+import { whyReserved } from "../../../names/zone/reserved_names.ts";
+import type { Zone } from "../../../names/zone/zone.ts";
+import type { ExplainRequest } from "../../../wire/control.ts";
+import type { Finding } from "../../../wire/finding.ts";
+import type { Cluster } from "../../clusters/cluster.ts";
+import { type MeantService, meantService } from "./meant_service.ts";
+
+/** The API server has this long to say whether a namespace exists, in milliseconds. */
+const ASK_TIMEOUT_MS = 2_000;
+/** Services that are named, of those that are called alike. */
+const NAMED = 3;
+
+/** What is known of names around a host. */
+export interface Surroundings {
+  readonly zone: Zone;
+  readonly resolver: Pick<Resolver, "hostname" | "nameservers">;
+  readonly clusters: readonly Cluster[];
+}
+
+/** Why a host is no name of a connected cluster. */
+export async function whyAbsent(asked: ExplainRequest, around: Surroundings): Promise<Finding> {
+  const { host } = asked;
+  const reserved = whyReserved(host, around.resolver.hostname.toLowerCase());
+  if (reserved !== undefined) {
+    return failed(`${host} never leads to a cluster: ${reserved}`, "choose another name: pmz dns add");
+  }
+  const meant = meantService(host);
+  if (!meant) return others(asked, around);
+  const { suffix } = meant;
+  if (suffix !== undefined) {
+    return elsewhere(host, suffix, asked, around.clusters) ?? await missing(host, meant, around) ??
+      others(asked, around);
+  }
+  const { namespace } = meant;
+  const isShort = !meant.isExplicit && namespace !== undefined;
+  if (isShort && around.zone.isReserved(namespace) && servicesNamed(meant, around.clusters).length > 0) {
+    return failed(
+      `names that end in ${namespace} stay the internet's or the local network's`,
+      `write the whole name: ${host}.svc`,
+    );
+  }
+  // A name of two labels is the internet's, unless it names a namespace or a Service of the cluster.
+  const isMeant = meant.isExplicit || servicesCalled(meant.service, around.clusters).length > 0 ||
+    namespace !== undefined && around.clusters.some((one) => hasServicesIn(one, namespace));
+  return isMeant ? await missing(host, meant, around) ?? others(asked, around) : others(asked, around);
+}
+
+/** A name of a context that isn't connected. */
+function elsewhere(
+  host: string,
+  suffix: string,
+  { kubeconfig, environment }: ExplainRequest,
+  clusters: readonly Cluster[],
+): Finding | undefined {
+  if (clusters.some(({ id }) => contextDomain(id) === suffix)) return undefined;
+  const known = contextsOf({
+    ...kubeconfig === undefined ? {} : { kubeconfig },
+    ...environment === undefined ? {} : { environment },
+  });
+  const context = known.find(({ name }) => contextDomain(name) === suffix);
+  if (!context) return undefined;
+  return failed(
+    `${host} is a name of the cluster ${context.name}, and pmz isn't connected to that for your programs`,
+    `run: pmz up --context ${context.name}`,
+  );
+}
+
+/** None where the kubeconfig can't be read: the connected clusters need it no longer. */
+function contextsOf(options: Parameters<typeof contexts>[0]): ReturnType<typeof contexts> {
+  try {
+    return contexts(options);
+  } catch {
+    return [];
+  }
+}
+
+/** A Service that isn't there: in its namespace, or with the namespace; undefined when another cluster's name is meant. */
+async function missing(
+  host: string,
+  { service, namespace, suffix, isWhole }: MeantService,
+  { clusters }: Surroundings,
+): Promise<Finding | undefined> {
+  const among = suffix === undefined ? clusters : clusters.filter(({ id }) => contextDomain(id) === suffix);
+  const [cluster] = among;
+  if (!cluster) return undefined;
+  const { id, connection } = cluster;
+  const place = namespace ?? connection.name.namespace;
+  if (!isWhole && connection.topology.services.has(`${place}/${service}`)) {
+    return failed(
+      `the Service ${place}/${service} of cluster ${id} has no endpoint or port by the name ${host}`,
+      `to see its endpoints: kubectl -n ${place} get endpointslices -l kubernetes.io/service-name=${service}`,
+    );
+  }
+  const { onlyNamespace } = connection;
+  if (onlyNamespace !== undefined && onlyNamespace !== place) {
+    return failed(
+      `you may list the Services of the namespace ${onlyNamespace} only, so no name of ${place} is known`,
+      "see what is missing: pmz doctor rights",
+    );
+  }
+  const alike = servicesCalled(service, among).slice(0, NAMED);
+  const hint = alike.length > 0 ? `there is ${alike.join(", ")}` : "to see all Services: pmz services -A";
+  if (!hasServicesIn(cluster, place) && await isNamespaceMissing(cluster, place)) {
+    return failed(`the namespace ${place} doesn't exist in cluster ${id}`, hint);
+  }
+  return failed(`there is no Service ${service} in the namespace ${place} of cluster ${id}`, hint);
+}
+
+async function isNamespaceMissing({ connection }: Cluster, name: string): Promise<boolean> {
+  try {
+    await connection.api.get(resources.namespaces, { name }, { signal: AbortSignal.timeout(ASK_TIMEOUT_MS) });
+    return false;
+  } catch (error) {
+    return ApiError.is(error, "NotFound");
+  }
+}
+
+function hasServicesIn({ connection }: Cluster, name: string): boolean {
+  return connection.topology.services.values().some(({ namespace }) => namespace === name);
+}
+
+/** "echo.default.svc" of each Service that is called so. */
+function servicesCalled(called: string, clusters: readonly Cluster[]): string[] {
+  return clusters.flatMap(({ connection }) =>
+    [...connection.topology.services.values()].flatMap(({ name, namespace }) =>
+      name === called ? [`${name}.${namespace}.svc`] : []
+    )
+  );
+}
+
+function servicesNamed({ service, namespace }: MeantService, clusters: readonly Cluster[]): string[] {
+  return servicesCalled(service, clusters).filter((name) => name === `${service}.${namespace}.svc`);
+}
+
+/** A name that is left to the machine's own nameserver. */
+function others({ host, lookup }: ExplainRequest, { resolver }: Surroundings): Finding {
+  const nameservers = resolver.nameservers.map(({ address }) => address).join(", ");
+  const leads = lookup === undefined
+    ? `${nameservers} answers it`
+    : lookup.addresses.length === 0
+    ? `${nameservers} is asked, and has no address for it`
+    : `${nameservers} is asked, and programs get ${lookup.addresses.join(", ")}`;
+  return failed(
+    `${host} is no name of a connected cluster, so pmz doesn't carry it: ${leads}`,
+    `to see the clusters' names: pmz services -A; to make it one: pmz dns add ${host} SERVICE`,
+  );
+}

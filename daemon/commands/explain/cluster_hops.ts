@@ -1,0 +1,96 @@
+import { unlessAborted } from "../../../async/abort.ts";
+import { TimeLimit } from "../../../async/time_limit.ts";
+import { failed, ok, warning } from "../../../checks/check.ts";
+import type { Probe } from "../../../dataplane/plane.ts";
+import type { Service } from "../../../kube/objects/objects.ts";
+import { formatEndpoint } from "../../../net/address.ts";
+import type { InterceptEntry } from "../../../wire/control.ts";
+import type { Finding } from "../../../wire/finding.ts";
+import { formatOutcome } from "../../../wire/flow.ts";
+import type { InterceptRule } from "../../../wire/intercept.ts";
+import type { Cluster } from "../../clusters/cluster.ts";
+import type { ClusterRegistry } from "../../clusters/registry.ts";
+
+/** A Service's pods have this long to accept, in milliseconds. */
+const DIAL_MS = 4_000;
+
+/** Who takes a Service port's connections before its pods; undefined where nobody is known to. */
+export function interceptHop(
+  { namespace, name }: Service,
+  port: number,
+  own: readonly InterceptEntry[],
+  rules: readonly InterceptRule[],
+): Finding | undefined {
+  const isMeant = (one: { namespace: string; service: string; port: number }) =>
+    one.namespace === namespace && one.service === name && one.port === port;
+  const mine = own.find(isMeant);
+  if (mine) {
+    const what = mine.match ? "requests that match go" : "connections go";
+    if (mine.silentSince !== undefined) {
+      return failed(
+        `your intercept ${mine.id} takes it: ${what} to ${mine.local}, where nothing listens since ${mine.silentSince}`,
+        `start your program, or end the intercept: pmz leave ${mine.id}`,
+      );
+    }
+    return ok(`your intercept ${mine.id} takes it: ${what} to ${mine.local}`);
+  }
+  const others = rules.filter((rule) => isMeant(rule) && !rule.deleting);
+  const whole = others.find(({ match }) => match === undefined);
+  if (whole) {
+    return warning(
+      `${whole.user} intercepts it: a program on another machine answers, not the pods`,
+      `ask ${whole.user} to leave it; several people share a port by personal intercepts: docs/personal.md`,
+    );
+  }
+  const users = [...new Set(others.map(({ user }) => user))].join(", ");
+  return users === "" ? undefined : ok(`personal intercepts take the requests that match: ${users}`);
+}
+
+/** Whether the tunnel to the gateway is up. */
+export function tunnelHop({ connection: { tunnel } }: Cluster, roundTripMs: number | null): Finding {
+  if (tunnel.state === "connected") {
+    const trip = roundTripMs === null ? "" : `, round trip ${Math.round(roundTripMs * 10) / 10} ms`;
+    return ok(`connected to ${tunnel.pod}${trip}`);
+  }
+  return failed(`the tunnel to the gateway isn't up: ${tunnel.why}`, "look at the gateway: pmz agent status");
+}
+
+/** What came of the gateway's dial. */
+export interface Dialled {
+  readonly saw: Finding;
+  readonly ms?: number;
+  /** Whether a policy of the cluster may be why it failed. */
+  readonly isSilent: boolean;
+}
+
+/** Has the gateway dial. */
+export async function dialHop(
+  cluster: string,
+  { data }: Pick<ClusterRegistry, "data">,
+  address: string,
+  port: number,
+): Promise<Dialled> {
+  const to = formatEndpoint(address, port);
+  using limit = new TimeLimit(DIAL_MS);
+  let probe: Probe;
+  try {
+    probe = await unlessAborted(data.probe({ protocol: "tcp", cluster, address, port }), limit.signal);
+  } catch (error) {
+    if (!limit.signal.aborted) throw error;
+    return {
+      saw: failed(
+        `${to} doesn't answer the gateway within ${DIAL_MS / 1000} s`,
+        "a policy of the cluster, or a dead endpoint, drops it: see the policies below",
+      ),
+      isSilent: true,
+    };
+  }
+  const { outcome, ms } = probe;
+  if (outcome.kind === "done") return { saw: ok(`${to}: the gateway is connected`), ms, isSilent: false };
+  const isSilent = outcome.kind === "refused" &&
+    /timeout|timed out/.test(`${outcome.error} ${outcome.details}`);
+  const remedy = isSilent
+    ? "a policy of the cluster, or a dead endpoint, drops it: see the policies below"
+    : "does the program in the pod listen on that port? kubectl logs; pmz flows --failed";
+  return { saw: failed(`${to}: ${formatOutcome(outcome)}`, remedy), ms, isSilent };
+}

@@ -1,0 +1,245 @@
+import { skipped } from "../../../checks/check.ts";
+import { nameService } from "../../../checks/name_service.ts";
+import { nameServicePaths } from "../../../checks/parts.ts";
+import { warningsOf } from "../../../checks/warnings.ts";
+import { OwnNetworks } from "../../../names/own_networks.ts";
+import { Zone } from "../../../names/zone/zone.ts";
+import { formatEndpoint, parseAddress } from "../../../net/address.ts";
+import type { CustomName, ExplainRequest } from "../../../wire/control.ts";
+import type { Explanation, Hop } from "../../../wire/explain.ts";
+import type { Finding } from "../../../wire/finding.ts";
+import type { Cluster } from "../../clusters/cluster.ts";
+import type { ClusterRegistry } from "../../clusters/registry.ts";
+import { runningPodsOf } from "../../discovery/topology.ts";
+import { Failure } from "../../failure.ts";
+import { rulesOf } from "../../intercepts/foreign_rules.ts";
+import { readResolver } from "../../laptop/resolv_conf.ts";
+import { readHosts } from "../../never_asked.ts";
+import { interceptsOf } from "../status.ts";
+import { whyAbsent } from "./absent_name.ts";
+import { dialHop, interceptHop, tunnelHop } from "./cluster_hops.ts";
+import { addressHop, machineHop, precedenceHop, programsHop } from "./laptop_hops.ts";
+import { policiesHop } from "./policies.ts";
+import { endpointsHop, portHop, portToDial, slicesOf } from "./service_hops.ts";
+import { findAddress, findName, type Found, type Subject } from "./subject.ts";
+
+/** ExternalNames in a row. */
+const LONGEST_CHAIN = 8;
+
+/**
+ * Follows what would become of a connection, hop by hop, until one fails that the rest depends on.
+ * @throws {Failure} `not-up` when no cluster is connected
+ */
+export async function explain(
+  asked: ExplainRequest,
+  clusters: ClusterRegistry,
+  custom: readonly CustomName[],
+): Promise<Explanation> {
+  if (clusters.all.length === 0) {
+    throw new Failure("not-up", "pmz is not connected to any cluster", { hint: "run: pmz up" });
+  }
+  const way = new Way(asked, clusters, custom);
+  await way.follow();
+  return { target: way.target, hops: way.hops };
+}
+
+/** A connection's way, as far as it has been followed. */
+class Way {
+  readonly hops: Hop[] = [];
+  readonly #asked: ExplainRequest;
+  readonly #clusters: ClusterRegistry;
+  readonly #custom: readonly CustomName[];
+  #port: number | undefined;
+
+  constructor(asked: ExplainRequest, clusters: ClusterRegistry, custom: readonly CustomName[]) {
+    this.#asked = { ...asked, host: asked.host.toLowerCase().replace(/\.$/, "") };
+    this.#clusters = clusters;
+    this.#custom = custom;
+    this.#port = asked.port;
+  }
+
+  /** Host and port. */
+  get target(): string {
+    const { host } = this.#asked;
+    return this.#port === undefined ? host : formatEndpoint(host, this.#port);
+  }
+
+  /** Adds a hop. @returns whether the way continues after it */
+  #add(hop: Hop["hop"], finding: Finding, ms?: number): boolean {
+    const rounded = ms === undefined ? {} : { ms: Math.round(ms * 10) / 10 };
+    this.hops.push({ hop, ...finding, ...rounded });
+    return finding.level !== "failed";
+  }
+
+  async follow(): Promise<void> {
+    const { host, port } = this.#asked;
+    const subject = parseAddress(host) ? this.#address() : await this.#name();
+    if (!subject) return;
+    const isServed = subject.kind === "pod" || this.#service(subject);
+    const address = this.#laptop(subject);
+    if (!isServed || address === undefined || this.#port === undefined) return;
+    await this.#cluster(subject, address, this.#port);
+    if (port === undefined) {
+      this.#add("ping", skipped("ping isn't carried, only TCP is: no answer to a ping says nothing"));
+    }
+  }
+
+  /** Captured clusters first, as an address of several leads to the captured one. */
+  get #all(): Cluster[] {
+    const { all, laptop: { hostCapture } } = this.#clusters;
+    const { host } = this.#asked;
+    return all.toSorted((a, b) =>
+      Number(hostCapture?.isCaptured(b.id, host) ?? 0) - Number(hostCapture?.isCaptured(a.id, host) ?? 0)
+    );
+  }
+
+  #address(): Subject | undefined {
+    const started = performance.now();
+    const { saw, subject } = findAddress(this.#asked.host, this.#all);
+    this.#add("name", saw, performance.now() - started);
+    return subject;
+  }
+
+  async #name(): Promise<Subject | undefined> {
+    const resolver = await readResolver();
+    const clusters = this.#clusters.all;
+    const networks = new OwnNetworks();
+    const zone = new Zone({
+      forbidden: (address) => networks.forbids(address),
+      isReached: (id, address) => clusters.some((one) => one.id === id && one.index.addresses.has(address)),
+    });
+    zone.setSurroundings({ hostname: resolver.hostname, searchDomains: resolver.search });
+    for (const cluster of clusters) {
+      zone.set({ ...cluster.zone, services: [...cluster.index.services.values()] });
+    }
+    zone.setCustom(this.#custom);
+
+    const started = performance.now();
+    const found = findName(this.#asked.host, zone, clusters);
+    if (!found?.subject) {
+      this.#add(
+        "name",
+        await whyAbsent(this.#asked, { zone, resolver, clusters }),
+        performance.now() - started,
+      );
+      return undefined;
+    }
+    this.#add("name", found.saw, performance.now() - started);
+    const subject = this.#target(found.subject, zone);
+    await this.#programs(subject ?? found.subject);
+    if (!subject && found.subject.kind === "service") await this.#outside(found.subject);
+    return subject;
+  }
+
+  /** What an ExternalName leads to; undefined when that is outside the clusters. */
+  #target(subject: Subject, zone: Zone): Subject | undefined {
+    let at: Subject | undefined = subject;
+    for (
+      let i = 0;
+      i < LONGEST_CHAIN && at?.kind === "service" && at.service.externalName !== undefined;
+      i++
+    ) {
+      const next: Found | undefined = findName(
+        at.service.externalName.toLowerCase(),
+        zone,
+        this.#clusters.all,
+      );
+      if (next?.subject) this.#add("name", next.saw);
+      at = next?.subject;
+    }
+    return at?.kind === "service" && at.service.externalName !== undefined ? undefined : at;
+  }
+
+  /** What programs get for the name. */
+  async #programs(subject: Subject): Promise<void> {
+    const { laptop } = this.#clusters;
+    const { cluster } = subject;
+    if (cluster.connection.mode !== "capture" || !laptop.hostCapture) return;
+    const isOutside = subject.kind === "service" && subject.service.externalName !== undefined;
+    const expected = isOutside
+      ? this.#asked.lookup?.addresses ?? []
+      : subject.addresses.filter((one) => laptop.hostCapture?.isCaptured(cluster.id, one));
+    // Without an address, the hops after this one have the reason.
+    if (expected.length === 0 && (this.#asked.lookup?.addresses.length ?? 0) === 0) return;
+    const nameWarnings = await warningsOf([{ ...nameService, needs: [] }], {
+      nameService: nameServicePaths,
+      resolver: readResolver,
+    });
+    const { nameProblem } = laptop;
+    const saw = programsHop(this.#asked, expected, { hosts: readHosts(), nameProblem, nameWarnings });
+    this.#add("programs", saw, this.#asked.lookup?.ms);
+  }
+
+  /** An ExternalName that leads out of the clusters. */
+  async #outside({ cluster, service }: Extract<Subject, { kind: "service" }>): Promise<void> {
+    const { namespace, name, externalName } = service;
+    const problems = (await this.#clusters.laptop.problems(cluster)).get(`${namespace}/${name}`) ?? [];
+    for (const problem of problems) {
+      this.#add("address", {
+        level: "failed",
+        saw: problem,
+        remedy: "a Service with a clusterIP and an EndpointSlice in front of it works",
+      });
+    }
+    if (problems.length > 0) return;
+    this.#add(
+      "address",
+      skipped(`${externalName} is no name of a cluster: this machine dials it itself, without pmz`),
+    );
+  }
+
+  /** Whether the Service serves the port. */
+  #service({ cluster, service }: Extract<Subject, { kind: "service" }>): boolean {
+    const { topology } = cluster.connection;
+    const slices = slicesOf(topology, service);
+    this.#port = portToDial(service, slices, this.#asked);
+    const hasPort = this.#add("port", portHop(service, slices, this.#asked));
+    return hasPort && this.#add("endpoints", endpointsHop(topology, service, slices, this.#port));
+  }
+
+  /** What this machine does with a connection. @returns the address, where it comes to pmz */
+  #laptop(subject: Subject): string | undefined {
+    const { laptop } = this.#clusters;
+    const { cluster } = subject;
+    const service = subject.kind === "service"
+      ? `${subject.service.namespace}/${subject.service.name}`
+      : undefined;
+    const { saw, address } = addressHop(cluster, subject.addresses, service, laptop);
+    const isReached = this.#add("address", saw);
+    return isReached ? address : undefined;
+  }
+
+  /** What becomes of it from here on. */
+  async #cluster(subject: Subject, address: string, port: number): Promise<void> {
+    const { cluster } = subject;
+    const { connection } = cluster;
+    const { hostCapture } = this.#clusters.laptop;
+    if (connection.mode === "capture" && hostCapture) {
+      const started = performance.now();
+      const saw = await machineHop(hostCapture, address, port, await precedenceHop(hostCapture));
+      if (!this.#add("machine", saw, performance.now() - started)) return;
+    }
+    if (subject.kind === "service") {
+      const own = interceptsOf(this.#clusters).flatMap((one) => one.cluster === cluster ? [one.entry] : []);
+      const rules = await rulesOf(connection.api, connection.name.namespace);
+      const saw = interceptHop(subject.service, port, own, rules);
+      if (saw) this.#add("intercept", saw);
+    }
+    const { roundTripMs } = await this.#clusters.data.counts(cluster.id);
+    if (!this.#add("tunnel", tunnelHop(cluster, roundTripMs))) return;
+    const dialled = await dialHop(cluster.id, this.#clusters, address, port);
+    this.#add("dial", dialled.saw, dialled.ms);
+    if (!dialled.isSilent) return;
+    await this.#policies(subject, address);
+  }
+
+  async #policies(subject: Subject, address: string): Promise<void> {
+    const { api, topology } = subject.cluster.connection;
+    const pods = subject.kind === "service" && subject.service.selector
+      ? runningPodsOf(topology, subject.service)
+      : [...topology.pods.values()].filter(({ podIPs }) => podIPs.includes(address));
+    const namespace = subject.kind === "service" ? subject.service.namespace : pods[0]?.namespace;
+    if (namespace === undefined) return;
+    this.#add("policies", await policiesHop(api, namespace, pods));
+  }
+}

@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import type { Stream } from "../../../hbone/mod.ts";
+import { type ExplainRequest, explainRequest } from "../../../wire/control.ts";
+import { type Hop, verdictOf } from "../../../wire/explain.ts";
+import { fails } from "../../testing/fails.ts";
+import { type FakeDaemon, fakeDaemon, recorder } from "../../testing/daemon.ts";
+
+const forever = new AbortController().signal;
+
+/** A cluster with Services of many kinds, connected by the proxy. */
+async function connected(onStream?: (stream: Stream) => void): Promise<FakeDaemon> {
+  const at = await fakeDaemon(onStream ? { onStream } : {});
+  const { cluster } = at;
+  const ports = [{ name: "http", port: 80, targetPort: 8080 }];
+  cluster.service("empty", { clusterIP: "10.96.0.8", selector: { app: "empty" }, ports });
+  cluster.service("crash", { clusterIP: "10.96.0.9", selector: { app: "crash" }, ports });
+  cluster.pod("crash-1", { labels: { app: "crash" } });
+  cluster.service("dns", {
+    clusterIP: "10.96.0.10",
+    selector: { app: "echo" },
+    ports: [{ name: "dns", port: 53, protocol: "UDP" }],
+  });
+  cluster.service("peers", { clusterIP: "None", selector: { app: "echo" }, ports });
+  cluster.slice("peers", ["10.244.0.5"], [{ name: "http", port: 8080 }]);
+  cluster.service("outside", { clusterIP: "None", ports });
+  cluster.slice("outside", ["10.9.0.5"], [{ name: "http", port: 8080 }]);
+  cluster.service("mail", { type: "ExternalName", externalName: "mail.example" });
+  cluster.service("same", { type: "ExternalName", externalName: "echo.default.svc.cluster.local" });
+  cluster.service("cart", { clusterIP: "10.96.0.11", selector: { app: "echo" }, ports }, "shop");
+  await at.daemon.up(at.up, recorder(), forever);
+  return at;
+}
+
+/** What is said of a host: all hops, the cause, whether it works. */
+async function said(at: FakeDaemon, request: Partial<ExplainRequest>) {
+  const asked = explainRequest.parse({ ...request, kubeconfig: at.up.kubeconfig }, "");
+  const { hops } = await at.daemon.explain(asked);
+  const { works, because } = verdictOf(hops);
+  const hop = (name: Hop["hop"]) => hops.find((one) => one.hop === name)?.saw ?? "";
+  return {
+    works,
+    cause: because ? `${because.hop}: ${because.saw}` : "",
+    remedy: because?.remedy ?? "",
+    hop,
+  };
+}
+
+Deno.test("a connection that works is followed to the gateway's dial", async () => {
+  await using at = await connected();
+  for (const host of ["echo", "echo.default", "echo.default.svc.cluster.local", "ECHO.default.svc."]) {
+    const { works, hop } = await said(at, { host });
+    assert.ok(works, host);
+    assert.match(hop("name"), /is Service default\/echo of cluster dev$/);
+    assert.equal(hop("port"), "the Service has the port 80 (http)");
+    assert.equal(hop("endpoints"), "1 ready, 0 not");
+    assert.match(hop("tunnel"), /^connected to gateway-1/);
+    assert.equal(hop("dial"), "10.96.0.7:80: the gateway is connected");
+    assert.match(hop("ping"), /^ping isn't carried/);
+  }
+  assert.match((await said(at, { host: "10.96.0.7" })).hop("name"), /^10\.96\.0\.7 is Service default\/echo/);
+  assert.match((await said(at, { host: "10.244.0.5", port: 8080 })).hop("name"), /is pod\/echo-1\.default/);
+});
+
+const causes: readonly [string, Partial<ExplainRequest>, RegExp, RegExp][] = [
+  [
+    "a name of no cluster",
+    { host: "www.example.com" },
+    /^name: .* no name of a connected cluster/,
+    /pmz dns add/,
+  ],
+  [
+    "a namespace that doesn't exist",
+    { host: "echo.nowhere.svc" },
+    /^name: the namespace nowhere doesn't exist in cluster dev$/,
+    /there is echo\.default\.svc/,
+  ],
+  [
+    "a Service of another namespace",
+    { host: "cart.default.svc" },
+    /^name: there is no Service cart in the namespace default of cluster dev$/,
+    /there is cart\.shop\.svc/,
+  ],
+  [
+    "a port that the Service lacks",
+    { host: "echo", port: 81 },
+    /^port: the Service has no TCP port 81$/,
+    /80 \(http\)/,
+  ],
+  [
+    "the port of the pods instead of the Service's",
+    { host: "echo", port: 8080 },
+    /^port: .* port 8080: that is the port of its pods; the Service's is 80$/,
+    /80/,
+  ],
+  [
+    "a UDP port",
+    { host: "dns", port: 53 },
+    /^port: port 53 is UDP: pmz doesn't carry UDP/,
+    /53 \(dns\)\/udp/,
+  ],
+  ["UDP that was asked for", { host: "echo", port: 80, protocol: "udp" }, /^port: .*UDP/, /TCP is carried/],
+  [
+    "a Service without pods",
+    { host: "empty" },
+    /^endpoints: no ready endpoint: no pod has the labels app=empty$/,
+    /kubectl -n default get pods -l app=empty/,
+  ],
+  [
+    "a headless Service with endpoints that are no pods",
+    { host: "outside" },
+    /^endpoints|^address: .*no pod/,
+    /./,
+  ],
+  ["an address of nothing", { host: "10.96.0.99" }, /^name: no Service and no pod/, /pmz services -A/],
+  ["a name that is this machine's", { host: "web.localhost" }, /^name: .*always means this machine/, /./],
+];
+Deno.test("what keeps a connection from working is named, with what to do about it", async (t) => {
+  await using at = await connected();
+  for (const [what, request, cause, remedy] of causes) {
+    await t.step(what, async () => {
+      const explained = await said(at, request);
+      assert.equal(explained.works, false);
+      assert.match(explained.cause, cause);
+      assert.match(explained.remedy, remedy);
+    });
+  }
+});
+
+Deno.test("a name of a context that isn't connected says how to connect it", async () => {
+  await using at = await connected();
+  const config = JSON.parse(at.cluster.kubeconfig()) as { contexts: { name: string }[] };
+  config.contexts.push({ ...config.contexts[0], name: "staging" });
+  const kubeconfig = await at.kubeconfig(JSON.stringify(config));
+  const asked = explainRequest.parse({ host: "echo.default.svc.staging", kubeconfig }, "");
+  const { because } = verdictOf((await at.daemon.explain(asked)).hops);
+  assert.match(because?.saw ?? "", /is a name of the cluster staging/);
+  assert.equal(because?.remedy, "run: pmz up --context staging");
+});
+
+Deno.test("a headless Service is dialled at its pods' port, and its own port is named as the wrong one", async () => {
+  await using at = await connected();
+  const right = await said(at, { host: "peers" });
+  assert.ok(right.works);
+  assert.equal(right.hop("dial"), "10.244.0.5:8080: the gateway is connected");
+  assert.match((await said(at, { host: "peers", port: 80 })).cause, /^port: .*they serve 8080$/);
+});
+
+Deno.test("an ExternalName is followed into the cluster, and out of it", async () => {
+  await using at = await connected();
+  const inside = await said(at, { host: "same.default.svc" });
+  assert.equal(inside.hop("dial"), "10.96.0.7:80: the gateway is connected");
+  const outside = await said(at, { host: "mail.default.svc" });
+  assert.match(outside.hop("name"), /an ExternalName: mail\.example$/);
+  assert.match(outside.hop("address"), /^mail\.example is no name of a cluster/);
+});
+
+Deno.test("the gateway's refusal is told in its own words", async () => {
+  await using at = await connected((stream) => stream.respond([[":status", "502"]], { end: true }));
+  const { works, cause } = await said(at, { host: "echo" });
+  assert.equal(works, false);
+  assert.match(cause, /^dial: 10\.96\.0\.7:80: refused by the gateway/);
+});
+
+Deno.test("of a dial that isn't answered, the policies are named that select the pods", async () => {
+  await using at = await connected(() => {});
+  const policy = (name: string, podSelector: object) =>
+    at.cluster.put("/apis/networking.k8s.io/v1", "networkpolicies", {
+      metadata: { name, namespace: "default" },
+      spec: { podSelector, policyTypes: ["Ingress"] },
+    });
+  policy("deny", { matchLabels: { app: "echo" } });
+  policy("others", { matchLabels: { app: "db" } });
+  const { works, cause } = await said(at, { host: "echo" });
+  assert.equal(works, false);
+  assert.equal(cause, "policies: these NetworkPolicies may keep the gateway from its pods: default/deny");
+});
+
+Deno.test("without a cluster it is said that pmz isn't up", async () => {
+  await using at = await fakeDaemon();
+  const asked = explainRequest.parse({ host: "echo" }, "");
+  await assert.rejects(at.daemon.explain(asked), fails("not-up"));
+});

@@ -1,0 +1,144 @@
+import { capture as captureCheck } from "../../../checks/capture.ts";
+import { failed, ok, skipped, warning } from "../../../checks/check.ts";
+import { formatEndpoint } from "../../../net/address.ts";
+import type { ExplainRequest } from "../../../wire/control.ts";
+import type { Finding } from "../../../wire/finding.ts";
+import type { UnreachableAddress } from "../../../wire/unreachable.ts";
+import type { Cluster } from "../../clusters/cluster.ts";
+import type { HostCapture } from "../../laptop/host_capture.ts";
+import type { Laptop } from "../../laptop/laptop.ts";
+
+/** The kernel connects a captured address at once, unless something drops its packets; in milliseconds. */
+const DIAL_MS = 2_000;
+
+/** Whether this machine's programs get the addresses of a name, and not others. */
+export function programsHop(
+  { host, lookup }: ExplainRequest,
+  expected: readonly string[],
+  { hosts, nameProblem, nameWarnings }: {
+    readonly hosts: ReadonlySet<string>;
+    readonly nameProblem: string | undefined;
+    /** What the checks say of this machine's name service. */
+    readonly nameWarnings: readonly { readonly message: string; readonly hint?: string }[];
+  },
+): Finding {
+  if (!lookup) return skipped("what programs get for the name isn't known");
+  const got = lookup.addresses.join(", ");
+  const isAsExpected = lookup.addresses.length > 0 && lookup.addresses.every((one) => expected.includes(one));
+  if (isAsExpected) return ok(`programs get ${got}`);
+  const gets = got === "" ? "programs get no address" : `programs get ${got}`;
+  if (hosts.has(host)) {
+    return failed(
+      `${gets}: /etc/hosts has ${host}, and programs look there first`,
+      `take it out of /etc/hosts: grep -n ${host} /etc/hosts`,
+    );
+  }
+  if (nameProblem !== undefined) return failed(`${gets}: ${nameProblem}`, "run: pmz down, then pmz up");
+  const [first] = nameWarnings;
+  if (first) return failed(`${gets}: ${first.message}`, first.hint ?? "run: pmz doctor name-service");
+  if (expected.length === 0) {
+    return failed(`${gets}: the name leads to no address that is reached`, "see the hops below");
+  }
+  const why = got === ""
+    ? "the name leads to"
+    : "another nameserver, or a cache, answers before pmz; the name leads to";
+  return failed(`${gets}: ${why} ${expected.join(", ")}`, "run: pmz doctor name-service");
+}
+
+/** Which address takes connections, and what was seen. */
+export interface AddressHop {
+  readonly saw: Finding;
+  readonly address?: string;
+}
+
+/** Whether connections to the addresses of a cluster come to pmz. */
+export function addressHop(
+  cluster: Cluster,
+  addresses: readonly string[],
+  service: string | undefined,
+  laptop: Pick<Laptop, "hostCapture" | "proxyAddress" | "unreachable">,
+): AddressHop {
+  const { mode } = cluster.connection;
+  const [first] = addresses;
+  if (mode === "intercept") {
+    return { saw: failed("the cluster is connected for intercepts only", "run: pmz up") };
+  }
+  const unreachable = laptop.unreachable(cluster).filter((one) =>
+    one.service === service || addresses.includes(one.address)
+  );
+  if (first === undefined) return { saw: nothingReached(unreachable) };
+  const { hostCapture, proxyAddress } = laptop;
+  if (mode === "proxy") {
+    const proxy = proxyAddress === undefined ? "the proxy" : `the proxy ${proxyAddress}`;
+    return { saw: ok(`programs that are set to use ${proxy} reach ${first}`), address: first };
+  }
+  if (!hostCapture) {
+    return {
+      saw: failed("the root helper has ended, so nothing is captured", "run pmz up: it starts another one"),
+    };
+  }
+  const captured = addresses.filter((one) => hostCapture.isCaptured(cluster.id, one));
+  if (captured[0] !== undefined) {
+    const verb = captured.length === 1 ? "is" : "are";
+    return { saw: ok(`${captured.join(", ")} ${verb} captured`), address: captured[0] };
+  }
+  const [known] = unreachable.filter(({ address }) => address === first);
+  const why = known?.why ?? hostCapture.refusal(cluster.id, first) ?? "its reason isn't known";
+  return {
+    saw: failed(
+      `${first} isn't captured: ${why}`,
+      known?.remedy ?? "through the proxy it is reached all the same: pmz up --proxy",
+    ),
+  };
+}
+
+function nothingReached([first]: readonly UnreachableAddress[]): Finding {
+  if (!first) return failed("there is no address to dial", "see the endpoints above");
+  return failed(`${first.address} is not reached: ${first.why}`, first.remedy ?? "pmz up --proxy");
+}
+
+/** Another program's rule that comes before pmz's. */
+export async function precedenceHop(hostCapture: HostCapture): Promise<Finding[]> {
+  const { routes, address, precedence } = hostCapture;
+  if (!precedence) return [];
+  const helper = { state: "connected" as const, routes, address, precedence };
+  const findings = await captureCheck.run(
+    { capture: () => Promise.resolve({ isWanted: true, helper }) },
+    new AbortController().signal,
+  );
+  return findings.filter(({ level }) => level === "warning");
+}
+
+/** Whether a connection to a captured address gets through this machine: dials it as a program does. */
+export async function machineHop(
+  hostCapture: Pick<HostCapture, "blockedBy">,
+  address: string,
+  port: number,
+  passedBy: readonly Finding[],
+): Promise<Finding> {
+  const to = formatEndpoint(address, port);
+  try {
+    (await Deno.connect({ hostname: address, port, signal: AbortSignal.timeout(DIAL_MS) })).close();
+    const [first] = passedBy;
+    return first && "remedy" in first
+      ? warning(first.saw, first.remedy)
+      : ok("this machine lets connections there pass");
+  } catch (error) {
+    const [first] = passedBy;
+    if (first && "remedy" in first) return failed(first.saw, first.remedy);
+    const by = await hostCapture.blockedBy(address, port);
+    if (by) {
+      return failed(
+        `this machine's firewall drops connections to ${to}: ${by.chain}: ${by.rule}`,
+        "change that rule, or the setting of the program that made it: packets by the device lo have to pass",
+      );
+    }
+    const why = error instanceof Error && error.name !== "TimeoutError" && error.name !== "AbortError"
+      ? error.message.replace(/ \(os error \d+\)$/, "")
+      : `no answer within ${DIAL_MS / 1000} s`;
+    return failed(
+      `${to} is captured, and a connection on this machine fails: ${why}`,
+      "look at the rules of this machine: ip rule; sudo nft list ruleset",
+    );
+  }
+}

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { machineHop, programsHop } from "./laptop_hops.ts";
+
+const nothing = { hosts: new Set<string>(), nameProblem: undefined, nameWarnings: [] };
+const asked = (...addresses: string[]) => ({
+  host: "echo.default.svc",
+  protocol: "tcp" as const,
+  lookup: { addresses, ms: 1 },
+});
+
+Deno.test("programs get the Service's address, or what answers first is named", () => {
+  const expected = ["10.96.0.7"];
+  assert.equal(programsHop(asked("10.96.0.7"), expected, nothing).level, "ok");
+  const rows = [
+    [
+      asked("192.0.2.1"),
+      { ...nothing, hosts: new Set(["echo.default.svc"]) },
+      /\/etc\/hosts has echo\.default\.svc/,
+    ],
+    [asked("192.0.2.1"), nothing, /programs get 192\.0\.2\.1: another nameserver, or a cache/],
+    [asked(), nothing, /programs get no address: the name leads to 10\.96\.0\.7/],
+    [
+      asked(),
+      { ...nothing, nameProblem: "the names worker doesn't answer" },
+      /the names worker doesn't answer/,
+    ],
+    [asked(), { ...nothing, nameWarnings: [{ message: "nscd answers" }] }, /nscd answers/],
+  ] as const;
+  for (const [request, around, why] of rows) {
+    const { level, saw } = programsHop(request, expected, around);
+    assert.equal(level, "failed");
+    assert.match(saw, why);
+  }
+});
+
+Deno.test("a connection that this machine doesn't let pass names the firewall's rule, where that is known", async () => {
+  const by = { chain: "ip filter OUTPUT", rule: "reject" };
+  const unused = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = unused.addr;
+  assert.equal(
+    (await machineHop({ blockedBy: () => Promise.resolve(by) }, "127.0.0.1", port, [])).level,
+    "ok",
+  );
+  unused.close();
+  const blocked = await machineHop({ blockedBy: () => Promise.resolve(by) }, "127.0.0.1", port, []);
+  assert.match(blocked.saw, /firewall drops connections to 127\.0\.0\.1:\d+: ip filter OUTPUT: reject/);
+  const unknown = await machineHop({ blockedBy: () => Promise.resolve(undefined) }, "127.0.0.1", port, []);
+  assert.match(unknown.saw, /a connection on this machine fails: Connection refused/);
+});

@@ -1,0 +1,129 @@
+import { failed, ok, skipped, warning } from "../../../checks/check.ts";
+import type { EndpointSlice, Service } from "../../../kube/objects/objects.ts";
+import type { Finding } from "../../../wire/finding.ts";
+import { podsOf, readiness, servedPorts, type Topology } from "../../discovery/topology.ts";
+
+/** Pods that are named with the reason why they aren't ready. */
+const NAMED = 3;
+
+/** A port as it was asked for. */
+export interface AskedPort {
+  readonly port?: number;
+  readonly protocol: "tcp" | "udp";
+}
+
+/** The slices of a Service; undefined where they may not be listed. */
+export function slicesOf(topology: Topology, { namespace, name }: Service): EndpointSlice[] | undefined {
+  return topology.slices &&
+    [...topology.slices.values()].filter((one) => one.namespace === namespace && one.service === name);
+}
+
+/** The port that is dialled: the one asked for, else the first TCP port of the Service, or of its pods where it is headless. */
+export function portToDial(
+  service: Service,
+  slices: readonly EndpointSlice[] | undefined,
+  { port }: AskedPort,
+): number | undefined {
+  if (port !== undefined) return port;
+  const first = service.headless ? podPorts(slices ?? [])[0] : undefined;
+  return first ?? service.ports.find(({ protocol }) => protocol === "TCP")?.port;
+}
+
+/** TCP ports of a headless Service's pods. */
+function podPorts(slices: readonly EndpointSlice[]): number[] {
+  return [
+    ...new Set(
+      slices.flatMap(({ ports }) => ports).flatMap(({ port, protocol }) =>
+        port === undefined || protocol !== "TCP" ? [] : [port]
+      ),
+    ),
+  ];
+}
+
+/** Whether the Service has the port. */
+export function portHop(
+  service: Service,
+  slices: readonly EndpointSlice[] | undefined,
+  { port, protocol }: AskedPort,
+): Finding {
+  const { headless, ports } = service;
+  const all =
+    ports.map(({ port, name, protocol }) =>
+      `${port}${name ? ` (${name})` : ""}${protocol === "TCP" ? "" : `/${protocol.toLowerCase()}`}`
+    ).join(", ") || "none";
+  const remedy = `its ports: ${all}`;
+  if (protocol === "udp") return failed(udpWords(port), `its ports: ${all}; TCP is carried`);
+  if (headless) return headlessPort(service, podPorts(slices ?? []), port);
+  const dialled = portToDial(service, slices, { ...port === undefined ? {} : { port }, protocol });
+  if (dialled === undefined) return failed("the Service has no TCP port", remedy);
+  const found = ports.find((one) => one.port === dialled && one.protocol === "TCP");
+  if (found) return ok(`the Service has the port ${dialled}${found.name ? ` (${found.name})` : ""}`);
+  if (ports.some((one) => one.port === dialled && one.protocol === "UDP")) {
+    return failed(udpWords(dialled), remedy);
+  }
+  const inPods = ports.find(({ targetPort }) => targetPort === dialled);
+  const why = inPods ? `: that is the port of its pods; the Service's is ${inPods.port}` : "";
+  return failed(`the Service has no TCP port ${dialled}${why}`, remedy);
+}
+
+function udpWords(port: number | undefined): string {
+  return `${port === undefined ? "" : `port ${port} is UDP: `}pmz doesn't carry UDP, and refuses it at once`;
+}
+
+function headlessPort({ ports }: Service, inPods: readonly number[], port: number | undefined): Finding {
+  if (inPods.length === 0) return skipped("a headless Service: the port is its pods' own");
+  const all = inPods.join(", ");
+  if (port === undefined || inPods.includes(port)) {
+    return ok(`a headless Service leads to its pods, which serve ${all}`);
+  }
+  const isServices = ports.some((one) => one.port === port);
+  const what = isServices
+    ? `its pods are dialled themselves, and ${port} is the Service's port`
+    : "its pods are dialled themselves";
+  return warning(`a headless Service: ${what}; they serve ${all}`, `dial ${all}`);
+}
+
+/** Whether an endpoint serves the port. */
+export function endpointsHop(
+  topology: Topology,
+  service: Service,
+  slices: readonly EndpointSlice[] | undefined,
+  port: number | undefined,
+): Finding {
+  const { namespace, name, selector, headless } = service;
+  if (!slices || !topology.slices) return skipped("EndpointSlices may not be listed with these credentials");
+  const { endpoints: ready } = readiness(topology.slices)(`${namespace}/${name}`);
+  const all =
+    new Set(slices.flatMap(({ endpoints }) => endpoints).map(({ addresses: [address] }) => address)).size;
+  const counts = `${ready} ready, ${all - ready} not`;
+  const served = servedPorts(service, slices);
+  const isServed = headless || port === undefined
+    ? ready > 0 || (headless && service.publishNotReadyAddresses && all > 0)
+    : served.some((one) => one.protocol === "tcp" && one.port === port && one.served);
+  if (isServed) return ok(counts);
+  if (ready > 0) {
+    return failed(
+      `${counts}, and none serves the port ${port}`,
+      `its targetPort has to be a port of the pods' containers: kubectl -n ${namespace} get service ${name} -o yaml`,
+    );
+  }
+  const remedy = `kubectl -n ${namespace} get pods${selector ? ` -l ${labels(selector)}` : ""}`;
+  const pods = podsOf(topology, service);
+  if (!selector && all === 0) {
+    return failed(
+      "no endpoint: the Service has no selector, and nothing has made an EndpointSlice for it",
+      `kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`,
+    );
+  }
+  if (selector && pods.length === 0) {
+    return failed(`no ready endpoint: no pod has the labels ${labels(selector)}`, remedy);
+  }
+  const why = pods.filter((pod) => !pod.ready).slice(0, NAMED).map((pod) =>
+    `${pod.name}: ${pod.unready ?? "not ready"}`
+  );
+  return failed(`no ready endpoint (${counts})${why.length > 0 ? `: ${why.join("; ")}` : ""}`, remedy);
+}
+
+function labels(selector: Readonly<Record<string, string>>): string {
+  return Object.entries(selector).map(([key, value]) => `${key}=${value}`).join(",");
+}

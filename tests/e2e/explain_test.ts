@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import type { Hop } from "../../wire/explain.ts";
+import { Stage } from "./lib/stage.ts";
+
+interface Explained {
+  readonly works: boolean;
+  readonly verdict?: { readonly hop: Hop["hop"]; readonly saw: string; readonly remedy: string };
+  readonly hops: readonly Hop[];
+}
+
+const deny = {
+  apiVersion: "networking.k8s.io/v1",
+  kind: "NetworkPolicy",
+  metadata: { name: "deny", namespace: "default" },
+  spec: { podSelector: { matchLabels: { app: "echo" } }, policyTypes: ["Ingress"] },
+};
+
+Deno.test("explain names the true cause of a connection that fails, and says when one works", async (t) => {
+  await using stage = await Stage.set();
+  const { world, alice, bob } = stage;
+  const root = (line: string) => world.laptop.output("root", ["bash", "-c", line]);
+  const explain = async (target: string, env = "") => {
+    const { code, stdout, stderr } = await bob.laptop.run("bob", [
+      "bash",
+      "-c",
+      `${env} pmz explain ${target} -o json`,
+    ], { timeout: 60_000 });
+    const explained = JSON.parse(stdout) as Explained;
+    assert.equal(code, explained.works ? 0 : 1, stderr);
+    return explained;
+  };
+  /** The cause has to come with a remedy, at the hop where it is. */
+  const fails = async (target: string, hop: Hop["hop"], cause: RegExp) => {
+    const { works, verdict } = await explain(target);
+    assert.equal(works, false, target);
+    assert.equal(verdict?.hop, hop, JSON.stringify(verdict));
+    assert.match(verdict.saw, cause);
+    assert.ok(verdict.remedy.length > 0);
+  };
+
+  await t.step("without a connection it says so, and what a name leads to", async () => {
+    const { code, stdout, stderr } = await bob.run(["explain", "echo.default.svc"]);
+    assert.equal(code, 3);
+    assert.match(stdout, /^programs +without pmz, programs get no address for echo\.default\.svc$/m);
+    assert.match(stdout, /^name-service +resolv\.conf names /m);
+    assert.match(stderr, /pmz is not up.*\n.*pmz up/);
+  });
+
+  await bob.up();
+  await t.step("a connection that works is followed to the gateway's dial", async () => {
+    const { stdout } = await bob.done(["explain", "http://echo.default.svc/"]);
+    for (
+      const line of [
+        /^name +echo\.default\.svc is Service default\/echo of cluster \S+ \(.* ms\)$/m,
+        /^programs +programs get 10\.96\./m,
+        /^endpoints +\d+ ready, 0 not$/m,
+        /^address +10\.96\.\S+ is captured$/m,
+        /^machine +this machine lets connections there pass/m,
+        /^tunnel +connected to gateway-/m,
+        /^dial +10\.96\.\S+:80: the gateway is connected \(.* ms\)$/m,
+        /^a connection to echo\.default\.svc:80 works$/m,
+      ]
+    ) assert.match(stdout, line);
+  });
+
+  await t.step("names, ports and endpoints", async () => {
+    await fails("echo.nowhere.svc", "name", /the namespace nowhere doesn't exist/);
+    await fails("nosuch.default.svc", "name", /there is no Service nosuch in the namespace default/);
+    await fails("internet.test", "name", /no name of a connected cluster/);
+    await fails("echo.default.svc:81", "port", /no TCP port 81/);
+    await fails("kube-dns.kube-system.svc:53/udp", "port", /UDP/);
+    await world.kubectl(["create", "service", "clusterip", "unserved", "--tcp=80"]);
+    try {
+      await fails(
+        "unserved.default.svc",
+        "endpoints",
+        /no ready endpoint: no pod has the labels app=unserved/,
+      );
+    } finally {
+      await world.kubectl(["delete", "service", "unserved"]);
+    }
+  });
+
+  await t.step("what answers before pmz, and a proxy of the shell", async () => {
+    await root("cp /etc/hosts /tmp/hosts.before && echo 192.0.2.7 echo.default.svc >> /etc/hosts");
+    try {
+      await fails(
+        "echo.default.svc",
+        "programs",
+        /programs get 192\.0\.2\.7: \/etc\/hosts has echo\.default\.svc/,
+      );
+    } finally {
+      await root("cat /tmp/hosts.before > /etc/hosts && rm /tmp/hosts.before");
+    }
+    const { works, verdict } = await explain("echo.default.svc", "http_proxy=http://127.0.0.1:3128");
+    assert.deepEqual([works, verdict?.hop], [true, "proxy"]);
+  });
+
+  await t.step("a network of this machine has the address", async () => {
+    await root(
+      "ip link add br-x type bridge && ip addr add 10.96.255.254/16 dev br-x && ip link set br-x up",
+    );
+    try {
+      const { works, verdict } = await explain("echo.default.svc");
+      assert.deepEqual([works, verdict?.hop], [false, "address"], JSON.stringify(verdict));
+      assert.match(`${verdict?.saw} ${verdict?.remedy}`, /isn't captured: .*\(br-x\).*pmz up --proxy/);
+    } finally {
+      await root("ip link del br-x");
+    }
+  });
+
+  await t.step("this machine's firewall", async () => {
+    const address = await world.kubectl(["get", "service", "echo", "-o", "jsonpath={.spec.clusterIP}"]);
+    await bob.up(); // the bridge's addresses are captured again
+    const rule = `OUTPUT -d ${address} -p tcp -j REJECT`;
+    await root(`iptables -I ${rule}`);
+    try {
+      await fails(
+        "echo.default.svc",
+        "machine",
+        /firewall drops connections to 10\.96\.\S+: .*OUTPUT.*reject/i,
+      );
+    } finally {
+      await root(`iptables -D ${rule}`);
+    }
+  });
+
+  await t.step("pods that a policy of the cluster may keep from answering", async () => {
+    const pods = (await world.kubectl([
+      "get",
+      "pods",
+      "-l",
+      "app=echo",
+      "-o",
+      "jsonpath={.items[*].status.podIP}",
+    ])).trim().split(" ");
+    const everywhere = async (flag: string) => {
+      for (const node of [1, 2]) {
+        for (const pod of pods) {
+          await world.onNode(node, [
+            "iptables",
+            flag,
+            "FORWARD",
+            "-d",
+            pod,
+            "-p",
+            "tcp",
+            "--dport",
+            "8080",
+            "-j",
+            "DROP",
+          ]);
+        }
+      }
+    };
+    await world.apply(deny);
+    await everywhere("-I");
+    try {
+      await fails("echo.default.svc", "policies", /may keep the gateway from its pods: default\/deny/);
+    } finally {
+      await everywhere("-D");
+      await world.kubectl(["delete", "networkpolicy", "deny"]);
+    }
+  });
+
+  await t.step("a Service that somebody else intercepts", async () => {
+    await alice.done(["intercept", "echo", "8081", "--yes"], { timeout: 120_000 });
+    const { verdict } = await explain("echo.default.svc");
+    assert.equal(verdict?.hop, "intercept");
+    assert.match(verdict?.saw ?? "", /alice intercepts it/);
+  });
+});
