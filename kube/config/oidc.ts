@@ -162,11 +162,11 @@ async function refreshed(
 }
 
 async function jsonOf(response: Response): Promise<Readonly<Record<string, unknown>>> {
-  if (Number(response.headers.get("content-length")) > LONGEST_ANSWER) {
-    await response.body?.cancel();
-    throw new Error("its answer is too long");
+  let text = "";
+  for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += part;
+    if (text.length > LONGEST_ANSWER) throw new Error("its answer is too long");
   }
-  const text = await response.text();
   try {
     const parsed: unknown = JSON.parse(text);
     return typeof parsed === "object" && parsed !== null ? parsed as Record<string, unknown> : {};

@@ -4,7 +4,11 @@ import { clusterAccess } from "./kubeconfig.ts";
 import { Issuer, jwt } from "../testing/issuer.ts";
 import { parseKubeconfig } from "./parse_kubeconfig.ts";
 
-function text(issuer: Issuer, tokens: Record<string, string>, more: Record<string, string> = {}): string {
+function text(
+  issuer: Pick<Issuer, "url">,
+  tokens: Record<string, string>,
+  more: Record<string, string> = {},
+): string {
   const user = (name: string, config: object) => ({
     name,
     user: { "auth-provider": { name: "oidc", config } },
@@ -104,4 +108,17 @@ Deno.test("an error names the issuer and has no token", async () => {
     headerOf(home.write("f", text(issuer, { "id-token": "x" }))),
     /not a valid JSON web token/,
   );
+});
+
+Deno.test("an issuer whose answer has no end is given up", async () => {
+  using home = folder();
+  const endless = () =>
+    new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1 << 16).fill(0x20)) });
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response(endless()),
+  );
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  const file = home.write("c", text({ url }, { "id-token": jwt(-60), "refresh-token": "1" }));
+  await assert.rejects(headerOf(file), /its answer is too long/);
 });
