@@ -206,6 +206,14 @@ Deno.test("what makes no sense is refused with one line and the help that fits",
     '"ups" is not a valid option or command here: did you mean "up"?',
     "pmz --help",
   ]);
+  assert.deepEqual(refused("pmz flows --failde"), [
+    '"--failde" is not a valid option or command here: did you mean "--failed"?',
+    "pmz flows --help",
+  ]);
+  assert.deepEqual(refused("pmz up --unheard-of"), [
+    '"--unheard-of" is not a valid option or command here',
+    "pmz up --help",
+  ]);
   assert.deepEqual(refused("pmz dns"), [
     '"pmz dns" is not complete: add one of add, allow, list, remove',
     "pmz dns --help",

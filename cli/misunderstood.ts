@@ -1,4 +1,5 @@
 import { formatMessage, type Message } from "@optique/core/message";
+import { extractOptionNames } from "@optique/core/usage";
 import type { Command } from "./command.ts";
 import { type CliFailure, failure } from "./failure.ts";
 import { commands, originals } from "./grammar.ts";
@@ -12,7 +13,7 @@ export function misunderstood(argv: readonly string[], message: Message): CliFai
   const said = formatMessage(message, { quotes: true }).split("\n").filter((line) => line !== "").join(" ");
   return incompleteGroup(argv) ?? otherTool(argv, words) ?? portApart(argv, said) ??
     missing(argv, words, said) ??
-    failure("usage", clean(textOf(argv, said)), `${["pmz", ...words].join(" ")} --help`);
+    failure("usage", clean(textOf(argv, words, said)), `${["pmz", ...words].join(" ")} --help`);
 }
 
 /** "pmz dns", and "pmz dns lst". */
@@ -73,17 +74,28 @@ function argumentsOf({ usage }: Command): readonly string[] {
   return usage.startsWith("-") ? [usage] : usage.split(" ");
 }
 
-function textOf(argv: readonly string[], said: string): string {
+function textOf(argv: readonly string[], words: readonly string[], said: string): string {
   if (/^No matching /.test(said)) {
     return `"${["pmz", ...argv].join(" ")}" is not a valid command line: something is missing, or too much`;
   }
   return said.replace(
     /^Unexpected option or subcommand: `(.*?)`\.?(?: Did you mean `(.*)`\?)?/,
-    (_, word: string, meant?: string) =>
-      `"${word}" is not a valid option or command here${
+    (_, word: string, near?: string) => {
+      const meant = near ?? nearestOption(word, words);
+      return `"${word}" is not a valid option or command here${
         meant === undefined ? "" : `: did you mean "${meant}"?`
-      }`,
+      }`;
+    },
   ).replace(/\.$/, "");
+}
+
+/** The option of a command that a mistyped long one means: "--failde" is "--failed". */
+function nearestOption(typed: string, words: readonly string[]): string | undefined {
+  const command = [...commands, ...originals].find((one) => one.words === words.join(" "));
+  if (command === undefined || !typed.startsWith("--")) return undefined;
+  const names = [...extractOptionNames(command.parser.usage)].filter((name) => name.startsWith("--"));
+  const meant = nearestWord(typed.slice(2), names.map((name) => name.slice(2)));
+  return meant === undefined ? undefined : `--${meant}`;
 }
 
 /** The leading words that name a command, or a group of them. */

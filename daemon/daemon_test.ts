@@ -27,6 +27,10 @@ Deno.test("custom names lead to a Service that is there, and are listed", async 
   await assert.rejects(at.daemon.addName(shop), fails("not-up"));
   await at.daemon.up(at.up, recorder(), forever);
   await assert.rejects(at.daemon.addName({ ...shop, service: "gone" }), fails("not-found"));
+  await assert.rejects(
+    at.daemon.addName({ ...shop, namespace: "nowhere" }),
+    fails("not-found", /there is one in default: echo\.default/),
+  );
   await assert.rejects(at.daemon.addName({ ...shop, domain: "echo" }), fails("usage", /Service echo/));
   assert.deepEqual((await at.daemon.addName(shop)).addresses, ["10.96.0.7"]);
   assert.equal((await at.daemon.addName(shop)).before, undefined);

@@ -14,6 +14,7 @@ import { answering } from "./answering.ts";
 import { rulesOf } from "../intercepts/foreign_rules.ts";
 import type { InterceptRule } from "../../wire/intercept.ts";
 import { serviceEntries } from "../discovery/entries.ts";
+import { hintWhereElse } from "../discovery/where_else.ts";
 import { nameEntries } from "../discovery/name_entries.ts";
 import type { RuleCounts } from "../../dataplane/plane.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
@@ -42,7 +43,7 @@ export function clusterOf(clusters: ClusterRegistry, name: CustomName): Cluster 
   );
   if (found) return found;
   throw new Failure("not-found", `there is no Service ${name.service} in the namespace ${name.namespace}`, {
-    hint: "to see all Services: pmz services -A",
+    hint: hintWhereElse(among.map(({ connection }) => connection.topology), name.service),
   });
 }
 

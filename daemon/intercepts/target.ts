@@ -1,3 +1,4 @@
+import { hintWhereElse } from "../discovery/where_else.ts";
 import type { Service, ServicePort } from "../../kube/objects/objects.ts";
 import { podPort } from "../../kube/objects/selectors.ts";
 import { podsOf, type Topology } from "../discovery/topology.ts";
@@ -51,11 +52,8 @@ export function findTarget(
 ): InterceptTarget {
   const service = topology.services.get(`${namespace}/${name}`);
   if (!service) {
-    const elsewhere = [...topology.services.values()].find((other) => other.name === name);
     throw new Failure("not-found", `there is no Service ${name} in the namespace ${namespace}`, {
-      hint: elsewhere
-        ? `there is one in ${elsewhere.namespace}: ${name}.${elsewhere.namespace}`
-        : "to see all Services: pmz services -A",
+      hint: hintWhereElse([topology], name),
     });
   }
   const where = `${name}.${namespace}`;
