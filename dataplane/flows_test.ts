@@ -193,6 +193,23 @@ Deno.test("a proxied connection that fails is a flow too, and its client is told
   assert.ok(outcome.kind === "refused" && outcome.by === "gateway");
 });
 
+Deno.test("a proxied connection that a gateway refuses says what the cluster's objects say, to its client too", async () => {
+  const asked: unknown[] = [];
+  const why = { error: "destination_not_found", details: "the Service has no port 81" } as const;
+  await using to = startPlane({
+    onStream: refusing("unreachable: the Service may have no such port"),
+    parts: { whyUnserved: (destination) => (asked.push(destination), why) },
+  });
+  await to.reach(CAPTURED);
+  const [, port] = (await to.plane.serveProxy(0)).split(":");
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+  await say(conn, "CONNECT 127.0.0.1:81 HTTP/1.1\r\nHost: 127.0.0.1:81\r\n\r\n");
+  const answer = await new Response(conn.readable).text();
+  assert.match(answer, /^HTTP\/1\.1 404 [^]*the Service has no port 81/);
+  assert.deepEqual(asked, [{ protocol: "tcp", cluster: "dev", address: "10.96.0.7", port: 81 }]);
+  assert.deepEqual((await failure(to)).outcome, { kind: "refused", by: "gateway", ...why });
+});
+
 Deno.test("plain requests that a client sends over one connection are one flow, which ends in order with the client", async () => {
   const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
   await using to = startPlane({

@@ -21,6 +21,7 @@ import type {
   Probe,
   RefusedAttempts,
   TunnelNews,
+  Unserved,
 } from "./protocol.ts";
 import { TunnelStates } from "./tunnel_states.ts";
 import { DATA_WORKERS } from "./workers.ts";
@@ -37,6 +38,7 @@ export type {
   RefusedAttempts,
   RuleCounts,
   TunnelNews,
+  Unserved,
 } from "./protocol.ts";
 
 /** What the plane asks about clusters, and what it reports. */
@@ -50,6 +52,8 @@ export interface DataPlaneParts {
   agent(cluster: string, agent: NodeAgent, after?: DialFailure): Promise<AgentPlace>;
   /** Answers a node agent's challenge; undefined when it must not be answered. */
   prove(cluster: string, agent: NodeAgent, challenge: Challenge): Promise<Proof | undefined>;
+  /** Why a destination takes no connections; undefined where it should. */
+  whyUnserved(destination: Destination): Unserved | undefined;
   tunnel(news: TunnelNews): void;
   /** A flow has failed. `omitted` ones before it are not reported, since there were too many. */
   flowFailed(flow: Flow, omitted: number): void;
@@ -85,6 +89,7 @@ export class DataPlane implements Disposable {
       gateway: ({ cluster, after }) => parts.gateway(cluster, after),
       agent: ({ cluster, agent, after }) => parts.agent(cluster, agent, after),
       prove: ({ cluster, agent, challenge }) => parts.prove(cluster, agent, challenge),
+      whyUnserved: (destination) => parts.whyUnserved(destination),
       tunnel: (news) => this.#tunnels.report(worker, news),
       failed: ({ flow, omitted }) => parts.flowFailed(flow, omitted),
       ended: (flow) => {

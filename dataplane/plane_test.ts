@@ -266,6 +266,7 @@ Deno.test("an unhandled rejection is a line in the daemon's log, and ends no wor
   const lines: string[] = [];
   const unasked = () => assert.fail("the worker asks nothing else");
   const main: MainCalls = {
+    whyUnserved: () => assert.fail(),
     gateway: () => Promise.withResolvers<never>().promise,
     agent: unasked,
     prove: unasked,

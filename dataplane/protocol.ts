@@ -54,6 +54,12 @@ export interface Probe {
   readonly ms: number;
 }
 
+/** Why a destination takes no connections, as the daemon sees in what the cluster has. */
+export interface Unserved {
+  readonly error: ProxyError;
+  readonly details: string;
+}
+
 /** What has changed in a cluster's addresses. */
 export interface AddressChange {
   readonly cluster: string;
@@ -169,6 +175,8 @@ export type MainCalls = {
   prove(
     of: { readonly cluster: string; readonly agent: NodeAgent; readonly challenge: Challenge },
   ): Promise<Proof | undefined>;
+  /** Asked where a gateway refuses a proxied connection. */
+  whyUnserved(destination: Destination): Unserved | undefined;
   tunnel(news: TunnelNews): void;
   failed(of: { readonly flow: Flow; readonly omitted: number }): void;
   ended(flow: Flow): void;

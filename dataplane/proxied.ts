@@ -7,11 +7,18 @@ import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
 import { USUAL_PROXY_PORT } from "../wire/proxy_port.ts";
 import type { OpenFlow } from "./flow_table.ts";
 import type { OutboundParts } from "./outbound.ts";
+import type { Destination, Unserved } from "./protocol.ts";
 import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
 import { serveProxy } from "./proxy/server.ts";
 import { type ProxyTarget, ProxyTargetError } from "./proxy/target.ts";
 import { connectStream, TargetRefused } from "./tunnel/connect_stream.ts";
 import { NoTunnel } from "./tunnel/tunnel.ts";
+
+/** What a proxied flow needs. */
+export interface ProxiedParts extends OutboundParts {
+  /** Why a destination takes no connections, as far as the cluster's objects say. */
+  whyUnserved(destination: Destination): Promise<Unserved | undefined>;
+}
 
 /**
  * Serves the proxy on loopback, for this user alone.
@@ -19,7 +26,7 @@ import { NoTunnel } from "./tunnel/tunnel.ts";
  */
 export function startProxy(
   port: number,
-  parts: OutboundParts,
+  parts: ProxiedParts,
 ): AsyncDisposable & { readonly address: string } {
   const owners = new ConnectionOwners();
   const uid = Deno.uid() ?? -1;
@@ -67,7 +74,7 @@ async function open(
   client: Deno.TcpConn,
   { host, port }: ProxyTarget,
   first: Uint8Array | undefined,
-  { directory, flows, tunnel }: OutboundParts,
+  { directory, flows, tunnel, whyUnserved }: ProxiedParts,
 ): Promise<{ readonly flow: OpenFlow; readonly stream: AbortableTransport }> {
   const target = directory.byHost(host);
   const flow = flows.begin({
@@ -91,10 +98,23 @@ async function open(
     flow.stream = stream;
     stream.closed.then((end) => flows.end(flow, outcomeOfStream(end)));
     return { flow, stream };
-  } catch (cause) {
+  } catch (error) {
+    const cause = error instanceof TargetRefused && target !== undefined
+      ? await exactly(error, { protocol: "tcp", ...target, port }, whyUnserved)
+      : error;
     flows.end(flow, outcomeOfError(cause));
     throw asProxyError(cause, `${host} port ${port}`);
   }
+}
+
+/** A gateway only sees that a dial fails; which Services have no such port or no ready endpoint is known here. */
+async function exactly(
+  refused: TargetRefused,
+  destination: Destination,
+  whyUnserved: ProxiedParts["whyUnserved"],
+): Promise<TargetRefused> {
+  const why = await whyUnserved(destination).catch(() => undefined); // the gateway's words are right, too
+  return why === undefined ? refused : new TargetRefused(why.error, why.details);
 }
 
 /** What the client is told: the reason itself. */

@@ -67,7 +67,12 @@ export function startDataWorker(
     names: (change) => directory.changeNames(change),
     custom: (domains) => directory.setCustom(domains),
     proxy(port) {
-      proxy ??= startProxy(port, { directory, flows, tunnel });
+      proxy ??= startProxy(port, {
+        directory,
+        flows,
+        tunnel,
+        whyUnserved: (destination) => main.call("whyUnserved", destination),
+      });
       return proxy.address;
     },
     async unproxy() {

@@ -8,6 +8,7 @@ import { Failure } from "../failure.ts";
 import { namedFlow } from "./flow_names.ts";
 import { logAbout } from "../process/log.ts";
 import { logFailedFlow } from "../process/failed_flow.ts";
+import { whyUnserved } from "../laptop/why_unserved.ts";
 import { Laptop, type OwnDomains } from "../laptop/laptop.ts";
 import type { DaemonParts } from "../parts.ts";
 
@@ -31,6 +32,10 @@ export class ClusterRegistry implements AsyncDisposable {
       gateway: (cluster, after) => this.get(cluster).connection.gatewayPlace(after),
       agent: (cluster, agent, after) => this.get(cluster).connection.agentPlace(agent, after),
       prove: (cluster, agent, challenge) => this.get(cluster).intercepts.prove(agent, challenge),
+      whyUnserved: ({ cluster, address, port }) => {
+        const ports = this.#connected.get(cluster)?.index.addresses.get(address);
+        return ports && whyUnserved(ports, port);
+      },
       tunnel: (news) => this.#connected.get(news.cluster)?.tunnelNews(news),
       flowFailed: (flow, omitted) => logFailedFlow(parts.log, this.named(flow), omitted),
       log: (message, fields) => parts.log("warn", message, fields),

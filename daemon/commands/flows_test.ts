@@ -69,6 +69,14 @@ Deno.test("a connection that fails again and again is one failure, which counts"
   ]);
 });
 
+Deno.test("with a proxy, too, a refused connection says what the Service lacks", async () => {
+  const { at, proxy } = await refusing();
+  await using _at = at;
+  await connect(proxy, 81);
+  const [flow] = await flowsOf(at, 1);
+  assert.equal(flow && formatOutcome(flow.outcome), "refused by the gateway: the Service has no port 81");
+});
+
 Deno.test("a follower is told each flow that ends from then on, until it stops", async () => {
   const { at, proxy } = await refusing();
   await using _at = at;

@@ -1,9 +1,9 @@
-import type { RefusedAttempts } from "../../dataplane/plane.ts";
+import type { RefusedAttempts, Unserved } from "../../dataplane/plane.ts";
 import { printableName, programName } from "../../ffi/proc/socket_program.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import type { CapturedPorts, HookRefusal } from "../../wire/helper.ts";
-import type { ProxyError } from "../../wire/streams.ts";
 import type { LaptopCluster } from "./laptop_cluster.ts";
+import { whyUnserved } from "./why_unserved.ts";
 
 /** What the daemon knows where a refusal comes in. */
 export interface RefusalContext {
@@ -44,7 +44,7 @@ export function refusedAttempts(
 function whyRefused(
   { protocol, address, port }: HookRefusal,
   ports: CapturedPorts | undefined,
-): { readonly error: ProxyError; readonly details: string } {
+): Unserved {
   if (ports === undefined) {
     const details = `no connected cluster has the address ${address} any more`;
     return { error: "destination_not_found", details };
@@ -52,14 +52,6 @@ function whyRefused(
   if (protocol === "udp") {
     return { error: "destination_unavailable", details: "pmz carries TCP only, no UDP" };
   }
-  const here = ports === "any" ? [] : ports.filter((one) => one.port === port);
-  const served = here.find((one) => one.protocol === "tcp");
-  if (served?.served || ports === "any") {
-    return { error: "destination_unavailable", details: "no ready endpoint then; there is one by now" };
-  }
-  if (served) return { error: "destination_unavailable", details: "no ready endpoint" };
-  const details = here.length > 0
-    ? `the Service has port ${port} for UDP only`
-    : `the Service has no port ${port}`;
-  return { error: "destination_not_found", details };
+  return whyUnserved(ports, port) ??
+    { error: "destination_unavailable", details: "no ready endpoint then; there is one by now" };
 }

@@ -70,6 +70,7 @@ export function startPlane(
     gateway: () => Promise.resolve(place("gateway-1")),
     agent: (_, agent) => Promise.resolve(place(agent.pod)),
     prove: () => Promise.resolve(undefined),
+    whyUnserved: () => undefined,
     tunnel: (one) => void news.push(one),
     flowFailed: (flow, omitted) => void failed.push({ flow, omitted }),
     log() {},
