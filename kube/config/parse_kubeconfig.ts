@@ -9,7 +9,7 @@ import type {
   Kubeconfig,
   UserEntry,
 } from "./entries.ts";
-import { KubeconfigError, messageOf } from "./kubeconfig_error.ts";
+import { KubeconfigError } from "./kubeconfig_error.ts";
 
 /** YAML 1.1 but for its times, which are texts: as kubectl's parser has it (sigs.k8s.io/yaml). */
 const schema = new Schema(YAML11_SCHEMA.tags.filter(({ tagName }) => !tagName.endsWith(":timestamp")));
@@ -42,23 +42,24 @@ export function parseKubeconfig(text: string, file: string): Kubeconfig {
 function read(text: string, file: string): unknown {
   try {
     return loadAll(text, { schema, json: true })[0];
-  } catch (cause) {
-    const broken = yamlErrorOf(cause);
+  } catch (error) {
+    const broken = yamlErrorOf(error);
+    // Without its cause, which has some lines of the file: there may be tokens in them.
     throw new KubeconfigError(
       broken
         ? `${file}, line ${broken.line}, is not valid YAML: ${broken.reason}`
-        : `${file} is not valid YAML: ${messageOf(cause)}`,
-      { cause, hint: "correct the file, or choose another with --kubeconfig" },
+        : `${file} is not valid YAML`,
+      { hint: "correct the file, or choose another with --kubeconfig" },
     );
   }
 }
 
-/** What js-yaml says of text that isn't YAML; the line counts from 1. */
+/** What js-yaml says of text that isn't YAML, without words of the text; the line counts from 1. */
 function yamlErrorOf(error: unknown): { readonly line: number; readonly reason: string } | undefined {
   if (!(error instanceof Error) || error.name !== "YAMLException" || !("mark" in error)) return undefined;
   const { reason, mark } = error as { reason?: unknown; mark?: { line?: unknown } };
   if (typeof reason !== "string" || typeof mark?.line !== "number") return undefined;
-  return { line: mark.line + 1, reason };
+  return { line: mark.line + 1, reason: reason.replace(/\s*["<!].*/s, "") };
 }
 
 function namedEntries<T>(
@@ -171,12 +172,14 @@ function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-/** As kubectl, which refuses a number and a word such as `yes` without quotes. */
+/** As kubectl, which refuses a number and a word such as `yes` without quotes. The error doesn't say it: it may be a password. */
 function textOf(value: unknown): string {
   if (!isPresent(value)) return "";
   if (typeof value === "string") return value;
+  const kind = typeof value !== "object" ? typeof value : Array.isArray(value) ? "list" : "mapping";
   throw new KubeconfigError(
-    `"${String(value).slice(0, 20)}" is not a valid text in a kubeconfig: expected one in quotes`,
+    `A ${kind} is not a valid text in a kubeconfig: expected one in quotes`,
+    { hint: "put passwords, tokens and names that are numbers or words such as yes in quotes" },
   );
 }
 

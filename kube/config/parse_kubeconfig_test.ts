@@ -70,6 +70,33 @@ Deno.test("what isn't YAML is told in one line, with the file, the line and what
   });
 });
 
+Deno.test("no error has any of a kubeconfig's secrets", () => {
+  const user = (lines: string) => `users:\n- name: me\n  user:\n${lines}`;
+  for (
+    const text of [
+      user("    token: s3cret\n   as: x\n"),
+      user("    {token: s3cret, token: [s3cret}\n"),
+      user("    password: *s3cret\n"),
+      user("    password: !s3cret x\n"),
+      user("    password: !<s3cret> x\n"),
+      user("    password: %s3cret\n"),
+      user("    password: @s3cret\n"),
+      user("    password: [s3cret]\n"),
+      user("    auth-provider: {config: {client-secret: {s3cret: s3cret}}}\n"),
+    ]
+  ) {
+    assert.throws(() => parse(text), (error) => {
+      assert.ok(error instanceof KubeconfigError);
+      assert.ok(
+        !Deno.inspect({ ...error, message: error.message, cause: error.cause }).includes("s3cret"),
+        text,
+      );
+      return true;
+    });
+  }
+  assert.throws(() => parse(user("    password: 271828\n")), (error) => !String(error).includes("271828"));
+});
+
 Deno.test("any text is a kubeconfig or a KubeconfigError, and so is any JSON", () => {
   const names = fc.constantFrom(
     "clusters",
