@@ -158,7 +158,7 @@ async function machineWarnings(clusters: ClusterRegistry, isBlocked: boolean): P
   const { hostCapture } = clusters.laptop;
   if (!hostCapture) return await warnings(clusters.all, { state: "none" });
   const { address, routes, precedence } = hostCapture;
-  const blocked = isBlocked ? await hostCapture.blocked() : [];
+  const blocked = isBlocked ? await hostCapture.blockedNow() : [];
   return await warnings(clusters.all, {
     state: "connected",
     address,

@@ -3,8 +3,10 @@ import type { BlockedConnection } from "../../wire/control.ts";
 import type { DroppingRule } from "../../wire/helper.ts";
 import type { LaptopCluster } from "./laptop_cluster.ts";
 
-/** How long a finding is believed, in milliseconds: each costs a connection to a Service. */
+/** How long it is believed that connections pass, in milliseconds: each look costs a connection to a Service. */
 const BELIEVED_MS = 30_000;
+/** How long it is believed that something is blocked, in milliseconds: a user who has changed the rule asks whether that helped. */
+const BLOCKED_BELIEVED_MS = 1_000;
 /** The kernel connects a captured address within a millisecond, unless something drops its packets. */
 const DIAL_MS = 1_000;
 /** Between two dials while packets are traced, in milliseconds. */
@@ -25,23 +27,30 @@ interface FirewallParts {
   readonly endpoints: () => readonly CapturedEndpoint[];
   /** Whether a connection is accepted within a time. */
   readonly dial?: (endpoint: CapturedEndpoint, timeoutMs: number) => Promise<boolean>;
+  /** The time, in milliseconds. */
+  readonly now?: () => number;
 }
 
 /** Finds out whether this machine's own firewall lets captured connections pass: a kill switch of a VPN doesn't, for one. */
 export class Firewall {
   readonly #parts: Required<FirewallParts>;
-  #found: { readonly blocked: Promise<readonly BlockedConnection[]>; readonly until: number } | undefined;
+  #found: { readonly blocked: Promise<readonly BlockedConnection[]>; until: number } | undefined;
 
   constructor(parts: FirewallParts) {
-    this.#parts = { dial, ...parts };
+    this.#parts = { dial, now: () => performance.now(), ...parts };
   }
 
   /** The endpoints, one of each range, that connections don't reach the daemon for. */
   blocked(): Promise<readonly BlockedConnection[]> {
-    if (!this.#found || this.#found.until < performance.now()) {
-      this.#found = { blocked: this.#look(), until: performance.now() + BELIEVED_MS };
-    }
-    return this.#found.blocked;
+    const { now } = this.#parts;
+    if (this.#found && now() <= this.#found.until) return this.#found.blocked;
+    const found = { blocked: this.#look(), until: Infinity };
+    found.blocked.then(
+      ({ length }) => found.until = now() + (length > 0 ? BLOCKED_BELIEVED_MS : BELIEVED_MS),
+      () => found.until = 0,
+    );
+    this.#found = found;
+    return found.blocked;
   }
 
   /** What keeps connections from one endpoint, which nobody was seen to reach; undefined where that isn't known. */
@@ -49,7 +58,7 @@ export class Firewall {
     return (await this.#trace(endpoint, () => true)).by;
   }
 
-  /** Looks again the next time: the machine's network has changed, and a VPN may have brought its firewall along. */
+  /** Looks again the next time: the machine's network has changed, or a connection has just failed. */
   forget(): void {
     this.#found = undefined;
   }

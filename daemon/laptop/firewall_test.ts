@@ -36,14 +36,38 @@ Deno.test("what drops connections to a range is named, and dialled while it is t
   assert.ok(seen.dials > 2);
 });
 
-Deno.test("a finding is believed for a while: each costs connections", async () => {
-  const { made, seen } = firewall(pod);
+Deno.test("that connections pass is believed for a while: each look costs connections", async () => {
+  const { made, seen } = firewall();
   const first = await made.blocked();
-  const { dials } = seen;
   assert.equal(await made.blocked(), first);
-  assert.equal(seen.dials, dials);
+  assert.equal(seen.dials, 2);
   made.forget();
   assert.notEqual(await made.blocked(), first, "after a change of the network it is looked at again");
+});
+
+Deno.test("two who ask at once wait for one look", async () => {
+  const { made, seen } = firewall(pod);
+  const [first, second] = await Promise.all([made.blocked(), made.blocked()]);
+  assert.equal(first, second);
+  assert.equal(seen.traced.length, 1);
+});
+
+Deno.test("a rule that is removed is named for a second at most", async () => {
+  const dropped = [pod];
+  let time = 0;
+  const made = new Firewall({
+    endpoints: () => [service, pod],
+    dial: (endpoint) => Promise.resolve(!dropped.includes(endpoint)),
+    trace: () => Promise.resolve(by),
+    now: () => time,
+  });
+  assert.deepEqual(await made.blocked(), [{ to: "100.64.3.7:8080", by }]);
+  dropped.length = 0;
+  time = 1_001;
+  assert.deepEqual(await made.blocked(), []);
+  dropped.push(pod);
+  time = 20_000;
+  assert.deepEqual(await made.blocked(), [], "that connections pass is believed for longer");
 });
 
 Deno.test("a helper that can't trace leaves what was seen", async () => {

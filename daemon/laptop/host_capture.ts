@@ -134,7 +134,7 @@ export class HostCapture implements AsyncDisposable {
     return this.#precedence;
   }
 
-  /** Captured addresses that this machine's own firewall keeps connections from. Looks at most twice a minute. */
+  /** Captured addresses that this machine's own firewall keeps connections from. While none is, it looks at most twice a minute. */
   blocked(): Promise<readonly BlockedConnection[]> {
     return this.#firewall.blocked();
   }
@@ -142,6 +142,12 @@ export class HostCapture implements AsyncDisposable {
   /** The rule of this machine's firewall that keeps connections from a captured address; undefined where none is known. */
   blockedBy(address: string, port: number): Promise<DroppingRule | undefined> {
     return this.#firewall.blockedBy({ address, port });
+  }
+
+  /** As `blocked`, whatever was found before. */
+  blockedNow(): Promise<readonly BlockedConnection[]> {
+    this.#firewall.forget();
+    return this.#firewall.blocked();
   }
 
   /** Whether an address is captured, and leads to this cluster. */

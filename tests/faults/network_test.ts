@@ -230,6 +230,11 @@ for (const [name, { rule, named }] of Object.entries(firewalls)) {
       await root(world, `iptables -D ${rule}`);
     }
     await away(alice);
+    const isForgotten = async () => !named.test((await alice.run(["status"])).stderr);
+    assert.ok(
+      await pollUntil(isForgotten, { timeoutMs: 5_000, everyMs: 100 }),
+      "status names a rule that is gone",
+    );
   });
 }
 
