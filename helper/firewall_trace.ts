@@ -7,6 +7,8 @@ import { findProgram, programPath } from "./programs.ts";
 const TRACE_MS = 1_500;
 /** nft has this long for one script, in milliseconds: the daemon's other requests wait. */
 const NFT_MS = 3_000;
+/** The monitor ends at once, unless its shell was killed; then it is left to itself after this, in milliseconds. */
+const END_MS = 1_000;
 /** Packets that are traced a second: a few of them tell all. */
 const MOST_PACKETS = 20;
 /** Before all that other programs do in these hooks (NF_IP_PRI_RAW is -300). */
@@ -33,7 +35,8 @@ export async function traceDrop(
   const nft = findProgram("nft");
   if (nft === undefined) return undefined;
   const monitor = startMonitor(nft);
-  const text = readText(monitor.stdout);
+  const ending = new AbortController();
+  const text = readText(monitor.stdout, ending.signal);
   try {
     await run(nft, rulesFor(traceTable(table), own, to));
     await sleep(TRACE_MS);
@@ -41,7 +44,8 @@ export async function traceDrop(
     await run(nft, `delete table inet ${traceTable(table)}`)
       .finally(() => monitor.stdin.close().catch(() => {}));
   }
-  return parseTrace(await text, traceTable(table));
+  const late = setTimeout(() => ending.abort(), END_MS);
+  return parseTrace(await text.finally(() => clearTimeout(late)), traceTable(table));
 }
 
 /** Starts nftables' monitor, which ends with the pipe from this process: also when the helper is killed, whose locks it holds too. */
@@ -56,11 +60,16 @@ function startMonitor(nft: string) {
   }).spawn();
 }
 
-async function readText(from: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+/** What is written until the end, the limit, or the signal. */
+async function readText(from: ReadableStream<Uint8Array<ArrayBuffer>>, signal: AbortSignal): Promise<string> {
   let text = "";
-  for await (const part of from.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    if (text.length > LONGEST_TRACE) break;
+  try {
+    for await (const part of from.pipeThrough(new TextDecoderStream(), { signal })) {
+      text += part;
+      if (text.length > LONGEST_TRACE) break;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
   }
   return text;
 }

@@ -148,6 +148,25 @@ Deno.test(
 );
 
 Deno.test(
+  { name: `a trace ends when its monitor's shell is killed, and the helper lives${reason}`, ignore },
+  async () => {
+    await using laptop = await connected();
+    const { room, daemon, helper } = laptop;
+    await busy(daemon, await room.person(USER));
+    const trace = { do: "ask", request: { ask: "trace", address: SERVICE, port: 81 } };
+    const traced = daemon.do<{ ok: boolean }>(trace);
+    const monitor = await pollUntil(() => monitorBelow(helper.pid));
+    assert.ok(monitor !== undefined, "it traces");
+    const shell = (await childrenOf(helper.pid)).find((pid) => commandOf(pid)?.includes("monitor trace"));
+    assert.ok(shell !== undefined && shell !== monitor);
+    Deno.kill(shell, "SIGKILL");
+    assert.equal((await traced).ok, true);
+    Deno.kill(monitor, "SIGKILL");
+    assert.equal((await daemon.do<{ ok: boolean }>(trace)).ok, true);
+  },
+);
+
+Deno.test(
   { name: `a janitor that is late takes nothing of the next helper's${reason}`, ignore },
   async () => {
     await using room = await Room.open();
