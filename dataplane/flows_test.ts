@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { TcpConnection } from "../ffi/sockets/tcp_connection.ts";
 import { type Header, headerValue, type Stream } from "../hbone/mod.ts";
 import { until } from "../async/testing/until.ts";
-import type { Flow } from "../wire/flow.ts";
+import { type Flow, formatOutcome } from "../wire/flow.ts";
 import { headers } from "../wire/streams.ts";
 import { echo, hear, say } from "./testing/gateway.ts";
 import { AGENT, RULE, startPlane } from "./testing/plane.ts";
@@ -150,6 +150,7 @@ Deno.test("a connection whose tunnel breaks is reset by the tunnel", async () =>
   await isReset(conn);
   const { outcome } = await failure(to);
   assert.ok(outcome.kind === "reset" && outcome.by === "tunnel");
+  assert.match(formatOutcome(outcome), /^reset: the (gateway's pod ended|connection to the gateway broke)/);
 });
 
 Deno.test("an intercepted connection whose program refuses has failed under the relay's id", async () => {

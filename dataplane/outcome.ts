@@ -4,7 +4,8 @@ import type { ProxyError } from "../wire/streams.ts";
 import { ProxyTargetError } from "./proxy/target.ts";
 import { AnswerError } from "./proxy/upstream.ts";
 import { LocalRefusal } from "./local_target.ts";
-import { NoTunnel } from "./tunnel/tunnel.ts";
+import { brokenTunnel } from "./tunnel/broken_tunnel.ts";
+import { NoTunnel } from "./tunnel/no_tunnel.ts";
 import { refusalOf, TargetRefused } from "./tunnel/connect_stream.ts";
 
 const DONE: Outcome = { kind: "done" };
@@ -48,7 +49,9 @@ export function outcomeOfError(error: unknown): Outcome {
 /** How a proxied flow ended, by the end of its stream to the gateway. */
 export function outcomeOfStream(end: StreamEnd): Outcome {
   if (end.kind === "clean") return DONE;
-  if (end.kind === "broken") return { kind: "reset", by: "tunnel", details: end.error.message };
+  if (end.kind === "broken") {
+    return { kind: "reset", by: "tunnel", details: brokenTunnel(end.error, "gateway") };
+  }
   if (end.code === ErrorCode.NO_ERROR) return DONE;
   if (end.by === "us" && end.code === ErrorCode.CANCEL) {
     return { kind: "reset", by: "client", details: "the client broke the connection off" };
@@ -69,7 +72,10 @@ function refused(by: "laptop" | "gateway" | "program", error: ProxyError, detail
 function brokenStream(error: Error, beyond: "server" | "client"): Outcome {
   const code = beyond === "server" ? ErrorCode.CONNECT_ERROR : ErrorCode.CANCEL;
   const isBeyond = error instanceof StreamReset && error.by === "peer" && error.code === code;
-  if (!isBeyond) return { kind: "reset", by: "tunnel", details: error.message };
+  if (!isBeyond) {
+    const peer = beyond === "server" ? "gateway" : "node agent";
+    return { kind: "reset", by: "tunnel", details: brokenTunnel(error, peer) };
+  }
   return {
     kind: "reset",
     by: beyond,

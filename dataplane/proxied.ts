@@ -12,7 +12,7 @@ import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
 import { serveProxy } from "./proxy/server.ts";
 import { type ProxyTarget, ProxyTargetError } from "./proxy/target.ts";
 import { connectStream, TargetRefused } from "./tunnel/connect_stream.ts";
-import { NoTunnel } from "./tunnel/tunnel.ts";
+import { NoTunnel } from "./tunnel/no_tunnel.ts";
 
 /** What a proxied flow needs. */
 export interface ProxiedParts extends OutboundParts {

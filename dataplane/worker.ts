@@ -11,7 +11,8 @@ import { probe } from "./probe.ts";
 import type { DataCalls, MainCalls } from "./protocol.ts";
 import { startProxy } from "./proxied.ts";
 import { agentDialler, type DialAgent } from "./tunnel/dial_agent.ts";
-import { NoTunnel, type Tunnel } from "./tunnel/tunnel.ts";
+import { NoTunnel } from "./tunnel/no_tunnel.ts";
+import type { Tunnel } from "./tunnel/tunnel.ts";
 
 /**
  * A data worker: owns listeners, tunnels and the proxy, and does what the plane asks. What becomes of a connection stands

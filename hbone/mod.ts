@@ -10,7 +10,7 @@ export {
   TooManyStreams,
 } from "./frames/errors.ts";
 export { type Header, headerValue } from "./frames/header.ts";
-export { KeptConnection, type KeptConnectionOptions } from "./kept/kept_connection.ts";
+export { KeptConnection, type KeptConnectionOptions, PeerSilent } from "./kept/kept_connection.ts";
 export { RedialDelay } from "./kept/redial_delay.ts";
 export { LaneReceiver, LaneSender } from "./lanes/lanes.ts";
 export { DEFAULT_LIMITS, type Limits } from "./frames/limits.ts";

@@ -36,6 +36,13 @@ export function isFailure(outcome: Outcome): boolean {
   return outcome.kind !== "open" && outcome.kind !== "done";
 }
 
+const resetBy = {
+  client: "reset by the client",
+  server: "reset by the server",
+  tunnel: "reset", // the details say what broke on the way
+  laptop: "reset by pmz",
+} as const;
+
 /** An outcome in words: "refused by the gateway: no ready endpoint". */
 export function formatOutcome(outcome: Outcome): string {
   switch (outcome.kind) {
@@ -45,7 +52,7 @@ export function formatOutcome(outcome: Outcome): string {
     case "refused":
       return `refused${outcome.by === "laptop" ? "" : ` by the ${outcome.by}`}: ${outcome.details}`;
     case "reset":
-      return `reset by ${outcome.by === "laptop" ? "pmz" : `the ${outcome.by}`}: ${outcome.details}`;
+      return `${resetBy[outcome.by]}: ${outcome.details}`;
     case "no-tunnel":
       return `no tunnel: ${outcome.details}`;
   }

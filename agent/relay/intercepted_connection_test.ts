@@ -4,7 +4,7 @@ import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { Router } from "../routing/router.ts";
 import { carry } from "./intercepted_connection.ts";
-import { levelOf, type Upstreams } from "./upstreams.ts";
+import { levelOf, outcomeWords, type Upstreams } from "./upstreams.ts";
 import { uid } from "../testing/laptop.ts";
 
 const rule = { uid: uid(10), port: 80, session: uid(1), publicKey: "key" };
@@ -226,7 +226,11 @@ Deno.test("a caller that resets before the laptop answers is no warning", async 
   await came.promise;
   all.caller.abort(new Error("the caller is gone"));
   const outcome = await all.outcome;
-  assert.deepEqual([outcome.by, levelOf(outcome)], ["caller", "info"]);
+  assert.deepEqual([outcome.by, levelOf(outcome), outcomeWords(outcome)], [
+    "caller",
+    "info",
+    "reset by caller",
+  ]);
 });
 
 Deno.test("a laptop that resets before it answers is a warning", async () => {
@@ -234,4 +238,11 @@ Deno.test("a laptop that resets before it answers is a warning", async () => {
   await say(all.caller, "first");
   const outcome = await all.outcome;
   assert.equal(levelOf(outcome), "warn", JSON.stringify(outcome));
+});
+
+Deno.test("the log's words for an outcome say whose end broke, or that the laptop declined", () => {
+  assert.equal(outcomeWords({ kind: "laptop", by: "laptop" }), "reset by laptop");
+  assert.equal(outcomeWords({ kind: "pod", by: "pod" }), "reset by pod");
+  assert.equal(outcomeWords({ kind: "pod" }), "declined");
+  assert.equal(outcomeWords({ kind: "reset" }), "reset");
 });

@@ -7,7 +7,7 @@ import type { Log } from "../../wire/log.ts";
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { carry } from "./intercepted_connection.ts";
-import { type CarriedOutcome, levelOf, type Source } from "./upstreams.ts";
+import { type CarriedOutcome, levelOf, outcomeWords, type Source } from "./upstreams.ts";
 import { Router } from "../routing/router.ts";
 import { SocketPool } from "./socket_pool.ts";
 import type { Tunnels } from "./tunnels.ts";
@@ -195,12 +195,11 @@ export class RelayedPod implements Disposable {
     outcome: CarriedOutcome,
     about: { flow: string; caller: Endpoint; destination: Endpoint },
   ): void {
-    const { kind, by, details, rule } = outcome;
+    const { details, rule } = outcome;
     const { flow, caller, destination } = about;
     this.#host.log(levelOf(outcome), "a flow failed", {
       flow,
-      outcome: kind,
-      by,
+      outcome: outcomeWords(outcome),
       details,
       caller: endpointText(caller),
       destination: endpointText(destination),

@@ -47,6 +47,12 @@ export interface CarriedOutcome {
   readonly details?: string;
 }
 
+/** How a failed connection ended, as the log has it: "reset by laptop"; "declined" when its pod took it instead of the laptop. */
+export function outcomeWords({ kind, by }: Pick<CarriedOutcome, "kind" | "by">): string {
+  if (by !== undefined) return `reset by ${by}`;
+  return kind === "laptop" || kind === "pod" ? "declined" : kind;
+}
+
 /** The level at which a failed connection is logged: a reset by the caller is ordinary, whenever it comes. */
 export function levelOf({ by }: Pick<CarriedOutcome, "by">): "info" | "warn" {
   return by === "caller" ? "info" : "warn";

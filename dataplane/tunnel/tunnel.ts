@@ -2,6 +2,8 @@ import { type Connection, type Header, KeptConnection, RedialDelay, type Stream 
 import { follow, onAbort } from "../../async/abort.ts";
 import { headers } from "../../wire/streams.ts";
 import type { DialTransport } from "./dial.ts";
+import { brokenTunnel } from "./broken_tunnel.ts";
+import { NoTunnel } from "./no_tunnel.ts";
 import { connectTunnel } from "./connect_tunnel.ts";
 
 /** Times are in milliseconds. */
@@ -28,11 +30,6 @@ const LIMITS: TunnelLimits = {
 const CHECK_TIMEOUT_MS = 1_500;
 /** A connection that hasn't answered after this, or two of its round trips, is replaced, in milliseconds; it may still answer. */
 const LATE_MS = 250;
-
-/** No tunnel was there in time for a connection. */
-export class NoTunnel extends Error {
-  override name = "NoTunnel";
-}
 
 /** What a Tunnel reports. `why` is for people. */
 export interface TunnelEvents {
@@ -231,7 +228,7 @@ export class Tunnel implements AsyncDisposable {
       if (kept.stable) this.#redial.succeeded();
     };
     const kept = new KeptConnection(connection, { everyMs, timeoutMs, onAnswer });
-    const stopping = onAbort(this.#ending.signal, () => connection.abort());
+    const stopping = onAbort(this.#ending.signal, () => connection.abort(undefined, disconnected()));
     connection.closed.then(() => stopping[Symbol.dispose]());
     this.#connections.set(kept, this.#closed(kept));
   }
@@ -240,8 +237,8 @@ export class Tunnel implements AsyncDisposable {
     const { error } = await kept.closed;
     if (!kept.stable) this.#redial.failed();
     this.#connections.delete(kept);
-    this.#why = error ? `the tunnel broke: ${error.message}` : "the agent closed the tunnel";
-    if (!this.#ending.signal.aborted) this.#events.ended(this.#why);
+    this.#why = error ? brokenTunnel(error, "gateway") : "the gateway closed the tunnel";
+    if (!this.#ending.signal.aborted) this.#events.ended(error?.message ?? this.#why);
     this.#change();
   }
 

@@ -5,7 +5,8 @@ import { until } from "../../async/testing/until.ts";
 import type { Transport } from "../../net/transport.ts";
 import { connectStream, TargetRefused } from "./connect_stream.ts";
 import { fakeGateway, hear, say } from "../testing/gateway.ts";
-import { NoTunnel, Tunnel, type TunnelLimits } from "./tunnel.ts";
+import { NoTunnel } from "./no_tunnel.ts";
+import { Tunnel, type TunnelLimits } from "./tunnel.ts";
 import { tunnelHello } from "./connect_tunnel.ts";
 
 const QUICK: Partial<TunnelLimits> = { redial: { firstMs: 1, maxMs: 5 } };
@@ -66,8 +67,8 @@ Deno.test("a tunnel that is lost says why, until it's back", async () => {
   await gateway.connections[0]?.[Symbol.asyncDispose]();
   await until("it's back", () => events.told.at(-1) === "connected" && events.told.length > 2);
   assert.deepEqual(events.told.slice(2), [
-    "ended: the agent closed the tunnel",
-    "the agent closed the tunnel",
+    "ended: the gateway closed the tunnel",
+    "the gateway closed the tunnel",
     "no route",
     "connected",
   ]);

@@ -2,6 +2,11 @@ import { type Clock, systemClock } from "../../async/clock.ts";
 import { sleep } from "../../async/sleep.ts";
 import type { Connection, ConnectionEnd } from "../connection/connection.ts";
 
+/** The peer of a connection didn't answer a PING in time. */
+export class PeerSilent extends Error {
+  override readonly name = "PeerSilent";
+}
+
 export interface KeptConnectionOptions {
   /** Milliseconds between PINGs. */
   readonly everyMs: number;
@@ -82,7 +87,7 @@ export class KeptConnection<Kept extends Pick<Connection, "ping" | "abort" | "cl
       // A connection that ends in order fails its PINGs too. Aborting it would cut off what is still to be sent and read.
       if (!isSilence(cause)) return false;
       const seconds = timeoutMs / 1000;
-      this.connection.abort(undefined, new Error(`no answer to a PING within ${seconds} s`, { cause }));
+      this.connection.abort(undefined, new PeerSilent(`no answer to a PING within ${seconds} s`, { cause }));
       return false;
     }
   }

@@ -1,0 +1,4 @@
+/** No tunnel was there in time for a connection. */
+export class NoTunnel extends Error {
+  override name = "NoTunnel";
+}
