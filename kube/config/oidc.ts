@@ -50,9 +50,9 @@ async function renewed(user: UserEntry, environment: CommandEnvironment): Promis
     const lacking = !issuer ? "idp-issuer-url" : !client ? "client-id" : "refresh-token";
     throw failed(user, `the id-token has expired, and there is no ${lacking}`);
   }
-  using issuerClient = openIssuer(issuer, config, environment);
   let tokens;
   try {
+    using issuerClient = openIssuer(issuer, config, environment);
     const endpoint = await tokenEndpoint(issuer, issuerClient);
     tokens = await refreshed(
       endpoint,

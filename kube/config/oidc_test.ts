@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { environmentOf, folder } from "../testing/kubeconfig.ts";
-import { clusterAccess } from "./kubeconfig.ts";
+import { clusterAccess, KubeconfigError } from "./kubeconfig.ts";
 import { Issuer, jwt } from "../testing/issuer.ts";
 import { parseKubeconfig } from "./parse_kubeconfig.ts";
 
@@ -121,4 +121,14 @@ Deno.test("an issuer whose answer has no end is given up", async () => {
   const url = `http://127.0.0.1:${server.addr.port}`;
   const file = home.write("c", text({ url }, { "id-token": jwt(-60), "refresh-token": "1" }));
   await assert.rejects(headerOf(file), /its answer is too long/);
+});
+
+Deno.test("an issuer that is no URL, or has a CA that can't be read, is an error of the kubeconfig", async () => {
+  using home = folder();
+  const tokens = { "id-token": jwt(-60), "refresh-token": "1" };
+  const ofConfig = (error: unknown) =>
+    error instanceof KubeconfigError && /OIDC user "me"/.test(String(error));
+  await assert.rejects(headerOf(home.write("c", text({ url: "issuer" }, tokens))), ofConfig);
+  const ca = { "idp-certificate-authority-data": "%" };
+  await assert.rejects(headerOf(home.write("d", text({ url: "https://127.0.0.1:1" }, tokens, ca))), ofConfig);
 });
