@@ -25,7 +25,7 @@ export interface ApiServerAccess {
   readonly insecure?: boolean;
   /** http://, https:// or socks5:// (also socks5h://), with user and password if any. */
   readonly proxyUrl?: string;
-  /** There is no proxy, though Deno's fetch would take one of this process's environment. */
+  /** This process's environment would lead Deno's fetch to another proxy than this access has, or past it. */
   readonly evadesFetchProxy?: boolean;
   /** What names the proxy: a variable of the environment, or the kubeconfig's `proxy-url`. */
   readonly proxySource?: string;

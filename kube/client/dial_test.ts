@@ -167,6 +167,26 @@ for (const kind of ["http", "socks5"] as const) {
   });
 }
 
+Deno.test("an access has its proxy though NO_PROXY of this process has the server", async () => {
+  await using server = await TlsServer.start();
+  await using proxy = fakeProxy("http", server.port);
+  const access = server.access({
+    hostname: "kube.example",
+    port: 6443,
+    proxyUrl: `http://127.0.0.1:${proxy.port}`,
+    evadesFetchProxy: true,
+  });
+  const before = Deno.env.get("NO_PROXY");
+  Deno.env.set("NO_PROXY", "kube.example");
+  try {
+    await seen(access);
+  } finally {
+    if (before === undefined) Deno.env.delete("NO_PROXY");
+    else Deno.env.set("NO_PROXY", before);
+  }
+  assert.equal(proxy.asked.length, 2);
+});
+
 Deno.test("a proxy of an unknown kind is refused by name", async () => {
   const access = {
     tls: false,

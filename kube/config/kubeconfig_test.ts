@@ -72,6 +72,24 @@ Deno.test("tokens, passwords, impersonation, proxies and unchecked certificates 
   assert.deepEqual([plain.tls, plain.port, plain.insecure], [false, 8001, undefined]);
 });
 
+Deno.test("proxy-url is kept from this process's NO_PROXY, which Deno's fetch would go by", async () => {
+  using home = folder();
+  const kubeconfig = home.write(
+    "c",
+    config("c", { server: "https://10.0.0.1", "proxy-url": "http://p:1" }, {}),
+  );
+  const evades = async () => (await (await clusterAccess({ kubeconfig })).access()).evadesFetchProxy;
+  const before = Deno.env.get("NO_PROXY");
+  try {
+    Deno.env.set("NO_PROXY", "10.0.0.0/8");
+    assert.equal(await evades(), true);
+  } finally {
+    if (before === undefined) Deno.env.delete("NO_PROXY");
+    else Deno.env.set("NO_PROXY", before);
+  }
+  if (before === undefined) assert.equal(await evades(), undefined);
+});
+
 Deno.test("an exec plugin is told the protocol's version, and run again when its token ran out or was refused", async () => {
   using home = folder();
   home.write(

@@ -25,17 +25,23 @@ export function serverOf(cluster: ClusterEntry, environment: CommandEnvironment)
     ...server,
     ...(server.tls ? trust(cluster, ca, () => systemRoots(read)) : { caCerts: [] }),
     ...(cluster.serverName && server.tls ? { servername: cluster.serverName } : {}),
-    ...(proxy ? { proxyUrl: proxy.url, proxySource: proxy.variable } : evasion()),
+    ...(proxy ? { proxyUrl: proxy.url, proxySource: proxy.variable } : {}),
+    ...evasion(proxy !== undefined),
   };
 }
 
-/** What Deno's fetch takes a proxy from by itself: ALL_PROXY too, and for loopback addresses as well. */
-export const proxyVariables: readonly string[] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((
-  name,
-) => [name, name.toLowerCase()]);
+const bothCases = (...names: string[]) => names.flatMap((name) => [name, name.toLowerCase()]);
 
-function evasion(): Pick<Server, "evadesFetchProxy"> {
-  return proxyVariables.some((name) => Deno.env.get(name)) ? { evadesFetchProxy: true } : {};
+/** What Deno's fetch takes a proxy from by itself: ALL_PROXY too, and for loopback addresses as well. */
+const namingProxies = bothCases("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY");
+/** What keeps Deno's fetch from the proxy that it is given, though kubectl's `proxy-url` has no exceptions. */
+const namingExceptions = bothCases("NO_PROXY");
+/** What Deno's fetch goes by, whatever a kubeconfig says. */
+export const proxyVariables: readonly string[] = [...namingProxies, ...namingExceptions];
+
+function evasion(hasProxy: boolean): Pick<Server, "evadesFetchProxy"> {
+  const misleading = hasProxy ? namingExceptions : namingProxies;
+  return misleading.some((name) => Deno.env.get(name)) ? { evadesFetchProxy: true } : {};
 }
 
 /** The kubeconfig's CA as PEM; empty without one. @throws {KubeconfigError} */

@@ -352,7 +352,7 @@ export function table(of: Ingredients): Row[] {
     },
     {
       name: "proxy-url counts more than HTTPS_PROXY and NO_PROXY",
-      ...proxied({ HTTPS_PROXY: of.denies, NO_PROXY: "*" }, "http", {
+      ...proxied({ HTTPS_PROXY: of.denies, NO_PROXY: "*,10.0.0.0/8" }, "http", {
         files: { config: config({ ...cluster, "proxy-url": of.http }, token) },
       }),
     },
