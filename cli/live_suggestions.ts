@@ -52,7 +52,7 @@ export function kindOf(words: readonly string[]): Kind | undefined {
   const [first, ...more] = words.filter((word, i) =>
     !word.startsWith("-") && !valued.includes(words[i - 1] ?? "")
   );
-  if (first === "intercept" && more.length === 0) return "service";
+  if ((first === "intercept" || first === "explain") && more.length === 0) return "service";
   if (first === "leave" && more.length === 0) return "intercept";
   if (first !== "dns") return undefined;
   if (more[0] === "remove" && more.length === 1) return "domain";

@@ -33,6 +33,7 @@ Deno.test("without a daemon a shell completes commands and options as ever", asy
 });
 
 Deno.test("a word is known by what stands before it, whatever options are in between", () => {
+  assert.equal(kindOf(["explain"]), "service");
   assert.equal(kindOf(["leave"]), "intercept");
   assert.equal(kindOf(["leave", "--context", "dev"]), "intercept");
   assert.equal(kindOf(["leave", "echo"]), undefined);

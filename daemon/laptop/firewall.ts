@@ -53,7 +53,7 @@ export class Firewall {
     return found.blocked;
   }
 
-  /** What keeps connections from one endpoint, which nobody was seen to reach; undefined where that isn't known. */
+  /** What keeps connections from an endpoint that a dial has not reached; undefined where that is not known. */
   async blockedBy(endpoint: CapturedEndpoint): Promise<DroppingRule | undefined> {
     return (await this.#trace(endpoint, () => true)).by;
   }

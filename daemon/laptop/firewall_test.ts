@@ -122,3 +122,10 @@ Deno.test("of each range one address is tried, that is captured and whose port i
   const tried = endpointsToTry([{ id: "dev", index }], (_cluster, address) => address !== "172.20.0.1");
   assert.deepEqual(tried, [service, pod]);
 });
+
+Deno.test("of one endpoint that isn't reached, what drops it is named, whether it was tried before or not", async () => {
+  const { made, seen } = firewall();
+  assert.equal(await made.blockedBy({ address: "10.96.0.9", port: 443 }), by);
+  assert.deepEqual(seen.traced, ["10.96.0.9"]);
+  assert.ok(seen.dials > 0);
+});

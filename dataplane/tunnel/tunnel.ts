@@ -65,6 +65,8 @@ export class Tunnel implements AsyncDisposable {
   #changed = Promise.withResolvers<void>();
   /** Aborts the dial that is under way, and the pause before it. */
   #dialling = new AbortController();
+  /** Whether a connection is being dialled, or is about to be after a pause. */
+  #isDialling = false;
   #why = "first connection";
   readonly #redial: RedialDelay;
   /** The last round trip in milliseconds; null before the first. */
@@ -192,11 +194,13 @@ export class Tunnel implements AsyncDisposable {
     const { pingTimeoutMs: timeoutMs } = this.#limits;
     while (!signal.aborted) {
       this.#serve();
+      this.#isDialling = false;
       if (!this.#wanting) {
         await this.#changed.promise;
         continue;
       }
       if (this.#connections.size === 0) this.#events.connecting(this.#why);
+      this.#isDialling = true;
       const dialling = this.#dialling = new AbortController();
       using _following = follow(signal, dialling);
       if (this.#redial.failures > 0) {
@@ -238,7 +242,11 @@ export class Tunnel implements AsyncDisposable {
     if (!kept.stable) this.#redial.failed();
     this.#connections.delete(kept);
     this.#why = error ? brokenTunnel(error, "gateway") : "the gateway closed the tunnel";
-    if (!this.#ending.signal.aborted) this.#events.ended(error?.message ?? this.#why);
+    if (!this.#ending.signal.aborted) {
+      this.#events.ended(error?.message ?? this.#why);
+      // The dial may have begun next to this connection, and wait for a gateway.
+      if (this.#isDialling && this.#connections.size === 0) this.#events.connecting(this.#why);
+    }
     this.#change();
   }
 

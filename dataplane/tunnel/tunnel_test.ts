@@ -103,6 +103,30 @@ Deno.test("a gateway that says goodbye keeps its streams, and the next go to ano
   for (const stream of [old, next]) stream.close();
 });
 
+Deno.test("a tunnel whose last connection ends while another one is dialled in vain says that it isn't there", async () => {
+  await using gateway = fakeGateway();
+  const events = listener();
+  const { promise: aborted, resolve } = Promise.withResolvers<void>();
+  let dials = 0;
+  const dial = async (signal: AbortSignal) => {
+    if (++dials === 1) return await gateway.dial(signal);
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    await aborted; // there is no other gateway
+    throw signal.reason;
+  };
+  await using tunnel = new Tunnel(dial, events, QUICK);
+  const old = await echoes(tunnel.open(ECHO));
+  gateway.connections[0]?.drain();
+  await until("the goodbye has come", () => {
+    const next = tunnel.open(ECHO);
+    if (next instanceof Promise) next.catch(() => {});
+    else next.close();
+    return dials === 2;
+  });
+  old.close();
+  await until("it's told", () => events.told.at(-1) === "the gateway closed the tunnel");
+});
+
 Deno.test("where a connection's streams are all taken, a second one is dialled", async () => {
   await using gateway = fakeGateway({ settings: { maxConcurrentStreams: 2 } });
   await using tunnel = new Tunnel(gateway.dial.bind(gateway), listener(), QUICK);

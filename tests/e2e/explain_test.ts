@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../async/testing/until.ts";
 import type { Hop } from "../../wire/explain.ts";
 import { Stage } from "./lib/stage.ts";
 
@@ -161,6 +162,45 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
       await everywhere("-D");
       await world.kubectl(["delete", "networkpolicy", "deny"]);
     }
+  });
+
+  await t.step("the gateway's refusal, and a tunnel that is down", async () => {
+    await world.kubectl(["create", "service", "clusterip", "deaf", "--tcp=80:9999"]);
+    await world.kubectl(["set", "selector", "service", "deaf", "app=echo"]);
+    try {
+      await until(
+        "it has endpoints",
+        async () =>
+          (await explain("deaf.default.svc")).hops.some(({ hop, level }) =>
+            hop === "endpoints" && level === "ok"
+          ),
+      );
+      await fails("deaf.default.svc", "dial", /refused by the gateway: .*refused/i);
+    } finally {
+      await world.kubectl(["delete", "service", "deaf"]);
+    }
+    const scale = (count: number) =>
+      world.kubectl(["-n", "pmz", "scale", "deployment/gateway", `--replicas=${count}`]);
+    const replicas = await world.kubectl([
+      "-n",
+      "pmz",
+      "get",
+      "deployment/gateway",
+      "-o",
+      "jsonpath={.spec.replicas}",
+    ]);
+    await scale(0);
+    try {
+      await until(
+        "the tunnel is down",
+        async () => (await explain("echo.default.svc")).verdict?.hop === "tunnel",
+        40_000,
+      );
+      await fails("echo.default.svc", "tunnel", /the tunnel to the gateway isn't up: \S/);
+    } finally {
+      await scale(Number(replicas));
+    }
+    await until("the tunnel is up", async () => (await explain("echo.default.svc")).works, 60_000);
   });
 
   await t.step("a Service that somebody else intercepts", async () => {

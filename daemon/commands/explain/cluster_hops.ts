@@ -14,7 +14,7 @@ import type { ClusterRegistry } from "../../clusters/registry.ts";
 /** A Service's pods have this long to accept, in milliseconds. */
 const DIAL_MS = 4_000;
 
-/** Who takes a Service port's connections before its pods; undefined where nobody is known to. */
+/** Who takes the connections of a Service port before its pods; undefined where no such rule is known. */
 export function interceptHop(
   { namespace, name }: Service,
   port: number,

@@ -1,11 +1,11 @@
-import { skipped } from "../../../checks/check.ts";
+import { failed, ok, skipped } from "../../../checks/check.ts";
 import { nameService } from "../../../checks/name_service.ts";
 import { nameServicePaths } from "../../../checks/parts.ts";
 import { warningsOf } from "../../../checks/warnings.ts";
 import { OwnNetworks } from "../../../names/own_networks.ts";
 import { Zone } from "../../../names/zone/zone.ts";
 import { formatEndpoint, parseAddress } from "../../../net/address.ts";
-import type { CustomName, ExplainRequest } from "../../../wire/control.ts";
+import type { CustomName, ExplainRequest, Mode } from "../../../wire/control.ts";
 import type { Explanation, Hop } from "../../../wire/explain.ts";
 import type { Finding } from "../../../wire/finding.ts";
 import type { Cluster } from "../../clusters/cluster.ts";
@@ -16,13 +16,15 @@ import { rulesOf } from "../../intercepts/foreign_rules.ts";
 import { readResolver } from "../../laptop/resolv_conf.ts";
 import { readHosts } from "../../never_asked.ts";
 import { interceptsOf } from "../status.ts";
-import { whyAbsent } from "./absent_name.ts";
+import { type Surroundings, whyAbsent } from "./absent_name.ts";
 import { dialHop, interceptHop, tunnelHop } from "./cluster_hops.ts";
 import { addressHop, machineHop, precedenceHop, programsHop } from "./laptop_hops.ts";
 import { policiesHop } from "./policies.ts";
-import { endpointsHop, portHop, portToDial, slicesOf } from "./service_hops.ts";
+import { endpointsHop, noUdp, portHop, portToDial, slicesOf } from "./service_hops.ts";
 import { findAddress, findName, type Found, type Subject } from "./subject.ts";
 
+/** Clusters are asked in this order of their modes. */
+const MODES: readonly Mode[] = ["capture", "proxy", "intercept"];
 /** ExternalNames in a row. */
 const LONGEST_CHAIN = 8;
 
@@ -73,9 +75,9 @@ class Way {
 
   async follow(): Promise<void> {
     const { host, port } = this.#asked;
-    const subject = parseAddress(host) ? this.#address() : await this.#name();
+    const subject = parseAddress(host) ? this.#address(host) : await this.#name();
     if (!subject) return;
-    const isServed = subject.kind === "pod" || this.#service(subject);
+    const isServed = subject.kind === "service" ? this.#service(subject) : this.#pod(subject);
     const address = this.#laptop(subject);
     if (!isServed || address === undefined || this.#port === undefined) return;
     await this.#cluster(subject, address, this.#port);
@@ -84,25 +86,25 @@ class Way {
     }
   }
 
-  /** Captured clusters first, as an address of several leads to the captured one. */
+  /** The clusters whose names answer first; of an address, that to which it leads. */
   get #all(): Cluster[] {
     const { all, laptop: { hostCapture } } = this.#clusters;
     const { host } = this.#asked;
-    return all.toSorted((a, b) =>
-      Number(hostCapture?.isCaptured(b.id, host) ?? 0) - Number(hostCapture?.isCaptured(a.id, host) ?? 0)
-    );
+    const place = ({ id, connection: { mode } }: Cluster) =>
+      hostCapture?.isCaptured(id, host) ? -1 : MODES.indexOf(mode);
+    return all.toSorted((a, b) => place(a) - place(b));
   }
 
-  #address(): Subject | undefined {
+  #address(address: string): Subject | undefined {
     const started = performance.now();
-    const { saw, subject } = findAddress(this.#asked.host, this.#all);
+    const { saw, subject } = findAddress(address, this.#all);
     this.#add("name", saw, performance.now() - started);
     return subject;
   }
 
   async #name(): Promise<Subject | undefined> {
     const resolver = await readResolver();
-    const clusters = this.#clusters.all;
+    const clusters = this.#all;
     const networks = new OwnNetworks();
     const zone = new Zone({
       forbidden: (address) => networks.forbids(address),
@@ -117,9 +119,11 @@ class Way {
     const started = performance.now();
     const found = findName(this.#asked.host, zone, clusters);
     if (!found?.subject) {
+      const foreign = this.#foreign();
+      if (foreign) return foreign;
       this.#add(
         "name",
-        await whyAbsent(this.#asked, { zone, resolver, clusters }),
+        await this.#whyAbsent({ zone, resolver, clusters }),
         performance.now() - started,
       );
       return undefined;
@@ -129,6 +133,28 @@ class Way {
     await this.#programs(subject ?? found.subject);
     if (!subject && found.subject.kind === "service") await this.#outside(found.subject);
     return subject;
+  }
+
+  /** A name that is no cluster's and leads to a cluster's address all the same. */
+  #foreign(): Subject | undefined {
+    const { host, lookup } = this.#asked;
+    for (const address of lookup?.addresses ?? []) {
+      const { saw, subject } = findAddress(address, this.#all);
+      if (!subject) continue;
+      this.#add("name", ok(`${host} leads to ${address}; ${saw.saw}`), lookup?.ms);
+      return subject;
+    }
+    return undefined;
+  }
+
+  async #whyAbsent(around: Surroundings): Promise<Finding> {
+    const { host } = this.#asked;
+    const { rebinding = [] } = await this.#clusters.laptop.nameStats() ?? {};
+    if (!rebinding.includes(host)) return await whyAbsent(this.#asked, around);
+    return failed(
+      `${host} is the internet's or your network's, and its nameserver's answer led to a captured address, which pmz took out of it`,
+      `if that is right: pmz dns allow ${host}`,
+    );
   }
 
   /** What an ExternalName leads to; undefined when that is outside the clusters. */
@@ -182,9 +208,30 @@ class Way {
       });
     }
     if (problems.length > 0) return;
+    if (this.#asked.lookup?.addresses.length === 0) {
+      const remedy = `does a nameserver know it? getent ahosts ${externalName}`;
+      this.#add(
+        "address",
+        failed(`${externalName} is no name of a cluster, and programs get no address for it`, remedy),
+      );
+      return;
+    }
     this.#add(
       "address",
       skipped(`${externalName} is no name of a cluster: this machine dials it itself, without pmz`),
+    );
+  }
+
+  /** Whether a port is known that a pod may serve. */
+  #pod({ cluster, addresses }: Subject): boolean {
+    if (this.#asked.protocol === "udp") return this.#add("port", noUdp(this.#port));
+    const { pods } = cluster.connection.topology;
+    const pod = pods.values().find(({ podIPs }) => podIPs.some((one) => addresses.includes(one)));
+    this.#port ??= pod?.containerPorts.find(({ protocol }) => protocol === "TCP")?.port;
+    if (this.#port !== undefined) return true;
+    return this.#add(
+      "port",
+      failed("the pod names no port", `name one: pmz explain ${this.#asked.host}:PORT`),
     );
   }
 
@@ -200,13 +247,24 @@ class Way {
   /** What this machine does with a connection. @returns the address, where it comes to pmz */
   #laptop(subject: Subject): string | undefined {
     const { laptop } = this.#clusters;
-    const { cluster } = subject;
+    const { cluster, addresses } = subject;
     const service = subject.kind === "service"
       ? `${subject.service.namespace}/${subject.service.name}`
       : undefined;
-    const { saw, address } = addressHop(cluster, subject.addresses, service, laptop);
-    const isReached = this.#add("address", saw);
-    return isReached ? address : undefined;
+    const { hostCapture, proxyAddress } = laptop;
+    const { saw, address } = addressHop(addresses, {
+      cluster: cluster.id,
+      mode: cluster.connection.mode,
+      hostCapture,
+      unreachable: laptop.unreachable(cluster).filter((one) =>
+        one.service === service || addresses.includes(one.address)
+      ),
+      proxy: proxyAddress,
+      usesProxy: Object.values(this.#asked.environment?.variables ?? {}).some((value) =>
+        proxyAddress !== undefined && value.includes(`://${proxyAddress}`)
+      ),
+    });
+    return this.#add("address", saw) ? address : undefined;
   }
 
   /** What becomes of it from here on. */

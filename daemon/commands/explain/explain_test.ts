@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../../async/testing/until.ts";
 import type { Stream } from "../../../hbone/mod.ts";
 import { type ExplainRequest, explainRequest } from "../../../wire/control.ts";
 import { type Hop, verdictOf } from "../../../wire/explain.ts";
@@ -98,6 +99,7 @@ const causes: readonly [string, Partial<ExplainRequest>, RegExp, RegExp][] = [
     /^port: port 53 is UDP: pmz doesn't carry UDP/,
     /53 \(dns\)\/udp/,
   ],
+  ["UDP of a pod", { host: "10.244.0.5", port: 53, protocol: "udp" }, /^port: .*UDP/, /TCP is carried/],
   ["UDP that was asked for", { host: "echo", port: 80, protocol: "udp" }, /^port: .*UDP/, /TCP is carried/],
   [
     "a Service without pods",
@@ -152,6 +154,33 @@ Deno.test("an ExternalName is followed into the cluster, and out of it", async (
   const outside = await said(at, { host: "mail.default.svc" });
   assert.match(outside.hop("name"), /an ExternalName: mail\.example$/);
   assert.match(outside.hop("address"), /^mail\.example is no name of a cluster/);
+});
+
+Deno.test("a name that isn't a cluster's and leads to a cluster's address is followed by that address", async () => {
+  await using at = await connected();
+  const lookup = { addresses: ["10.96.0.7"], ms: 3 };
+  const { hop } = await said(at, { host: "web.corp.example", port: 80, lookup });
+  assert.match(hop("name"), /^web\.corp\.example leads to 10\.96\.0\.7; .* is Service default\/echo/);
+  assert.match(hop("dial"), /the gateway is connected$/);
+});
+
+Deno.test("a pod without a port is dialled at its container's", async () => {
+  await using at = await connected();
+  assert.match(
+    (await said(at, { host: "10.244.0.5" })).hop("dial"),
+    /^10\.244\.0\.5:8080: the gateway is connected/,
+  );
+});
+
+Deno.test("a tunnel that isn't up is the cause, with its reason", async () => {
+  await using at = await connected();
+  await at.gateway[Symbol.asyncDispose]();
+  const isDown = async () => (await at.daemon.status()).clusters[0]?.tunnel.state === "connecting";
+  await until("the tunnel is down", isDown);
+  const { works, cause, remedy } = await said(at, { host: "echo" });
+  assert.equal(works, false);
+  assert.match(cause, /^tunnel: the tunnel to the gateway isn't up: \S/);
+  assert.match(remedy, /pmz agent status/);
 });
 
 Deno.test("the gateway's refusal is told in its own words", async () => {

@@ -1,12 +1,10 @@
 import { capture as captureCheck } from "../../../checks/capture.ts";
 import { failed, ok, skipped, warning } from "../../../checks/check.ts";
 import { formatEndpoint } from "../../../net/address.ts";
-import type { ExplainRequest } from "../../../wire/control.ts";
+import type { ExplainRequest, Mode } from "../../../wire/control.ts";
 import type { Finding } from "../../../wire/finding.ts";
 import type { UnreachableAddress } from "../../../wire/unreachable.ts";
-import type { Cluster } from "../../clusters/cluster.ts";
 import type { HostCapture } from "../../laptop/host_capture.ts";
-import type { Laptop } from "../../laptop/laptop.ts";
 
 /** The kernel connects a captured address at once, unless something drops its packets; in milliseconds. */
 const DIAL_MS = 2_000;
@@ -51,49 +49,55 @@ export interface AddressHop {
   readonly address?: string;
 }
 
-/** Whether connections to the addresses of a cluster come to pmz. */
-export function addressHop(
-  cluster: Cluster,
-  addresses: readonly string[],
-  service: string | undefined,
-  laptop: Pick<Laptop, "hostCapture" | "proxyAddress" | "unreachable">,
-): AddressHop {
-  const { mode } = cluster.connection;
+/** How this machine stands to the addresses of a cluster. */
+export interface Reach {
+  readonly cluster: string;
+  readonly mode: Mode;
+  readonly hostCapture: Pick<HostCapture, "isCaptured" | "refusal"> | undefined;
+  /** Of what is dialled, the addresses that aren't reached. */
+  readonly unreachable: readonly UnreachableAddress[];
+  /** Where the proxy is served. */
+  readonly proxy: string | undefined;
+  /** Whether the shell's programs are set to use it. */
+  readonly usesProxy: boolean;
+}
+
+/** Whether connections to these addresses come to pmz. */
+export function addressHop(addresses: readonly string[], reach: Reach): AddressHop {
+  const { cluster, mode, hostCapture, unreachable } = reach;
   const [first] = addresses;
   if (mode === "intercept") {
     return { saw: failed("the cluster is connected for intercepts only", "run: pmz up") };
   }
-  const unreachable = laptop.unreachable(cluster).filter((one) =>
-    one.service === service || addresses.includes(one.address)
-  );
   if (first === undefined) return { saw: nothingReached(unreachable) };
-  const { hostCapture, proxyAddress } = laptop;
-  if (mode === "proxy") {
-    const proxy = proxyAddress === undefined ? "the proxy" : `the proxy ${proxyAddress}`;
-    return { saw: ok(`programs that are set to use ${proxy} reach ${first}`), address: first };
-  }
+  if (mode === "proxy") return { saw: proxied(first, reach), address: first };
   if (!hostCapture) {
     return {
       saw: failed("the root helper has ended, so nothing is captured", "run pmz up: it starts another one"),
     };
   }
-  const captured = addresses.filter((one) => hostCapture.isCaptured(cluster.id, one));
+  const captured = addresses.filter((one) => hostCapture.isCaptured(cluster, one));
   if (captured[0] !== undefined) {
     const verb = captured.length === 1 ? "is" : "are";
     return { saw: ok(`${captured.join(", ")} ${verb} captured`), address: captured[0] };
   }
-  const [known] = unreachable.filter(({ address }) => address === first);
-  const why = known?.why ?? hostCapture.refusal(cluster.id, first) ?? "its reason isn't known";
-  return {
-    saw: failed(
-      `${first} isn't captured: ${why}`,
-      known?.remedy ?? "through the proxy it is reached all the same: pmz up --proxy",
-    ),
-  };
+  const known = unreachable.find(({ address }) => address === first);
+  const why = known?.why ?? hostCapture.refusal(cluster, first) ?? "the reason isn't known";
+  const remedy = known?.remedy ?? "through the proxy it is reached all the same: pmz up --proxy";
+  return { saw: failed(`${first} isn't captured: ${why}`, remedy) };
+}
+
+function proxied(address: string, { proxy, usesProxy }: Reach): Finding {
+  if (proxy === undefined) return failed("neither capture nor the proxy is up", "run: pmz up");
+  if (usesProxy) return ok(`programs of this shell reach ${address} through the proxy ${proxy}`);
+  return warning(
+    `${address} isn't captured: only programs that are set to use the proxy ${proxy} reach it`,
+    `export http_proxy=http://${proxy} https_proxy=http://${proxy}, or connect all programs: pmz up`,
+  );
 }
 
 function nothingReached([first]: readonly UnreachableAddress[]): Finding {
-  if (!first) return failed("there is no address to dial", "see the endpoints above");
+  if (!first) return failed("there is no address to dial", "look at the endpoints: pmz services");
   return failed(`${first.address} is not reached: ${first.why}`, first.remedy ?? "pmz up --proxy");
 }
 

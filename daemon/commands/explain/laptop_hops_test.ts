@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { machineHop, programsHop } from "./laptop_hops.ts";
+import { addressHop, machineHop, programsHop, type Reach } from "./laptop_hops.ts";
 
 const nothing = { hosts: new Set<string>(), nameProblem: undefined, nameWarnings: [] };
 const asked = (...addresses: string[]) => ({
@@ -46,4 +46,47 @@ Deno.test("a connection that this machine doesn't let pass names the firewall's 
   assert.match(blocked.saw, /firewall drops connections to 127\.0\.0\.1:\d+: ip filter OUTPUT: reject/);
   const unknown = await machineHop({ blockedBy: () => Promise.resolve(undefined) }, "127.0.0.1", port, []);
   assert.match(unknown.saw, /a connection on this machine fails: Connection refused/);
+});
+
+const reach: Reach = {
+  cluster: "dev",
+  mode: "capture",
+  hostCapture: {
+    isCaptured: (_, address) => address === "10.96.0.7",
+    refusal: (_, address) => address.includes(":") ? "this machine has no IPv6" : undefined,
+  },
+  unreachable: [{ service: "default/web", address: "34.118.224.9", why: "public", remedy: "--accept-range" }],
+  proxy: undefined,
+  usesProxy: false,
+};
+
+Deno.test("an address is captured, or it is said why not and what to do", () => {
+  assert.deepEqual(addressHop(["10.96.0.7"], reach).address, "10.96.0.7");
+  const rows: readonly [readonly string[], Partial<Reach>, string, RegExp, RegExp][] = [
+    [["34.118.224.9"], {}, "failed", /^34\.118\.224\.9 isn't captured: public$/, /--accept-range/],
+    [["fd00::7"], {}, "failed", /this machine has no IPv6/, /pmz up --proxy/],
+    [[], {}, "failed", /^34\.118\.224\.9 is not reached: public$/, /--accept-range/],
+    [["10.96.0.7"], { hostCapture: undefined }, "failed", /root helper has ended/, /pmz up/],
+    [["10.96.0.7"], { mode: "intercept" }, "failed", /for intercepts only/, /pmz up/],
+    [
+      ["10.96.0.7"],
+      { mode: "proxy", proxy: "127.0.0.1:1080" },
+      "warning",
+      /only programs that are set/,
+      /export http_proxy/,
+    ],
+  ];
+  for (const [addresses, more, level, why, remedy] of rows) {
+    const { saw } = addressHop(addresses, { ...reach, ...more });
+    assert.equal(saw.level, level);
+    assert.match(saw.saw, why);
+    assert.match("remedy" in saw ? saw.remedy : "", remedy);
+  }
+  const used = addressHop(["10.96.0.7"], {
+    ...reach,
+    mode: "proxy",
+    proxy: "127.0.0.1:1080",
+    usesProxy: true,
+  });
+  assert.equal(used.saw.level, "ok");
 });

@@ -52,26 +52,35 @@ export function portHop(
       `${port}${name ? ` (${name})` : ""}${protocol === "TCP" ? "" : `/${protocol.toLowerCase()}`}`
     ).join(", ") || "none";
   const remedy = `its ports: ${all}`;
-  if (protocol === "udp") return failed(udpWords(port), `its ports: ${all}; TCP is carried`);
+  if (protocol === "udp") return noUdp(port, all);
   if (headless) return headlessPort(service, podPorts(slices ?? []), port);
   const dialled = portToDial(service, slices, { ...port === undefined ? {} : { port }, protocol });
   if (dialled === undefined) return failed("the Service has no TCP port", remedy);
   const found = ports.find((one) => one.port === dialled && one.protocol === "TCP");
   if (found) return ok(`the Service has the port ${dialled}${found.name ? ` (${found.name})` : ""}`);
   if (ports.some((one) => one.port === dialled && one.protocol === "UDP")) {
-    return failed(udpWords(dialled), remedy);
+    return noUdp(dialled, all);
   }
   const inPods = ports.find(({ targetPort }) => targetPort === dialled);
   const why = inPods ? `: that is the port of its pods; the Service's is ${inPods.port}` : "";
   return failed(`the Service has no TCP port ${dialled}${why}`, remedy);
 }
 
-function udpWords(port: number | undefined): string {
-  return `${port === undefined ? "" : `port ${port} is UDP: `}pmz doesn't carry UDP, and refuses it at once`;
+/** @param ports those of the Service, in words */
+export function noUdp(port: number | undefined, ports?: string): Finding {
+  const which = port === undefined ? "" : `port ${port} is UDP: `;
+  return failed(
+    `${which}pmz doesn't carry UDP, and refuses it at once`,
+    ports === undefined ? "TCP is carried" : `TCP is carried; its ports: ${ports}`,
+  );
 }
 
 function headlessPort({ ports }: Service, inPods: readonly number[], port: number | undefined): Finding {
-  if (inPods.length === 0) return skipped("a headless Service: the port is its pods' own");
+  if (inPods.length === 0) {
+    return port === undefined && ports.length === 0
+      ? failed("the Service names no port", "name one: pmz explain HOST:PORT")
+      : skipped("a headless Service: the port is its pods' own");
+  }
   const all = inPods.join(", ");
   if (port === undefined || inPods.includes(port)) {
     return ok(`a headless Service leads to its pods, which serve ${all}`);

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import type { Service } from "../../../kube/objects/objects.ts";
+import type { InterceptEntry } from "../../../wire/control.ts";
+import type { InterceptRule } from "../../../wire/intercept.ts";
+import { interceptHop } from "./cluster_hops.ts";
+
+const service: Service = {
+  namespace: "default",
+  name: "echo",
+  uid: "u",
+  type: "ClusterIP",
+  clusterIPs: ["10.96.0.7"],
+  headless: false,
+  ports: [],
+  publishNotReadyAddresses: false,
+};
+const own: InterceptEntry = {
+  id: "echo.default:80",
+  cluster: "dev",
+  namespace: "default",
+  service: "echo",
+  port: 80,
+  local: "localhost:8081",
+  since: "2026-01-01T11:59:00Z",
+  pods: { ready: 1, all: 1 },
+  connections: { open: 0, total: 0 },
+  alsoTaken: [],
+  others: [],
+  problems: [],
+};
+const bobs: InterceptRule = {
+  namespace: "default",
+  name: "echo-80",
+  uid: "r",
+  service: "echo",
+  port: 80,
+  session: { name: "s", uid: "s" },
+  keyFingerprint: "",
+  user: "bob",
+  created: "2026-01-01T11:59:00Z",
+  deleting: false,
+  status: { pods: [] },
+};
+
+Deno.test("an intercept of the port names who answers, and says when nothing does", () => {
+  const found = interceptHop(service, 80, [own], []);
+  assert.deepEqual([found?.level, found?.saw], [
+    "ok",
+    "your intercept echo.default:80 takes it: connections go to localhost:8081",
+  ]);
+  const silent = interceptHop(service, 80, [{ ...own, silentSince: "2026-01-01T12:00:00Z" }], []);
+  assert.match(silent?.saw ?? "", /where nothing listens since 2026-01-01T12:00:00Z$/);
+  assert.equal(silent?.level, "failed");
+  assert.match(interceptHop(service, 80, [], [bobs])?.saw ?? "", /^bob intercepts it/);
+});
+
+Deno.test("a personal intercept of somebody else takes only what matches, and other ports are nobody's", () => {
+  const personal = { ...bobs, match: { paths: [{ prefix: "/cart" }] } };
+  const found = interceptHop(service, 80, [], [personal]);
+  assert.deepEqual([found?.level, found?.saw], [
+    "ok",
+    "personal intercepts take the requests that match: bob",
+  ]);
+  assert.equal(interceptHop(service, 81, [own], [bobs]), undefined);
+  assert.equal(interceptHop(service, 80, [], [{ ...bobs, deleting: true }]), undefined);
+});
