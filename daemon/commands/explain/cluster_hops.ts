@@ -47,12 +47,26 @@ export function interceptHop(
 }
 
 /** Whether the tunnel to the gateway is up. */
-export function tunnelHop({ connection: { tunnel } }: Cluster, roundTripMs: number | null): Finding {
+export function tunnelHop({ connection }: Cluster, roundTripMs: number | null): Finding {
+  const { tunnel } = connection;
   if (tunnel.state === "connected") {
     const trip = roundTripMs === null ? "" : `, round trip ${Math.round(roundTripMs * 10) / 10} ms`;
     return ok(`connected to ${tunnel.pod}${trip}`);
   }
-  return failed(`the tunnel to the gateway isn't up: ${tunnel.why}`, "look at the gateway: pmz agent status");
+  return withoutGateway(connection) ??
+    failed(`the tunnel to the gateway isn't up: ${tunnel.why}`, GATEWAY_REMEDY);
+}
+
+const GATEWAY_REMEDY = "look at the gateway: pmz agent status";
+
+/** That no pod of the gateway can be dialled, where that is so. */
+export function withoutGateway(connection: Pick<Cluster["connection"], "gateways">): Finding | undefined {
+  const pods = connection.gateways();
+  if (pods.usable().length > 0) return undefined;
+  return failed(
+    `the tunnel to the gateway isn't up: no pod of the gateway is ready: ${pods.whyNone()}`,
+    GATEWAY_REMEDY,
+  );
 }
 
 /** What came of the gateway's dial. */

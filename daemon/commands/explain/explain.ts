@@ -17,7 +17,7 @@ import { readResolver } from "../../laptop/resolv_conf.ts";
 import { readHosts } from "../../never_asked.ts";
 import { interceptsOf } from "../status.ts";
 import { type Surroundings, whyAbsent } from "./absent_name.ts";
-import { dialHop, interceptHop, tunnelHop } from "./cluster_hops.ts";
+import { dialHop, interceptHop, tunnelHop, withoutGateway } from "./cluster_hops.ts";
 import { addressHop, machineHop, precedenceHop, programsHop } from "./laptop_hops.ts";
 import { policiesHop } from "./policies.ts";
 import { endpointsHop, noUdp, portHop, portToDial, slicesOf } from "./service_hops.ts";
@@ -81,7 +81,7 @@ class Way {
     const address = this.#laptop(subject);
     if (!isServed || address === undefined || this.#port === undefined) return;
     await this.#cluster(subject, address, this.#port);
-    if (port === undefined) {
+    if (port === undefined && this.hops.every(({ level }) => level !== "failed")) {
       this.#add("ping", skipped("ping isn't carried, only TCP is: no answer to a ping says nothing"));
     }
   }
@@ -286,6 +286,13 @@ class Way {
     const { roundTripMs } = await this.#clusters.data.counts(cluster.id);
     if (!this.#add("tunnel", tunnelHop(cluster, roundTripMs))) return;
     const dialled = await dialHop(cluster.id, this.#clusters, address, port);
+    // A gateway that is ending takes no more connections.
+    const gone = dialled.isSilent ? withoutGateway(connection) : undefined;
+    if (gone) {
+      this.hops.splice(this.hops.findIndex(({ hop }) => hop === "tunnel"), 1);
+      this.#add("tunnel", gone);
+      return;
+    }
     this.#add("dial", dialled.saw, dialled.ms);
     if (!dialled.isSilent) return;
     await this.#policies(subject, address);
