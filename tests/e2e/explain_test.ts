@@ -168,14 +168,11 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
     await world.kubectl(["create", "service", "clusterip", "deaf", "--tcp=80:9999"]);
     await world.kubectl(["set", "selector", "service", "deaf", "app=echo"]);
     try {
-      await until(
-        "it has endpoints",
-        async () =>
-          (await explain("deaf.default.svc")).hops.some(({ hop, level }) =>
-            hop === "endpoints" && level === "ok"
-          ),
-      );
-      await fails("deaf.default.svc", "dial", /refused by the gateway: .*refused/i);
+      // The nodes take a moment to know the Service.
+      await until("it is refused", async () => {
+        const { verdict } = await explain("deaf.default.svc");
+        return verdict?.hop === "dial" && /refused by the gateway: .*refused/i.test(verdict.saw);
+      }, 30_000);
     } finally {
       await world.kubectl(["delete", "service", "deaf"]);
     }
