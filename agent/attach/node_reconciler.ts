@@ -15,6 +15,7 @@ import { SessionClock } from "./sessions.ts";
 import { type PortState, statusEntries, statusToApply } from "./status.ts";
 import type { TakenPods } from "./taken_pods.ts";
 import type { Log } from "../../wire/log.ts";
+import { ToldMatches } from "./told_matches.ts";
 import type { ClusterView } from "./view.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 
@@ -22,6 +23,8 @@ import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 const COLLECT_MS = 10;
 /** Milliseconds until a pod without a sandbox is looked at again. */
 const SANDBOX_MS = 200;
+/** Milliseconds until relay is told the next portion of matches. */
+const PORTION_MS = 20;
 /** Milliseconds between two rounds without a change. */
 const LATEST_MS = 1_000;
 /** Milliseconds in which the watch should show a status that was applied. */
@@ -56,8 +59,7 @@ export class NodeReconciler implements Disposable {
   /** The rules that have a proven tunnel. */
   #proven: ReadonlySet<string> = new Set();
   #toldRules = "";
-  /** What relay was told of personal rules, by UID. */
-  readonly #toldMatches = new Map<string, string>();
+  readonly #toldMatches = new ToldMatches();
   #toldHost = "";
   #hostAt = -Infinity;
   #wake = new AbortController();
@@ -159,14 +161,16 @@ export class NodeReconciler implements Disposable {
     });
     for (const key of this.#fingerprints.keys()) if (!keys.has(key)) this.#fingerprints.delete(key);
     let waits = false;
+    let next = LATEST_MS;
     if (this.#relay) {
-      this.#tellRules(planned, this.#relay);
+      const toldAll = this.#tellRules(planned, this.#relay);
       this.#tellHost(this.#relay);
       waits = pods.reconcile(planned.pods, this.#relay, (rule) => this.#proven.has(rule));
+      if (!toldAll) next = PORTION_MS;
     }
     this.#writeStatus(statusEntries(planned, node, (uid, port, rule) => this.#stateOf(uid, port, rule)));
     this.#deleteSessions();
-    return Math.min(waits ? SANDBOX_MS : LATEST_MS, (this.#clock.untilNextExpiry() ?? Infinity) + 1);
+    return Math.min(waits ? SANDBOX_MS : LATEST_MS, next, (this.#clock.untilNextExpiry() ?? Infinity) + 1);
   }
 
   #fingerprint(key: string): string | undefined {
@@ -185,8 +189,8 @@ export class NodeReconciler implements Disposable {
     return waiting(`no tunnel of ${rule.user}'s session to this node is open yet`);
   }
 
-  /** Tells relay all rules that concern this node, for the key proofs. */
-  #tellRules(planned: NodePlan, relay: RelayChannel): void {
+  /** Tells relay the rules that concern this node, for the key proofs. False when a part is left for the next round. */
+  #tellRules(planned: NodePlan, relay: RelayChannel): boolean {
     const sessions = this.#clock.alive();
     const rules = new Map<string, RelayedRule>();
     const matched = new Map<string, MatchedRule>();
@@ -200,21 +204,12 @@ export class NodeReconciler implements Disposable {
       const callers = match.callers && callerAddresses(match.callers, this.#options.view.callers());
       matched.set(uid, { rule: uid, match, ...(callers && { callers }) });
     }
-    this.#tellMatches(matched, relay);
-    const list = [...rules.values()].sort((a, b) => a.uid < b.uid ? -1 : 1);
+    const toldAll = this.#toldMatches.tell(matched.values(), relay);
+    const list = [...rules.values()].filter(({ uid }) => !matched.has(uid) || this.#toldMatches.has(uid))
+      .sort((a, b) => a.uid < b.uid ? -1 : 1);
     const told = JSON.stringify(list);
-    if (told === this.#toldRules) return;
-    if (relay.send({ tell: "rules", rules: list })) this.#toldRules = told;
-  }
-
-  /** Each in a message of its own: together they could be longer than a message. */
-  #tellMatches(matched: ReadonlyMap<string, MatchedRule>, relay: RelayChannel): void {
-    for (const uid of this.#toldMatches.keys()) if (!matched.has(uid)) this.#toldMatches.delete(uid);
-    for (const [uid, rule] of matched) {
-      const told = JSON.stringify(rule);
-      if (told === this.#toldMatches.get(uid)) continue;
-      if (relay.send({ tell: "match", ...rule })) this.#toldMatches.set(uid, told);
-    }
+    if (told !== this.#toldRules && relay.send({ tell: "rules", rules: list })) this.#toldRules = told;
+    return toldAll;
   }
 
   #tellHost(relay: RelayChannel): void {

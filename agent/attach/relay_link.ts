@@ -1,4 +1,4 @@
-import { type SeqPacket, SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
+import { isFull, type SeqPacket, SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { type AttachMessage, type RelayMessage } from "../../wire/handover.ts";
 import { agree, helloOf } from "../../wire/hello.ts";
@@ -12,7 +12,10 @@ export type Introduction = Omit<Extract<AttachMessage, { tell: "hello" }>, "tell
 
 /** The relay that is connected. */
 export interface RelayChannel {
-  /** Sends a message at once; returns false when relay doesn't read or is gone, and then ends the connection. */
+  /**
+   * Sends a message at once; returns false when relay doesn't read or is gone, and then ends the connection. A match that
+   * doesn't fit now is only left for later.
+   */
   send(message: AttachMessage, fds?: readonly number[]): boolean;
 }
 
@@ -111,6 +114,7 @@ export class RelayLink implements Disposable {
       socket.send(message, fds);
       return true;
     } catch (error) {
+      if (message.tell === "match" && isFull(error)) return false;
       this.#options.log("warn", "can't send a message to relay", { tell: message.tell, error });
       socket.close();
       return false;
