@@ -71,9 +71,18 @@ export function membersOf(fields: readonly FieldLine[], name: string): string[] 
 
 /** The members of one value that is a list, in lower case. */
 export function listMembers(value: string): string[] {
-  // String.trim would take bytes that are not white space here (0xa0): another parser would not.
-  return value.toLowerCase().split(",").map((member) => member.replace(/^[\t ]+|[\t ]+$/g, ""))
-    .filter((member) => member !== "");
+  return value.toLowerCase().split(",").map(withoutSpaces).filter((member) => member !== "");
+}
+
+/**
+ * Text without the spaces and tabs around it. String.trim would take bytes that are not white space here (0xa0): another
+ * parser would not. A regular expression would take time in proportion to the square of the spaces within.
+ */
+export function withoutSpaces(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
 }
 
 /** Bytes as a string of as many characters. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { HttpFormatError } from "./error.ts";
-import { latin1, membersOf, valuesOf } from "./field_lines.ts";
+import { latin1, listMembers, membersOf, valuesOf } from "./field_lines.ts";
 import { parseRequestHead, parseResponseHead } from "./head.ts";
 import { bytesOf, requestHead } from "./testing/heads.ts";
 
@@ -101,6 +101,16 @@ Deno.test("a head has at most 200 fields", () => {
   const fields = (count: number) => `GET / HTTP/1.1\r\n${"A: b\r\n".repeat(count)}\r\n`;
   assert.equal(parseRequestHead(bytesOf(fields(200))).fields.length, 200);
   assert.throws(() => parseRequestHead(bytesOf(fields(201))), HttpFormatError);
+});
+
+Deno.test("a list with many spaces within a member takes about as long as one with as many letters", () => {
+  const timed = (text: string) => {
+    const start = performance.now();
+    for (let i = 0; i < 20; i++) assert.equal(listMembers(text).length, 1);
+    return performance.now() - start;
+  };
+  const letters = timed("a".repeat(32_000));
+  assert.ok(timed(`a${" ".repeat(32_000)}b`) < 50 * letters + 500);
 });
 
 Deno.test("lists are read over all lines of a field, without empty members", () => {

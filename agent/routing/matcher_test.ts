@@ -59,6 +59,7 @@ Deno.test("cookies and baggage hold by their members", () => {
   const cookie: Match = { cookies: [{ name: "pmz", exact: "alice" }] };
   assert.ok(takes(cookie, "GET /", "Host: e", "Cookie: a=b; pmz=alice;c=d"));
   assert.ok(!takes(cookie, "GET /", "Host: e", "Cookie: xpmz=alice; pmz=alice2"));
+  assert.ok(!takes(cookie, "GET /", "Host: e", "Cookie: pmz=alice\xa0"), "no white space of HTTP");
   const baggage: Match = { baggage: [{ name: "pmz", exact: "al ice" }] };
   assert.ok(takes(baggage, "GET /", "Host: e", "Baggage: a=b , pmz = al%20ice;prop=1", "baggage: c=d"));
   assert.ok(!takes(baggage, "GET /", "Host: e", "Baggage: pmz=bob"));

@@ -4,7 +4,7 @@
  */
 import { type BodyLength, requestBodyLength } from "../../http/body_length.ts";
 import { HttpFormatError } from "../../http/error.ts";
-import { valuesOf } from "../../http/field_lines.ts";
+import { valuesOf, withoutSpaces } from "../../http/field_lines.ts";
 import { parseRequestHead, type RequestHead } from "../../http/head.ts";
 
 const HOST =
@@ -101,7 +101,7 @@ function addPairs(
 ): void {
   for (const pair of pairs) {
     const at = pair.indexOf("=");
-    if (at > 0) add(to, pair.slice(0, at).trim(), decoded(pair.slice(at + 1).trim()));
+    if (at > 0) add(to, withoutSpaces(pair.slice(0, at)), decoded(withoutSpaces(pair.slice(at + 1))));
   }
 }
 
