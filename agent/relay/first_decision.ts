@@ -7,6 +7,8 @@ import { Upstream } from "./upstream.ts";
 const QUIET_MS = 20;
 /** Milliseconds of silence after which a connection is taken for one of a protocol that isn't known. */
 const SILENT_MS = 250;
+/** Milliseconds that the first bytes may take altogether, of a caller that sends them bit by bit. */
+const LONGEST_MS = 5_000;
 
 /** What becomes of a connection as a whole, or that its requests are decided one by one. */
 export interface FirstDecision {
@@ -53,11 +55,12 @@ class Decider {
     if (await within(QUIET_MS, this.#reader.more()) === "late" && !await this.#callerSpeaks()) {
       return this.#undecided();
     }
-    for (;;) {
+    for (const end = performance.now() + LONGEST_MS;;) {
       const decision = this.#upstreams.router().byFirstBytes(this.#reader.buffered, this.#caller);
       if (decision.kind === "requests") return this.#with({ kind: "requests" });
       if (decision.kind === "connection") return this.#connection(decision.rule);
-      if (await within(SILENT_MS, this.#reader.more()) !== true) return this.#undecided();
+      const left = Math.min(SILENT_MS, end - performance.now());
+      if (left <= 0 || await within(left, this.#reader.more()) !== true) return this.#undecided();
     }
   }
 

@@ -21,9 +21,11 @@ export class RoutedRules {
     });
   }
 
-  /** The counts of rules that have seen something since the last call. */
+  /** The counts that have changed since the last call. A request may be taken long after it was seen. */
   takeCounts(): RequestCounts[] {
-    const changed = [...this.#rules.values()].filter(({ counts }) => counts.seen > 0);
+    const changed = [...this.#rules.values()].filter(({ counts: { seen, taken, declined } }) =>
+      seen + taken + declined > 0
+    );
     return changed.map(({ uid: rule, counts }) => {
       const told = { rule, ...counts };
       counts.seen = counts.taken = counts.declined = 0;
