@@ -34,6 +34,8 @@ const LONGEST_RESPONSE_HEAD = 64 * 1024;
 const HEAD_MS = 5_000;
 /** Laptops' streams that a connection keeps open for its next requests. */
 const MOST_KEPT = 8;
+/** Milliseconds that a caller has to read the last answer, and may still send what nobody reads any more. */
+const LINGER_MS = 5_000;
 
 /**
  * What waits to be answered: a request, the end, or what the pod has to interpret (`raw`). `relay` and `close`: the pod, or
@@ -158,7 +160,7 @@ export class HttpSession {
       if (last === this.#others) return "relay";
       if (woken === "ended") return "close";
       // The laptop is gone. Requests that it would have had go to the pod.
-      this.#last = undefined;
+      this.#forget(last);
     }
   }
 
@@ -200,7 +202,9 @@ export class HttpSession {
       await write(upstream, first);
     }
     reader.skip(length);
+    const before = this.#last;
     this.#last = upstream;
+    if (before?.stale && before !== upstream) this.#forget(before);
     // Nothing follows that could be routed.
     if (upstream === this.#others && !persists(request.head)) return "raw";
     const exchange = this.#exchange = new Exchange(
@@ -217,20 +221,24 @@ export class HttpSession {
     // It has said more than an answer.
     if (upstream.reader.buffered.length > 0) return upstream === this.#others ? "relay" : "close";
     this.#exchange = undefined;
-    upstream.rest();
+    upstream.rest(() => {
+      if (upstream !== this.#last) this.#forget(upstream);
+    });
     return "next";
   }
 
   /** Sends the first bytes of a request to a rule's laptop; undefined where it goes to the pod. @throws {Broken} */
   async #askLaptop({ uid }: RoutedRule, first: Uint8Array): Promise<Upstream | undefined> {
+    const { tunnels } = this.#upstreams;
+    const [tunnel] = tunnels.of(uid);
     const kept = this.#laptops.get(uid);
-    if (kept && !kept.stale) {
+    if (kept && !kept.stale && kept.tunnel === tunnel) {
       kept.busy = true;
       await write(kept, first);
       return kept;
     }
     if (kept) this.#forget(kept);
-    const stream = openStream(this.#upstreams.tunnels, uid, this.#about());
+    const stream = openStream(tunnels, uid, this.#about());
     if (!stream) return undefined;
     const sending = writeAll(stream, first);
     sending.catch(() => {}); // the answer tells
@@ -244,38 +252,38 @@ export class HttpSession {
       if (this.#laptops.size < MOST_KEPT) break;
       this.#forget(oldest);
     }
-    const laptop = new Upstream(stream, uid);
+    const laptop = new Upstream(stream, { rule: uid, tunnel });
     laptop.busy = true;
     this.#laptops.set(uid, laptop);
     return laptop;
   }
 
-  #forget(laptop: Upstream): void {
-    closeQuietly(laptop.transport);
-    if (laptop.rule !== undefined) this.#laptops.delete(laptop.rule);
-    if (this.#last === laptop) this.#last = undefined;
+  #forget(upstream: Upstream): void {
+    closeQuietly(upstream.transport);
+    const { rule } = upstream;
+    if (rule !== undefined && this.#laptops.get(rule) === upstream) this.#laptops.delete(rule);
+    if (this.#others === upstream) this.#others = undefined;
+    if (this.#last === upstream) this.#last = undefined;
   }
 
   /** Where everything goes that no personal rule takes. @throws {Broken} */
   async #ofOthers(): Promise<Upstream> {
     const rule = this.#upstreams.whole();
-    const whole = rule !== undefined && this.#upstreams.tunnels.of(rule).length > 0 ? rule : undefined;
+    const tunnel = rule === undefined ? undefined : this.#upstreams.tunnels.of(rule)[0];
+    const whole = tunnel && rule;
     const now = this.#others;
-    if (now?.busy || now?.stale === false && now.rule === whole) return now;
-    if (now) {
-      closeQuietly(now.transport);
-      if (this.#last === now) this.#last = undefined;
-    }
-    return this.#others = await this.#dialOthers(whole);
+    if (now?.busy || now?.stale === false && now.rule === whole && now.tunnel === tunnel) return now;
+    if (now) this.#forget(now);
+    return this.#others = await this.#dialOthers(whole, tunnel);
   }
 
-  async #dialOthers(whole: string | undefined): Promise<Upstream> {
+  async #dialOthers(whole: string | undefined, tunnel: unknown): Promise<Upstream> {
     const stream = openStream(this.#upstreams.tunnels, whole, this.#about());
     if (stream && whole !== undefined) {
       const answer = await answerOf(stream, () => false, () => Promise.resolve());
       if (answer.kind === "accepted") {
         this.#wentToLaptop = true;
-        return new Upstream(stream, whole);
+        return new Upstream(stream, { rule: whole, tunnel });
       }
       if (answer.kind === "failed") throw new Broken("laptop", answer.details);
       this.#declined = answer.details;
@@ -340,9 +348,14 @@ class Exchange {
   /** Whether both messages have to be delimited: they are a laptop's, and the next ones may be the pod's. */
   readonly #delimited: boolean;
   /** What sends the rest of the body; never rejects. */
-  #uploading: Promise<void> | undefined;
+  #uploading: Promise<void> = Promise.resolve();
   /** A write of the upload. */
   #writing: Promise<unknown> | undefined;
+  /** All of the body was sent. */
+  #sent = false;
+  /** The body isn't what its head says: the pod has to interpret it. */
+  #isRaw = false;
+  #answered = false;
   #handedOver = false;
   /** What broke, where the upload noticed. */
   broken: Broken | undefined;
@@ -367,8 +380,7 @@ class Exchange {
 
   /** @throws {Broken} */
   async run(): Promise<After> {
-    if (this.#body.complete) this.#watchCaller();
-    else this.#uploading = this.#upload();
+    this.#uploading = this.#upload();
     let continued = false;
     for (;;) {
       const head = await this.#responseHead();
@@ -428,23 +440,38 @@ class Exchange {
       }
       await this.#pass(count);
     }
-    if (!this.#delimited) {
-      if (!stays || !this.#body.complete) return "raw";
-      await this.#uploading; // the last write may take a turn longer than the answer to it
-      return "next";
-    }
     // A caller that was not told to continue may leave out the body, or send it: its next bytes can't be told apart.
     const expects = membersOf(this.#request.head.fields, "expect").includes("100-continue");
-    if (!stays || expects && !continued && !this.#body.complete) return await this.#end();
-    await this.#uploading;
-    if (this.broken) throw this.broken;
-    return this.#body.complete ? "next" : await this.#end();
+    const isCertain = stays && (continued || !expects || this.#body.complete);
+    if (isCertain && await this.#finishUpload()) return "next";
+    return this.#delimited ? await this.#end() : "raw";
   }
 
-  /** Nothing more is answered on this connection. */
+  /** Waits until all of the body was sent. False where that won't be, or the server ends or speaks before. */
+  async #finishUpload(): Promise<boolean> {
+    this.#answered = true;
+    if (this.#isRaw) return false;
+    if (!this.#sent) {
+      await Promise.race([this.#uploading, this.#upstream.reader.readAhead().catch(() => {})]);
+      if (this.broken) throw this.broken;
+    }
+    return this.#sent;
+  }
+
+  /** Nothing more is answered on this connection. What the caller still sends is dropped: a reset could take the answer. */
   async #end(): Promise<After> {
     this.#handedOver = true;
     await this.#toCaller(this.#caller.closeWrite());
+    closeQuietly(this.#upstream.transport);
+    const timer = setTimeout(() => this.#caller.abort(), LINGER_MS);
+    try {
+      await this.#uploading;
+      do this.#reader.skip(this.#reader.buffered.length); while (await this.#reader.more());
+    } catch {
+      // The caller is gone.
+    } finally {
+      clearTimeout(timer);
+    }
     return "close";
   }
 
@@ -501,7 +528,7 @@ class Exchange {
   /** Sends the rest of the body. A server may answer before it has all of it, and then not want the rest. */
   async #upload(): Promise<void> {
     const [reader, body] = [this.#reader, this.#body];
-    for (let isRaw = false; isRaw || !body.complete;) {
+    while (this.#isRaw || !body.complete) {
       if (reader.buffered.length === 0) {
         let more: boolean;
         try {
@@ -514,10 +541,11 @@ class Exchange {
       }
       let piece = reader.buffered;
       try {
-        if (!isRaw) piece = piece.subarray(0, body.take(piece));
+        if (!this.#isRaw) piece = piece.subarray(0, body.take(piece));
       } catch (error) {
         if (this.#delimited) return this.#break(error);
-        isRaw = true; // the pod has to interpret it
+        this.#isRaw = true;
+        if (this.#answered) return;
       }
       try {
         await (this.#writing = writeAll(this.#upstream.transport, piece).then(() =>
@@ -530,6 +558,7 @@ class Exchange {
       }
       if (this.#handedOver) return;
     }
+    this.#sent = true;
     this.#watchCaller();
   }
 

@@ -353,6 +353,119 @@ Deno.test("whatever the pod answers reaches the caller as it was sent, however i
   );
 });
 
+Deno.test("a caller that still sends its body when a laptop's program has refused it gets the whole answer", async () => {
+  const server: SceneRule["server"] = async (transport) => {
+    await transport.read(new Uint8Array(1000));
+    await writeAll(
+      transport,
+      bytesOf("HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
+    );
+    await transport.closeWrite();
+  };
+  await using all = routed({ rules: [{ match: ofAlice, server }] });
+  const head = "POST / HTTP/1.1\r\nHost: e\r\nX-User: alice\r\nContent-Length: 1000000\r\n\r\n";
+  await writeAll(all.caller, bytesOf(head));
+  for (let i = 0; i < 100; i++) await writeAll(all.caller, new Uint8Array(10_000));
+  assert.match(await send(all.caller, []), /^HTTP\/1.1 413 .*\r\n\r\n$/s);
+  assert.equal((await all.outcome).kind, "laptop");
+});
+
+Deno.test("a laptop's program that has ended is left at once, while the caller's connection stays", async () => {
+  const ended = Promise.withResolvers<void>();
+  const left = Promise.withResolvers<void>();
+  const server: SceneRule["server"] = async (transport) => {
+    const into = new Uint8Array(1000);
+    await transport.read(into);
+    await writeAll(transport, bytesOf("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nlaptop0 /1\n"));
+    await ended.promise;
+    await transport.closeWrite();
+    await transport.read(into).catch(() => {});
+    left.resolve();
+  };
+  await using all = routed({ rules: [{ match: ofAlice, server }] });
+  await writeAll(all.caller, bytesOf(hers("/1")));
+  assert.match(await read(all.caller), /laptop0/);
+  await writeAll(all.caller, bytesOf(get("/2")));
+  assert.match(await read(all.caller), /pod/);
+  ended.resolve();
+  await left.promise;
+  assert.deepEqual(answers(await send(all.caller, [bytesOf(get("/3"))])), ["pod /3"]);
+});
+
+Deno.test("a pod's connection that has ended is left at once, while the caller's stays with a laptop", async () => {
+  const ended = Promise.withResolvers<void>();
+  const left = Promise.withResolvers<void>();
+  const pod: SceneRule["server"] = async (transport, received) => {
+    if (++received.connections > 1) return await httpServer("pod")(transport, received);
+    const into = new Uint8Array(1000);
+    await transport.read(into);
+    await writeAll(transport, bytesOf("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\npod /1\n"));
+    await ended.promise;
+    await transport.closeWrite();
+    await transport.read(into).catch(() => {});
+    left.resolve();
+  };
+  await using all = routed({ rules: [alice], pod });
+  await writeAll(all.caller, bytesOf(get("/1")));
+  assert.match(await read(all.caller), /pod/);
+  await writeAll(all.caller, bytesOf(hers("/2")));
+  assert.match(await read(all.caller), /laptop0/);
+  ended.resolve();
+  await left.promise;
+  assert.deepEqual(answers(await send(all.caller, [bytesOf(get("/3"))])), ["pod /3"]);
+});
+
+Deno.test("a laptop that has dialled another tunnel gets the next requests by that one", async () => {
+  await using all = routed({ rules: [alice] });
+  await writeAll(all.caller, bytesOf(hers("/1")));
+  assert.match(await read(all.caller), /laptop0/);
+  all.reconnect();
+  await writeAll(all.caller, bytesOf(hers("/2")));
+  assert.match(await read(all.caller), /laptop0/);
+  assert.equal(all.laptops[0]?.connections, 2);
+});
+
+Deno.test("a pod that answers before it has the whole body leaves the next requests to be routed", async () => {
+  const pod: SceneRule["server"] = async (transport, received) => {
+    const into = new Uint8Array(4096);
+    for (let total = 0, n; (n = await transport.read(into)) !== null; total += n) {
+      received.bytes.push(...into.subarray(0, n));
+      if (total > 0) continue;
+      await writeAll(transport, bytesOf("HTTP/1.1 401 Who\r\nContent-Length: 7\r\n\r\npod /1\n"));
+    }
+    await transport.closeWrite();
+  };
+  await using all = routed({ rules: [alice], pod });
+  const head = "POST /1 HTTP/1.1\r\nHost: e\r\nContent-Length: 4\r\n\r\n";
+  await writeAll(all.caller, bytesOf(head));
+  assert.match(await read(all.caller), /^HTTP\/1.1 401 /);
+  const got = await send(all.caller, [bytesOf("bo"), bytesOf("dy"), bytesOf(hers("/2"))]);
+  assert.deepEqual(answers(got), ["laptop0 /2"]);
+  assert.equal(all.pod.text, `${head}body`);
+});
+
+Deno.test("a pod that ends before it has the whole body ends the caller's connection as it does", async () => {
+  const pod: SceneRule["server"] = async (transport) => {
+    await transport.read(new Uint8Array(4096));
+    await writeAll(transport, bytesOf("HTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n"));
+    await transport.closeWrite();
+  };
+  await using all = routed({ rules: [alice], pod });
+  await writeAll(all.caller, bytesOf("POST / HTTP/1.1\r\nHost: e\r\nContent-Length: 4\r\n\r\n"));
+  assert.match(await send(all.caller, [], { end: false }), /^HTTP\/1.1 401 .*\r\n\r\n$/s);
+});
+
+Deno.test("a caller that sends its request's first line bit by bit is the pod's to judge after 5 s", async () => {
+  await using all = routed({ rules: [alice] });
+  await writeAll(all.caller, bytesOf("GET /"));
+  for (const start = performance.now(); all.pod.bytes.length === 0;) {
+    assert.ok(performance.now() - start < 20_000);
+    await writeAll(all.caller, bytesOf("a"));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  assert.match(all.pod.text, /^GET \/a+$/);
+});
+
 async function read(from: AbortableTransport): Promise<string> {
   const into = new Uint8Array(4096);
   return String.fromCharCode(...into.subarray(0, await from.read(into) ?? 0));

@@ -9,30 +9,36 @@ export class Upstream {
   readonly end: "laptop" | "pod";
   /** The UID of its rule; none of the pod. */
   readonly rule: string | undefined;
+  /** The laptop's newest tunnel when it was dialled; none of the pod. */
+  readonly tunnel: unknown;
   /** Whether a request is under way. */
   busy = false;
   /** It ended or spoke while it had no request: it gets no further one. */
   stale = false;
 
-  constructor(transport: AbortableTransport, rule?: string) {
+  constructor(transport: AbortableTransport, laptop?: { readonly rule: string; readonly tunnel: unknown }) {
     this.transport = transport;
     this.reader = new ByteReader(transport);
-    this.end = rule === undefined ? "pod" : "laptop";
-    this.rule = rule;
+    this.end = laptop === undefined ? "pod" : "laptop";
+    this.rule = laptop?.rule;
+    this.tunnel = laptop?.tunnel;
   }
 
   /** It waits for its next request; its end is noticed meanwhile. */
-  rest(): void {
+  rest(onStale: () => void = () => {}): void {
     this.busy = false;
     const noticed = () => {
-      if (!this.busy) this.stale = true;
+      if (this.busy) return;
+      this.stale = true;
+      onStale();
     };
     if (this.reader.buffered.length > 0) noticed();
     else this.reader.readAhead().then(noticed, noticed);
   }
 
-  /** All that wasn't read yet, and what follows. */
+  /** All that wasn't read yet, and what follows: the transport itself where nothing was read ahead, at no cost for each read. */
   unread(): AbortableTransport {
+    if (this.reader.buffered.length === 0 && !this.reader.reading) return this.transport;
     return new UnreadTransport(this.transport, this.reader);
   }
 }

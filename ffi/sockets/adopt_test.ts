@@ -108,6 +108,19 @@ testKinds("bytes go both ways, and each direction ends by itself", async (kind) 
   socket.close();
 });
 
+testKinds("ending a direction twice is fine, also once the peer has ended its own", async (kind) => {
+  using listener = listening(kind);
+  using client = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+  const socket = await listener.next();
+  await socket.closeWrite();
+  await socket.closeWrite();
+  assert.deepEqual((await readAll(client)).length, 0);
+  await client.closeWrite();
+  assert.equal(await socket.read(new Uint8Array(1)), null);
+  await socket.closeWrite();
+  socket.close();
+});
+
 testKinds("the end that finishes first still reads what the other one sends", async (kind) => {
   using listener = listening(kind);
   const client = dial(listener.port, kind);

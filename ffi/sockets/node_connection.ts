@@ -72,6 +72,7 @@ export class NodeConnection implements AcceptedConnection {
 
   closeWrite(): Promise<void> {
     if (this.#broken) return Promise.reject(this.#broken);
+    if (this.#socket.writableFinished) return Promise.resolve(); // as shutdown(2), twice is fine
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#socket.end((error?: Error | null) => error ? reject(this.#broken ?? error) : resolve());
     return promise;

@@ -112,18 +112,24 @@ export function routed({ rules, pod = httpServer("pod"), whole }: SceneOptions) 
     gone: false,
   };
   const all = [...servers, ...whole ? [wholeRule] : []];
-  const [theirs, ours] = memoryPair();
-  const laptop = new Connection(theirs, {
-    role: "server",
-    onStream: (stream) => {
-      const found = all.find((one) => headerValue(stream.request, ":authority") === `${one.uid}:80`);
-      if (!found) return stream.respond([[":status", "404"]], { end: true });
-      if (found.onStream) return found.onStream(stream);
-      stream.respond([[":status", "200"]]);
-      running.push(found.server(stream, found.received).catch(() => {}));
-    },
-  });
-  const tunnel = new Connection(ours, { role: "client" });
+  const ends: Connection[] = [];
+  const dialTunnel = () => {
+    const [theirs, ours] = memoryPair();
+    const laptop = new Connection(theirs, {
+      role: "server",
+      onStream: (stream) => {
+        const found = all.find((one) => headerValue(stream.request, ":authority") === `${one.uid}:80`);
+        if (!found) return stream.respond([[":status", "404"]], { end: true });
+        if (found.onStream) return found.onStream(stream);
+        stream.respond([[":status", "200"]]);
+        running.push(found.server(stream, found.received).catch(() => {}));
+      },
+    });
+    const tunnel = new Connection(ours, { role: "client" });
+    ends.push(tunnel, laptop);
+    return tunnel;
+  };
+  const tunnels = [dialTunnel()];
   const ofPod = new Received();
   const routedRules = servers.map(({ uid, match, callers, gone }) => ({
     uid,
@@ -143,7 +149,7 @@ export function routed({ rules, pod = httpServer("pod"), whole }: SceneOptions) 
       of: (uid) => {
         const found = all.find((one) => one.uid === uid);
         const isGone = found === undefined || found.gone === true;
-        return (isGone ? [] : [tunnel]) as unknown as ReturnType<Upstreams["tunnels"]["of"]>;
+        return (isGone ? [] : tunnels) as unknown as ReturnType<Upstreams["tunnels"]["of"]>;
       },
     },
     classify: () => Promise.resolve("other"),
@@ -165,7 +171,8 @@ export function routed({ rules, pod = httpServer("pod"), whole }: SceneOptions) 
     laptops: servers.map(({ received }) => received),
     whole: wholeRule.received,
     counts: routedRules.map(({ counts }) => counts),
-    tunnel,
+    /** The laptop dials another tunnel; the ones before stay open. */
+    reconnect: () => tunnels.unshift(dialTunnel()),
     /** Other rules are in force from now on: those with these numbers. */
     keep: (...numbers: number[]) => {
       router = new Router(routedRules.filter((_, i) => numbers.includes(i)));
@@ -173,8 +180,8 @@ export function routed({ rules, pod = httpServer("pod"), whole }: SceneOptions) 
     async [Symbol.asyncDispose]() {
       caller.abort();
       await outcome;
-      for (const end of [tunnel, laptop]) end.abort();
-      await Promise.all([tunnel.closed, laptop.closed]);
+      for (const end of ends) end.abort();
+      await Promise.all(ends.map(({ closed }) => closed));
       await Promise.all(running);
     },
   };
