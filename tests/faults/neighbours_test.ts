@@ -4,6 +4,7 @@ import type { Laptop } from "../e2e/lib/laptop.ts";
 import { Neighbours } from "../e2e/lib/neighbours.ts";
 import type { Pmz } from "../e2e/lib/pmz.ts";
 import { Stage } from "../e2e/lib/stage.ts";
+import { forward, stopForwarding } from "../e2e/lib/vpn.ts";
 
 /** The laptops' gateway, which is their nameserver. */
 const NAMESERVER = "10.77.255.254";
@@ -24,29 +25,32 @@ async function assertReached(alice: Pmz): Promise<void> {
   assert.ok(await pollUntil(isReached, { timeoutMs: 5_000 }), said);
 }
 
+/** What the kernel keeps for a minute of connections whose address went with a VPN. */
+const lastOfVpn = /^connections: FIN-WAIT-1 10\.9\.0\.2:/;
+
 /** Something of Debian on the laptop, from where it is made until it is disposed of. */
-type Neighbour = (neighbours: Neighbours, laptop: Laptop) => Promise<AsyncDisposable>;
+type Neighbour = (neighbours: Neighbours, laptop: Laptop, other: Laptop) => Promise<AsyncDisposable>;
 
 /** Has it come and go while pmz is up, and pmz come and go while it is there. */
 async function inBothOrders(neighbour: Neighbour, works = assertReached): Promise<void> {
   await using stage = await Stage.set();
-  const { world: { laptop }, alice } = stage;
+  const { world: { laptop, other }, alice } = stage;
   await using neighbours = await Neighbours.on(laptop);
   const before = await laptop.snapshot();
   await alice.up();
   {
-    await using _there = await neighbour(neighbours, laptop);
+    await using _there = await neighbour(neighbours, laptop, other);
     await works(alice);
   }
   await assertReached(alice);
   await alice.done(["down"]);
-  await laptop.settles(before, 2_000);
-  await using _there = await neighbour(neighbours, laptop);
+  await laptop.settles(before, 2_000, lastOfVpn);
+  await using _there = await neighbour(neighbours, laptop, other);
   const beside = await laptop.snapshot();
   await alice.up();
   await works(alice);
   await alice.done(["down"]);
-  await laptop.settles(beside, 2_000);
+  await laptop.settles(beside, 2_000, lastOfVpn);
 }
 
 /** Does something once, when it is disposed of. */
@@ -168,5 +172,66 @@ Deno.test("pmz says that nscd answers for names, whichever of them was there fir
     const { stdout } = await alice.run(["doctor", "name-service"]);
     assert.match(stdout, /nscd answers for names here[^]*systemctl stop nscd/);
     assert.match(await alice.shell("curl -sSm3 http://internet.test/"), /"pod":"internet"/);
+  });
+});
+
+Deno.test("pmz works next to OpenVPN that takes everything, whichever of them was there first", async () => {
+  await inBothOrders(async (neighbours, laptop, other) => {
+    await using stack = new AsyncDisposableStack();
+    const far = stack.use(await Neighbours.on(other));
+    await forward(other, "10.9.0.2", "tun9");
+    stack.defer(() => stopForwarding(other));
+    const key = await far.script("openvpn --genkey secret /tmp/key; cat /tmp/key");
+    await neighbours.script(`cat >/tmp/key <<'END'\n${key}\nEND`);
+    const address = /10[\d.]+/.exec(await other.output("root", ["ip", "-br", "address", "show", "eth0"]))
+      ?.[0];
+    const common = ["--dev", "tun9", "--dev-type", "tun", "--secret", "/tmp/key", "--cipher", "AES-256-CBC"];
+    const server = far.spawn("openvpn", ...common, "--ifconfig", "10.9.0.1", "10.9.0.2");
+    stack.defer(async () => (server.kill("SIGTERM"), void await server.status()));
+    const client = neighbours.spawn(
+      ...["openvpn", ...common, "--ifconfig", "10.9.0.2", "10.9.0.1", "--remote", `${address}`],
+      ...["--redirect-gateway", "def1", "--route", NAMESERVER, "255.255.255.255"],
+      ...["--route", "10.77.1.0", "255.255.255.0"], // where the API server is
+    );
+    stack.defer(async () => (client.kill("SIGTERM"), void await client.status()));
+    await client.says(/Initialization Sequence Completed/);
+    assert.match(await laptop.output("root", ["ip", "route", "get", NAMESERVER]), /dev tun9/);
+    return stack.move();
+  });
+});
+
+Deno.test("pmz leaves the Services' range to a network of Podman that has it, and status names the network", async () => {
+  await inBothOrders(async (neighbours, laptop) => {
+    await neighbours.script(`
+      rm -f /etc/cni/net.d/*
+      mkdir -p /srv/root /etc/containers
+      printf '%s\\n' '[containers]' 'cgroups="disabled"' '[engine]' 'cgroup_manager="cgroupfs"' 'events_logger="none"' \
+        '[network]' 'network_backend="netavark"' >/etc/containers/containers.conf
+      printf '%s\\n' '[storage]' 'driver="vfs"' 'runroot="/run/containers"' 'graphroot="/var/lib/containers"' \
+        >/etc/containers/storage.conf
+      mount --bind / /srv/root
+      podman network create --subnet 10.96.0.0/16 shop
+      podman run --detach --rm --ulimit nofile=1000:1000 --ulimit nproc=1000:1000 --log-driver none \\
+        --network shop --rootfs /srv/root sleep 1000 >/tmp/log 2>&1 || { cat /tmp/log >&2; exit 1; }`);
+    assert.match(await laptop.output("root", ["ip", "-br", "address"]), /podman1 .*10\.96\.0\.1\/16/);
+    const isSettled = async () => {
+      const addresses = await laptop.output("root", ["ip", "-6", "-o", "address"]);
+      return /podman1/.test(addresses) && /veth/.test(addresses) && !/tentative/.test(addresses);
+    };
+    assert.ok(await pollUntil(isSettled, { timeoutMs: 5_000 }));
+    return onDispose(
+      () => neighbours.output("podman", "stop", "--all", "--time", "0"),
+      () => neighbours.script("podman network rm shop; umount /srv/root; nft flush ruleset"),
+      () => laptop.output("root", ["sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"]),
+    );
+  }, async (alice) => {
+    let said = "";
+    const isSaid = async () => {
+      const { stdout, stderr } = await alice.run(["status"]);
+      said = stdout + stderr;
+      return /default\/echo at 10\.96\..*: in 10\.96\.0\.0\/16, .*\(podman1\)/.test(said);
+    };
+    assert.ok(await pollUntil(isSaid, { timeoutMs: 5_000 }), said);
+    assert.match(await alice.shell("curl -sSm5 http://peers-0.peers.default.svc:8080/"), /"pod":"peers-0"/);
   });
 });

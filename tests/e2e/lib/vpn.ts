@@ -45,13 +45,7 @@ export class Vpn implements AsyncDisposable {
       `PublicKey = ${publicKey}`,
       `AllowedIPs = ${NEAR}/32`,
     ]);
-    await script(
-      other,
-      `echo 1 >/proc/sys/net/ipv4/ip_forward
-       nft 'add table ip vpn'
-       nft 'add chain ip vpn out { type nat hook postrouting priority 100; }'
-       nft 'add rule ip vpn out ip saddr ${NEAR} oifname != "wg0" masquerade'`,
-    );
+    await forward(other, NEAR, "wg0");
     return vpn;
   }
 
@@ -80,13 +74,29 @@ export class Vpn implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#near.run("root", ["wg-quick", "down", `${FOLDER}/wg0.conf`]); // it may be down already
     await quick(this.#far, "down");
-    await script(this.#far, "nft delete table ip vpn; echo 0 >/proc/sys/net/ipv4/ip_forward");
+    await stopForwarding(this.#far);
     for (const laptop of [this.#near, this.#far]) {
       await script(laptop, `rm -r ${FOLDER} /usr/local/bin/wireguard-go`);
       const isGone = async () => (await laptop.run("root", ["ip", "link", "show", "wg0"])).code !== 0;
       await pollUntil(isGone, { timeoutMs: 5_000 });
     }
   }
+}
+
+/** Has a laptop pass on what comes from an address by a device, as if it were its own. */
+export async function forward(laptop: Laptop, from: string, device: string): Promise<void> {
+  await script(
+    laptop,
+    `echo 1 >/proc/sys/net/ipv4/ip_forward
+     nft 'add table ip vpn'
+     nft 'add chain ip vpn out { type nat hook postrouting priority 100; }'
+     nft 'add rule ip vpn out ip saddr ${from} oifname != "${device}" masquerade'`,
+  );
+}
+
+/** Undoes {@linkcode forward}. */
+export async function stopForwarding(laptop: Laptop): Promise<void> {
+  await script(laptop, "nft delete table ip vpn; echo 0 >/proc/sys/net/ipv4/ip_forward");
 }
 
 async function quick(laptop: Laptop, verb: "up" | "down", conf?: readonly string[]): Promise<void> {
