@@ -235,3 +235,36 @@ Deno.test("pmz leaves the Services' range to a network of Podman that has it, an
     assert.match(await alice.shell("curl -sSm5 http://peers-0.peers.default.svc:8080/"), /"pod":"peers-0"/);
   });
 });
+
+Deno.test("a rootless container's network by slirp4netns is inside the cluster, with names", async () => {
+  await using stage = await Stage.set();
+  const { alice, world: { laptop } } = stage;
+  await using neighbours = await Neighbours.on(laptop);
+  await neighbours.script(`cat >/tmp/inside <<'END'
+    echo nameserver 10.0.2.3 >/tmp/resolv.conf
+    mount --bind /tmp/resolv.conf /etc/resolv.conf
+    until ip route | grep -q default; do sleep 0.05; done
+    curl -sSm5 http://internet.test/ http://echo.default.svc/
+END
+    cat >/tmp/outside <<'END'
+    unshare --map-root-user --net --mount sh /tmp/inside &
+    inside=$!
+    until [ "$(readlink /proc/$inside/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
+    slirp4netns --configure "$inside" tap0 >/dev/null 2>&1 &
+    wait "$inside"
+    kill $!
+END`);
+  const contained = () =>
+    neighbours.output(
+      "setpriv",
+      "--reuid=1000",
+      "--regid=1000",
+      "--clear-groups",
+      "timeout",
+      "10",
+      "sh",
+      "/tmp/outside",
+    );
+  await alice.up();
+  assert.match(await contained(), /"pod":"internet"[^]*"pod":"echo-/);
+});
