@@ -63,6 +63,7 @@ function onDispose(...steps: (() => Promise<unknown>)[]): AsyncDisposable {
 Deno.test("pmz works next to ufw, whichever of them was there first", async () => {
   await inBothOrders(async (neighbours) => {
     await neighbours.script(`
+      sed -n 's#^\\(net/[^=]*\\)=.*#/proc/sys/\\1#p' /etc/ufw/sysctl.conf | xargs grep -H . >/tmp/sysctl
       ufw default deny incoming
       ufw default allow outgoing
       ufw --force enable`);
@@ -70,6 +71,7 @@ Deno.test("pmz works next to ufw, whichever of them was there first", async () =
     return onDispose(
       () => neighbours.output("ufw", "--force", "disable"),
       () => neighbours.output("nft", "flush", "ruleset"), // ufw leaves its chains, empty
+      () => neighbours.script("while IFS=: read -r key value; do echo $value >$key; done </tmp/sysctl"), // and its sysctls
     );
   });
 });
