@@ -301,3 +301,23 @@ Deno.test("flows that end in order are told to those who follow, and kept nowher
   assert.deepEqual([flow?.outcome, flow?.sent, flow?.received], [{ kind: "done" }, 5, 5]);
   assert.deepEqual(to.failed, []);
 });
+
+Deno.test("a follower isn't told connections of the daemon's own", async () => {
+  await using to = startPlane();
+  await to.reach(CAPTURED);
+  const { dial } = await to.listen();
+  const from = ({ localAddr }: Deno.TcpConn) => `127.0.0.1:${localAddr.port}`;
+  const exchange = async (isOwn: boolean) => {
+    using conn = await dial();
+    if (isOwn) to.plane.hideOwn(from(conn));
+    await conn.closeWrite();
+    assert.equal(await conn.read(new Uint8Array(1)), null);
+    return from(conn);
+  };
+  const ended: Flow[] = [];
+  using _following = to.plane.followFlows((flow) => ended.push(flow));
+  await exchange(true);
+  const users = await exchange(false);
+  await until("the user's is told", () => ended.length > 0);
+  assert.deepEqual(ended.map(({ from }) => from), [users]);
+});

@@ -69,6 +69,8 @@ export class DataPlane implements Disposable {
   #custom: readonly CustomDomain[] = [];
   #serving = false;
   readonly #followers = new Set<(flow: Flow) => void>();
+  /** Local ends of the daemon's own captured connections, which followers aren't told. */
+  readonly #own = new Set<string>();
   readonly #tunnels: TunnelStates;
 
   constructor(parts: DataPlaneParts) {
@@ -93,6 +95,7 @@ export class DataPlane implements Disposable {
       tunnel: (news) => this.#tunnels.report(worker, news),
       failed: ({ flow, omitted }) => parts.flowFailed(flow, omitted),
       ended: (flow) => {
+        if (this.#own.delete(flow.from)) return;
         for (const follower of this.#followers) follower(flow);
       },
       log: ({ message, fields }) => parts.log(message, fields),
@@ -246,9 +249,20 @@ export class DataPlane implements Disposable {
     if (this.#followers.size === 1) this.#follow(true);
     return {
       [Symbol.dispose]: () => {
-        if (this.#followers.delete(follower) && this.#followers.size === 0) this.#follow(false);
+        if (!this.#followers.delete(follower) || this.#followers.size > 0) return;
+        this.#own.clear();
+        this.#follow(false);
       },
     };
+  }
+
+  /**
+   * Leaves an open connection of the daemon's own out of what followers are told: it tries the machine, and is no flow of the
+   * user's.
+   * @param from its local end: "198.18.255.254:41234"
+   */
+  hideOwn(from: string): void {
+    if (this.#followers.size > 0) this.#own.add(from);
   }
 
   #follow(on: boolean): void {

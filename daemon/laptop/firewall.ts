@@ -26,7 +26,13 @@ interface FirewallParts {
   /** What to try. */
   readonly endpoints: () => readonly CapturedEndpoint[];
   /** Whether a connection is accepted within a time. */
-  readonly dial?: (endpoint: CapturedEndpoint, timeoutMs: number) => Promise<boolean>;
+  readonly dial?: (
+    endpoint: CapturedEndpoint,
+    timeoutMs: number,
+    connected: (from: string) => void,
+  ) => Promise<boolean>;
+  /** Told the local end of each connection that is made, before it's closed. */
+  readonly connected?: (from: string) => void;
   /** The time, in milliseconds. */
   readonly now?: () => number;
 }
@@ -37,7 +43,7 @@ export class Firewall {
   #found: { readonly blocked: Promise<readonly BlockedConnection[]>; until: number } | undefined;
 
   constructor(parts: FirewallParts) {
-    this.#parts = { dial, now: () => performance.now(), ...parts };
+    this.#parts = { dial, connected: () => {}, now: () => performance.now(), ...parts };
   }
 
   /** The endpoints, one of each range, that connections don't reach the daemon for. */
@@ -67,7 +73,7 @@ export class Firewall {
     const tried = await Promise.all(
       this.#parts.endpoints().map(async (endpoint) => ({
         endpoint,
-        isReached: await this.#parts.dial(endpoint, DIAL_MS),
+        isReached: await this.#dial(endpoint, DIAL_MS),
       })),
     );
     const blocked: BlockedConnection[] = [];
@@ -76,6 +82,10 @@ export class Firewall {
       blocked.push(await this.#trace(endpoint));
     }
     return blocked;
+  }
+
+  #dial(endpoint: CapturedEndpoint, timeoutMs: number): Promise<boolean> {
+    return this.#parts.dial(endpoint, timeoutMs, this.#parts.connected);
   }
 
   #isThere({ address, port }: CapturedEndpoint): boolean {
@@ -90,7 +100,7 @@ export class Firewall {
     const traced = this.#parts.trace(endpoint.address, endpoint.port).catch(() => undefined)
       .finally(() => ended.abort());
     while (!ended.signal.aborted && isThere()) {
-      await this.#parts.dial(endpoint, PAUSE_MS);
+      await this.#dial(endpoint, PAUSE_MS);
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
     const by = await traced;
@@ -98,9 +108,14 @@ export class Firewall {
   }
 }
 
-async function dial({ address, port }: CapturedEndpoint, timeoutMs: number): Promise<boolean> {
+async function dial(
+  { address, port }: CapturedEndpoint,
+  timeoutMs: number,
+  connected: (from: string) => void,
+): Promise<boolean> {
   try {
-    (await Deno.connect({ hostname: address, port, signal: AbortSignal.timeout(timeoutMs) })).close();
+    using conn = await Deno.connect({ hostname: address, port, signal: AbortSignal.timeout(timeoutMs) });
+    connected(formatEndpoint(conn.localAddr.hostname, conn.localAddr.port));
     return true;
   } catch {
     return false;

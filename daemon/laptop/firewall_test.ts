@@ -129,3 +129,16 @@ Deno.test("of one endpoint that isn't reached, what drops it is named, whether i
   assert.deepEqual(seen.traced, ["10.96.0.9"]);
   assert.ok(seen.dials > 0);
 });
+
+Deno.test("the local end of each connection that is made is told", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const told: string[] = [];
+  const made = new Firewall({
+    endpoints: () => [{ address: "127.0.0.1", port: listener.addr.port }],
+    trace: () => Promise.resolve(by),
+    connected: (from) => void told.push(from),
+  });
+  assert.deepEqual(await made.blocked(), []);
+  using conn = await listener.accept();
+  assert.deepEqual(told, [`127.0.0.1:${conn.remoteAddr.port}`]);
+});

@@ -33,7 +33,7 @@ const SILENT_MS = 2_000;
 const LOGGED = 20;
 
 /** The data plane, as far as it accepts what is captured. */
-type CaptureData = Pick<DataPlane, "listen" | "unlisten" | "setCaptured" | "addRefused">;
+type CaptureData = Pick<DataPlane, "listen" | "unlisten" | "setCaptured" | "addRefused" | "hideOwn">;
 
 /**
  * What makes the user's programs reach the clusters: the helper, the addresses that it captures, and the names that lead to them.
@@ -63,6 +63,7 @@ export class HostCapture implements AsyncDisposable {
     this.#log = log;
     this.#routes = new RouteProgrammer(helper, this.#families, (refused) => this.#logRefused(refused));
     this.#firewall = new Firewall({
+      connected: (from) => data.hideOwn(from),
       trace: (address, port) => helper.trace(address, port),
       endpoints: () => endpointsToTry(this.#clusters.values(), (id, address) => this.isCaptured(id, address)),
     });

@@ -37,6 +37,7 @@ function surroundings(answer?: Parameters<typeof fakeHelper>[0], own = ["127.0.0
         else captured.delete(cluster);
         return Promise.resolve();
       },
+      hideOwn() {},
       addRefused(attempts: readonly RefusedAttempts[], omitted: number) {
         refused.attempts.push(...attempts);
         refused.omitted += omitted;

@@ -35,6 +35,7 @@ type LaptopData = Pick<
   | "listen"
   | "unlisten"
   | "addRefused"
+  | "hideOwn"
   | "changeAddresses"
   | "setCaptured"
   | "setZone"

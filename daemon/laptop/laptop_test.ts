@@ -50,6 +50,7 @@ function laptopOf(...clusters: FakeLaptopCluster[]) {
     },
     setCustomDomains: () => Promise.resolve(),
     setCaptured: () => Promise.resolve(),
+    hideOwn() {},
     addRefused: () => Promise.resolve(),
     serveProxy(port: number) {
       if (port === 1) return Promise.reject(new Error("permission denied"));
