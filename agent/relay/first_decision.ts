@@ -52,7 +52,9 @@ class Decider {
   }
 
   async decide(): Promise<FirstDecision> {
-    if (await within(QUIET_MS, this.#reader.more()) === "late" && !await this.#callerSpeaks()) {
+    if (
+      await within(QUIET_MS, this.#reader.more()) === "late" && !this.#spoke && !await this.#callerSpeaks()
+    ) {
       return this.#undecided();
     }
     for (const end = performance.now() + LONGEST_MS;;) {
@@ -64,6 +66,11 @@ class Decider {
     }
   }
 
+  /** Bytes have come while something else was awaited: another read would wait for further ones. */
+  get #spoke(): boolean {
+    return this.#reader.buffered.length > 0;
+  }
+
   /** Waits for a caller that is silent. False when the pod speaks first, or some laptop's program may have to. */
   async #callerSpeaks(): Promise<boolean> {
     const { rule } = this.#upstreams.router().undecided(this.#caller);
@@ -71,6 +78,7 @@ class Decider {
       return await within(SILENT_MS - QUIET_MS, this.#reader.more()) !== "late";
     }
     this.pod = new Upstream(await this.#upstreams.dialPod());
+    if (this.#spoke) return true;
     return await Promise.race([
       this.#reader.more().then(() => true),
       this.pod.reader.readAhead().then(() => false, () => false),

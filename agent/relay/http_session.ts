@@ -147,6 +147,7 @@ export class HttpSession {
       // The pod may still say something, to a caller that reads on.
       const end = last !== undefined && last === this.#others ? "relay" : "end";
       if (this.#callerEnded) return end;
+      if (this.#reader.buffered.length > 0) return "more"; // while the laptop was lost
       const more = this.#reader.readAhead().then(
         (more) => more ? "more" : end,
         (error) => Promise.reject(new Broken("caller", error)),
@@ -154,7 +155,9 @@ export class HttpSession {
       if (!last) return await more;
       const woken = await Promise.race([
         more,
-        last.reader.readAhead().then(() => "ended" as const, () => "broke" as const),
+        last.reader.buffered.length > 0
+          ? "ended" as const
+          : last.reader.readAhead().then(() => "ended" as const, () => "broke" as const),
       ]);
       if (woken === "more" || woken === "end" || woken === "relay") return woken;
       if (last === this.#others) return "relay";
@@ -450,7 +453,7 @@ class Exchange {
   /** Waits until all of the body was sent. False where that won't be, or the server ends or speaks before. */
   async #finishUpload(): Promise<boolean> {
     this.#answered = true;
-    if (this.#isRaw) return false;
+    if (this.#isRaw || this.#upstream.reader.buffered.length > 0) return this.#sent;
     if (!this.#sent) {
       await Promise.race([this.#uploading, this.#upstream.reader.readAhead().catch(() => {})]);
       if (this.broken) throw this.broken;

@@ -455,6 +455,17 @@ Deno.test("a pod that ends before it has the whole body ends the caller's connec
   assert.match(await send(all.caller, [], { end: false }), /^HTTP\/1.1 401 .*\r\n\r\n$/s);
 });
 
+Deno.test("a request that comes while the pod is dialled for a silent caller is answered", async () => {
+  for (const [request, expected] of [[get("/1"), "pod /1"], [hers("/1"), "laptop0 /1"]] as const) {
+    const dialling = async () => {
+      await writeAll(all.caller, bytesOf(request));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    };
+    await using all = routed({ rules: [alice], dialling });
+    assert.deepEqual(answers(await read(all.caller)), [expected]);
+  }
+});
+
 Deno.test("a caller that sends its request's first line bit by bit is the pod's to judge after 5 s", async () => {
   await using all = routed({ rules: [alice] });
   await writeAll(all.caller, bytesOf("GET /"));

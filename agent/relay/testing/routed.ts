@@ -92,10 +92,12 @@ export interface SceneOptions {
   readonly pod?: Server;
   /** A whole-service rule's server. */
   readonly whole?: Server;
+  /** What the dial of the pod waits for. */
+  readonly dialling?: () => Promise<void>;
 }
 
 /** A connection from 10.244.1.7. */
-export function routed({ rules, pod = httpServer("pod"), whole }: SceneOptions) {
+export function routed({ rules, pod = httpServer("pod"), whole, dialling }: SceneOptions) {
   const [caller, accepted] = memoryPair();
   const running: Promise<unknown>[] = [];
   const servers = rules.map((rule, i) => ({
@@ -153,10 +155,11 @@ export function routed({ rules, pod = httpServer("pod"), whole }: SceneOptions) 
       },
     },
     classify: () => Promise.resolve("other"),
-    dialPod: () => {
+    dialPod: async () => {
+      await dialling?.();
       const [near, dialled] = memoryPair();
       running.push(pod(near, ofPod).catch(() => {}));
-      return Promise.resolve(dialled);
+      return dialled;
     },
   };
   const outcome = carry({
