@@ -211,6 +211,16 @@ Deno.test("a proxied connection that a gateway refuses says what the cluster's o
   assert.deepEqual((await failure(to)).outcome, { kind: "refused", by: "gateway", ...why });
 });
 
+Deno.test("a proxied connection to a port that a Service lacks isn't waited for where the cluster drops it", async () => {
+  const why = { error: "destination_not_found", details: "the Service has no port 81" } as const;
+  await using to = startPlane({ onStream: () => {}, parts: { whyUnserved: () => why } });
+  await to.reach(CAPTURED);
+  const [, port] = (await to.plane.serveProxy(0)).split(":");
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+  await say(conn, "CONNECT 127.0.0.1:81 HTTP/1.1\r\nHost: 127.0.0.1:81\r\n\r\n");
+  assert.match(await new Response(conn.readable).text(), /^HTTP\/1\.1 404 [^]*the Service has no port 81/);
+});
+
 Deno.test("plain requests that a client sends over one connection are one flow, which ends in order with the client", async () => {
   const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
   await using to = startPlane({

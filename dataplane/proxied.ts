@@ -11,6 +11,7 @@ import type { Destination, Unserved } from "./protocol.ts";
 import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
 import { serveProxy } from "./proxy/server.ts";
 import { type ProxyTarget, ProxyTargetError } from "./proxy/target.ts";
+import type { Stream } from "../hbone/mod.ts";
 import { connectStream, TargetRefused } from "./tunnel/connect_stream.ts";
 import { NoTunnel } from "./tunnel/no_tunnel.ts";
 
@@ -91,10 +92,11 @@ async function open(
       );
     }
     const to = formatEndpoint(target.address, port);
-    const stream = await connectStream(tunnel(target.cluster), to, {
+    const opening = connectStream(tunnel(target.cluster), to, {
       flow: flow.id,
       ...(first === undefined ? {} : { first }),
     });
+    const stream = await unlessUnserved(opening, { protocol: "tcp", ...target, port }, whyUnserved);
     flow.stream = stream;
     stream.closed.then((end) => flows.end(flow, outcomeOfStream(end)));
     return { flow, stream };
@@ -104,6 +106,33 @@ async function open(
       : error;
     flows.end(flow, outcomeOfError(cause));
     throw asProxyError(cause, `${host} port ${port}`);
+  }
+}
+
+/** Milliseconds after which a gateway's dial may be one that nothing answers. */
+const LATE_MS = 300;
+
+/**
+ * Waits for a stream, but not for one that nothing will answer: most clusters drop what is sent to a Service's port that it
+ * doesn't have, and the gateway would wait for 10 s.
+ */
+async function unlessUnserved(
+  opening: Promise<Stream>,
+  destination: Destination,
+  whyUnserved: ProxiedParts["whyUnserved"],
+): Promise<Stream> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(async () => {
+    const why = await whyUnserved(destination).catch(() => undefined);
+    if (why !== undefined) late.reject(new TargetRefused(why.error, why.details));
+  }, LATE_MS);
+  try {
+    return await Promise.race([opening, late.promise]);
+  } catch (error) {
+    opening.then((stream) => stream.abort(), () => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -30,7 +30,13 @@ Deno.test("a Service that doesn't answer is a warning, the next one is tried, an
   const { world, bob } = stage;
   const drop = ["FORWARD", "-d", "10.9.0.5", "-j", "DROP"];
   for (const one of silent) await world.apply(one);
-  for (const node of [1, 2]) await world.onNode(node, ["iptables", "-I", ...drop]);
+  for (const node of [1, 2]) {
+    await world.onNode(node, ["iptables", "-I", ...drop]);
+    // Until kube-proxy knows the endpoint, the node refuses.
+    const known = "iptables-save -t nat | grep -q 'default/aaa-silent:http -> 10.9.0.5:8080'";
+    const isKnown = async () => (await world.onNode(node, ["sh", "-c", known])).code === 0;
+    await until(`node ${node} knows the endpoint`, isKnown, 30_000);
+  }
   try {
     const { code, stdout, stderr } = await bob.run(["up", "--yes"], { timeout: 60_000 });
     assert.equal(code, 0, stderr);
