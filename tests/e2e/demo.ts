@@ -93,7 +93,7 @@ function steps(world: World, caller: Caller, before: Before): Step[] {
     run: async () =>
       expect(
         await alice(laptop, ["pmz", "intercept", "echo", "8081", "--yes"]),
-        /-> 127\.0\.0\.1:8081, in 2 of 2 pods/,
+        /-> localhost:8081, in 2 of 2 pods/,
       ),
   }, {
     does: "curl http://echo.default.svc",
