@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Part } from "./processes.ts";
 
 /** Whose pmz counts: a person's daemon on a laptop (1 if absent), and the agents' pods that carry its connections, by UID. */
@@ -10,12 +11,13 @@ export interface Pmz {
 
 /**
  * The processes of a test cluster that carry a connection, by the control groups that its machines have: the name of
- * the state's folder is the first word of each.
+ * the state's folder and a hash of its path are the first words of each (tests/cluster/lib/machine.sh).
  *
  * @param state the folder of the test cluster's state; PMZ_STATE or its default where it isn't given
  */
 export function clusterParts(cluster: string, pmz?: Pmz, state = stateFolder()): Part {
-  const label = state.slice(state.lastIndexOf("/") + 1);
+  const hash = createHash("sha256").update(`${state}\n`).digest("hex").slice(0, 8);
+  const label = `${state.slice(state.lastIndexOf("/") + 1)}-${hash}`;
   const laptop = machine(`${label}-dev-${pmz?.laptop ?? 1}`);
   const nodes = machine(`${label}-${cluster}-node-\\d+`);
   return ({ cgroup, uid, command: [program = "", verb = ""] }) => {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { clusterParts } from "./parts.ts";
 import type { Process } from "./processes.ts";
 
-const node = "/ci/pmz-world-one-node-1";
-const laptop = "/ci/pmz-world-dev-1";
+const node = "/ci/pmz-world-495c62aa-one-node-1";
+const laptop = "/ci/pmz-world-495c62aa-dev-1";
 
 function process(cgroup: string, uid: number, ...command: string[]): Process {
   return { pid: 1, cgroup, uid, command };
@@ -29,7 +29,7 @@ Deno.test("the processes that carry a connection of pmz are told apart", () => {
 
 Deno.test("a person's daemon on the other laptop is another one", () => {
   const part = clusterParts("one", { uid: 1001, laptop: 2 }, "/var/lib/pmz-world");
-  assert.equal(part(process("/ci/pmz-world-dev-2", 1001, "pmz", "run")), "daemon");
+  assert.equal(part(process("/ci/pmz-world-495c62aa-dev-2", 1001, "pmz", "run")), "daemon");
   assert.equal(part(process(laptop, 1001, "pmz", "run")), undefined);
 });
 
@@ -54,8 +54,8 @@ Deno.test("the way in is the node agents', and no gateway's", () => {
 Deno.test("another world's processes, and another cluster's, are none of a measurement", () => {
   const part = clusterParts("one", { uid: 1001, gateway: "12-34" }, "/var/lib/pmz-world");
   assert.equal(part(process("/ci/pmz-worlds-dev-1", 1001, "pmz")), undefined);
-  assert.equal(part(process("/ci/pmz-world-two-node-1", 0, "containerd")), undefined);
-  assert.equal(part(process("/ci/pmz-world-dev-2", 1001, "pmz")), undefined);
+  assert.equal(part(process("/ci/pmz-world-495c62aa-two-node-1", 0, "containerd")), undefined);
+  assert.equal(part(process("/ci/pmz-world-495c62aa-dev-2", 1001, "pmz")), undefined);
 });
 
 Deno.test("without pmz it's kubectl's connection", () => {

@@ -7,8 +7,9 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
 }
 
-/** A number with three significant digits or more, as a table has it: 12,345; 1,290; 86.1; 0.0456. */
+/** A number with three significant digits or more, as a table has it: 12,345; 1,290; 86.1; 0.0456; a dash for what is not a number. */
 export function figure(value: number): string {
+  if (!Number.isFinite(value)) return "–";
   const magnitude = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)));
   const digits = Math.max(0, Math.min(4, 2 - magnitude));
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
