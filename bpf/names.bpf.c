@@ -49,7 +49,7 @@ static __always_inline int is_stub(struct bpf_sock_addr *ctx, const struct addre
 }
 
 // A query on its way out, by connect or by a socket that isn't connected: to the stub, if there's one. The
-// stubs are the user's: whoever else sends there is refused, so that no other account fills their queues.
+// stubs are the user's: others who send there are refused, so that no other account fills their queues.
 static __always_inline int ask(struct bpf_sock_addr *ctx, int family) {
 	__u32 zero = 0;
 	struct settings *set = config_here(ctx);

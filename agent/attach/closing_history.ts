@@ -9,7 +9,7 @@ interface Closing {
   readonly rule: string;
   /** When open connections were last closed. */
   closed: number;
-  /** When the steering ended; undefined while it goes on. */
+  /** When the steering ended; undefined while it lasts. */
   left: number | undefined;
 }
 

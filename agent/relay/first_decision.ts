@@ -21,7 +21,7 @@ export interface FirstDecision {
 
 /**
  * Decides by the first bytes of a connection whose port has personal rules. Whatever is not understood, or doesn't come in
- * time, goes on as if there were no such rules. The pod may speak first: nothing of it waits.
+ * time, is carried as if there were no such rules. The pod may speak first: nothing of it waits.
  *
  * @throws when the caller broke, or the pod can't be dialled
  */
@@ -98,7 +98,7 @@ class Decider {
   }
 }
 
-/** What a read brings: more, or the end; or that it brings nothing in time. The read goes on. */
+/** What a read brings: more, or the end; or that it brings nothing in time. The read continues. */
 async function within(ms: number, reading: Promise<boolean>): Promise<boolean | "late"> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<"late">((resolve) => timer = setTimeout(resolve, ms, "late"));

@@ -20,7 +20,7 @@ export interface Upstreams {
   whole(): string | undefined;
   /** The personal rules that the port has now. */
   router(): Router;
-  /** The connection goes on without a look at what it says: no personal rule takes any of it. */
+  /** The connection is carried without a look at what it says: no personal rule takes any of it. */
   unrouted(): void;
   readonly tunnels: Pick<Tunnels, "of" | "rule">;
   /** Tells probes from other connections. */

@@ -1,6 +1,6 @@
 /**
  * Decides which of a port's personal rules takes a connection or a request. Rules are asked in their order; the first one
- * that takes it has it. What none takes goes on as if there were no personal rules.
+ * that takes it has it. What no rule takes is carried as if there were no personal rules.
  */
 import { LONGEST_CLIENT_HELLO, serverName } from "./client_hello.ts";
 import type { Matcher } from "./matcher.ts";

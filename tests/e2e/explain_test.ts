@@ -67,7 +67,7 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
   await t.step("names, ports and endpoints", async () => {
     await fails("echo.nowhere.svc", "name", /the namespace nowhere doesn't exist/);
     await fails("nosuch.default.svc", "name", /there is no Service nosuch in the namespace default/);
-    await fails("internet.test", "name", /no name of a connected cluster/);
+    await fails("internet.test", "name", /belongs to no connected cluster/);
     await fails("echo.default.svc:81", "port", /no TCP port 81/);
     await fails("kube-dns.kube-system.svc:53/udp", "port", /UDP/);
     await world.kubectl(["create", "service", "clusterip", "unserved", "--tcp=80"]);

@@ -23,7 +23,7 @@ export interface Surroundings {
   readonly clusters: readonly Cluster[];
 }
 
-/** Why a host is no name of a connected cluster. */
+/** Why no connected cluster has a host. */
 export async function whyAbsent(asked: ExplainRequest, around: Surroundings): Promise<Finding> {
   const { host } = asked;
   const reserved = whyReserved(host, around.resolver.hostname.toLowerCase());
@@ -147,7 +147,7 @@ function others({ host, lookup }: ExplainRequest, { resolver }: Surroundings): F
     ? `${nameservers} is asked, and has no address for it`
     : `${nameservers} is asked, and programs get ${lookup.addresses.join(", ")}`;
   return failed(
-    `${host} is no name of a connected cluster, so pmz doesn't carry it: ${leads}`,
+    `${host} belongs to no connected cluster, so pmz doesn't carry it: ${leads}`,
     `to see the clusters' names: pmz services -A; to make it one: pmz dns add ${host} SERVICE`,
   );
 }

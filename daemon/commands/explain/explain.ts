@@ -212,13 +212,13 @@ class Way {
       const remedy = `does a nameserver know it? getent ahosts ${externalName}`;
       this.#add(
         "address",
-        failed(`${externalName} is no name of a cluster, and programs get no address for it`, remedy),
+        failed(`${externalName} belongs to no cluster, and programs get no address for it`, remedy),
       );
       return;
     }
     this.#add(
       "address",
-      skipped(`${externalName} is no name of a cluster: this machine dials it itself, without pmz`),
+      skipped(`${externalName} belongs to no cluster: this machine dials it itself, without pmz`),
     );
   }
 

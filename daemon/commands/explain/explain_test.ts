@@ -66,7 +66,7 @@ const causes: readonly [string, Partial<ExplainRequest>, RegExp, RegExp][] = [
   [
     "a name of no cluster",
     { host: "www.example.com" },
-    /^name: .* no name of a connected cluster/,
+    /^name: .* belongs to no connected cluster/,
     /pmz dns add/,
   ],
   [
@@ -153,7 +153,7 @@ Deno.test("an ExternalName is followed into the cluster, and out of it", async (
   assert.equal(inside.hop("dial"), "10.96.0.7:80: the gateway is connected");
   const outside = await said(at, { host: "mail.default.svc" });
   assert.match(outside.hop("name"), /an ExternalName: mail\.example$/);
-  assert.match(outside.hop("address"), /^mail\.example is no name of a cluster/);
+  assert.match(outside.hop("address"), /^mail\.example belongs to no cluster/);
 });
 
 Deno.test("a name that isn't a cluster's and leads to a cluster's address is followed by that address", async () => {

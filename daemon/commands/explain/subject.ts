@@ -28,7 +28,7 @@ export interface Found {
 /** Names of Services' types, where they matter for a connection. */
 const kinds = { headless: "headless Service", other: "Service" } as const;
 
-/** What a name stands for; undefined when it is no name of a connected cluster. */
+/** What a name stands for; undefined when no connected cluster has it. */
 export function findName(host: string, zone: Zone, clusters: readonly Cluster[]): Found | undefined {
   const owner = zone.owner(host);
   if (owner === undefined || owner === "absent") return findSilent(host, clusters);
