@@ -173,15 +173,25 @@ node() {
 }
 
 restart() { # [node-K] PART
-	local node=node-1 part
-	if [[ $1 == node-* ]]; then node=$1; shift; fi
+	part_of "$@"
+	again "$node" "$part"
+}
+
+log() { # [node-K] PART
+	part_of "$@"
+	tail -n 30 "$node/log/$part.log"
+}
+
+# part_of [node-K] PART: sets `node` to the machine's folder and `part` to the daemon's name there.
+part_of() {
+	node=$state/clusters/$name/node-1
+	if [[ $1 == node-* ]]; then node=$state/clusters/$name/$1; shift; fi
 	case ${1:-} in
 	apiserver | controller-manager | scheduler) part=kube-$1 ;;
 	kube-proxy | etcd | kubelet | containerd) part=$1 ;;
 	*) usage ;;
 	esac
-	[ -e "$state/clusters/$name/$node/log/$part.pid" ] || fail "$part doesn't run on $node of $name"
-	again "$state/clusters/$name/$node" "$part"
+	[ -e "$node/log/$part.pid" ] || fail "$part doesn't run on ${node##*/} of $name"
 }
 
 load() {

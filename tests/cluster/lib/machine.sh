@@ -160,7 +160,11 @@ stop_machine() { # DIR
 	rm -rf "$dir"
 }
 
-gone() { [ ! -e "/proc/$1/status" ] || grep -q '^State:.Z' "/proc/$1/status"; }
+# Whether a process has ended, with all its threads: its first one is a zombie while the others still have its sockets.
+gone() {
+	[ ! -e "/proc/$1/status" ] ||
+		awk '/^State:/ { zombie = $2 == "Z" } /^Threads:/ { alone = $2 == 1 } END { exit !(zombie && alone) }' "/proc/$1/status"
+}
 
 # Whether nothing is left in a control group; what is, gets killed.
 emptied() {

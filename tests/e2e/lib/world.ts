@@ -1,4 +1,5 @@
-import { CommandError, type Ended, output, run, type RunOptions } from "./command.ts";
+// deno-lint-ignore-file no-console -- what an API server logged that doesn't start
+import { type Ended, output, run, type RunOptions } from "./command.ts";
 import { cluster, Laptop } from "./laptop.ts";
 import { Running } from "./running.ts";
 
@@ -96,9 +97,26 @@ export class World implements AsyncDisposable {
     await output([cluster, "--name", this.name, "restart", `node-${node}`, part]);
   }
 
-  /** Waits until the API server is ready, two minutes at most: a busy machine takes its time to start one. */
+  /**
+   * Waits until the API server is ready, two minutes at most: a busy machine takes its time to start one. One that
+   * isn't ready within 30 seconds is started again, as a kubelet would do, and what it logged is shown.
+   */
   async serverReady(): Promise<void> {
-    const command = [
+    for (let attempt = 1;; attempt++) {
+      const failure = await this.#readyWithin(30_000);
+      if (failure === undefined) return;
+      const { stdout: log } = await run([cluster, "--name", this.name, "log", "apiserver"]);
+      console.log(`the API server isn't ready: ${failure}; its log:\n${log}`);
+      if (attempt === 4) {
+        throw new Error(`the API server isn't ready, and was started again three times: ${failure}`);
+      }
+      await this.restart("apiserver");
+    }
+  }
+
+  /** Why the API server isn't ready, that many milliseconds later; undefined as soon as it is. */
+  async #readyWithin(duration: number): Promise<string | undefined> {
+    const ready = [
       cluster,
       "--name",
       this.name,
@@ -108,10 +126,10 @@ export class World implements AsyncDisposable {
       "/readyz",
       "--request-timeout=2s",
     ];
-    for (const end = performance.now() + 120_000;;) {
-      const ended = await run(command, { timeout: 10_000 });
-      if (ended.code === 0) return;
-      if (performance.now() > end) throw new CommandError(ended);
+    for (const end = performance.now() + duration;;) {
+      const { code, stderr } = await run(ready, { timeout: 10_000 });
+      if (code === 0) return undefined;
+      if (performance.now() > end) return stderr.trim();
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
