@@ -3,7 +3,7 @@ import { Deadlines } from "../../async/deadlines.ts";
 import { ErrorCode, type Header, headerValue, type Stream, StreamReset } from "../../hbone/mod.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import { formatRuleTarget, headers, parseProxyStatus } from "../../wire/streams.ts";
-import type { Tunnels } from "./tunnels.ts";
+import type { LaptopTunnels } from "./upstreams.ts";
 
 /** What a stream's request says of the connection. */
 export interface StreamRequest {
@@ -20,7 +20,7 @@ const deadlines = new Deadlines();
 
 /** A stream of the newest tunnel that takes one; undefined where the rule is gone or none does. */
 export function openStream(
-  tunnels: Pick<Tunnels, "of" | "rule">,
+  tunnels: LaptopTunnels,
   uid: string | undefined,
   { flow, pod, caller, destination }: StreamRequest,
 ): Stream | undefined {

@@ -7,14 +7,13 @@ import type { Log } from "../../wire/log.ts";
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { carry } from "./intercepted_connection.ts";
-import { type CarriedOutcome, levelOf, outcomeWords, type Source } from "./upstreams.ts";
+import { type CarriedOutcome, type LaptopTunnels, levelOf, outcomeWords, type Source } from "./upstreams.ts";
 import { Router } from "../routing/router.ts";
 import { SocketPool } from "./socket_pool.ts";
-import type { Tunnels } from "./tunnels.ts";
 
 /** What a pod needs of the relay that it is part of. */
 export interface PodHost {
-  readonly tunnels: Pick<Tunnels, "of" | "rule">;
+  readonly tunnels: LaptopTunnels;
   /** The personal rules of these that are known, in their order. */
   router(personal: readonly string[]): Router;
   /** For what callers can cause at will: limited in lines a second. */

@@ -1,6 +1,7 @@
 import type { AbortableTransport } from "../../net/transport.ts";
 import type { Router } from "../routing/router.ts";
-import type { Tunnels } from "./tunnels.ts";
+import type { Header, Stream } from "../../hbone/mod.ts";
+import type { RelayedRule } from "../../wire/handover.ts";
 
 /** An accepted connection. */
 export interface InterceptedConnection {
@@ -8,6 +9,16 @@ export interface InterceptedConnection {
   readonly caller: { readonly address: string; readonly port: number };
   /** The pod's own address and port that the caller dialled. */
   readonly destination: { readonly address: string; readonly port: number };
+}
+
+/** The ways to laptops that there are now. */
+export interface LaptopTunnels {
+  /** The tunnels that have proven a rule, the newest first. */
+  of(uid: string): readonly {
+    /** @throws when it takes no further stream */
+    open(request: readonly Header[]): Stream;
+  }[];
+  rule(uid: string): RelayedRule | undefined;
 }
 
 /** Where a connection can go, and what decides it. */
@@ -22,7 +33,7 @@ export interface Upstreams {
   router(): Router;
   /** The connection is carried without a look at what it says: no personal rule takes any of it. */
   unrouted(): void;
-  readonly tunnels: Pick<Tunnels, "of" | "rule">;
+  readonly tunnels: LaptopTunnels;
   /** Tells probes from other connections. */
   classify(): Promise<Source>;
   /**

@@ -56,6 +56,15 @@ const intercepts = (figure: string): Goal => ({
   goal: 0.95,
 });
 
+/** What costs to look at requests, held against a relay that looks at nothing, and against what people build otherwise. */
+const personal = (figure: string): Goal[] => [
+  { kind: "personal", figure, row: "others-1", over: "relay", goal: 0.8 },
+  { kind: "personal", figure, row: "others-1", over: "proxy", goal: 3 },
+  { kind: "personal", figure, row: "others-100", over: "others-1", goal: 0.9 },
+  { kind: "personal", figure, row: "matching-1", over: "whole", goal: 0.9 },
+  { kind: "personal", figure, row: "matching-100", over: "matching-1", goal: 0.9 },
+];
+
 export const goals: readonly Goal[] = [
   ...["up-1", "up-8", "down-1", "down-8"].flatMap((figure) => loopback(figure, 0.75, 2.5)),
   ...["kept-50", "kept-1"].flatMap((figure) => loopback(figure, 0.85, 1.8)),
@@ -87,4 +96,8 @@ export const goals: readonly Goal[] = [
 
   ...["kept-50", "kept-1", "new-50", "to-laptop", "from-laptop"].map(intercepts),
   { kind: "intercepts", figure: "pace-p50", row: "relay", minus: "pod", goal: 0.3 },
+
+  ...["kept-50", "kept-1"].flatMap(personal),
+  { kind: "personal", figure: "pace-p99", row: "others-1", minus: "direct", goal: 0.5 },
+  { kind: "personal", figure: "idle", row: "others-1", goal: 16 },
 ];

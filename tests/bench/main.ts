@@ -8,6 +8,7 @@ import { onCluster } from "./on_cluster.ts";
 import { atDistance } from "./at_distance.ts";
 import { onIntercepts } from "./on_intercepts.ts";
 import { onLoopback } from "./on_loopback.ts";
+import { onPersonal } from "./on_personal.ts";
 import { type Asked, type Kind, kinds, type Run } from "./record.ts";
 import { hottest } from "./profile.ts";
 import { report, table } from "./table.ts";
@@ -15,26 +16,39 @@ import { report, table } from "./table.ts";
 const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const folder = `${root}/dist/bench`;
 
-const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts]... [options]
+const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal]... [options]
 
   loopback   a bare relay, node:http2 and the tunnel of pmz, on this machine's loopback
   cluster    kubectl port-forward, pmz up and pmz up --proxy, on a laptop of the test cluster
   distance   kubectl port-forward and pmz up, 20 and 80 ms from the test cluster
   intercepts from a pod to an intercepted Service that the laptop answers; the pod itself, and pmz up's way out
-             all four where none is named
+  personal   requests to a port with personal rules, on loopback: those that none takes, and those that one takes
+             all five where none is named
 
   --rounds N    how many, 5 otherwise; medians are over these
   --quick       one short round: that all works, no figures to believe
-  --profile     loopback: where each program's CPU time went; slower while it's recorded
+  --profile     loopback, personal: where each program's CPU time went; slower while it's recorded
   --pmz FILE    another build to measure on the cluster than dist/pmz
-  --before DIR  loopback, cluster: also measures the pmz of another checkout (built), and compares
-  --only NAMES  loopback, cluster: these measurements alone: kept-50,up-1
+  --before DIR  loopback, cluster, personal: also measures the pmz of another checkout (built), and compares
+  --only NAMES  loopback, cluster, personal: these measurements alone: kept-50,up-1
   --chart FILE  draws what cluster found
   --show FILE   prints the tables of an earlier run's file, and measures nothing; with --chart draws it
 
 Each run's file, with every round in it, is in dist/bench.`;
 
-const measure = { loopback: onLoopback, cluster: onCluster, distance: atDistance, intercepts: onIntercepts };
+const measure = {
+  loopback: onLoopback,
+  cluster: onCluster,
+  distance: atDistance,
+  intercepts: onIntercepts,
+  personal: onPersonal,
+};
+
+/** The programs that a profile is made of. */
+const profiled: Partial<Record<Kind, readonly string[]>> = {
+  loopback: ["relay", "http2_client", "http2_server", "our_laptop", "our_gateway"],
+  personal: ["relay", "http_proxy", "our_relay", "our_program"],
+};
 
 async function main(): Promise<number> {
   const { values: options, positionals } = parseArgs({
@@ -81,9 +95,11 @@ async function main(): Promise<number> {
       ...before === undefined ? {} : { before },
       ...options.only === undefined ? {} : { only: options.only.split(",") },
     };
-    const profiles = options.profile && kind === "loopback" ? { profiles: `${folder}/profiles` } : {};
+    const profiles = options.profile && profiled[kind] !== undefined
+      ? { profiles: `${folder}/profiles` }
+      : {};
     await shown(await one(kind, { ...asked, ...profiles }), options.chart);
-    if (profiles.profiles !== undefined) await showProfiles(profiles.profiles);
+    if (profiles.profiles !== undefined) await showProfiles(profiles.profiles, profiled[kind] ?? []);
   }
   return 0;
 }
@@ -102,8 +118,8 @@ async function one(kind: Kind, asked: Asked): Promise<Run> {
   return run;
 }
 
-async function showProfiles(of: string): Promise<void> {
-  for (const name of ["relay", "http2_client", "http2_server", "our_laptop", "our_gateway"]) {
+async function showProfiles(of: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
     const found = hottest(await Deno.readTextFile(`${of}/${name}.cpuprofile`), 15);
     const rows = found.map(({ where, share }) => [`${(share * 100).toFixed(1)} %`, where]);
     console.log(table(["of its time", `${name}.ts`], rows));

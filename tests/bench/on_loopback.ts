@@ -1,23 +1,17 @@
 import { output } from "../e2e/lib/command.ts";
-import { Running } from "../e2e/lib/running.ts";
-import { loadProgram, parsePorts } from "./load.ts";
 import { nearProbes } from "./probes.ts";
+import { Programs } from "./programs.ts";
 import { measureRounds, type Tell } from "./rounds.ts";
 import type { Asked, Sample } from "./record.ts";
 import type { Way } from "./way.ts";
 
-const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
-/** Milliseconds until a program of Deno's listens, on a machine that has other work too. */
-const STARTED = 30_000;
-
 /** All that runs for the measurements on loopback, each way's programs beside the others'. */
 class Loopback implements AsyncDisposable {
   readonly ways: Way[] = [];
-  readonly #running: Running[] = [];
-  readonly #flags: readonly string[];
+  readonly #programs: Programs;
 
   private constructor(profiles: string | undefined) {
-    this.#flags = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
+    this.#programs = new Programs(profiles);
   }
 
   /**
@@ -27,9 +21,9 @@ class Loopback implements AsyncDisposable {
   static async start({ profiles, before }: Pick<Asked, "profiles" | "before">): Promise<Loopback> {
     const loopback = new Loopback(profiles);
     try {
-      const target = await loopback.#target();
+      const target = await loopback.#programs.target();
       if (before === undefined) loopback.#add("direct", "direct", target, {});
-      const relay = await loopback.#deno("relay.ts", [...target]);
+      const relay = await loopback.#programs.deno("relay.ts", [...target]);
       loopback.#add("relay", "bare relay in Deno", relay.ports, { [relay.pid]: "relay" });
       if (before !== undefined) {
         await loopback.#tunnel("ours", "pmz", { near: "our_laptop.ts", far: "our_gateway.ts", target });
@@ -38,8 +32,8 @@ class Loopback implements AsyncDisposable {
         return loopback;
       }
       // What two ends of any tunnel can reach: as many processes on the way as a tunnel has, and nothing for them to do.
-      const second = await loopback.#deno("relay.ts", target, { name: "relay_far" });
-      const first = await loopback.#deno("relay.ts", second.ports, { name: "relay_near" });
+      const second = await loopback.#programs.deno("relay.ts", target, { name: "relay_far" });
+      const first = await loopback.#programs.deno("relay.ts", second.ports, { name: "relay_near" });
       loopback.#add("relays", "two of them in a row", first.ports, {
         [first.pid]: "laptop",
         [second.pid]: "gateway",
@@ -68,8 +62,8 @@ class Loopback implements AsyncDisposable {
       readonly checkout?: string;
     },
   ): Promise<void> {
-    const server = await this.#deno(far, [], { checkout });
-    const client = await this.#deno(near, [...server.ports, ...target], { checkout });
+    const server = await this.#programs.deno(far, [], { checkout });
+    const client = await this.#programs.deno(near, [...server.ports, ...target], { checkout });
     this.#add(name, title, client.ports, { [client.pid]: "laptop", [server.pid]: "gateway" });
   }
 
@@ -88,43 +82,8 @@ class Loopback implements AsyncDisposable {
     });
   }
 
-  async #target(): Promise<number[]> {
-    const serve = [loadProgram, "serve", "-http", "127.0.0.1:0", "-bytes", "127.0.0.1:0", "-held"];
-    const target = this.#start(serve);
-    const { http, bytes } = parsePorts((await target.says(/^\{.*\}$/m)).toString());
-    return [http, bytes];
-  }
-
-  /** @param name of its profile */
-  async #deno(
-    file: string,
-    args: readonly number[],
-    { name = file.replace(".ts", ""), checkout = root }: { name?: string; checkout?: string | undefined } =
-      {},
-  ): Promise<{ pid: number; ports: number[] }> {
-    const path = `${checkout}/tests/bench/loopback/${file}`;
-    const flags = this.#flags.length > 0 ? [...this.#flags, `--cpu-prof-name=${name}.cpuprofile`] : [];
-    const command = [Deno.execPath(), "run", "-A", "--quiet", ...flags, path, ...args.map(String)];
-    const running = this.#start(command);
-    const [, ports = ""] = await running.says(/^ready ([\d ]+)$/m, STARTED);
-    return { pid: running.pid, ports: ports.split(" ").map(Number) };
-  }
-
-  #start(command: readonly string[]): Running {
-    const running = new Running(command);
-    this.#running.push(running);
-    return running;
-  }
-
-  /** Each ends with its standard input, and writes its profile; what doesn't in time is killed. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#running.map(async (running) => {
-      const impatience = setTimeout(() => running.kill("SIGKILL"), STARTED);
-      await running.closeStdin().catch(() => {}); // it has ended already
-      await running.status();
-      clearTimeout(impatience);
-      await running[Symbol.asyncDispose]();
-    }));
+    await this.#programs[Symbol.asyncDispose]();
   }
 }
 

@@ -26,7 +26,14 @@ const PATIENCE = 60_000;
 export function rate(name: string, clients: number, seconds: number, fresh = false): Probe {
   const measure = async (way: Way) => {
     const { url, script } = way.proxied ?? { url: `http://${way.http}/` };
-    const command = wrkCommand(url, { clients, seconds, fresh, ...script === undefined ? {} : { script } });
+    const { field } = way;
+    const command = wrkCommand(url, {
+      clients,
+      seconds,
+      fresh,
+      ...script === undefined ? {} : { script },
+      ...field === undefined ? {} : { field },
+    });
     const { requests, perSecond, errors } = parseWrk(await way.run(command, seconds * 1000 + PATIENCE));
     return { figures: { [name]: perSecond }, work: requests / REQUESTS, errors };
   };
@@ -142,7 +149,15 @@ export function interceptProbes(quick: boolean): Probe[] {
 }
 
 async function ask(way: Way, mode: "requests" | "pace", options: readonly string[]): Promise<Answers> {
-  const command = [way.loadProgram ?? loadProgram, mode, "-target", way.http, ...options, ...socks(way)];
+  const command = [
+    way.loadProgram ?? loadProgram,
+    mode,
+    "-target",
+    way.http,
+    ...options,
+    ...socks(way),
+    ...fieldOf(way),
+  ];
   return parseAnswers(await way.run(command, PATIENCE));
 }
 
@@ -163,6 +178,10 @@ async function carry(way: Way, direction: "up" | "down", streams: number, second
 
 function socks(way: Way): string[] {
   return way.socks === undefined ? [] : ["-socks", way.socks];
+}
+
+function fieldOf({ field }: Way): string[] {
+  return field === undefined ? [] : ["-field", field];
 }
 
 function rest({ requests, errors, error }: Answers) {

@@ -10,6 +10,7 @@ export const baselines = {
   cluster: "port-forward",
   distance: "direct",
   intercepts: "pod",
+  personal: "relay",
 } as const;
 
 /** All that a run found, as Markdown that is readable on a terminal. */

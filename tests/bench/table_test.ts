@@ -64,3 +64,25 @@ Deno.test("a run in which all went well has no list of troubles, and none of mem
   const text = report(runOf([sample("ours", { "kept-50": 1 })]));
   assert.doesNotMatch(text, /Not answered|memory in RAM|undefined|NaN/);
 });
+
+Deno.test("a report of personal rules holds requests of others against the bare relay, and adds what direct ones take", () => {
+  const rows = ["relay", "direct", "others-1", "whole", "matching-1"].map((name) => ({ name, title: name }));
+  const run = runOf([
+    sample("relay", { "kept-50": 20_000 }),
+    sample("others-1", { "kept-50": 17_000 }),
+    sample("whole", { "kept-50": 10_000 }),
+    sample("matching-1", { "kept-50": 9_500 }),
+    sample("direct", { "pace-p99": 0.5 }),
+    sample("others-1", { "pace-p99": 0.75, idle: 11 }),
+  ], { kind: "personal", rows });
+  const text = report(run);
+  for (
+    const part of [
+      /kept alive, 50 clients, req\/s +\| 20,000 .* 17,000 ×0\.850 /,
+      /kept alive, 50 clients +\| relay +\| ≥ ×0\.8 +\| ×0\.850 \| reached/,
+      /matching-1: kept alive, 50 clients +\| whole +\| ≥ ×0\.9 +\| ×0\.950 \| reached/,
+      /p99 at 200 requests\/s +\| direct +\| ≤ \+0\.5 +\| \+0\.250 \| reached/,
+      /memory of an idle kept connection +\| itself +\| ≤ 16 +\| 11\.0 +\| reached/,
+    ]
+  ) assert.match(text, part);
+});

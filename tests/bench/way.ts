@@ -17,6 +17,8 @@ export interface Way {
   readonly part: Part;
   /** What asks is on the laptop and what answers in the cluster, in a run where the other ways go in. */
   readonly asksFromLaptop?: boolean;
+  /** A field that each request has: "x-user: alice". */
+  readonly field?: string;
   /** The program load, where it's called otherwise than outside. */
   readonly loadProgram?: string;
   /** Runs a command where a user of it would, for so many milliseconds at most; answers its standard output. */

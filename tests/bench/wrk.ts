@@ -13,10 +13,12 @@ export interface WrkLoad {
   readonly fresh?: boolean;
   /** A Lua script of wrk's. */
   readonly script?: string;
+  /** A field of each request: "x-user: alice". */
+  readonly field?: string;
 }
 
 /** The command line that measures a URL: one thread, since one is faster than what is measured here. */
-export function wrkCommand(url: string, { clients, seconds, fresh, script }: WrkLoad): string[] {
+export function wrkCommand(url: string, { clients, seconds, fresh, script, field }: WrkLoad): string[] {
   return [
     "wrk",
     "-t1",
@@ -25,6 +27,7 @@ export function wrkCommand(url: string, { clients, seconds, fresh, script }: Wrk
     "--timeout",
     "20s",
     ...fresh ? ["-H", "Connection: close"] : [],
+    ...field === undefined ? [] : ["-H", field],
     ...script === undefined ? [] : ["-s", script],
     url,
   ];

@@ -151,7 +151,7 @@ export function routed({ rules, pod = httpServer("pod"), whole, dialling }: Scen
       of: (uid) => {
         const found = all.find((one) => one.uid === uid);
         const isGone = found === undefined || found.gone === true;
-        return (isGone ? [] : tunnels) as unknown as ReturnType<Upstreams["tunnels"]["of"]>;
+        return isGone ? [] : tunnels;
       },
     },
     classify: () => Promise.resolve("other"),

@@ -19,7 +19,7 @@ import (
 )
 
 type options struct {
-	target, host, socks            string
+	target, host, socks, field     string
 	clients, requests, times, rate int
 	streams, connections           int
 	seconds, warmup                float64
@@ -35,6 +35,7 @@ func main() {
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	flags.StringVar(&o.target, "target", "", "HOST:PORT")
 	flags.StringVar(&o.host, "host", "bench", "what the Host header says")
+	flags.StringVar(&o.field, "field", "", "a field of each request: \"x-user: alice\"")
 	flags.StringVar(&o.socks, "socks", "", "a SOCKS5 proxy's HOST:PORT")
 	flags.IntVar(&o.clients, "clients", 1, "connections that ask at the same time")
 	flags.IntVar(&o.requests, "requests", 0, "how many requests altogether")

@@ -36,11 +36,14 @@ type client struct {
 }
 
 func newClient(o options) *client {
-	connection := ""
+	more := ""
 	if o.fresh {
-		connection = "Connection: close\r\n"
+		more = "Connection: close\r\n"
 	}
-	request := []byte("GET / HTTP/1.1\r\nHost: " + o.host + "\r\n" + connection + "\r\n")
+	if o.field != "" {
+		more += o.field + "\r\n"
+	}
+	request := []byte("GET / HTTP/1.1\r\nHost: " + o.host + "\r\n" + more + "\r\n")
 	return &client{options: o, request: request}
 }
 
