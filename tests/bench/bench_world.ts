@@ -4,6 +4,7 @@ import { World } from "../e2e/lib/world.ts";
 import { loadProgram } from "./load.ts";
 import { clusterParts } from "./parts.ts";
 import { PortForward } from "./port_forward.ts";
+import { type RunAsRoot, spreadSourcePorts } from "./source_ports.ts";
 import type { Way } from "./way.ts";
 
 const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
@@ -83,6 +84,12 @@ export class BenchWorld implements AsyncDisposable {
 
   async #prepare(pmz: string): Promise<void> {
     const { world } = this;
+    const machines: RunAsRoot[] = [
+      (command) => world.laptop.run("root", command),
+      (command) => world.other.run("root", command),
+      (command) => world.onNode(1, command),
+    ];
+    for (const machine of machines) this.#stack.defer(await spreadSourcePorts(machine));
     const image = `${root}/dist/bench/load.tar`;
     const pack = ["--file", `${loadProgram}:load`, "--entrypoint", "/load", "--cmd", "serve"];
     await output(["python3", `${root}/tests/cluster/pack.py`, image, IMAGE, ...pack]);
