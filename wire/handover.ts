@@ -40,11 +40,12 @@ export interface SteeredPort {
 }
 
 export type AttachMessage =
-  /** First. `cluster`: SHA-256 of the cluster's CA (DER), hex; `pod`, `node`: the agent's own. */
+  /** First. `clusterUid`: of namespace kube-system; `caHash`: SHA-256 of the cluster's CA (DER), hex; `pod`, `node`: the agent's own. */
   | {
     readonly tell: "hello";
     readonly hello: Hello;
-    readonly cluster: string;
+    readonly clusterUid: string;
+    readonly caHash: string;
     readonly pod: string;
     readonly node: string;
   }

@@ -22,7 +22,7 @@ export const protocolVersions = {
   control: { newest: 1, oldest: 1 },
   helper: { newest: 3, oldest: 3 },
   tunnel: { newest: 1, oldest: 1 },
-  "reversed-tunnel": { newest: 1, oldest: 1 },
+  "reversed-tunnel": { newest: 2, oldest: 1 },
   handover: { newest: 1, oldest: 1 },
 } as const satisfies Record<string, ProtocolVersions>;
 

@@ -5,9 +5,14 @@
  *
  * The signature covers everything that an attacker could exchange (protocol, cluster, agent's pod, node, session, rules,
  * both nonces), so a proof is not valid again, nor for another agent or cluster.
+ *
+ * The cluster is named by the UID of namespace kube-system, which each cluster has and keeps: a laptop may reach the API
+ * server by a proxy with a certificate of its own, and a CA may be rotated. A laptop that may not read that namespace signs
+ * the UID that the agent says. A false one wins nothing: the key is the session's alone, so the proof is valid only where
+ * somebody has created a session with that very key, and then they may create one with their own.
  */
 import type { Hello } from "./hello.ts";
-import { list, matching, NotValid, object, type Schema, text, unknown } from "./schema.ts";
+import { list, matching, NotValid, object, optional, type Schema, text, unknown } from "./schema.ts";
 
 /** Header of relay's request: a Challenge as JSON. */
 export const CHALLENGE_HEADER = "pmz-challenge";
@@ -24,6 +29,8 @@ export interface Challenge {
   readonly nonce: string;
   /** The rules that the tunnel is to carry; empty in the first challenge, which asks for the session. */
   readonly rules: readonly string[];
+  /** UID of the cluster's namespace kube-system; from version 2 of the protocol on. */
+  readonly cluster?: string;
 }
 
 /** The daemon's answer. */
@@ -37,8 +44,11 @@ export interface Proof {
   readonly signature: string;
 }
 
-/** The contents of the signature. `cluster`: SHA-256 of the cluster's CA certificate (DER), hex, which neither side is told. */
+/** The contents of the signature. */
 export interface Signed {
+  /** The version of the protocol that both ends speak. */
+  readonly version: number;
+  /** UID of namespace kube-system; with version 1, SHA-256 of the cluster's CA certificate (DER), hex. */
   readonly cluster: string;
   readonly challenge: Challenge;
   readonly session: string;
@@ -48,7 +58,7 @@ export interface Signed {
 /** The bytes that are signed: in fixed order, each part with its length, so that different inputs give different bytes. */
 export function signedBytes(of: Signed): Uint8Array<ArrayBuffer> {
   const parts = [
-    "pmz key proof 1",
+    `pmz key proof ${of.version}`,
     of.cluster,
     of.challenge.pod,
     of.challenge.node,
@@ -65,7 +75,14 @@ const LONGEST = 32_768;
 
 const uid = matching("UID", "36 characters of 0-9, a-f and -", /^[0-9a-f-]{36}$/);
 const nonce = matching("nonce", "64 hexadecimal digits", /^[0-9a-f]{64}$/);
-const challenge = object({ hello: unknown(), pod: uid, node: text(253), nonce, rules: list(uid, 500) });
+const challenge = object({
+  hello: unknown(),
+  pod: uid,
+  node: text(253),
+  nonce,
+  rules: list(uid, 500),
+  cluster: optional(uid),
+});
 const proof = object({ hello: unknown(), session: uid, nonce, signature: text(128) });
 
 /** Parses a challenge; undefined when it isn't valid. Its hello is still to be checked by parseHello. */

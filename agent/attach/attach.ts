@@ -17,7 +17,7 @@ export interface AttachOptions {
     /** bpf/intercept.bpf.o */
     readonly intercept: Uint8Array<ArrayBuffer>;
   };
-  /** The name of this node, the UID of the agent's pod, and the SHA-256 of the cluster's CA. */
+  /** The name of this node, the UID of the agent's pod, and what names the cluster. */
   readonly introduction: Introduction;
   /** The path at which the node's /proc is mounted. */
   readonly hostProc: string;

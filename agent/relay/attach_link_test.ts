@@ -28,7 +28,7 @@ async function linked() {
   const attach = await listener.accept();
   assert.ok(attach);
   const hello = helloOf("handover");
-  attach.send({ tell: "hello", hello, cluster: "c", pod: "p", node: "n" });
+  attach.send({ tell: "hello", hello, clusterUid: "c", caHash: "c", pod: "p", node: "n" });
   await until(() => seen.hellos === 1, "attach's hello has come");
   return {
     link,

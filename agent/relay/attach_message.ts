@@ -39,7 +39,8 @@ const message = object({
 });
 const hello = object({
   hello: { expected: "a hello", parse: parseHello },
-  cluster: text(64),
+  clusterUid: uid,
+  caHash: text(64),
   pod: uid,
   node: text(253),
 });

@@ -15,7 +15,8 @@ const messages: AttachMessage[] = [
   {
     tell: "hello",
     hello: helloOf("handover"),
-    cluster: "ca",
+    clusterUid: "4dd3c45c-2ea0-4d2f-a5a8-b0e8c1a3c0de",
+    caHash: "ca",
     pod: "p",
     node: "node-1",
   },

@@ -1,9 +1,20 @@
-import { type Challenge, parseProof, type Proof, signedBytes } from "../../wire/key_proof.ts";
+import { type Challenge, parseProof, type Proof, type Signed, signedBytes } from "../../wire/key_proof.ts";
+
+/** What names the cluster, as attach told it. */
+export interface ClusterNames {
+  /** UID of namespace kube-system. */
+  readonly uid: string;
+  /** SHA-256 of its CA, hex. */
+  readonly caHash: string;
+}
+
+/** The name that proofs of a version have. */
+export function nameOf(cluster: ClusterNames, version: number): string {
+  return version === 1 ? cluster.caHash : cluster.uid;
+}
 
 /** What relay knows, and checks a daemon's answer to a challenge against. */
-export interface Claim {
-  /** SHA-256 of the cluster's CA, hex, as attach told it. */
-  readonly cluster: string;
+export interface Claim extends Pick<Signed, "version" | "cluster"> {
   readonly challenge: Challenge;
   /** The public key of each session that has rules here, by the session's UID (SubjectPublicKeyInfo, base64). */
   readonly keys: ReadonlyMap<string, string>;
@@ -27,11 +38,11 @@ export async function verifyProof(header: string | undefined, claim: Claim): Pro
 
 async function isSigned(proof: Omit<Proof, "hello">, key: string, claim: Claim): Promise<boolean> {
   try {
-    const { cluster, challenge } = claim;
+    const { version, cluster, challenge } = claim;
     const spki = Uint8Array.fromBase64(key);
     const publicKey = await crypto.subtle.importKey("spki", spki, "Ed25519", false, ["verify"]);
     const signature = Uint8Array.fromBase64(proof.signature);
-    const bytes = signedBytes({ cluster, challenge, session: proof.session, nonce: proof.nonce });
+    const bytes = signedBytes({ version, cluster, challenge, session: proof.session, nonce: proof.nonce });
     return await crypto.subtle.verify("Ed25519", publicKey, signature, bytes);
   } catch {
     return false; // not valid base64, or not an Ed25519 key: what can't be verified proves nothing

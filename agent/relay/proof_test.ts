@@ -18,10 +18,11 @@ async function makeSession() {
   const pair = await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]) as CryptoKeyPair;
   const spki = new Uint8Array(await crypto.subtle.exportKey("spki", pair.publicKey));
   const sign = async (
-    changes: { cluster?: string; challenge?: Partial<Challenge>; session?: string } = {},
+    changes: { version?: number; cluster?: string; challenge?: Partial<Challenge>; session?: string } = {},
   ) => {
     const bytes = signedBytes({
-      cluster: changes.cluster ?? "ca",
+      version: changes.version ?? 2,
+      cluster: changes.cluster ?? "uid",
       challenge: { ...challenge, ...changes.challenge },
       session: changes.session ?? session,
       nonce: other,
@@ -29,7 +30,7 @@ async function makeSession() {
     const signature = new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, bytes)).toBase64();
     return { hello, session: changes.session ?? session, nonce: other, signature } satisfies Proof;
   };
-  const claim: Claim = { cluster: "ca", challenge, keys: new Map([[session, spki.toBase64()]]) };
+  const claim: Claim = { version: 2, cluster: "uid", challenge, keys: new Map([[session, spki.toBase64()]]) };
   return { sign, claim };
 }
 
@@ -41,11 +42,12 @@ Deno.test("a tunnel that signs with the session's key is proven, in any order of
   }
 });
 
-Deno.test("a signature for anything else proves nothing: another cluster, pod, node, nonce, rules", async () => {
+Deno.test("a signature for anything else proves nothing: another version, cluster, pod, node, nonce, rules", async () => {
   const { sign, claim } = await makeSession();
   for (
     const elsewhere of [
-      { cluster: "another ca" },
+      { version: 1 },
+      { cluster: "another uid" },
       { challenge: { pod: session } },
       { challenge: { node: "node-2" } },
       { challenge: { nonce: other } },

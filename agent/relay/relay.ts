@@ -74,7 +74,7 @@ class Relay implements AsyncDisposable, PodHost {
   readonly #ended = new AbortController();
   #connectionKind: ConnectionKind | undefined;
   #tunnels: Tunnels | undefined;
-  #identity = "";
+  #identity: TunnelIdentity | undefined;
   #listeners: TunnelListeners | undefined;
   #draining = false;
   #proven: readonly string[] = [];
@@ -161,19 +161,21 @@ class Relay implements AsyncDisposable, PodHost {
     if (this.connections > 0) await sleep(1_000, this.#ended.signal); // they were aborted, and end within a few turns
   }
 
-  #begin({ cluster, pod, node }: AttachHello): void {
-    const identity: TunnelIdentity = { hello: helloOf("reversed-tunnel"), cluster, pod, node };
+  #begin({ clusterUid, caHash, pod, node }: AttachHello): void {
+    const cluster = { uid: clusterUid, caHash };
+    const before = this.#identity;
+    if (before && (before.cluster.uid !== clusterUid || before.pod !== pod || before.node !== node)) {
+      throw new Error("attach belongs to another pod or cluster than before");
+    }
+    this.#identity = { hello: helloOf("reversed-tunnel"), cluster, pod, node };
     if (!this.#tunnels) {
-      this.#identity = JSON.stringify(identity);
       this.#tunnels = new Tunnels({
-        identity,
+        identity: this.#identity,
         onProven: (rules) => this.#setProven(rules),
         log: this.log,
       });
       this.#listeners = new TunnelListeners(this.#options.ports, this.#tunnels, this.#options.log);
-    } else if (this.#identity !== JSON.stringify(identity)) {
-      throw new Error("attach belongs to another pod or cluster than before");
-    }
+    } else this.#tunnels.identity = this.#identity; // the CA may have been rotated
     this.#tellProven();
   }
 

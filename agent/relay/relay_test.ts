@@ -29,7 +29,7 @@ Deno.test("a pod that came without its descriptors is refused, and the connectio
   const tell = (message: AttachMessage, fds: readonly number[] = []) => attach.send(message, fds);
   const heard = async () => (await attach.receive())?.message as RelayMessage | undefined;
   const hello = helloOf("handover");
-  tell({ tell: "hello", hello, cluster: "c", pod: "p", node: "n" });
+  tell({ tell: "hello", hello, clusterUid: "c", caHash: "c", pod: "p", node: "n" });
   assert.equal((await heard())?.tell, "hello");
   assert.equal((await heard())?.tell, "proven");
 
@@ -82,7 +82,14 @@ Deno.test("relay says once that connections cost more CPU, and takes pods over a
   });
   const attach = await listener.accept();
   assert.ok(attach);
-  attach.send({ tell: "hello", hello: helloOf("handover"), cluster: "c", pod: "p", node: "n" });
+  attach.send({
+    tell: "hello",
+    hello: helloOf("handover"),
+    clusterUid: "c",
+    caHash: "c",
+    pod: "p",
+    node: "n",
+  });
   for (const n of [1, 2]) {
     const fds = [openDescriptor(beats), tcpListener({ address: "127.0.0.1" })];
     const { port } = localEndpoint(fds[1] ?? -1);

@@ -11,13 +11,12 @@ import { type Challenge, CHALLENGE_HEADER, parseProof, PROOF_HEADER } from "../.
 import { COUNTS_HEADER, COUNTS_PROTOCOL, type RequestCounts } from "../../wire/request_counts.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";
-import { type ProofVerdict, verifyProof } from "./proof.ts";
+import { type ClusterNames, nameOf, type ProofVerdict, verifyProof } from "./proof.ts";
 
 /** relay's identity in its challenges, which attach told it. */
 export interface TunnelIdentity {
   readonly hello: Hello;
-  /** SHA-256 of the cluster's CA, hex. */
-  readonly cluster: string;
+  readonly cluster: ClusterNames;
   /** UID of the agent's own pod. */
   readonly pod: string;
   readonly node: string;
@@ -81,14 +80,14 @@ export class SessionTunnel implements AsyncDisposable {
   ): Promise<Answer> {
     const nonce = crypto.getRandomValues(new Uint8Array(32)).toHex();
     const { hello, cluster, pod, node } = this.#identity;
-    const challenge: Challenge = { hello, pod, node, nonce, rules };
+    const challenge: Challenge = { hello, pod, node, nonce, rules, cluster: cluster.uid };
     const headers = await this.#ask(challenge);
     const status = headerValue(headers, ":status");
     if (status !== "200") return { kind: "refused", reason: `the daemon answered ${status}` };
     const proof = headerValue(headers, PROOF_HEADER);
     const theirs = proof === undefined ? undefined : parseProof(proof)?.hello;
-    if (theirs !== undefined) agree(hello, parseHello(theirs));
-    const verdict = await verifyProof(proof, { cluster, challenge, keys });
+    const { version } = theirs === undefined ? hello : agree(hello, parseHello(theirs));
+    const verdict = await verifyProof(proof, { version, cluster: nameOf(cluster, version), challenge, keys });
     if (session !== undefined && verdict.kind !== "false" && verdict.session !== session) {
       return {
         kind: "false",

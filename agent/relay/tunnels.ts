@@ -33,9 +33,12 @@ export class Tunnels implements AsyncDisposable {
   /** Aborted and replaced when the rules change. */
   #changed = new AbortController();
   #proven = "";
+  /** What challenges of further tunnels say of this end. */
+  identity: TunnelIdentity;
 
   constructor(options: TunnelsOptions) {
     this.#options = options;
+    this.identity = options.identity;
   }
 
   /** Replaces all rules. */
@@ -68,7 +71,7 @@ export class Tunnels implements AsyncDisposable {
   /** Takes a connection to relay's port; it has to prove which session it belongs to. */
   add(transport: Transport): void {
     if (this.#closing.signal.aborted || this.#tunnels.size >= MOST_TUNNELS) return transport.close();
-    const tunnel = new SessionTunnel(transport, this.#options.identity);
+    const tunnel = new SessionTunnel(transport, this.identity);
     this.#tunnels.add(tunnel);
     const run = this.#run(tunnel).finally(() => this.#running.delete(run));
     this.#running.add(run);
@@ -103,7 +106,7 @@ export class Tunnels implements AsyncDisposable {
       const { kind, error } = await tunnel.closed;
       const { session, reset } = tunnel;
       if (kind !== "clean" && session !== undefined) {
-        const { node } = this.#options.identity;
+        const { node } = this.identity;
         log("warn", "a laptop's tunnel broke: its connections were reset", {
           session,
           node,

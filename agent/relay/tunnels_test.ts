@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
-import { identity, Laptop, uid, until } from "../testing/laptop.ts";
+import { hello, identity, Laptop, uid, until } from "../testing/laptop.ts";
 import { memoryLog } from "../testing/log.ts";
 import { Tunnels } from "./tunnels.ts";
 
@@ -93,12 +93,38 @@ Deno.test("a forged proof closes the tunnel and proves nothing", async () => {
 });
 
 Deno.test("a proof for another cluster closes the tunnel", async () => {
-  const laptop = await Laptop.make({ cluster: "d".repeat(64) });
+  const laptop = await Laptop.make({ cluster: { ...identity.cluster, uid: uid(201) } });
   const { tunnels, seen, dial } = makeTunnels();
   await using _ = tunnels;
   tunnels.setRules([laptop.rule(uid(10))]);
   await dial(laptop).closed;
   assert.deepEqual(seen.proven, []);
+});
+
+Deno.test("a laptop of this release is proven whatever CA it reaches the API server by", async () => {
+  const laptop = await Laptop.make({ cluster: { ...identity.cluster, caHash: "d".repeat(64) } });
+  const { tunnels, seen, dial } = makeTunnels();
+  await using _ = tunnels;
+  tunnels.setRules([laptop.rule(uid(10))]);
+  dial(laptop);
+  await until(() => seen.proven.includes(uid(10)), "it's proven");
+});
+
+Deno.test("a laptop of the first version is proven by the cluster's CA, and not by another", async () => {
+  const first = { ...hello, version: 1, oldest: 1 };
+  const laptop = await Laptop.make({ hello: first });
+  const elsewhere = await Laptop.make({
+    hello: first,
+    session: uid(2),
+    cluster: { ...identity.cluster, caHash: "d".repeat(64) },
+  });
+  const { tunnels, seen, dial } = makeTunnels();
+  await using _ = tunnels;
+  tunnels.setRules([laptop.rule(uid(10)), elsewhere.rule(uid(20))]);
+  await dial(elsewhere).closed;
+  dial(laptop);
+  await until(() => seen.proven.length > 0, "it's proven");
+  assert.deepEqual(seen.proven, [uid(10)]);
 });
 
 Deno.test("a session can't prove another session's rules by naming it before that is known", async () => {

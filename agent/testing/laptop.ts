@@ -2,14 +2,15 @@
 import { until as holds } from "../../async/testing/until.ts";
 import { Connection, type Header, headerValue, type Stream } from "../../hbone/mod.ts";
 import type { RelayedRule } from "../../wire/handover.ts";
-import { helloOf } from "../../wire/hello.ts";
+import { type Hello, helloOf } from "../../wire/hello.ts";
 import { CHALLENGE_HEADER, parseChallenge, PROOF_HEADER, signedBytes } from "../../wire/key_proof.ts";
 import { PROOF_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";
 
 export const uid = (n: number): string => `${String(n).padStart(8, "0")}-1111-1111-1111-111111111111`;
 export const hello = helloOf("reversed-tunnel");
-export const identity = { hello, cluster: "c".repeat(64), pod: uid(100), node: "node-1" } as const;
+const cluster = { uid: uid(200), caHash: "c".repeat(64) };
+export const identity = { hello, cluster, pod: uid(100), node: "node-1" } as const;
 
 /** The message that hands a pod over, for one worker and IPv4; the test adds the UID. */
 export const aPod = {
@@ -23,7 +24,10 @@ export const aPod = {
 
 export interface LaptopOptions {
   session?: string;
-  cluster?: string;
+  /** The UID that it knows of its cluster, and the hash of its CA. */
+  cluster?: { uid: string; caHash: string };
+  /** Another release's. */
+  hello?: Hello;
   /** Which challenges are answered with 403; none by default. */
   refuses?: (rules: readonly string[]) => boolean;
   /** The session that an answer names instead, by the number of earlier challenges. */
@@ -53,8 +57,8 @@ export class Laptop {
     return new Laptop(key, spki.toBase64(), options);
   }
 
-  /** Sets the hash of the cluster's CA and the server of streams later: a session's UID comes after its key. */
-  answer(cluster: string, onStream: (stream: Stream) => void): void {
+  /** Sets the cluster and the server of streams later: a session's UID comes after its key. */
+  answer(cluster: { uid: string; caHash: string }, onStream: (stream: Stream) => void): void {
     this.#options = { ...this.#options, cluster, onStream };
   }
 
@@ -86,11 +90,13 @@ export class Laptop {
     this.challenges.push(challenge.rules);
     if (this.#options.refuses?.(challenge.rules)) return stream.respond([[":status", "403"]], { end: true });
     const nonce = crypto.getRandomValues(new Uint8Array(32)).toHex();
-    const cluster = this.#options.cluster ?? identity.cluster;
-    const bytes = signedBytes({ cluster, challenge: { ...challenge, hello }, session, nonce });
+    const { cluster: { uid, caHash } = identity.cluster, hello: own = hello } = this.#options;
+    const { version } = own;
+    const cluster = version === 1 ? caHash : uid;
+    const bytes = signedBytes({ version, cluster, challenge: { ...challenge, hello }, session, nonce });
     const signature = new Uint8Array(await crypto.subtle.sign("Ed25519", this.#key.privateKey, bytes))
       .toBase64();
-    const proof: Header = [PROOF_HEADER, JSON.stringify({ hello, session, nonce, signature })];
+    const proof: Header = [PROOF_HEADER, JSON.stringify({ hello: own, session, nonce, signature })];
     stream.respond([[":status", "200"], proof], { end: true });
   }
 }

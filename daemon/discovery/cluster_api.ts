@@ -1,4 +1,5 @@
 import { Api } from "../../kube/client/api.ts";
+import { pathOf, resources } from "../../kube/client/resources.ts";
 import { clusterAccess, type KubeconfigCluster } from "../../kube/config/kubeconfig.ts";
 import type { ClusterChoice, ClusterName, Mode, TunnelState } from "../../wire/control.ts";
 import { GATEWAY_NAMESPACE, NODE_NAMESPACE, ports, selectors } from "../../wire/places.ts";
@@ -19,8 +20,9 @@ export class ClusterApi implements AsyncDisposable {
   readonly #cluster: KubeconfigCluster;
   readonly #namespace: string;
   readonly #kubeconfig: string | undefined;
-  /** Of the CA when the connection was made. */
-  readonly #firstCaHash: string;
+  /** Of the CA when the connection was made, or of one that it was replaced by. */
+  #knownCaHash: string;
+  #uid: string | undefined;
   readonly #log: Log;
   readonly #ending = new AbortController();
   readonly #parts = new AsyncDisposableStack();
@@ -36,7 +38,7 @@ export class ClusterApi implements AsyncDisposable {
     this.#cluster = cluster;
     this.#namespace = choice.namespace ?? cluster.namespace;
     this.#kubeconfig = choice.kubeconfig;
-    this.#firstCaHash = cluster.caHash;
+    this.#knownCaHash = cluster.caHash;
     this.#log = logAbout(log, { cluster: cluster.context });
     this.api = this.#parts.use(new Api(cluster));
   }
@@ -51,11 +53,10 @@ export class ClusterApi implements AsyncDisposable {
     signal?.throwIfAborted();
     const connection = new ClusterApi(cluster, choice, log);
     try {
-      await connection.api.json("GET", "/version", {
-        what: "reach the cluster",
-        timeoutMs: REACH_TIMEOUT_MS,
-        ...(signal && { signal }),
-      });
+      const call = { timeoutMs: REACH_TIMEOUT_MS, ...(signal && { signal }) };
+      const uid = connection.#readUid(call);
+      await connection.api.json("GET", "/version", { what: "reach the cluster", ...call });
+      connection.#uid = await uid;
       return connection;
     } catch (error) {
       await connection[Symbol.asyncDispose]();
@@ -83,6 +84,23 @@ export class ClusterApi implements AsyncDisposable {
       ...(environment ? { environment } : {}),
       ...(credential ? { credential } : {}),
     });
+    if (!this.isMadeAgain || this.#uid === undefined) return;
+    const uid = await this.#readUid({ timeoutMs: REACH_TIMEOUT_MS });
+    if (uid === this.#uid) this.#knownCaHash = this.caHash; // the CA was rotated
+  }
+
+  /** Undefined where it may not be read. */
+  async #readUid(
+    call: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<string | undefined> {
+    try {
+      const path = pathOf(resources.namespaces, { name: "kube-system" });
+      const raw = await this.api.json("GET", path, { what: "read which cluster it is", ...call });
+      const { metadata } = raw as { metadata?: { uid?: unknown } };
+      return typeof metadata?.uid === "string" ? metadata.uid : undefined;
+    } catch {
+      return undefined; // what doesn't answer at all is said by other requests
+    }
   }
 
   /** The key of the cluster in everything that is kept by cluster. */
@@ -90,18 +108,27 @@ export class ClusterApi implements AsyncDisposable {
     return this.#cluster.context;
   }
 
-  /** SHA-256 of the cluster's CA: what a key proof names it by. */
+  /** UID of namespace kube-system, which a key proof names the cluster by; undefined where it can't be read. */
+  get uid(): string | undefined {
+    return this.#uid;
+  }
+
+  /** SHA-256 of the cluster's CA: what an older agent's key proof names it by. */
   get caHash(): string {
     return this.#cluster.caHash;
   }
 
-  /** Whether the kubeconfig has another CA by now: it is of a cluster that was made again by the same name. */
+  /**
+   * Whether the kubeconfig has another CA by now, of which it isn't known that the same cluster has it: it was made again by
+   * the same name.
+   */
   get isMadeAgain(): boolean {
-    return this.caHash !== this.#firstCaHash;
+    return this.caHash !== this.#knownCaHash;
   }
 
   /** Whether another connection leads to the same cluster. */
   isAlike(other: ClusterApi): boolean {
+    if (this.uid !== undefined && other.uid !== undefined) return this.uid === other.uid;
     return this.name.server === other.name.server && this.caHash === other.caHash;
   }
 

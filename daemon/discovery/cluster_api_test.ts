@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { until } from "../../async/testing/until.ts";
 import { json, status } from "../../kube/testing/api_server.ts";
 import { ClusterApi } from "./cluster_api.ts";
+import { certificates } from "../../kube/testing/certificates.ts";
 import { FakeApi } from "../testing/cluster.ts";
 
 const quiet = () => {};
@@ -34,6 +35,54 @@ Deno.test("a context of the same name in another file is another cluster", async
   await using two = await ClusterApi.open({ kubeconfig: there.path }, quiet);
   assert.equal(one.id, two.id);
   assert.ok(!one.isAlike(two));
+});
+
+Deno.test("a kubeconfig that reaches the same cluster by another server leads to the same cluster", async () => {
+  await using cluster = new FakeApi();
+  await using direct = await file(cluster.kubeconfig());
+  await using proxied = await file(cluster.kubeconfig().replaceAll("127.0.0.1", "localhost"));
+  await using one = await ClusterApi.open({ kubeconfig: direct.path }, quiet);
+  await using two = await ClusterApi.open({ kubeconfig: proxied.path }, quiet);
+  assert.notEqual(one.name.server, two.name.server);
+  assert.ok(one.isAlike(two));
+  cluster.refuse = (asked) =>
+    asked.startsWith("GET /api/v1/namespaces/kube-system")
+      ? json(403, status(403, "Forbidden", "no"))
+      : undefined;
+  await using unsure = await ClusterApi.open({ kubeconfig: proxied.path }, quiet);
+  assert.equal(unsure.uid, undefined);
+  assert.ok(!one.isAlike(unsure), "where that can't be known, another server is another cluster");
+});
+
+Deno.test("a cluster whose CA was rotated is the same one, and one that was made again isn't", async () => {
+  await using cluster = new FakeApi();
+  using made = await certificates();
+  await using proxy = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, cert: made.cert, key: made.key, onListen() {} },
+    (request) => fetch(`${cluster.url}${new URL(request.url).pathname}`),
+  );
+  const withCa = (ca: string) =>
+    JSON.stringify({
+      ...JSON.parse(cluster.kubeconfig()),
+      clusters: [{
+        name: "c",
+        cluster: {
+          server: `https://127.0.0.1:${proxy.addr.port}`,
+          "certificate-authority-data": btoa(ca),
+        },
+      }],
+    });
+  await using config = await file(withCa(made.ca));
+  await using connection = await ClusterApi.open({ kubeconfig: config.path }, quiet);
+  const before = connection.caHash;
+  await Deno.writeTextFile(config.path, withCa(made.ca + made.cert));
+  await connection.reread({});
+  assert.notEqual(connection.caHash, before);
+  assert.ok(!connection.isMadeAgain);
+  cluster.put("/api/v1", "namespaces", { metadata: { name: "kube-system", uid: crypto.randomUUID() } });
+  await Deno.writeTextFile(config.path, withCa(made.ca));
+  await connection.reread({});
+  assert.ok(connection.isMadeAgain);
 });
 
 Deno.test("a server that refuses, or doesn't answer before the request is given up, leaves no connection", async () => {

@@ -27,7 +27,7 @@ export interface InterceptData {
 /** The parts of a cluster that intercepts need. */
 export type InterceptedCluster = Pick<
   ClusterApi,
-  "id" | "api" | "name" | "caHash" | "topology" | "nodeAgents"
+  "id" | "api" | "name" | "uid" | "caHash" | "topology" | "nodeAgents"
 >;
 
 /** How an intercept stands in the pods of its Service. */
@@ -196,12 +196,19 @@ export class ClusterIntercepts implements AsyncDisposable {
     if (!namespace || challenge.pod !== agent.uid || challenge.node !== agent.node) return undefined;
     const own = new Set([...namespace.wanted.values()].map((wanted) => wanted.rule.uid));
     if (!challenge.rules.every((rule) => own.has(rule))) return undefined;
-    return await namespace.session.key.prove({
-      challenge,
-      cluster: this.#cluster.caHash,
-      session: agent.session,
-      hello,
-    });
+    const version = Math.min(challenge.hello.version, hello.version);
+    const cluster = version === 1 ? this.#cluster.caHash : this.#clusterOf(agent, challenge);
+    if (cluster === undefined) return undefined;
+    const { session } = agent;
+    return await namespace.session.key.prove({ version, challenge, cluster, session, hello });
+  }
+
+  /** The cluster's UID: what is known of it, or else what the agent says. Undefined when the agent is of another cluster. */
+  #clusterOf({ pod }: NodeAgent, { cluster }: Challenge): string | undefined {
+    const { uid } = this.#cluster;
+    if (uid === undefined || uid === cluster) return cluster;
+    this.#log("warn", "a node agent is of another cluster than the API server", { pod });
+    return undefined;
   }
 
   /** Looks whether programs listen where intercepts lead; they are followed from then on. */

@@ -3,7 +3,7 @@ import { parseService, type Pod, type Service } from "../../kube/objects/objects
 import { parsePod } from "../../kube/objects/objects.ts";
 import { until } from "../../async/testing/until.ts";
 import type { Match } from "../../wire/match.ts";
-import type { Challenge } from "../../wire/key_proof.ts";
+import { type Challenge, signedBytes } from "../../wire/key_proof.ts";
 import { helloOf } from "../../wire/hello.ts";
 import { AgentPods } from "../discovery/agent_pods.ts";
 import { FakeApi, forbidden, uid } from "../testing/cluster.ts";
@@ -41,7 +41,7 @@ const echo = targetOf(service("echo"));
 const AGENTS = { a: uid("agent-a"), b: uid("agent-b"), c: uid("agent-c") };
 
 /** Intercepts in a fake cluster with an agent on each of three nodes, and pods of echo on two of them. */
-function intercepting() {
+function intercepting(changes: { uid?: string | undefined } = {}) {
   const cluster = new FakeApi();
   const agents = new AgentPods(cluster.api, { namespace: "pmz-node", selector: "x=y", log: () => {} });
   for (const [node, uid] of Object.entries(AGENTS)) {
@@ -59,9 +59,11 @@ function intercepting() {
       id: "dev",
       api: cluster.api,
       name: { context: "dev", server: cluster.url, namespace: "default", user: "jo" },
+      uid: uid("kube-system"),
       caHash: "ca".repeat(32),
       topology,
       nodeAgents: () => agents,
+      ...changes,
     },
     () => {},
     (data) => void told.push(data),
@@ -77,6 +79,14 @@ function intercepting() {
       await cluster[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The key of the session that is there. */
+async function publicKey(cluster: FakeApi): Promise<CryptoKey> {
+  const [[, session] = assert.fail()] = cluster.all("interceptsessions");
+  const { publicKey } = (session as { spec?: { publicKey?: string } }).spec ?? {};
+  const spki = Uint8Array.fromBase64(publicKey ?? "");
+  return await crypto.subtle.importKey("spki", spki, "Ed25519", false, ["verify"]);
 }
 
 /** Waits until agents are known, which are watched since the first intercept. */
@@ -138,7 +148,9 @@ Deno.test("the key proves to the very agent that was dialled, and only this sess
   await using to = intercepting();
   const { rule } = await added(to);
   const agent = { pod: "agent-a", uid: AGENTS.a, node: "a", session: rule.session.uid };
-  const challenge: Challenge = { hello, pod: AGENTS.a, node: "a", nonce: "ab".repeat(32), rules: [rule.uid] };
+  const nonce = "ab".repeat(32);
+  const cluster = uid("kube-system");
+  const challenge: Challenge = { hello, pod: AGENTS.a, node: "a", nonce, rules: [rule.uid], cluster };
   const proof = await to.intercepts.prove(agent, challenge);
   assert.equal(proof?.session, rule.session.uid);
   assert.ok(await to.intercepts.prove(agent, { ...challenge, rules: [] }));
@@ -148,9 +160,27 @@ Deno.test("the key proves to the very agent that was dialled, and only this sess
     [{}, { rules: [rule.uid, uid("a colleague's")] }],
     [{ session: uid("a colleague's session") }, {}],
     [{ uid: AGENTS.b }, {}],
+    [{}, { cluster: uid("another cluster's kube-system") }],
+    [{}, { cluster: undefined }],
   ];
   for (const [other, said] of refused) {
     assert.equal(await to.intercepts.prove({ ...agent, ...other }, { ...challenge, ...said }), undefined);
+  }
+});
+
+Deno.test("who may not read which cluster it is signs what the agent says, and for an agent of the first version the CA", async () => {
+  await using to = intercepting({ uid: undefined });
+  const { rule } = await added(to);
+  const agent = { pod: "agent-a", uid: AGENTS.a, node: "a", session: rule.session.uid };
+  const nonce = "ab".repeat(32);
+  const first = { hello: { ...hello, version: 1, oldest: 1 }, pod: AGENTS.a, node: "a", nonce, rules: [] };
+  const now = { ...first, hello, cluster: uid("kube-system") };
+  for (const [challenge, cluster] of [[now, now.cluster], [first, "ca".repeat(32)]] as const) {
+    const proof = await to.intercepts.prove(agent, challenge) ?? assert.fail();
+    const { version } = challenge.hello;
+    const signed = signedBytes({ version, cluster, challenge, session: agent.session, nonce: proof.nonce });
+    const signature = Uint8Array.fromBase64(proof.signature);
+    assert.ok(await crypto.subtle.verify("Ed25519", await publicKey(to.cluster), signature, signed));
   }
 });
 

@@ -1,4 +1,4 @@
-import { type Challenge, type Proof, signedBytes } from "../../wire/key_proof.ts";
+import { type Proof, type Signed, signedBytes } from "../../wire/key_proof.ts";
 import type { Hello } from "../../wire/hello.ts";
 
 /** A session's key pair: Ed25519, made for this run of the daemon. The private key is not extractable and never on disk. */
@@ -24,11 +24,11 @@ export class SessionKey {
   }
 
   /** Answers a challenge. The caller has checked that it comes from the agent that was dialled. */
-  async prove(of: { challenge: Challenge; cluster: string; session: string; hello: Hello }): Promise<Proof> {
+  async prove({ hello, ...of }: Omit<Signed, "nonce"> & { hello: Hello }): Promise<Proof> {
     const nonce = hex(crypto.getRandomValues(new Uint8Array(32)));
-    const bytes = signedBytes({ cluster: of.cluster, challenge: of.challenge, session: of.session, nonce });
+    const bytes = signedBytes({ ...of, nonce });
     const signature = new Uint8Array(await crypto.subtle.sign("Ed25519", this.#private, bytes));
-    return { hello: of.hello, session: of.session, nonce, signature: base64(signature) };
+    return { hello, session: of.session, nonce, signature: base64(signature) };
   }
 }
 

@@ -5,7 +5,7 @@ import { SessionKey } from "./session_key.ts";
 
 const hello = helloOf("reversed-tunnel");
 const challenge = { hello, pod: "p", node: "n", nonce: "00".repeat(32), rules: ["b", "a"] };
-const of = { challenge, cluster: "c", session: "s", hello };
+const of = { version: 2, challenge, cluster: "c", session: "s", hello };
 
 async function verify(
   key: SessionKey,
@@ -20,10 +20,11 @@ async function verify(
 Deno.test("a proof holds for what was signed, and for nothing else", async () => {
   const key = await SessionKey.create();
   const proof = await key.prove(of);
-  const signed = { cluster: "c", challenge, session: "s", nonce: proof.nonce };
+  const signed = { version: 2, cluster: "c", challenge, session: "s", nonce: proof.nonce };
   assert.equal(await verify(key, proof, signedBytes(signed)), true);
   for (
     const other of [
+      { ...signed, version: 1 },
       { ...signed, cluster: "d" },
       { ...signed, session: "t" },
       { ...signed, nonce: "11" },
@@ -39,6 +40,7 @@ Deno.test("the order of rules doesn't matter to a proof", async () => {
   const key = await SessionKey.create();
   const proof = await key.prove(of);
   const sorted = {
+    version: 2,
     cluster: "c",
     challenge: { ...challenge, rules: ["a", "b"] },
     session: "s",

@@ -35,6 +35,7 @@ export class FakeApi implements AsyncDisposable {
   constructor() {
     this.#server = fakeServer((request, url) => this.#answer(request, url));
     this.put("/api/v1", "namespaces", { metadata: { name: "default" } });
+    this.put("/api/v1", "namespaces", { metadata: { name: "kube-system", uid: crypto.randomUUID() } });
   }
 
   get asked(): string[] {

@@ -79,7 +79,7 @@ if (import.meta.main) {
   const running = runAttach({
     view,
     assets: { libbpf: Deno.readFileSync(libbpf), intercept: Deno.readFileSync(object) },
-    introduction: { cluster, pod, node },
+    introduction: { clusterUid: cluster.uid, caHash: cluster.caHash, pod, node },
     hostProc,
     hostPid: Number(hostPid),
     handoverPath,
