@@ -21,6 +21,10 @@ import {
 const MAX_FRAME = 64 << 20;
 /** Queued messages that may wait until they can be written; beyond them the oldest is dropped. */
 const MAX_QUEUED = 16;
+/** Milliseconds that a close of the WebSocket may take to be written. */
+const CLOSE_MS = 200;
+/** The payload of such a close: code 1000 (RFC 6455 §7.4.1). */
+const NORMAL_CLOSURE = Uint8Array.of(1000 >> 8, 1000 & 0xff);
 
 /** Free bytes that {@linkcode MessageSocket.send} needs before a message. */
 export const HEADROOM = MAX_HEADER;
@@ -54,6 +58,7 @@ export class MessageSocket {
   #queued: Uint8Array<ArrayBuffer>[] = [];
   #sending = false;
   #flushing: Promise<void> | undefined;
+  #ended = false;
 
   /** @param first frames that came with the answer to the upgrade */
   constructor(connection: ServerConnection, first: Uint8Array) {
@@ -151,10 +156,22 @@ export class MessageSocket {
     })();
   }
 
-  /** Ends the connection, without a close of the WebSocket. Closing twice is fine. */
+  /**
+   * Ends the connection, after a close of the WebSocket where nothing else is being written (RFC 6455 §7.1.1): kubelets log an
+   * error for a connection without one. A close that can't be written at once is given up. Closing twice is fine.
+   */
   close(): void {
+    if (this.#ended) return;
+    this.#ended = true;
     this.#incoming.stop();
-    closeQuietly(this.#connection);
+    const end = () => {
+      clearTimeout(limit);
+      closeQuietly(this.#connection);
+    };
+    const limit = setTimeout(end, CLOSE_MS);
+    if (this.#closed || this.#sending || this.#flushing) return end();
+    this.#sending = true; // from here on nothing else begins to be written
+    this.#connection.write(smallFrame(OPCODE.close, NORMAL_CLOSURE)).then(end, end);
   }
 
   /** Begins the next frame. A control frame is dealt with as a whole. False when more bytes have to come. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import type { ServerConnection } from "../client/dial.ts";
+import { pollUntil } from "../../async/poll_until.ts";
 import { serverFrame } from "../testing/kubelet.ts";
 import { HEADROOM, MessageSocket } from "./message_socket.ts";
 import { WebSocketError } from "./websocket.ts";
@@ -227,9 +228,35 @@ Deno.test("a write that fails tells its sender, and a pong that fails tells noth
   await assert.rejects(socket.fill(), /closed the connection in the middle/);
 });
 
-Deno.test("closing twice is fine", () => {
+Deno.test("a connection ends with one close of the WebSocket, however often it is closed", async () => {
+  const { of, written, closes } = connection([]);
+  const socket = new MessageSocket(of, none);
+  socket.close();
+  socket.close();
+  await pollUntil(() => closes() > 0);
+  assert.deepEqual(written, [0x88, 0x82, 0, 0, 0, 0, 1000 >> 8, 1000 & 0xff]);
+  assert.equal(closes(), 1);
+});
+
+Deno.test("a close in the middle of a message, or after the server's, ends the connection at once", async () => {
+  const { of, written, closes } = connection([]);
+  const sending = new MessageSocket(of, none);
+  const message = new Uint8Array(HEADROOM + 1);
+  const sent = sending.send(message, HEADROOM, message.length);
+  sending.close();
+  assert.equal(closes(), 1);
+  await sent;
+  assert.equal(written.length, 7); // the message alone
+
+  const other = connection([]);
+  const closed = new MessageSocket(other.of, serverFrame(CLOSE, Uint8Array.of(3, 232)));
+  assert.equal(closed.next(), false);
+  closed.close();
+  assert.equal(other.closes(), 1);
+});
+
+Deno.test("a close that can't be written doesn't keep the connection open", async () => {
   const { of, closes } = connection([]);
-  const socket = new MessageSocket({ ...of, close: () => (of.close(), assert.ok(closes() < 2)) }, none);
-  socket.close();
-  socket.close();
+  new MessageSocket({ ...of, write: () => new Promise(() => {}) }, none).close();
+  await pollUntil(() => closes() === 1);
 });
