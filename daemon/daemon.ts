@@ -8,8 +8,10 @@ import type {
   CustomName,
   DownRequest,
   DownResult,
+  EnvironmentRequest,
   ExplainRequest,
   FlowEvent,
+  Hold,
   InterceptEntry,
   InterceptRequest,
   NameEntry,
@@ -17,6 +19,7 @@ import type {
   PlanRequest,
   PluginNeed,
   ServiceEntry,
+  ServiceEnvironment,
   Status,
   UpRequest,
   UpResult,
@@ -33,7 +36,9 @@ import type { Reporter } from "../wire/progress.ts";
 import { ClusterRegistry } from "./clusters/registry.ts";
 import { CustomNames, refuseReserved } from "./custom_names.ts";
 import { Failure } from "./failure.ts";
-import { intercept, leave } from "./commands/intercept.ts";
+import { exactId, intercept, leave } from "./commands/intercept.ts";
+import { environment } from "./commands/environment.ts";
+import { Holds } from "./commands/holds.ts";
 import { explain } from "./commands/explain/explain.ts";
 import { flows, followFlows } from "./commands/flows.ts";
 import * as overview from "./commands/status.ts";
@@ -67,6 +72,7 @@ export class Daemon implements Controlled, AsyncDisposable {
   #working = 0;
   /** One change after the other: two `up`s at once would do everything twice. */
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #holds = new Holds();
   /** Timers of intercepts that end by themselves. */
   readonly #expiring = new Set<ReturnType<typeof setTimeout>>();
   /** Changes that `down` interrupts: the one whose turn it is, and those that wait. */
@@ -232,7 +238,9 @@ export class Daemon implements Controlled, AsyncDisposable {
   intercept(request: InterceptRequest, report: Reporter, signal: AbortSignal): Promise<InterceptEntry> {
     return this.#interruptibly(signal, async (signal) => {
       if (request.domain !== undefined) this.#refuseDomain(request.domain, request);
+      if (request.hold !== undefined) this.#holds.check(request.hold);
       const entry = await intercept(request, this.#clusters, this.#parts, report, signal);
+      if (request.hold !== undefined) await this.#hold(request.hold, entry);
       if (entry.domain !== undefined) await this.#clusters.laptop.publishCustom();
       if (entry.until !== undefined) this.#endAt(entry.until, entry);
       return entry;
@@ -245,6 +253,45 @@ export class Daemon implements Controlled, AsyncDisposable {
       if (entry.domain !== undefined) await this.#clusters.laptop.publishCustom();
       return entry;
     });
+  }
+
+  /** In the turn of the intercept. @throws {Failure} when its holder has gone: it has ended then */
+  async #hold(hold: string, entry: InterceptEntry): Promise<void> {
+    try {
+      this.#holds.add(hold, entry);
+    } catch (error) {
+      await leave(exactId(entry), this.#clusters, silent);
+      throw error;
+    }
+  }
+
+  hold(_request: object, signal: AbortSignal): AsyncGenerator<Hold> {
+    return this.#holds.hold(
+      (entry) =>
+        this.#endHeld(entry, silent).catch((error) =>
+          this.#parts.log("warn", "an intercept can't be ended with its command", {
+            intercept: entry.id,
+            error,
+          })
+        ),
+      signal,
+    );
+  }
+
+  release({ hold }: { readonly hold: string }, report: Reporter): Promise<readonly InterceptEntry[]> {
+    return this.#holds.release(hold, (entry) => this.#endHeld(entry, report));
+  }
+
+  /** Ends an intercept that was held, unless it has ended by now, or is another one. */
+  async #endHeld(held: InterceptEntry, report: Reporter): Promise<void> {
+    const there = (await this.intercepts()).some((one) =>
+      exactId(one) === exactId(held) && one.since === held.since
+    );
+    if (there) await this.leave({ id: exactId(held) }, report);
+  }
+
+  async environment(request: EnvironmentRequest): Promise<ServiceEnvironment> {
+    return await this.#busy(() => environment(request, this.#clusters));
   }
 
   /** @throws {Failure} for a domain that can't be a name here, or is one already */

@@ -12,6 +12,7 @@ import {
   type PluginNeed,
   type Progress,
   type ServiceEntry,
+  type ServiceEnvironment,
   type Status,
   type UpResult,
 } from "../../wire/control.ts";
@@ -45,6 +46,7 @@ export interface Answers {
   names: readonly NameEntry[];
   intercepts: readonly InterceptEntry[];
   intercept: readonly Progress<InterceptEntry>[];
+  environment: ServiceEnvironment | ControlError;
   agent: readonly AgentComponent[];
   left: readonly string[];
   /** Whether `down` never ends. */
@@ -68,6 +70,9 @@ export const echoIntercept: InterceptEntry = {
   others: [],
   problems: [],
 };
+
+/** The hold that the fake daemon tells. */
+export const HOLD = "00000000-0000-4000-8000-000000000001";
 
 /** A connection of a program that the gateway refused, two minutes before "now". */
 export const refusedFlow: Flow = {
@@ -249,6 +254,22 @@ export function defaultAnswers(): Answers {
       { kind: "step", name: "take over in pods", state: "done", ms: 310 },
       { kind: "result", result: echoIntercept },
     ],
+    environment: {
+      cluster: "dev",
+      namespace: "default",
+      service: "echo",
+      pod: "echo-7d9f-x2x",
+      container: "app",
+      variables: { DB_HOST: "db.shop", DB_PASSWORD: "pa$$ 'word'", PATH: "/app/bin" },
+      files: [
+        { path: "/etc/echo/echo.conf", mode: 0o644, content: btoa("a=1\n") },
+        { path: "/etc/echo/tls/key.pem", mode: 0o440, content: btoa("KEY") },
+      ],
+      folders: ["/etc/echo", "/empty"],
+      otherMounts: ["/data (persistentVolumeClaim)"],
+      problems: ["Secret closed may not be read with your rights: without API_KEY"],
+      connected: "capture",
+    },
     agent: [
       {
         component: "gateway",
@@ -345,6 +366,9 @@ export class FakeDaemon implements AsyncDisposable {
         if (!result) return answer({ code: "not-found", message: `no intercept ${c.req.param("id")}` });
         return this.#stream([{ kind: "result", result }]);
       },
+      hold: () => this.#lines([{ hold: HOLD }], false),
+      release: () => this.#stream([{ kind: "result", result: answers.intercepts }]),
+      environment: () => answer(answers.environment),
       agent: () => answer(answers.agent),
       installAgent: agent,
       removeAgent: agent,

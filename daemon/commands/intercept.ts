@@ -79,7 +79,7 @@ export async function intercept(
     if (!entry) throw removedMeanwhile();
     const from = before && formatEndpoint(before.local.host, before.local.port);
     if (from !== undefined && from !== entry.local) report.warn(`${entry.id} was moved from ${from}`);
-    if (entry.silentSince !== undefined) {
+    if (entry.silentSince !== undefined && request.hold === undefined) {
       report.warn(
         `nothing listens at ${entry.local} yet`,
         "start your program; until then callers of the Service get resets",
@@ -105,13 +105,16 @@ export async function leave(
   clusters: ClusterRegistry,
   report: Reporter,
 ): Promise<InterceptEntry> {
-  const [found, ...more] = interceptsOf(clusters).filter(
+  const meant = interceptsOf(clusters).filter(
     ({ entry: { service, namespace, port, cluster, id: own } }) => {
       const name = `${service}.${namespace}`;
       const names = [name, `${name}:${port}`, own.split("@", 1)[0]];
       return names.includes(id) || names.some((one) => `${one}@${cluster}` === id);
     },
   );
+  // The id of a whole Service's port is also what names its personal intercepts in short.
+  const exact = meant.filter(({ entry }) => [entry.id, exactId(entry)].includes(id));
+  const [found, ...more] = exact.length > 0 ? exact : meant;
   if (!found) {
     throw new Failure("not-found", `${id} is not intercepted by this machine`, {
       hint: "to see the intercepts: pmz intercept list",
@@ -127,6 +130,11 @@ export async function leave(
     await clusters.remove(cluster.id, report);
   }
   return entry;
+}
+
+/** What `leave` takes for this intercept alone, of whatever cluster. */
+export function exactId({ id, cluster }: Pick<InterceptEntry, "id" | "cluster">): string {
+  return `${id.split("@", 1)[0]}@${cluster}`;
 }
 
 /** What is to be taken; undefined: all. */

@@ -24,6 +24,7 @@ export const resources = {
   endpointSlices: { group: "discovery.k8s.io", version: "v1", plural: "endpointslices", ...namespaced },
   networkPolicies: { group: "networking.k8s.io", version: "v1", plural: "networkpolicies", ...namespaced },
   deployments: { group: "apps", version: "v1", plural: "deployments", ...namespaced },
+  statefulSets: { group: "apps", version: "v1", plural: "statefulsets", ...namespaced },
   daemonSets: { group: "apps", version: "v1", plural: "daemonsets", ...namespaced },
   replicaSets: { group: "apps", version: "v1", plural: "replicasets", ...namespaced },
   customResourceDefinitions: {

@@ -5,7 +5,10 @@ import type { Pod, ServicePort } from "./objects.ts";
  * Whether a selector's labels are all on a pod. An empty selector selects nothing, as for Services
  * (a Service without selector has no pods of its own).
  */
-export function selects(selector: Readonly<Record<string, string>>, pod: Pod): boolean {
+export function selects(
+  selector: Readonly<Record<string, string>>,
+  pod: Pick<Pod, "labels">,
+): boolean {
   const labels = Object.entries(selector);
   return labels.length > 0 &&
     labels.every(([key, value]) => Object.hasOwn(pod.labels, key) && pod.labels[key] === value);

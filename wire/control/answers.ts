@@ -225,5 +225,42 @@ export interface OtherRule {
   readonly overlaps: boolean;
 }
 
+/**
+ * What a container of a Service's pods has of configuration, as a kubelet gives it. It has secrets: it is in no log, and in no
+ * other answer.
+ */
+export interface ServiceEnvironment {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly service: string;
+  /** The pod that it is of; absent where none is there, so that it is of a workload's template. */
+  readonly pod?: string;
+  readonly container: string;
+  /** Without those of the container's image. */
+  readonly variables: Readonly<Record<string, string>>;
+  readonly files: readonly ConfigurationFile[];
+  /** Folders that volumes are mounted at, be they empty. */
+  readonly folders: readonly string[];
+  /** Mounts that aren't configuration: "/data (persistentVolumeClaim)". */
+  readonly otherMounts: readonly string[];
+  /** What is missing, and why, in words. */
+  readonly problems: readonly string[];
+  /** Whether the daemon is connected to the cluster, and how. */
+  readonly connected?: Mode;
+}
+
+export interface ConfigurationFile {
+  /** Absolute, in the container; no part of it is "..". */
+  readonly path: string;
+  readonly mode: number;
+  /** Base64. */
+  readonly content: string;
+}
+
+/** What a command holds: intercepts that last as long as it reads this. */
+export interface Hold {
+  readonly hold: string;
+}
+
 /** What a follower of flows is told: a flow that ended, or how many were left out, since the follower is too slow. */
 export type FlowEvent = { readonly flow: Flow } | { readonly missed: number };

@@ -11,11 +11,13 @@ import type { Reporter } from "../progress.ts";
 import type {
   DownResult,
   FlowEvent,
+  Hold,
   InterceptEntry,
   NameEntry,
   Plan,
   PluginNeed,
   ServiceEntry,
+  ServiceEnvironment,
   Status,
   UpResult,
 } from "./answers.ts";
@@ -26,9 +28,11 @@ import {
   clusterChoice,
   customName,
   downRequest,
+  environmentRequest,
   explainRequest,
   interceptRequest,
   namedDomain,
+  namedHold,
   namedIntercept,
   planRequest,
   upRequest,
@@ -107,6 +111,22 @@ export const calls = {
     path: "/intercepts/:id",
     request: namedIntercept,
     answer: progress<InterceptEntry>(),
+  },
+  /** Whatever is intercepted with the hold that is told ends when its reader goes away. */
+  hold: { method: "POST", path: "/holds", request: nothing, answer: stream<Hold>() },
+  /** Ends what is held; answers with it as it was. */
+  release: {
+    method: "DELETE",
+    path: "/holds/:hold",
+    request: namedHold,
+    answer: progress<readonly InterceptEntry[]>(),
+  },
+  /** What a container of a Service's pods has of configuration; its secrets, too. */
+  environment: {
+    method: "POST",
+    path: "/environment",
+    request: environmentRequest,
+    answer: once<ServiceEnvironment>(),
   },
   agent: {
     method: "POST",

@@ -143,6 +143,21 @@ export type ExplainRequest = Infer<typeof explainRequest>;
 /** One of the custom domains, or of the allowed ones. */
 export const namedDomain = object({ domain: text(254) });
 
+/** Asks for the environment of a container of a Service's pods. */
+export const environmentRequest = object({
+  ...cluster,
+  service,
+  /** By default the one that has the port, then kubectl's default. */
+  container: optional(text(63)),
+  /** Name or number of the Service's port. */
+  port: optional(text(63)),
+});
+export type EnvironmentRequest = Infer<typeof environmentRequest>;
+
+/** A hold, as it was told to its holder. */
+const hold = matching("hold", "one that was told", /^[0-9a-f-]{36}$/);
+export const namedHold = object({ hold });
+
 export const interceptRequest = object({
   ...cluster,
   service,
@@ -158,6 +173,8 @@ export const interceptRequest = object({
   personal: optional(boolean()),
   /** Seconds until it ends by itself. */
   ttl: optional(integer("time", 1, 30 * 24 * 3600)),
+  /** Lasts as long as this is held. The program is started when the intercept is in force: that it doesn't listen yet is no warning. */
+  hold: optional(hold),
   ...installation,
 });
 export type InterceptRequest = Infer<typeof interceptRequest>;

@@ -1,0 +1,56 @@
+import type { Hold, InterceptEntry } from "../../wire/control.ts";
+import { Failure } from "../failure.ts";
+
+/** Ends an intercept, unless it has ended. */
+type End = (entry: InterceptEntry) => Promise<unknown>;
+
+/**
+ * Intercepts that last as long as the command that asked for them: its connection to the daemon closes however the command
+ * ends, be it by kill -9.
+ */
+export class Holds {
+  readonly #held = new Map<string, InterceptEntry[]>();
+
+  /** Tells the hold, and keeps it until the signal aborts. What is held then ends. */
+  async *hold(end: End, signal: AbortSignal): AsyncGenerator<Hold> {
+    const hold = crypto.randomUUID();
+    this.#held.set(hold, []);
+    try {
+      yield { hold };
+      const aborted = Promise.withResolvers<void>();
+      signal.addEventListener("abort", () => aborted.resolve(), { once: true });
+      if (!signal.aborted) await aborted.promise;
+    } finally {
+      await this.release(hold, end);
+    }
+  }
+
+  /** @throws {Failure} when its holder has gone */
+  check(hold: string): void {
+    if (!this.#held.has(hold)) throw gone();
+  }
+
+  /** Has the intercept end with the hold. @throws {Failure} when its holder has gone meanwhile */
+  add(hold: string, entry: InterceptEntry): void {
+    const held = this.#held.get(hold);
+    if (!held) throw gone();
+    held.push(entry);
+  }
+
+  /** Ends what is held, one after the other; what can't be ended doesn't keep the others. */
+  async release(hold: string, end: End): Promise<readonly InterceptEntry[]> {
+    const held = this.#held.get(hold) ?? [];
+    this.#held.delete(hold);
+    const ended: InterceptEntry[] = [];
+    let failed: { readonly error: unknown } | undefined;
+    for (const entry of held) {
+      await end(entry).then(() => ended.push(entry), (error) => failed ??= { error });
+    }
+    if (failed) throw failed.error;
+    return ended;
+  }
+}
+
+function gone(): Failure {
+  return new Failure("interrupted", "the command that the intercept was for has ended");
+}

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { until } from "../../async/testing/until.ts";
+import { fakeDaemon, recorder } from "../testing/daemon.ts";
+import { fails, forever } from "../testing/fails.ts";
+import { asks, attach } from "../testing/intercepts.ts";
+
+/** A reader of a hold, and its end. */
+async function reader(daemon: Awaited<ReturnType<typeof fakeDaemon>>["daemon"]) {
+  const gone = new AbortController();
+  const told = daemon.hold({}, gone.signal);
+  const { value } = await told.next();
+  assert.ok(value);
+  const ended = told.next();
+  return {
+    hold: value.hold,
+    goAway: async () => {
+      gone.abort();
+      await ended;
+    },
+  };
+}
+
+Deno.test("a held intercept ends when its holder goes away, others stay", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster);
+  const { kubeconfig = "" } = at.up;
+  const own = { ...asks, kubeconfig };
+  await at.daemon.intercept({ ...own, match: { hosts: ["shop.example"] } }, recorder(), forever);
+  const { hold, goAway } = await reader(at.daemon);
+  const report = recorder();
+  await at.daemon.intercept({ ...own, hold }, report, forever);
+  assert.doesNotMatch(report.told.join(), /nothing listens/, "the program is started next");
+  assert.equal(at.cluster.all("interceptrules").length, 2);
+  await goAway();
+  assert.equal(at.cluster.all("interceptrules").length, 1);
+});
+
+Deno.test("to release a hold ends what is held, once", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster);
+  const { kubeconfig = "" } = at.up;
+  const { hold, goAway } = await reader(at.daemon);
+  await at.daemon.intercept({ ...asks, kubeconfig, hold }, recorder(), forever);
+  const report = recorder();
+  assert.equal((await at.daemon.release({ hold }, report)).length, 1);
+  assert.deepEqual(report.told.slice(0, 1), ["End echo.default:80"]);
+  assert.deepEqual(at.cluster.all("interceptrules"), []);
+  await at.daemon.intercept({ ...asks, kubeconfig }, recorder(), forever);
+  await goAway();
+  assert.equal(at.cluster.all("interceptrules").length, 1, "what was intercepted since then isn't its own");
+});
+
+Deno.test("an intercept whose holder has gone is refused, or undone where it went meanwhile", async () => {
+  await using at = await fakeDaemon();
+  const { kubeconfig = "" } = at.up;
+  const { hold, goAway } = await reader(at.daemon);
+  const intercepting = at.daemon.intercept({ ...asks, kubeconfig, hold }, recorder(), forever);
+  await until("the rule is there", () => at.cluster.all("interceptrules").length === 1);
+  await goAway();
+  using _attach = attach(at.cluster);
+  await assert.rejects(intercepting, fails("interrupted"));
+  assert.deepEqual(at.cluster.all("interceptrules"), []);
+  await assert.rejects(
+    at.daemon.intercept({ ...asks, kubeconfig, hold }, recorder(), forever),
+    fails("interrupted", /has ended/),
+  );
+});
