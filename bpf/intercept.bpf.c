@@ -17,6 +17,7 @@
 // The loopback device's ifindex, in every netns.
 #define LO 1
 #define SIDECAR bpf_htonl(0x7f000006) // 127.0.0.6
+#define SIDECAR6 bpf_htonl(6)	      // the last quarter of ::6
 
 // worker -> its listening socket on 127.0.0.1; attach writes, the entry goes when the last copy of the socket
 // closes
@@ -61,15 +62,18 @@ struct {
 } workers SEC(".maps");
 
 // From inside the pod: what came in by loopback, which is also how a pod dials its own address, relay's dials
-// to the application included (without this they come back to relay). Not so 127.0.0.6: an Istio sidecar that
-// hands over what came from outside. ingress_ifindex is 5.17; the comparison of addresses covers kernels
-// before it.
+// to the application included (without this they come back to relay). Not so 127.0.0.6 and ::6: an Istio
+// sidecar that hands over what came from outside. ingress_ifindex is 5.17; the comparison of addresses covers
+// kernels before it.
 static __always_inline int from_inside(struct bpf_sk_lookup *ctx) {
 	if (ctx->family == AF_INET) {
 		if (ctx->remote_ip4 == SIDECAR)
 			return 0;
 		return ctx->ingress_ifindex == LO || ctx->remote_ip4 == ctx->local_ip4;
 	}
+	if (!ctx->remote_ip6[0] && !ctx->remote_ip6[1] && !ctx->remote_ip6[2] &&
+	    ctx->remote_ip6[3] == SIDECAR6)
+		return 0;
 	return ctx->ingress_ifindex == LO ||
 	       (ctx->remote_ip6[0] == ctx->local_ip6[0] && ctx->remote_ip6[1] == ctx->local_ip6[1] &&
 		ctx->remote_ip6[2] == ctx->local_ip6[2] && ctx->remote_ip6[3] == ctx->local_ip6[3]);

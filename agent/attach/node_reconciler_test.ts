@@ -191,6 +191,14 @@ Deno.test({
         assert.deepEqual(await world.ask("pod", address, 5), { pod: 5 }, address);
       }
     });
+    await t.step("what an Istio sidecar passes on goes to the laptop, by its source address", async () => {
+      await world.run("pod", ["ip", "addr", "add", "::6/128", "dev", "lo"]);
+      for (const [address, source] of [[pod4, "127.0.0.6"], [pod6, "::6"]]) {
+        const dial =
+          `import socket; print(socket.create_connection(("${address}", ${PORT}), 5, ("${source}", 0)).recv(99))`;
+        assert.match(await world.run("pod", ["python3", "-c", dial]), /laptop:/, dial);
+      }
+    });
     await t.step(
       "a process in the pod that dials the listener itself doesn't reach the laptop",
       async () => {

@@ -6,10 +6,10 @@ import { type Clock, systemClock } from "../../async/clock.ts";
 const FRESH_MS = 1_000;
 
 /**
- * Istio's and Kuma's sidecars take inbound connections on this port, and dial the application from 127.0.0.6: these connections are
- * steered (bpf/intercept.bpf.c).
+ * Istio's and Kuma's sidecars take inbound connections on this port, and dial the application from 127.0.0.6 or ::6: these connections
+ * are steered (bpf/intercept.bpf.c). With TPROXY, and from Istio's ztunnel, which marks what it dials, they have the caller's address.
  */
-const PASSED_ON = 15_006;
+const ISTIO = 15_006;
 
 /** Whose the ports are to which well-known sidecars have connections led. */
 const sidecars: Readonly<Record<number, string>> = {
@@ -17,6 +17,11 @@ const sidecars: Readonly<Record<number, string>> = {
   20_000:
     "Consul's sidecar: the annotation consul.hashicorp.com/transparent-proxy-exclude-inbound-ports leaves a port out",
 };
+
+/** Whose they are where they keep the caller's address behind Istio's port. */
+const ztunnel = "Istio's ztunnel: the label istio.io/dataplane-mode=none leaves a pod out of the mesh";
+const transparent =
+  "Istio's sidecar with interceptionMode TPROXY: the annotation traffic.sidecar.istio.io/excludeInboundPorts leaves a port out";
 
 /** What tells where a port's connections are led. */
 type Led = Pick<Redirects, "read"> & Disposable;
@@ -47,7 +52,7 @@ export class SidecarRedirects implements Disposable {
   /** Why a port's connections can't be steered, for people. */
   keeps(port: number): string | undefined {
     const led = this.#read()(port);
-    return led && led.port !== PASSED_ON ? reason(port, led) : undefined;
+    return led && !isPassedOn(led) ? reason(port, led) : undefined;
   }
 
   /** The rules, as they are or were less than a second ago. */
@@ -71,9 +76,15 @@ export class SidecarRedirects implements Disposable {
   }
 }
 
-function reason(port: number, { how, port: to, isElsewhere }: Redirect): string {
+/** Whether the connections come back to the port in a way that they are steered. */
+function isPassedOn({ how, port, asksMark }: Redirect): boolean {
+  return port === ISTIO && how === "REDIRECT" && !asksMark;
+}
+
+function reason(port: number, { how, port: to, isElsewhere, asksMark }: Redirect): string {
   if (isElsewhere) return `the pod leads connections to its port ${port} out of the pod (${how})`;
-  const whose = sidecars[to] ?? "a sidecar's, as it seems: leave the port out there";
+  const whose = to === ISTIO ? asksMark ? ztunnel : transparent : sidecars[to] ??
+    "a sidecar's, as it seems: leave the port out there";
   return `the pod leads connections to its port ${port} to its port ${to} first (${how}), from where they don't come to the ` +
     `node agent (${whose})`;
 }

@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { FakeClock } from "../../async/testing/fake_clock.ts";
+import type { Redirect } from "../../ffi/netfilter/chains.ts";
 import { SidecarRedirects } from "./sidecar_redirects.ts";
 
 /** A pod whose packet filter leads all ports to this one. */
-function leadingTo(to: { port: number | undefined }) {
+function leadingTo(to: { port: number | undefined } & Partial<Redirect>) {
   const clock = new FakeClock();
   let looks = 0;
   const read = () => {
     looks++;
     const { port } = to;
-    return () => port === undefined ? undefined : { how: "REDIRECT" as const, port, isElsewhere: false };
+    const others = { how: "REDIRECT", isElsewhere: false, asksMark: false, ...to } as const;
+    return () => port === undefined ? undefined : { ...others, port };
   };
   const redirects = new SidecarRedirects(() => [], () => ({ read, [Symbol.dispose]: () => {} }), clock);
   return { clock, redirects, looks: () => looks };
@@ -26,6 +28,17 @@ Deno.test("a port whose connections a sidecar takes has the reason, and how to l
 
 Deno.test("what Istio's sidecar takes is steered behind it", () => {
   assert.equal(leadingTo({ port: 15_006 }).redirects.keeps(8080), undefined);
+});
+
+Deno.test("what Istio passes on with the caller's address isn't, and is named", () => {
+  assert.match(
+    leadingTo({ port: 15_006, how: "TPROXY" }).redirects.keeps(8080) ?? "",
+    /to its port 15006 first \(TPROXY\).*interceptionMode TPROXY: .*excludeInboundPorts/,
+  );
+  assert.match(
+    leadingTo({ port: 15_006, asksMark: true }).redirects.keeps(8080) ?? "",
+    /to its port 15006 first \(REDIRECT\).*Istio's ztunnel: .*dataplane-mode=none/,
+  );
 });
 
 Deno.test("rules that are made while the pod starts are seen within a second, and asked for once a second", async () => {

@@ -181,7 +181,7 @@ export class TakenPod implements Disposable {
   }
 }
 
-/** Whether a connection comes from inside the pod. 127.0.0.6 is an Istio sidecar, which passes on what came from outside. */
+/** Whether a connection comes from inside the pod. 127.0.0.6 and ::6 are an Istio sidecar, which passes on what came from outside. */
 function isLoopback(address: string): boolean {
   return address === "::1" || (address.startsWith("127.") && address !== "127.0.0.6");
 }

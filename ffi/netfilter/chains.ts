@@ -11,6 +11,8 @@ export interface Redirect {
   readonly port: number;
   /** They get another address that isn't loopback. */
   readonly isElsewhere: boolean;
+  /** Depends on the packet's mark: who takes the connections marks those that it passes on. */
+  readonly asksMark: boolean;
 }
 
 /** The chains of a table, and the one that packets come to first. */
@@ -21,7 +23,7 @@ export interface Entrance {
 
 /** What a rule does to a packet that it matches; `none` for a counter, a mark and the like. */
 export type Action =
-  | { readonly kind: "redirect"; readonly redirect: Redirect }
+  | { readonly kind: "redirect"; readonly redirect: Omit<Redirect, "asksMark"> }
   | { readonly kind: "jump" | "goto"; readonly chain: string }
   | { readonly kind: "return" | "end" | "none" };
 
@@ -31,6 +33,8 @@ export type Condition = (port: number) => Applies;
 export interface Rule {
   /** All of them have to hold. */
   readonly conditions: readonly Condition[];
+  /** One of them is about the packet's mark. */
+  readonly asksMark?: boolean;
   readonly action: Action;
 }
 
@@ -61,14 +65,14 @@ export function redirectOf({ chains, first }: Entrance, port: number): Redirect 
   return walk(first, 0).redirect;
 
   function walk(name: string, depth: number): { readonly redirect?: Redirect; readonly isOver: boolean } {
-    for (const { conditions, action } of chains.get(name) ?? []) {
+    for (const { conditions, action, asksMark = false } of chains.get(name) ?? []) {
       if (++steps > MOST_STEPS || depth > DEEPEST) break;
       const match = matchOf(conditions, port);
       if (match === "no") continue;
       switch (action.kind) {
         case "redirect":
           if (action.redirect.isElsewhere || ![0, port].includes(action.redirect.port)) {
-            return { redirect: action.redirect, isOver: true };
+            return { redirect: { ...action.redirect, asksMark }, isOver: true };
           }
           if (match === "yes") return { isOver: true };
           break;

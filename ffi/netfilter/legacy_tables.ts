@@ -3,7 +3,7 @@
  * piece of memory for all chains of a table, in which a jump is an offset.
  */
 import type { Action, Chains, Condition, Rule } from "./chains.ts";
-import { xtMatch, xtTarget } from "./xt_extensions.ts";
+import { MARK_MATCH, xtMatch, xtTarget } from "./xt_extensions.ts";
 
 /** Offsets in struct ipt_entry and struct ip6t_entry. */
 interface Layout {
@@ -81,13 +81,15 @@ function entryAt(family: 4 | 6, bytes: Uint8Array, at: number) {
   const length = view.getUint16(layout.targetOffset + 2, true);
   if (length < layout.matches || targetAt > length) throw new RangeError("an entry of iptables is cut");
   const entry = bytes.subarray(at, at + length);
-  const conditions = [...ofHead(entry, layout), ...ofMatches(entry, layout, targetAt)];
+  const matches = matchesOf(entry, layout, targetAt);
+  const conditions = [...ofHead(entry, layout), ...matches.flatMap(({ condition }) => condition ?? [])];
+  const asksMark = matches.some(({ name }) => name === MARK_MATCH);
   const { size, name, revision, info } = extension(entry, targetAt);
   if (size === 0) throw new RangeError("an entry of iptables has no target");
   const action = name === "" ? verdict(info) : xtTarget(name, revision, info);
   const isLast = name === "ERROR" ||
     conditions.length === 0 && (action.kind === "end" || action.kind === "return");
-  return { rule: { conditions, action } satisfies Rule, next: at + length, isLast };
+  return { rule: { conditions, action, asksMark } satisfies Rule, next: at + length, isLast };
 }
 
 function ofHead(entry: Uint8Array, layout: Layout): Condition[] {
@@ -105,13 +107,12 @@ function ofHead(entry: Uint8Array, layout: Layout): Condition[] {
   return found;
 }
 
-function ofMatches(entry: Uint8Array, layout: Layout, end: number): Condition[] {
-  const found: Condition[] = [];
+function matchesOf(entry: Uint8Array, layout: Layout, end: number) {
+  const found: { readonly name: string; readonly condition: Condition | undefined }[] = [];
   for (let at = layout.matches; at + EXTENSION <= end;) {
     const { size, name, revision, info } = extension(entry, at);
     if (size < EXTENSION) break;
-    const condition = xtMatch(name, revision, info);
-    if (condition) found.push(condition);
+    found.push({ name, condition: xtMatch(name, revision, info) });
     at += size;
   }
   return found;

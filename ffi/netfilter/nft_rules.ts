@@ -4,7 +4,7 @@
  */
 import { attributesOf } from "../netlink/netlink.ts";
 import type { Action, Applies, Condition, Rule } from "./chains.ts";
-import { isLoopback, xtMatch, xtTarget } from "./xt_extensions.ts";
+import { isLoopback, MARK_MATCH, xtMatch, xtTarget } from "./xt_extensions.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -18,6 +18,7 @@ const TCP = 6;
 const VERDICT_REGISTER = 0;
 const TRANSPORT = 2; // NFT_PAYLOAD_TRANSPORT_HEADER
 const META_L4PROTO = 16;
+const META_MARK = 3;
 const META_IIFNAME = 6;
 const verdicts = { jump: -3, goto: -4, return: -5 } as const;
 const operators: readonly ((order: number) => boolean)[] = [
@@ -37,6 +38,7 @@ export function nftRule(expressions: Bytes): Rule {
   const conditions: Condition[] = [];
   const registers = new Map<number, Held>();
   let action: Action = { kind: "none" };
+  let asksMark = false;
   for (const element of elements(expressions)) {
     const expression = attributesOf(element, 0);
     const name = text(expression.get(1));
@@ -46,6 +48,8 @@ export function nftRule(expressions: Bytes): Rule {
         registers.set(number(data.get(1)), payload(data));
         break;
       case "meta":
+        if (!data.has(1)) break; // it is set
+        asksMark ||= number(data.get(2)) === META_MARK;
         registers.set(number(data.get(1)), meta(number(data.get(2))));
         break;
       case "cmp": {
@@ -60,12 +64,15 @@ export function nftRule(expressions: Bytes): Rule {
         const given = attributesOf(data.get(2) ?? new Uint8Array(0), 0);
         const register = number(data.get(1));
         const value = given.get(1);
-        if (register === VERDICT_REGISTER) action = verdict(given.get(2));
-        else registers.set(register, value && { kind: "value", value });
+        if (register === VERDICT_REGISTER) {
+          if (action.kind !== "redirect") action = verdict(given.get(2)); // `tproxy` goes before `accept`
+        } else registers.set(register, value && { kind: "value", value });
         break;
       }
       case "match": {
-        const condition = xtMatch(text(data.get(1)), number(data.get(2)), data.get(3) ?? new Uint8Array(0));
+        const match = text(data.get(1));
+        asksMark ||= match === MARK_MATCH;
+        const condition = xtMatch(match, number(data.get(2)), data.get(3) ?? new Uint8Array(0));
         if (condition) conditions.push(condition);
         break;
       }
@@ -87,7 +94,7 @@ export function nftRule(expressions: Bytes): Rule {
         if (!NEUTRAL.has(name)) conditions.push(() => "maybe");
     }
   }
-  return { conditions, action };
+  return { conditions, action, asksMark };
 }
 
 /** The elements of a list (NFTA_LIST_ELEM). */

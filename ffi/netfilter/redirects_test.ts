@@ -19,19 +19,23 @@ function has(tool: string): boolean {
 }
 
 /** Where each port is led in a network namespace in which commands were run. */
-function led(tool: Tool, commands: readonly string[], ports: readonly number[]) {
+function redirects(tool: Tool, commands: readonly string[], ports: readonly number[]) {
   return inNewNetns(() => {
     for (const line of commands) {
       const command = new Deno.Command(tool, { args: line.split(" "), stderr: "piped" });
       const { success, stderr } = command.outputSync();
       assert.ok(success, `${tool} ${line}: ${new TextDecoder().decode(stderr)}`);
     }
-    using redirects = new Redirects((family) =>
+    using found = new Redirects((family) =>
       readProcFile(`/proc/thread-self/net/${family === 4 ? "ip" : "ip6"}_tables_names`).split("\n")
     );
-    const of = redirects.read();
-    return ports.map((port) => of(port)?.port);
+    return ports.map(found.read());
   });
+}
+
+/** To which port each port is led. */
+function led(...args: Parameters<typeof redirects>) {
+  return redirects(...args).map((redirect) => redirect?.port);
 }
 
 const sidecar = [
@@ -96,6 +100,39 @@ Deno.test({
     ];
     assert.deepEqual(led("nft", commands, [8080, 80, 9000, 8081]), [15001, undefined, undefined, undefined]);
     assert.deepEqual(led("nft", commands, [9001]), [0], "it leaves the pod");
+  },
+});
+
+for (const tool of ["iptables-nft", "iptables-legacy"] as const) {
+  Deno.test({
+    name: `a redirect that depends on the packet's mark says so (${tool}, needs root)`,
+    ignore: !isRoot || !has(tool),
+    fn() {
+      const commands = [
+        "-t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 1",
+        "-t nat -A PREROUTING -p tcp -m mark ! --mark 0x539/0xfff -j REDIRECT --to-ports 2",
+      ];
+      assert.deepEqual(redirects(tool, commands, [80, 81]).map((found) => found?.asksMark), [false, true]);
+    },
+  });
+}
+
+Deno.test({
+  name: "nft's tproxy, which a verdict follows, and a redirect by the packet's mark are found (needs root)",
+  ignore: !isRoot || !has("nft"),
+  fn() {
+    const commands = [
+      "add table inet mesh",
+      "add chain inet mesh pre { type filter hook prerouting priority mangle ; }",
+      "add rule inet mesh pre tcp dport 80 tproxy ip to :15006 meta mark set 0x539 accept",
+      "add chain inet mesh nat { type nat hook prerouting priority -100 ; }",
+      "add rule inet mesh nat tcp dport 81 meta mark and 0xfff != 0x539 redirect to :15006",
+    ];
+    const found = { port: 15_006, isElsewhere: false };
+    assert.deepEqual(redirects("nft", commands, [80, 81]), [
+      { ...found, how: "TPROXY", asksMark: false },
+      { ...found, how: "REDIRECT", asksMark: true },
+    ]);
   },
 });
 

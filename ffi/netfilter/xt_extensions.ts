@@ -7,6 +7,8 @@ import type { Action, Applies, Condition } from "./chains.ts";
 const NF_NAT_RANGE_MAP_IPS = 1;
 const NF_NAT_RANGE_PROTO_SPECIFIED = 2;
 const XT_TCP_INV_DSTPT = 2;
+/** The match that is about a packet's mark. */
+export const MARK_MATCH = "mark";
 
 /** A match of iptables, with what it was told; undefined for one without effect here. */
 export function xtMatch(name: string, revision: number, info: Uint8Array): Condition | undefined {

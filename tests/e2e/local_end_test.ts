@@ -5,7 +5,7 @@ import { answer } from "./lib/answerer.ts";
 import { Caller } from "./lib/caller.ts";
 import type { Pmz } from "./lib/pmz.ts";
 import { Stage } from "./lib/stage.ts";
-import type { World } from "./lib/world.ts";
+import { workload } from "./lib/workload.ts";
 
 const install = { timeout: 60_000 };
 
@@ -40,47 +40,6 @@ while True:
 }
 
 const ask = async (caller: Caller, url: string) => (await caller.run(`curl -s -m5 ${url}`)).stdout;
-
-/** A Deployment of one container, and a Service over it; deleted when it is disposed of. */
-async function workload(
-  world: World,
-  { name, container, services = [name] }: { name: string; container: object; services?: readonly string[] },
-): Promise<AsyncDisposable> {
-  const metadata = (name: string) => ({ name, namespace: "default" });
-  await world.apply({
-    apiVersion: "v1",
-    kind: "List",
-    items: [
-      {
-        apiVersion: "apps/v1",
-        kind: "Deployment",
-        metadata: metadata(name),
-        spec: {
-          selector: { matchLabels: { app: name } },
-          template: {
-            metadata: { labels: { app: name } },
-            spec: {
-              terminationGracePeriodSeconds: 0,
-              containers: [{ name: "c", image: "pmz.test/base:1", ...container }],
-            },
-          },
-        },
-      },
-      ...services.map((service) => ({
-        apiVersion: "v1",
-        kind: "Service",
-        metadata: metadata(service),
-        spec: { selector: { app: name }, ports: [{ name: "http", port: 80, targetPort: 8080 }] },
-      })),
-    ],
-  });
-  return {
-    async [Symbol.asyncDispose]() {
-      const objects = [`deployment/${name}`, ...services.map((service) => `service/${service}`)];
-      await world.kubectl(["delete", ...objects, "--wait=false", "--ignore-not-found"]);
-    },
-  };
-}
 
 Deno.test("a bare port is a program on ::1 as much as one on 127.0.0.1", async () => {
   await using stage = await Stage.set();
@@ -180,49 +139,4 @@ Deno.test("a second Service over the same pods' port is refused at once, with wh
   assert.match(stderr, /leads to the same port of the same pods as twin\.default:80/);
   assert.match(stderr, /hint: .*pmz leave twin\.default:80 first/);
   assert.ok(ms < 10_000, `took ${ms} ms`);
-});
-
-Deno.test("a pod whose sidecar takes inbound connections is refused by name, and never in force", async () => {
-  await using stage = await Stage.set();
-  const { world, alice } = stage;
-  await alice.done(["agent", "deploy", "--force"], { timeout: 120_000 });
-  await using _meshed = await workload(world, {
-    name: "meshed",
-    container: { command: ["sleep", "infinity"] },
-  });
-  const pod = async () => {
-    const { items } = await world.get("pods", "-l", "app=meshed") as {
-      items: { spec: { nodeName?: string }; status: { podIP?: string; phase: string } }[];
-    };
-    return items[0];
-  };
-  await until("the pod runs", async () => (await pod())?.status.phase === "Running");
-  const { spec, status } = await pod() ?? assert.fail();
-  const iptables = (rule: string) =>
-    world.onNode(Number(spec.nodeName?.replace("node-", "")), [
-      "bash",
-      "-ec",
-      `for ns in /var/run/netns/cni-*; do
-         nsenter --net=$ns ip -o -4 addr | grep -q ' ${status.podIP}/' && nsenter --net=$ns iptables -t nat ${rule}
-       done; true`,
-    ]);
-  const redirect = "PREROUTING -p tcp --dport 8080 -j REDIRECT --to-ports 4143";
-  await iptables(`-A ${redirect}`);
-  await using _program = await program(alice, "127.0.0.1", 8081);
-  const { code, stderr, ms } = await alice.run(["intercept", "meshed", "8081", "--yes"], install);
-  assert.equal(code, 8, stderr);
-  assert.match(
-    stderr,
-    /none of 1 pods can be intercepted: meshed-.*to its port 4143 first \(REDIRECT\).*Linkerd's sidecar/,
-  );
-  assert.ok(ms < 15_000, `took ${ms} ms`);
-
-  await iptables(`-D ${redirect}`);
-  await using caller = await Caller.start(world);
-  const there = await pod();
-  await intercept(alice, "meshed", "8081");
-  assert.equal(await ask(caller, `http://${there?.status.podIP}:8080/`), "MARK");
-  await iptables(`-A ${redirect}`); // as a sidecar's init container does, when the pod was taken before it ran
-  await until("it isn't in force any more", async () => (await entryOf(alice)).pods.ready === 0);
-  assert.match((await entryOf(alice)).problems.join(), /to its port 4143 first/);
 });

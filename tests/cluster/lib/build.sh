@@ -16,7 +16,7 @@ deps() {
 	get_deno
 }
 
-# Gets what tests run on the laptops next to pmz, and says where wireguard-go is, then the root folder of Debian's programs.
+# Gets what tests run next to pmz, and says where it is: wireguard-go, the root folder of Debian's programs, `sidecars`.
 neighbours() {
 	local out=$cache/neighbours/$WIREGUARD_GO_VERSION/wireguard-go new=$cache/neighbours/.new.$$
 	packages $PACKAGES_NEIGHBOURS >&2
@@ -31,6 +31,9 @@ neighbours() {
 	echo "$out"
 	debian_neighbours
 	echo "$cache/neighbours/debian"
+	mkdir -p "$cache/bin"
+	go_program sidecars >&2
+	echo "$cache/bin/sidecars"
 }
 
 # Unpacked, so that none of them is started here; with what their installation would have done.

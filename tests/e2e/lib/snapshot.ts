@@ -2,7 +2,7 @@
 const passing = [
   /^files: .* \/(home\/\w+\/\.kube\/cache|home\/\w+\/\.cache\/pmz|run\/sudo)(\/| |$)/, // caches; sudo's memory of a password
   /^files: .* \/tmp\/(v8-|deno-)/,
-  /^files: .* \/home\/\w+\/\.local(\/state(\/pmz(\/daemon\.(log|lock))?)?)?$/, // logs and locks, which are to stay
+  /^files: .* \/home\/\w+\/(\.cache|\.local(\/state(\/pmz(\/daemon\.(log|lock))?)?)?)$/, // logs and locks, which are to stay
   /^processes: .* <defunct>$/, // has ended; whoever has to notice hasn't yet
   /^files: .* \/run\/pmz(\/\d+(\/(helper\.log|lock|starting|cleaning))?)?$/,
   // pmz's own: log, lock, custom domains, and the socket's name, which the next daemon takes over
