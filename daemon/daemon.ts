@@ -29,6 +29,7 @@ import type { Flow } from "../wire/flow.ts";
 import { type Hello, helloOf } from "../wire/hello.ts";
 import type { AgentComponent } from "../wire/installer.ts";
 import { RELEASE } from "../wire/version.ts";
+import { AcceptedRanges } from "./accepted_ranges.ts";
 import { openAllowedDomains } from "./allowed_domains.ts";
 import type { SavedEntries } from "./saved_entries.ts";
 import { installAgent, removeAgent } from "./commands/agents.ts";
@@ -78,14 +79,19 @@ export class Daemon implements Controlled, AsyncDisposable {
   /** Changes that `down` interrupts: the one whose turn it is, and those that wait. */
   readonly #interruptible = new Set<AbortController>();
 
-  private constructor(parts: DaemonParts, custom: CustomNames, allowed: SavedEntries<AllowedDomain>) {
+  private constructor(
+    parts: DaemonParts,
+    custom: CustomNames,
+    allowed: SavedEntries<AllowedDomain>,
+    accepted: AcceptedRanges,
+  ) {
     this.#parts = parts;
     this.#custom = custom;
     this.#allowed = allowed;
     this.#clusters = new ClusterRegistry(parts, {
       custom: () => this.#customNames(),
       allowed: () => allowed.all().map(({ domain }) => domain),
-    });
+    }, accepted);
     this.#sleep = watchSleep(() => {
       parts.log("info", "the machine slept");
       this.#clusters.reconnect();
@@ -105,6 +111,7 @@ export class Daemon implements Controlled, AsyncDisposable {
       parts,
       await CustomNames.open(`${stateFolder}/${controlFiles.names}`),
       await openAllowedDomains(`${stateFolder}/${controlFiles.allowed}`),
+      await AcceptedRanges.open(stateFolder),
     );
   }
 

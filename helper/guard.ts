@@ -10,7 +10,7 @@ import { privateRanges, whyRefused } from "../net/special_ranges.ts";
  * when sudo was given, and by what the laptop itself uses at the moment.
  */
 export class Guard {
-  /** Accepted for this cluster. */
+  /** Accepted by the user, for any cluster. */
   readonly #accepted: readonly Range[];
   readonly #never: readonly { readonly range: Range; readonly why: string }[];
 
@@ -23,13 +23,16 @@ export class Guard {
     ];
   }
 
-  /** Why an address may not be captured; undefined when it may. */
-  why(address: IpAddress, machine: Machine): string | undefined {
+  /**
+   * Why an address may not be captured; undefined when it may.
+   * @param counts whether the accepted ranges count for the cluster that it is captured for
+   */
+  why(address: IpAddress, machine: Machine, counts: boolean): string | undefined {
     const special = whyRefused("helper", address);
     if (special !== undefined) return special;
     const never = this.#never.find(({ range }) => contains(range, address));
     if (never) return never.why;
-    const isAccepted = this.#accepted.some((range) => contains(range, address));
+    const isAccepted = counts && this.#accepted.some((range) => contains(range, address));
     if (!isAccepted && !privateRanges.some((range) => contains(range, address))) {
       return "public, and in no range that was accepted for this cluster";
     }

@@ -18,6 +18,7 @@ function why(
   text: string,
   grant: { ranges?: string[]; never?: string[] } = {},
   machine: Partial<Machine> = {},
+  counts = true,
 ): string | undefined {
   const guard = new Guard(
     { uid: 1000, cap: 10, ranges: grant.ranges ?? [], never: grant.never ?? [] },
@@ -25,7 +26,7 @@ function why(
   );
   const address = parseAddress(text);
   assert.ok(address);
-  return guard.why(address, { ...nothing, ...machine });
+  return guard.why(address, { ...nothing, ...machine }, counts);
 }
 
 function range(text: string): Range {
@@ -42,7 +43,9 @@ Deno.test("private addresses may be captured", () => {
 
 Deno.test("public ones only where a range was accepted", () => {
   for (const text of ["8.8.8.8", "172.32.0.1", "2001:db8::1"]) assert.match(why(text) ?? "", /public/, text);
-  assert.equal(why("203.0.113.7", { ranges: ["203.0.113.0/24"] }), undefined);
+  const accepted = { ranges: ["203.0.113.0/24"] };
+  assert.equal(why("203.0.113.7", accepted), undefined);
+  assert.match(why("203.0.113.7", accepted, {}, false) ?? "", /public/, "of another cluster");
 });
 
 Deno.test("no special range is captured, even when everything was accepted", () => {

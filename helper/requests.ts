@@ -9,6 +9,7 @@ import {
   type Schema,
   unknown,
   value,
+  withDefault,
 } from "../wire/schema.ts";
 import { type Hello, parseHello } from "../wire/hello.ts";
 import type { CapturedPorts } from "../wire/helper.ts";
@@ -64,7 +65,12 @@ const name = oneOf("request", [
 ]);
 const envelope = object({ ask: name, hello: unknown() });
 const listeners = object({ family });
-const capture = object({ add: list(object({ address, ports }), MOST_ADDRESSES) });
+const capture = object({
+  add: list(
+    object({ address, ports, accepted: withDefault(boolean(), false) }),
+    MOST_ADDRESSES,
+  ),
+});
 const release = object({ addresses: list(address, MOST_ADDRESSES) });
 const trace = object({ address, port: integer("port", 1, 65_535) });
 const names = object({ stubs: list(object({ nameserver: address, stub: endpoint }), MOST_STUBS) });

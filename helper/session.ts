@@ -57,6 +57,8 @@ export class HelperSession implements AsyncDisposable {
   readonly #listener: RefusalListener;
   #reporter: RefusalReporter | undefined;
   #greeted = false;
+  /** Captured addresses that lie in ranges which were accepted for their cluster. */
+  readonly #accepted = new Set<string>();
   /** Addresses that are captured, and whose route a release that failed may have deleted. */
   readonly #unsure = new Set<string>();
   /** Nameservers that were released by a request that failed afterwards, so that no answer has named them. */
@@ -87,7 +89,7 @@ export class HelperSession implements AsyncDisposable {
     const machine: Machine = { ...networks, nameservers: readNameservers(), peers: new Set() };
     const refused = capture.all.flatMap((text) => {
       const address = parseAddress(text);
-      const why = address && this.#guard.why(address, machine);
+      const why = address && this.#guard.why(address, machine, this.#accepted.has(text));
       return address && why !== undefined ? [{ address, why }] : [];
     });
     this.#release(refused.map(({ address }) => address));
@@ -222,7 +224,7 @@ export class HelperSession implements AsyncDisposable {
     refused: { address: string; why: string }[],
   ): void {
     const { capture, device } = this.#host;
-    for (const { address, ports } of add) {
+    for (const { address, ports, accepted } of add) {
       const known = capture.has(address) && !this.#unsure.has(address.text);
       const why = known
         ? undefined
@@ -230,8 +232,9 @@ export class HelperSession implements AsyncDisposable {
         ? "this machine has no IPv6"
         : capture.addresses >= cap
         ? `${cap} ${LIMIT_REACHED}`
-        : this.#guard.why(address, this.#now());
+        : this.#guard.why(address, this.#now(), accepted);
       if (why === undefined && capture.set(address, ports)) {
+        if (accepted) this.#accepted.add(address.text);
         if (!known) fresh.set(address.text, address);
       } else refused.push({ address: address.text, why: why ?? "too many ports of Services: the limit" });
     }
@@ -260,6 +263,7 @@ export class HelperSession implements AsyncDisposable {
     diag.destroy(open.filter(({ local, remote }) => isBetween(remote, local)));
     for (const address of captured) {
       capture.remove(address);
+      this.#accepted.delete(address.text);
       this.#unsure.delete(address.text);
     }
     return [...gone];

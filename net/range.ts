@@ -35,6 +35,15 @@ export function contains(range: Range, address: IpAddress): boolean {
     range.first.every((byte, i) => byte === ((address.bytes[i] ?? 0) & maskOf(range.bits - 8 * i)));
 }
 
+/** Whether an address lies in one of some ranges; not when it, or the range, isn't valid. */
+export function isWithin(address: string, ranges: readonly string[]): boolean {
+  const parsed = ranges.length > 0 ? parseAddress(address) : undefined;
+  return parsed !== undefined && ranges.some((text) => {
+    const range = parseRange(text);
+    return range !== undefined && contains(range, parsed);
+  });
+}
+
 /** Whether some address is in both. */
 export function overlap(a: Range, b: Range): boolean {
   const bits = Math.min(a.bits, b.bits);

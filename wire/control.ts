@@ -18,4 +18,5 @@ export const controlFiles = {
   lock: "daemon.lock",
   names: "names.json",
   allowed: "allowed.json",
+  ranges: "ranges.json",
 } as const;

@@ -20,7 +20,7 @@ export type SpokenVersions = Readonly<Record<string, ProtocolVersions>>;
  */
 export const protocolVersions = {
   control: { newest: 1, oldest: 1 },
-  helper: { newest: 3, oldest: 3 },
+  helper: { newest: 4, oldest: 4 },
   tunnel: { newest: 1, oldest: 1 },
   "reversed-tunnel": { newest: 2, oldest: 1 },
   handover: { newest: 1, oldest: 1 },

@@ -24,7 +24,10 @@ export const LONGEST_MESSAGE = 256 * 1024;
 export interface HelperGrant {
   /** The user whose sockets are touched, and no others. */
   readonly uid: number;
-  /** Ranges that may be captured besides RFC 1918, 100.64/10 and ULA, in CIDR notation. */
+  /**
+   * Ranges that may be captured besides RFC 1918, 100.64/10 and ULA, in CIDR notation: those that the user has accepted for any
+   * cluster. Which of them count for an address is said when it is captured.
+   */
   readonly ranges: readonly string[];
   /** Addresses and ranges that are never captured, whatever the daemon says. */
   readonly never: readonly string[];
@@ -46,6 +49,13 @@ export interface ServedPort {
   readonly served: boolean;
 }
 
+export interface AddressToCapture {
+  readonly address: string;
+  readonly ports: CapturedPorts;
+  /** Whether it lies in a range that was accepted for its cluster: elsewhere the grant's ranges don't count for it. */
+  readonly accepted?: boolean;
+}
+
 /** A nameserver of the laptop, and the daemon's DNS stub that gets the user's queries for it. */
 export interface DnsStub {
   /** As in resolv.conf: "10.77.255.254", "127.0.0.53". */
@@ -64,10 +74,7 @@ export type HelperRequest =
   /** Its descriptors: listening TCP sockets of the daemon on loopback, one for each data worker, all of `family`. */
   | { readonly ask: "listeners"; readonly family: 4 | 6 }
   /** Adds or changes captured addresses; an address that is there gets the new ports. */
-  | {
-    readonly ask: "capture";
-    readonly add: readonly { readonly address: string; readonly ports: CapturedPorts }[];
-  }
+  | { readonly ask: "capture"; readonly add: readonly AddressToCapture[] }
   | { readonly ask: "release"; readonly addresses: readonly string[] }
   /** Traces for a second and a half what becomes of connections to a captured address; the daemon has to dial it meanwhile. */
   | { readonly ask: "trace"; readonly address: string; readonly port: number }

@@ -21,6 +21,7 @@ export function runningDaemon(
         answering: 3,
         openStreams: 0,
         limits: [],
+        acceptedRanges: [],
         unreachable: { count: 0, first: [] },
         ...cluster,
       }],

@@ -77,6 +77,14 @@ export const services = define({
     ) {
       cli.terminal.warn(message, hint);
     }
+    const accepted = new Set(
+      entries.flatMap(({ cluster, acceptedRange }) =>
+        acceptedRange === undefined ? [] : [
+          `${acceptedRange} was accepted for ${cluster} (to take it back: pmz up --forget-range ${acceptedRange})`,
+        ]
+      ),
+    );
+    for (const note of accepted) cli.terminal.note(note);
     const problems = entries.flatMap(({ hostname, problems = [] }) =>
       problems.map((problem) => `${hostname}: ${problem}`)
     );

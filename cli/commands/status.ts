@@ -82,8 +82,18 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
 }
 
 function rowsOf(
-  { cluster, mode, tunnel, roundTripMs, services, answering, openStreams, limits, unreachable }:
-    ClusterStatus,
+  {
+    cluster,
+    mode,
+    tunnel,
+    roundTripMs,
+    services,
+    answering,
+    openStreams,
+    limits,
+    acceptedRanges,
+    unreachable,
+  }: ClusterStatus,
   now: number,
 ): string[][] {
   const trip = roundTripMs === undefined ? "" : `, round trip ${formatDuration(roundTripMs)}`;
@@ -105,6 +115,9 @@ function rowsOf(
     ["  services", answering === services ? String(services) : `${services}, ${answering} of them answer`],
     ["  open", openStreams === 1 ? "1 connection" : `${openStreams} connections`],
     ...limits.map((limit) => ["  limited", limit]),
+    ...acceptedRanges.map((
+      range,
+    ) => ["  accepted", `${range} (to take it back: pmz up --forget-range ${range})`]),
     ...[...Map.groupBy(unreachable.first, ({ why }) => why)].flatMap(([why, group]) => [
       ["  unreachable", `${namedAddresses(group)}: ${why}`],
       ...(group[0]?.remedy === undefined ? [] : [["", group[0].remedy]]),

@@ -35,6 +35,9 @@ const options = object({
   accepted: multiple(option("--accept-range", cidr(), {
     description: message`Capture it though public or routed elsewhere; repeatable.`,
   })),
+  forgotten: multiple(option("--forget-range", cidr(), {
+    description: message`Take back what --accept-range said; repeatable.`,
+  })),
   yes,
   ...imageOptions,
 });
@@ -46,6 +49,7 @@ interface UpOptions {
   readonly namespace: string | undefined;
   readonly proxy: true | number | undefined;
   readonly accepted: readonly string[];
+  readonly forgotten: readonly string[];
   readonly yes: boolean;
   readonly baseImage: string | undefined;
   readonly agentImage: string | undefined;
@@ -63,7 +67,8 @@ export const up = define({
     ["pmz up --context staging -n shop", "another context; single names are looked up in shop"],
     ["pmz up --context staging --context dev", "two clusters at once"],
     ["pmz up --proxy", "without root: a proxy on 127.0.0.1:1080"],
-    ["pmz up --accept-range 10.96.0.0/12", "Services' range that a VPN has a route to"],
+    ["pmz up --accept-range 10.96.0.0/12", "Services' range that a VPN has a route to; remembered"],
+    ["pmz up --forget-range 10.96.0.0/12", "the VPN has it again"],
     ["pmz up --proxy=1090 --yes -o json", "in a script"],
   ],
   options,
@@ -97,7 +102,10 @@ async function upCluster(
 ): Promise<UpResult> {
   const mode: Mode = options.proxy === undefined ? "capture" : "proxy";
   const choice = await cli.chosen(daemon, { ...options, context });
-  const ranges = options.accepted.length > 0 ? { ranges: options.accepted } : {};
+  const ranges = {
+    ...options.accepted.length > 0 && { ranges: options.accepted },
+    ...options.forgotten.length > 0 && { forgetRanges: options.forgotten },
+  };
   const plan = await daemon.ask("plan", { ...choice, ...ranges, mode });
   sayCluster(cli, plan.cluster);
   for (const { message, hint } of plan.warnings) cli.terminal.warn(message, hint);
@@ -109,6 +117,7 @@ async function upCluster(
     "up",
     {
       ...choice,
+      ...ranges,
       mode,
       install,
       ...(typeof options.proxy === "number" ? { proxyPort: options.proxy } : {}),

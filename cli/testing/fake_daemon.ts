@@ -171,6 +171,7 @@ export function defaultAnswers(): Answers {
         answering: 3,
         openStreams: 4,
         limits: ["may not watch pods: pods have no names"],
+        acceptedRanges: ["34.118.224.0/20"],
         unreachable: {
           count: 1,
           first: [{
@@ -213,6 +214,7 @@ export function defaultAnswers(): Answers {
         hostname: "echo.default.svc",
         addresses: ["10.96.25.30"],
         ports: [{ name: "http", port: 80, protocol: "TCP" }, { port: 53, protocol: "UDP" }],
+        acceptedRange: "10.96.0.0/12",
         readyEndpoints: 2,
         type: "ClusterIP",
         intercepted: "echo.default:80",

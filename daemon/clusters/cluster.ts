@@ -23,6 +23,8 @@ export interface ClusterParts {
   readonly connection: ClusterApi;
   readonly data: Pick<DataPlane, "connect" | "reach" | "disconnect" | "setIntercepts" | "setAgents">;
   readonly log: Log;
+  /** Ranges that were accepted for it, in CIDR notation. */
+  readonly acceptedRanges: () => readonly string[];
   /** Called when what the laptop uses of the cluster has changed. */
   readonly changed: (cluster: Cluster, change: IndexChange) => void;
   readonly podTimeoutMs?: number;
@@ -53,6 +55,11 @@ export class Cluster {
 
   get id(): string {
     return this.connection.id;
+  }
+
+  /** Ranges that were accepted for it, in CIDR notation. */
+  get acceptedRanges(): readonly string[] {
+    return this.#parts.acceptedRanges();
   }
 
   /** What the cluster's names end with. */

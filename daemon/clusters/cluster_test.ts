@@ -31,6 +31,7 @@ async function connectedTo(
       setAgents: takeDown("setAgents"),
     },
     log: quiet,
+    acceptedRanges: () => [],
     changed: () => void changes++,
     ...timeouts,
   });

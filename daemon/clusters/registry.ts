@@ -10,6 +10,7 @@ import { logAbout } from "../process/log.ts";
 import { logFailedFlow } from "../process/failed_flow.ts";
 import { whyUnserved } from "../laptop/why_unserved.ts";
 import { Laptop, type OwnDomains } from "../laptop/laptop.ts";
+import type { AcceptedRanges } from "../accepted_ranges.ts";
 import type { DaemonParts } from "../parts.ts";
 
 /** A look at a cluster; `there` when it's connected. */
@@ -24,9 +25,12 @@ export class ClusterRegistry implements AsyncDisposable {
   readonly #connected = new Map<string, Cluster>();
   readonly data: DataPlane;
   readonly laptop: Laptop;
+  /** What the user lets pmz capture, by context. */
+  readonly accepted: AcceptedRanges;
 
-  constructor(parts: DaemonParts, own: OwnDomains) {
+  constructor(parts: DaemonParts, own: OwnDomains, accepted: AcceptedRanges) {
     this.#parts = parts;
+    this.accepted = accepted;
     this.data = new DataPlane({
       startWorker: parts.startWorker,
       gateway: (cluster, after) => this.get(cluster).connection.gatewayPlace(after),
@@ -146,6 +150,7 @@ export class ClusterRegistry implements AsyncDisposable {
       connection,
       data: this.data,
       log: logAbout(this.#parts.log, { cluster: connection.id }),
+      acceptedRanges: () => this.accepted.of(connection.id),
       // A change that comes while it's being disconnected must not bring it back.
       changed: (cluster, change) => {
         if (this.#connected.get(cluster.id) === cluster) this.laptop.publish(cluster, change);

@@ -10,7 +10,6 @@ import { Failure } from "../failure.ts";
 import { lacks, type Needs } from "./agents.ts";
 import { planWarnings } from "./plan_warnings.ts";
 import { checkTarget, findServedTarget } from "./target_check.ts";
-import { parseRange } from "../../net/range.ts";
 import type { ClusterApi } from "../discovery/cluster_api.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { DaemonParts } from "../parts.ts";
@@ -37,7 +36,7 @@ export async function plan(
     if (there) findServedTarget(connection.topology, choice);
     else await checkTarget(connection.api, choice);
   }
-  const ranges = acceptedRanges(request, clusters);
+  const ranges = grantedRanges(request, connection.name.context, clusters);
   if (request.mode !== "intercept" && !there) await refuseWithoutForwarding(connection);
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
@@ -66,17 +65,16 @@ async function refuseWithoutForwarding({ api, name }: Pick<ClusterApi, "api" | "
   throw new Failure("forbidden", lacking.saw, hint === undefined ? {} : { hint });
 }
 
-/** The ranges that the user accepts for capture, which are fixed when the helper starts. @throws {Failure} `usage`, `conflict` */
-function acceptedRanges({ ranges = [] }: PlanRequest, { laptop }: ClusterRegistry): readonly string[] {
-  for (const range of ranges) {
-    if (parseRange(range)) continue;
-    throw new Failure(
-      "usage",
-      `${range} is not a valid range of addresses: expected one such as 10.96.0.0/12`,
-    );
-  }
+/** The ranges to grant to a helper that starts, which are fixed then. @throws {Failure} `usage`, `not-found`, `conflict` */
+function grantedRanges(
+  request: PlanRequest,
+  context: string,
+  { laptop, accepted }: ClusterRegistry,
+): readonly string[] {
+  const ranges = accepted.after(context, request);
   const fixed = laptop.hostCapture?.ranges;
-  const fresh = ranges.find((range) => fixed && !fixed.includes(range));
+  const asked = accepted.after(context, { forgetRanges: request.forgetRanges });
+  const fresh = ranges.find((range) => fixed && !fixed.includes(range) && !asked.includes(range));
   if (fresh === undefined) return ranges;
   throw new Failure("conflict", `the range ${fresh} can't be accepted while pmz is up`, {
     hint: `to accept it: pmz down, then pmz up --accept-range ${fresh}`,

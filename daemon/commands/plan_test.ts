@@ -26,6 +26,29 @@ Deno.test("ranges that are accepted are granted to the helper", async () => {
   const plan = await at.daemon.plan({ ...capture, ranges: ["34.118.224.0/20"] });
   assert.deepEqual(plan.helper?.ranges, ["34.118.224.0/20"]);
   await assert.rejects(at.daemon.plan({ ...capture, ranges: ["10.0.0.0/99"] }), /not a valid range/);
+  assert.deepEqual((await at.daemon.plan(capture)).helper?.ranges, [], "a plan remembers nothing");
+});
+
+Deno.test("an up remembers what was accepted for its context, and forgets what is taken back; one that fails does neither", async () => {
+  await using at = await fakeDaemon();
+  const granted = async () => (await at.daemon.plan({ ...at.up, mode: "capture" })).helper?.ranges;
+  const accepted = async () => (await at.daemon.status()).clusters[0]?.acceptedRanges;
+  at.installer.installing = () => Promise.reject(new Error("no room"));
+  at.installer.states.gateway = "absent";
+  const ranges = ["34.118.224.0/20"];
+  await assert.rejects(at.daemon.up({ ...at.up, install: true, ranges }, recorder(), forever), /no room/);
+  assert.deepEqual(await granted(), []);
+  at.installer.states.gateway = "ready";
+  await at.daemon.up({ ...at.up, ranges }, recorder(), forever);
+  assert.deepEqual(await accepted(), ranges);
+  await at.daemon.down({}, recorder());
+  await at.daemon.up(at.up, recorder(), forever);
+  assert.deepEqual([await accepted(), await granted()], [ranges, ranges]);
+  const other = { ...at.up, kubeconfig: await at.kubeconfig(at.cluster.kubeconfig("prod")) };
+  await at.daemon.up({ ...other, ranges: ["10.96.0.0/12"] }, recorder(), forever);
+  assert.deepEqual(await accepted(), ranges, "another context's is its own");
+  await at.daemon.up({ ...at.up, forgetRanges: ranges }, recorder(), forever);
+  assert.deepEqual([await accepted(), await granted()], [[], ["10.96.0.0/12"]]);
 });
 
 Deno.test("who may not forward ports to the gateway is told in the plan, with the line for an administrator", async () => {

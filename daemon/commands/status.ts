@@ -70,6 +70,7 @@ async function servicesOf(cluster: Cluster, clusters: ClusterRegistry): Promise<
     topology: cluster.connection.topology,
     names: clusters.laptop.namesOf(cluster),
     unreachable: clusters.laptop.unreachable(cluster),
+    acceptedRanges: cluster.acceptedRanges,
     problems,
     own: (namespace, service) =>
       own.find((one) => one.namespace === namespace && one.service === service)?.id,
@@ -169,6 +170,7 @@ async function clusterStatus(
     answering: answering(cluster, laptop),
     openStreams,
     limits: connection.limits,
+    acceptedRanges: cluster.acceptedRanges,
     unreachable: shortened(laptop.unreachable(cluster)),
   };
 }

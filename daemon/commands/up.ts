@@ -42,7 +42,9 @@ export async function up(
   const { connection } = connected;
   const { mode } = connection;
   const before = clusters.laptop.before(connected);
+  const accepted = clusters.accepted.of(connected.id);
   try {
+    await clusters.accepted.change(connected.id, request);
     const warned: Warning[] = [];
     const result = await use(
       connected,
@@ -56,6 +58,7 @@ export async function up(
   } catch (error) {
     connection.mode = mode;
     try {
+      await clusters.accepted.restore(connected.id, accepted);
       if (isNew) await clusters.remove(connected.id, report);
       else await clusters.laptop.release(connected, before);
     } catch (failure) {

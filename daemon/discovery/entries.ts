@@ -1,6 +1,7 @@
 import type { Service } from "../../kube/objects/objects.ts";
 import type { ServiceEntry } from "../../wire/control.ts";
 import type { UnreachableAddress } from "../../wire/unreachable.ts";
+import { isWithin } from "../../net/range.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
 import { readiness, type Topology } from "./topology.ts";
 
@@ -10,6 +11,8 @@ export interface ShownCluster {
   readonly topology: Topology;
   readonly names: readonly ServiceNames[];
   readonly unreachable: readonly UnreachableAddress[];
+  /** Ranges that were accepted for the cluster, in CIDR notation. */
+  readonly acceptedRanges: readonly string[];
   /** Why an ExternalName leads nowhere, by "namespace/name". */
   readonly problems: ReadonlyMap<string, readonly string[]>;
   /** The id of this laptop's intercept of a Service. */
@@ -20,7 +23,7 @@ export interface ShownCluster {
 
 /** A cluster's Services, as people see them, by namespace and name. */
 export function serviceEntries(
-  { cluster, topology, names, unreachable, problems, own, others }: ShownCluster,
+  { cluster, topology, names, unreachable, acceptedRanges, problems, own, others }: ShownCluster,
 ): ServiceEntry[] {
   const ready = readiness(topology.slices ?? new Map());
   const addresses = new Map(names.map((one) => [`${one.namespace}/${one.name}`, one.addresses]));
@@ -30,13 +33,16 @@ export function serviceEntries(
     const intercept = own(namespace, name);
     const users = others(namespace, name);
     const lacks = missing.get(key);
+    const reached = addresses.get(key) ?? [];
+    const accepted = acceptedRanges.find((range) => reached.some((one) => isWithin(one, [range])));
     return {
       cluster,
       namespace,
       name,
       hostname: `${name}.${namespace}.svc`,
-      addresses: addresses.get(key) ?? [],
+      addresses: reached,
       ...(lacks === undefined ? {} : { unreachable: lacks }),
+      ...(accepted === undefined ? {} : { acceptedRange: accepted }),
       ports: service.ports.map(({ name, port, protocol }) => ({ ...(name ? { name } : {}), port, protocol })),
       readyEndpoints: ready(key).endpoints,
       type: typeOf(service),

@@ -124,10 +124,21 @@ export class HelperClient implements Disposable {
     }
   }
 
-  /** Captures addresses; says which the helper refused, and why. @throws {Failure} `helper` when it is gone */
-  async capture(addresses: ReadonlyMap<string, CapturedPorts>): Promise<Map<string, string>> {
+  /**
+   * Captures addresses; says which the helper refused, and why.
+   * @param accepted those in a range that was accepted for their cluster
+   * @throws {Failure} `helper` when it is gone
+   */
+  async capture(
+    addresses: ReadonlyMap<string, CapturedPorts>,
+    accepted: ReadonlySet<string> = new Set(),
+  ): Promise<Map<string, string>> {
     const refused = new Map<string, string>();
-    const entries = [...addresses].map(([address, ports]) => ({ address, ports }));
+    const entries = [...addresses].map(([address, ports]) => ({
+      address,
+      ports,
+      ...accepted.has(address) && { accepted: true },
+    }));
     const add = entries.filter((entry) => lengthOf(entry) <= BATCH_BYTES);
     for (const { address, ports } of entries) {
       if (lengthOf({ address, ports }) > BATCH_BYTES) {

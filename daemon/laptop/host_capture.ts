@@ -6,6 +6,7 @@ import type { DataPlane } from "../../dataplane/plane.ts";
 import { SystemCallError } from "../../ffi/libc.ts";
 import { closeDescriptor, startConnect, tcpSocket } from "../../ffi/sockets/socket.ts";
 import { parseAddress } from "../../net/address.ts";
+import { isWithin } from "../../net/range.ts";
 import { Failure } from "../failure.ts";
 import type { Log } from "../process/log.ts";
 import type { CapturedChange } from "../../names/captured_addresses.ts";
@@ -115,7 +116,7 @@ export class HostCapture implements AsyncDisposable {
     return this.#helper.facts.address;
   }
 
-  /** Ranges that were accepted when the helper was started. */
+  /** Ranges that the helper was granted when it was started. */
   get ranges(): readonly string[] {
     return this.#helper.facts.ranges;
   }
@@ -237,10 +238,11 @@ export class HostCapture implements AsyncDisposable {
   /** Captures what a cluster has; again for one that is there: what the helper refused is asked for again. */
   async add(cluster: LaptopCluster): Promise<void> {
     const { id, index: { addresses } } = cluster;
+    const accepts = (address: string) => isWithin(address, cluster.acceptedRanges);
     this.#clusters.set(id, cluster);
     const [, moved] = await Promise.all([
       this.#data.setCaptured(id, true),
-      this.#routes.add({ id, addresses }),
+      this.#routes.add({ id, addresses, accepts }),
     ]);
     // It may have been removed meanwhile; the addresses that moved may be another cluster's too.
     if (this.#clusters.get(id) === cluster) await this.#names?.current?.setZone(this.#zoneOf(cluster));

@@ -7,6 +7,8 @@ export interface LaptopCluster {
   readonly id: string;
   readonly connection: { readonly mode: Mode };
   readonly zone: ZoneIdentity;
+  /** Ranges that were accepted for it, in CIDR notation. Live. */
+  readonly acceptedRanges: readonly string[];
   readonly index: {
     /** What answers by address. Live. */
     readonly addresses: ReadonlyMap<string, CapturedPorts>;

@@ -3,8 +3,15 @@ import { type CapturedPorts, LIMIT_REACHED } from "../../wire/helper.ts";
 
 /** The helper, as far as it captures addresses. It throws only when it is gone, and all routes with it. */
 export interface RouteHelper {
-  /** Captures addresses, or changes their ports. @returns those that were refused, and why; a captured one stays captured */
-  capture(addresses: ReadonlyMap<string, CapturedPorts>): Promise<ReadonlyMap<string, string>>;
+  /**
+   * Captures addresses, or changes their ports.
+   * @param accepted those in a range that was accepted for their cluster
+   * @returns those that were refused, and why; a captured one stays captured
+   */
+  capture(
+    addresses: ReadonlyMap<string, CapturedPorts>,
+    accepted: ReadonlySet<string>,
+  ): Promise<ReadonlyMap<string, string>>;
   /** Releases addresses, if they are captured. @returns those that may still be, and why */
   release(addresses: readonly string[]): Promise<ReadonlyMap<string, string>>;
 }
@@ -14,12 +21,15 @@ export interface RoutedCluster {
   readonly id: string;
   /** What the cluster has now. Live. */
   readonly addresses: ReadonlyMap<string, CapturedPorts>;
+  /** Whether an address lies in a range that was accepted for this cluster. */
+  accepts(address: string): boolean;
 }
 
 /** A captured address: the cluster that it leads to, and what the helper knows of its ports. */
 interface Captured {
   readonly cluster: string;
   readonly ports: CapturedPorts;
+  readonly accepted: boolean;
 }
 
 /**
@@ -149,9 +159,15 @@ export class RouteProgrammer {
     const dirty = this.#dirty;
     this.#dirty = new Set();
     const moved = new Set<string>();
-    await this.#release([...dirty].filter((address) => !this.#wanted(address)), moved);
+    await this.#release([...dirty].filter((address) => this.#isUnwanted(address)), moved);
     await this.#capture(dirty, moved);
     return moved;
+  }
+
+  /** Whether no cluster has an address, or it is captured by a range that isn't accepted for its cluster: it is judged again then. */
+  #isUnwanted(address: string): boolean {
+    const wanted = this.#wanted(address);
+    return !wanted || (this.#captured.get(address)?.accepted === true && !wanted.accepted);
   }
 
   async #release(unwanted: readonly string[], moved: Set<string>): Promise<void> {
@@ -171,14 +187,14 @@ export class RouteProgrammer {
       if (!now || !this.#families.has(familyOf(address))) continue;
       const before = this.#captured.get(address);
       // A captured address leads to this cluster even if its new ports are refused.
-      if (before) this.#lead(address, { cluster: now.cluster, ports: before.ports }, moved);
+      if (before) this.#lead(address, { ...before, cluster: now.cluster }, moved);
       const isKnown = this.#refused.has(address)
         ? !this.#again.has(address)
-        : isDeepStrictEqual(before?.ports, now.ports);
+        : before?.accepted === now.accepted && isDeepStrictEqual(before.ports, now.ports);
       if (!isKnown) asked.set(address, now);
     }
     if (asked.size === 0) return;
-    const refused = new Map(await this.#helper.capture(servicesFirst(asked)));
+    const refused = new Map(await this.#ask(asked));
     await this.#makeRoom(asked, refused, moved);
     const news = new Map<string, string>();
     for (const [address, now] of asked) {
@@ -190,6 +206,11 @@ export class RouteProgrammer {
     }
     this.#asked = new Map();
     if (news.size > 0) this.#onRefused(news);
+  }
+
+  #ask(asked: ReadonlyMap<string, Captured>): Promise<ReadonlyMap<string, string>> {
+    const accepted = [...asked].flatMap(([address, { accepted }]) => accepted ? [address] : []);
+    return this.#helper.capture(servicesFirst(asked), new Set(accepted));
   }
 
   /** Where the limit is met, Services come before pods: those of the pods that were captured last make room. */
@@ -212,7 +233,7 @@ export class RouteProgrammer {
       this.#answered(address, kept.get(address) ?? limit);
     }
     const taken = new Map(services.slice(0, pods.length));
-    const again = await this.#helper.capture(servicesFirst(taken));
+    const again = await this.#ask(taken);
     for (const address of taken.keys()) {
       const why = again.get(address);
       if (why === undefined) refused.delete(address);
@@ -234,9 +255,9 @@ export class RouteProgrammer {
 
   /** Where an address is to lead: to the first cluster that has it. */
   #wanted(address: string): Captured | undefined {
-    for (const { id, addresses } of this.#clusters.values()) {
-      const ports = addresses.get(address);
-      if (ports !== undefined) return { cluster: id, ports };
+    for (const cluster of this.#clusters.values()) {
+      const ports = cluster.addresses.get(address);
+      if (ports !== undefined) return { cluster: cluster.id, ports, accepted: cluster.accepts(address) };
     }
     return undefined;
   }

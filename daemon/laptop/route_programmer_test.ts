@@ -12,9 +12,10 @@ function fakeHelper(refuses: (address: string) => string | undefined = () => und
   const captured = new Map<string, CapturedPorts>();
   const asked: string[] = [];
   const helper: RouteHelper = {
-    async capture(addresses) {
+    async capture(addresses, accepted) {
       await Promise.resolve();
-      asked.push(`capture ${[...addresses.keys()].join(" ")}`);
+      const all = [...addresses.keys()].map((one) => accepted.has(one) ? `${one} (accepted)` : one);
+      asked.push(`capture ${all.join(" ")}`);
       const refused = new Map<string, string>();
       for (const [address, ports] of addresses) {
         const why = refuses(address);
@@ -36,9 +37,12 @@ function fakeHelper(refuses: (address: string) => string | undefined = () => und
 /** A cluster whose addresses change by `set`, which gives those that have. */
 function clusterOf(id: string, first: Record<string, CapturedPorts> = {}) {
   const addresses = new Map(Object.entries(first));
+  const accepted = new Set<string>();
   return {
     id,
     addresses,
+    accepted,
+    accepts: (address: string) => accepted.has(address),
     set(now: Record<string, CapturedPorts>): Set<string> {
       const before = new Set(addresses.keys());
       addresses.clear();
@@ -102,6 +106,32 @@ Deno.test("the helper is asked for what has changed, and for nothing else", asyn
   assert.deepEqual(asked, ["capture a b c", "release c", "capture b d"]);
   assert.deepEqual([...captured].sort(), [["a", ports(80)], ["b", ports(81)], ["d", "any"]]);
   assert.equal(routes.size, 3);
+});
+
+Deno.test("what is accepted for a cluster counts for it alone, as long as it is", async () => {
+  const { helper, asked } = fakeHelper();
+  const routes = new RouteProgrammer(helper, both);
+  const one = clusterOf("one", { a: "any" });
+  await routes.add(one);
+  one.accepted.add("a");
+  await routes.add(one);
+  await routes.add(one);
+  one.accepted.delete("a");
+  assert.deepEqual([...await routes.add(one)], ["a"], "its names follow");
+  one.accepted.add("a");
+  await routes.add(one);
+  await routes.add(clusterOf("two", { a: "any" }));
+  await routes.remove("one");
+  assert.equal(routes.leadsTo("a"), "two");
+  assert.deepEqual(asked, [
+    "capture a",
+    "capture a (accepted)",
+    "release a",
+    "capture a",
+    "capture a (accepted)",
+    "release a",
+    "capture a",
+  ]);
 });
 
 Deno.test("an address that isn't said to have changed isn't looked at", async () => {
@@ -198,7 +228,7 @@ Deno.test("an address that the helper releases while it is asked for is refused,
   const routes: RouteProgrammer = new RouteProgrammer({
     ...helper,
     async capture(addresses) {
-      const refused = await helper.capture(addresses);
+      const refused = await helper.capture(addresses, new Set());
       if (asked.length === 1) {
         captured.delete("a");
         assert.equal(routes.released(new Map([["a", "a nameserver"]])).size, 0, "no name led there yet");

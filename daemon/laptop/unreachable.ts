@@ -1,4 +1,5 @@
 import type { UnreachableAddress } from "../../wire/unreachable.ts";
+import { coveringRanges } from "./covering_ranges.ts";
 import type { HostCapture } from "./host_capture.ts";
 import type { LaptopCluster } from "./laptop_cluster.ts";
 
@@ -19,29 +20,41 @@ export function unreachableOf(
     }))
   );
   if (!capture) return found;
+  const missing: Omit<UnreachableAddress, "remedy">[] = [];
   for (const [service, { addresses }] of index.services) {
     const isReached = addresses.some((address) => capture.isCaptured(id, address));
     for (const address of addresses) {
       const why = capture.refusal(id, address);
       // Of a dual-stack Service, the addresses of a family that this machine doesn't have are no loss.
       if (why === undefined || (isReached && !capture.refused.has(address))) continue;
-      const remedy = remedyOf(why);
-      found.push({ service, address, why, ...(remedy === undefined ? {} : { remedy }) });
+      missing.push({ service, address, why });
     }
   }
-  return found;
+  const ranges = coveringRanges(missing.flatMap(({ address, why }) => PUBLIC.test(why) ? [address] : []));
+  return [
+    ...found,
+    ...missing.map((one) => {
+      const remedy = remedyOf(one.why, ranges);
+      return remedy === undefined ? one : { ...one, remedy };
+    }),
+  ];
 }
 
-const PROXY = "pmz up --proxy serves its name, too";
-const accept = (range: string) => `pmz down, then pmz up --accept-range ${range}`;
+/** What the helper says of a public address. */
+const PUBLIC = /^public, and in no range that was accepted/;
 
-/** What to do where an address isn't captured, by the reason that the helper or the routes give. */
-function remedyOf(why: string): string | undefined {
+const PROXY = "pmz up --proxy serves its name, too";
+const accept = (...ranges: readonly string[]) =>
+  `pmz down, then pmz up ${ranges.map((range) => `--accept-range ${range}`).join(" ")}`;
+
+/**
+ * What to do where an address isn't captured, by the reason that the helper or the routes give.
+ * @param ranges those that the cluster's public addresses are from
+ */
+function remedyOf(why: string, ranges: readonly string[]): string | undefined {
   const [, cluster] = /^the cluster (\S+) has the same address/.exec(why) ?? [];
   if (cluster !== undefined) return `disconnect that one: pmz down --context ${cluster}`;
-  if (/^public, and in no range that was accepted/.test(why)) {
-    return `to capture it: ${accept("RANGE")}, the range of the cluster's Services; ${PROXY}`;
-  }
+  if (PUBLIC.test(why)) return `to capture it: ${accept(...ranges)}; ${PROXY}`;
   const [, range, routed] = /^in (\S+), which this machine has a route to \(([^)]+)\)$/.exec(why) ?? [];
   if (range !== undefined) return `to capture it, if ${routed} doesn't need it: ${accept(range)}; ${PROXY}`;
   const [, device] = /network that this machine is in \(([^)]+)\)$/.exec(why) ?? [];

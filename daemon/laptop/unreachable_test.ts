@@ -17,7 +17,7 @@ function remedyFor(why: string): string | undefined {
 Deno.test("an address that isn't captured is told with what to do, and the device is named", () => {
   assert.match(
     remedyFor("public, and in no range that was accepted for this cluster") ?? "",
-    /pmz up --proxy/,
+    /^to capture it: pmz down, then pmz up --accept-range 10\.96\.0\.0\/20; pmz up --proxy/,
   );
   assert.match(
     remedyFor("in 172.20.0.0/16, a network that this machine is in (br-x)") ?? "",

@@ -7,6 +7,7 @@ import type { LaptopChange, LaptopCluster } from "../laptop/laptop_cluster.ts";
 export class FakeLaptopCluster implements LaptopCluster {
   readonly id: string;
   readonly connection: { mode: Mode };
+  readonly acceptedRanges: string[] = [];
   readonly #addresses = new Map<string, CapturedPorts>();
   readonly #services = new Map<string, ServiceNames>();
   readonly index: LaptopCluster["index"] & { refused: Map<string, { address: string; why: string }[]> };

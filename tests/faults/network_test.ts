@@ -105,14 +105,17 @@ Deno.test("a VPN that has a route to the cluster's range gets it while it's up, 
   console.log(`answered ${Math.round(await away(alice))} ms after wg-quick down`);
 });
 
-Deno.test("a range that was accepted is the cluster's, whatever a VPN has a route to", async () => {
+Deno.test("a range that was accepted is the cluster's whatever a VPN has a route to, until it is taken back", async () => {
   await using stage = await Stage.set();
   const alice = await stage.up("--accept-range", "10.96.0.0/16");
   await using vpn = await Vpn.between(stage.world);
   await vpn.up("10.96.0.0/12");
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  assert.match(await root(stage.world, "ip -4 route show dev wg0"), /10\.96\.0\.0\/12/);
   await away(alice);
   assert.equal((await status(alice)).clusters[0]?.unreachable.count, 0);
+  const takeBack = /10\.96\.0\.0\/16.*to take it back: pmz up --forget-range 10\.96\.0\.0\/16/;
+  assert.match((await alice.done(["status"])).stdout, takeBack);
+  assert.match((await alice.run(["services"])).stderr, takeBack);
   await alice.up("--accept-range", "10.96.0.0/16"); // again: it is what it is
   const other = await alice.run(["up", "--accept-range", "10.0.0.0/8"]);
   assert.equal(other.code, 8);
@@ -120,6 +123,20 @@ Deno.test("a range that was accepted is the cluster's, whatever a VPN has a rout
     other.stderr,
     /10\.0\.0\.0\/8 can't be accepted while pmz is up\n.*pmz down, then pmz up --accept-range/,
   );
+  const wrong = await alice.run(["up", "--accept-range", "127.0.0.0/8"]);
+  assert.deepEqual([wrong.code, /no cluster may have it \(loopback\)/.test(wrong.stderr)], [2, true]);
+
+  await alice.done(["down"]);
+  await alice.up();
+  await away(alice);
+
+  const { stderr } = await alice.run(["up", "--forget-range", "10.96.0.0/16"]);
+  assert.match(stderr, /default\/echo at 10\.96\..* a route to \(wg0\)/);
+  assert.match(stderr, /pmz up --accept-range 10\.96\.0\.0\/12/);
+  assert.equal((await alice.laptop.run("alice", ["curl", "-s", "-m5", URL])).code, 6, "no name leads there");
+  assert.equal((await alice.run(["up", "--forget-range", "10.96.0.0/16"])).code, 7);
+  await vpn.down();
+  await away(alice);
 });
 
 Deno.test("a Docker network with the Services' range takes its addresses, and gives them back when it goes", async () => {

@@ -135,6 +135,8 @@ export interface ClusterStatus {
   readonly openStreams: number;
   /** Kinds that may not be watched with these credentials, and what that means. */
   readonly limits: readonly string[];
+  /** Ranges that were accepted for it, in CIDR notation. */
+  readonly acceptedRanges: readonly string[];
   /** Addresses of Services that this laptop doesn't reach, so that their names don't answer them. */
   readonly unreachable: {
     readonly count: number;
@@ -156,6 +158,8 @@ export interface ServiceEntry {
   readonly addresses: readonly string[];
   /** Its addresses that the laptop doesn't reach; absent when there are none. */
   readonly unreachable?: readonly UnreachableAddress[];
+  /** The range that was accepted for its cluster and has some of its addresses; absent where none has. */
+  readonly acceptedRange?: string;
   readonly ports: readonly { readonly name?: string; readonly port: number; readonly protocol: string }[];
   readonly readyEndpoints: number;
   readonly type: "ClusterIP" | "Headless" | "NodePort" | "LoadBalancer" | "ExternalName";

@@ -86,12 +86,20 @@ const installation = { install: withDefault(boolean(), false), installOptions: o
 export const clusterChoice = object(cluster);
 export type ClusterChoice = Infer<typeof clusterChoice>;
 
+const ranges = list(matching("range of addresses", "one such as 10.96.0.0/12", CIDR), 64);
+/** Ranges in CIDR notation that may be captured although they are public, or this machine has a route to them. */
+const acceptance = {
+  /** From now on, for this context. */
+  ranges: optional(ranges),
+  /** No longer. */
+  forgetRanges: optional(ranges),
+};
+
 /** Asks for a plan: the command line shows it, and asks for consent. */
 export const planRequest = object({
   ...cluster,
   mode: oneOf("mode", modes),
-  /** Ranges in CIDR notation that may be captured although they are public, or this machine has a route to them. */
-  ranges: optional(list(matching("range of addresses", "one such as 10.96.0.0/12", CIDR), 64)),
+  ...acceptance,
   /** The Service that is to be intercepted: if it can't be, the plan fails. */
   service: optional(service),
   port: optional(text(63)),
@@ -107,6 +115,7 @@ export const upRequest = object({
   mode: oneOf("mode", modes),
   /** Port of the proxy on 127.0.0.1; 0 or absent: 1080 if free, else any. */
   proxyPort: optional(integer("port", 0, 65535)),
+  ...acceptance,
   ...installation,
 });
 export type UpRequest = Infer<typeof upRequest>;
@@ -122,6 +131,13 @@ export type CustomName = Infer<typeof customName>;
 /** A domain of the internet whose names, and those below it, may lead to captured addresses. */
 export const allowedDomain = object({ domain });
 export type AllowedDomain = Infer<typeof allowedDomain>;
+
+/** A range that may be captured for a context. */
+export const acceptedRange = object({
+  context: text(512),
+  range: matching("range of addresses", "one such as 10.96.0.0/12", CIDR),
+});
+export type AcceptedRange = Infer<typeof acceptedRange>;
 
 /** Asks what becomes of a connection to a host. */
 export const explainRequest = object({

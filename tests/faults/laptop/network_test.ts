@@ -15,7 +15,10 @@ const SERVICE = "10.96.0.10";
 const POD = "172.20.3.7";
 
 async function capture(daemon: Program, ...addresses: string[]): Promise<string[]> {
-  const add = addresses.map((address) => ({ address, ports: "any" }));
+  return await ask(daemon, addresses.map((address) => ({ address, ports: "any", accepted: true })));
+}
+
+async function ask(daemon: Program, add: readonly object[]): Promise<string[]> {
   const answer = await daemon.do<{ refused: { address: string; why: string }[] }>({
     do: "ask",
     request: { ask: "capture", add },
@@ -87,6 +90,11 @@ Deno.test({
     `${SERVICE}: in 10.0.0.0/8, which this machine has a route to (wg0)`,
   ]);
   assert.equal(await isCaptured(user, POD), true);
+  assert.match(
+    (await ask(daemon, [{ address: "172.20.3.8", ports: "any" }])).join(),
+    /a route to \(wg0\)/,
+    "of another cluster",
+  );
   await daemon.do({ do: "news" });
   await room.says("ip", "route", "del", "10.0.0.0/8");
   await heard(daemon, () => true);
