@@ -12,11 +12,12 @@ export class Broken extends Error {
   }
 }
 
-/** Writes all of `bytes`. @throws {Broken} */
-export async function write({ transport, end }: Upstream, bytes: Uint8Array): Promise<void> {
+/** Writes all of `bytes`. One that was idle may have closed meanwhile: what is read of it tells. @throws {Broken} */
+export async function write({ transport, end, restingSince }: Upstream, bytes: Uint8Array): Promise<void> {
   try {
     await writeAll(transport, bytes);
   } catch (error) {
+    if (restingSince !== undefined) return;
     throw new Broken(end, error);
   }
 }

@@ -16,8 +16,8 @@ import type { Upstream } from "./upstream.ts";
 /** Milliseconds that a caller has to read the last answer, and may still send what nobody reads any more. */
 const LINGER_MS = 5_000;
 
-/** What follows an exchange. `raw`: all is the pod's to interpret; `relay`: both sides go on raw with the one that answered. */
-export type After = "next" | "raw" | "relay" | "close";
+/** What follows an exchange. `raw`: all is the pod's to interpret; `relay`: both sides go on raw with the one that answered; `lost`: a request that may be repeated came when its server closed. */
+export type After = "next" | "raw" | "relay" | "close" | "lost";
 
 /** One request, whose first bytes were sent, and its answer. */
 export class Exchange {
@@ -28,6 +28,8 @@ export class Exchange {
   readonly #upstream: Upstream;
   /** Whether both messages have to be delimited: they are a laptop's, and the next ones may be the pod's. */
   readonly #delimited: boolean;
+  /** All of the request was sent, it may be sent again, and nothing of its answer has come. */
+  #isRepeatable: boolean;
   /** What sends the rest of the body; never rejects. */
   #uploading: Promise<void> = Promise.resolve();
   /** A write of the upload. */
@@ -49,11 +51,12 @@ export class Exchange {
     request: RoutableRequest,
     body: MessageBody,
     upstream: Upstream,
-    delimited: boolean,
+    { delimited, isRepeatable }: { delimited: boolean; isRepeatable: boolean },
   ) {
     this.#caller = caller;
     this.#reader = reader;
     this.#delimited = delimited;
+    this.#isRepeatable = isRepeatable;
     this.#request = request;
     this.#body = body;
     this.#upstream = upstream;
@@ -64,8 +67,9 @@ export class Exchange {
     this.#uploading = this.#upload();
     let continued = false;
     for (;;) {
-      const head = await responseHead(this.#upstream.reader, () => this.#moreOfAnswer());
-      if (!head) return this.#undelimited("the program's answer is not HTTP/1.1");
+      const head = await responseHead(this.#upstream.reader, () => this.#moreOfHead());
+      if (!head) return this.#noHead();
+      this.#isRepeatable = false;
       const { status } = head;
       if (status === 101) {
         if (this.#delimited && membersOf(this.#request.head.fields, "upgrade").length === 0) {
@@ -159,6 +163,24 @@ export class Exchange {
   #undelimited(why: string): After {
     if (this.#delimited) throw new Broken("laptop", why);
     return "raw";
+  }
+
+  #noHead(): After {
+    if (this.#isRepeatable && this.#upstream.reader.buffered.length === 0) {
+      this.#handedOver = true;
+      return "lost";
+    }
+    return this.#undelimited("the program's answer is not HTTP/1.1");
+  }
+
+  /** @throws {Broken} */
+  async #moreOfHead(): Promise<boolean> {
+    try {
+      return await this.#moreOfAnswer();
+    } catch (error) {
+      if (this.#isRepeatable && !this.broken && this.#upstream.reader.buffered.length === 0) return false;
+      throw error;
+    }
   }
 
   /** @throws {Broken} */

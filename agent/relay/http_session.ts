@@ -11,6 +11,7 @@
  */
 import type { ByteReader } from "../../http/byte_reader.ts";
 import { HttpFormatError } from "../../http/error.ts";
+import { idempotent } from "../../http/idempotent.ts";
 import { isRequestLine } from "../../http/head.ts";
 import { MessageBody } from "../../http/message_body.ts";
 import { persists } from "../../http/persistence.ts";
@@ -169,27 +170,46 @@ export class HttpSession {
       throw error;
     }
     const first = reader.buffered.subarray(0, length);
-    const upstream = await servers.ask(this.#ruleOf(request), first);
+    const rule = this.#ruleOf(request);
+    const isRepeatable = body.complete && idempotent.has(request.method);
+    let upstream = await servers.ask(rule, first, isRepeatable);
+    // Its buffer is that of the next read. A server that was idle may close its connection at this very moment.
+    const held = isRepeatable && upstream.restingSince !== undefined ? first.slice() : undefined;
     reader.skip(length);
-    const isOthers = upstream === servers.others;
+    let isOthers = upstream === servers.others;
     // Nothing follows that could be routed.
-    if (isOthers && !persists(request.head)) return "raw";
-    const exchange = this.#exchange = new Exchange(
-      this.#caller,
-      reader,
-      request,
-      body,
-      upstream,
-      !isOthers,
-    );
-    const after = await exchange.run();
-    this.#callerEnded = exchange.callerEnded;
+    if (isOthers && !held && !persists(request.head)) return "raw";
+    let after = await this.#exchangeWith(upstream, request, body, {
+      delimited: !isOthers,
+      isRepeatable: held !== undefined,
+    });
+    if (after === "lost" && held) {
+      upstream = await servers.askAgain(upstream, rule, held);
+      isOthers = upstream === servers.others;
+      after = await this.#exchangeWith(upstream, request, body, {
+        delimited: !isOthers,
+        isRepeatable: false,
+      });
+    }
     if (after !== "next") return after;
     // It has said more than an answer.
     if (upstream.reader.buffered.length > 0) return isOthers ? "relay" : "close";
     this.#exchange = undefined;
     servers.rest(upstream);
     return "next";
+  }
+
+  async #exchangeWith(
+    upstream: Upstream,
+    request: RoutableRequest,
+    body: MessageBody,
+    how: { delimited: boolean; isRepeatable: boolean },
+  ): Promise<After> {
+    const exchange = new Exchange(this.#caller, this.#reader, request, body, upstream, how);
+    this.#exchange = exchange;
+    const after = await exchange.run();
+    this.#callerEnded = exchange.callerEnded;
+    return after;
   }
 
   // Ending

@@ -477,6 +477,72 @@ Deno.test("a caller that sends its request's first line bit by bit is the pod's 
   assert.match(all.pod.text, /^GET \/a+$/);
 });
 
+/**
+ * Answers some requests of its first connection, takes the next one, and closes or breaks without an answer, as a server does
+ * whose idle connection ends when a request comes. Further connections are answered.
+ */
+function closing(name: string, { answers, breaks }: { answers: number; breaks: boolean }) {
+  let connections = 0;
+  const server: SceneRule["server"] = async (transport, received) => {
+    if (connections++ > 0) return await httpServer(name)(transport, received);
+    const into = new Uint8Array(4096);
+    for (let left = answers; await transport.read(into) !== null && left > 0; left--) {
+      await writeAll(transport, bytesOf("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nfirst\n"));
+    }
+    if (breaks) transport.abort(new Error("it's idle"));
+    else await transport.closeWrite();
+  };
+  return { server, connections: () => connections };
+}
+
+Deno.test("a request that comes when its server closes an idle connection is sent again, once, where that is safe", async () => {
+  const scene = fc.record({
+    method: fc.constantFrom("GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"),
+    body: fc.constantFrom("", "5", "cut"),
+    user: fc.constantFrom("X-User: alice\r\n", ""),
+    breaks: fc.boolean(),
+    answers: fc.integer({ min: 0, max: 2 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(scene, async ({ method, body, user, breaks, answers }) => {
+      const { server, connections } = closing("again", { answers, breaks });
+      await using all = routed({ rules: [{ match: ofAlice, server }], pod: server });
+      for (let i = 0; i < answers; i++) {
+        await writeAll(all.caller, bytesOf(get("/", ...user ? ["X-User: alice"] : [])));
+        assert.match(await read(all.caller), /first/);
+      }
+      const length = body === "" ? "" : "Content-Length: 5\r\n";
+      await writeAll(all.caller, bytesOf(`${method} /x HTTP/1.1\r\nHost: e\r\n${user}${length}\r\n`));
+      // A body that follows isn't held.
+      if (body !== "") await writeAll(all.caller, bytesOf("hello")).catch(() => {});
+      const got = await send(all.caller, []).catch(() => "broken");
+      const safe = answers > 0 && !["POST", "PATCH"].includes(method) && body === "";
+      if (safe) assert.match(got, /^HTTP\/1\.1 200 OK/);
+      else if (body === "" || answers === 0) {
+        assert.match(got, /^(?:broken)?$/, "as the server has closed it");
+      }
+      assert.ok(connections() <= 2);
+      if (!safe && body === "") assert.equal(connections(), 1);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+Deno.test("a request that can't be sent again takes a new connection where the caller doesn't see the idle one's end", async () => {
+  await using all = routed({ rules: [alice] });
+  for (const request of [get("/1"), hers("/2")]) {
+    await writeAll(all.caller, bytesOf(request));
+    await read(all.caller);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  const post = (user: string) => `POST /3 HTTP/1.1\r\nHost: e\r\n${user}Content-Length: 0\r\n\r\n`;
+  await writeAll(all.caller, bytesOf(post("X-User: alice\r\n")));
+  assert.match(await read(all.caller), /laptop0 \/3/);
+  await writeAll(all.caller, bytesOf(post("")));
+  assert.match(await read(all.caller), /pod \/3/);
+  assert.deepEqual([all.laptops[0]?.connections, all.pod.connections], [1, 2]);
+});
+
 async function read(from: AbortableTransport): Promise<string> {
   const into = new Uint8Array(4096);
   return String.fromCharCode(...into.subarray(0, await from.read(into) ?? 0));

@@ -9,6 +9,11 @@ import type { InterceptedConnection, Upstreams } from "./upstreams.ts";
 
 /** Laptops' streams that a connection keeps open for its next requests. */
 const MOST_KEPT = 8;
+/**
+ * Milliseconds that a server's connection may have been idle, without the caller seeing its end, for a request that can't be
+ * sent again: servers close idle ones after seconds.
+ */
+const SURE_MS = 1_000;
 
 /** The servers that answer one caller's requests: the laptops of personal rules, and the one that has all else. */
 export class Servers {
@@ -31,13 +36,28 @@ export class Servers {
     pod?.rest();
   }
 
-  /** Sends the first bytes of a request to where it goes; `rule` is the one that takes it. @throws {Broken} */
-  async ask(rule: RoutedRule | undefined, first: Uint8Array): Promise<Upstream> {
-    let upstream = rule && await this.#askLaptop(rule, first);
+  /**
+   * Sends the first bytes of a request to where it goes; `rule` is the one that takes it.
+   * @param isRepeatable whether they are all of a request that may be sent again
+   * @throws {Broken}
+   */
+  async ask(rule: RoutedRule | undefined, first: Uint8Array, isRepeatable: boolean): Promise<Upstream> {
+    const upstream = await this.#send(rule, first, isRepeatable);
+    if (rule) rule.counts[upstream.rule === rule.uid ? "taken" : "declined"]++;
+    return upstream;
+  }
+
+  /** Sends a request again that came when its server closed the connection. @throws {Broken} */
+  async askAgain(lost: Upstream, rule: RoutedRule | undefined, request: Uint8Array): Promise<Upstream> {
+    this.forget(lost);
+    return await this.#send(rule, request, true);
+  }
+
+  async #send(rule: RoutedRule | undefined, first: Uint8Array, isRepeatable: boolean): Promise<Upstream> {
+    let upstream = rule && await this.#askLaptop(rule, first, isRepeatable);
     if (upstream) this.wentToLaptop = true;
-    if (rule) rule.counts[upstream ? "taken" : "declined"]++;
-    if (!upstream) {
-      upstream = await this.ofOthers();
+    else {
+      upstream = await this.ofOthers(isRepeatable);
       upstream.busy = true;
       await write(upstream, first);
     }
@@ -68,11 +88,15 @@ export class Servers {
   }
 
   /** Sends the first bytes of a request to a rule's laptop; undefined where it goes to the pod. @throws {Broken} */
-  async #askLaptop({ uid }: RoutedRule, first: Uint8Array): Promise<Upstream | undefined> {
+  async #askLaptop(
+    { uid }: RoutedRule,
+    first: Uint8Array,
+    isRepeatable: boolean,
+  ): Promise<Upstream | undefined> {
     const { tunnels } = this.#upstreams;
     const [tunnel] = tunnels.of(uid);
     const kept = this.#laptops.get(uid);
-    if (kept && !kept.stale && kept.tunnel === tunnel) {
+    if (kept && !kept.stale && kept.tunnel === tunnel && (isRepeatable || this.#isSure(kept))) {
       kept.busy = true;
       await write(kept, first);
       return kept;
@@ -108,12 +132,15 @@ export class Servers {
   }
 
   /** Where everything goes that no personal rule takes. @throws {Broken} */
-  async ofOthers(): Promise<Upstream> {
+  async ofOthers(isRepeatable = false): Promise<Upstream> {
     const rule = this.#upstreams.whole();
     const tunnel = rule === undefined ? undefined : this.#upstreams.tunnels.of(rule)[0];
     const whole = tunnel && rule;
     const now = this.others;
-    if (now?.busy || now?.stale === false && now.rule === whole && now.tunnel === tunnel) return now;
+    if (now?.busy) return now;
+    if (now && !now.stale && now.rule === whole && now.tunnel === tunnel) {
+      if (isRepeatable || this.#isSure(now)) return now;
+    }
     if (now) this.forget(now);
     return this.others = await this.#dialOthers(whole, tunnel);
   }
@@ -134,6 +161,12 @@ export class Servers {
     } catch (error) {
       throw new Broken("pod", error);
     }
+  }
+
+  /** Whether a request that can't be sent again may go there: the caller sees its end as without pmz, or it's hardly closing. */
+  #isSure(upstream: Upstream): boolean {
+    const { restingSince } = upstream;
+    return upstream === this.last || restingSince === undefined || performance.now() - restingSince < SURE_MS;
   }
 
   #about() {

@@ -15,6 +15,8 @@ export class Upstream {
   busy = false;
   /** It ended or spoke while it had no request: it gets no further one. */
   stale = false;
+  /** When it began to wait for a further request, by `performance.now()`; undefined for a new one. It may close at any moment. */
+  restingSince: number | undefined;
 
   constructor(transport: AbortableTransport, laptop?: { readonly rule: string; readonly tunnel: unknown }) {
     this.transport = transport;
@@ -27,6 +29,7 @@ export class Upstream {
   /** It waits for its next request; its end is noticed meanwhile. */
   rest(onStale: () => void = () => {}): void {
     this.busy = false;
+    this.restingSince = performance.now();
     const noticed = () => {
       if (this.busy) return;
       this.stale = true;

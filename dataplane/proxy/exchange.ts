@@ -12,6 +12,7 @@ import {
   untilClose,
 } from "../../http/body_length.ts";
 import { HttpFormatError } from "../../http/error.ts";
+import { idempotent } from "../../http/idempotent.ts";
 import { membersOf } from "../../http/field_lines.ts";
 import type { RequestHead, ResponseHead } from "../../http/head.ts";
 import type { HeadWriter } from "../../http/head_writer.ts";
@@ -29,8 +30,6 @@ import { AnswerError, type AnswerFailed, Upstream } from "./upstream.ts";
 const MOST_INTERIM = 16;
 /** Bytes of a body up to which copying them behind the head beats a write of their own. */
 const COPIED = 16 * 1024;
-/** RFC 9110 §9.2.2: doing it twice is as good as once. */
-const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
 type Writer = { write(bytes: Uint8Array): Promise<number> };
 
