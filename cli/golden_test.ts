@@ -95,6 +95,19 @@ Deno.test("a personal intercept says what it takes, how to send that, and who el
     answers: { intercept: [{ kind: "result", result }], intercepts: [result] },
   });
 });
+Deno.test("an intercept of this machine's own connections says so, and asks for nothing in the cluster", async () => {
+  const { match: _, ...echo } = echoIntercept;
+  const result: InterceptEntry = {
+    ...echo,
+    id: "echo.default:80/mine",
+    mine: true,
+    pods: { ready: 0, all: 0 },
+  };
+  const answers = { intercept: [{ kind: "result", result }] as const, intercepts: [result] };
+  await compareWithGolden("intercept mine", "intercept echo 8081 --mine", { answers });
+  await compareWithGolden("intercept list mine", "intercept list", { answers });
+  await compareWithGolden("leave mine", "leave echo/mine", { answers });
+});
 Deno.test("what keeps a connection from working is named last, with what to do about it", () => {
   const explain: Explanation = {
     target: "echo.default.svc:81",

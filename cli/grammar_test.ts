@@ -139,7 +139,7 @@ Deno.test("-o takes its format as kubectl's does", () => {
 Deno.test("leave names a Service, its port, or all", () => {
   assert.deepEqual(understood("pmz leave echo.shop:80"), {
     words: "leave",
-    which: { service: { service: "echo", namespace: "shop", port: "80" } },
+    which: { service: { service: "echo", namespace: "shop", port: "80" }, namespace: undefined },
   });
   assert.deepEqual(understood("pmz leave --all"), { words: "leave", which: { all: true } });
   assert.deepEqual(understood("pmz intercept delete -s echo"), {

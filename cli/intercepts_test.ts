@@ -117,6 +117,53 @@ Deno.test("without a namespace the connection's own is meant, else the only one"
   ]);
 });
 
+Deno.test("-n says the namespace of what is left", async () => {
+  const there = [like("shop", 80), like("default", 80)];
+  assert.deepEqual(await leftBy("leave echo -n shop", there), ["echo.shop:80"]);
+  assert.deepEqual(await leftBy("leave echo:80 -n shop", there), ["echo.shop:80"]);
+  assert.deepEqual(await leftBy("leave echo -n other", there), []);
+  await using world = new World({ answers: { intercepts: there } });
+  assert.equal((await world.pmz("leave echo.default -n shop")).code, 2);
+});
+
+Deno.test("one of several intercepts of a port is left by the end of its id", async () => {
+  const there = ["kfjapmbc", "qqhgpmbc", "mine"].map((rule) => ({
+    ...like("default", 80),
+    id: `echo.default:80/${rule}`,
+  }));
+  assert.deepEqual(await leftBy("leave echo/qqhgpmbc", there), ["echo.default:80/qqhgpmbc"]);
+  assert.deepEqual(await leftBy("leave echo.default:80/mine", there), ["echo.default:80/mine"]);
+});
+
+Deno.test("this machine's own connections are asked for without a plan, by the context that is given", async () => {
+  await using world = new World();
+  assert.equal((await world.pmz("intercept echo.shop 8081:80 --mine --ttl 2h --context dev")).code, 0);
+  assert.deepEqual(world.daemon.asked.map(({ request }) => request), ["POST /intercepts", "GET /status"]);
+  assert.deepEqual(world.daemon.asked[0]?.body, {
+    context: "dev",
+    namespace: "shop",
+    service: "echo",
+    local: { host: "localhost", port: 8081 },
+    port: "80",
+    mine: true,
+    ttl: 7200,
+    install: false,
+  });
+});
+
+Deno.test("--mine is refused next to a matcher, and without a connection", async () => {
+  await using world = new World();
+  for (const more of ["--header a=b", "--domain shop.example", "--personal", "--from shop"]) {
+    const { code, stderr } = await world.pmz(`intercept echo 8081 --mine ${more}`);
+    assert.equal(code, 2);
+    assert.match(stderr, /--mine takes whole connections/);
+  }
+  assert.equal(world.daemon.asked.length, 0);
+  await using down = new World({ running: false });
+  assert.equal((await down.pmz("intercept echo 8081 --mine")).code, 3);
+  assert.equal(down.started, 0);
+});
+
 Deno.test("an intercept that could be of two namespaces has to be named in full", async () => {
   await using world = new World({ answers: { intercepts: [like("a", 80), like("b", 80)] } });
   const { code, stderr } = await world.pmz("leave echo");

@@ -36,6 +36,10 @@ export const matchOptions = {
     flag("--personal", { description: message`Take requests with a generated baggage member.` }),
     false,
   ),
+  mine: withDefault(
+    flag("--mine", { description: message`Take this machine's own connections only.` }),
+    false,
+  ),
   ttl: optional(option("--ttl", time(), { description: message`End the intercept after this time.` })),
 };
 
@@ -49,6 +53,7 @@ export interface MatchOptions {
   readonly methods: readonly string[];
   readonly callers: readonly CallerMatch[];
   readonly personal: boolean;
+  readonly mine: boolean;
   readonly ttl: number | undefined;
 }
 

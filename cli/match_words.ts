@@ -2,6 +2,11 @@
 import type { InterceptEntry } from "../wire/control.ts";
 import type { Match, NamedMatch, TextMatch } from "../wire/match.ts";
 
+/** What an intercept takes, in words. */
+export function takesWords({ match, mine }: InterceptEntry): string {
+  return mine ? "this machine's own connections" : matchWords(match);
+}
+
 /** "host alice.shop.example, header x-user: alice"; all of them where there is no match. */
 export function matchWords(match: Match | undefined): string {
   if (match === undefined) return "all connections";
@@ -23,10 +28,15 @@ export function matchWords(match: Match | undefined): string {
   return words.join(", ");
 }
 
-/** A command line that sends a request which the intercept takes. `here`: this machine's programs reach the Service. */
+/**
+ * A command line that sends a request which the intercept takes.
+ * @param here this machine's programs reach the Service
+ * @param proxy the address of pmz's proxy, where they reach it by that alone
+ */
 export function curlLine(
   { match = {}, service, namespace, port, portName, domain }: InterceptEntry,
   here: boolean,
+  proxy?: string,
 ): string {
   const host = (domain ?? match.hosts?.[0])?.replace("*", "any");
   const isNamed = host !== undefined && here && host === domain;
@@ -37,6 +47,7 @@ export function curlLine(
   const [path, method] = [match.paths?.[0], match.methods?.[0]];
   const words = [
     "curl",
+    ...(proxy === undefined ? [] : ["-x", quoted(`socks5h://${proxy}`)]),
     ...(method === undefined || method === "GET" ? [] : method === "HEAD" ? ["-I"] : ["-X", method]),
     ...(host === undefined || isNamed ? [] : ["-H", quoted(`Host: ${host}`)]),
     ...firsts(match.headers).flatMap((one) => ["-H", quoted(`${one.name}: ${example(one)}`)]),

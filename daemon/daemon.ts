@@ -38,6 +38,7 @@ import { ClusterRegistry } from "./clusters/registry.ts";
 import { CustomNames, refuseReserved } from "./custom_names.ts";
 import { Failure } from "./failure.ts";
 import { exactId, intercept, leave } from "./commands/intercept.ts";
+import { interceptMine } from "./commands/intercept_mine.ts";
 import { environment } from "./commands/environment.ts";
 import { Holds } from "./commands/holds.ts";
 import { explain } from "./commands/explain/explain.ts";
@@ -246,7 +247,9 @@ export class Daemon implements Controlled, AsyncDisposable {
     return this.#interruptibly(signal, async (signal) => {
       if (request.domain !== undefined) this.#refuseDomain(request.domain, request);
       if (request.hold !== undefined) this.#holds.check(request.hold);
-      const entry = await intercept(request, this.#clusters, this.#parts, report, signal);
+      const entry = request.mine
+        ? await interceptMine(request, this.#clusters, report)
+        : await intercept(request, this.#clusters, this.#parts, report, signal);
       if (request.hold !== undefined) await this.#hold(request.hold, entry);
       if (entry.domain !== undefined) await this.#clusters.laptop.publishCustom();
       if (entry.until !== undefined) this.#endAt(entry.until, entry);

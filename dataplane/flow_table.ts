@@ -9,7 +9,7 @@ import type { BreakListener } from "../hbone/mod.ts";
 import { FAILED_FLOWS_KEPT, type Flow, flowIds, isFailure, type Outcome } from "../wire/flow.ts";
 import { FoldedFlows } from "./folded_flows.ts";
 import { ProgramWatch, type WatchedFlow } from "./program_watch.ts";
-import type { FailedFlows, RefusedAttempts, WorkerFlows } from "./protocol.ts";
+import type { FailedFlows, Place, RefusedAttempts, WorkerFlows } from "./protocol.ts";
 import { RefusedFlows } from "./refused_flows.ts";
 
 /** Open flows whose programs are looked up when flows are listed. */
@@ -41,12 +41,21 @@ export interface FlowStart {
   readonly id?: string;
 }
 
+/** What carries a flow. */
+export interface FlowStream {
+  readonly sent: number;
+  readonly received: number;
+  abort(reason?: Error): void;
+}
+
 /** A flow that is open. */
 export class OpenFlow implements BreakListener, WatchedFlow {
   readonly id: string;
   readonly started = Date.now();
   /** The stream that carries it, which counts its bytes; undefined until there is one. */
-  stream: { readonly sent: number; readonly received: number } | undefined;
+  stream: FlowStream | undefined;
+  /** Why pmz has broken it off, where it has. */
+  #rerouted: string | undefined;
   /** The connection at whose far end the program is; undefined until there is one. */
   socket: ConnectionEnds | undefined;
   program: Program | undefined;
@@ -76,6 +85,23 @@ export class OpenFlow implements BreakListener, WatchedFlow {
     if (this.socket === undefined || this.#searched) return;
     this.#searched = true;
     this.program ??= this.#programs.find(this.socket);
+  }
+
+  /** Whether it is a connection of this laptop to one of these places of a cluster, as `to` has them. */
+  leadsTo(cluster: string, places: ReadonlySet<string>): boolean {
+    return this.#kind !== "intercepted" && this.#cluster === cluster && places.has(this.#to);
+  }
+
+  /** Breaks it off: its program connects again, and that connection leads elsewhere. */
+  reroute(details: string): void {
+    this.#rerouted = details;
+    this.breaking();
+    this.stream?.abort(new Error(details));
+  }
+
+  /** How it ended, by what its relay has seen. */
+  ended(outcome: Outcome): Outcome {
+    return this.#rerouted === undefined ? outcome : { kind: "reset", by: "laptop", details: this.#rerouted };
   }
 
   /** The flow as it is listed. */
@@ -131,8 +157,9 @@ export class FlowTable {
   }
 
   /** Records how a flow ended, once. A failed one is recorded before its sockets are closed, or its program isn't found. */
-  end(open: OpenFlow, outcome: Outcome): void {
+  end(open: OpenFlow, as: Outcome): void {
     if (!this.#open.delete(open)) return;
+    const outcome = open.ended(as);
     if (this.#open.size === 0) this.#watch.end();
     const failed = isFailure(outcome);
     if (!failed && !this.followed) return;
@@ -142,6 +169,13 @@ export class FlowTable {
     if (!failed) return;
     this.#failed.add(flow);
     this.#events.failed(flow);
+  }
+
+  /** Breaks off the connections of this laptop to these places of a cluster. */
+  reroute(cluster: string, places: readonly Place[], details: string): void {
+    const wanted = new Set(places.map(({ address, port }) => formatEndpoint(address, port)));
+    if (wanted.size === 0) return;
+    for (const flow of this.#open) if (flow.leadsTo(cluster, wanted)) flow.reroute(details);
   }
 
   /** Records connections that the laptop's kernel refused. */

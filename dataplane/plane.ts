@@ -19,6 +19,7 @@ import type {
   MainCalls,
   NodeAgent,
   Probe,
+  Redirect,
   RefusedAttempts,
   TunnelNews,
   Unserved,
@@ -34,7 +35,9 @@ export type {
   DialFailure,
   LocalTarget,
   NodeAgent,
+  Place,
   Probe,
+  Redirect,
   RefusedAttempts,
   RuleCounts,
   TunnelNews,
@@ -180,6 +183,11 @@ export class DataPlane implements Disposable {
   /** Replaces the intercepts of a cluster. */
   async setIntercepts(cluster: string, targets: readonly LocalTarget[]): Promise<void> {
     await this.#all("intercepts", { cluster, targets });
+  }
+
+  /** Replaces the redirects of a cluster. Open connections that lead elsewhere by then are closed. */
+  async setRedirects(cluster: string, redirects: readonly Redirect[]): Promise<void> {
+    await this.#all("redirects", { cluster, redirects });
   }
 
   /** Replaces the node agents of a cluster to which reversed tunnels are kept, each by one worker. */

@@ -109,7 +109,19 @@ export interface LocalTarget {
   readonly localPort: number;
 }
 
-/** The connections of a rule. */
+/** An address and port of a cluster. */
+export interface Place {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Connections of this laptop that one of its programs answers, instead of the cluster. `rule` is a name of its own. */
+export interface Redirect extends LocalTarget {
+  /** Where such connections go, as the cluster knows it. */
+  readonly places: readonly Place[];
+}
+
+/** The connections of a rule, or of a redirect. */
 export interface RuleCounts {
   readonly rule: string;
   readonly open: number;
@@ -154,6 +166,8 @@ export type DataCalls = {
   check(argument: null): void;
   probe(destination: Destination): Promise<Probe>;
   intercepts(of: { readonly cluster: string; readonly targets: readonly LocalTarget[] }): void;
+  /** Replaces the redirects of a cluster. Open connections that lead elsewhere by then are closed. */
+  redirects(of: { readonly cluster: string; readonly redirects: readonly Redirect[] }): void;
   /** Replaces the node agents of a cluster to which this worker keeps reversed tunnels. */
   agents(of: { readonly cluster: string; readonly agents: readonly NodeAgent[] }): void;
   counts(cluster: string): ClusterCounts;

@@ -1,3 +1,4 @@
+import { writeAll } from "../http/byte_reader.ts";
 import { formatEndpoint } from "../net/address.ts";
 import type { AbortableTransport } from "../net/transport.ts";
 import { ConnectionOwners } from "../ffi/proc/connection_owner.ts";
@@ -6,6 +7,7 @@ import { endsOf } from "../ffi/sockets/own_socket.ts";
 import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
 import { USUAL_PROXY_PORT } from "../wire/proxy_port.ts";
 import type { OpenFlow } from "./flow_table.ts";
+import { LocalRefusal } from "./local_target.ts";
 import type { OutboundParts } from "./outbound.ts";
 import type { Destination, Unserved } from "./protocol.ts";
 import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
@@ -70,19 +72,24 @@ function usualOrAny<T>(serve: (port: number) => T): T {
   }
 }
 
-/** Opens the stream of a proxied flow: target -> stream. The proxy relays it; the flow ends with its stream. */
+/** Opens the stream of a proxied flow: target -> stream, or a connection to a program of this laptop. The proxy relays it; the flow ends with its stream. */
 async function open(
   client: Deno.TcpConn,
   { host, port }: ProxyTarget,
   first: Uint8Array | undefined,
-  { directory, flows, tunnel, whyUnserved }: ProxiedParts,
+  { directory, redirects, flows, tunnel, whyUnserved }: ProxiedParts,
 ): Promise<{ readonly flow: OpenFlow; readonly stream: AbortableTransport }> {
   const target = directory.byHost(host);
+  const from = clientEnds(client);
+  const redirected = redirects.any && target !== undefined
+    ? await redirects.of(target.cluster, { address: target.address, port }, () => from)
+    : undefined;
   const flow = flows.begin({
     kind: "proxied",
     cluster: target?.cluster ?? "",
-    from: clientEnds(client),
+    from,
     to: formatEndpoint(target?.address ?? host, port),
+    ...(redirected && { intercept: redirected.target.intercept }),
   });
   try {
     if (target === undefined) {
@@ -90,6 +97,13 @@ async function open(
         "destination_not_found",
         `no connected cluster has ${host}; \`pmz services -A\` shows what there is`,
       );
+    }
+    if (redirected) {
+      const program = await redirected.dial();
+      flow.stream = program;
+      program.closed.then((outcome) => flows.end(flow, outcome));
+      if (first !== undefined) await writeAll(program, first);
+      return { flow, stream: program };
     }
     const to = formatEndpoint(target.address, port);
     const opening = connectStream(tunnel(target.cluster), to, {
@@ -152,6 +166,7 @@ function asProxyError(error: unknown, where: string): ProxyTargetError {
   const { message } = error instanceof Error ? error : new Error(String(error));
   if (error instanceof TargetRefused) return new ProxyTargetError(error.kind, message, { cause: error });
   if (error instanceof NoTunnel) return new ProxyTargetError("connection_timeout", message, { cause: error });
+  if (error instanceof LocalRefusal) return new ProxyTargetError(error.kind, message, { cause: error });
   return new ProxyTargetError("proxy_internal_error", `${where}: ${message}`, { cause: error });
 }
 

@@ -1,4 +1,5 @@
 import type { TcpConnection } from "../ffi/sockets/tcp_connection.ts";
+import { ListenerFamilies } from "../ffi/proc/listener_family.ts";
 import { SocketPrograms } from "../ffi/proc/socket_program.ts";
 import { TcpListener } from "../ffi/sockets/tcp_listener.ts";
 import { Channel, type MessageSide } from "../threads/channel.ts";
@@ -8,6 +9,7 @@ import { FailureReports } from "./failure_reports.ts";
 import { type FindPrograms, FlowTable } from "./flow_table.ts";
 import { outbound } from "./outbound.ts";
 import { probe } from "./probe.ts";
+import { Redirects } from "./redirects.ts";
 import type { DataCalls, MainCalls } from "./protocol.ts";
 import { startProxy } from "./proxied.ts";
 import { agentDialler, type DialAgent } from "./tunnel/dial_agent.ts";
@@ -23,9 +25,11 @@ export function startDataWorker(
   side: MessageSide,
   dial: DialAgent = agentDialler(),
   programs: FindPrograms = new SocketPrograms(),
+  families: Pick<ListenerFamilies, "isFrom"> = new ListenerFamilies(),
 ): { readonly log: (message: string) => void } {
   const clusters = new Map<string, ClusterTunnels>();
   const directory = new Directory();
+  const redirects = new Redirects(families);
   const listeners: Disposable[] = [];
   let proxy: (AsyncDisposable & { readonly address: string }) | undefined;
   const failures = new FailureReports((report) => void main.call("failed", report));
@@ -48,12 +52,13 @@ export function startDataWorker(
       const tunnels = clusters.get(cluster);
       clusters.delete(cluster);
       directory.delete(cluster);
+      redirects.replace(cluster, []);
       await tunnels?.[Symbol.asyncDispose]();
     },
     listen(address) {
       const listener = openListener(
         address,
-        (connection) => void outbound(connection, { directory, flows, tunnel }),
+        (connection) => void outbound(connection, { directory, redirects, flows, tunnel }),
       );
       if (listener === undefined) return undefined;
       listeners.push(listener);
@@ -70,6 +75,7 @@ export function startDataWorker(
     proxy(port) {
       proxy ??= startProxy(port, {
         directory,
+        redirects,
         flows,
         tunnel,
         whyUnserved: (destination) => main.call("whyUnserved", destination),
@@ -86,13 +92,16 @@ export function startDataWorker(
     },
     probe: (destination) => probe(destination, tunnel),
     intercepts: ({ cluster, targets }) => clusters.get(cluster)?.setIntercepts(targets),
+    redirects({ cluster, redirects: wanted }) {
+      flows.reroute(cluster, redirects.replace(cluster, wanted), "an intercept on this laptop takes it now");
+    },
     agents: ({ cluster, agents }) => clusters.get(cluster)?.setAgents(agents),
     counts(cluster) {
       const tunnels = clusters.get(cluster);
       return {
         openStreams: tunnels?.tunnel?.openStreams ?? 0,
         roundTripMs: tunnels?.tunnel?.roundTripMs ?? null,
-        rules: tunnels?.counts() ?? [],
+        rules: [...tunnels?.counts() ?? [], ...redirects.counts(cluster)],
       };
     },
     refused({ attempts, omitted }) {

@@ -6,6 +6,7 @@ import { define } from "../command.ts";
 import { undone } from "../interruption.ts";
 import { agreeToInstall, sayCluster } from "../consent.ts";
 import { failure } from "../failure.ts";
+import { interceptMine } from "../intercept_mine.ts";
 import { checkLocalHost } from "../local_host.ts";
 import type { Cli } from "../session.ts";
 import { PERSONAL_RULES } from "../../wire/intercept.ts";
@@ -44,6 +45,7 @@ const wholeService: MatchOptions = {
   methods: [],
   callers: [],
   personal: false,
+  mine: false,
   ttl: undefined,
 };
 
@@ -56,7 +58,8 @@ export const intercept = define({
     "of the connection. LOCAL is where the program listens: a port of localhost (127.0.0.1 and ::1), or HOST:PORT. PORT is the name or number of the " +
     "Service's port, if it has several. With a matcher (--domain to --personal) it takes only the requests that match, and " +
     "several people share a port: requests have to match each kind of matcher that is given, and one of those of a kind; " +
-    "headers and cookies of different names all have to match. Needs no root. If a Service is named like a command (" +
+    "headers and cookies of different names all have to match. With --mine only this machine's own connections are taken, after " +
+    "`pmz up`: the cluster knows nothing of it. Needs no root. If a Service is named like a command (" +
     `${RESERVED.join(", ")})` + ", write its namespace too: list.default.",
   examples: [
     ["pmz intercept echo 8081", "the HTTP port of echo (or its only one), answered on port 8081"],
@@ -70,6 +73,7 @@ export const intercept = define({
     ],
     ["pmz intercept echo 8081 --path /cart --from shop/app=web", "only what these pods ask for there"],
     ["pmz intercept echo 8081 --personal --ttl 2h", "only requests that say so, for two hours"],
+    ["pmz intercept echo 8081 --mine", "only what this machine itself connects to echo"],
   ],
   options: object({
     service: argument(interceptedService(), {
@@ -123,6 +127,7 @@ async function startIntercept(cli: Cli, options: InterceptOptions, matching: Mat
   const namespace = service.namespace ?? options.namespace;
   await checkLocalHost(service, local);
   const { ttl, ...match } = matchRequest(matching);
+  if (matching.mine) return await interceptMine(cli, { ...options, namespace }, match, ttl);
   const isPersonal = Object.keys(match).length > 0;
   const daemon = await cli.startedDaemon();
   const choice = await cli.chosen(daemon, { ...options, namespace });

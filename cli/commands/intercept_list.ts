@@ -1,7 +1,7 @@
 import { object } from "@optique/core/constructs";
 import type { InterceptEntry } from "../../wire/control.ts";
 import { define } from "../command.ts";
-import { matchWords } from "../match_words.ts";
+import { takesWords } from "../match_words.ts";
 import { warnOfIntercepts } from "../intercept_warnings.ts";
 import { formatDuration } from "../terminal.ts";
 
@@ -25,13 +25,13 @@ export const interceptList = define({
       return cli.terminal.print("there are no intercepts; to start one: pmz intercept SERVICE LOCAL");
     }
     const now = cli.parts.now?.() ?? Date.now();
-    const isShared = entries.some(({ match }) => match !== undefined);
+    const isShared = entries.some(({ match, mine }) => match !== undefined || mine);
     cli.terminal.table(
       entries.map((entry) => [
         entry.id,
-        ...(isShared ? [matchWords(entry.match)] : []),
+        ...(isShared ? [takesWords(entry)] : []),
         entry.local,
-        `${entry.pods.ready} of ${entry.pods.all}`,
+        entry.mine ? "none" : `${entry.pods.ready} of ${entry.pods.all}`,
         `${entry.connections.open} open, ${entry.connections.total} in all`,
         ...(isShared ? [requestWords(entry)] : []),
         formatDuration(Math.max(0, now - Date.parse(entry.since))),

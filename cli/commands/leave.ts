@@ -12,12 +12,16 @@ import type { Cli } from "../session.ts";
 import { formatService, portOfService, type ServicePort, servicePort } from "../values.ts";
 
 /** Which intercepts to end. */
-type Which = { readonly all: true } | { readonly service: ServicePort };
+type Which = { readonly all: true } | {
+  readonly service: ServicePort;
+  readonly namespace: string | undefined;
+};
 
 const one: Parser<"sync", Which, unknown> = object({
   service: argument(servicePort(), {
     description: message`Service, with its port if several are intercepted.`,
   }),
+  namespace: inNamespace,
 });
 const all: Parser<"sync", Which, unknown> = map(
   flag("--all", { description: message`End every intercept of this machine.` }),
@@ -32,13 +36,15 @@ export const leave = define({
   examples: [
     ["pmz leave echo", "all ports of echo"],
     ["pmz leave echo.shop:80", "one port"],
+    ["pmz leave echo -n shop", "all ports of echo in namespace shop"],
     ["pmz leave echo.shop:80/kfjapmbc", "one of several personal intercepts, as the list names it"],
+    ["pmz leave echo/mine", "the one of this machine's own connections"],
     ["pmz leave --all", "all intercepts of this machine"],
   ],
   options: object({ which: or(one, all), context: connectedContext }),
   data: true,
   run: (cli, { which, context }) =>
-    leaveThose(cli, "all" in which ? undefined : { context, ...which.service }),
+    leaveThose(cli, "all" in which ? undefined : { context, ...inOneNamespace(which) }),
 });
 
 /** The original's form. */
@@ -56,8 +62,23 @@ export const interceptDelete = define({
   }),
   data: true,
   run: (cli, { service, namespace, port, context }) =>
-    leaveThose(cli, { namespace, port, context, ...service }),
+    leaveThose(cli, { port, context, ...inOneNamespace({ service, namespace }) }),
 });
+
+/** The Service that is meant, with the namespace that either way names. @throws {CliFailure} where they differ */
+function inOneNamespace(
+  { service, namespace }: { readonly service: ServicePort; readonly namespace: string | undefined },
+): ServicePort {
+  if (namespace === undefined) return service;
+  if (service.namespace !== undefined && service.namespace !== namespace) {
+    throw failure(
+      "usage",
+      `two namespaces are given: ${service.namespace} and ${namespace}`,
+      "leave out one of them",
+    );
+  }
+  return { ...service, namespace };
+}
 
 /** What an intercept has to match; undefined fields match any. */
 interface Wanted {
@@ -76,7 +97,7 @@ async function leaveThose(cli: Cli, wanted: Wanted | undefined): Promise<void> {
   for (const { id } of meant) {
     if (!daemon) break;
     const entry = await cli.follow(daemon, "leave", { id });
-    cli.terminal.print(`${entry.id}: ended, its pods answer again`);
+    cli.terminal.print(`${entry.id}: ended, ${entry.mine ? "the cluster answers" : "its pods answer"} again`);
     left.push(entry);
   }
   cli.terminal.json("InterceptList", { items: left });

@@ -66,7 +66,7 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
     terminal.print("");
     const rows = status.intercepts.map((
       entry,
-    ) => [entry.id, entry.local, `${entry.pods.ready} of ${entry.pods.all}`]);
+    ) => [entry.id, entry.local, entry.mine ? "none" : `${entry.pods.ready} of ${entry.pods.all}`]);
     terminal.table(rows, ["INTERCEPT", "LOCAL", "PODS"]);
   }
   if (status.failures.length > 0) {

@@ -7,6 +7,7 @@ import { type TopologyChange, wholeOf } from "../discovery/topology.ts";
 import type { DataPlane, TunnelNews } from "../../dataplane/plane.ts";
 import { Failure } from "../failure.ts";
 import { ClusterIntercepts } from "../intercepts/cluster_intercepts.ts";
+import { ClusterRedirects } from "../intercepts/cluster_redirects.ts";
 import type { Log } from "../process/log.ts";
 import type { ZoneIdentity } from "../../names/zone/zone_data.ts";
 
@@ -21,7 +22,10 @@ const LOGGED = 20;
 /** What a connected cluster needs. */
 export interface ClusterParts {
   readonly connection: ClusterApi;
-  readonly data: Pick<DataPlane, "connect" | "reach" | "disconnect" | "setIntercepts" | "setAgents">;
+  readonly data: Pick<
+    DataPlane,
+    "connect" | "reach" | "disconnect" | "setIntercepts" | "setAgents" | "setRedirects"
+  >;
   readonly log: Log;
   /** Ranges that were accepted for it, in CIDR notation. */
   readonly acceptedRanges: () => readonly string[];
@@ -35,6 +39,7 @@ export interface ClusterParts {
 export class Cluster {
   readonly connection: ClusterApi;
   readonly intercepts: ClusterIntercepts;
+  readonly redirects: ClusterRedirects;
   readonly #parts: ClusterParts;
   #news = Promise.withResolvers<void>();
   #reaching = false;
@@ -50,6 +55,15 @@ export class Cluster {
     this.intercepts = new ClusterIntercepts(connection, log, ({ targets, agents }) => {
       data.setIntercepts(this.id, targets).catch(quiet);
       data.setAgents(this.id, agents).catch(quiet);
+    });
+    this.redirects = new ClusterRedirects({
+      id: this.id,
+      names: (service) => this.index.services.get(service),
+      answer: (service, port, isAnswered) => {
+        this.index.setAnsweredHere(service, port, isAnswered);
+        this.#changed({ services: new Set([service]), slices: new Set(), pods: new Set() });
+      },
+      tell: (redirects) => void data.setRedirects(this.id, redirects).catch(quiet),
     });
   }
 
@@ -97,6 +111,7 @@ export class Cluster {
   #changed(change: TopologyChange): void {
     const indexed = this.index.update(this.connection.topology, change);
     this.intercepts.changed();
+    if (indexed.services.size > 0) this.redirects.changed();
     this.#logRefused(change);
     if (indexed.addresses.size > 0 || indexed.services.size > 0) this.#parts.changed(this, indexed);
   }
@@ -173,6 +188,7 @@ export class Cluster {
   async end(): Promise<string[]> {
     // The tunnels first: with them the intercepted pods answer again, whether the API server can be reached or not.
     await this.#parts.data.disconnect(this.id).catch(() => {}); // the worker is gone, and its tunnels with it
+    this.redirects[Symbol.dispose]();
     const left = await this.intercepts.end();
     await this.connection[Symbol.asyncDispose]();
     return left;

@@ -29,6 +29,7 @@ async function connectedTo(
       disconnect: takeDown("disconnect"),
       setIntercepts: takeDown("setIntercepts"),
       setAgents: takeDown("setAgents"),
+      setRedirects: takeDown("setRedirects"),
     },
     log: quiet,
     acceptedRanges: () => [],

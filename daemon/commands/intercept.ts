@@ -124,8 +124,8 @@ export async function leave(
     const all = [found, ...more].map(({ entry }) => entry.id).join(", ");
     throw new Failure("usage", `${id} means several intercepts: ${all}`, { hint: "name one of them" });
   }
-  const { cluster, wanted, entry } = found;
-  await report.step(`End ${entry.id}`, () => cluster.intercepts.remove(wanted));
+  const { cluster, entry } = found;
+  await report.step(`End ${entry.id}`, async () => await found.end());
   if (cluster.connection.mode === "intercept" && !cluster.intercepts.any) {
     await clusters.remove(cluster.id, report);
   }

@@ -23,13 +23,16 @@ import { lastFailures } from "./flows.ts";
 import { Failure } from "../failure.ts";
 import { nameWarnings } from "./name_warnings.ts";
 import { warnings } from "./warnings.ts";
-import type { Wanted } from "../intercepts/namespace_intercepts.ts";
+import type { OwnIntercept } from "../intercepts/cluster_redirects.ts";
 
 /** An intercept, what stands for it, and whose it is. */
 export interface FoundIntercept {
   readonly cluster: Cluster;
-  readonly wanted: Wanted;
+  /** What stands for one of this laptop's own connections alone. */
+  readonly own?: OwnIntercept;
   readonly entry: InterceptEntry;
+  /** Ends it. */
+  readonly end: () => void | Promise<void>;
 }
 
 /** The cluster of a custom name's Service. @throws {Failure} `not-found`, `not-up` */
@@ -96,13 +99,23 @@ export function interceptsOf(
   counts: ReadonlyMap<string, readonly RuleCounts[]> = new Map(),
 ): FoundIntercept[] {
   const several = clusters.all.length > 1;
-  return clusters.all.flatMap((cluster) =>
-    cluster.intercepts.entries(counts.get(cluster.id)).map(({ entry, wanted }) => ({
-      cluster,
-      wanted,
-      entry: several ? { ...entry, id: `${entry.id}@${cluster.id}` } : entry,
-    }))
-  );
+  return clusters.all.flatMap((cluster): FoundIntercept[] => {
+    const { id, intercepts, redirects } = cluster;
+    const named = (entry: InterceptEntry) => several ? { ...entry, id: `${entry.id}@${id}` } : entry;
+    return [
+      ...intercepts.entries(counts.get(id)).map(({ entry, wanted }) => ({
+        cluster,
+        entry: named(entry),
+        end: () => intercepts.remove(wanted),
+      })),
+      ...redirects.entries(counts.get(id)).map(({ entry, own }) => ({
+        cluster,
+        own,
+        entry: named(entry),
+        end: () => redirects.remove(own),
+      })),
+    ];
+  });
 }
 
 /** The domains of intercepts: names for their Services, as long as they last. */

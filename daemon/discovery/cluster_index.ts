@@ -45,6 +45,17 @@ export class ClusterIndex {
   readonly #endpoints = new Map<string, SliceEndpoints>();
   readonly #serviceOfSlice = new Map<string, string>();
   readonly #slicesOf = new MultiMap<string, string>();
+  /** By Service, the TCP ports that a program of this laptop answers. */
+  readonly #answeredHere = new MultiMap<string, number>();
+
+  /**
+   * Says whether a program of this laptop answers a Service's TCP port: it then counts as served, whatever the cluster has. To be
+   * followed by an update with that Service.
+   */
+  setAnsweredHere(service: string, port: number, isAnswered: boolean): void {
+    if (isAnswered) this.#answeredHere.add(service, port);
+    else this.#answeredHere.delete(service, port);
+  }
 
   /** What answers by address. Live. */
   get addresses(): ReadonlyMap<string, CapturedPorts> {
@@ -171,7 +182,10 @@ export class ClusterIndex {
   ): RefusedAddress[] {
     const claimed = new Map<string, CapturedPorts>();
     const refused: RefusedAddress[] = [];
-    const ports = service ? servedPorts(service, slices) : [];
+    const here = this.#answeredHere.get(key);
+    const ports = (service ? servedPorts(service, slices) : []).map((one) =>
+      one.protocol === "tcp" && here.has(one.port) ? { ...one, served: true } : one
+    );
     for (const address of canonicalAddresses(service?.clusterIPs ?? [])) {
       const why = whyNeverDialled(address);
       if (why === undefined) claimed.set(address, ports);

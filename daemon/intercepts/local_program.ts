@@ -1,7 +1,7 @@
 /** Whether the user's program is there to be dialled, without taking a connection of it. */
 import { isListenedOn } from "../../ffi/proc/listening_sockets.ts";
-import { parseAddress } from "../../net/address.ts";
 import { hostAddresses } from "../../net/host_addresses.ts";
+import { ownAddresses } from "../../net/own_addresses.ts";
 
 /** Where connections go on the laptop. */
 export interface LocalEnd {
@@ -38,14 +38,6 @@ export async function programState(
   }
   for (const address of addresses) if (await dial(address, port)) return "elsewhere";
   return "silent";
-}
-
-/** Tells this machine's addresses from others. */
-function ownAddresses(): (address: string) => boolean {
-  const interfaces = new Set(
-    Deno.networkInterfaces().map(({ address }) => parseAddress(address)?.text ?? address),
-  );
-  return (address) => address.startsWith("127.") || address === "::1" || interfaces.has(address);
 }
 
 async function answers(hostname: string, port: number): Promise<boolean> {

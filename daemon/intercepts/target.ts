@@ -63,20 +63,37 @@ export function findTarget(
       : "it has no selector, so it has no pods of its own";
     throw new Failure("usage", `${where} can't be intercepted: ${why}`);
   }
+  return { service, port: portOf(service, port, localPort) };
+}
+
+/**
+ * The port of a Service that is meant, as in findTarget.
+ * @throws {Failure} with what there is instead
+ */
+export function portOf(service: Service, port?: string, localPort?: number): ServicePort {
+  const where = `${service.name}.${service.namespace}`;
   const tcp = service.ports.filter((one) => one.protocol === "TCP");
   const names = tcp.map((one) => one.name ? `${one.port} (${one.name})` : String(one.port)).join(", ");
   if (port === undefined) {
     const meant = tcp.length === 1
       ? tcp[0]
       : tcp.find((one) => one.name === "http") ?? tcp.find((one) => one.port === 80);
-    if (meant) return { service, port: meant };
+    if (meant) return meant;
+    const none = service.ports.length > 0 ? "no TCP port, and only TCP can be intercepted" : "no TCP port";
     throw new Failure(
       "usage",
-      `${where} has ${tcp.length ? "several TCP ports" : "no TCP port"}${names && `: ${names}`}`,
+      `${where} has ${tcp.length ? "several TCP ports" : none}${names && `: ${names}`}`,
       tcp[0] ? { hint: `choose one: pmz intercept ${where} LOCAL:${tcp[0].name || tcp[0].port}` } : {},
     );
   }
-  const found = tcp.find((one) => one.name === port || String(one.port) === port);
+  const isMeant = (one: ServicePort) => one.name === port || String(one.port) === port;
+  const found = tcp.find(isMeant);
+  const other = service.ports.find(isMeant);
+  if (!found && other) {
+    throw new Failure("usage", `port ${port} of ${where} is ${other.protocol}: only TCP can be intercepted`, {
+      ...(names ? { hint: `its TCP ports: ${names}` } : {}),
+    });
+  }
   if (!found) {
     const isReversed = tcp.some((one) => one.port === localPort);
     throw new Failure("not-found", `${where} has no TCP port ${port}`, {
@@ -85,7 +102,7 @@ export function findTarget(
         : `it has ${names || "no TCP port"}`,
     });
   }
-  return { service, port: found };
+  return found;
 }
 
 /**

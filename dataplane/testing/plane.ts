@@ -1,5 +1,6 @@
 /** A data plane for tests: its workers run in this thread, and its agents are dialled in memory. */
 import assert from "node:assert/strict";
+import type { ListenerFamilies } from "../../ffi/proc/listener_family.ts";
 import { SocketPrograms } from "../../ffi/proc/socket_program.ts";
 import { localEndpoint } from "../../ffi/sockets/socket.ts";
 import { Connection, type Stream } from "../../hbone/mod.ts";
@@ -30,10 +31,13 @@ export const AGENT: NodeAgent = {
 };
 
 /** A data worker that runs in this thread. */
-export function workerThread(dial: DialAgent): WorkerThread {
+export function workerThread(
+  dial: DialAgent,
+  families: Pick<ListenerFamilies, "isFrom"> = { isFrom: () => Promise.resolve(false) },
+): WorkerThread {
   const { port1, port2 } = new MessageChannel();
   // A busy machine may need longer than a program is looked for while its connection waits.
-  startDataWorker(port2, dial, new SocketPrograms(5_000));
+  startDataWorker(port2, dial, new SocketPrograms(5_000), families);
   return {
     postMessage: (message) => port1.postMessage(message),
     get onmessage() {
@@ -52,7 +56,12 @@ export function workerThread(dial: DialAgent): WorkerThread {
 
 /** A data plane whose gateway does `onStream` with each stream; an echo by default. */
 export function startPlane(
-  options: { parts?: Partial<DataPlaneParts>; onStream?: (stream: Stream) => void; workers?: number } = {},
+  options: {
+    parts?: Partial<DataPlaneParts>;
+    onStream?: (stream: Stream) => void;
+    workers?: number;
+    families?: Pick<ListenerFamilies, "isFrom">;
+  } = {},
 ) {
   const gateway = fakeGateway({ onStream: options.onStream ?? echo });
   const agents: Connection[] = [];
@@ -65,7 +74,7 @@ export function startPlane(
     return Promise.resolve(ours);
   };
   const plane = new DataPlane({
-    startWorker: () => workerThread(dial),
+    startWorker: () => workerThread(dial, options.families),
     workers: options.workers ?? 1,
     gateway: () => Promise.resolve(place("gateway-1")),
     agent: (_, agent) => Promise.resolve(place(agent.pod)),

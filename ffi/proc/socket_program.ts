@@ -120,7 +120,7 @@ export class SocketPrograms implements Disposable {
 }
 
 /** All processes, the newest first. Ids start over when they are used up, so those above the last one are the older ones. */
-function processIds(): number[] {
+export function processIds(): number[] {
   try {
     const last = Number(Deno.readTextFileSync("/proc/loadavg").trim().split(" ").at(-1));
     const ids = [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => pid > 0);
@@ -132,7 +132,7 @@ function processIds(): number[] {
 }
 
 /** The inodes of a process's sockets, one after the other; undefined for each other descriptor, so that callers can stop anywhere. */
-function* socketsOf(pid: number): Generator<number | undefined> {
+export function* socketsOf(pid: number): Generator<number | undefined> {
   try {
     for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
       let inode: string | undefined;

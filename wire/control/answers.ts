@@ -185,7 +185,7 @@ export interface NameEntry {
 }
 
 export interface InterceptEntry {
-  /** "echo.default:80"; of a personal one "echo.default:80/kfjapmbc". */
+  /** "echo.default:80"; of a personal one "echo.default:80/kfjapmbc", of the laptop's own connections "echo.default:80/mine". */
   readonly id: string;
   readonly cluster: string;
   readonly namespace: string;
@@ -194,6 +194,8 @@ export interface InterceptEntry {
   readonly portName?: string;
   readonly local: string;
   readonly since: string;
+  /** It takes this laptop's own connections alone: no pods, and nothing in the cluster knows of it. */
+  readonly mine?: true;
   readonly pods: { readonly ready: number; readonly all: number };
   readonly connections: { readonly open: number; readonly total: number };
   /** Other Services whose traffic is taken too, since steering is by pod port. */

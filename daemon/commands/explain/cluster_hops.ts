@@ -23,9 +23,13 @@ export function interceptHop(
 ): Finding | undefined {
   const isMeant = (one: { namespace: string; service: string; port: number }) =>
     one.namespace === namespace && one.service === name && one.port === port;
-  const mine = own.find(isMeant);
+  const mine = own.find((one) => isMeant(one) && one.mine) ?? own.find(isMeant);
   if (mine) {
-    const what = mine.match ? "requests that match go" : "connections go";
+    const what = mine.mine
+      ? "this machine's own connections go"
+      : mine.match
+      ? "requests that match go"
+      : "connections go";
     if (mine.silentSince !== undefined) {
       return failed(
         `your intercept ${mine.id} takes it: ${what} to ${mine.local}, where nothing listens since ${mine.silentSince}`,

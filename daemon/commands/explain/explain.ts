@@ -6,6 +6,7 @@ import { OwnNetworks } from "../../../names/own_networks.ts";
 import { Zone } from "../../../names/zone/zone.ts";
 import { formatEndpoint, parseAddress } from "../../../net/address.ts";
 import type { CustomName, ExplainRequest, Mode } from "../../../wire/control.ts";
+import type { Service } from "../../../kube/objects/objects.ts";
 import type { Explanation, Hop } from "../../../wire/explain.ts";
 import type { Finding } from "../../../wire/finding.ts";
 import type { Cluster } from "../../clusters/cluster.ts";
@@ -241,7 +242,14 @@ class Way {
     const slices = slicesOf(topology, service);
     this.#port = portToDial(service, slices, this.#asked);
     const hasPort = this.#add("port", portHop(service, slices, this.#asked));
+    if (hasPort && this.#isAnsweredHere(cluster, service)) return true;
     return hasPort && this.#add("endpoints", endpointsHop(topology, service, slices, this.#port));
+  }
+
+  /** Whether a program of this machine answers the machine's own connections to the Service's port. */
+  #isAnsweredHere({ redirects }: Cluster, service: Service): boolean {
+    const port = service.ports.find(({ port, protocol }) => port === this.#port && protocol === "TCP");
+    return port !== undefined && redirects.of({ service, port }) !== undefined;
   }
 
   /** What this machine does with a connection. @returns the address, where it comes to pmz */
@@ -282,6 +290,7 @@ class Way {
       const rules = await rulesOf(connection.api, connection.name.namespace);
       const saw = interceptHop(subject.service, port, own, rules);
       if (saw) this.#add("intercept", saw);
+      if (this.#isAnsweredHere(cluster, subject.service)) return;
     }
     const { roundTripMs } = await this.#clusters.data.counts(cluster.id);
     if (!this.#add("tunnel", tunnelHop(cluster, roundTripMs))) return;

@@ -4,6 +4,7 @@
 import { Directory } from "../../../dataplane/directory.ts";
 import { FlowTable } from "../../../dataplane/flow_table.ts";
 import { outbound } from "../../../dataplane/outbound.ts";
+import { Redirects } from "../../../dataplane/redirects.ts";
 import { Tunnel } from "../../../dataplane/tunnel/tunnel.ts";
 import { SocketPrograms } from "../../../ffi/proc/socket_program.ts";
 import { TcpListener } from "../../../ffi/sockets/tcp_listener.ts";
@@ -22,12 +23,13 @@ const directory = new Directory();
 directory.add("bench");
 directory.setCaptured("bench", true);
 directory.changeAddresses({ cluster: "bench", added: new Map([["127.0.0.1", SERVICE]]), removed: [] });
+const redirects = new Redirects({ isFrom: () => Promise.resolve(false) });
 const flows = new FlowTable({ failed() {}, refused() {}, ended() {} }, new SocketPrograms());
 
 const ports = targets.map((target) => {
   // The listener's own port is not the target's.
   const open: Tunnel["open"] = (_, options) => tunnel.open(`${SERVICE}:${target}`, options);
-  const parts = { directory, flows, tunnel: () => ({ open }) };
+  const parts = { directory, redirects, flows, tunnel: () => ({ open }) };
   return new TcpListener("127.0.0.1", (connection) => void outbound(connection, parts)).port;
 });
 void held();
