@@ -57,6 +57,11 @@ export class ClusterIndex {
     else this.#answeredHere.delete(service, port);
   }
 
+  /** Whether a program of this laptop answers some port of a Service. */
+  isAnsweredHere(service: string): boolean {
+    return this.#answeredHere.has(service);
+  }
+
   /** What answers by address. Live. */
   get addresses(): ReadonlyMap<string, CapturedPorts> {
     return this.#addresses;

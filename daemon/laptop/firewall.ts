@@ -124,17 +124,21 @@ async function dial(
 
 /** A cluster, as far as its Services and their ports go. */
 type KnownCluster = Pick<LaptopCluster, "id"> & {
-  readonly index: Pick<LaptopCluster["index"], "addresses" | "services">;
+  readonly index: Pick<LaptopCluster["index"], "addresses" | "services" | "isAnsweredHere">;
 };
 
-/** One endpoint that answers of each range: firewalls treat ranges differently. */
+/**
+ * One endpoint that answers of each range: firewalls treat ranges differently. A Service that a program of this laptop answers
+ * is left out, since that program would get the connection.
+ */
 export function endpointsToTry(
   clusters: Iterable<KnownCluster>,
   isCaptured: (cluster: string, address: string) => boolean,
 ): CapturedEndpoint[] {
   const found = new Map<string, CapturedEndpoint>();
   for (const { id, index } of clusters) {
-    for (const { addresses, ports, headless, endpoints = [] } of index.services.values()) {
+    for (const [service, { addresses, ports, headless, endpoints = [] }] of index.services) {
+      if (index.isAnsweredHere(service)) continue;
       const groups = [
         ...headless ? [] : [{ addresses, ports }],
         ...endpoints.map((group) => ({

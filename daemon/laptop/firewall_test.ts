@@ -118,9 +118,14 @@ Deno.test("of each range one address is tried, that is captured and whose port i
       ["10.96.0.8", served(true)],
       ["100.64.3.7", "any"],
     ]),
+    isAnsweredHere: (key: string) => here.has(key),
   };
-  const tried = endpointsToTry([{ id: "dev", index }], (_cluster, address) => address !== "172.20.0.1");
-  assert.deepEqual(tried, [service, pod]);
+  const here = new Set<string>();
+  const tried = () => endpointsToTry([{ id: "dev", index }], (_cluster, address) => address !== "172.20.0.1");
+  assert.deepEqual(tried(), [service, pod]);
+  here.add("default/echo");
+  const web = { address: "10.96.0.8", port: 80 };
+  assert.deepEqual(tried(), [web, pod], "a program of the laptop gets no connection of the daemon's own");
 });
 
 Deno.test("of one endpoint that isn't reached, what drops it is named, whether it was tried before or not", async () => {

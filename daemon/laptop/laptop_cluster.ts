@@ -18,6 +18,8 @@ export interface LaptopCluster {
     readonly refused: ReadonlyMap<string, readonly { readonly address: string; readonly why: string }[]>;
     /** The Services whose names lead to an address. */
     servicesAt(address: string): ReadonlySet<string>;
+    /** Whether a program of this laptop answers some port of a Service, "namespace/name". */
+    isAnsweredHere(service: string): boolean;
     /** What has an address: "echo.default.svc". */
     nameAt(address: string): string | undefined;
   };

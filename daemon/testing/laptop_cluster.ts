@@ -19,6 +19,7 @@ export class FakeLaptopCluster implements LaptopCluster {
       addresses: this.#addresses,
       services: this.#services,
       refused: new Map(),
+      isAnsweredHere: () => false,
       servicesAt: (address) =>
         new Set(
           [...this.#services].flatMap(([key, { addresses }]) => addresses.includes(address) ? [key] : []),
