@@ -1,6 +1,6 @@
 import type { Finding } from "../wire/doctor.ts";
 import type { BlockedConnection } from "../wire/control.ts";
-import type { RulePrecedence } from "../wire/helper.ts";
+import { type NetworkDamage, networkPartNames, type RulePrecedence } from "../wire/helper.ts";
 import { type Check, failed, ok, skipped, warning } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
 
@@ -20,11 +20,34 @@ export const capture: Check<Pick<CheckParts, "capture">> = {
         failed("The root helper has ended, so nothing is captured.", "Run `pmz up`: it starts another one."),
       ];
     }
-    const { routes, address, precedence, blocked = [] } = helper;
+    const { routes, address, precedence, damage = [], blocked = [] } = helper;
     const captured = ok(`${routes} addresses are captured, from ${address}.`);
-    return [captured, ...precedence ? [passedBy(precedence)] : [], ...blocked.map(keptFrom)];
+    return [
+      captured,
+      ...precedence ? [passedBy(precedence)] : [],
+      ...damage.map(changed),
+      ...blocked.map(keptFrom),
+    ];
   },
 };
+
+function changed({ part, repaired, last, problem }: NetworkDamage): Finding {
+  const time = new Date(last).toLocaleTimeString("en-GB");
+  if (problem === undefined) {
+    const often = repaired === 1 ? `at ${time}` : `${repaired} times, the last time at ${time}`;
+    return ok(
+      `Another program has changed pmz's ${networkPartNames[part]} ${often}: pmz has put that right.`,
+    );
+  }
+  return warning(
+    `Another program has changed pmz's ${
+      networkPartNames[part]
+    } (at ${time}), and pmz can't put that right: ${problem}. Connections to the ` +
+      "cluster may fail.",
+    "End the program that does that (a VPN, a firewall or a network script, for example), then run `pmz up`: it puts it right. " +
+      "`ip monitor` shows what changes.",
+  );
+}
 
 function keptFrom({ to, by }: BlockedConnection): Finding {
   return by

@@ -96,6 +96,18 @@ Deno.test("a rule of another program that comes before pmz's is warned of, with 
   assertFinding(found, "warning", /IPv4 rule 9 .*table 51820.* again and again/, /ip rule/);
 });
 
+Deno.test("what others have changed of pmz's own network is told where it is put right, and warned of where it isn't", async () => {
+  const last = new Date(2026, 10, 30, 9, 5, 7).getTime();
+  const damage = [
+    { part: "routes", repaired: 2, last },
+    { part: "device", repaired: 10, last, problem: "another program changes it again and again" },
+  ] as const;
+  const helper = { state: "connected", address: "198.18.255.254", routes: 5, damage } as const;
+  const found = await findingsOf(capture, { capture: () => Promise.resolve({ isWanted: true, helper }) });
+  assertFinding(found, "ok", /changed pmz's routes 2 times, the last time at 09:05:07: .* right/);
+  assertFinding(found, "warning", /pmz's network device .* again and again/, /pmz up/);
+});
+
 Deno.test("a firewall that drops captured connections is warned of, with its rule where that is known", async () => {
   const by = { chain: "ip filter OUTPUT", rule: 'oifname != "wg0" fib daddr type != local reject' };
   const blocked = [{ to: "10.96.0.7:80", by }, { to: "100.64.3.7:8080" }];

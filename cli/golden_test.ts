@@ -143,6 +143,13 @@ Deno.test("an agent of an older pmz is told apart from one of another", () => {
   }));
   return compareWithGolden("agent status other", "agent status", { answers: { agent } });
 });
+Deno.test("what another program has changed of pmz's own network, and pmz has put right, is said by status", () => {
+  const { status } = defaultAnswers();
+  const last = Date.parse("2026-01-01T11:59:00Z");
+  const damage = [{ part: "device", repaired: 1, last }, { part: "routes", repaired: 3, last }] as const;
+  const helper = { state: "connected", address: "198.18.255.254", routes: 5, damage } as const;
+  return compareWithGolden("status damage", "status", { answers: { status: { ...status, helper } } });
+});
 Deno.test("on a terminal there are colours, symbols and one turning line", () =>
   compareWithGolden("terminal up", "up", { terminal: true, env: { LANG: "C.UTF-8" }, answers: quickUp() }));
 

@@ -1,4 +1,4 @@
-import { addAddress, allLinks, linkUp } from "../ffi/netlink/link.ts";
+import { addAddress, allAddresses, allLinks, linkUp, renameLink } from "../ffi/netlink/link.ts";
 import type { Netlink } from "../ffi/netlink/netlink.ts";
 import { isTunMissing, TunDevice } from "../ffi/netlink/tun.ts";
 import { type IpAddress, parseAddress } from "../net/address.ts";
@@ -17,7 +17,9 @@ export class DeviceError extends Error {
 
 /** A user's device: the target of the routes, and the source of captured connections. It ends with the process. */
 export class UserDevice implements Disposable {
-  readonly #tun: TunDevice;
+  #tun: TunDevice;
+  readonly name: string;
+  readonly index: number;
   readonly own4: IpAddress;
   /** Undefined on a machine without IPv6. */
   readonly own6: IpAddress | undefined;
@@ -25,6 +27,8 @@ export class UserDevice implements Disposable {
 
   private constructor(tun: TunDevice, own4: IpAddress, own6: IpAddress | undefined, table: number) {
     this.#tun = tun;
+    this.name = tun.name;
+    this.index = tun.index;
     this.own4 = own4;
     this.own6 = own6;
     this.table = table;
@@ -52,12 +56,43 @@ export class UserDevice implements Disposable {
     }
   }
 
-  get name(): string {
-    return this.#tun.name;
+  /**
+   * @returns what makes the device as it has to be, by the same index, so that routes, listeners and open connections find it again;
+   * undefined where it is. That throws a DeviceError, or a SystemCallError, where it can't.
+   */
+  repair(netlink: Netlink): (() => void) | undefined {
+    const links = allLinks(netlink);
+    const link = links.find(({ index }) => index === this.index);
+    if (!link) return () => this.#makeAgain(netlink, links.some(({ name }) => name === this.name));
+    if (link.name !== this.name) return () => renameLink(netlink, this.index, this.name);
+    return link.isUp ? undefined : () => linkUp(netlink, this.index);
   }
 
-  get index(): number {
-    return this.#tun.index;
+  #makeAgain(netlink: Netlink, isTaken: boolean): void {
+    if (isTaken) throw new DeviceError(`another device is called ${this.name} now`);
+    this.#tun[Symbol.dispose](); // it may live on in another network namespace
+    const tun = createTun(this.name, this.index);
+    if (!tun) throw new DeviceError(`another device has the name ${this.name}, or its index ${this.index}`);
+    this.#tun = tun;
+    silenceIpv6(this.name);
+    linkUp(netlink, this.index);
+  }
+
+  /**
+   * @param needsIpv6 whether it matters when the IPv6 address can't be given back: programs switch IPv6 off
+   * @returns what gives the device its addresses back, and throws a SystemCallError where it can't; undefined where it has them
+   */
+  repairAddresses(netlink: Netlink, needsIpv6: boolean): (() => void) | undefined {
+    const there = new Set(
+      allAddresses(netlink).filter(({ device }) => device === this.index).map(({ address }) => address.text),
+    );
+    const misses4 = !there.has(this.own4.text);
+    const missing6 = this.own6 && !there.has(this.own6.text) ? this.own6 : undefined;
+    if (!misses4 && (!missing6 || (!needsIpv6 && isIpv6Off(this.name)))) return undefined;
+    return () => {
+      if (misses4) addAddress(netlink, this.index, this.own4);
+      if (missing6 && (needsIpv6 || !isIpv6Off(this.name))) addAddress(netlink, this.index, missing6);
+    };
   }
 
   [Symbol.dispose](): void {
@@ -73,9 +108,9 @@ function freeSlot(): { tun: TunDevice; slot: number } {
   throw new DeviceError(`${SLOTS} users are connected on this machine already`);
 }
 
-function createTun(name: string): TunDevice | undefined {
+function createTun(name: string, index?: number): TunDevice | undefined {
   try {
-    return TunDevice.create(name);
+    return TunDevice.create(name, index);
   } catch (error) {
     if (!isTunMissing(error)) throw error;
     throw new DeviceError("this kernel has no TUN device: `modprobe tun`, or restart after a kernel update", {
@@ -106,6 +141,15 @@ function silenceIpv6(name: string): void {
     try {
       Deno.writeTextFileSync(`/proc/sys/net/ipv6/conf/${name}/${key}`, value, { create: false });
     } catch { /* no IPv6 */ }
+  }
+}
+
+/** Whether IPv6 is switched off for a device, or not there at all. */
+function isIpv6Off(name: string): boolean {
+  try {
+    return Deno.readTextFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`).trim() !== "0";
+  } catch {
+    return true;
   }
 }
 

@@ -1,10 +1,7 @@
-import { TokenBucket } from "../async/token_bucket.ts";
 import type { Rule } from "../ffi/netlink/rule.ts";
+import type { NetworkDamage } from "../wire/helper.ts";
+import { CONTESTED, DamageRecord } from "./damage_record.ts";
 import type { UserRules } from "./rule.ts";
-
-/** Moves within a minute; then pmz lets another program that wants the first place have it. */
-const MOVES = 10;
-const MINUTE_MS = 60_000;
 
 /** A rule that comes before pmz's: captured connections may go its way. */
 export interface Precedence {
@@ -13,33 +10,38 @@ export interface Precedence {
   readonly contested: boolean;
 }
 
-/** Keeps the user's rules before those of others, without a fight. */
+/** Keeps the user's rules there, and before those of others, without a fight. */
 export class FirstPlace {
   readonly #rules: Pick<UserRules, "place" | "putFirst">;
-  readonly #now: () => number;
-  readonly #moves = new TokenBucket(MOVES, MOVES * 1_000 / MINUTE_MS);
-  #resting = -Infinity;
+  readonly #record: DamageRecord;
 
-  constructor(rules: Pick<UserRules, "place" | "putFirst">, now = () => performance.now()) {
+  constructor(rules: Pick<UserRules, "place" | "putFirst">, now?: () => number) {
     this.#rules = rules;
-    this.#now = now;
+    this.#record = new DamageRecord("rules", now);
+  }
+
+  /** What others have done to the rules, apart from the order; undefined while nothing. */
+  get damage(): NetworkDamage | undefined {
+    return this.#record.damage;
   }
 
   /** Puts the rules first again, if they aren't. @returns what comes before them all the same @throws {SystemCallError} */
   take(): Precedence | undefined {
-    const { isRight, before } = this.#rules.place;
-    if (!isRight && this.#mayMove()) {
+    const { isRight, isWhole, before } = this.#rules.place;
+    if (!isRight && this.#record.limit.mayRepair()) {
       this.#rules.putFirst();
+      if (!isWhole) this.#record.repaired();
       return precedence(this.#rules.place.before, false);
     }
+    if (isWhole) this.#record.isRight();
+    else this.#record.failed(CONTESTED);
     return precedence(before, !isRight);
   }
 
-  #mayMove(): boolean {
-    if (this.#now() < this.#resting) return false;
-    if (this.#moves.take()) return true;
-    this.#resting = this.#now() + MINUTE_MS;
-    return false;
+  /** As `take`, however often the rules were moved before. @throws {SystemCallError} */
+  takeAnew(): Precedence | undefined {
+    this.#record.limit.reset();
+    return this.take();
   }
 }
 

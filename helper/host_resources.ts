@@ -4,12 +4,14 @@ import { Libbpf, openForAttach } from "../ffi/bpf/libbpf.ts";
 import { Netlink } from "../ffi/netlink/netlink.ts";
 import { closeDescriptor, socketCookie, startConnect, tcpSocket } from "../ffi/sockets/socket.ts";
 import type { HelperGrant } from "../wire/helper.ts";
+import { CapturedRoutes } from "./captured_routes.ts";
 import { CaptureHooks, IDENTIFY_PORT } from "./capture_hooks.ts";
 import { rootCgroup } from "./cgroup.ts";
 import { UserDevice } from "./device.ts";
 import { traceTable } from "./firewall_trace.ts";
 import { Janitor } from "./janitor.ts";
 import { NameHooks } from "./name_hooks.ts";
+import { NetworkRepair } from "./network_repair.ts";
 import { type RuleSelectors, rulesFor, UserRules } from "./rule.ts";
 import { SharedSettings } from "./settings.ts";
 
@@ -28,6 +30,9 @@ export class HostResources implements AsyncDisposable {
   readonly names: NameHooks;
   readonly settings: SharedSettings;
   readonly rules: UserRules;
+  readonly routes: CapturedRoutes;
+  /** Puts device, addresses and routes right. The rules have a place to keep too: see FirstPlace. */
+  readonly repair: NetworkRepair;
   /** The inode of this network namespace. */
   readonly netns: bigint;
   readonly #resources: AsyncDisposableStack;
@@ -60,6 +65,13 @@ export class HostResources implements AsyncDisposable {
     });
     const libbpf = Libbpf.load(assets.libbpf);
     this.capture = stack.use(new CaptureHooks(libbpf, assets.capture, this.settings, cgroup));
+    this.routes = new CapturedRoutes(this.netlink, device, () => this.capture.all);
+    const capturesIpv6 = () => this.capture.all.some((text) => text.includes(":"));
+    this.repair = new NetworkRepair([
+      { part: "device", look: () => device.repair(this.netlink) },
+      { part: "addresses", look: () => device.repairAddresses(this.netlink, capturesIpv6()) },
+      { part: "routes", look: () => this.routes.repair() },
+    ]);
     this.settings.set({ netns: learnNetns(this.capture, device, cgroup) });
     this.names = stack.use(new NameHooks(libbpf, assets.names, this.settings, cgroup));
     this.netns = netnsInode();

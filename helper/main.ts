@@ -65,7 +65,7 @@ async function serve(
   using _cleaning = await lockOfJanitors(folder.cleaning);
   using log = helperLog(folder.log);
   await using host = await HostResources.create(grant, assets, options.cgroup);
-  await using watch = new NetworkWatch(host.rules, log);
+  await using watch = new NetworkWatch(host.rules, host, log);
   const address = host.device.own4.text;
   log("info", "started", { pid: Deno.pid, address, device: host.device.name });
   removeIfThere(folder.socket);
@@ -158,7 +158,7 @@ class Acceptor {
     await using session = new HelperSession(this.#host, this.#grant, {
       tell: (news) => isSent(daemon, news),
       failed: (error) => this.#log("warn", "refusals are not reported any more", { error: String(error) }),
-    });
+    }, () => this.#watch.repair());
     const reporter = new NetworkReporter(session, this.#watch, (news) => daemon.send(news));
     this.#watch.onChange(() => reporter.changed());
     try {
@@ -173,7 +173,7 @@ class Acceptor {
           this.#log("warn", "refused a request", { code: answer.code, error: answer.error });
         }
         await sendAnswer(daemon, answer, fds);
-        fits(() => reporter.precedence());
+        fits(() => reporter.ownNetwork());
       }
     } catch (error) {
       this.#log("warn", "the daemon doesn't read its answers", { error: String(error) });

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
-import type { NetworkNews, RulePrecedence } from "../wire/helper.ts";
+import type { NetworkDamage, NetworkNews, RulePrecedence } from "../wire/helper.ts";
 import { NetworkReporter } from "./network_reporter.ts";
 
 const vpn: RulePrecedence = { family: 4, priority: 9, table: 51_820, contested: true };
 
 function reporting() {
   const state = { released: undefined as { address: string; why: string }[] | undefined };
-  const watch = { precedence: undefined as RulePrecedence | undefined };
+  const watch = {
+    precedence: undefined as RulePrecedence | undefined,
+    damage: [] as readonly NetworkDamage[],
+  };
   const sent: NetworkNews["network"][] = [];
   const daemon = { room: Infinity };
   const reporter = new NetworkReporter(
@@ -46,8 +49,8 @@ Deno.test("what can't be told, since the daemon doesn't read, is told later", ()
   daemon.room = 2;
   assert.throws(() => reporter.changed());
   daemon.room = Infinity;
-  reporter.precedence();
-  reporter.precedence();
+  reporter.ownNetwork();
+  reporter.ownNetwork();
   assert.deepEqual(sent.flatMap(({ released }) => released), all);
 });
 
@@ -55,8 +58,19 @@ Deno.test("a rule that comes before pmz's is told once, and so is its end", () =
   const { watch, sent, reporter } = reporting();
   for (const precedence of [vpn, undefined]) {
     watch.precedence = precedence;
-    for (let i = 0; i < 3; i++) reporter.precedence();
+    for (let i = 0; i < 3; i++) reporter.ownNetwork();
     reporter.changed();
   }
   assert.deepEqual(sent, [{ released: [], precedence: vpn }, { released: [] }]);
+});
+
+Deno.test("what others have changed is told whenever it is more, or put right", () => {
+  const { watch, sent, reporter } = reporting();
+  const broken: NetworkDamage = { part: "routes", repaired: 10, last: 1, problem: "again and again" };
+  const { problem: _, ...right } = broken;
+  for (const damage of [[], [broken], [right]]) {
+    watch.damage = damage;
+    for (let i = 0; i < 3; i++) reporter.ownNetwork();
+  }
+  assert.deepEqual(sent, [{ released: [], damage: [broken] }, { released: [], damage: [right] }]);
 });

@@ -62,6 +62,7 @@ const name = oneOf("request", [
   "names",
   "trace",
   "refusals",
+  "repair",
 ]);
 const envelope = object({ ask: name, hello: unknown() });
 const listeners = object({ family });
@@ -84,7 +85,8 @@ export type ParsedRequest =
   | { readonly ask: "release" } & Infer<typeof release>
   | { readonly ask: "trace" } & Infer<typeof trace>
   | { readonly ask: "names" } & Infer<typeof names>
-  | { readonly ask: "refusals" };
+  | { readonly ask: "refusals" }
+  | { readonly ask: "repair" };
 
 /** A request of one kind. */
 export type Parsed<Ask extends ParsedRequest["ask"]> = Extract<ParsedRequest, { readonly ask: Ask }>;
@@ -109,6 +111,7 @@ export function parseRequest(raw: unknown): ParsedRequest {
     case "names":
       return { ask, ...names.parse(raw, "") };
     case "refusals":
+    case "repair":
       return { ask };
   }
 }

@@ -46,6 +46,8 @@ export function rulesFor({ uids, table, sources }: RuleSelectors): Rule[] {
 export interface RulePlace {
   /** Whether all are there, before those of others as far as there is room. */
   readonly isRight: boolean;
+  /** Whether all are there, wherever. */
+  readonly isWhole: boolean;
   /** Another's rule that stands before them. */
   readonly before: Rule | undefined;
 }
@@ -80,6 +82,7 @@ export class UserRules implements Disposable {
     const plans = this.#plans();
     return {
       isRight: plans.every(({ add, remove }) => add.length === 0 && remove.length === 0),
+      isWhole: plans.every(({ isWhole }) => isWhole),
       before: plans.find(({ before }) => before)?.before,
     };
   }
@@ -121,6 +124,8 @@ export class UserRules implements Disposable {
 
 /** What is to be done with the rules of one family. */
 interface Plan {
+  /** Whether none is missing, whatever the priorities are. */
+  readonly isWhole: boolean;
   readonly add: readonly Rule[];
   /** Of those that are added, what is there already behind a missing one: the order counts. */
   readonly again: readonly Rule[];
@@ -130,7 +135,7 @@ interface Plan {
 
 function planOf(rules: readonly Rule[], all: readonly Rule[]): Plan {
   const [one] = rules;
-  if (!one) return { add: [], again: [], remove: [], before: undefined };
+  if (!one) return { isWhole: true, add: [], again: [], remove: [], before: undefined };
   const first = all.find(isOthers);
   const priority = first ? Math.max(1, Math.min(PRIORITY, first.priority - 1)) : PRIORITY;
   const ours = all.filter(({ table }) => table === one.table);
@@ -139,6 +144,7 @@ function planOf(rules: readonly Rule[], all: readonly Rule[]): Plan {
   const add = missing < 0 ? [] : rules.slice(missing).map((rule) => ({ ...rule, priority }));
   const last = all.findLastIndex(({ table }) => table === one.table);
   return {
+    isWhole: rules.every((rule) => ours.some((other) => isSame(rule, other))),
     add,
     again: add.filter(isThere),
     remove: ours.filter((rule) => rule.priority !== priority),

@@ -102,14 +102,14 @@ for (const family of [4, 6] as const) {
       using rules = new UserRules(netlink, { ...selectors, sources: [own, own6] });
       for (let times = 0; times < 5; times++) {
         assert.deepEqual(order(netlink, family), ours(10));
-        assert.deepEqual(placeOf(rules), { isRight: true, before: undefined });
+        assert.deepEqual(placeOf(rules), { isRight: true, isWhole: true, before: undefined });
         for (const vpn of [51_820, 51_821]) addBeforeAll(netlink, vpn, family);
         const { isRight, before } = placeOf(rules);
         assert.deepEqual([isRight, before?.table, before?.family], [false, 51_821, family]);
         rules.putFirst();
         assert.deepEqual(order(netlink, family), [...ours(7), "8 lookup 51821", "9 lookup 51820"]);
         assert.deepEqual(order(netlink, family === 4 ? 6 : 4), ours(10), "the other family's stay");
-        assert.deepEqual(placeOf(rules), { isRight: true, before: undefined });
+        assert.deepEqual(placeOf(rules), { isRight: true, isWhole: true, before: undefined });
         for (const vpn of [51_820, 51_821]) deleteOf(netlink, vpn);
         assert.equal(placeOf(rules).isRight, false);
         rules.putFirst();
@@ -180,7 +180,7 @@ Deno.test({
       uids: [{ first: 1003, last: 1003 }],
     });
     using rules = new UserRules(netlink, selectors);
-    assert.deepEqual(placeOf(rules), { isRight: true, before: undefined });
+    assert.deepEqual(placeOf(rules), { isRight: true, isWhole: true, before: undefined });
   });
 });
 

@@ -1,12 +1,17 @@
 import { isDeepStrictEqual } from "node:util";
 import { SystemCallError } from "../ffi/libc.ts";
-import { addLocalRoutes, deleteLocalRoutes } from "../ffi/netlink/route.ts";
 import { type DiagSocket, SockDiag } from "../ffi/netlink/sock_diag.ts";
 import { closeDescriptor, socketCookie } from "../ffi/sockets/socket.ts";
 import { makeTransparent } from "../ffi/sockets/transparent.ts";
 import { formatEndpoint, type IpAddress, parseAddress } from "../net/address.ts";
 import { agree, type Hello, HelloMismatch, helloOf } from "../wire/hello.ts";
-import { type HelperAnswer, type HelperErrorCode, type HelperGrant, LIMIT_REACHED } from "../wire/helper.ts";
+import {
+  type HelperAnswer,
+  type HelperErrorCode,
+  type HelperGrant,
+  LIMIT_REACHED,
+  type NetworkDamage,
+} from "../wire/helper.ts";
 import { ADDRESSES, IDENTIFY_PORT, WORKERS } from "./capture_hooks.ts";
 import { callerRefusal, listenerRefusal, stubRefusal } from "./descriptors.ts";
 import { traceDrop } from "./firewall_trace.ts";
@@ -55,6 +60,7 @@ export class HelperSession implements AsyncDisposable {
   readonly #grant: HelperGrant;
   readonly #guard: Guard;
   readonly #listener: RefusalListener;
+  readonly #repair: () => readonly NetworkDamage[];
   #reporter: RefusalReporter | undefined;
   #greeted = false;
   /** Captured addresses that lie in ranges which were accepted for their cluster. */
@@ -67,11 +73,20 @@ export class HelperSession implements AsyncDisposable {
   #networks: Networks | undefined;
   #machine: { readonly facts: Machine; readonly until: number } | undefined;
 
-  /** @param listener hears what the hooks refuse, once the daemon has asked for it */
-  constructor(host: HostResources, grant: HelperGrant, listener: RefusalListener) {
+  /**
+   * @param listener hears what the hooks refuse, once the daemon has asked for it
+   * @param repair puts right what others have changed of pmz's own network, and says what
+   */
+  constructor(
+    host: HostResources,
+    grant: HelperGrant,
+    listener: RefusalListener,
+    repair: () => readonly NetworkDamage[],
+  ) {
     this.#host = host;
     this.#grant = grant;
     this.#listener = listener;
+    this.#repair = repair;
     const { own4, own6 } = host.device;
     this.#guard = new Guard(grant, [rangeOf(own4, 24), ...(own6 ? [rangeOf(own6, 112)] : [])]);
   }
@@ -140,6 +155,8 @@ export class HelperSession implements AsyncDisposable {
           answer: { ok: true, beat: true, released: this.#names(request.stubs, fds, kept) },
           fds: [this.#host.names.beatFd],
         };
+      case "repair":
+        return { answer: { ok: true, damage: this.#repair() }, fds: [] };
       case "refusals":
         this.#reporter ??= new RefusalReporter(this.#host.capture.refusals(), this.#listener);
         return { answer: { ok: true, daemon: this.#host.capture.identity("daemon")?.process ?? 0 }, fds: [] };
@@ -190,24 +207,24 @@ export class HelperSession implements AsyncDisposable {
   }
 
   #capture(add: Parsed<"capture">["add"]): { address: string; why: string }[] {
-    const { capture, netlink } = this.#host;
+    const { capture, routes } = this.#host;
     const cap = Math.min(this.#grant.cap, ADDRESSES);
     const refused: { address: string; why: string }[] = [];
     const fresh = new Map<string, IpAddress>();
     try {
       this.#begin(add, cap, fresh, refused);
-      const routes = [...fresh.values()];
-      addLocalRoutes(netlink, this.#routes, routes).forEach((errno, i) => {
-        const address = routes[i];
+      const added = [...fresh.values()];
+      routes.add(added).forEach((errno, i) => {
+        const address = added[i];
         if (errno === 0 || !address) return;
         capture.remove(address);
         const { message } = new SystemCallError("the kernel refuses a route", errno);
         refused.push({ address: address.text, why: message });
       });
     } catch (error) {
-      // A captured address is never given a route again, so no address may stay without one.
+      // A request gives no captured address a route again, so none may stay without one.
       try {
-        deleteLocalRoutes(netlink, this.#routes, [...fresh.values()]);
+        routes.delete([...fresh.values()]);
       } finally {
         for (const address of fresh.values()) capture.remove(address);
       }
@@ -246,12 +263,12 @@ export class HelperSession implements AsyncDisposable {
    * @returns those that were captured
    */
   #release(addresses: readonly IpAddress[]): string[] {
-    const { capture, device, netlink } = this.#host;
+    const { capture, device, routes } = this.#host;
     const captured = addresses.filter((address) => capture.has(address));
     if (captured.length === 0) return [];
     const gone = new Set(captured.map(({ text }) => text));
     for (const text of gone) this.#unsure.add(text);
-    deleteLocalRoutes(netlink, this.#routes, captured);
+    routes.delete(captured);
     // An open connection would continue outside, with a source address that means nothing there. Without a route, neither end
     // hears the other's reset, so both are closed: the program's first.
     const own = new Set([device.own4.text, device.own6?.text]);
@@ -326,11 +343,6 @@ export class HelperSession implements AsyncDisposable {
 
   get #owner() {
     return { uid: this.#grant.uid, netns: this.#host.netns };
-  }
-
-  get #routes() {
-    const { index, table, own4, own6 } = this.#host.device;
-    return { device: index, table, source4: own4, source6: own6 };
   }
 
   #now(): Machine {

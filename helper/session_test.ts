@@ -11,6 +11,7 @@ import {
   tcpSocket,
 } from "../ffi/sockets/socket.ts";
 import { type Endpoint, type IpAddress, parseAddress } from "../net/address.ts";
+import { CapturedRoutes } from "./captured_routes.ts";
 import type { HostResources } from "./host_resources.ts";
 import { HelperSession } from "./session.ts";
 import type { HelperAnswer, HelperRequest } from "../wire/helper.ts";
@@ -75,8 +76,10 @@ function laptop() {
   };
   const settings = { now: { daemon: 7, netns: 0n }, set: () => {} };
   const device = { own4: address("198.18.255.254"), own6: undefined, index: 1, table: 7, name: "pmz0" };
+  const routes = new CapturedRoutes(netlink as unknown as Netlink, device, () => [...captured]);
   const fake = {
     netlink,
+    routes,
     capture,
     names,
     device,
@@ -90,7 +93,7 @@ function laptop() {
   } as unknown as HostResources;
   const listener = { tell: () => true, failed: (error: unknown) => assert.fail(String(error)) };
   const grant = { uid: Deno.uid() ?? -1, ranges: [], never: [], cap: 100 };
-  const session = new HelperSession(fake, grant, listener);
+  const session = new HelperSession(fake, grant, listener, () => []);
   const hello = helloOf("helper");
   assert.deepEqual((session.answer({ ask: "hello", hello }, []).answer as { ok: boolean }).ok, true);
   /** An answer that is there at once, as all are but a trace's. */

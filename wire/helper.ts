@@ -81,7 +81,9 @@ export type HelperRequest =
   /** Replaces the stubs; without any, queries pass. Its descriptors: for each stub its UDP and its TCP socket, in order. */
   | { readonly ask: "names"; readonly stubs: readonly DnsStub[] }
   /** Has the helper send RefusalNews from now on. */
-  | { readonly ask: "refusals" };
+  | { readonly ask: "refusals" }
+  /** Puts right what other programs have changed of pmz's own network, however often they have before. */
+  | { readonly ask: "repair" };
 
 /** An answer says what was done; where one address is refused, the request as a whole succeeds. */
 export type HelperAnswer =
@@ -104,6 +106,8 @@ export type HelperAnswer =
   | { readonly ok: true; readonly beat: boolean; readonly released: readonly string[] }
   /** To "refusals": the daemon's process id as the hooks see it; 0 while the daemon hasn't identified itself. */
   | { readonly ok: true; readonly daemon: number }
+  /** To "repair": what others have changed so far. */
+  | { readonly ok: true; readonly damage: readonly NetworkDamage[] }
   /** To "trace": what drops them; absent where that isn't known. */
   | { readonly ok: true; readonly traced: true; readonly dropped?: DroppingRule }
   | { readonly ok: true }
@@ -124,7 +128,31 @@ export interface NetworkNews {
     readonly released: readonly { readonly address: string; readonly why: string }[];
     /** Absent where pmz's rules come first, as they have to. */
     readonly precedence?: RulePrecedence;
+    /** What others have changed of pmz's own network, of all parts; absent where they never have. */
+    readonly damage?: readonly NetworkDamage[];
   };
+}
+
+/** A part of what pmz makes on the machine's network: its device, that one's addresses, the routes and rules that lead there. */
+export type NetworkPart = "device" | "addresses" | "routes" | "rules";
+
+/** The parts, as people know them. */
+export const networkPartNames: Readonly<Record<NetworkPart, string>> = {
+  device: "network device",
+  addresses: "device's addresses",
+  routes: "routes",
+  rules: "routing rules",
+};
+
+/** What other programs have done to a part of pmz's own network. */
+export interface NetworkDamage {
+  readonly part: NetworkPart;
+  /** How often it was put right since the helper's start. */
+  readonly repaired: number;
+  /** When it was found changed for the last time, in milliseconds since the epoch. */
+  readonly last: number;
+  /** Why it isn't right now; absent where it is. */
+  readonly problem?: string;
 }
 
 /** Another program's ip rule that comes before pmz's: captured connections may go its way. */

@@ -1,6 +1,7 @@
 import { object } from "@optique/core/constructs";
 import { type ClusterStatus, controlFiles, type Status } from "../../wire/control.ts";
 import { formatFlow } from "../../wire/flow.ts";
+import { type NetworkDamage, networkPartNames } from "../../wire/helper.ts";
 import { namedAddresses } from "../../wire/unreachable.ts";
 import { define } from "../command.ts";
 import { failure } from "../failure.ts";
@@ -54,6 +55,8 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
         ? "none"
         : `connected, ${helper.routes} addresses captured, from ${helper.address}`,
     ],
+    ...(helper.state === "none" ? [] : helper.damage ?? []).filter(({ problem }) => problem === undefined)
+      .map((damage) => ["", repairedOf(damage, now)]),
     ...(status.proxy === undefined ? [] : [["proxy", `${status.proxy}, SOCKS5 and HTTP`]]),
     ...(status.clusters.length === 0 ? [["clusters", "none: run pmz up"]] : []),
   ]);
@@ -79,6 +82,13 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
   }
   warnOfIntercepts(terminal, status.intercepts, now);
   for (const { message, hint } of status.warnings) terminal.warn(message, hint);
+}
+
+/** What another program has changed, and pmz has put right. */
+function repairedOf({ part, repaired, last }: NetworkDamage, now: number): string {
+  const ago = `${formatDuration(Math.max(0, now - last))} ago`;
+  const when = repaired === 1 ? ago : `${repaired} times, the last time ${ago}`;
+  return `another program changed its ${networkPartNames[part]} ${when}: put right`;
 }
 
 function rowsOf(

@@ -146,13 +146,7 @@ export async function status(
   const connected = await Promise.all(clusters.all.map((cluster) => clusterStatus(clusters, cluster)));
   const blocked = await hostCapture?.blocked() ?? [];
   const helper: Status["helper"] = hostCapture
-    ? {
-      state: "connected",
-      address: hostCapture.address,
-      routes: hostCapture.routes,
-      ...hostCapture.precedence && { precedence: hostCapture.precedence },
-      ...blocked.length > 0 && { blocked },
-    }
+    ? { ...hostCapture.state, ...blocked.length > 0 && { blocked } }
     : { state: "none" };
   return {
     clusters: connected,

@@ -160,15 +160,8 @@ const NOT_TRIED: Tried = { silent: [], warnings: [], isBlocked: false };
 async function machineWarnings(clusters: ClusterRegistry, isBlocked: boolean): Promise<Warning[]> {
   const { hostCapture } = clusters.laptop;
   if (!hostCapture) return await warnings(clusters.all, { state: "none" });
-  const { address, routes, precedence } = hostCapture;
   const blocked = isBlocked ? await hostCapture.blockedNow() : [];
-  return await warnings(clusters.all, {
-    state: "connected",
-    address,
-    routes,
-    ...(precedence ? { precedence } : {}),
-    blocked,
-  });
+  return await warnings(clusters.all, { ...hostCapture.state, blocked });
 }
 
 /** Has names answered; whether they are. Without names what is captured still answers by its address. */

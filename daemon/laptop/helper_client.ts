@@ -8,6 +8,7 @@ import {
   type HelperErrorCode,
   type HelperRequest,
   LONGEST_MESSAGE,
+  type NetworkDamage,
   type NetworkNews,
   type RefusalNews,
 } from "../../wire/helper.ts";
@@ -179,6 +180,17 @@ export class HelperClient implements Disposable {
   async trace(address: string, port: number): Promise<DroppingRule | undefined> {
     const { answer } = await this.#ask({ ask: "trace", address, port });
     return "dropped" in answer ? answer.dropped : undefined;
+  }
+
+  /** Has the helper put right what others have changed of pmz's own network. @returns what; undefined for an older helper */
+  async repair(): Promise<readonly NetworkDamage[] | undefined> {
+    try {
+      const { answer } = await this.#ask({ ask: "repair" });
+      return "damage" in answer ? answer.damage : undefined;
+    } catch (error) {
+      if (error instanceof Refused) return undefined;
+      throw error;
+    }
   }
 
   /** Sends the user's queries to these stubs. */

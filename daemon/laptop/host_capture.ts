@@ -1,7 +1,7 @@
 import { unlessAborted } from "../../async/abort.ts";
 import { TimeLimit } from "../../async/time_limit.ts";
 import { pollUntil } from "../../async/poll_until.ts";
-import type { BlockedConnection } from "../../wire/control.ts";
+import type { BlockedConnection, ConnectedHelper } from "../../wire/control.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
 import { SystemCallError } from "../../ffi/libc.ts";
 import { closeDescriptor, startConnect, tcpSocket } from "../../ffi/sockets/socket.ts";
@@ -13,7 +13,13 @@ import type { CapturedChange } from "../../names/captured_addresses.ts";
 import type { LeftOut, NamesStats } from "../../names/protocol.ts";
 import type { CustomDomain, ServiceNames, ZoneData } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
-import type { DroppingRule, NetworkNews, RefusalNews, RulePrecedence } from "../../wire/helper.ts";
+import type {
+  DroppingRule,
+  NetworkDamage,
+  NetworkNews,
+  RefusalNews,
+  RulePrecedence,
+} from "../../wire/helper.ts";
 import { endpointsToTry, Firewall } from "./firewall.ts";
 import { HelperClient } from "./helper_client.ts";
 import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
@@ -49,6 +55,7 @@ export class HostCapture implements AsyncDisposable {
   readonly #clusters = new Map<string, LaptopCluster>();
   readonly #retrying: ReturnType<typeof setInterval>;
   #precedence: RulePrecedence | undefined;
+  #damage: readonly NetworkDamage[] = [];
   readonly #firewall: Firewall;
   #names: KeptNames<NameCapture> | undefined;
   #isSilent = false;
@@ -131,9 +138,21 @@ export class HostCapture implements AsyncDisposable {
     return this.#routes.refused;
   }
 
-  /** Another program's ip rule that comes before pmz's; undefined where none does. */
-  get precedence(): RulePrecedence | undefined {
-    return this.#precedence;
+  /** How it stands, but for the firewall, which takes a look: `blocked`. */
+  get state(): ConnectedHelper {
+    return {
+      state: "connected",
+      address: this.address,
+      routes: this.routes,
+      ...this.#precedence && { precedence: this.#precedence },
+      ...this.#damage.length > 0 && { damage: this.#damage },
+    };
+  }
+
+  /** Puts right what other programs have changed of pmz's own network, however often they have before. @throws {Failure} `helper` */
+  async repair(): Promise<void> {
+    const damage = await this.#helper.repair();
+    if (damage) this.#heardDamage(damage);
   }
 
   /** Captured addresses that this machine's own firewall keeps connections from. While none is, it looks at most twice a minute. */
@@ -260,14 +279,26 @@ export class HostCapture implements AsyncDisposable {
   }
 
   /** Names no longer lead to what the machine uses itself now, and what it no longer uses is asked for again. */
-  #networkChanged({ released, precedence }: NetworkNews["network"]): void {
+  #networkChanged({ released, precedence, damage = [] }: NetworkNews["network"]): void {
     this.#precedence = precedence;
+    this.#heardDamage(damage);
     this.#firewall.forget();
     const why = new Map(released.map((one) => [one.address, one.why]));
     const moved = this.#routes.released(why);
     this.#logRefused(why);
     this.#tellNames(moved).catch((error) => this.#log("warn", "names can't be changed", { error }));
     this.#retry();
+  }
+
+  #heardDamage(damage: readonly NetworkDamage[]): void {
+    for (const { part, repaired, problem } of damage) {
+      const before = this.#damage.find((one) => one.part === part);
+      if (before?.repaired === repaired && before.problem === problem) continue;
+      this.#log("warn", "another program has changed pmz's own network", {
+        details: `${part}: ${problem ?? `put right, ${repaired} times so far`}`,
+      });
+    }
+    this.#damage = damage;
   }
 
   #retry(most?: number): void {

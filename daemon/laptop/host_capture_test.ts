@@ -97,10 +97,34 @@ Deno.test("another program's rule that comes first is told until it doesn't", as
   await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
   const precedence = { family: 4, priority: 9, table: 51_820, contested: true } as const;
   at.helper.tell({ network: { released: [], precedence } });
-  await until("it is told", () => capture.precedence !== undefined);
-  assert.deepEqual(capture.precedence, precedence);
+  await until("it is told", () => capture.state.precedence !== undefined);
+  assert.deepEqual(capture.state.precedence, precedence);
   at.helper.tell({ network: { released: [] } });
-  await until("it is told no longer", () => capture.precedence === undefined);
+  await until("it is told no longer", () => capture.state.precedence === undefined);
+});
+
+Deno.test("what others have changed of pmz's own network is told and logged, and put right again when that is asked for", async () => {
+  const damage = [{ part: "routes", repaired: 10, last: 1, problem: "again and again" }] as const;
+  const mended = [{ part: "routes", repaired: 11, last: 2 }] as const;
+  await using at = surroundings((request) =>
+    request.ask === "repair" ? { ok: true, damage: mended } : undefined
+  );
+  await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
+  assert.equal(capture.state.damage, undefined);
+  at.helper.tell({ network: { released: [], damage } });
+  await until("it is told", () => capture.state.damage !== undefined);
+  assert.deepEqual(capture.state.damage, damage);
+  assert.ok(at.logged.some(([message]) => /has changed pmz's own network/.test(message)));
+  await capture.repair();
+  assert.deepEqual(capture.state.damage, mended);
+});
+
+Deno.test("a helper that can't repair is no failure", async () => {
+  await using at = surroundings((request) =>
+    request.ask === "repair" ? { ok: false, code: "bad-request", error: "not a valid request" } : undefined
+  );
+  await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
+  await capture.repair();
 });
 
 Deno.test("the helper gets the listeners of all data workers", async () => {

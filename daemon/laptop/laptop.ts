@@ -93,8 +93,9 @@ export class Laptop {
     return this.#proxy;
   }
 
-  /** Captures what the clusters have. @throws {Failure} `helper` */
+  /** Captures what the clusters have, and puts right what others have changed of it. @throws {Failure} `helper` */
   async capture(): Promise<HostCapture> {
+    await this.#capture?.repair();
     const capture = this.#capture ??
       await HostCapture.start(
         this.#data,

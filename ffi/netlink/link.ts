@@ -1,5 +1,5 @@
 import type { IpAddress } from "../../net/address.ts";
-import { AF_INET, AF_INET6 } from "../libc.ts";
+import { AF_INET, AF_INET6, cstring, SystemCallError } from "../libc.ts";
 import { attributesOf, type Netlink, NLM_F_CREATE, NLM_F_EXCL, u32, withAttributes } from "./netlink.ts";
 import { wireAddress, wireBytes } from "./route.ts";
 
@@ -7,6 +7,7 @@ const RTM_NEWLINK = 16;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_GETADDR = 22;
+const EBUSY = 16;
 const IFF_UP = 1;
 const IFF_LOWER_UP = 0x1_0000;
 const IFLA_IFNAME = 3;
@@ -21,6 +22,8 @@ const IFADDRMSG = 8;
 export interface Link {
   readonly name: string;
   readonly index: number;
+  /** Whether it is set up (`ip link set ... up`). */
+  readonly isUp: boolean;
   /** Whether its cable is in, or what is like that for its kind. */
   readonly hasCarrier: boolean;
 }
@@ -29,19 +32,47 @@ export interface Link {
 export function allLinks(netlink: Netlink): Link[] {
   return netlink.dump("reading the devices", RTM_GETLINK, new Uint8Array(IFINFOMSG)).map((body) => {
     const name = attributesOf(body, IFINFOMSG).get(IFLA_IFNAME) ?? new Uint8Array();
+    const view = new DataView(body.buffer, body.byteOffset);
+    const flags = view.getUint32(8, true);
     return {
       name: new TextDecoder().decode(name).replace(/\0.*$/s, ""),
-      index: new DataView(body.buffer, body.byteOffset).getInt32(4, true),
-      hasCarrier: (new DataView(body.buffer, body.byteOffset).getUint32(8, true) & IFF_LOWER_UP) !== 0,
+      index: view.getInt32(4, true),
+      isUp: (flags & IFF_UP) !== 0,
+      hasCarrier: (flags & IFF_LOWER_UP) !== 0,
     };
   });
 }
 
 /** Takes a device up. @throws {SystemCallError} */
 export function linkUp(netlink: Netlink, device: number): void {
-  const body = new Uint8Array(IFINFOMSG);
-  body.set(u32(device, IFF_UP, IFF_UP), 4);
-  netlink.do("taking a device up", { type: RTM_NEWLINK, body });
+  changeLink(netlink, "taking a device up", device, IFF_UP, IFF_UP);
+}
+
+/** Gives a device another name, and leaves it up; a kernel that refuses that of a device which is up has it down meanwhile. @throws {SystemCallError} */
+export function renameLink(netlink: Netlink, device: number, name: string): void {
+  const rename = () => changeLink(netlink, `naming a device ${name}`, device, 0, 0, name);
+  try {
+    rename();
+  } catch (error) {
+    if (!(error instanceof SystemCallError && error.errno === EBUSY)) throw error;
+    changeLink(netlink, "taking a device down", device, 0, IFF_UP);
+    rename();
+  }
+  linkUp(netlink, device);
+}
+
+function changeLink(
+  netlink: Netlink,
+  what: string,
+  device: number,
+  flags: number,
+  mask: number,
+  name?: string,
+): void {
+  const fixed = new Uint8Array(IFINFOMSG);
+  fixed.set(u32(device, flags, mask), 4);
+  const body = withAttributes(fixed, name === undefined ? [] : [[IFLA_IFNAME, cstring(name)]]);
+  netlink.do(what, { type: RTM_NEWLINK, body });
 }
 
 /** Gives a device one address and no on-link network. @throws {SystemCallError} EOPNOTSUPP or EACCES without IPv6. */

@@ -1,5 +1,5 @@
 import { addressOfBuffer, libc, must, SOCK_CLOEXEC } from "../libc.ts";
-import { otherTables } from "./monitor_filter.ts";
+import { otherTables, type OwnThings, touched } from "./monitor_filter.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -16,11 +16,16 @@ const GROUPS = [1, 5, 7, 8, 9, 11, 19].reduce((mask, group) => mask | 1 << (grou
 /** Bytes that the kernel keeps for us: what comes beyond is lost, and told as a change. */
 const BUFFER = 256 * 1024;
 
-/** Which routes are left out: those that the monitor's own program makes. */
-export interface MonitorOptions {
-  /** Tables whose routes are no news: `first` and those after it, `count` of them. */
-  readonly without?: { readonly first: number; readonly count: number };
-}
+/** Which changes are told; all without it. */
+export type MonitorOptions =
+  | {
+    /** Tables whose routes are no news: `first` and those after it, `count` of them. */
+    readonly without?: { readonly first: number; readonly count: number };
+  }
+  | {
+    /** The only things whose changes are news. */
+    readonly only: OwnThings;
+  };
 
 /**
  * Tells that links, addresses, routes or rules of a network namespace have changed (`man 7 rtnetlink`), not what: the listener
@@ -34,12 +39,13 @@ export class NetworkMonitor implements AsyncDisposable {
   #closed = false;
 
   /** @throws {SystemCallError} */
-  constructor({ without }: MonitorOptions = {}) {
+  constructor(options: MonitorOptions = {}) {
     this.#fd = must("socket(NETLINK_ROUTE)", libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
     try {
       this.#option(SO_RCVBUF, new Uint8Array(new Int32Array([BUFFER]).buffer));
       // Before it listens: the filter sees no message that is there already.
-      if (without) this.#filter(otherTables(without.first, without.count));
+      if ("only" in options) this.#filter(touched(options.only));
+      else if (options.without) this.#filter(otherTables(options.without.first, options.without.count));
       const address = new Uint8Array(12); // struct sockaddr_nl
       const view = new DataView(address.buffer);
       view.setUint16(0, AF_NETLINK, true);

@@ -1,6 +1,14 @@
-/** Of struct nlmsghdr: where its type is; where struct rtmsg after it ends and attributes begin. */
+/** Of struct nlmsghdr: where its type is, and whose request was the cause. */
 const TYPE = 4;
+const WRITER = 12;
+/** Where struct ifinfomsg and struct ifaddrmsg have the device; where struct rtmsg ends and attributes begin. */
+const DEVICE = 16 + 4;
 const ATTRIBUTES = 16 + 12;
+const NLMSG_ERROR = 2;
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTA_TABLE = 15;
@@ -46,6 +54,42 @@ export function otherTables(first: number, count: number): Uint8Array<ArrayBuffe
     // Equal in all other bytes? They are the lower ones here.
     [AND, 0, 0, 0x00ff_ffff],
     [JEQ, 1, 0, swap32(first) & 0x00ff_ffff],
+    [RET, 0, 0, ALL],
+    [RET, 0, 0, 0],
+  ]);
+}
+
+/** What one program has made itself. */
+export interface OwnThings {
+  /** A device's index: it, and its addresses. */
+  readonly device: number;
+  /** Routes of this table that another socket than `writer` adds or deletes. */
+  readonly table: number;
+  /** `Netlink.port` of the socket that makes the routes. */
+  readonly writer: number;
+}
+
+/** A socket filter that passes messages about these things alone. */
+export function touched({ device, table, writer }: OwnThings): Uint8Array<ArrayBuffer> {
+  return encode([
+    [LD_H_ABS, 0, 0, TYPE],
+    [JEQ, 16, 0, swap16(NLMSG_ERROR)], // by which the monitor ends its own wait
+    [JEQ, 5, 0, swap16(RTM_NEWLINK)],
+    [JEQ, 4, 0, swap16(RTM_DELLINK)],
+    [JEQ, 3, 0, swap16(RTM_NEWADDR)],
+    [JEQ, 2, 0, swap16(RTM_DELADDR)],
+    [JEQ, 3, 0, swap16(RTM_NEWROUTE)],
+    [JEQ, 2, 11, swap16(RTM_DELROUTE)],
+    [LD_W_ABS, 0, 0, DEVICE],
+    [JEQ, 8, 9, swap32(device)],
+    [LD_W_ABS, 0, 0, WRITER],
+    [JEQ, 7, 0, swap32(writer)],
+    [LDX_IMM, 0, 0, RTA_TABLE],
+    [LD_IMM, 0, 0, ATTRIBUTES],
+    [LD_W_ABS, 0, 0, SKF_AD_OFF + SKF_AD_NLATTR],
+    [TAX, 0, 0, 0],
+    [LD_W_IND, 0, 0, 4],
+    [JEQ, 0, 1, swap32(table)],
     [RET, 0, 0, ALL],
     [RET, 0, 0, 0],
   ]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { sleep } from "../../async/sleep.ts";
 import { type IpAddress, parseAddress } from "../../net/address.ts";
 import { inNewNetns, isRoot } from "../testing/netns.ts";
-import { addAddress, linkUp } from "./link.ts";
+import { addAddress, linkUp, renameLink } from "./link.ts";
 import { NetworkMonitor } from "./monitor.ts";
 import { otherTables } from "./monitor_filter.ts";
 import { Netlink } from "./netlink.ts";
@@ -25,22 +25,27 @@ function address(text: string): IpAddress {
 class Watched implements AsyncDisposable {
   readonly netlink: Netlink;
   readonly device: TunDevice;
+  /** Another program's socket. */
+  readonly other: Netlink;
   readonly #monitor: NetworkMonitor;
   readonly #listening: Promise<void>;
   #told = 0;
 
-  constructor() {
+  /** @param only whether only changes of its own device, and of table 726900 by others, are told */
+  constructor({ only } = { only: false }) {
     const made = inNewNetns(() => {
-      const [monitor, netlink] = [new NetworkMonitor({ without: TABLES }), new Netlink()];
+      const netlink = new Netlink();
       linkUp(netlink, 1);
       const device = TunDevice.create("tun7");
       assert.ok(device);
       linkUp(netlink, device.index);
       addAddress(netlink, device.index, address("10.8.0.2"));
       addAddress(netlink, device.index, address("fd00:8::2"));
-      return { monitor, netlink, device };
+      const own = { device: device.index, table: TABLES.first, writer: netlink.port };
+      const monitor = new NetworkMonitor(only ? { only: own } : { without: TABLES });
+      return { monitor, netlink, device, other: new Netlink() };
     });
-    ({ monitor: this.#monitor, netlink: this.netlink, device: this.device } = made);
+    ({ monitor: this.#monitor, netlink: this.netlink, device: this.device, other: this.other } = made);
     this.#listening = this.#listen();
   }
 
@@ -64,6 +69,7 @@ class Watched implements AsyncDisposable {
     await this.#monitor[Symbol.asyncDispose]();
     await this.#listening;
     this.device[Symbol.dispose]();
+    this.other[Symbol.dispose]();
     this.netlink[Symbol.dispose]();
   }
 }
@@ -125,6 +131,32 @@ Deno.test({
     assert.equal(await watched.hears(add), told, `a route in table ${table}`);
     assert.equal(await watched.hears(() => void deleteLocalRoutes(netlink, routes, many)), told);
   }
+});
+
+Deno.test({
+  name:
+    "of one's own device, and one's own table where others write to it, each change is told, and no other (needs root)",
+  ignore,
+}, async () => {
+  await using watched = new Watched({ only: true });
+  const { netlink, device, other } = watched;
+  const own = routesOf(device, TABLES.first);
+  const both = [address("10.96.0.1"), address("fd00:10::1")];
+  const silent: Record<string, () => void> = {
+    "routes of its own": () => void addLocalRoutes(netlink, own, both),
+    "another's routes elsewhere": () => void addLocalRoutes(other, routesOf(device, TABLES.first + 1), both),
+    "an address of another device": () => addAddress(other, 1, address("10.8.0.9")),
+  };
+  for (const [what, change] of Object.entries(silent)) assert.equal(await watched.hears(change), false, what);
+  const changes: Record<string, () => void> = {
+    "a route that another deletes": () => void deleteLocalRoutes(other, own, both.slice(0, 1)),
+    "an IPv6 route that another deletes": () => void deleteLocalRoutes(other, own, both.slice(1)),
+    "a route that another adds": () => void addLocalRoutes(other, own, both),
+    "an address": () => addAddress(other, device.index, address("10.8.0.3")),
+    "another name": () => renameLink(other, device.index, "tun8"),
+    "a device that goes": () => device[Symbol.dispose](),
+  };
+  for (const [what, change] of Object.entries(changes)) assert.ok(await watched.hears(change), what);
 });
 
 Deno.test("closing ends a wait that is under way, and later ones at once", async () => {

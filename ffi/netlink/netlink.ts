@@ -47,6 +47,19 @@ export class Netlink implements Disposable {
     this.#option(SOL_SOCKET, SO_RCVBUF, 1 << 20);
   }
 
+  /** The number by which the kernel names this socket in what it tells others of its requests. @throws {SystemCallError} */
+  get port(): number {
+    const address = new Uint8Array(12); // struct sockaddr_nl
+    new DataView(address.buffer).setUint16(0, AF_NETLINK, true);
+    const size = u32(address.length);
+    must("getsockname", libc.getsockname(this.#fd, address, size));
+    if (new DataView(address.buffer).getUint32(4, true) === 0) {
+      must("binding a netlink socket", libc.bind(this.#fd, address, address.length));
+      must("getsockname", libc.getsockname(this.#fd, address, size));
+    }
+    return new DataView(address.buffer).getUint32(4, true);
+  }
+
   /** Sends one request. @throws {SystemCallError} with the kernel's errno. */
   do(what: string, request: NetlinkRequest): void {
     const [errno] = this.doAll([request]);

@@ -72,6 +72,42 @@ function localRoute(routes: LocalRoutes, address: IpAddress, source: IpAddress |
   return withAttributes(fixed, attributes);
 }
 
+/** What is in a table of one's own. */
+export interface TableContents {
+  /** Addresses with the route that `addLocalRoutes` gives them, as text. */
+  readonly right: ReadonlySet<string>;
+  /** Of all other routes: the messages that describe them. */
+  readonly others: readonly Uint8Array[];
+}
+
+/** Reads the table of one's own routes. @throws {SystemCallError} */
+export function readLocalRoutes(netlink: Netlink, routes: LocalRoutes): TableContents {
+  const right = new Set<string>();
+  const others: Uint8Array[] = [];
+  for (const family of [AF_INET, AF_INET6]) {
+    for (const body of dumpOf(netlink, routes.table, family)) {
+      const route = routeOf(body);
+      if (route.table !== routes.table) continue; // kernels before 4.20 send all tables
+      if (isLocalRoute(routes, route, body)) right.add(route.destination.text);
+      else others.push(body);
+    }
+  }
+  return { right, others };
+}
+
+function isLocalRoute(routes: LocalRoutes, route: Route, body: Uint8Array<ArrayBuffer>): boolean {
+  const source = attributesOf(body, RTMSG).get(RTA_PREFSRC);
+  const own = route.family === 4 ? routes.source4 : routes.source6;
+  return route.kind === "local" && route.device === routes.device &&
+    route.bits === (route.family === 4 ? 32 : 128) &&
+    source !== undefined && wireAddress(source, route.family).text === own?.text;
+}
+
+/** Deletes routes that `readLocalRoutes` has described; says for each 0 or the kernel's errno. @throws {SystemCallError} */
+export function deleteRoutes(netlink: Netlink, bodies: readonly Uint8Array[]): number[] {
+  return netlink.doAll(bodies.map((body) => ({ type: RTM_DELROUTE, body })));
+}
+
 /** A route as the kernel has it. */
 export interface Route {
   readonly family: 4 | 6;
@@ -93,11 +129,15 @@ export function routesOf(netlink: Netlink, tables: Iterable<number>): Route[] {
 }
 
 function routesIn(netlink: Netlink, table: number, family: number): Route[] {
+  return dumpOf(netlink, table, family).map(routeOf)
+    .filter((route) => route.table === table); // kernels before 4.20 send all tables
+}
+
+function dumpOf(netlink: Netlink, table: number, family: number): Uint8Array<ArrayBuffer>[] {
   const fixed = new Uint8Array(RTMSG);
   fixed[0] = family;
   try {
-    return netlink.dump("reading the routes", RTM_GETROUTE, withAttributes(fixed, [[RTA_TABLE, u32(table)]]))
-      .map(routeOf).filter((route) => route.table === table); // kernels before 4.20 send all tables
+    return netlink.dump("reading the routes", RTM_GETROUTE, withAttributes(fixed, [[RTA_TABLE, u32(table)]]));
   } catch (error) {
     if (error instanceof SystemCallError && error.errno === ENOENT) return []; // a table that nothing was put into yet
     throw error;

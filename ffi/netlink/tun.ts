@@ -1,7 +1,9 @@
 import { cstring, libc, must, O_CLOEXEC, SystemCallError } from "../libc.ts";
+import { u32 } from "./netlink.ts";
 
 const O_RDWR = 2;
 const TUNSETIFF = 0x400454can;
+const TUNSETIFINDEX = 0x400454dan; // 3.9
 const SIOCGIFINDEX = 0x8933n;
 const IFF_TUN = 1;
 const IFF_NO_PI = 0x1000;
@@ -26,12 +28,14 @@ export class TunDevice implements Disposable {
   }
 
   /**
-   * Makes a device of that name; undefined when there is one.
+   * Makes a device of that name; undefined when there is one, or another one has the index.
+   * @param index the one that it is to have; the kernel chooses without it
    * @throws {SystemCallError} EPERM (1) without root; ENOENT (2) or ENODEV (19) where the kernel has no TUN.
    */
-  static create(name: string): TunDevice | undefined {
+  static create(name: string, index?: number): TunDevice | undefined {
     const fd = must("open /dev/net/tun", libc.open(cstring("/dev/net/tun"), O_RDWR | O_CLOEXEC, 0));
     try {
+      if (index !== undefined) must("choosing an index", libc.ioctl(fd, TUNSETIFINDEX, u32(index)));
       const request = new Uint8Array(IFREQ);
       request.set(cstring(name).subarray(0, IFNAMSIZ - 1));
       new DataView(request.buffer).setUint16(IFNAMSIZ, IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL, true);

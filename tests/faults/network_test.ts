@@ -265,6 +265,62 @@ Deno.test("a helper that is killed: status says that nothing is captured, and ho
   assert.deepEqual((await status(alice)).warnings, []);
 });
 
+const damages = {
+  "its device is deleted": ["ip link delete pmz0"],
+  "its device is set down": ["ip link set pmz0 down"],
+  "its addresses are flushed": ["ip address flush dev pmz0"],
+  "its table is flushed": ["ip route flush table 726900"],
+  "all rules are flushed": [
+    "ip rule flush",
+    "ip rule add lookup main pref 32766",
+    "ip rule add lookup default pref 32767",
+  ],
+  "the firewall is loaded again": ["nft flush ruleset"],
+};
+
+Deno.test("what other programs do to pmz's own network is put right, told by status, and breaks no open connection", async () => {
+  await using stage = await Stage.set();
+  const { world } = stage;
+  const alice = await stage.up();
+  await away(alice);
+  const download = `curl -sS --limit-rate 1M -o /dev/null -w '%{size_download}' '${URL}bytes?n=15000000'`;
+  await using open = world.laptop.spawn("alice", ["sh", "-c", download]);
+  const isOpen = async () => (await root(world, "ss -Htn state established src 198.18.255.254")) !== "";
+  assert.ok(await pollUntil(isOpen));
+  for (const [what, lines] of Object.entries(damages)) {
+    for (const line of lines) await root(world, line);
+    console.log(`${what}: answered ${Math.round(await away(alice))} ms later`);
+  }
+  const { stdout } = await alice.run(["status"]);
+  for (const part of ["network device", "device's addresses", "routes", "routing rules"]) {
+    assert.match(stdout, new RegExp(`another program changed its ${part}.*: put right`));
+  }
+  await open.status();
+  assert.equal(open.said, "15000000");
+  assert.deepEqual((await status(alice)).warnings, []);
+});
+
+Deno.test("where another program breaks it again and again, status warns with a remedy, and the next up mends it", async () => {
+  await using stage = await Stage.set();
+  const { world } = stage;
+  const alice = await stage.up();
+  await away(alice);
+  const isContested = async () =>
+    (await status(alice)).warnings.some(({ message }) => /again and again/.test(message));
+  assert.ok(
+    await pollUntil(async () => {
+      await root(world, "ip route flush table 726900");
+      return await isContested();
+    }, { timeoutMs: 20_000, everyMs: 100 }),
+  );
+  const { stderr } = await alice.run(["status"]);
+  assert.match(stderr, /changed pmz's routes .*again and again.*\n.*End the program .*pmz up/);
+  assert.notEqual((await alice.laptop.run("alice", ["curl", "-s", "-m1", URL])).code, 0);
+  await alice.up();
+  await away(alice);
+  assert.deepEqual((await status(alice)).warnings, []);
+});
+
 /** "12:34:56.789012" */
 function msOf(time: string): number {
   const [hours = 0, minutes = 0, seconds = 0] = time.split(":").map(Number);

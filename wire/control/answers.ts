@@ -2,7 +2,7 @@
 import type { Match } from "../match.ts";
 import type { AgentComponent, Component } from "../installer.ts";
 import type { Flow } from "../flow.ts";
-import type { DroppingRule, HelperGrant, RulePrecedence } from "../helper.ts";
+import type { DroppingRule, HelperGrant, NetworkDamage, RulePrecedence } from "../helper.ts";
 import type { UnreachableAddress } from "../unreachable.ts";
 import type { Mode } from "./requests.ts";
 
@@ -90,17 +90,20 @@ export interface Status {
   readonly warnings: readonly Warning[];
 }
 
-export type HelperStatus =
-  | {
-    readonly state: "connected";
-    readonly address: string;
-    readonly routes: number;
-    /** Another program's ip rule that comes before pmz's. */
-    readonly precedence?: RulePrecedence;
-    /** Captured addresses that this machine's own firewall keeps connections from; one of each range. */
-    readonly blocked?: readonly BlockedConnection[];
-  }
-  | { readonly state: "none" };
+export type HelperStatus = ConnectedHelper | { readonly state: "none" };
+
+/** The root helper while it captures. */
+export interface ConnectedHelper {
+  readonly state: "connected";
+  readonly address: string;
+  readonly routes: number;
+  /** Another program's ip rule that comes before pmz's. */
+  readonly precedence?: RulePrecedence;
+  /** What other programs have changed of pmz's own network since `pmz up`. */
+  readonly damage?: readonly NetworkDamage[];
+  /** Captured addresses that this machine's own firewall keeps connections from; one of each range. */
+  readonly blocked?: readonly BlockedConnection[];
+}
 
 /** A captured address that connections don't get to, and by what, where that is known. */
 export interface BlockedConnection {

@@ -19,7 +19,7 @@ import { readHosts } from "../../never_asked.ts";
 import { interceptsOf } from "../status.ts";
 import { type Surroundings, whyAbsent } from "./absent_name.ts";
 import { dialHop, interceptHop, tunnelHop, withoutGateway } from "./cluster_hops.ts";
-import { addressHop, machineHop, precedenceHop, programsHop } from "./laptop_hops.ts";
+import { addressHop, machineHop, ownNetworkHop, programsHop } from "./laptop_hops.ts";
 import { policiesHop } from "./policies.ts";
 import { endpointsHop, noUdp, portHop, portToDial, slicesOf } from "./service_hops.ts";
 import { findAddress, findName, type Found, type Subject } from "./subject.ts";
@@ -282,7 +282,7 @@ class Way {
     const { hostCapture } = this.#clusters.laptop;
     if (connection.mode === "capture" && hostCapture) {
       const started = performance.now();
-      const saw = await machineHop(hostCapture, address, port, await precedenceHop(hostCapture));
+      const saw = await machineHop(hostCapture, address, port, await ownNetworkHop(hostCapture));
       if (!this.#add("machine", saw, performance.now() - started)) return;
     }
     if (subject.kind === "service") {

@@ -101,11 +101,8 @@ function nothingReached([first]: readonly UnreachableAddress[]): Finding {
   return failed(`${first.address} is not reached: ${first.why}`, first.remedy ?? "pmz up --proxy");
 }
 
-/** Another program's rule that comes before pmz's. */
-export async function precedenceHop(hostCapture: HostCapture): Promise<Finding[]> {
-  const { routes, address, precedence } = hostCapture;
-  if (!precedence) return [];
-  const helper = { state: "connected" as const, routes, address, precedence };
+/** What other programs have done to pmz's rules, device and routes, and what isn't right since. */
+export async function ownNetworkHop({ state: helper }: HostCapture): Promise<Finding[]> {
   const findings = await captureCheck.run(
     { capture: () => Promise.resolve({ isWanted: true, helper }) },
     new AbortController().signal,

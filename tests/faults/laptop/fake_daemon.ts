@@ -70,7 +70,7 @@ async function ask(request: unknown, fds: readonly number[] = []): Promise<unkno
   return received.message;
 }
 
-/** Listeners for `workers`, each of which tells whom it took from whom, and stays until it's told to break off or its client is gone. */
+/** Listeners for `workers`, each of which tells whom it took from whom, says what it's told to `echo`, and stays until it's told to break off or its client is gone. */
 async function listen(family: 4 | 6, workers: number): Promise<unknown> {
   const address = family === 4 ? "127.0.0.1" : "::1";
   listeners = Array.from(
@@ -86,11 +86,17 @@ async function took(worker: number, connection: TcpConnection): Promise<void> {
   const own = formatEndpoint(local.address.text, local.port);
   const text = `worker ${worker} took ${own} from ${remote.address.text}`;
   await connection.write(new TextEncoder().encode(text));
-  const said = new Uint8Array(64);
-  const length = await connection.read(said) ?? 0;
+  const bytes = new Uint8Array(64);
+  let length = 0;
+  let said = "";
+  do {
+    length = await connection.read(bytes) ?? 0;
+    said = new TextDecoder().decode(bytes.subarray(0, length));
+    if (said.startsWith("echo ")) await connection.write(bytes.subarray(5, length));
+  } while (said.startsWith("echo "));
   // Later than the kernel confirms the client's end: the client's socket is gone by then.
   if (length === 0) setTimeout(() => connection.close(), 100);
-  else if (new TextDecoder().decode(said.subarray(0, length)) === "break off") connection.abort();
+  else if (said === "break off") connection.abort();
 }
 
 /** A stub for each nameserver, which says what it was asked. */

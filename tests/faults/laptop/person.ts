@@ -166,9 +166,41 @@ function squat({ to, ms }: { to: string; ms: number }): { bound: boolean; heard:
   return { bound, heard };
 }
 
+let held = -1;
+
+/** Opens a connection that stays, and reads what it is greeted with. */
+function hold(to: string): { said: string } {
+  const target = name(to);
+  const family = endpoint(to).address.family === 4 ? AF_INET : AF_INET6;
+  held = must("socket", libc.socket(family, SOCK_STREAM, 0));
+  const patience = new Uint8Array(new BigInt64Array([5n, 0n]).buffer);
+  must("timeouts", libc.setsockopt(held, SOL_SOCKET, SO_RCVTIMEO, patience, 16));
+  must("connect", libc.connect(held, target, target.length));
+  return { said: readHeld() };
+}
+
+/** Says something on the connection that stays, and gives its answer, or why there is none. */
+function echo(say: string): { said?: string; failed?: string } {
+  try {
+    const text = new TextEncoder().encode(`echo ${say}`);
+    must("send", libc.send(held, text, BigInt(text.length), 0x4000));
+    return { said: readHeld() };
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+    return { failed: error.message };
+  }
+}
+
+function readHeld(): string {
+  const into = new Uint8Array(4096);
+  return new TextDecoder().decode(into.subarray(0, must("recv", libc.recv(held, into, 4096n, 0))));
+}
+
 if (import.meta.main) {
   await serveCommands((command) => {
     const { kind } = command;
+    if (kind === "hold") return hold(String(command.to));
+    if (kind === "echo") return echo(String(command.say));
     if (kind === "retry") {
       return retry({
         to: String(command.to),
