@@ -62,6 +62,8 @@ export type NamesCalls = {
   beat(fd: number): void;
   /** What the names of ExternalNames would lead to and don't, as the first nameserver has it now. */
   leftOut(names: readonly string[]): Promise<readonly LeftOut[]>;
+  /** Answers at once, as long as the worker doesn't hang. */
+  ping(argument: null): void;
   /** The counts of all stubs together. */
   stats(argument: null): NamesStats;
 };

@@ -52,6 +52,7 @@ export function startNamesWorker(
       allow: (domains) => rebinding.allow(domains),
       surroundings: (surroundings) => zone.setSurroundings(surroundings),
       beat: (fd) => heartbeat.start(fd),
+      ping: () => {},
       leftOut: (names) => stubs.leftOut(names),
       stats: () => ({ ...stubs.stats, rebinding: rebinding.names }),
     } satisfies NamesCalls,

@@ -9,6 +9,13 @@ export interface WorkerThread extends MessageSide {
   terminate(): void;
 }
 
+/** A worker that was started, and the channel to it. Disposing of it ends the worker. */
+export interface OpenWorker<Ours extends Calls, Theirs extends Calls> extends Disposable {
+  readonly channel: Channel<Ours, Theirs>;
+  /** Gives the worker up, as when it fails by itself: one that hangs fails no call. */
+  fail(error: Error): void;
+}
+
 /** Starts a worker with a role. main.ts knows how, for the sources and for the built file. */
 export type StartWorker = (role: WorkerRole) => WorkerThread;
 
@@ -21,17 +28,23 @@ export function openWorker<Ours extends Calls, Theirs extends Calls>(
   role: WorkerRole,
   answers: Ours,
   failed: (error: Error) => void,
-): Disposable & { channel: Channel<Ours, Theirs> } {
+): OpenWorker<Ours, Theirs> {
   const worker = start(role);
   const channel = new Channel<Ours, Theirs>(worker, answers);
-  worker.onerror = (event) => {
-    event.preventDefault();
-    const error = new Error(`the ${role} worker failed: ${event.message}`);
+  let hasFailed = false;
+  const fail = (error: Error) => {
+    if (hasFailed) return;
+    hasFailed = true;
     channel.close(error);
     failed(error);
   };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    fail(new Error(`the ${role} worker failed: ${event.message}`));
+  };
   return {
     channel,
+    fail,
     [Symbol.dispose]: () => {
       channel.close(new Error("the daemon is ending"));
       worker.terminate();

@@ -7,8 +7,9 @@ import { canRedirect, type ResolvConf, watchResolvConf } from "./resolv_conf.ts"
 import type { CustomDomain, ZoneChange, ZoneData } from "../../names/zone/zone_data.ts";
 import type { RedirectedNames } from "./helper_client.ts";
 import type { Log } from "../process/log.ts";
-import { openWorker, type StartWorker } from "../../threads/worker.ts";
-import type { Channel } from "../../threads/channel.ts";
+import { type OpenWorker, openWorker, type StartWorker } from "../../threads/worker.ts";
+import type { Clock } from "../../async/clock.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** The helper, as far as names go. */
 export interface NamesHelper {
@@ -21,33 +22,40 @@ export interface NameCaptureParts {
   readonly helper: NamesHelper;
   readonly startWorker: StartWorker;
   readonly log: Log;
-  /** The worker died: names don't answer any longer, and queries go where they would without pmz. */
+  /** The worker died, or hangs: names don't answer any longer, and queries go where they would without pmz. */
   readonly failed: (error: Error) => void;
   /** The helper has released these captured addresses, since they are nameservers of this machine now. */
   readonly released: (addresses: readonly string[]) => void;
   /** Where the nameservers are configured, and how often it's looked at besides; /etc/resolv.conf without it. */
   readonly resolvConf?: { readonly path: string; readonly everyMs: number };
+  readonly clock?: Clock;
 }
 
 /**
  * The user's DNS: the names worker, its stubs in the helper's hands, and the nameservers of resolv.conf, followed.
- * Disposing gives the queries back first, then ends the stubs. When the worker dies its heartbeat stops, and the
+ * Disposing gives the queries back first, then ends the stubs. When the worker dies, or hangs, its heartbeat stops, and the
  * queries go where they would without pmz.
  */
 export class NameCapture implements AsyncDisposable {
-  readonly #worker: Disposable & { channel: Channel<NamesReports, NamesCalls> };
+  readonly #worker: OpenWorker<NamesReports, NamesCalls>;
+  readonly #watchdog: Watchdog;
   readonly #helper: NamesHelper;
   readonly #log: Log;
   readonly #released: NameCaptureParts["released"];
   readonly #ending = new AbortController();
   #following: Promise<void> = Promise.resolve();
 
-  private constructor({ helper, startWorker, log, failed, released }: NameCaptureParts) {
+  private constructor({ helper, startWorker, log, failed, released, clock }: NameCaptureParts) {
     this.#worker = openWorker<NamesReports, NamesCalls>(startWorker, "names", {
       log: (message) => log("warn", message),
     }, (error) => {
       log("warn", "names don't answer any longer", { error });
       failed(error);
+    });
+    this.#watchdog = new Watchdog({
+      ask: () => this.#worker.channel.call("ping", null),
+      hangs: () => this.#worker.fail(new Error("the names worker hangs")),
+      ...clock && { clock },
     });
     this.#helper = helper;
     this.#log = log;
@@ -144,6 +152,7 @@ export class NameCapture implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#watchdog[Symbol.dispose]();
     this.#ending.abort();
     await this.#following;
     await this.#helper.names([], []).catch(() => {}); // a helper that is gone redirects nothing

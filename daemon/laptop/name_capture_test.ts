@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
+import { FakeClock } from "../../async/testing/fake_clock.ts";
 import { until } from "../../async/testing/until.ts";
 import { startNamesWorker } from "../../names/worker.ts";
 import type { DnsStub } from "../../wire/helper.ts";
@@ -20,8 +21,11 @@ function surroundings(conf: string) {
       [Symbol.dispose]: () => void beats.push("stopped"),
     }),
   });
-  const thread: WorkerThread & { ended: number } = {
-    postMessage: (message) => port1.postMessage(message),
+  const thread: WorkerThread & { ended: number; hangs: boolean } = {
+    hangs: false,
+    postMessage(message) {
+      if (!this.hangs) port1.postMessage(message);
+    },
     get onmessage() {
       return port1.onmessage;
     },
@@ -45,8 +49,10 @@ function surroundings(conf: string) {
   };
   const log: string[] = [];
   const released: string[] = [];
+  const clock = new FakeClock();
   let failed = 0;
   return {
+    clock,
     resolvConf,
     thread,
     given,
@@ -62,6 +68,7 @@ function surroundings(conf: string) {
         helper,
         resolvConf: { path: resolvConf, everyMs: 100 },
         startWorker: () => thread,
+        clock,
         log: (_level, message) => void log.push(message),
         failed: () => void failed++,
         released: (addresses) => void released.push(...addresses),
@@ -141,4 +148,28 @@ Deno.test("a worker that dies is told, and ends quietly", async () => {
   assert.equal(at.failed, 1);
   assert.deepEqual(at.log, ["names don't answer any longer"]);
   await assert.rejects(names.removeZone("dev"), /out of memory/);
+});
+
+Deno.test("a worker that hangs is given up within six seconds, also while the nameservers are being changed", async () => {
+  await using at = surroundings("nameserver 192.0.2.1\n");
+  const names = await at.start();
+  at.thread.hangs = true;
+  await Deno.writeTextFile(at.resolvConf, "nameserver 192.0.2.9\n");
+  const waiting = names.removeZone("dev");
+  waiting.catch(() => {});
+  await at.clock.advance(7_000);
+  assert.equal(at.failed, 1);
+  await assert.rejects(waiting, /the names worker hangs/);
+  await names[Symbol.asyncDispose](); // as what is started in its place does first
+  assert.equal(at.thread.ended, 1);
+});
+
+Deno.test("a thread that never comes back from its work is ended", async () => {
+  const busy = "data:text/javascript,self.onmessage = () => { for (;;); };";
+  const started = Promise.withResolvers<void>();
+  const worker = new Worker(busy, { type: "module" });
+  worker.postMessage("begin");
+  setTimeout(started.resolve, 200);
+  await started.promise;
+  worker.terminate(); // Deno's sanitizers would tell a thread that is left
 });
