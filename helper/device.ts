@@ -34,10 +34,13 @@ export class UserDevice implements Disposable {
     this.table = table;
   }
 
-  /** @throws {DeviceError} without TUN, or when nothing is free. @throws {SystemCallError} without root */
-  static create(netlink: Netlink): UserDevice {
+  /**
+   * @param takeSlot whether a slot is nobody's; then it is this user's
+   * @throws {DeviceError} without TUN, or when nothing is free. @throws {SystemCallError} without root
+   */
+  static create(netlink: Netlink, takeSlot: (slot: number) => boolean): UserDevice {
     const place = freePlace(netlink);
-    const { tun, slot } = freeSlot();
+    const { tun, slot } = freeSlot(takeSlot);
     try {
       const last = 254 - slot;
       const own4 = mustParse(`${place.text.replace(/\.0\/24$/, "")}.${last}`);
@@ -100,8 +103,9 @@ export class UserDevice implements Disposable {
   }
 }
 
-function freeSlot(): { tun: TunDevice; slot: number } {
+function freeSlot(takeSlot: (slot: number) => boolean): { tun: TunDevice; slot: number } {
   for (let slot = 0; slot < SLOTS; slot++) {
+    if (!takeSlot(slot)) continue;
     const tun = createTun(`pmz${slot}`);
     if (tun) return { tun, slot };
   }

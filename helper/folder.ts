@@ -26,11 +26,16 @@ export interface HelperFolder {
  */
 export function prepareFolder(uid: number): HelperFolder {
   const path = helperFolder(uid);
-  const parent = path.slice(0, path.lastIndexOf("/"));
-  makeFolder(parent, 0o755);
+  makeFolder(parentOf(path), 0o755);
   makeFolder(path, 0o711);
   return filesIn(path);
 }
+
+/**
+ * The file that is locked while a user has a slot, which is a device, an address and a table, and while their janitor cleans up: it
+ * deletes by address and table, and would take those of the next user.
+ */
+export const slotLock = (slot: number): string => `${parentOf(helperFolder(0))}/slot-${slot}`;
 
 export function filesIn(path: string): HelperFolder {
   return {
@@ -42,6 +47,10 @@ export function filesIn(path: string): HelperFolder {
     state: `${path}/helper.json`,
     log: `${path}/helper.log`,
   };
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
 }
 
 function makeFolder(path: string, mode: number): void {

@@ -1,5 +1,6 @@
 import { type Uids, uidsOf } from "../ffi/proc/subuids.ts";
 import { factsOf } from "../ffi/descriptor.ts";
+import { FileLock } from "../ffi/proc/process.ts";
 import { Libbpf, openForAttach } from "../ffi/bpf/libbpf.ts";
 import { Netlink } from "../ffi/netlink/netlink.ts";
 import { closeDescriptor, socketCookie, startConnect, tcpSocket } from "../ffi/sockets/socket.ts";
@@ -9,6 +10,7 @@ import { CaptureHooks, IDENTIFY_PORT } from "./capture_hooks.ts";
 import { rootCgroup } from "./cgroup.ts";
 import { UserDevice } from "./device.ts";
 import { traceTable } from "./firewall_trace.ts";
+import { slotLock } from "./folder.ts";
 import { Janitor } from "./janitor.ts";
 import { NameHooks } from "./name_hooks.ts";
 import { NetworkRepair } from "./network_repair.ts";
@@ -40,7 +42,11 @@ export class HostResources implements AsyncDisposable {
   private constructor(grant: HelperGrant, assets: HelperAssets, cgroup: string, stack: AsyncDisposableStack) {
     const uids: readonly Uids[] = uidsOf(grant.uid);
     this.netlink = stack.use(new Netlink());
-    const device = UserDevice.create(this.netlink);
+    const device = UserDevice.create(this.netlink, (slot) => {
+      const lock = FileLock.take(slotLock(slot), { inherited: true }); // by the janitor
+      if (lock) stack.use(lock);
+      return lock !== undefined;
+    });
     this.device = device;
     const sources = device.own6 ? [device.own4, device.own6] : [device.own4];
     const selectors: RuleSelectors = { uids, table: device.table, sources };

@@ -23,7 +23,7 @@ Deno.test("the nameservers are those of resolv.conf", async () => {
 Deno.test({ name: "pmz's own device doesn't count as used by the machine (needs root)", ignore }, () => {
   inNewNetns(() => {
     using netlink = new Netlink();
-    using device = UserDevice.create(netlink);
+    using device = UserDevice.create(netlink, () => true);
     const { own, onLink, routed } = readNetworks(netlink);
     assert.equal(own.has(device.own4.text), false);
     assert.deepEqual([onLink, routed], [[], []]);
@@ -34,13 +34,13 @@ Deno.test({ name: "a place that the machine uses isn't taken (needs root)", igno
   inNewNetns(() => {
     using netlink = new Netlink();
     linkUp(netlink, 1);
-    using first = UserDevice.create(netlink);
+    using first = UserDevice.create(netlink, () => true);
     assert.deepEqual([first.name, first.own4.text, first.own6?.text], [
       "pmz0",
       "198.18.255.254",
       "fd70:6d7a::fe",
     ]);
-    using second = UserDevice.create(netlink);
+    using second = UserDevice.create(netlink, () => true);
     assert.deepEqual([second.name, second.own4.text, second.table], [
       "pmz1",
       "198.18.255.253",
@@ -51,7 +51,7 @@ Deno.test({ name: "a place that the machine uses isn't taken (needs root)", igno
     assert.ok(vpn && used);
     linkUp(netlink, vpn.index);
     addAddress(netlink, vpn.index, used);
-    using third = UserDevice.create(netlink);
+    using third = UserDevice.create(netlink, () => true);
     assert.deepEqual([third.name, third.own4.text], ["pmz2", "100.127.255.252"]);
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { pollUntil } from "../../../async/poll_until.ts";
-import { connected, daemonOf, grantFor, greet, USER } from "./connected.ts";
+import { connected, daemonOf, grantFor, greet, OTHER, USER } from "./connected.ts";
 import type { Outcome } from "./person.ts";
 import { type Program, Room, whyNot } from "./room.ts";
 
@@ -187,6 +187,41 @@ Deno.test(
     assert.equal((await room.says("ip", "rule")).match(/uidrange 20001-20001/g)?.length, 1);
     await second.kill("SIGTERM");
     await restored(room, before, 1_000);
+  },
+);
+
+Deno.test(
+  { name: `a janitor that is late takes nothing of another user who comes meanwhile${reason}`, ignore },
+  async () => {
+    await using room = await Room.open();
+    const before = await room.snapshot();
+    const first = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+    await first.line();
+    const [janitor] = await childrenOf(first.pid);
+    assert.ok(janitor);
+    Deno.kill(janitor, "SIGSTOP"); // as on a machine that is busy
+    Deno.kill(first.pid, "SIGKILL");
+    await first.ended;
+    const second = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(OTHER));
+    assert.equal((await second.line()).ready, true);
+    const daemon = await daemonOf(room, OTHER);
+    const { address } = await greet(daemon);
+    assert.equal(
+      address,
+      "198.18.255.253",
+      "the first user's address isn't free before the janitor has ended",
+    );
+    await busy(daemon, await room.person(OTHER));
+    const rules = async () =>
+      (await room.says("ip", "rule")).split("\n").filter((one) => /726901/.test(one)).length;
+    assert.equal(await rules(), 3);
+    Deno.kill(janitor, "SIGCONT");
+    const isClean = async () => !/lookup 726900/.test(await room.says("ip", "rule"));
+    assert.ok(await pollUntil(isClean, { timeoutMs: 3_000 }));
+    assert.equal(await rules(), 3);
+    await daemon.kill("SIGKILL");
+    await second.ended;
+    await restored(room, { ...before, files: (await room.snapshot()).files }, 1_000);
   },
 );
 
