@@ -33,6 +33,7 @@ export class HostResources implements AsyncDisposable {
   readonly settings: SharedSettings;
   readonly rules: UserRules;
   readonly routes: CapturedRoutes;
+  readonly janitor: Pick<Janitor, "tracing">;
   /** Puts device, addresses and routes right. The rules have a place to keep too: see FirstPlace. */
   readonly repair: NetworkRepair;
   /** The inode of this network namespace. */
@@ -50,7 +51,7 @@ export class HostResources implements AsyncDisposable {
     this.device = device;
     const sources = device.own6 ? [device.own4, device.own6] : [device.own4];
     const selectors: RuleSelectors = { uids, table: device.table, sources };
-    stack.use(
+    this.janitor = stack.use(
       new Janitor({
         rules: rulesFor(selectors),
         addresses: sources.map(({ text }) => text),

@@ -6,9 +6,12 @@ export interface Leftovers {
   readonly rules: readonly Rule[];
   /** pmz's addresses: connections from and to them are reset. */
   readonly addresses: readonly string[];
-  /** A table of nftables, which may be there. */
+  /** A table of nftables, which is there while a trace runs: see `tracing`. */
   readonly nftTable: string;
 }
+
+/** What the helper writes into the pipe before its first trace. */
+const TRACES = "traces";
 
 /**
  * A `/bin/sh` that waits on a pipe from the helper and cleans up when that closes, however the helper ended. The helper never cleans
@@ -19,6 +22,7 @@ export class Janitor implements AsyncDisposable {
   readonly #onReplaced: () => void;
   #child: Deno.ChildProcess;
   #ending = false;
+  #traces = false;
 
   /** @throws {ProgramMissing} without sh, ip or ss */
   constructor(leftovers: Leftovers, onReplaced: () => void = () => {}) {
@@ -29,6 +33,16 @@ export class Janitor implements AsyncDisposable {
 
   get pid(): number {
     return this.#child.pid;
+  }
+
+  /**
+   * Says that nftables' table is made from now on. Where nothing was ever traced, nft isn't run: it would load the kernel's modules on
+   * machines without nftables. Settles when the janitor has been told.
+   */
+  async tracing(): Promise<void> {
+    if (this.#traces) return;
+    this.#traces = true;
+    await tell(this.#child);
   }
 
   /** Lets the janitor clean up, and waits until it has. */
@@ -56,7 +70,20 @@ export class Janitor implements AsyncDisposable {
       this.#child = this.#start();
       this.#onReplaced();
     });
+    if (this.#traces) void tell(child);
     return child;
+  }
+}
+
+/** A janitor that was killed meanwhile is told by its successor's start. */
+async function tell({ stdin }: Deno.ChildProcess): Promise<void> {
+  const writer = stdin.getWriter();
+  try {
+    await writer.write(new TextEncoder().encode(`${TRACES}\n`));
+  } catch {
+    /* it has been killed */
+  } finally {
+    writer.releaseLock();
   }
 }
 
@@ -71,13 +98,14 @@ function cleaning(
     some.map((rule) => `while ${ip} -${rule.family} rule del ${selectorOf(rule)}; do :; done`);
   return [
     "trap '' HUP INT TERM",
-    "while read -r line; do :; done",
+    "said=",
+    "while read -r line; do said=$line; done",
     // First, so that nothing with pmz's source leaves for the LAN as long as there are connections.
     ...addresses.flatMap((address) => [`${ss} -aK src ${address}`, `${ss} -aK dst ${address}`]),
     ...deletions(rules.filter(({ uids }) => !uids)),
     // Last, since they say whose the table is, should this be killed too.
     ...deletions(rules.filter(({ uids }) => uids)),
-    ...nft === undefined ? [] : [`${nft} delete table inet ${nftTable}`],
+    ...nft === undefined ? [] : [`[ "$said" != ${TRACES} ] || ${nft} delete table inet ${nftTable}`],
   ].join("\n");
 }
 

@@ -164,9 +164,10 @@ export class HelperSession implements AsyncDisposable {
   }
 
   async #trace({ address, port }: Parsed<"trace">): Promise<HelperAnswer> {
-    const { capture, device } = this.#host;
+    const { capture, device, janitor } = this.#host;
     const own = address.family === 4 ? device.own4 : device.own6;
     if (!own || !capture.has(address)) throw new Refusal("refused", `${address.text} is not captured`);
+    await janitor.tracing();
     const dropped = await traceDrop(device.table, own, { address, port });
     return { ok: true, traced: true, ...dropped && { dropped } };
   }
