@@ -2,8 +2,8 @@
 import { message } from "@optique/core/message";
 import { multiple, optional, withDefault } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
-import type { CallerMatch, Match, NamedMatch, TextMatch } from "../wire/match.ts";
-import { caller, method, named, path, time } from "./match_values.ts";
+import type { CallerMatch, GrpcMatch, Match, NamedMatch, TextMatch } from "../wire/match.ts";
+import { caller, grpc, method, named, path, time } from "./match_values.ts";
 import { domain } from "./values.ts";
 
 export const matchOptions = {
@@ -29,6 +29,9 @@ export const matchOptions = {
   methods: multiple(
     option("--method", method(), { description: message`Take requests of this method; repeatable.` }),
   ),
+  grpc: multiple(
+    option("--grpc", grpc(), { description: message`Take calls of this gRPC service; repeatable.` }),
+  ),
   callers: multiple(
     option("--from", caller(), { description: message`Take requests of these pods only; repeatable.` }),
   ),
@@ -51,6 +54,7 @@ export interface MatchOptions {
   readonly paths: readonly TextMatch[];
   readonly cookies: readonly NamedMatch[];
   readonly methods: readonly string[];
+  readonly grpc: readonly GrpcMatch[];
   readonly callers: readonly CallerMatch[];
   readonly personal: boolean;
   readonly mine: boolean;
@@ -59,8 +63,8 @@ export interface MatchOptions {
 
 /** The fields of the daemon's request; none where all connections are meant. */
 export function matchRequest(options: MatchOptions) {
-  const { hosts, headers, paths, cookies, methods, callers, domain, personal, ttl } = options;
-  const lists = { hosts, paths, methods, headers, cookies, callers };
+  const { hosts, headers, paths, cookies, methods, grpc, callers, domain, personal, ttl } = options;
+  const lists = { hosts, paths, methods, headers, cookies, grpc, callers };
   const given: Match = Object.fromEntries(Object.entries(lists).filter(([, { length }]) => length > 0));
   return {
     ...(Object.keys(given).length > 0 ? { match: given } : {}),

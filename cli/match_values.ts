@@ -1,7 +1,7 @@
 /** What the options of a personal intercept say: "x-user=alice", "/cart", "shop/app=web", "2h". */
 import { message, text, value } from "@optique/core/message";
 import type { ValueParser } from "@optique/core/valueparser";
-import { type CallerMatch, match, type NamedMatch, type TextMatch } from "../wire/match.ts";
+import { type CallerMatch, type GrpcMatch, match, type NamedMatch, type TextMatch } from "../wire/match.ts";
 import { valueOf } from "./values.ts";
 
 /** A value that has a `*` is a pattern. */
@@ -35,6 +35,13 @@ export function parseCaller(input: string): CallerMatch | undefined {
   if (rest.length > 0 && (pairs.length === 0 || pairs.some(({ length }) => length < 2))) return undefined;
   const labels = pairs.length === 0 ? {} : { labels: Object.fromEntries(pairs) };
   return valid({ callers: [{ namespace, ...labels }] })?.callers?.[0];
+}
+
+/** Reads "shop.v1.Cart", "shop.v1.Cart/AddItem"; undefined when it isn't one. */
+export function parseGrpc(input: string): GrpcMatch | undefined {
+  const [service, method, ...more] = input.replace(/^\//, "").split("/");
+  if (more.length > 0) return undefined;
+  return valid({ grpc: [{ service, ...(method === undefined ? {} : { method }) }] })?.grpc?.[0];
 }
 
 /** Reads "90s", "30m", "2h", "1d" as seconds; undefined when it isn't one. */
@@ -101,6 +108,20 @@ export function caller(): ValueParser<"sync", CallerMatch> {
         ? namespace
         : `${namespace}/${Object.entries(labels).map((pair) => pair.join("=")).join()}`,
     (input) => message`${value(input)} is not a valid caller: expected one such as shop or shop/app=web.`,
+  );
+}
+
+/** SERVICE[/METHOD] */
+export function grpc(): ValueParser<"sync", GrpcMatch> {
+  return valueOf(
+    "SERVICE[/METHOD]",
+    { service: "shop.v1.Cart" },
+    parseGrpc,
+    ({ service, method }) => method === undefined ? service : `${service}/${method}`,
+    (input) =>
+      message`${
+        value(input)
+      } is not a valid gRPC service: expected one such as shop.v1.Cart or shop.v1.Cart/AddItem.`,
   );
 }
 

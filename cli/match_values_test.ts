@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { parseCaller, parseNamed, parsePath, parseTime } from "./match_values.ts";
+import { parseCaller, parseGrpc, parseNamed, parsePath, parseTime } from "./match_values.ts";
 
 Deno.test("headers and cookies are a name and a value, which is a pattern where it has a star", () => {
   assert.deepEqual(parseNamed("X-User=alice", "headers"), { name: "x-user", exact: "alice" });
@@ -29,6 +29,15 @@ Deno.test("callers are a namespace, and labels that they have", () => {
   }
 });
 
+Deno.test("a gRPC service is named with its package, and its method behind a slash", () => {
+  assert.deepEqual(parseGrpc("shop.v1.Cart"), { service: "shop.v1.Cart" });
+  assert.deepEqual(parseGrpc("shop.v1.Cart/AddItem"), { service: "shop.v1.Cart", method: "AddItem" });
+  assert.deepEqual(parseGrpc("/shop.v1.Cart/AddItem"), { service: "shop.v1.Cart", method: "AddItem" });
+  for (const wrong of ["", "/", "a/", "a/b/c", "a b", "a..b", "1a"]) {
+    assert.equal(parseGrpc(wrong), undefined, wrong);
+  }
+});
+
 Deno.test("a time is a number with its unit, up to 30 days", () => {
   assert.deepEqual(["90s", "30m", "2h", "1d", "30d"].map(parseTime), [90, 1_800, 7_200, 86_400, 2_592_000]);
   for (const wrong of ["", "2", "0s", "31d", "1w", "-1s", "1.5h"]) {
@@ -38,7 +47,7 @@ Deno.test("a time is a number with its unit, up to 30 days", () => {
 
 Deno.test("no text makes the parsers throw", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
-    for (const parse of [parsePath, parseCaller, parseTime]) parse(text);
+    for (const parse of [parsePath, parseCaller, parseGrpc, parseTime]) parse(text);
     for (const list of ["headers", "cookies", "baggage"] as const) parseNamed(text, list);
   }));
 });

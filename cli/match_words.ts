@@ -18,6 +18,10 @@ export function matchWords(match: Match | undefined): string {
     ...namedWords("cookie", match.cookies),
     ...namedWords("baggage", match.baggage),
     ...list(
+      "gRPC",
+      match.grpc?.map(({ service, method }) => method === undefined ? service : `${service}/${method}`),
+    ),
+    ...list(
       "from",
       match.callers?.map(({ namespace, labels = {} }) =>
         [namespace, Object.entries(labels).map((pair) => pair.join("=")).join()].filter((part) => part !== "")
@@ -44,19 +48,40 @@ export function curlLine(
   const authority = `${isNamed ? host : `${service}.${namespace}.svc`}${
     port === 80 && scheme === "http" ? "" : `:${port}`
   }`;
-  const [path, method] = [match.paths?.[0], match.methods?.[0]];
+  const [path, method, call] = [match.paths?.[0], match.methods?.[0], match.grpc?.[0]];
+  const target = call !== undefined
+    ? `/${call.service}/${call.method ?? "Any"}`
+    : path === undefined
+    ? "/"
+    : example(path);
   const words = [
+    ...(call === undefined ? [] : [EMPTY_MESSAGE, "|"]),
     "curl",
     ...(proxy === undefined ? [] : ["-x", quoted(`socks5h://${proxy}`)]),
-    ...(method === undefined || method === "GET" ? [] : method === "HEAD" ? ["-I"] : ["-X", method]),
+    ...(call === undefined ? [] : GRPC_CALL),
+    ...(method === undefined || method === "GET" || call !== undefined
+      ? []
+      : method === "HEAD"
+      ? ["-I"]
+      : ["-X", method]),
     ...(host === undefined || isNamed ? [] : ["-H", quoted(`Host: ${host}`)]),
     ...firsts(match.headers).flatMap((one) => ["-H", quoted(`${one.name}: ${example(one)}`)]),
     ...(match.baggage ? ["-H", quoted(`baggage: ${firsts(match.baggage).map(pair).join()}`)] : []),
     ...(match.cookies ? ["-b", quoted(firsts(match.cookies).map(pair).join("; "))] : []),
-    quoted(`${scheme}://${authority}${path === undefined ? "/" : example(path)}`),
+    quoted(`${scheme}://${authority}${target}`),
   ];
   return words.join(" ");
 }
+
+/** A gRPC message without fields: not compressed, no bytes. */
+const EMPTY_MESSAGE = "printf '\\0\\0\\0\\0\\0'";
+/** Sends it as a call, and shows the answer's headers and trailers, since its content isn't text. */
+const GRPC_CALL = [
+  "--http2-prior-knowledge",
+  ...["-H", "'content-type: application/grpc'"],
+  ...["-H", "'te: trailers'"],
+  ...["--data-binary", "@-", "-D", "-", "-o", "/dev/null"],
+];
 
 /** A bookmark that gives the page's site the cookies that the match takes; undefined where it takes none. */
 export function bookmarklet({ match }: InterceptEntry): string | undefined {

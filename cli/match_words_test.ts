@@ -51,6 +51,19 @@ Deno.test("the command line that is printed sends a request that the match takes
   );
 });
 
+Deno.test("a gRPC call is sent as an empty message by HTTP/2", () => {
+  const match: Match = {
+    grpc: [{ service: "shop.v1.Cart", method: "Add" }],
+    headers: [{ name: "x", exact: "y" }],
+  };
+  assert.equal(matchWords(match), "header x: y, gRPC shop.v1.Cart/Add");
+  assert.equal(
+    curlLine(entry(match, { port: 50051 }), true),
+    "printf '\\0\\0\\0\\0\\0' | curl --http2-prior-knowledge -H 'content-type: application/grpc' -H 'te: trailers' " +
+      "--data-binary @- -D - -o /dev/null -H 'x: y' http://echo.default.svc:50051/shop.v1.Cart/Add",
+  );
+});
+
 Deno.test("a bookmark sets the cookies that are taken", () => {
   assert.equal(bookmarklet(entry({ hosts: ["a"] })), undefined);
   assert.equal(

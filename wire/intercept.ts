@@ -12,10 +12,18 @@ import { integer, list, NotValid, object, oneOf, optional, text } from "./schema
  * Versions of what these objects say. Another one when a rule can say something that node agents of before don't know: the
  * API server drops a field that its CRD hasn't, and a rule must not take more than its user asked for.
  */
-export const ruleVersions: ProtocolVersions = { newest: 2, oldest: 1 };
+export const ruleVersions: ProtocolVersions = { newest: 3, oldest: 1 };
 
 /** The version of rules since which they can have a match. */
-export const PERSONAL_RULES = 2;
+const PERSONAL_RULES = 2;
+/** The version of rules since which a match can have `grpc`. */
+const GRPC_RULES = 3;
+
+/** The least version of rules that a node agent has to know for one with this match; undefined: any. */
+export function neededRules(match: Match | undefined): number | undefined {
+  if (match === undefined) return undefined;
+  return match.grpc === undefined ? PERSONAL_RULES : GRPC_RULES;
+}
 
 export const GROUP = "pmz.dev";
 export const VERSION = "v1alpha1";

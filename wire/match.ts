@@ -18,6 +18,13 @@ export interface CallerMatch {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
+/** Calls of a gRPC method, or of all methods of a service. */
+export interface GrpcMatch {
+  /** With its package: "shop.v1.Cart". */
+  readonly service: string;
+  readonly method?: string;
+}
+
 /** At least one field is given. */
 export interface Match {
   /** Of `Host` and of a TLS connection's SNI: "alice.shop.example", or "*.shop.example" for all below it; lower case. */
@@ -30,11 +37,20 @@ export interface Match {
   readonly cookies?: readonly NamedMatch[];
   /** Members of the header `baggage` (W3C Baggage). */
   readonly baggage?: readonly NamedMatch[];
+  readonly grpc?: readonly GrpcMatch[];
   readonly callers?: readonly CallerMatch[];
 }
 
 /** Limits of a match; install/manifests/crds.yaml has the same. */
-export const matchLimits = { hosts: 16, paths: 16, methods: 16, named: 8, callers: 8, labels: 8 } as const;
+export const matchLimits = {
+  hosts: 16,
+  paths: 16,
+  methods: 16,
+  named: 8,
+  grpc: 16,
+  callers: 8,
+  labels: 8,
+} as const;
 /** Wildcards of one glob. */
 const MOST_WILDCARDS = 8;
 
@@ -57,6 +73,10 @@ const VALUE = /^(?:[\x21-\x7e](?:[\x20-\x7e]{0,510}[\x21-\x7e])?)?$/;
 /** Without a query or fragment. */
 const PATH = /^\/[\x21\x22\x24-\x3e\x40-\x7e]{0,511}$/;
 const PATH_GLOB = /^[/*][\x21\x22\x24-\x3e\x40-\x7e]{0,511}$/;
+
+/** Identifiers of Protocol Buffers. */
+const GRPC_SERVICE = /^(?=.{1,253}$)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$/;
+const GRPC_METHOD = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
 const fieldText = matching("value", "up to 512 visible ASCII characters", VALUE);
 const fieldGlob = glob("value", VALUE);
@@ -132,6 +152,15 @@ const fields = object({
   headers: optional(some(named(headerName), matchLimits.named)),
   cookies: optional(some(named(tokenName), matchLimits.named)),
   baggage: optional(some(named(tokenName), matchLimits.named)),
+  grpc: optional(
+    some(
+      object({
+        service: matching("gRPC service", "its name with its package, such as shop.v1.Cart", GRPC_SERVICE),
+        method: optional(matching("gRPC method", "a name such as AddItem", GRPC_METHOD)),
+      }),
+      matchLimits.grpc,
+    ),
+  ),
   callers: optional(
     some(
       object({
@@ -162,6 +191,7 @@ const empty: Record<keyof Match, true> = {
   headers: true,
   cookies: true,
   baggage: true,
+  grpc: true,
   callers: true,
 };
 
@@ -202,6 +232,7 @@ export function mayOverlap(a: Match | undefined, b: Match | undefined): boolean 
   ) => x !== undefined && y !== undefined && !x.some((one) => y.some((other) => same(one, other)));
   if (differ(a.hosts, b.hosts, hostsMeet) || differ(a.methods, b.methods, (x, y) => x === y)) return false;
   if (differ(a.paths, b.paths, (x, y) => textsMeet(x, y))) return false;
+  if (differ(a.grpc, b.grpc, grpcMeet)) return false;
   if (differ(a.callers, b.callers, (x, y) => x.namespace === y.namespace)) return false;
   return !([[a.headers, b.headers], [a.cookies, b.cookies], [a.baggage, b.baggage]] as const)
     .some(([x, y]) => valuesDiffer(x, y));
@@ -220,6 +251,11 @@ function hostsMeet(a: string, b: string): boolean {
   const below = (host: string, pattern: string) =>
     pattern.startsWith("*.") && host.endsWith(pattern.slice(1));
   return a === b || below(a, b) || below(b, a);
+}
+
+function grpcMeet(a: GrpcMatch, b: GrpcMatch): boolean {
+  return a.service === b.service &&
+    (a.method === b.method || a.method === undefined || b.method === undefined);
 }
 
 function textsMeet(a: TextMatch, b: TextMatch): boolean {

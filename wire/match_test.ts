@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { canonicalMatch, match, personalFingerprint, ruleSuffix } from "./match.ts";
+import { canonicalMatch, match, mayOverlap, personalFingerprint, ruleSuffix } from "./match.ts";
 import { NotValid } from "./schema.ts";
 
 Deno.test("a match is parsed as it was written", () => {
@@ -10,6 +10,7 @@ Deno.test("a match is parsed as it was written", () => {
     headers: [{ name: "x-user", exact: "alice" }, { name: "x-debug", glob: "*" }],
     cookies: [{ name: "pmz", prefix: "a" }],
     baggage: [{ name: "pmz", exact: "3f9a" }],
+    grpc: [{ service: "shop.v1.Cart", method: "AddItem" }, { service: "Cart" }],
     callers: [{ namespace: "shop", labels: { "app.kubernetes.io/name": "web" } }, { namespace: "default" }],
   };
   assert.deepEqual(match.parse(all, "match"), all);
@@ -29,6 +30,9 @@ Deno.test("a match that would never hold, or can't be compared in linear time, i
     [{ headers: [{ name: "x-user", glob: "*".repeat(9) }] }, /headers\[0\]\.glob/],
     [{ headers: [{ name: "x-user", exact: "a\n" }] }, /headers\[0\]\.exact/],
     [{ headers: [{ name: "x-user" }] }, /expected one of exact, prefix and glob/],
+    [{ grpc: [{ service: "shop/Cart" }] }, /grpc\[0\]\.service is not a valid gRPC service/],
+    [{ grpc: [{ service: "shop.v1.Cart", method: "a.b" }] }, /grpc\[0\]\.method/],
+    [{ grpc: Array(17).fill({ service: "a" }) }, /grpc is not a valid list/],
     [{ callers: [{ namespace: "a", labels: { "b c": "d" } }] }, /labels is not a valid map of labels/],
   ];
   for (const [raw, message] of wrong) {
@@ -55,4 +59,14 @@ Deno.test("the same match has the same text, fingerprint and name, in whatever o
 Deno.test("a matcher that was dropped on the way changes the fingerprint", () => {
   const narrow = { hosts: ["a"], headers: [{ name: "x-user", exact: "alice" }] };
   assert.notEqual(personalFingerprint("f", narrow), personalFingerprint("f", { hosts: ["a"] }));
+});
+
+Deno.test("two services, or two methods of one, never overlap; a service and its method do", () => {
+  const of = (service: string, method?: string) => ({
+    grpc: [{ service, ...method === undefined ? {} : { method } }],
+  });
+  assert.equal(mayOverlap(of("a.Cart"), of("a.Order")), false);
+  assert.equal(mayOverlap(of("a.Cart", "Add"), of("a.Cart", "Get")), false);
+  assert.equal(mayOverlap(of("a.Cart", "Add"), of("a.Cart")), true);
+  assert.equal(mayOverlap(of("a.Cart"), { headers: [{ name: "x", exact: "y" }] }), true);
 });

@@ -1,5 +1,5 @@
 /** A rule's match, prepared to be compared with many requests. */
-import type { Match, NamedMatch, TextMatch } from "../../wire/match.ts";
+import type { GrpcMatch, Match, NamedMatch, TextMatch } from "../../wire/match.ts";
 import { glob } from "./glob.ts";
 import type { RoutableRequest } from "./request.ts";
 
@@ -45,13 +45,14 @@ export class Matcher {
   }
 }
 
-function requestTests({ paths, methods, headers, cookies, baggage }: Match): Test<RoutableRequest>[] {
+function requestTests({ paths, methods, headers, cookies, baggage, grpc }: Match): Test<RoutableRequest>[] {
   const tests: Test<RoutableRequest>[] = [];
   if (methods) tests.push(({ method }) => methods.includes(method));
   if (paths) {
     const any = paths.map(pathTest);
     tests.push(({ path }) => any.some((test) => test(path)));
   }
+  if (grpc) tests.push(grpcTest(grpc));
   for (const [name, test] of byName(headers)) tests.push((request) => request.header(name).some(test));
   for (const [name, test] of byName(cookies)) tests.push((request) => request.cookie(name).some(test));
   for (const [name, test] of byName(baggage)) tests.push((request) => request.baggage(name).some(test));
@@ -77,6 +78,20 @@ function pathTest(match: TextMatch): Test<string> {
   if (!("prefix" in match)) return textTest(match);
   const prefix = match.prefix.replace(/\/$/, "");
   return (path) => path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === "/");
+}
+
+/** Calls are POST requests to /SERVICE/METHOD with a content type of gRPC's, or of gRPC-Web's. */
+function grpcTest(grpc: readonly GrpcMatch[]): Test<RoutableRequest> {
+  const services = new Set(grpc.flatMap(({ service, method }) => method === undefined ? [service] : []));
+  const paths = new Set(
+    grpc.flatMap(({ service, method }) => method === undefined ? [] : [`/${service}/${method}`]),
+  );
+  return (request) => {
+    const [type = "", ...more] = request.header("content-type");
+    if (request.method !== "POST" || more.length > 0 || !/^application\/grpc/i.test(type)) return false;
+    const service = /^\/([^/]+)\/[^/]+$/.exec(request.path)?.[1];
+    return service !== undefined && services.has(service) || paths.has(request.path);
+  };
 }
 
 function hostTest(hosts: readonly string[]): Test<string> {

@@ -98,3 +98,30 @@ Deno.test("a pattern holds as its regular expression would", () => {
     { numRuns: 2_000 },
   );
 });
+
+Deno.test("gRPC calls hold by service, or by service and method, and nothing else to that path does", () => {
+  const match: Match = { grpc: [{ service: "shop.v1.Cart" }, { service: "shop.v1.Order", method: "Place" }] };
+  const call = (path: string, type = "application/grpc", method = "POST") =>
+    takes(match, `${method} ${path}`, "Host: e", `Content-Type: ${type}`, "Content-Length: 0");
+  for (const path of ["/shop.v1.Cart/Add", "/shop.v1.Cart/Get", "/shop.v1.Order/Place"]) {
+    assert.ok(call(path), path);
+  }
+  for (const type of ["application/grpc+proto", "application/grpc-web+proto", "Application/gRPC; a=b"]) {
+    assert.ok(call("/shop.v1.Cart/Add", type), type);
+  }
+  for (
+    const path of [
+      "/shop.v1.Order/Cancel",
+      "/shop.v1.Carts/Add",
+      "/shop.v1.Cart",
+      "/shop.v1.Cart/",
+      "/shop.v1.Cart/Add/x",
+      "/x/shop.v1.Cart/Add",
+      "/SHOP.v1.Cart/Add",
+    ]
+  ) assert.ok(!call(path), path);
+  assert.ok(!call("/shop.v1.Cart/Add", "application/json"));
+  assert.ok(!call("/shop.v1.Cart/Add", "application/grpc", "GET"));
+  const twice = ["Host: e", "Content-Type: application/grpc", "Content-Type: application/json"];
+  assert.ok(!takes(match, "POST /shop.v1.Cart/Add", ...twice));
+});

@@ -9,7 +9,7 @@ import { failure } from "../failure.ts";
 import { interceptMine } from "../intercept_mine.ts";
 import { checkLocalHost } from "../local_host.ts";
 import type { Cli } from "../session.ts";
-import { PERSONAL_RULES } from "../../wire/intercept.ts";
+import { neededRules } from "../../wire/intercept.ts";
 import { type MatchOptions, matchOptions, matchRequest } from "../match_options.ts";
 import { bookmarklet, curlLine, matchWords, othersWords } from "../match_words.ts";
 import {
@@ -44,6 +44,7 @@ const wholeService: MatchOptions = {
   cookies: [],
   methods: [],
   callers: [],
+  grpc: [],
   personal: false,
   mine: false,
   ttl: undefined,
@@ -72,6 +73,7 @@ export const intercept = define({
       "what is asked of this domain, on this machine too",
     ],
     ["pmz intercept echo 8081 --path /cart --from shop/app=web", "only what these pods ask for there"],
+    ["pmz intercept cart 8081 --grpc shop.v1.Cart/AddItem", "only calls of this gRPC method"],
     ["pmz intercept echo 8081 --personal --ttl 2h", "only requests that say so, for two hours"],
     ["pmz intercept echo 8081 --mine", "only what this machine itself connects to echo"],
   ],
@@ -129,12 +131,13 @@ async function startIntercept(cli: Cli, options: InterceptOptions, matching: Mat
   const { ttl, ...match } = matchRequest(matching);
   if (matching.mine) return await interceptMine(cli, { ...options, namespace }, match, ttl);
   const isPersonal = Object.keys(match).length > 0;
+  const rules = isPersonal ? neededRules(match.match ?? {}) : undefined;
   const daemon = await cli.startedDaemon();
   const choice = await cli.chosen(daemon, { ...options, namespace });
   const plan = await daemon.ask("plan", {
     ...choice,
     mode: "intercept",
-    ...(isPersonal ? { rules: PERSONAL_RULES } : {}),
+    ...(rules === undefined ? {} : { rules }),
     service: service.service,
     localPort: local.local,
     ...(local.port === undefined ? {} : { port: local.port }),

@@ -1,5 +1,5 @@
 import type { InterceptEntry, InterceptRequest } from "../../wire/control.ts";
-import { PERSONAL_RULES } from "../../wire/intercept.ts";
+import { neededRules } from "../../wire/intercept.ts";
 import { INTERCEPT_LABEL } from "../../wire/places.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import { resources } from "../../kube/client/resources.ts";
@@ -54,7 +54,8 @@ export async function intercept(
     refuseUnseen(target);
     await refuseDenied(connected, namespace, signal);
     if (match === undefined) refuseOwnPort(connected, target);
-    const needs: Needs = match === undefined ? {} : { rules: PERSONAL_RULES };
+    const rules = neededRules(match);
+    const needs: Needs = rules === undefined ? {} : { rules };
     await ensureInstalled(connection.api, "node", request, parts, report, signal, needs);
     const before = intercepts.entries().find(({ wanted }) =>
       wanted.target.service.uid === target.service.uid && keyOf(wanted.target) === keyOf(target)
