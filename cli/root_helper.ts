@@ -23,7 +23,11 @@ export async function startHelper(cli: Cli, grant: HelperGrant): Promise<void> {
   const helper = [...cli.parts.helperCommand(grant)];
   const isRoot = (cli.parts.uid ?? Deno.uid()) === 0;
   const line = isRoot ? helper : [await sudoOf(cli), ...sudoOptions(cli), "--", ...helper];
-  if (!isRoot) cli.terminal.note("sudo starts pmz's root helper: routes and names, for your user alone");
+  if (!isRoot) {
+    cli.terminal.note(
+      "sudo starts pmz's root helper: routes, names and firewall traces, for your user alone",
+    );
+  }
   const attempt = await run(cli, line);
   cli.signal.throwIfAborted();
   if (attempt.status.code === 0) return;

@@ -274,11 +274,10 @@ export class HelperSession implements AsyncDisposable {
     // hears the other's reset, so both are closed: the program's first.
     const own = new Set([device.own4.text, device.own6?.text]);
     using diag = new SockDiag();
-    const open = diag.connectionsTo(0);
     const isBetween = (from: DiagSocket["local"], to: DiagSocket["local"]) =>
       own.has(from.address.text) && gone.has(to.address.text);
-    diag.destroy(open.filter(({ local, remote }) => isBetween(local, remote)));
-    diag.destroy(open.filter(({ local, remote }) => isBetween(remote, local)));
+    diag.destroyAll(({ local, remote }) => isBetween(local, remote));
+    diag.destroyAll(({ local, remote }) => isBetween(remote, local));
     for (const address of captured) {
       capture.remove(address);
       this.#accepted.delete(address.text);

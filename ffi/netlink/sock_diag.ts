@@ -19,23 +19,28 @@ const MSG_DONTWAIT = 0x40;
 const EAGAIN = 11;
 const ENOENT = 2;
 const EOPNOTSUPP = 95;
-/** Sockets of one dump; what lies beyond is left out. */
+/** Sockets of one list; what lies beyond is left out. */
 const MOST = 65_536;
+
+/** Which sockets of a list are wanted: the others don't count, however many the machine has. */
+export type IsWanted = (socket: DiagSocket) => boolean;
 
 /** The kernel's list of TCP sockets of the network namespace that the thread was in when this was made. */
 export class SockDiag implements Disposable {
   #fd: number;
+  readonly #most: number;
   readonly #into = new Uint8Array(64 * 1024);
 
-  /** @throws {SystemCallError} */
-  constructor() {
+  /** @param most sockets of one list @throws {SystemCallError} */
+  constructor(most = MOST) {
+    this.#most = most;
     const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     this.#fd = must("socket(NETLINK_SOCK_DIAG)", fd);
   }
 
-  /** Connections to a local port that are established, or whose peer has ended its side. */
-  connectionsTo(port: number): DiagSocket[] {
-    return this.#ofPort(port, states.established | states.closeWait);
+  /** Connections to a local port (0: any) that are established, or whose peer has ended its side. */
+  connectionsTo(port: number, isWanted?: IsWanted): DiagSocket[] {
+    return this.#ofPort(port, states.established | states.closeWait, isWanted);
   }
 
   /** Sockets that listen on a port. @throws {SystemCallError} on a kernel without inet_diag */
@@ -43,12 +48,14 @@ export class SockDiag implements Disposable {
     return this.#ofPort(port, states.listen);
   }
 
-  #ofPort(port: number, stateSet: number): DiagSocket[] {
+  #ofPort(port: number, stateSet: number, isWanted: IsWanted = () => true): DiagSocket[] {
     const found: DiagSocket[] = [];
     for (const family of [4, 6] as const) {
       this.#send(dumpRequest(family, port, stateSet));
       this.#receive((answer) => {
-        if (answer.kind === "socket" && found.length < MOST) found.push(answer.socket);
+        if (answer.kind === "socket" && found.length < this.#most && isWanted(answer.socket)) {
+          found.push(answer.socket);
+        }
         if (answer.kind === "error" && answer.errno !== 0) {
           throw new SystemCallError("listing sockets", answer.errno);
         }
@@ -93,6 +100,15 @@ export class SockDiag implements Disposable {
       });
     }
     return count;
+  }
+
+  /** Closes all connections that are wanted, also more than one list has. @throws {SystemCallError} as `destroy` */
+  destroyAll(isWanted: IsWanted): void {
+    for (;;) {
+      const found = this.connectionsTo(0, isWanted);
+      // Where none of them could be closed, the next list would be the same.
+      if (this.destroy(found) === 0 || found.length < this.#most) return;
+    }
   }
 
   [Symbol.dispose](): void {

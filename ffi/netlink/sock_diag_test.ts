@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseAddress } from "../../net/address.ts";
-import { SockDiag } from "./sock_diag.ts";
+import { type DiagSocket, SockDiag } from "./sock_diag.ts";
 
 async function connected(hostname: string) {
   const listener = Deno.listen({ hostname, port: 0 });
@@ -89,3 +89,27 @@ Deno.test("more sockets than one answer holds are all told", async () => {
     for (const conn of open) conn.close();
   }
 });
+
+Deno.test("a limit counts the connections that are wanted, however many others there are", async () => {
+  using stack = new DisposableStack();
+  const others = await Promise.all(Array.from({ length: 5 }, () => connected("127.0.0.1")));
+  for (const pair of others) stack.use(pair);
+  const pair = stack.use(await connected("127.0.0.1"));
+  using diag = new SockDiag(2);
+  const found = diag.connectionsTo(0, ({ local }) => local.port === pair.clientEnd.port);
+  assert.deepEqual(found.map(({ local }) => local.port), [pair.clientEnd.port]);
+});
+
+Deno.test(
+  { name: "more connections than a list has are closed all (needs root)", ignore: Deno.uid() !== 0 },
+  async () => {
+    using stack = new DisposableStack();
+    const pairs = await Promise.all(Array.from({ length: 7 }, () => connected("127.0.0.1")));
+    for (const pair of pairs) stack.use(pair);
+    const ports = new Set(pairs.map(({ clientEnd }) => clientEnd.port));
+    const isWanted = ({ local }: DiagSocket) => ports.has(local.port);
+    using diag = new SockDiag(2);
+    diag.destroyAll(isWanted);
+    assert.deepEqual(diag.connectionsTo(0, isWanted), []);
+  },
+);

@@ -13,8 +13,8 @@ import { KubeconfigError } from "./kubeconfig_error.ts";
 
 /**
  * Writes values into the config of a user's auth-provider. The rest of the file keeps each of its bytes, comments too, and the file its mode
- * and its place: a link stays a link. Others see the old file or the new one, never a part, unless it can't be replaced as a whole.
- * Lock it first.
+ * and its place: a link stays a link. Others see the old file or the new one, never a part. A file that can't be replaced as a whole,
+ * since its folder may not be written to, is overwritten; where that fails half way, it gets its old bytes back. Lock it first.
  *
  * @throws {KubeconfigError} when the user isn't there any more, and the system's error when the file can't be written
  */
@@ -38,8 +38,27 @@ export function writeProviderConfig(
       // it was never there
     }
     if (!mayOnlyBeWritten(error)) throw error;
-    Deno.writeTextFileSync(path, after);
+    overwrite(path, before, after);
   }
+}
+
+/** Overwrites a file from its beginning. It is never empty, and gets its length last, once all bytes are there. */
+function overwrite(path: string, before: string, after: string): void {
+  using file = Deno.openSync(path, { write: true });
+  try {
+    write(file, after);
+  } catch (error) {
+    write(file, before); // its blocks are still there, so a full disk has room for them
+    throw error;
+  }
+}
+
+function write(file: Deno.FsFile, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  file.seekSync(0, Deno.SeekMode.Start);
+  for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+  file.truncateSync(bytes.length);
+  file.syncDataSync();
 }
 
 /** Whether a file can't be replaced, but perhaps written: its folder may not be written to, or it is mounted itself, as in dev containers. */

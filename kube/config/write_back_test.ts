@@ -128,6 +128,34 @@ Deno.test({ name: "a kubeconfig that is mounted as a file is written (needs root
   assert.deepEqual([...Deno.readDirSync(home.path)].map(({ name }) => name).sort(), ["config", "mounted"]);
 });
 
+Deno.test(
+  { name: "a mounted kubeconfig on a disk that is full keeps its old text (needs root)", ignore },
+  async () => {
+    using home = folder();
+    const config = home.write("config", "");
+    Deno.mkdirSync(`${home.path}/full`);
+    const program = `
+    import { writeProviderConfig } from ${JSON.stringify(new URL("write_back.ts", import.meta.url))};
+    try {
+      writeProviderConfig(${JSON.stringify(config)}, "me", { "id-token": "n".repeat(100_000) });
+    } catch (error) {
+      console.log(error.code, Deno.readTextFileSync(${JSON.stringify(config)}));
+    }`;
+    const mounting = 'mount -t tmpfs -o size=16k none "$1/full" && cat >"$1/full/config" && ' +
+      'mount --bind "$1/full/config" "$1/config" && exec "$2" eval --quiet "$3"';
+    const child = new Deno.Command("unshare", {
+      args: ["--mount", "sh", "-c", mounting, "sh", home.path, Deno.execPath(), program],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const input = child.stdin.getWriter();
+    await input.write(new TextEncoder().encode(text));
+    await input.close();
+    const { stdout } = await child.output();
+    assert.equal(new TextDecoder().decode(stdout), `ENOSPC ${text}\n`);
+  },
+);
+
 Deno.test("a user who is gone is an error, and the file stays as it is", () => {
   using home = folder();
   const file = home.write("config", text);

@@ -4,9 +4,9 @@ const passing = [
   /^files: .* \/tmp\/(v8-|deno-)/,
   /^files: .* \/home\/\w+\/(\.cache|\.local(\/state(\/pmz(\/daemon\.(log|lock))?)?)?)$/, // logs and locks, which are to stay
   /^processes: .* <defunct>$/, // has ended; whoever has to notice hasn't yet
-  /^files: .* \/run\/pmz(\/slot-\d+|\/\d+(\/(helper\.log|lock|starting|cleaning))?)?$/,
+  /^files: .* \/run\/pmz(\/slot-\d+|\/\d+(\/(helper\.log(\.1)?|lock|starting|cleaning))?)?$/,
   // pmz's own: log, lock, custom domains, and the socket's name, which the next daemon takes over
-  /^files: .* (\/home\/\w+\/\.local(\/state(\/pmz(\/.*)?)?)?|\/run\/pmz(\/slot-\d+|\/\d+(\/(lock|starting|cleaning|helper\.log))?)?)$/,
+  /^files: .* (\/home\/\w+\/\.local(\/state(\/pmz(\/.*)?)?)?|\/run\/pmz(\/slot-\d+|\/\d+(\/(lock|starting|cleaning|helper\.log(\.1)?))?)?)$/,
 ];
 
 /** What a laptop's network, processes and files were at one time, as lines under headings. */

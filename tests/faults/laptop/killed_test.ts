@@ -147,6 +147,25 @@ Deno.test(
   },
 );
 
+Deno.test({ name: `nft is run where something was traced, and else never${reason}`, ignore }, async () => {
+  for (const traces of [false, true]) {
+    await using laptop = await connected();
+    const { room, daemon, helper } = laptop;
+    const logging =
+      'printf "#!/bin/sh\\necho \\"\\$*\\" >>/run/nft.log\\nexec /run/nft.real \\"\\$@\\"\\n" >/run/nft; ' +
+      "nft=$(readlink -f /usr/sbin/nft); cp $nft /run/nft.real; chmod 755 /run/nft /run/nft.real; " +
+      ": >/run/nft.log; mount --bind /run/nft $nft";
+    await room.says("sh", "-c", logging);
+    await busy(daemon, await room.person(USER));
+    if (traces) await daemon.do({ do: "ask", request: { ask: "trace", address: SERVICE, port: 81 } });
+    await daemon.kill("SIGKILL");
+    await helper.ended;
+    const said = await room.says("cat", "/run/nft.log");
+    if (traces) assert.match(said, /monitor trace[^]*delete table inet pmz_trace/);
+    else assert.equal(said, "");
+  }
+});
+
 Deno.test(
   { name: `a trace ends when its monitor's shell is killed, and the helper lives${reason}`, ignore },
   async () => {
