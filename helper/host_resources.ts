@@ -98,6 +98,12 @@ export class HostResources implements AsyncDisposable {
     return new HostResources(grant, assets, cgroup, stack);
   }
 
+  /** Lets go of the uids that are not among these. @throws {BpfError} {SystemCallError} */
+  narrow(uids: readonly Uids[]): void {
+    this.settings.set({ uids });
+    this.rules.narrow(uids);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#resources.disposeAsync();
   }

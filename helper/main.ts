@@ -2,9 +2,11 @@ import { pollUntil } from "../async/poll_until.ts";
 import { FileLock, keepSecrets, leaveSession } from "../ffi/proc/process.ts";
 import { SystemCallError } from "../ffi/libc.ts";
 import { startOf } from "../ffi/proc/process_handle.ts";
+import { accountFinder } from "../ffi/proc/subuids.ts";
 import { type Received, SeqPacket, SeqPacketListener } from "../ffi/sockets/seqpacket.ts";
 import type { HelperGrant, HelperReady, RefusalNews } from "../wire/helper.ts";
 import type { Log } from "../wire/log.ts";
+import { AccountWatch } from "./account_watch.ts";
 import { prepareFolder } from "./folder.ts";
 import { type HelperAssets, HostResources } from "./host_resources.ts";
 import { helperLog } from "./log.ts";
@@ -66,6 +68,14 @@ async function serve(
   using log = helperLog(folder.log);
   await using host = await HostResources.create(grant, assets, options.cgroup);
   await using watch = new NetworkWatch(host.rules, host, log);
+  using _accounts = new AccountWatch({
+    uids: host.settings.now.uids,
+    hasAccount: accountFinder(grant.uid),
+    narrow: (uids) => {
+      log("warn", "subordinate uids of the user are another account's now: they are let go", { uids });
+      host.narrow(uids);
+    },
+  });
   const address = host.device.own4.text;
   log("info", "started", { pid: Deno.pid, address, device: host.device.name });
   removeIfThere(folder.socket);

@@ -55,7 +55,7 @@ export interface RulePlace {
 /** The rules by which the user's packets find the captured addresses. They outlive the process: see Janitor. */
 export class UserRules implements Disposable {
   readonly #netlink: Netlink;
-  readonly #rules: readonly Rule[];
+  #rules: readonly Rule[];
 
   /**
    * Adds the rules before all others, and deletes those that a killed helper of this user left or that lead to this table.
@@ -98,6 +98,20 @@ export class UserRules implements Disposable {
       // No packet may miss them meanwhile, so the new ones come before the old ones go.
       for (const rule of add) addRule(this.#netlink, rule);
       for (const rule of remove) deleteIfThere(this.#netlink, rule);
+    }
+  }
+
+  /** Deletes the rules of uids that are not among these. @throws {SystemCallError} */
+  narrow(uids: readonly Uids[]): void {
+    const isLeft = ({ uids: range }: Rule) =>
+      !range || uids.some(({ first, last }) => first === range.first && last === range.last);
+    const gone = this.#rules.filter((rule) => !isLeft(rule));
+    this.#rules = this.#rules.filter(isLeft);
+    for (const rule of allRules(this.#netlink)) {
+      const isGone = gone.some((one) =>
+        one.family === rule.family && one.table === rule.table && isSame(one, rule)
+      );
+      if (isGone) deleteIfThere(this.#netlink, rule);
     }
   }
 

@@ -204,3 +204,20 @@ Deno.test({
     assert.deepEqual(order(netlink), ours(10));
   });
 });
+
+Deno.test(
+  { name: "rules of uids that are let go are deleted, and not missed (needs root)", ignore: !isRoot },
+  () => {
+    inNewNetns(() => {
+      using netlink = new Netlink();
+      const range = { first: 100_000, last: 165_535 };
+      using rules = new UserRules(netlink, { uids: [...uids, range], table, sources: [own] });
+      assert.equal(order(netlink).length, 4);
+      rules.narrow(uids);
+      assert.deepEqual(order(netlink), ours(10));
+      assert.equal(placeOf(rules).isRight, true);
+      rules.putFirst();
+      assert.deepEqual(order(netlink), ours(10));
+    });
+  },
+);

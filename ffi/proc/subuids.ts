@@ -45,11 +45,34 @@ export function hasAccount(
   return [...new Set(used())].some((uid) => isWithin(uid) && isAccount(uid));
 }
 
-function thisMachine(): AccountFacts {
+/** What this machine knows now. */
+export function thisMachine(): AccountFacts {
   return {
     passwd: Deno.readTextFileSync("/etc/passwd"),
     used: usedUids,
     isAccount: (uid) => getpwuid(uid) !== null,
+  };
+}
+
+/** How long the answer that a uid is nobody's account is believed, in milliseconds: a directory that is far away is slow to say so. */
+const BELIEVED_MS = 600_000;
+
+/** Says again and again whether somebody else than the user has an account in a range, and asks for no uid too often. */
+export function accountFinder(user: number, facts = thisMachine): (range: Uids) => boolean {
+  const nobodys = new Map<number, number>();
+  const isNobodys = (uid: number) => performance.now() - (nobodys.get(uid) ?? -Infinity) < BELIEVED_MS;
+  return (range) => {
+    const { passwd, used, isAccount } = facts();
+    return hasAccount(range, user, {
+      passwd,
+      used,
+      isAccount: (uid) => {
+        if (isNobodys(uid)) return false;
+        if (isAccount(uid)) return true;
+        nobodys.set(uid, performance.now());
+        return false;
+      },
+    });
   };
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type AccountFacts, hasAccount, namesOf, parseSubuids, uidsOf } from "./subuids.ts";
+import { type AccountFacts, accountFinder, hasAccount, namesOf, parseSubuids, uidsOf } from "./subuids.ts";
 
 Deno.test("a user's subordinate uids are by name or by number, and nobody else's", () => {
   const text = "ann:100000:65536\nbob:165536:65536\n# x\n1000:231072:65536\nann2:1:1\n";
@@ -63,4 +63,20 @@ Deno.test("a line for a number is a user's, unless that is another account's nam
 
 Deno.test("the user comes first, whatever this machine has", () => {
   assert.deepEqual(uidsOf(4_242_424)[0], { first: 4_242_424, last: 4_242_424 });
+});
+
+Deno.test("a directory is asked for a uid once, until it is somebody's account", () => {
+  const asked: number[] = [];
+  const used = [0, 1000, 100_000, 100_500];
+  const accounts = new Set<number>();
+  const isAccount = (uid: number) => {
+    asked.push(uid);
+    return accounts.has(uid);
+  };
+  const has = accountFinder(1000, () => facts({ used: () => used, isAccount }));
+  for (let i = 0; i < 3; i++) assert.equal(has(range), false);
+  assert.deepEqual(asked, [100_000, 100_500]);
+  used.push(100_600);
+  accounts.add(100_600);
+  assert.equal(has(range), true);
 });

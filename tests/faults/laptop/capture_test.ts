@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { pollUntil } from "../../../async/poll_until.ts";
 import type { HelperAnswer } from "../../../wire/helper.ts";
 import { connected, daemonOf, grantFor, greet, OTHER, USER } from "./connected.ts";
 import type { Outcome } from "./person.ts";
@@ -310,4 +311,24 @@ Deno.test({
   await daemon.do({ do: "names", nameservers: ["10.77.0.53"] });
   const routes = await room.says("ip", "route", "show", "table", String(table));
   assert.deepEqual([routes.includes("10.77.0.53"), routes.includes("10.77.0.54")], [false, true]);
+});
+
+Deno.test({
+  name: `subordinate uids are let go when somebody else comes to have an account among them${reason}`,
+  ignore,
+}, async () => {
+  await using laptop = await connected();
+  const { room, daemon } = laptop;
+  await daemon.do({ do: "listen", family: 4 });
+  await daemon.do({ do: "ask", request: { ask: "capture", add: [{ address: SERVICE, ports: "any" }] } });
+  const colleague = await room.person(300_500);
+  const isCaptured = async () =>
+    /took/.test((await colleague.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80` })).said ?? "");
+  assert.equal(await isCaptured(), true, "a container of the user's");
+  const account = "(cat /etc/passwd; echo kim:x:300500:300500::/:/bin/sh) >/run/passwd; " +
+    "mount --bind /run/passwd /etc/passwd";
+  await room.says("sh", "-c", account);
+  assert.ok(await pollUntil(async () => !await isCaptured(), { timeoutMs: 15_000, everyMs: 200 }));
+  assert.doesNotMatch(await room.says("ip", "rule"), /uidrange 300000/);
+  assert.match(await room.says("ip", "rule"), /uidrange 20001-20001/);
 });
