@@ -21,6 +21,11 @@ export class ByteReader {
   #end = 0;
   /** A read that is under way. */
   #reading: Promise<boolean> | undefined;
+  /** What `readThen` calls. */
+  #settled: (() => void) | undefined;
+  /** How the last read failed, where nobody was told yet. */
+  #failure: { readonly error: unknown } | undefined;
+  #ended = false;
 
   constructor(source: Source) {
     this.#source = source;
@@ -29,6 +34,16 @@ export class ByteReader {
   /** What has come and was not taken yet; good until the next read. */
   get buffered(): Uint8Array {
     return this.#buffer.subarray(this.#start, this.#end);
+  }
+
+  /** How many bytes are buffered. */
+  get available(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Whether the peer has ended, or broken: the next call of `more` says which. */
+  get over(): boolean {
+    return this.#ended || this.#failure !== undefined;
   }
 
   /** Whether a read is under way: what it brings will be buffered. */
@@ -42,21 +57,50 @@ export class ByteReader {
    * @throws what reading throws
    */
   more(): Promise<boolean> {
+    if (this.#settled !== undefined && this.#reading !== undefined) {
+      this.#settled = undefined;
+      return this.#reading = this.#reading.then(this.#told);
+    }
+    if (this.#failure !== undefined) return Promise.reject(this.#tellFailure());
     return this.#reading ??= this.#source.read(this.#room()).then(this.#came, this.#broke);
   }
 
   /** Begins to read long before anything is expected, so into a small buffer: a waiting read pins it. As {@linkcode ByteReader.more}. */
   readAhead(): Promise<boolean> {
-    if (this.#reading === undefined && this.#start === this.#end && this.#buffer.length > SMALLEST) {
+    if (this.#reading === undefined) this.#shrink();
+    return this.more();
+  }
+
+  /**
+   * Begins to read as readAhead does, unless a read is under way, and calls `settled` once when it has ended: then bytes are
+   * buffered, or it is `over`. A call of `more` meanwhile takes that read over. For waiting for one of several readers, at
+   * no further promise.
+   */
+  readThen(settled: () => void): void {
+    if (this.#reading === undefined) {
+      this.#shrink();
+      this.#settled = settled;
+      this.#reading = this.#source.read(this.#room()).then(this.#cameThen, this.#brokeThen);
+    } else if (this.#settled !== undefined) {
+      this.#settled = settled;
+    } else {
+      this.#reading.then(settled, settled);
+    }
+  }
+
+  #shrink(): void {
+    if (this.#start === this.#end && this.#buffer.length > SMALLEST) {
       this.#buffer = new Uint8Array(SMALLEST);
       this.#start = this.#end = 0;
     }
-    return this.more();
   }
 
   readonly #came = (count: number | null): boolean => {
     this.#reading = undefined;
-    if (count === null) return false;
+    if (count === null) {
+      this.#ended = true;
+      return false;
+    }
     this.#end += count;
     this.received += count;
     return true;
@@ -67,6 +111,37 @@ export class ByteReader {
     throw error;
   };
 
+  readonly #cameThen = (count: number | null): boolean => {
+    const hasMore = this.#came(count);
+    this.#tellSettled();
+    return hasMore;
+  };
+
+  readonly #brokeThen = (error: unknown): boolean => {
+    this.#reading = undefined;
+    this.#failure = { error };
+    this.#tellSettled();
+    return false;
+  };
+
+  #tellSettled(): void {
+    const settled = this.#settled;
+    this.#settled = undefined;
+    settled?.();
+  }
+
+  /** What a read of `readThen` has brought, for those who wait for it by `more`. */
+  readonly #told = (hasMore: boolean): boolean => {
+    if (this.#failure !== undefined) throw this.#tellFailure();
+    return hasMore;
+  };
+
+  #tellFailure(): unknown {
+    const error = this.#failure?.error;
+    this.#failure = undefined;
+    return error;
+  }
+
   /** Where the next bytes go. */
   #room(): Uint8Array {
     const { length } = this.#buffer;
@@ -76,7 +151,7 @@ export class ByteReader {
       if (this.#end === length && length < LARGEST) this.#buffer = new Uint8Array(4 * length);
       else if (this.#end < length / 4 && length > SMALLEST) this.#buffer = new Uint8Array(length / 4);
       this.#start = this.#end = 0;
-    } else if (this.#end === length) {
+    } else if (this.#end === length || this.#start >= length / 2) {
       const to = this.#start > 0 ? this.#buffer : new Uint8Array(2 * length);
       to.set(this.buffered);
       this.#buffer = to;

@@ -77,3 +77,59 @@ Deno.test("all bytes are written to what takes few at a time", async () => {
   await writeAll(few, bytesOf("abcdefgh"));
   assert.deepEqual(Uint8Array.from(written), bytesOf("abcdefgh"));
 });
+
+Deno.test("who waits by readThen is called once for each read, and more reports what it has brought", async () => {
+  for (const error of [undefined, new Error("broken")]) {
+    const reads: ((count: number | null) => void)[] = [];
+    const breaks: ((error: Error) => void)[] = [];
+    const reader = new ByteReader({
+      read: (into) => {
+        into[0] = 65;
+        return new Promise((resolve, reject) => {
+          reads.push(resolve);
+          breaks.push(reject);
+        });
+      },
+    });
+    let called = 0;
+    const settled = () => void called++;
+    reader.readThen(settled);
+    reader.readThen(settled);
+    reads[0]?.(1);
+    await Promise.resolve();
+    assert.deepEqual([called, reader.available, reader.over, reads.length], [1, 1, false, 1]);
+    reader.skip(1);
+    reader.readThen(settled);
+    const more = reader.more();
+    assert.equal(reader.more(), more);
+    reads[1]?.(1);
+    assert.equal(await more, true);
+    reader.skip(1);
+    reader.readThen(settled);
+    if (error) breaks[2]?.(error);
+    else reads[2]?.(null);
+    await Promise.resolve();
+    assert.deepEqual([called, reader.available, reader.over], [2, 0, true]);
+    if (error) await assert.rejects(reader.more(), error);
+  }
+});
+
+Deno.test("more and readThen share a read that is under way, whichever began it", async () => {
+  for (const isFirst of [true, false]) {
+    for (const how of ["bytes", "end", "break"]) {
+      const { promise, resolve, reject } = Promise.withResolvers<number | null>();
+      const reader = new ByteReader({ read: () => promise });
+      let called = 0;
+      if (isFirst) reader.readThen(() => void called++);
+      const more = reader.more();
+      if (!isFirst) reader.readThen(() => void called++);
+      if (how === "break") reject(new Error("broken"));
+      else resolve(how === "bytes" ? 3 : null);
+      if (how === "break") await assert.rejects(more, /broken/);
+      else assert.equal(await more, how === "bytes");
+      await Promise.resolve();
+      assert.deepEqual([reader.available, reader.over], [how === "bytes" ? 3 : 0, how === "end"]);
+      if (!isFirst) assert.equal(called, 1);
+    }
+  }
+});

@@ -3,12 +3,11 @@ import { type BodyLength, responseBodyLength } from "../../http/body_length.ts";
 import { type ByteReader, writeAll } from "../../http/byte_reader.ts";
 import { HttpFormatError } from "../../http/error.ts";
 import { membersOf } from "../../http/field_lines.ts";
-import type { ResponseHead } from "../../http/head.ts";
+import type { RequestHead, ResponseHead } from "../../http/head.ts";
 import { MessageBody } from "../../http/message_body.ts";
 import { persists } from "../../http/persistence.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
-import type { RoutableRequest } from "../routing/request.ts";
 import { Broken } from "./broken.ts";
 import { responseHead } from "./response_head.ts";
 import type { Upstream } from "./upstream.ts";
@@ -19,11 +18,32 @@ const LINGER_MS = 5_000;
 /** What follows an exchange. `raw`: all is the pod's to interpret; `relay`: both sides go on raw with the one that answered; `lost`: a request that may be repeated came when its server closed. */
 export type After = "next" | "raw" | "relay" | "close" | "lost";
 
+/** What matters of a request once it was sent. */
+export interface SentRequest {
+  readonly method: string;
+  /** The connection persists after it, as far as the caller says. */
+  readonly persists: boolean;
+  /** It asks for another protocol. */
+  readonly upgrades: boolean;
+  /** Its body may wait until the server says so. */
+  readonly expectsContinue: boolean;
+}
+
+/** What matters of a request whose head was parsed. */
+export function sentRequest(head: RequestHead): SentRequest {
+  return {
+    method: head.method,
+    persists: persists(head),
+    upgrades: membersOf(head.fields, "upgrade").length > 0,
+    expectsContinue: membersOf(head.fields, "expect").includes("100-continue"),
+  };
+}
+
 /** One request, whose first bytes were sent, and its answer. */
 export class Exchange {
   readonly #caller: AbortableTransport;
   readonly #reader: ByteReader;
-  readonly #request: RoutableRequest;
+  readonly #request: SentRequest;
   readonly #body: MessageBody;
   readonly #upstream: Upstream;
   /** Whether both messages have to be delimited: they are a laptop's, and the next ones may be the pod's. */
@@ -48,7 +68,7 @@ export class Exchange {
   constructor(
     caller: AbortableTransport,
     reader: ByteReader,
-    request: RoutableRequest,
+    request: SentRequest,
     body: MessageBody,
     upstream: Upstream,
     { delimited, isRepeatable }: { delimited: boolean; isRepeatable: boolean },
@@ -72,7 +92,7 @@ export class Exchange {
       this.#isRepeatable = false;
       const { status } = head;
       if (status === 101) {
-        if (this.#delimited && membersOf(this.#request.head.fields, "upgrade").length === 0) {
+        if (this.#delimited && !this.#request.upgrades) {
           throw new Broken("laptop", "the program switches to a protocol that the caller did not ask for");
         }
         await this.#pass(head.bytes.length);
@@ -108,7 +128,7 @@ export class Exchange {
     }
     // It lasts until the pod's connection ends: there is nothing left to decide.
     if (length.kind === "untilClose" && !this.#delimited) return "raw";
-    const stays = persists(head) && persists(this.#request.head) && length.kind !== "untilClose";
+    const stays = persists(head) && this.#request.persists && length.kind !== "untilClose";
     await this.#pass(head.bytes.length + ready);
     while (!body.complete) {
       if (reader.buffered.length === 0 && !await this.#moreOfAnswer()) {
@@ -126,8 +146,7 @@ export class Exchange {
       await this.#pass(count);
     }
     // A caller that was not told to continue may leave out the body, or send it: its next bytes can't be told apart.
-    const expects = membersOf(this.#request.head.fields, "expect").includes("100-continue");
-    const isCertain = stays && (continued || !expects || this.#body.complete);
+    const isCertain = stays && (continued || !this.#request.expectsContinue || this.#body.complete);
     if (isCertain && await this.#finishUpload()) return "next";
     return this.#delimited ? await this.#end() : "raw";
   }

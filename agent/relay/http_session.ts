@@ -7,14 +7,16 @@
  * one to interpret it. An answer of the pod's that can't be delimited has the same effect; one of a laptop's program ends
  * the connection with a reset, since the caller could take part of it for an answer to its next request.
  *
+ * What most connections are made of is answered by plain_exchanges.ts, which says so here as soon as it isn't plain.
+ *
  * Hot path: promises and objects for each message, none for each piece of a body.
  */
 import type { ByteReader } from "../../http/byte_reader.ts";
 import { HttpFormatError } from "../../http/error.ts";
 import { idempotent } from "../../http/idempotent.ts";
 import { isRequestLine } from "../../http/head.ts";
+import { noBody } from "../../http/body_length.ts";
 import { MessageBody } from "../../http/message_body.ts";
-import { persists } from "../../http/persistence.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
 import { relay } from "../../hbone/mod.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
@@ -23,7 +25,8 @@ import { RoutableRequest } from "../routing/request.ts";
 import type { RoutedRule } from "../routing/router.ts";
 import type { CarriedOutcome, InterceptedConnection, Upstreams } from "./upstreams.ts";
 import { Broken } from "./broken.ts";
-import { type After, Exchange } from "./exchange.ts";
+import { type After, Exchange, type SentRequest, sentRequest } from "./exchange.ts";
+import { PlainExchanges } from "./plain_exchanges.ts";
 import { Servers } from "./servers.ts";
 import { UnreadTransport } from "./unread_transport.ts";
 import type { Upstream } from "./upstream.ts";
@@ -37,9 +40,17 @@ const HEAD_MS = 5_000;
  * What waits to be answered: a request, the end, or what the pod has to interpret (`raw`). `relay` and `close`: the pod, or
  * the laptop's program, that answered last has ended or spoken unasked.
  */
-type Next = { readonly kind: "request"; readonly request: RoutableRequest; readonly length: number } | {
+type Next = {
+  readonly kind: "request";
+  readonly request: RoutableRequest;
+  /** Bytes of its head. */
+  readonly length: number;
+} | {
   readonly kind: "end" | "raw" | "relay" | "close";
 };
+
+/** A plain request, of which only so much matters: no answer is read as that to another method but HEAD's. */
+const plainRequest: SentRequest = { method: "GET", persists: true, upgrades: false, expectsContinue: false };
 
 export class HttpSession {
   readonly #caller: AbortableTransport;
@@ -47,6 +58,7 @@ export class HttpSession {
   readonly #servers: Servers;
   /** Which rule takes a request. */
   readonly #ruleOf: (request: RoutableRequest) => RoutedRule | undefined;
+  readonly #plain: PlainExchanges;
   readonly #scan = new HeadScan();
   #exchange: Exchange | undefined;
   #callerEnded = false;
@@ -62,6 +74,13 @@ export class HttpSession {
     this.#caller = caller;
     this.#reader = reader;
     this.#servers = new Servers(connection, upstreams, pod);
+    this.#plain = new PlainExchanges(
+      caller,
+      reader,
+      this.#servers,
+      () => upstreams.router(),
+      connection.caller.address,
+    );
     this.#ruleOf = (request) => upstreams.router().byRequest(request, connection.caller.address);
   }
 
@@ -69,8 +88,7 @@ export class HttpSession {
   async run(): Promise<CarriedOutcome> {
     try {
       for (;;) {
-        const next = await this.#next();
-        const after = next.kind === "request" ? await this.#answer(next.request, next.length) : next.kind;
+        const after = await this.#turn();
         if (after === "next") continue;
         if (after === "raw") return await this.#relay(await this.#servers.ofOthers());
         if (after === "relay" && this.#servers.last) return await this.#relay(this.#servers.last);
@@ -81,6 +99,26 @@ export class HttpSession {
     } catch (error) {
       return this.#abort(this.#exchange?.broken ?? error);
     }
+  }
+
+  async #turn(): Promise<After | Exclude<Next["kind"], "request">> {
+    const beyond = await this.#plain.run();
+    switch (beyond.kind) {
+      case "decided":
+        return await this.#answer(beyond.request, beyond.request.head.bytes.length, { rule: beyond.rule });
+      case "asked":
+        return await this.#answerSent(
+          beyond.upstream,
+          plainRequest,
+          new MessageBody(noBody),
+          beyond.rule,
+          beyond.held,
+        );
+      case "answered":
+        return this.#answered(beyond.upstream);
+    }
+    const next = await this.#next();
+    return next.kind === "request" ? await this.#answer(next.request, next.length) : next.kind;
   }
 
   // Waiting for a request
@@ -157,7 +195,12 @@ export class HttpSession {
 
   // Answering it
 
-  async #answer(request: RoutableRequest, headLength: number): Promise<After> {
+  /** @param decided which rule takes it, where that was decided before */
+  async #answer(
+    request: RoutableRequest,
+    headLength: number,
+    decided?: { readonly rule: RoutedRule | undefined },
+  ): Promise<After> {
     const [reader, servers, { others, last }] = [this.#reader, this.#servers, this.#servers];
     // The pod has spoken unasked: what it said comes before any answer.
     if (others !== undefined && others === last && others.reader.buffered.length > 0) return "relay";
@@ -170,41 +213,52 @@ export class HttpSession {
       throw error;
     }
     const first = reader.buffered.subarray(0, length);
-    const rule = this.#ruleOf(request);
+    const rule = decided ? decided.rule : this.#ruleOf(request);
     const isRepeatable = body.complete && idempotent.has(request.method);
-    let upstream = await servers.ask(rule, first, isRepeatable);
+    const upstream = await servers.ask(rule, first, isRepeatable);
     // Its buffer is that of the next read. A server that was idle may close its connection at this very moment.
     const held = isRepeatable && upstream.restingSince !== undefined ? first.slice() : undefined;
     reader.skip(length);
-    let isOthers = upstream === servers.others;
+    const sent = sentRequest(request.head);
     // Nothing follows that could be routed.
-    if (isOthers && !held && !persists(request.head)) return "raw";
-    let after = await this.#exchangeWith(upstream, request, body, {
-      delimited: !isOthers,
-      isRepeatable: held !== undefined,
-    });
+    if (upstream === servers.others && !held && !sent.persists) return "raw";
+    return await this.#answerSent(upstream, sent, body, rule, held);
+  }
+
+  /**
+   * Has a request answered whose first bytes were sent.
+   * @param held all of it, where it has to be sent again if its server closes meanwhile
+   */
+  async #answerSent(
+    upstream: Upstream,
+    request: SentRequest,
+    body: MessageBody,
+    rule: RoutedRule | undefined,
+    held: Uint8Array | undefined,
+  ): Promise<After> {
+    let after = await this.#exchangeWith(upstream, request, body, held !== undefined);
     if (after === "lost" && held) {
-      upstream = await servers.askAgain(upstream, rule, held);
-      isOthers = upstream === servers.others;
-      after = await this.#exchangeWith(upstream, request, body, {
-        delimited: !isOthers,
-        isRepeatable: false,
-      });
+      upstream = await this.#servers.askAgain(upstream, rule, held);
+      after = await this.#exchangeWith(upstream, request, body, false);
     }
-    if (after !== "next") return after;
+    return after === "next" ? this.#answered(upstream) : after;
+  }
+
+  #answered(upstream: Upstream): After {
     // It has said more than an answer.
-    if (upstream.reader.buffered.length > 0) return isOthers ? "relay" : "close";
+    if (upstream.reader.buffered.length > 0) return upstream === this.#servers.others ? "relay" : "close";
     this.#exchange = undefined;
-    servers.rest(upstream);
+    this.#servers.rest(upstream);
     return "next";
   }
 
   async #exchangeWith(
     upstream: Upstream,
-    request: RoutableRequest,
+    request: SentRequest,
     body: MessageBody,
-    how: { delimited: boolean; isRepeatable: boolean },
+    isRepeatable: boolean,
   ): Promise<After> {
+    const how = { delimited: upstream !== this.#servers.others, isRepeatable };
     const exchange = new Exchange(this.#caller, this.#reader, request, body, upstream, how);
     this.#exchange = exchange;
     const after = await exchange.run();

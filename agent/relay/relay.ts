@@ -248,6 +248,7 @@ class Relay implements AsyncDisposable, PodHost {
     this.#provenNow = new Set(rules);
     const first = new Set(rules.filter((uid) => !this.#provenBefore.has(uid)));
     for (const uid of first) this.#provenBefore.add(uid);
+    for (const pod of this.#pods.values()) pod.rulesChanged();
     if (first.size > 0) { for (const pod of this.#pods.values()) pod.newlyInForce(first); }
     this.#tellProven();
   }

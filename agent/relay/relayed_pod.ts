@@ -128,7 +128,7 @@ export class RelayedPod implements Disposable {
     }
   }
 
-  /** Prepares routers again: other rules are known, or take something else. */
+  /** Prepares routers again: other rules are known or in force, or take something else. */
   rulesChanged(): void {
     const routed = [...this.#ports.values()].filter(({ personal }) => personal.length > 0);
     this.#routers = new Map(routed.map(({ port, personal }) => [port, this.#host.router(personal)]));

@@ -61,17 +61,47 @@ export class Servers {
       upstream.busy = true;
       await write(upstream, first);
     }
+    this.#setLast(upstream);
+    return upstream;
+  }
+
+  /**
+   * The one that gets a request, if it is connected already and waits for one; `rule` is the one that takes it.
+   * @param isRepeatable whether the request may be sent again
+   */
+  ready(rule: RoutedRule | undefined, isRepeatable: boolean): Upstream | undefined {
+    const upstream = rule ? this.#laptops.get(rule.uid) : this.others;
+    if (!upstream || upstream.busy || upstream.stale) return undefined;
+    if (!isRepeatable && !this.#isSure(upstream)) return undefined;
+    const uid = rule ? rule.uid : this.#upstreams.whole();
+    const tunnel = uid === undefined ? undefined : this.#upstreams.tunnels.of(uid)[0];
+    return upstream.tunnel === tunnel && upstream.rule === (tunnel && uid) ? upstream : undefined;
+  }
+
+  /** A request was sent to one that was ready; `rule` is the one that took it. */
+  asked(upstream: Upstream, rule: RoutedRule | undefined): void {
+    if (rule) {
+      this.wentToLaptop = true;
+      rule.counts.taken++;
+    }
+    this.#setLast(upstream);
+  }
+
+  #setLast(upstream: Upstream): void {
     const before = this.last;
     this.last = upstream;
-    if (before?.stale && before !== upstream) this.forget(before);
-    return upstream;
+    if (!before || before === upstream) return;
+    if (before.stale) this.forget(before);
+    else before.watch(() => this.#left(before));
   }
 
   /** One has answered. If it ends before its next request, it is left at once, unless the caller has to see that. */
   rest(upstream: Upstream): void {
-    upstream.rest(() => {
-      if (upstream !== this.last) this.forget(upstream);
-    });
+    upstream.rest(() => this.#left(upstream));
+  }
+
+  #left(upstream: Upstream): void {
+    if (upstream !== this.last) this.forget(upstream);
   }
 
   /** Closes all but one. */

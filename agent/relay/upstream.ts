@@ -13,10 +13,9 @@ export class Upstream {
   readonly tunnel: unknown;
   /** Whether a request is under way. */
   busy = false;
-  /** It ended or spoke while it had no request: it gets no further one. */
-  stale = false;
   /** When it began to wait for a further request, by `performance.now()`; undefined for a new one. It may close at any moment. */
   restingSince: number | undefined;
+  #isStale = false;
 
   constructor(transport: AbortableTransport, laptop?: { readonly rule: string; readonly tunnel: unknown }) {
     this.transport = transport;
@@ -26,13 +25,28 @@ export class Upstream {
     this.tunnel = laptop?.tunnel;
   }
 
+  /** It ended or spoke while it had no request: it gets no further one. */
+  get stale(): boolean {
+    return this.#isStale || !this.busy && (this.reader.over || this.reader.available > 0);
+  }
+
   /** It waits for its next request; its end is noticed meanwhile. */
   rest(onStale: () => void = () => {}): void {
+    this.answered();
+    this.watch(onStale);
+  }
+
+  /** It waits for its next request; `watch`, or whoever reads next, notices its end. */
+  answered(): void {
     this.busy = false;
     this.restingSince = performance.now();
+  }
+
+  /** Notices its end while it waits for its next request. */
+  watch(onStale: () => void): void {
     const noticed = () => {
       if (this.busy) return;
-      this.stale = true;
+      this.#isStale = true;
       onStale();
     };
     if (this.reader.buffered.length > 0) noticed();

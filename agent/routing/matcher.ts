@@ -5,18 +5,30 @@ import type { RoutableRequest } from "./request.ts";
 
 type Test<T> = (of: T) => boolean;
 
+/** Something that a request has to have for a rule to take it. */
+export interface Need {
+  readonly of: "host" | "header" | "cookie" | "baggage";
+  /** Of the header, cookie or member. */
+  readonly name: string;
+  /** One of these; undefined: any. */
+  readonly values?: readonly string[];
+}
+
 export class Matcher {
   /** Addresses of the callers whose requests it takes; undefined: of all. */
   readonly #callers: ReadonlySet<string> | undefined;
   readonly #host: Test<string> | undefined;
   /** What only requests have. */
   readonly #ofRequests: readonly Test<RoutableRequest>[];
+  /** What every request has that it takes, of those things that can be looked up. */
+  readonly need: Need | undefined;
 
   /** @param callers the addresses of `match.callers` */
   constructor(match: Match, callers?: readonly string[]) {
     this.#callers = match.callers && new Set(callers);
     this.#host = match.hosts && hostTest(match.hosts);
     this.#ofRequests = requestTests(match);
+    this.need = needOf(match);
   }
 
   /** Whether it may take anything of this caller. */
@@ -43,6 +55,26 @@ export class Matcher {
   #takesHost(host: string | undefined): boolean {
     return host !== undefined && this.#host?.(host) === true;
   }
+}
+
+/** The most telling of a match's needs: exact values before any value of a name. */
+function needOf({ hosts, headers, cookies, baggage }: Match): Need | undefined {
+  const named = [
+    ...needsOf("header", headers),
+    ...needsOf("cookie", cookies),
+    ...needsOf("baggage", baggage),
+  ];
+  const exact = hosts?.every((host) => !host.startsWith("*.")) === true
+    ? [{ of: "host", name: "", values: hosts } as const]
+    : [];
+  return named.find(({ values }) => values !== undefined) ?? exact[0] ?? named[0];
+}
+
+function needsOf(of: Need["of"], all: readonly NamedMatch[] = []): Need[] {
+  return [...Map.groupBy(all, ({ name }) => name)].map(([name, alternatives]) => {
+    const values = alternatives.flatMap((one) => "exact" in one ? [one.exact] : []);
+    return { of, name, ...values.length === alternatives.length && { values } };
+  });
 }
 
 function requestTests({ paths, methods, headers, cookies, baggage, grpc }: Match): Test<RoutableRequest>[] {

@@ -2,15 +2,17 @@
  * Decides which of a port's personal rules takes a connection or a request. Rules are asked in their order; the first one
  * that takes it has it. What no rule takes is carried as if there were no personal rules.
  */
+import type { PlainHead } from "../../http/plain_head.ts";
 import { LONGEST_CLIENT_HELLO, serverName } from "./client_hello.ts";
 import type { Matcher } from "./matcher.ts";
 import { protocolOf } from "./protocol.ts";
 import type { RoutableRequest } from "./request.ts";
+import { RuleIndex } from "./rule_index.ts";
 
 export interface RoutedRule {
   readonly uid: string;
   readonly matcher: Matcher;
-  /** Whether its laptop is there. A rule that isn't in force takes nothing. */
+  /** Whether its laptop is there, when it is asked. A rule that isn't in force takes nothing. */
   readonly isInForce: () => boolean;
   readonly counts: Counts;
 }
@@ -32,10 +34,14 @@ const others: WholeConnection = { kind: "connection", rule: undefined };
 
 export class Router {
   readonly #rules: readonly RoutedRule[];
+  readonly #inForce: readonly RoutedRule[];
+  readonly #index: RuleIndex;
 
-  /** @param rules in their order */
+  /** @param rules in their order. When one comes into force, or is no longer, they need another router. */
   constructor(rules: readonly RoutedRule[]) {
     this.#rules = rules;
+    this.#inForce = rules.filter(({ isInForce }) => isInForce());
+    this.#index = new RuleIndex(this.#inForce.map(({ matcher }) => matcher));
   }
 
   /**
@@ -80,15 +86,33 @@ export class Router {
 
   /** Which rule takes a request, if any does. */
   byRequest(request: RoutableRequest, caller: string): RoutedRule | undefined {
-    return this.#find((matcher) => matcher.takesRequest(request, caller));
+    const place = this.#index.find(request).find((place) =>
+      this.#inForce[place]?.matcher.takesRequest(request, caller)
+    );
+    return this.#asked(place);
+  }
+
+  /** Whether no rule takes a request, of which only so much is known. Where that can't be told, it has to be asked by `byRequest`. */
+  excludes(head: PlainHead): boolean {
+    if (!this.#index.excludes(head)) return false;
+    this.#asked(undefined);
+    return true;
   }
 
   #find(takes: (matcher: Matcher) => boolean): RoutedRule | undefined {
-    return this.#rules.find(({ matcher, isInForce, counts }) => {
-      if (!isInForce()) return false;
-      counts.seen++;
-      return takes(matcher);
-    });
+    const place = this.#inForce.findIndex(({ matcher }) => takes(matcher));
+    return this.#asked(place < 0 ? undefined : place);
+  }
+
+  /** Counts what was asked of the rules up to the one that takes it, or of all of them. Hot path. */
+  #asked(taker: number | undefined): RoutedRule | undefined {
+    const rules = this.#inForce;
+    const last = taker ?? rules.length - 1;
+    for (let place = 0; place <= last; place++) {
+      const rule = rules[place];
+      if (rule) rule.counts.seen++;
+    }
+    return taker === undefined ? undefined : rules[taker];
   }
 
   #byServerName(bytes: Uint8Array, caller: string): Decision {
