@@ -13,6 +13,8 @@ export { type Header, headerValue } from "./frames/header.ts";
 export { KeptConnection, type KeptConnectionOptions, PeerSilent } from "./kept/kept_connection.ts";
 export { RedialDelay } from "./kept/redial_delay.ts";
 export { LaneReceiver, LaneSender } from "./lanes/lanes.ts";
+export { BufferPool } from "./frames/pool.ts";
+export { forward } from "./relay/forward.ts";
 export { DEFAULT_LIMITS, type Limits } from "./frames/limits.ts";
 export { type BreakListener, relay, type RelayEnd } from "./relay/relay.ts";
 export type { Settings } from "./frames/settings.ts";

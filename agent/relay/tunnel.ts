@@ -2,6 +2,7 @@ import {
   Connection,
   type ConnectionEnd,
   ErrorCode,
+  type Header,
   headerValue,
   KeptConnection,
   type Stream,
@@ -154,7 +155,7 @@ export class SessionTunnel implements AsyncDisposable {
     return this.#connection[Symbol.asyncDispose]();
   }
 
-  async #ask(challenge: Challenge): Promise<readonly (readonly [string, string])[]> {
+  async #ask(challenge: Challenge): Promise<readonly Header[]> {
     // The answer comes after the peer's SETTINGS, which say whether it supports extended CONNECT (RFC 8441 §3).
     await this.#connection.ping(ANSWER_MS);
     if (!this.#connection.enableConnectProtocol) {

@@ -123,7 +123,7 @@ export class ReversedTunnel implements AsyncDisposable {
   }
 
   #take(stream: Stream): void {
-    const request = new Map(stream.request);
+    const request = new Map(stream.request.map(([name, value]) => [name, value]));
     if (request.get(":method") !== "CONNECT") {
       refuseStream(stream, "destination_not_found", "only CONNECT");
     } else if (request.get(":protocol") === PROOF_PROTOCOL) {

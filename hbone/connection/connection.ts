@@ -1,6 +1,6 @@
 import type { Transport } from "../../net/transport.ts";
 import { closeTransport } from "./closing.ts";
-import { Engine } from "./engine.ts";
+import { Engine, type EngineOptions } from "./engine.ts";
 import {
   asError,
   ConnectionClosed,
@@ -25,11 +25,17 @@ export interface ConnectionEnd {
   readonly error?: Error;
 }
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends EngineOptions {
   /** "client" opens streams, "server" gets them through onStream. */
   readonly role: "client" | "server";
   /** Called when the peer opened a stream, while its frames are read. An error that it throws resets the stream. */
   readonly onStream?: (stream: Stream) => void;
+  /** Called when the peer says that it takes no more streams, and why (GOAWAY). */
+  readonly onGoaway?: (code: number) => void;
+  /** Called when the peer has announced settings: it may take more streams, or less. */
+  readonly onSettings?: () => void;
+  /** Called when the connection ends, before the streams break that are open. */
+  readonly onEnd?: (end: ConnectionEnd) => void;
   readonly limits?: Partial<Limits>;
   /** Settings to announce in place of the defaults. */
   readonly settings?: Partial<Settings>;
@@ -41,6 +47,9 @@ export class Connection implements AsyncDisposable {
   readonly #transport: Transport;
   readonly #limits: Limits;
   readonly #onStream: ((stream: Stream) => void) | undefined;
+  readonly #onGoaway: ((code: number) => void) | undefined;
+  readonly #onEnd: ((end: ConnectionEnd) => void) | undefined;
+  readonly #ready = Promise.withResolvers<Readonly<Settings>>();
   readonly #closed = Promise.withResolvers<ConnectionEnd>();
   readonly #reading: Promise<void>;
   #settingsTimer: ReturnType<typeof setTimeout> | undefined;
@@ -55,6 +64,10 @@ export class Connection implements AsyncDisposable {
   constructor(transport: Transport, options: ConnectionOptions) {
     this.#transport = transport;
     this.#onStream = options.onStream;
+    this.#onGoaway = options.onGoaway;
+    this.#onEnd = options.onEnd;
+    // Awaiting it is optional.
+    this.#ready.promise.catch(() => {});
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#engine = new Engine(
       transport,
@@ -65,9 +78,14 @@ export class Connection implements AsyncDisposable {
         opened: (stream) => this.#accept(new Stream(stream)),
         idle: () => this.#finishIfDrained(),
         goaway: (code, debug) => this.#peerGoesAway(code, debug),
+        settingsCame: () => {
+          this.#ready.resolve(this.#engine.peer);
+          options.onSettings?.();
+        },
         settingsAcknowledged: () => clearTimeout(this.#settingsTimer),
         broken: (error) => this.#finish({ kind: "broken", error }),
       },
+      options,
     );
     this.#engine.start();
     this.#settingsTimer = setTimeout(() => {
@@ -82,6 +100,11 @@ export class Connection implements AsyncDisposable {
   /** Resolves when the transport is closed and nothing of the connection is left; never rejects. */
   get closed(): Promise<ConnectionEnd> {
     return this.#closed.promise;
+  }
+
+  /** The peer's first settings; rejects (ConnectionClosed) when the connection ends before they come. */
+  get ready(): Promise<Readonly<Settings>> {
+    return this.#ready.promise;
   }
 
   /** Number of open streams. */
@@ -163,8 +186,20 @@ export class Connection implements AsyncDisposable {
     this.#finishIfDrained();
   }
 
+  /**
+   * Ends the connection so that no stream is lost: tells the peer first, and drains once it has read that. Streams that the peer
+   * opens until then are taken (RFC 9113 §6.8).
+   * @param withinMs milliseconds that the peer has to read it
+   */
+  async shutdown(withinMs: number): Promise<void> {
+    if (this.#draining || this.#end !== undefined) return;
+    this.#engine.announceShutdown();
+    await this.ping(withinMs).catch(() => {});
+    this.drain();
+  }
+
   /** Ends the connection at once and breaks open streams on both ends. */
-  abort(code: ErrorCode = ErrorCode.CANCEL, reason?: Error): void {
+  abort(code: number = ErrorCode.CANCEL, reason?: Error): void {
     this.#hurry.resolve();
     this.#finish({
       kind: "broken",
@@ -229,6 +264,7 @@ export class Connection implements AsyncDisposable {
     this.#peerDrains = true;
     // The last GOAWAY counts: it can only be more specific.
     this.#goaway = { code, debug };
+    this.#onGoaway?.(code);
     // After this frame, so that streams above its limit are refused first.
     queueMicrotask(() => this.#finishIfDrained());
   }
@@ -248,7 +284,7 @@ export class Connection implements AsyncDisposable {
   }
 
   /** Ends the connection; sends a GOAWAY with `code` if the transport may still carry one. */
-  #finish(end: ConnectionEnd, code?: ErrorCode, debug?: string): void {
+  #finish(end: ConnectionEnd, code?: number, debug?: string): void {
     if (this.#end !== undefined) return;
     this.#end = end;
     clearTimeout(this.#settingsTimer);
@@ -256,6 +292,8 @@ export class Connection implements AsyncDisposable {
       this.#engine.sendGoaway(code, debug);
     }
     const error = closedError(end);
+    this.#ready.reject(error);
+    this.#onEnd?.(end);
     this.#engine.stop(error);
     const flush = code !== undefined || end.kind === "clean";
     const drained = end.kind === "clean" && (this.#draining || this.#peerDrains);

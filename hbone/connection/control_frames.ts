@@ -81,8 +81,8 @@ export class ControlFrames {
       this.#host.roundTrip.sample(now - this.#host.settingsSent, now);
       return this.#host.events.settingsAcknowledged();
     }
-    this.settingsCame = true;
     const host = this.#host;
+    this.settingsCame = true;
     const { queue, writer, floods, peer: before } = host;
     floods.idleFrame("SETTINGS");
     const peer = decodeSettings(payload, before, host.role === "client" ? "server" : "client");
@@ -91,9 +91,13 @@ export class ControlFrames {
     writer.setMaxTableSize(peer.headerTableSize);
     floods.answer(() => queue.idle());
     writer.settingsAck();
-    const growth = peer.initialWindowSize - before.initialWindowSize;
+    this.#growStreams(peer.initialWindowSize - before.initialWindowSize);
+    host.events.settingsCame();
+  }
+
+  #growStreams(growth: number): void {
     if (growth === 0) return;
-    for (const each of host.streams.open.values()) {
+    for (const each of this.#host.streams.open.values()) {
       if (!each.outbox.grow(growth)) {
         throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS make a window larger than 2^31-1");
       }

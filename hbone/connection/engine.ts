@@ -3,10 +3,11 @@
  * frames, connection.ts the beginning and the end.
  */
 import type { Transport } from "../../net/transport.ts";
-import type { ErrorCode } from "../frames/errors.ts";
+import { ErrorCode } from "../frames/errors.ts";
 import { ConnectionWindow } from "../streams/flow_control.ts";
-import { DEFAULT_WINDOW, PREFACE } from "../frames/frame.ts";
+import { DEFAULT_WINDOW, MAX_STREAM_ID, PREFACE } from "../frames/frame.ts";
 import { FrameReader } from "../frames/frame_reader.ts";
+import type { EncoderOptions } from "../hpack/encoder.ts";
 import { FrameWriter } from "../sending/frame_writer.ts";
 import type { Header } from "../frames/header.ts";
 import type { Limits } from "../frames/limits.ts";
@@ -27,6 +28,15 @@ const NOTHING = new Uint8Array(0);
 /** Bytes that may be in flight on all streams together; less where the cap on buffers is smaller. */
 const CONNECTION_WINDOW = 16 * 1024 * 1024;
 
+export interface EngineOptions {
+  /** Shared with other connections; one of its own by default. */
+  readonly pool?: BufferPool;
+  /** How headers are compressed. */
+  readonly encoder?: EncoderOptions;
+  /** The client's preface was sent already. */
+  readonly prefaceSent?: boolean;
+}
+
 /** A connection's parts, put together. */
 export class Engine implements StreamHost, ReceiverHost {
   readonly transport: Transport;
@@ -35,7 +45,7 @@ export class Engine implements StreamHost, ReceiverHost {
   readonly ours: Settings;
   readonly limits: Limits;
   readonly events: ConnectionEvents;
-  readonly pool = new BufferPool();
+  readonly pool: BufferPool;
   readonly queue: SendQueue;
   readonly writer: FrameWriter;
   readonly reader: FrameReader;
@@ -50,6 +60,7 @@ export class Engine implements StreamHost, ReceiverHost {
   /** When this end's SETTINGS were queued, as performance.now(). */
   settingsSent = 0;
   readonly #receiver: Receiver;
+  readonly #prefaceSent: boolean;
   readonly #growth: WindowGrowth;
 
   constructor(
@@ -58,14 +69,17 @@ export class Engine implements StreamHost, ReceiverHost {
     ours: Settings,
     limits: Limits,
     events: ConnectionEvents,
+    { pool = new BufferPool(), encoder, prefaceSent = false }: EngineOptions = {},
   ) {
     this.transport = transport;
+    this.pool = pool;
+    this.#prefaceSent = prefaceSent;
     this.role = role;
     this.ours = ours;
     this.limits = limits;
     this.events = events;
     this.queue = new SendQueue(transport, this.pool, (error) => events.broken(error));
-    this.writer = new FrameWriter(this.queue);
+    this.writer = new FrameWriter(this.queue, encoder);
     this.streams = new StreamTable(role);
     this.window = new ConnectionWindow(DEFAULT_WINDOW, CONNECTION_WINDOW, limits.buffered);
     this.pings = new Pings(limits.pings, this.roundTrip, {
@@ -83,7 +97,7 @@ export class Engine implements StreamHost, ReceiverHost {
 
   /** Sends the connection preface (RFC 9113 §3.4). */
   start(): void {
-    if (this.role === "client") this.writer.preface();
+    if (this.role === "client" && !this.#prefaceSent) this.writer.preface();
     this.writer.settings(this.ours);
     this.settingsSent = performance.now();
     this.creditConnection();
@@ -107,7 +121,12 @@ export class Engine implements StreamHost, ReceiverHost {
     return stream;
   }
 
-  sendGoaway(code: ErrorCode, debug = ""): void {
+  /** Tells the peer to open no more streams; those that it opens before it has read that are still taken (RFC 9113 §6.8). */
+  announceShutdown(): void {
+    this.writer.goaway(MAX_STREAM_ID, ErrorCode.NO_ERROR, "");
+  }
+
+  sendGoaway(code: number, debug = ""): void {
     this.writer.goaway(Math.min(this.streams.lastPeerStream, this.streams.lastAccepted), code, debug);
   }
 

@@ -137,7 +137,7 @@ export class Receiver implements FrameSink {
   }
 
   #accept(id: number, headers: readonly Header[], end: boolean, error: StreamError | undefined): void {
-    const { streams, limits, events } = this.#host;
+    const { streams, limits, events, ours } = this.#host;
     streams.lastPeerStream = id;
     if (error !== undefined) throw error;
     if (id > streams.lastAccepted) {
@@ -146,7 +146,7 @@ export class Receiver implements FrameSink {
     if (streams.open.size >= limits.streams) {
       throw new StreamError(ErrorCode.REFUSED_STREAM, `${limits.streams} streams are open`);
     }
-    const stream = this.#host.addStream(id, headers, checkRequest(headers));
+    const stream = this.#host.addStream(id, headers, checkRequest(headers, ours.enableConnectProtocol));
     // The end comes first, so that the stream's user finds it in its true state.
     if (end) stream.endCame();
     events.opened(stream);

@@ -20,6 +20,8 @@ export interface ConnectionEvents {
   /** The last open stream ended. */
   idle(): void;
   goaway(code: number, debug: string): void;
+  /** SETTINGS of the peer have come. */
+  settingsCame(): void;
   settingsAcknowledged(): void;
   /** The transport failed. */
   broken(error: Error): void;

@@ -60,7 +60,7 @@ export class ConnectRefused extends Error {
   override readonly name = "ConnectRefused";
   constructor(
     readonly status: number,
-    readonly headers: readonly (readonly [name: string, value: string])[],
+    readonly headers: readonly (readonly [name: string, value: string, neverIndexed?: true])[],
   ) {
     super(`the peer refused to connect: status ${status}`);
   }

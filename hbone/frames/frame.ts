@@ -7,6 +7,8 @@
 import { ConnectionError, ErrorCode } from "./errors.ts";
 
 export const FRAME_HEADER = 9;
+/** Where a frame's header has its flags. */
+export const FRAME_FLAGS = 4;
 /** Bytes in a frame's payload that every peer takes (RFC 9113 §4.2). */
 export const MIN_MAX_FRAME_SIZE = 16_384;
 export const MAX_MAX_FRAME_SIZE = 16_777_215;

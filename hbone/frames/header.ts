@@ -1,7 +1,10 @@
 import { ErrorCode, StreamError } from "./errors.ts";
 
-/** A header field. The name is in lower case and may be a pseudo-header (":method"); the value has one character for each byte. */
-export type Header = readonly [name: string, value: string];
+/**
+ * A header field. The name is in lower case and may be a pseudo-header (":method"); the value has one character for each byte. A
+ * never-indexed field is kept out of every compression table on its way (RFC 7541 §7.1.3).
+ */
+export type Header = readonly [name: string, value: string, neverIndexed?: true];
 
 /** The value of the first header of that name. */
 export function headerValue(headers: readonly Header[], name: string): string | undefined {
@@ -25,9 +28,10 @@ const BAD_VALUE = /[\x00\r\n]|^[ \t]|[ \t]$/;
 
 /**
  * Checks a request's headers (RFC 9113 §8.3.1 and §8.5, RFC 8441 §4); returns its content-length, or -1.
+ * @param extendedConnect whether this end announced that it accepts extended CONNECT
  * @throws StreamError PROTOCOL_ERROR when it is malformed.
  */
-export function checkRequest(headers: readonly Header[]): number {
+export function checkRequest(headers: readonly Header[], extendedConnect: boolean): number {
   const pseudo = new Map<string, string>();
   const length = checkFields(headers, (name, value) => {
     switch (name) {
@@ -56,6 +60,7 @@ export function checkRequest(headers: readonly Header[]): number {
   needs(":scheme");
   needs(":path");
   if (pseudo.has(":protocol")) {
+    if (!extendedConnect) throw malformed(":protocol, which wasn't offered");
     if (pseudo.get(":method") !== "CONNECT") throw malformed(":protocol without CONNECT");
     needs(":authority");
     return -1;

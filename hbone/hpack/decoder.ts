@@ -67,7 +67,8 @@ export class Decoder {
     const add = (first & 0x40) !== 0;
     const index = this.#integer(add ? 6 : 4);
     const name = index === 0 ? this.#string() : this.#lookUp(index)[0];
-    const entry: Entry = [name, this.#string()];
+    const isNeverIndexed = (first & 0xf0) === 0x10;
+    const entry: Entry = isNeverIndexed ? [name, this.#string(), true] : [name, this.#string()];
     if (add) this.#table.add(entry);
     return entry;
   }

@@ -1,6 +1,7 @@
+import type { Header } from "../frames/header.ts";
 import { STATIC_TABLE } from "./static_table.ts";
 
-export type Entry = readonly [name: string, value: string];
+export type Entry = Header;
 
 /** The size of an entry (RFC 7541 §4.1). Names and values are byte strings: one character is one byte. */
 export function entrySize(name: string, value: string): number {

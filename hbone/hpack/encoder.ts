@@ -9,7 +9,7 @@ const ENTRY_LIMIT = TABLE_LIMIT / 4;
 /** Number of fields that are remembered as seen once. */
 const SEEN_LIMIT = 256;
 
-/** Never-indexed fields: no proxy on the way may index them either (RFC 7541 §7.1.3). */
+/** Fields that are always never-indexed: no proxy on the way may index them either (RFC 7541 §7.1.3). */
 const SECRET: ReadonlySet<string> = new Set(["authorization", "proxy-authorization", "cookie", "set-cookie"]);
 
 const STATIC_FIELDS = new Map<string, number>();
@@ -28,12 +28,15 @@ export interface EncoderOptions {
   index?: "repeated" | "always" | "never";
   /** Whether strings are Huffman-coded where that is shorter. */
   huffman?: boolean;
+  /** Names of fields that are never indexed, besides those that are marked so. A proxy has none: its peers decide. */
+  secret?: ReadonlySet<string>;
 }
 
 /** Compresses header lists (RFC 7541), in order: one encoder for each direction of a connection. */
 export class Encoder {
   readonly #index: "repeated" | "always" | "never";
   readonly #huffman: boolean;
+  readonly #secret: ReadonlySet<string>;
   readonly #table: DynamicTable;
   /** The newest entry's number, counted from the first ever added, by field and by name. */
   readonly #fields = new Map<string, number>();
@@ -49,6 +52,7 @@ export class Encoder {
   constructor(options: EncoderOptions = {}) {
     this.#index = options.index ?? "repeated";
     this.#huffman = options.huffman ?? true;
+    this.#secret = options.secret ?? SECRET;
     this.#table = new DynamicTable(TABLE_LIMIT, (entry) => this.#forget(entry));
   }
 
@@ -72,7 +76,9 @@ export class Encoder {
       if (smallest < last) this.#announce(smallest);
       this.#announce(last);
     }
-    for (const [name, value] of headers) this.#field(name, value);
+    for (const [name, value, neverIndexed] of headers) {
+      this.#field(name, value, neverIndexed === true || this.#secret.has(name));
+    }
     return this.#out.subarray(0, this.#at);
   }
 
@@ -81,8 +87,7 @@ export class Encoder {
     this.#integer(size, 5, 0x20);
   }
 
-  #field(name: string, value: string): void {
-    const secret = SECRET.has(name);
+  #field(name: string, value: string, secret: boolean): void {
     const both = key(name, value);
     const found = secret ? undefined : this.#find(STATIC_FIELDS.get(both), this.#fields.get(both));
     if (found !== undefined) return this.#integer(found, 7, 0x80);

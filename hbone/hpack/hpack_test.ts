@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ConnectionError, ErrorCode } from "../frames/errors.ts";
 import type { Entry } from "./dynamic_table.ts";
+import type { Header } from "../frames/header.ts";
 import { Decoder } from "./decoder.ts";
 import { Encoder } from "./encoder.ts";
 import { byteString, huffmanDecode, huffmanEncode, huffmanLength } from "./huffman.ts";
@@ -80,7 +81,7 @@ Deno.test("decodes the single fields of RFC 7541 C.2", () => {
     ["custom-key", "custom-header"],
   ]);
   assert.deepEqual(one("040c 2f73 616d 706c 652f 7061 7468"), [[":path", "/sample/path"]]);
-  assert.deepEqual(one("1008 7061 7373 776f 7264 0673 6563 7265 74"), [["password", "secret"]]);
+  assert.deepEqual(one("1008 7061 7373 776f 7264 0673 6563 7265 74"), [["password", "secret", true]]);
   assert.deepEqual(one("82"), [[":method", "GET"]]);
 });
 
@@ -105,6 +106,18 @@ Deno.test("encodes the requests of RFC 7541 C.3 and C.4 byte for byte", () => {
   }
 });
 
+Deno.test("a field that is marked as never-indexed stays so, and is never in a table", () => {
+  const encoder = new Encoder({ index: "always", secret: new Set() });
+  const reader = decoder();
+  const list = [["x-token", "secret", true], ["x-token", "open"], ["cookie", "a=b"]] as const;
+  for (let i = 0; i < 3; i++) assert.deepEqual(reader.decode(encoder.encode(list)).headers, list);
+  assert.deepEqual(decoder().decode(new Encoder().encode([["cookie", "a=b"]])).headers, [[
+    "cookie",
+    "a=b",
+    true,
+  ]]);
+});
+
 Deno.test("what one end encodes the other decodes, whatever the table does", () => {
   const name = fc.constantFrom(
     "x-a",
@@ -122,14 +135,17 @@ Deno.test("what one end encodes the other decodes, whatever the table does", () 
       maxLength: 600,
     }),
   );
-  const block = fc.array(fc.tuple(name, value), { maxLength: 12 });
+  const field = fc.tuple(name, value, fc.boolean()).map(([name, value, isSecret]): Header =>
+    isSecret ? [name, value, true] : [name, value]
+  );
+  const block = fc.array(field, { maxLength: 12 });
   const step = fc.record({ block, resize: fc.option(fc.integer({ min: 0, max: 6000 })) });
   fc.assert(fc.property(
     fc.array(step, { maxLength: 30 }),
     fc.constantFrom("repeated", "always", "never"),
     fc.boolean(),
     (steps, index, huffman) => {
-      const encoder = new Encoder({ index, huffman });
+      const encoder = new Encoder({ index, huffman, secret: new Set() });
       const reader = new Decoder(6000, LIMITS);
       for (const { block, resize } of steps) {
         if (resize !== null) encoder.setMaxTableSize(resize);

@@ -1,7 +1,6 @@
-import type { ErrorCode } from "../frames/errors.ts";
 import { Flag, FrameType, PREFACE, writeUint32 } from "../frames/frame.ts";
 import type { Header } from "../frames/header.ts";
-import { Encoder } from "../hpack/encoder.ts";
+import { Encoder, type EncoderOptions } from "../hpack/encoder.ts";
 import type { SendQueue } from "./send_queue.ts";
 import { encodeSettings, type Settings } from "../frames/settings.ts";
 
@@ -10,10 +9,11 @@ const NOTHING = new Uint8Array(0);
 /** Queues every frame but DATA. */
 export class FrameWriter {
   readonly #queue: SendQueue;
-  readonly #encoder = new Encoder();
+  readonly #encoder: Encoder;
 
-  constructor(queue: SendQueue) {
+  constructor(queue: SendQueue, encoder: EncoderOptions = {}) {
     this.#queue = queue;
+    this.#encoder = new Encoder(encoder);
   }
 
   preface(): void {
@@ -47,7 +47,7 @@ export class FrameWriter {
     }
   }
 
-  reset(stream: number, code: ErrorCode): void {
+  reset(stream: number, code: number): void {
     this.#number(FrameType.RST_STREAM, stream, code);
   }
 
@@ -60,7 +60,7 @@ export class FrameWriter {
     this.#queue.frame(FrameType.PING, ack ? Flag.ACK : 0, 0, payload);
   }
 
-  goaway(lastStream: number, code: ErrorCode, debug: string): void {
+  goaway(lastStream: number, code: number, debug: string): void {
     const text = new TextEncoder().encode(debug.slice(0, 256));
     const payload = new Uint8Array(8 + text.length);
     writeUint32(payload, 0, lastStream);

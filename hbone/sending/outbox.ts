@@ -3,10 +3,8 @@
  *
  * Hot path. Callers use either `write`, or `take`, `lend` and `watch` as a relay does (no promise for each frame).
  */
-import { Flag, FRAME_HEADER, FrameType, MAX_WINDOW } from "../frames/frame.ts";
+import { FRAME_HEADER, MAX_WINDOW } from "../frames/frame.ts";
 import type { Piece, SendQueue, Waiting } from "./send_queue.ts";
-
-const NOTHING = new Uint8Array(0);
 
 interface Job {
   bytes: Uint8Array;
@@ -193,7 +191,7 @@ export class Outbox implements Waiting {
 
   #sendEnd(): void {
     this.#state = "ended";
-    this.#queue.frame(FrameType.DATA, Flag.END_STREAM, this.#stream, NOTHING);
+    this.#queue.endStream(this.#stream);
     const waiters = this.#endWaiters;
     this.#endWaiters = [];
     for (const waiter of waiters) waiter.resolve();

@@ -7,6 +7,8 @@ import type { Transport } from "../../net/transport.ts";
 import { asError } from "../frames/errors.ts";
 import {
   DEFAULT_WINDOW,
+  Flag,
+  FRAME_FLAGS,
   FRAME_HEADER,
   FrameType,
   MIN_MAX_FRAME_SIZE,
@@ -14,6 +16,8 @@ import {
 } from "../frames/frame.ts";
 import { WriteCoalescing } from "./coalescing.ts";
 import type { BufferPool } from "../frames/pool.ts";
+
+const NOTHING = new Uint8Array(0);
 
 /** Bytes that are coalesced into one write. */
 const BATCH = 128 * 1024;
@@ -63,6 +67,9 @@ export class SendQueue {
   readonly #writing: Piece[] = [];
   #batch: Uint8Array<ArrayBuffer> | undefined;
   #fill = 0;
+  /** The stream whose DATA frame is the last in the batch, and where it begins there; 0 where the last frame is another. */
+  #lastData = 0;
+  #lastDataAt = 0;
   #queued = 0;
   #running = false;
   #error: Error | undefined;
@@ -116,6 +123,15 @@ export class SendQueue {
     const batch = this.#batch as Uint8Array;
     writeFrameHeader(batch, at, length, FrameType.DATA, flags, stream);
     batch.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), at + FRAME_HEADER);
+    this.#lastData = stream;
+    this.#lastDataAt = at;
+  }
+
+  /** Sends END_STREAM: with the stream's last DATA, if no frame was queued behind it and it isn't being written, else by an empty one. */
+  endStream(stream: number): void {
+    if (this.#batch !== undefined && this.#lastData === stream) {
+      this.#batch[this.#lastDataAt + FRAME_FLAGS] = Flag.END_STREAM;
+    } else this.frame(FrameType.DATA, Flag.END_STREAM, stream, NOTHING);
   }
 
   /**
@@ -180,6 +196,7 @@ export class SendQueue {
       this.#fill = 0;
     }
     const at = this.#fill;
+    this.#lastData = 0;
     this.#fill += bytes;
     this.#queued += bytes;
     if (ofStream) this.#coalescing.frame(bytes);
@@ -192,6 +209,7 @@ export class SendQueue {
     const bytes = this.#batch;
     if (bytes === undefined) return;
     this.#batch = undefined;
+    this.#lastData = 0;
     const pool = this.#pool;
     this.#pieces.push({ bytes, start: 0, end: this.#fill, sent: () => pool.give(bytes) });
   }

@@ -6,6 +6,7 @@
  */
 import type { StreamWindow } from "./flow_control.ts";
 import type { Segment } from "../frames/pool.ts";
+import type { Outbox } from "../sending/outbox.ts";
 
 /** Frames up to this many bytes are copied together while others wait: a chunk object for each would cost some hundred bytes. */
 const SMALL = 512;
@@ -164,6 +165,15 @@ export class Inbox {
       if (this.#head === undefined) this.#tail = undefined;
     }
     this.#take(bytes);
+  }
+
+  /** Copies unread bytes to another stream, as many as it takes now. */
+  passTo(outbox: Outbox): void {
+    for (let head = this.#head; head !== undefined && this.#error === undefined; head = this.#head) {
+      const taken = outbox.take(head.bytes, head.start, head.end);
+      if (taken === 0) return;
+      this.advance(taken);
+    }
   }
 
   /** Calls `watcher` whenever bytes, the end or an error arrived. */

@@ -1,5 +1,4 @@
 import type { AbortableTransport } from "../../net/transport.ts";
-import { ErrorCode } from "../frames/errors.ts";
 import type { Header } from "../frames/header.ts";
 import type { StreamEnd, StreamState } from "./stream_state.ts";
 
@@ -80,7 +79,7 @@ export class Stream implements AbortableTransport {
   }
 
   /** Resets the stream (RST_STREAM); does nothing once it has ended. */
-  reset(code: ErrorCode): void {
+  reset(code: number): void {
     this[state].reset(code);
   }
 

@@ -39,6 +39,11 @@ export class StreamState implements InboxOwner {
   /** Whether the final response was sent or received. */
   answered = false;
 
+  /** What the peer sent behind its content (RFC 9113 §8.1); there once its direction has ended. */
+  trailers: readonly Header[] | undefined;
+  /** Called with each response, the informational ones too, as it comes. `end`: nothing follows it. */
+  onResponse: ((headers: readonly Header[], isFinal: boolean, end: boolean) => void) | undefined;
+
   /** Set when this end's CONNECT was answered with a status other than 2xx. */
   refused: ConnectRefused | undefined;
 
@@ -86,6 +91,18 @@ export class StreamState implements InboxOwner {
     if (end) this.outbox.endedWithHeaders();
   }
 
+  /** Sends an informational response (RFC 9110 §15.2), which the final one follows. */
+  inform(headers: readonly Header[]): void {
+    if (!this.#over && !this.answered) this.host.writer.headers(this.id, headers, false);
+  }
+
+  /** Ends this end's direction with trailers. All that was written before must have gone to the queue. */
+  endWithTrailers(trailers: readonly Header[]): void {
+    if (this.#over || this.outbox.ending) return;
+    this.host.writer.headers(this.id, trailers, true);
+    this.outbox.endedWithHeaders();
+  }
+
   write(bytes: Uint8Array): Promise<number> {
     if (!this.mayWrite) return Promise.reject(new TypeError("respond to the stream before you write to it"));
     return this.outbox.write(bytes);
@@ -119,7 +136,7 @@ export class StreamState implements InboxOwner {
     this.reset(this.host.role === "client" ? ErrorCode.CANCEL : ErrorCode.CONNECT_ERROR, reason);
   }
 
-  reset(code: ErrorCode, reason?: Error): void {
+  reset(code: number, reason?: Error): void {
     const error = new StreamReset(code, "us", reason);
     if (this.#over) return this.inbox.fail(error);
     this.host.writer.reset(this.id, code);
@@ -143,11 +160,14 @@ export class StreamState implements InboxOwner {
           this.refused = new ConnectRefused(status, headers);
         }
         this.#resolveResponse(headers);
-      } else if (end) throw new StreamError(ErrorCode.PROTOCOL_ERROR, `END_STREAM with status ${status}`);
+        this.onResponse?.(headers, true, end);
+      } else if (!end) this.onResponse?.(headers, false, false);
+      else throw new StreamError(ErrorCode.PROTOCOL_ERROR, `END_STREAM with status ${status}`);
     } else {
       if (this.#tunnels) throw new StreamError(ErrorCode.PROTOCOL_ERROR, "HEADERS within a tunnel");
       if (!end) throw new StreamError(ErrorCode.PROTOCOL_ERROR, "trailers without END_STREAM");
       checkTrailers(headers);
+      this.trailers = headers;
     }
     if (end) this.endCame();
   }
