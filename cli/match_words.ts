@@ -58,7 +58,8 @@ export function curlLine(
     ...(call === undefined ? [] : [EMPTY_MESSAGE, "|"]),
     "curl",
     ...(proxy === undefined ? [] : ["-x", quoted(`socks5h://${proxy}`)]),
-    ...(call === undefined ? [] : GRPC_CALL),
+    ...(call !== undefined ? GRPC_CALL : []),
+    ...(call === undefined && /^(grpc|h2c|http2)\b/.test(portName ?? "") ? [PRIOR_KNOWLEDGE] : []),
     ...(method === undefined || method === "GET" || call !== undefined
       ? []
       : method === "HEAD"
@@ -73,11 +74,13 @@ export function curlLine(
   return words.join(" ");
 }
 
+/** curl begins with HTTP/2: it doesn't ask whether the server speaks it. */
+const PRIOR_KNOWLEDGE = "--http2-prior-knowledge";
 /** A gRPC message without fields: not compressed, no bytes. */
 const EMPTY_MESSAGE = "printf '\\0\\0\\0\\0\\0'";
 /** Sends it as a call, and shows the answer's headers and trailers, since its content isn't text. */
 const GRPC_CALL = [
-  "--http2-prior-knowledge",
+  PRIOR_KNOWLEDGE,
   ...["-H", "'content-type: application/grpc'"],
   ...["-H", "'te: trailers'"],
   ...["--data-binary", "@-", "-D", "-", "-o", "/dev/null"],

@@ -64,6 +64,14 @@ Deno.test("a gRPC call is sent as an empty message by HTTP/2", () => {
   );
 });
 
+Deno.test("a request to a port that is named after HTTP/2 is sent by that", () => {
+  const match: Match = { headers: [{ name: "x", exact: "y" }] };
+  assert.equal(
+    curlLine(entry(match, { portName: "h2c-web" }), true),
+    "curl --http2-prior-knowledge -H 'x: y' http://echo.default.svc/",
+  );
+});
+
 Deno.test("a bookmark sets the cookies that are taken", () => {
   assert.equal(bookmarklet(entry({ hosts: ["a"] })), undefined);
   assert.equal(
