@@ -1,6 +1,7 @@
 import type { ByteReader } from "../../http/byte_reader.ts";
 import type { InterceptedConnection, Upstreams } from "./upstreams.ts";
 import type { RoutedRule } from "../routing/router.ts";
+import { beginsWithSettings } from "./http2_preface.ts";
 import { Upstream } from "./upstream.ts";
 
 /** Milliseconds that a caller may be silent until the pod is dialled: where the server speaks first, it waits for that. */
@@ -10,9 +11,9 @@ const SILENT_MS = 250;
 /** Milliseconds that the first bytes may take altogether, of a caller that sends them bit by bit. */
 const LONGEST_MS = 5_000;
 
-/** What becomes of a connection as a whole, or that its requests are decided one by one. */
+/** What becomes of a connection as a whole, or that its requests, or HTTP/2 streams, are decided one by one. */
 export interface FirstDecision {
-  readonly kind: "connection" | "requests";
+  readonly kind: "connection" | "requests" | "streams";
   /** The personal rule that takes the whole connection. */
   readonly rule?: RoutedRule;
   /** The connection to the pod, if it was dialled meanwhile. */
@@ -59,8 +60,8 @@ class Decider {
     }
     for (const end = performance.now() + LONGEST_MS;;) {
       const decision = this.#upstreams.router().byFirstBytes(this.#reader.buffered, this.#caller);
-      if (decision.kind === "requests") return this.#with({ kind: "requests" });
       if (decision.kind === "connection") return this.#connection(decision.rule);
+      if (decision.kind !== "more") return this.#with({ kind: decision.kind });
       const left = Math.min(SILENT_MS, end - performance.now());
       if (left <= 0 || await within(left, this.#reader.more()) !== true) return this.#undecided();
     }
@@ -79,10 +80,14 @@ class Decider {
     }
     this.pod = new Upstream(await this.#upstreams.dialPod());
     if (this.#spoke) return true;
-    return await Promise.race([
-      this.#reader.more().then(() => true),
+    const callers = this.#reader.more().then(() => true);
+    const isFirst = await Promise.race([
+      callers,
       this.pod.reader.readAhead().then(() => false, () => false),
     ]);
+    if (isFirst || beginsWithSettings(this.pod.reader.buffered) !== "yes") return isFirst;
+    // An HTTP/2 server doesn't wait for its caller, nor the caller for its server (RFC 9113 §3.4).
+    return await within(SILENT_MS, callers) !== "late";
   }
 
   #undecided(): FirstDecision {

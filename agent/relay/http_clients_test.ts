@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Agent, createServer, request, type Server as NodeServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Connection, headerValue, relay } from "../../hbone/mod.ts";
+import { BufferPool, Connection, headerValue, relay } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { Matcher } from "../routing/matcher.ts";
@@ -80,6 +80,7 @@ function front(pod: number, laptop: number) {
       rule: (uid) => ({ uid, port: 80, session: "s", publicKey: "k" }),
       of: () => [tunnel] as unknown as ReturnType<Upstreams["tunnels"]["of"]>,
     },
+    buffers: new BufferPool(),
     classify: () => Promise.resolve("other"),
     dialPod: () => dial(pod),
   };

@@ -18,6 +18,7 @@ import type { AbortableTransport } from "../../net/transport.ts";
 import { ByteReader } from "../../http/byte_reader.ts";
 import type { RoutedRule } from "../routing/router.ts";
 import { firstDecision } from "./first_decision.ts";
+import { carryHttp2 } from "./http2_session.ts";
 import { HttpSession } from "./http_session.ts";
 import { type Answer, answerOf, openStream } from "./laptop_stream.ts";
 import { PeekedConnection } from "./peeked_connection.ts";
@@ -63,6 +64,7 @@ async function route(
 ): Promise<CarriedOutcome> {
   const reader = new ByteReader(caller);
   const { kind, rule, pod } = await firstDecision(reader, connection, upstreams);
+  if (kind === "streams") return await carryHttp2(caller, reader, connection, upstreams, pod);
   if (kind === "requests") return await new HttpSession(caller, reader, connection, upstreams, pod).run();
   const unread = new UnreadTransport(caller, reader);
   if (rule === undefined && pod) return await toPod(unread, upstreams, undefined, pod.unread());

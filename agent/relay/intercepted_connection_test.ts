@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Connection, ErrorCode, type Header, headerValue, type Stream } from "../../hbone/mod.ts";
+import { BufferPool, Connection, ErrorCode, type Header, headerValue, type Stream } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { Router } from "../routing/router.ts";
@@ -33,6 +33,7 @@ function scene(
       rule: (wanted) => wanted === rule.uid ? rule : undefined,
       of: () => tunnels as unknown as ReturnType<Upstreams["tunnels"]["of"]>,
     },
+    buffers: new BufferPool(),
     classify: () => Promise.resolve("other"),
     dialPod: () => {
       const [pod, dialled] = memoryPair();

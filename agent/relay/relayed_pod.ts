@@ -1,5 +1,6 @@
 import { type AdoptedListener, adoptListener, adoptSocket } from "../../ffi/sockets/adopt.ts";
 import type { AcceptedConnection, ConnectionKind } from "../../ffi/sockets/connection_kind.ts";
+import { BufferPool } from "../../hbone/mod.ts";
 import { Beat } from "../../ffi/bpf/mmap.ts";
 import { closeDescriptor, startConnect } from "../../ffi/sockets/socket.ts";
 import type { AttachMessage, SteeredPort } from "../../wire/handover.ts";
@@ -54,6 +55,7 @@ export class RelayedPod implements Disposable {
   readonly #owned = new DisposableStack();
   readonly #heartbeat: Beat;
   readonly #kind: ConnectionKind;
+  readonly #buffers = new BufferPool();
   readonly #pools = new Map<4 | 6, SocketPool>();
   readonly #listeners: AdoptedListener[] = [];
   readonly #listening = new Set<string>();
@@ -179,6 +181,7 @@ export class RelayedPod implements Disposable {
         open.isUnrouted = true;
       },
       tunnels: this.#host.tunnels,
+      buffers: this.#buffers,
       classify: () => this.#host.classify(caller, destination),
       dialPod: () => this.#dial(destination),
     });

@@ -1,6 +1,6 @@
 import type { AbortableTransport } from "../../net/transport.ts";
 import type { Router } from "../routing/router.ts";
-import type { Header, Stream } from "../../hbone/mod.ts";
+import type { BufferPool, Header, Stream } from "../../hbone/mod.ts";
 import type { RelayedRule } from "../../wire/handover.ts";
 
 /** An accepted connection. */
@@ -34,6 +34,8 @@ export interface Upstreams {
   /** The connection is carried without a look at what it says: no personal rule takes any of it. */
   unrouted(): void;
   readonly tunnels: LaptopTunnels;
+  /** What HTTP/2 is read and written with. */
+  readonly buffers: BufferPool;
   /** Tells probes from other connections. */
   classify(): Promise<Source>;
   /**

@@ -1,7 +1,7 @@
 /** A rule's match, prepared to be compared with many requests. */
 import type { GrpcMatch, Match, NamedMatch, TextMatch } from "../../wire/match.ts";
 import { glob } from "./glob.ts";
-import type { RoutableRequest } from "./request.ts";
+import type { MatchableRequest } from "./matchable_request.ts";
 
 type Test<T> = (of: T) => boolean;
 
@@ -19,7 +19,7 @@ export class Matcher {
   readonly #callers: ReadonlySet<string> | undefined;
   readonly #host: Test<string> | undefined;
   /** What only requests have. */
-  readonly #ofRequests: readonly Test<RoutableRequest>[];
+  readonly #ofRequests: readonly Test<MatchableRequest>[];
   /** What every request has that it takes, of those things that can be looked up. */
   readonly need: Need | undefined;
 
@@ -41,7 +41,7 @@ export class Matcher {
     return this.#host === undefined && this.#ofRequests.length === 0;
   }
 
-  takesRequest(request: RoutableRequest, caller: string): boolean {
+  takesRequest(request: MatchableRequest, caller: string): boolean {
     return this.takesFrom(caller) && (this.#host === undefined || this.#takesHost(request.host)) &&
       this.#ofRequests.every((test) => test(request));
   }
@@ -77,8 +77,8 @@ function needsOf(of: Need["of"], all: readonly NamedMatch[] = []): Need[] {
   });
 }
 
-function requestTests({ paths, methods, headers, cookies, baggage, grpc }: Match): Test<RoutableRequest>[] {
-  const tests: Test<RoutableRequest>[] = [];
+function requestTests({ paths, methods, headers, cookies, baggage, grpc }: Match): Test<MatchableRequest>[] {
+  const tests: Test<MatchableRequest>[] = [];
   if (methods) tests.push(({ method }) => methods.includes(method));
   if (paths) {
     const any = paths.map(pathTest);
@@ -113,7 +113,7 @@ function pathTest(match: TextMatch): Test<string> {
 }
 
 /** Calls are POST requests to /SERVICE/METHOD with a content type of gRPC's, or of gRPC-Web's. */
-function grpcTest(grpc: readonly GrpcMatch[]): Test<RoutableRequest> {
+function grpcTest(grpc: readonly GrpcMatch[]): Test<MatchableRequest> {
   const services = new Set(grpc.flatMap(({ service, method }) => method === undefined ? [service] : []));
   const paths = new Set(
     grpc.flatMap(({ service, method }) => method === undefined ? [] : [`/${service}/${method}`]),

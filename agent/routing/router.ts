@@ -6,7 +6,7 @@ import type { PlainHead } from "../../http/plain_head.ts";
 import { LONGEST_CLIENT_HELLO, serverName } from "./client_hello.ts";
 import type { Matcher } from "./matcher.ts";
 import { protocolOf } from "./protocol.ts";
-import type { RoutableRequest } from "./request.ts";
+import type { MatchableRequest } from "./matchable_request.ts";
 import { RuleIndex } from "./rule_index.ts";
 
 export interface RoutedRule {
@@ -27,8 +27,8 @@ export interface Counts {
 /** A whole connection goes to the rule's laptop, or on as without personal rules. */
 type WholeConnection = { readonly kind: "connection"; readonly rule: RoutedRule | undefined };
 
-/** `requests`: each request of the connection is decided for itself; `more`: more bytes decide. */
-export type Decision = WholeConnection | { readonly kind: "requests" | "more" };
+/** `requests`, `streams`: each request, or HTTP/2 stream, is decided for itself; `more`: more bytes decide. */
+export type Decision = WholeConnection | { readonly kind: "requests" | "streams" | "more" };
 
 const others: WholeConnection = { kind: "connection", rule: undefined };
 
@@ -71,6 +71,8 @@ export class Router {
         return { kind: "more" };
       case "http1":
         return { kind: "requests" };
+      case "http2":
+        return { kind: "streams" };
       case "tls":
         return this.#byServerName(bytes, caller);
       default:
@@ -85,7 +87,7 @@ export class Router {
   }
 
   /** Which rule takes a request, if any does. */
-  byRequest(request: RoutableRequest, caller: string): RoutedRule | undefined {
+  byRequest(request: MatchableRequest, caller: string): RoutedRule | undefined {
     const place = this.#index.find(request).find((place) =>
       this.#inForce[place]?.matcher.takesRequest(request, caller)
     );

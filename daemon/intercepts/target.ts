@@ -30,11 +30,6 @@ export function refuseUnseen({ service, port, match }: InterceptTarget): void {
       hint: "use --domain, --host or --from alone",
     });
   }
-  if ((needsRequests || match.hosts) && /^(grpc|h2c|http2|kubernetes\.io\/h2c)\b/.test(protocol)) {
-    throw new Failure("usage", `${where} speaks HTTP/2 without TLS, whose requests can't be told apart yet`, {
-      hint: "use --from alone, or intercept the whole Service",
-    });
-  }
 }
 
 /**

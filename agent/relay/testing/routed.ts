@@ -1,5 +1,5 @@
 /** For tests: a caller's connection to a port with personal rules, its pod, and the laptops of the rules. */
-import { Connection, headerValue, type Stream } from "../../../hbone/mod.ts";
+import { BufferPool, Connection, headerValue, type Stream } from "../../../hbone/mod.ts";
 import { memoryPair } from "../../../hbone/testing/memory_transport.ts";
 import { MessageBody } from "../../../http/message_body.ts";
 import { ByteReader, writeAll } from "../../../http/byte_reader.ts";
@@ -154,6 +154,7 @@ export function routed({ rules, pod = httpServer("pod"), whole, dialling }: Scen
         return isGone ? [] : tunnels;
       },
     },
+    buffers: new BufferPool(),
     classify: () => Promise.resolve("other"),
     dialPod: async () => {
       await dialling?.();

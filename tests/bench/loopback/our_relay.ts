@@ -9,7 +9,7 @@ import { Router } from "../../../agent/routing/router.ts";
 import { adoptListener, adoptSocket } from "../../../ffi/sockets/adopt.ts";
 import type { AcceptedConnection } from "../../../ffi/sockets/connection_kind.ts";
 import { startConnect, tcpListener, tcpSocket } from "../../../ffi/sockets/socket.ts";
-import { Connection } from "../../../hbone/mod.ts";
+import { BufferPool, Connection } from "../../../hbone/mod.ts";
 import { type Endpoint, parseAddress } from "../../../net/address.ts";
 import { held } from "./held.ts";
 import { MATCHING, PORT, ruleUid } from "./rules.ts";
@@ -31,6 +31,8 @@ const tunnels: LaptopTunnels = {
   rule: (uid) => ({ uid, port: PORT, session: "bench", publicKey: "" }),
 };
 
+const buffers = new BufferPool();
+
 function listen(router: Router, whole?: string): number {
   const shared = {
     flow: "k3v9t0aq-1f",
@@ -39,6 +41,7 @@ function listen(router: Router, whole?: string): number {
     router: () => router,
     unrouted: () => {},
     tunnels,
+    buffers,
     classify: () => Promise.resolve("other"),
     dialPod: () => {
       const fd = tcpSocket(4);
