@@ -1,64 +1,10 @@
 import assert from "node:assert/strict";
 import { pollUntil } from "../../async/poll_until.ts";
 import type { Laptop } from "../e2e/lib/laptop.ts";
+import { haveAddresses, inBothOrders, NAMESERVER, onDispose } from "../e2e/lib/both_orders.ts";
 import { Neighbours } from "../e2e/lib/neighbours.ts";
-import type { Pmz } from "../e2e/lib/pmz.ts";
 import { Stage } from "../e2e/lib/stage.ts";
 import { forward, stopForwarding } from "../e2e/lib/vpn.ts";
-
-/** The laptops' gateway, which is their nameserver. */
-const NAMESERVER = "10.77.255.254";
-
-/** Waits until alice reaches a Service by its name, and the internet as before. */
-async function assertReached(alice: Pmz): Promise<void> {
-  let said = "";
-  const isReached = async () => {
-    const { stdout, stderr } = await alice.laptop.run("alice", [
-      "curl",
-      "-sSm3",
-      "http://echo.default.svc/",
-      "http://internet.test/",
-    ]);
-    said = stdout + stderr;
-    return /"pod":"echo-/.test(said) && /"pod":"internet"/.test(said);
-  };
-  assert.ok(await pollUntil(isReached, { timeoutMs: 5_000 }), said);
-}
-
-/** What the kernel keeps for a minute of connections whose address went with a VPN. */
-const lastOfVpn = /^connections: FIN-WAIT-1 10\.9\.0\.2:/;
-
-/** Something of Debian on the laptop, from where it is made until it is disposed of. */
-type Neighbour = (neighbours: Neighbours, laptop: Laptop, other: Laptop) => Promise<AsyncDisposable>;
-
-/** Has it come and go while pmz is up, and pmz come and go while it is there. */
-async function inBothOrders(neighbour: Neighbour, works = assertReached): Promise<void> {
-  await using stage = await Stage.set();
-  const { world: { laptop, other }, alice } = stage;
-  await using neighbours = await Neighbours.on(laptop);
-  const before = await laptop.snapshot();
-  await alice.up();
-  {
-    await using _there = await neighbour(neighbours, laptop, other);
-    await works(alice);
-  }
-  await assertReached(alice);
-  await alice.done(["down"]);
-  await laptop.settles(before, 2_000, lastOfVpn);
-  await using _there = await neighbour(neighbours, laptop, other);
-  const beside = await laptop.snapshot();
-  await alice.up();
-  await works(alice);
-  await alice.done(["down"]);
-  await laptop.settles(beside, 2_000, lastOfVpn);
-}
-
-/** Does something once, when it is disposed of. */
-function onDispose(...steps: (() => Promise<unknown>)[]): AsyncDisposable {
-  const stack = new AsyncDisposableStack();
-  for (const step of steps.toReversed()) stack.defer(async () => void await step());
-  return stack;
-}
 
 Deno.test("pmz works next to ufw, whichever of them was there first", async () => {
   await inBothOrders(async (neighbours) => {
@@ -78,16 +24,7 @@ Deno.test("pmz works next to ufw, whichever of them was there first", async () =
 
 Deno.test("pmz works next to firewalld, whichever of them was there first", async () => {
   await inBothOrders(async (neighbours) => {
-    await neighbours.script(`
-      mkdir -p /run/dbus
-      cat >/etc/dbus.conf <<'END'
-      <busconfig>
-        <type>system</type>
-        <listen>unix:path=/run/dbus/system_bus_socket</listen>
-        <policy context="default"><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy>
-      </busconfig>
-END`);
-    const bus = neighbours.spawn("dbus-daemon", "--config-file=/etc/dbus.conf", "--nofork");
+    const bus = neighbours.bus();
     const firewall = neighbours.spawn("firewalld", "--nofork", "--nopid");
     const isRunning = async () => (await neighbours.run(["firewall-cmd", "--state"])).code === 0;
     assert.ok(await pollUntil(isRunning, { timeoutMs: 15_000 }), bus.said + firewall.said);
@@ -216,11 +153,7 @@ Deno.test("pmz leaves the Services' range to a network of Podman that has it, an
       podman run --detach --rm --ulimit nofile=1000:1000 --ulimit nproc=1000:1000 --log-driver none \\
         --network shop --rootfs /srv/root sleep 1000 >/tmp/log 2>&1 || { cat /tmp/log >&2; exit 1; }`);
     assert.match(await laptop.output("root", ["ip", "-br", "address"]), /podman1 .*10\.96\.0\.1\/16/);
-    const isSettled = async () => {
-      const addresses = await laptop.output("root", ["ip", "-6", "-o", "address"]);
-      return /podman1/.test(addresses) && /veth/.test(addresses) && !/tentative/.test(addresses);
-    };
-    assert.ok(await pollUntil(isSettled, { timeoutMs: 5_000 }));
+    await haveAddresses(laptop, /^(podman1|veth.*)$/);
     return onDispose(
       () => neighbours.output("podman", "stop", "--all", "--time", "0"),
       () => neighbours.script("podman network rm shop; umount /srv/root; nft flush ruleset"),

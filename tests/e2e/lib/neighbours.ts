@@ -8,7 +8,7 @@ const NSCD = "/run/nscd";
 
 /**
  * Real programs of Debian on a laptop, as root. They have a root folder of their own, where they may write; network, processes
- * and the files that names are looked up by are the laptop's. Disposing of it ends what runs of them.
+ * and the files that names are looked up by are the laptop's; the whole of its /etc is /laptop/etc there. Disposing of it ends what runs of them.
  */
 export class Neighbours implements AsyncDisposable {
   readonly #laptop: Laptop;
@@ -49,6 +49,23 @@ export class Neighbours implements AsyncDisposable {
     return this.output("sh", "-ec", text);
   }
 
+  /** Starts a bus on which everyone may say everything, for programs that need D-Bus. */
+  bus(): Running {
+    return this.spawn(
+      "sh",
+      "-ec",
+      `mkdir -p /run/dbus
+       cat >/run/dbus.conf <<'END'
+       <busconfig>
+         <type>system</type>
+         <listen>unix:path=/run/dbus/system_bus_socket</listen>
+         <policy context="default"><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy>
+       </busconfig>
+END
+       exec dbus-daemon --config-file=/run/dbus.conf --nofork`,
+    );
+  }
+
   /** Starts one of the programs, to stay in the foreground; use it with `await using`. */
   spawn(...command: string[]): Running {
     return this.#laptop.spawn("root", this.#inside(command));
@@ -76,11 +93,13 @@ function prepare(debian: string): string {
     cd ${FOLDER}/root
     for folder in proc sys dev; do mount --rbind "/$folder" "$folder"; done
     mount -t tmpfs -o mode=755 run run
-    mkdir run/nscd
+    mkdir -p run/nscd run/user/0
     mount --bind ${NSCD} run/nscd
     for file in resolv.conf hosts nsswitch.conf; do touch "etc/$file"; mount --bind "/etc/$file" "etc/$file"; done
     { cat /etc/passwd; printf '%s\\n' ${users.join(" ")}; } >etc/passwd
     { cat /etc/group; echo systemd-resolve:x:991:; echo messagebus:x:992:; } >etc/group
+    mkdir -p laptop/etc
+    mount --bind /etc laptop/etc
     mount -t tmpfs -o mode=755 tun dev/net # the machine's own is for root only
     mknod -m 666 dev/net/tun c 10 200
     mkdir -p outside
