@@ -10,6 +10,7 @@
  */
 import type { DoctorParts } from "./checks/doctor.ts";
 import type { HelperAssets } from "./helper/host_resources.ts";
+import type { HelperReady } from "./wire/helper.ts";
 import { ownEnvironment } from "./kube/config/command_environment.ts";
 import { failures } from "./wire/control.ts";
 import { RELEASE } from "./wire/version.ts";
@@ -72,8 +73,11 @@ async function helper([verb, ...args]: readonly string[]): Promise<number> {
     return ready.ready ? 0 : failures.helper.exit;
   }
   const { runHelper } = await import("./helper/main.ts");
-  // deno-lint-ignore no-console -- the one line that `helper start` waits for
-  await runHelper(grant, await helperAssets(), { onReady: (ready) => console.log(JSON.stringify(ready)) });
+  const line = (ready: HelperReady) => new TextEncoder().encode(`${JSON.stringify(ready)}\n`);
+  // The one line that `helper start` waits for. Where that has been interrupted this throws, and the helper ends.
+  await runHelper(grant, await helperAssets(), {
+    onReady: (ready) => void Deno.stdout.writeSync(line(ready)),
+  });
   return 0;
 }
 

@@ -347,8 +347,9 @@ export class Daemon implements Controlled, AsyncDisposable {
     return await this.#busy(() => removeAgent(request, this.#clusters, this.#parts, report, signal));
   }
 
-  /** Ends the daemon as soon as it has nothing to do and no cluster; the answer to this is still sent. */
-  stop(): void {
+  /** Ends the daemon as soon as it has nothing to do and no cluster, and a helper that waits for it; the answer to this is still sent. */
+  async stop(): Promise<void> {
+    await this.#busy(() => this.#clusters.laptop.endUnclaimedHelper());
     this.#idleMs = SOON_MS;
     this.#rest();
   }

@@ -75,11 +75,11 @@ Deno.test("a command that has no more use for the daemon doesn't end it under an
   const giveUp = new AbortController();
   const up = at.daemon.up(at.up, recorder(), giveUp.signal);
   await until("it connects", () => at.cluster.asked.length > 0);
-  at.daemon.stop();
+  await at.daemon.stop();
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert.equal(at.ended(), 0);
   giveUp.abort(new DOMException("Ctrl-C", "AbortError"));
   await assert.rejects(up);
-  at.daemon.stop();
+  await at.daemon.stop();
   await until("it ends when it isn't needed", () => at.ended() === 1);
 });

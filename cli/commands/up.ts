@@ -4,7 +4,7 @@ import { multiple, optional } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
 import type { Mode, UpResult } from "../../wire/control.ts";
 import { alias, define } from "../command.ts";
-import { undone } from "../interruption.ts";
+import { type Interruption, undone } from "../interruption.ts";
 import {
   contexts,
   imageOptions,
@@ -94,6 +94,9 @@ export const connect = alias(up, "connect", "Connect to a cluster, as up does", 
   "the same as: pmz up",
 ]]);
 
+/** Once the daemon has answered, nothing is undone any more. */
+const done: Interruption = { message: "interrupted: pmz is up", hint: "to disconnect: pmz down" };
+
 async function upCluster(
   cli: Cli,
   daemon: ControlClient,
@@ -124,6 +127,7 @@ async function upCluster(
       ...(installOptions === undefined ? {} : { installOptions }),
     },
   );
+  cli.interrupted = done;
   printResult(cli, result, plan.connected === mode);
   return result;
 }

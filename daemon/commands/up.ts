@@ -54,6 +54,7 @@ export async function up(
       interruptible(collecting(report, warned), signal),
       signal,
     );
+    signal.throwIfAborted();
     return { ...result, warnings: warned };
   } catch (error) {
     connection.mode = mode;

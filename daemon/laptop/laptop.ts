@@ -83,6 +83,13 @@ export class Laptop {
     return this.#claimed.claim();
   }
 
+  /** Ends a helper that was started for an `up` that doesn't come any more: it would wait for its daemon for a while. */
+  async endUnclaimedHelper(): Promise<void> {
+    if (this.hasHelper) return;
+    using claim = this.claimHelper();
+    await claim.ready.catch(() => {}); // there is none
+  }
+
   /** Capture by the helper, while that is connected. */
   get hostCapture(): HostCapture | undefined {
     return this.#capture;

@@ -98,6 +98,17 @@ Deno.test("only what clusters that are captured have is captured", async () => {
   assert.equal(await to.laptop.capture(), capture, "it's there already");
 });
 
+Deno.test("a helper that no `up` comes to is ended, and one that captures stays", async () => {
+  const dev = clusterOf("dev", "capture", "10.96.0.7");
+  await using to = laptopOf(dev);
+  await to.laptop.endUnclaimedHelper();
+  await until("it was let go", () => to.helper.left === 1);
+  const capture = await to.laptop.capture();
+  await to.laptop.endUnclaimedHelper();
+  assert.equal(to.laptop.hostCapture, capture);
+  assert.equal(to.helper.left, 1);
+});
+
 Deno.test("a cluster with intercepts only doesn't stand before another that has its addresses", async () => {
   const own = clusterOf("dev", "intercept", "10.96.0.7");
   await using to = laptopOf(own);

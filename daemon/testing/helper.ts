@@ -16,6 +16,8 @@ export const HELLO: HelperAnswer = {
 export interface FakeHelper extends AsyncDisposable {
   readonly path: string;
   readonly asked: HelperRequest[];
+  /** How many daemons have come and gone. */
+  readonly left: number;
   /** Says something without being asked. */
   tell(news: NetworkNews | RefusalNews): void;
   /** It goes; the next connect finds another one. */
@@ -35,6 +37,7 @@ export function fakeHelper(
   const listener = SeqPacketListener.listen(path);
   const asked: HelperRequest[] = [];
   let peer: SeqPacket | undefined;
+  let left = 0;
   const serving = (async () => {
     while ((peer = await listener.accept())) await serve(peer);
   })();
@@ -48,11 +51,15 @@ export function fakeHelper(
       for (const fd of came.fds) closeDescriptor(fd);
     }
     peer.close();
+    left++;
   }
 
   return {
     path,
     asked,
+    get left() {
+      return left;
+    },
     tell: (news) => peer?.send(news),
     die: () => peer?.close(),
     async [Symbol.asyncDispose]() {

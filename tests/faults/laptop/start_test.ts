@@ -89,6 +89,28 @@ Deno.test({
   assert.equal((await room.says("ip", "rule")).match(/uidrange 20001-20001/g)?.length, 1);
 });
 
+Deno.test({ name: `a start that is killed at any moment leaves no helper${reason}`, ignore }, async () => {
+  await using room = await Room.open();
+  const processes = async () =>
+    (await Deno.readTextFile(`${room.cgroup}/cgroup.procs`)).trim().split("\n").length;
+  const before = await room.snapshot();
+  let late = 0;
+  for (let ms = 0;; ms += 100) {
+    const starter = room.start(0, "start_helper.ts", room.cgroup, ...grantFor(USER));
+    const ended = starter.ended.then(() => true);
+    if (await Promise.race([ended, new Promise<false>((resolve) => setTimeout(() => resolve(false), ms))])) {
+      break;
+    }
+    await starter.kill("SIGKILL");
+    const begun = performance.now();
+    // One that is killed when the helper was ready just then leaves it without a daemon, and so it ends by itself.
+    await until(`all have ended, after ${ms} ms`, async () => await processes() === 1, 20_000);
+    if (performance.now() - begun > 5_000) late++;
+    assert.deepEqual(await room.snapshot(), before);
+  }
+  assert.ok(late <= 1, `${late} helpers waited for a daemon`);
+});
+
 Deno.test({ name: `a helper that hangs is replaced${reason}`, ignore }, async () => {
   await using room = await Room.open();
   const first = await start(room, ...grantFor(USER));
