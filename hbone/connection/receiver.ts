@@ -148,7 +148,7 @@ export class Receiver implements FrameSink {
     }
     const stream = this.#host.addStream(id, headers, checkRequest(headers, ours.enableConnectProtocol));
     // The end comes first, so that the stream's user finds it in its true state.
-    if (end) stream.endCame();
+    if (end) stream.endCameWithRequest();
     events.opened(stream);
   }
 }

@@ -17,8 +17,7 @@ import type { StreamState } from "../streams/stream_state.ts";
  */
 export function forward(asked: Stream, connection: Connection): Stream {
   const from = asked[state];
-  const end = from.inbox.ended && from.inbox.buffered === 0 && from.trailers === undefined;
-  const opened = connection.open(from.request, { end });
+  const opened = connection.open(from.request, { end: from.endedWithRequest });
   new Forwarding(from, opened[state]).begin();
   return opened;
 }

@@ -116,6 +116,22 @@ Deno.test("a request that ends with its headers does so at the server", async ()
   assert.deepEqual(ended, [true, false]);
 });
 
+Deno.test("an end that came before the request was forwarded stays where it was", async () => {
+  const ended: boolean[] = [];
+  await using back = connected((stream) => {
+    ended.push(stream[state].endedWithRequest);
+    stream.respond([[":status", "204"]], { end: true });
+  });
+  await using front = connected((stream) =>
+    void stream.read(new Uint8Array(1)).then(() => forward(stream, back.client))
+  );
+  await front.client.open(GET, { end: true }).closed;
+  const later = front.client.open(GET);
+  await later.closeWrite();
+  await later.closed;
+  assert.deepEqual(ended, [true, false]);
+});
+
 Deno.test("a reset is passed on with its code, either way", async () => {
   const at = Promise.withResolvers<Stream>();
   await using ends = chain((stream) => at.resolve(stream));

@@ -39,6 +39,9 @@ export class StreamState implements InboxOwner {
   /** Whether the final response was sent or received. */
   answered = false;
 
+  /** Whether the peer's request had END_STREAM with its headers: it has no content. */
+  endedWithRequest = false;
+
   /** What the peer sent behind its content (RFC 9113 §8.1); there once its direction has ended. */
   trailers: readonly Header[] | undefined;
   /** Called with each response, the informational ones too, as it comes. `end`: nothing follows it. */
@@ -190,6 +193,12 @@ export class StreamState implements InboxOwner {
       }
     }
     if (end > start) this.inbox.deliver(segment, start, end, copy);
+  }
+
+  /** As {@linkcode endCame}, for an end that came with the request's headers. */
+  endCameWithRequest(): void {
+    this.endedWithRequest = true;
+    this.endCame();
   }
 
   /** @throws StreamError when bytes of the content-length are missing. */
