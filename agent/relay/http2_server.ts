@@ -26,13 +26,19 @@ export const MESSAGE_LIMITS = {
   idleFramesPerSecond: 10_000,
 } satisfies Partial<Limits>;
 
-/** Of a server's answers to one caller that are not read: what a caller leaves unread holds up its own streams only. */
+/** Bytes of a stream's window at first. A caller may have sent as much before it has read a smaller number. */
+export const WINDOW = 65_535;
+/**
+ * Bytes that a connection may have received and not sent on. Half of it is for streams that grow, the other half holds a window
+ * of each of the 512 streams (http2_session.ts): no number of unread streams holds up another one.
+ */
+export const MOST_BUFFERED = 64 * 1024 * 1024;
+
 const SERVER_LIMITS: Partial<Limits> = {
   ...MESSAGE_LIMITS,
-  buffered: 16 * 1024 * 1024,
+  buffered: MOST_BUFFERED,
   window: 8 * 1024 * 1024,
 };
-const SERVER_WINDOW = 256 * 1024;
 
 /** Why a server gets no stream. `declined`: somebody else may have it. */
 export class Unreachable extends Error {
@@ -165,7 +171,7 @@ export function clientOf(
   return new Connection(transport, {
     role: "client",
     limits: SERVER_LIMITS,
-    settings: { initialWindowSize: SERVER_WINDOW },
+    settings: { initialWindowSize: WINDOW },
     // What is secret in a message is for those to say who wrote it.
     encoder: { secret: new Set() },
     pool,

@@ -29,8 +29,10 @@ import {
   Http2Server,
   type Http2ServerOptions,
   MESSAGE_LIMITS,
+  MOST_BUFFERED,
   settled,
   Unreachable,
+  WINDOW,
 } from "./http2_server.ts";
 import { answerOf, openStream } from "./laptop_stream.ts";
 import { Servers } from "./servers.ts";
@@ -40,9 +42,6 @@ import type { CarriedOutcome, InterceptedConnection, Upstreams } from "./upstrea
 
 /** Streams that a caller may have open at once; fewer where the pod allows less. */
 const MOST_STREAMS = 512;
-/** Bytes of requests that are not sent on yet, of one caller. Its window is what HTTP/2 begins with: it can't be made smaller in time. */
-const CALLER_BUFFERED = 32 * 1024 * 1024;
-const CALLER_WINDOW = 65_535;
 /** Bytes of a frame: larger ones than every server takes would be cut for the pod. */
 const CALLER_FRAME = 16_384;
 /** Bytes that the window of one stream may grow to. */
@@ -150,7 +149,7 @@ class Http2Session {
     const limits = {
       ...MESSAGE_LIMITS,
       streams: Math.min(MOST_STREAMS, maxConcurrentStreams),
-      buffered: CALLER_BUFFERED,
+      buffered: MOST_BUFFERED,
       window: LARGEST_WINDOW,
       earlyResetsPerSecond: EARLY_RESETS,
     };
@@ -158,7 +157,7 @@ class Http2Session {
       role: "server",
       limits,
       settings: {
-        initialWindowSize: CALLER_WINDOW,
+        initialWindowSize: WINDOW,
         maxFrameSize: CALLER_FRAME,
         maxHeaderListSize: Math.min(limits.headerList, maxHeaderListSize),
         enableConnectProtocol,

@@ -300,3 +300,24 @@ Deno.test("a slow laptop holds up its own streams and no others", async () => {
   for (let i = 0; i < 20; i++) assert.deepEqual(await ask(caller, request(`/${i}`)), [`pod /${i}`]);
   for (const stream of stalled) stream.reset(ErrorCode.CANCEL);
 });
+
+Deno.test("answers that a caller doesn't read hold up no others of the same server", async () => {
+  await using pod = server("pod", {
+    answer: async (stream) => {
+      stream.respond([[":status", "200"]]);
+      const isQuick = stream.request.some(([, value]) => value === "/quick");
+      const bytes = new Uint8Array(isQuick ? 100 : 64 * 1024);
+      do await stream.write(bytes); while (!isQuick);
+      await stream.closeWrite();
+    },
+  });
+  await using at = front(pod.port, [ruleOf(alice, pod)]);
+  const settings = { initialWindowSize: 1_000 };
+  await using caller = new Connection(await dial(at.port), { role: "client", settings });
+  await caller.ready;
+  const unread = Array.from({ length: 500 }, () => caller.open(request("/big"), { end: true }));
+  await Promise.all(unread.map(({ response }) => response));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  for (let i = 0; i < 10; i++) assert.equal((await ask(caller, request("/quick")))[0]?.length, 100);
+  for (const stream of unread) stream.reset(ErrorCode.CANCEL);
+});

@@ -2,6 +2,7 @@ import { cheapestKind } from "../../ffi/sockets/adopt.ts";
 import type { ConnectionKind } from "../../ffi/sockets/connection_kind.ts";
 import { NodeConnection } from "../../ffi/sockets/node_connection.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
+import { BufferPool } from "../../hbone/mod.ts";
 import { sleep } from "../../async/sleep.ts";
 import type { Endpoint } from "../../net/address.ts";
 import type { AttachMessage } from "../../wire/handover.ts";
@@ -38,6 +39,8 @@ const HEARTBEAT_MS = 250;
 const REPORT_MS = 2_000;
 /** Milliseconds that open connections have to end by themselves after the signal: less than the pod's 10 s. */
 const DRAIN_MS = 7_000;
+/** Bytes of HTTP/2 messages of all callers that wait to be sent on; beyond, a connection that holds more than 1 MiB has to wait. */
+const MOST_UNREAD = 128 * 1024 * 1024;
 /** Connections of all pods at once. */
 const MOST_CONNECTIONS = 16_384;
 
@@ -81,6 +84,7 @@ class Relay implements AsyncDisposable, PodHost {
   #provenNow: ReadonlySet<string> = new Set();
   /** Rules that have been proven before, of those that are there. */
   readonly #provenBefore = new Set<string>();
+  readonly buffers = new BufferPool(MOST_UNREAD);
   connections = 0;
   readonly log: Log;
   readonly nextFlow: () => string = flowIds();

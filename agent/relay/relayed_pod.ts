@@ -1,6 +1,6 @@
 import { type AdoptedListener, adoptListener, adoptSocket } from "../../ffi/sockets/adopt.ts";
 import type { AcceptedConnection, ConnectionKind } from "../../ffi/sockets/connection_kind.ts";
-import { BufferPool } from "../../hbone/mod.ts";
+import type { BufferPool } from "../../hbone/mod.ts";
 import { Beat } from "../../ffi/bpf/mmap.ts";
 import { closeDescriptor, startConnect } from "../../ffi/sockets/socket.ts";
 import type { AttachMessage, SteeredPort } from "../../wire/handover.ts";
@@ -21,6 +21,8 @@ export interface PodHost {
   readonly log: Log;
   /** The kind that connections are made of. @throws when this Deno has none, or the process is out of descriptors. */
   readonly connectionKind: ConnectionKind;
+  /** What HTTP/2 of all pods is read and written with. */
+  readonly buffers: BufferPool;
   /** Asks attach for sockets of a pod. */
   requestSockets(uid: string, family: 4 | 6, count: number): void;
   /** Tells probes from other connections. */
@@ -55,7 +57,6 @@ export class RelayedPod implements Disposable {
   readonly #owned = new DisposableStack();
   readonly #heartbeat: Beat;
   readonly #kind: ConnectionKind;
-  readonly #buffers = new BufferPool();
   readonly #pools = new Map<4 | 6, SocketPool>();
   readonly #listeners: AdoptedListener[] = [];
   readonly #listening = new Set<string>();
@@ -181,7 +182,7 @@ export class RelayedPod implements Disposable {
         open.isUnrouted = true;
       },
       tunnels: this.#host.tunnels,
-      buffers: this.#buffers,
+      buffers: this.#host.buffers,
       classify: () => this.#host.classify(caller, destination),
       dialPod: () => this.#dial(destination),
     });

@@ -1,3 +1,4 @@
+import { BufferPool } from "../../hbone/mod.ts";
 import assert from "node:assert/strict";
 import { cheapestKind } from "../../ffi/sockets/adopt.ts";
 import { localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
@@ -17,6 +18,7 @@ function taken() {
   const fd = tcpListener({ address: "127.0.0.1" });
   const { port } = localEndpoint(fd);
   const host: PodHost = {
+    buffers: new BufferPool(),
     tunnels: { of: () => [], rule: () => undefined },
     router: () => new Router([]),
     log: () => {},

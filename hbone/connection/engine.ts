@@ -29,7 +29,7 @@ const NOTHING = new Uint8Array(0);
 const CONNECTION_WINDOW = 16 * 1024 * 1024;
 
 export interface EngineOptions {
-  /** Shared with other connections; one of its own by default. */
+  /** Shared with other connections, as is its limit of unread bytes; one of its own by default. */
   readonly pool?: BufferPool;
   /** How headers are compressed. */
   readonly encoder?: EncoderOptions;
@@ -81,7 +81,7 @@ export class Engine implements StreamHost, ReceiverHost {
     this.queue = new SendQueue(transport, this.pool, (error) => events.broken(error));
     this.writer = new FrameWriter(this.queue, encoder);
     this.streams = new StreamTable(role);
-    this.window = new ConnectionWindow(DEFAULT_WINDOW, CONNECTION_WINDOW, limits.buffered);
+    this.window = new ConnectionWindow(DEFAULT_WINDOW, CONNECTION_WINDOW, limits.buffered, pool);
     this.pings = new Pings(limits.pings, this.roundTrip, {
       send: (payload) => this.writer.ping(payload, false),
       heard: () => this.reader.reads,
@@ -108,6 +108,7 @@ export class Engine implements StreamHost, ReceiverHost {
     this.reader.discarding = true;
     this.#receiver.stop();
     for (const stream of [...this.streams.open.values()]) stream.broke(error);
+    this.window.end();
     this.pings.fail(error);
   }
 

@@ -14,7 +14,15 @@ export const SMALLEST: number = CLASSES[0];
 export const LARGEST = 256 * 1024;
 
 export class BufferPool {
+  /** Received and unread bytes of all connections that share the pool. */
+  buffered = 0;
+  /** With more than so many, connections that hold much of it are held back. */
+  readonly most: number;
   readonly #free: Uint8Array<ArrayBuffer>[][] = CLASSES.map(() => []);
+
+  constructor(most = Infinity) {
+    this.most = most;
+  }
 
   /** Returns a buffer of at least `size` bytes: its class's size, or exactly `size` above the largest class. Its content is undefined. */
   take(size: number): Uint8Array<ArrayBuffer> {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { ConnectionOptions } from "../connection/connection.ts";
 import { ErrorCode } from "../frames/errors.ts";
 import type { Header } from "../frames/header.ts";
+import { BufferPool } from "../frames/pool.ts";
 import { state, type Stream } from "../streams/stream.ts";
 import { connected, pattern, readAll, turn, writeAll } from "../testing/pair.ts";
 import { forward } from "./forward.ts";
@@ -188,6 +189,22 @@ Deno.test("streams that are never read hold up no others", async () => {
   assert.deepEqual([...await readAll(quick)], [200]);
   for (const stream of stalled) stream.reset(ErrorCode.CANCEL);
   await Promise.all(uploads);
+});
+
+Deno.test("what is left unread of many answers is given back when its connection ends", async () => {
+  const pool = new BufferPool();
+  await using back = connected((stream) => {
+    stream.respond([[":status", "200"]]);
+    writeAll(stream, pattern(60_000)).then(() => stream.closeWrite(), () => {});
+  }, { client: { ...proxy, pool } });
+  const front = connected((stream) => void forward(stream, back.client), { server: { ...proxy, pool } });
+  await front.client.ready;
+  const streams = Array.from({ length: 40 }, () => front.client.open(GET, { end: true }));
+  await Promise.all(streams.map(({ response }) => response));
+  await turn(50);
+  await front[Symbol.asyncDispose]();
+  await turn(50);
+  assert.equal(pool.buffered, 0);
 });
 
 Deno.test("a graceful shutdown takes streams that the peer opens before it has read it", async () => {

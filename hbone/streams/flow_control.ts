@@ -91,6 +91,16 @@ export class StreamWindow {
 
 /** The smallest increment to announce, in bytes. */
 const LEAST_CREDIT = 16 * 1024;
+/** Bytes that the streams of a connection may buffer while those of all connections together buffer too much. */
+const PRESSED_CAP = 1024 * 1024;
+
+/** What several connections may buffer together. */
+export interface SharedCap {
+  /** Received and unread bytes of all of them. */
+  buffered: number;
+  /** With more than so many, each connection may buffer little: those that hold much have to give way. */
+  readonly most: number;
+}
 
 /**
  * The window of the connection. It is credited as bytes arrive, read or not, so that no stream waits for another's reader.
@@ -100,6 +110,7 @@ export class ConnectionWindow {
   /** Bytes that all streams may buffer together. */
   readonly cap: number;
   readonly #target: number;
+  #shared: SharedCap | undefined;
   #available: number;
   #buffered = 0;
 
@@ -107,8 +118,10 @@ export class ConnectionWindow {
    * @param initial bytes that the peer may send before the first announcement (RFC 9113 §6.9.2)
    * @param target bytes that may be in flight
    * @param cap bytes that all streams may buffer together
+   * @param shared of all connections that it is one of
    */
-  constructor(initial: number, target: number, cap: number) {
+  constructor(initial: number, target: number, cap: number, shared?: SharedCap) {
+    this.#shared = shared;
     this.#available = initial;
     this.cap = Math.max(cap, initial);
     this.#target = Math.min(target, this.cap);
@@ -119,26 +132,40 @@ export class ConnectionWindow {
     return this.#buffered;
   }
 
+  /** Bytes that all streams may buffer together now. */
+  get allowed(): number {
+    const shared = this.#shared;
+    return shared !== undefined && shared.buffered > shared.most ? Math.min(this.cap, PRESSED_CAP) : this.cap;
+  }
+
   /** Whether the peer can't send because of the cap alone. */
   get held(): boolean {
-    return this.#available < LEAST_CREDIT && this.cap - this.#buffered - this.#available < LEAST_CREDIT;
+    return this.#available < LEAST_CREDIT && this.allowed - this.#buffered - this.#available < LEAST_CREDIT;
+  }
+
+  /** The connection has ended: what is still unread counts no longer for the others. */
+  end(): void {
+    if (this.#shared !== undefined) this.#shared.buffered -= this.#buffered;
+    this.#shared = undefined;
   }
 
   /** Counts received bytes; returns false if they exceed the announced window. */
   receive(bytes: number): boolean {
     this.#available -= bytes;
     this.#buffered += bytes;
+    if (this.#shared !== undefined) this.#shared.buffered += bytes;
     return this.#available >= 0;
   }
 
   /** Counts bytes that left the buffers. */
   release(bytes: number): void {
     this.#buffered -= bytes;
+    if (this.#shared !== undefined) this.#shared.buffered -= bytes;
   }
 
   /** Returns the increment to announce now, or 0: a quarter of the target at a time, less near the cap. */
   credit(): number {
-    const most = Math.min(this.#target, this.cap - this.#buffered);
+    const most = Math.min(this.#target, this.allowed - this.#buffered);
     const increment = most - this.#available;
     const step = most < this.#target ? Math.min(LEAST_CREDIT, this.#target >>> 2) : this.#target >>> 2;
     if (increment <= 0 || increment < step) return 0;

@@ -65,3 +65,23 @@ Deno.test("the connection's window: what is buffered and what may come are never
     }
   }));
 });
+
+Deno.test("while all connections together buffer too much, those that hold much wait, and those that hold little don't", () => {
+  const shared = { buffered: 0, most: 10_000_000 };
+  const window = () => new ConnectionWindow(DEFAULT_WINDOW, 8_000_000, 16_000_000, shared);
+  const [full, other, idle] = [window(), window(), window()];
+  for (const each of [full, other]) {
+    each.credit();
+    assert.ok(each.receive(7_000_000));
+  }
+  assert.equal(shared.buffered, 14_000_000);
+  assert.equal(full.credit(), 0);
+  assert.ok(full.held || full.allowed < full.buffered);
+  assert.ok(idle.credit() > 0);
+  other.end();
+  assert.equal(shared.buffered, 7_000_000);
+  assert.ok(full.credit() > 0);
+  full.release(7_000_000);
+  other.release(7_000_000);
+  assert.equal(shared.buffered, 0);
+});

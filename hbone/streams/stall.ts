@@ -32,7 +32,7 @@ export class StallWatch {
   #relieve(): void {
     this.#timer = undefined;
     if (!this.#window.held) return;
-    const enough = this.#window.cap / 2;
+    const enough = this.#window.allowed / 2;
     const error = new Error("the stream wasn't read, and the connection's buffers were full");
     for (const stream of this.#streams.byBuffered()) {
       if (this.#window.buffered <= enough) return;

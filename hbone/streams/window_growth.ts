@@ -46,7 +46,7 @@ export class WindowGrowth {
     const roundTrip = this.#roundTrip.ms;
     if (roundTrip === undefined) return 0;
     // Readers don't keep up: the windows have to shrink.
-    const pressed = this.#connection.buffered > this.#connection.cap >>> 1;
+    const pressed = this.#connection.buffered > this.#connection.allowed >>> 1;
     if (pressed && window.size > this.#initial) this.#shrink(window, this.#initial);
     const pace = window.measure(announced, now, roundTrip);
     // Twice the pace, since a window that limits its stream halves the pace that is possible.
