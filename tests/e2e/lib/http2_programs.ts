@@ -2,6 +2,7 @@
 import { output } from "./command.ts";
 
 const GRPCIO = "grpcio==1.85.3";
+const GRPC_JS = "npm:@grpc/grpc-js@1.14.0";
 /** The versions are in the name: another one is another folder. */
 const PACKAGES = `/opt/pmz-tests/${GRPCIO}`;
 const HERE = new URL("grpc/", import.meta.url).pathname;
@@ -28,12 +29,10 @@ export async function http2Programs(): Promise<Http2Programs> {
     });
   }
   const deno = [Deno.execPath(), "run", "-A", "-q", "--no-lock", "--no-config"];
-  await output([Deno.execPath(), "cache", "-q", "--no-lock", "--no-config", `${SCRIPTS}/client.mjs`], {
-    timeout: 180_000,
-  });
+  await output([Deno.execPath(), "cache", "-q", "--no-lock", "--no-config", GRPC_JS], { timeout: 180_000 });
   return {
     grpcio: ["env", `PYTHONPATH=${PACKAGES}`, "/usr/bin/python3", `${SCRIPTS}/peer.py`],
-    grpcJs: ["env", "HOME=/root", ...deno, `${SCRIPTS}/client.mjs`],
+    grpcJs: ["env", "HOME=/root", ...deno, `${SCRIPTS}/client.mjs`, GRPC_JS],
     async nghttpd(who, port) {
       const folder = `/opt/pmz-tests/www-${who}`;
       await Deno.mkdir(folder, { recursive: true });

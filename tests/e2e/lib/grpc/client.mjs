@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-console -- its output is what it is for
-/** grpc-js as a client of peer.py's server, with the same output: `client.mjs TARGET AUTHORITY USER...`. */
-import grpc from "npm:@grpc/grpc-js@1.14.0";
+/** grpc-js as a client of peer.py's server, with the same output: `client.mjs GRPC_JS TARGET AUTHORITY USER...`; GRPC_JS is what to import. */
 import { Buffer } from "node:buffer";
 import process from "node:process";
 
-const [target, authority, ...users] = process.argv.slice(2);
+const [grpcJs, target, authority, ...users] = process.argv.slice(2);
+const { default: grpc } = await import(grpcJs);
 const bytes = { serialize: (value) => value, deserialize: (value) => value };
 const method = (path, requestStream, responseStream) => ({
   path: `/pmz.Test/${path}`,
