@@ -4,7 +4,7 @@ import type { Laptop } from "../e2e/lib/laptop.ts";
 import { haveAddresses, inBothOrders, NAMESERVER, onDispose } from "../e2e/lib/both_orders.ts";
 import { Neighbours } from "../e2e/lib/neighbours.ts";
 import { Stage } from "../e2e/lib/stage.ts";
-import { forward, stopForwarding } from "../e2e/lib/vpn.ts";
+import { forward, stopForwarding, Vpn } from "../e2e/lib/vpn.ts";
 
 Deno.test("pmz works next to ufw, whichever of them was there first", async () => {
   await inBothOrders(async (neighbours) => {
@@ -114,6 +114,18 @@ Deno.test("pmz says that nscd answers for names, whichever of them was there fir
   });
 });
 
+Deno.test("pmz works next to wg-quick that takes everything, whichever of them was there first", async () => {
+  await inBothOrders(async (_neighbours, laptop, other) => {
+    await using stack = new AsyncDisposableStack();
+    const left = "rm -rf /run/wireguard; echo 0 >/proc/sys/net/ipv4/conf/all/src_valid_mark"; // by wg-quick
+    stack.defer(async () => void await laptop.output("root", ["sh", "-c", left]));
+    const vpn = stack.use(await Vpn.between({ laptop, other }));
+    await vpn.up("0.0.0.0/0");
+    assert.match(await laptop.output("root", ["ip", "route", "get", "192.0.2.1"]), /dev wg0/);
+    return stack.move();
+  });
+});
+
 Deno.test("pmz works next to OpenVPN that takes everything, whichever of them was there first", async () => {
   await inBothOrders(async (neighbours, laptop, other) => {
     await using stack = new AsyncDisposableStack();
@@ -171,35 +183,37 @@ Deno.test("pmz leaves the Services' range to a network of Podman that has it, an
   });
 });
 
-Deno.test("a rootless container's network by slirp4netns is inside the cluster, with names", async () => {
-  await using stage = await Stage.set();
-  const { alice, world: { laptop } } = stage;
-  await using neighbours = await Neighbours.on(laptop);
-  await neighbours.script(`cat >/tmp/inside <<'END'
-    echo nameserver 10.0.2.3 >/tmp/resolv.conf
-    mount --bind /tmp/resolv.conf /etc/resolv.conf
-    until ip route | grep -q default; do sleep 0.05; done
-    curl -sSm5 http://internet.test/ http://echo.default.svc/
+/** How an unprivileged program gets a network of its own, with its nameserver there. */
+const rootless = {
+  slirp4netns: { nameserver: "10.0.2.3", start: 'slirp4netns --configure "$inside" tap0' },
+  pasta: {
+    nameserver: "169.254.1.1",
+    start: 'pasta --foreground --config-net --dns-forward 169.254.1.1 --no-map-gw "$inside"',
+  },
+};
+
+for (const [program, { nameserver, start }] of Object.entries(rootless)) {
+  Deno.test(`a rootless container's network by ${program} is inside the cluster, with names`, async () => {
+    await using stage = await Stage.set();
+    const { alice, world: { laptop } } = stage;
+    await using neighbours = await Neighbours.on(laptop);
+    await neighbours.script(`cat >/tmp/inside <<'END'
+      echo nameserver ${nameserver} >/tmp/resolv.conf
+      mount --bind /tmp/resolv.conf /etc/resolv.conf
+      until ip route | grep -q default; do sleep 0.05; done
+      curl -sSm5 http://internet.test/ http://echo.default.svc/
 END
-    cat >/tmp/outside <<'END'
-    unshare --map-root-user --net --mount sh /tmp/inside &
-    inside=$!
-    until [ "$(readlink /proc/$inside/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
-    slirp4netns --configure "$inside" tap0 >/dev/null 2>&1 &
-    wait "$inside"
-    kill $!
+      cat >/tmp/outside <<'END'
+      unshare --map-root-user --net --mount sh /tmp/inside &
+      inside=$!
+      until [ "$(readlink /proc/$inside/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
+      ${start} >/tmp/said 2>&1 &
+      wait "$inside" || { cat /tmp/said; exit 1; }
+      kill $! || true
 END`);
-  const contained = () =>
-    neighbours.output(
-      "setpriv",
-      "--reuid=1000",
-      "--regid=1000",
-      "--clear-groups",
-      "timeout",
-      "10",
-      "sh",
-      "/tmp/outside",
-    );
-  await alice.up();
-  assert.match(await contained(), /"pod":"internet"[^]*"pod":"echo-/);
-});
+    await alice.up();
+    const who = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
+    const { stdout, stderr } = await neighbours.run([...who, "timeout", "20", "sh", "/tmp/outside"]);
+    assert.match(stdout, /"pod":"internet"[^]*"pod":"echo-/, stdout + stderr);
+  });
+}

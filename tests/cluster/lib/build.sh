@@ -36,6 +36,23 @@ neighbours() {
 	echo "$cache/bin/sidecars"
 }
 
+# Gets Tailscale and a server for it, and says in which folder they are. It takes four minutes, so only who asks for it gets it.
+tailscale() {
+	local out=$cache/neighbours/tailscale-$TAILSCALE_VERSION-$HEADSCALE_VERSION new=$cache/neighbours/.new.$$
+	local tags=ts_include_cli,ts_omit_aws,ts_omit_bird,ts_omit_tap,ts_omit_kube,ts_omit_ssh,ts_omit_systray,ts_omit_webclient
+	if [ ! -e "$out" ]; then
+		get_go >&2
+		mkdir -p "$new"
+		echo "building tailscale and headscale" >&2
+		CGO_ENABLED=0 GOBIN=$new go install -tags "$tags" -ldflags '-s -w' "tailscale.com/cmd/tailscaled@$TAILSCALE_VERSION" >&2
+		# `go install` would ask for the newest version of the module, which the proxy hasn't.
+		printf 'module headscale\nrequire github.com/juanfont/headscale %s\n' "$HEADSCALE_VERSION" >"$new/go.mod"
+		(cd "$new" && CGO_ENABLED=0 GOFLAGS=-mod=mod go build -ldflags '-s -w' -o headscale github.com/juanfont/headscale/cmd/headscale) >&2
+		mv "$new" "$out"
+	fi
+	echo "$out"
+}
+
 # Unpacked, so that none of them is started here; with what their installation would have done.
 debian_neighbours() {
 	local list=$cache/neighbours/debian.list root=$cache/neighbours/debian file unwanted='^$' left_out=()

@@ -25,7 +25,7 @@ export class Vpn implements AsyncDisposable {
     this.#farKey = farKey;
   }
 
-  static async between({ laptop, other }: World): Promise<Vpn> {
+  static async between({ laptop, other }: Pick<World, "laptop" | "other">): Promise<Vpn> {
     const said = await output([cluster, "neighbours"], { timeout: 5 * 60_000 }); // builds what is missing
     const [program = ""] = said.split("\n");
     for (const one of [laptop, other]) await one.install(program);
