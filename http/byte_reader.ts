@@ -8,15 +8,16 @@ export class EarlyEnd extends Error {
 /** What is read from; it must not throw other than by its promise. */
 type Source = { read(into: Uint8Array): Promise<number | null> };
 
-/** Bytes of the buffer: of a quiet connection, and of one whose reads fill it. */
-const SMALLEST = 4 * 1024;
+/** Bytes of the buffer: of a quiet connection by what its messages have been like, at first, and where reads fill it. */
+const SMALLEST = 1024;
+const FIRST = 4 * 1024;
 const LARGEST = 64 * 1024;
 
 export class ByteReader {
   /** Bytes that have come so far. */
   received = 0;
   readonly #source: Source;
-  #buffer = new Uint8Array(SMALLEST);
+  #buffer = new Uint8Array(FIRST);
   #start = 0;
   #end = 0;
   /** A read that is under way. */
@@ -26,6 +27,8 @@ export class ByteReader {
   /** How the last read failed, where nobody was told yet. */
   #failure: { readonly error: unknown } | undefined;
   #ended = false;
+  /** Bytes that a read brings, about: those of the largest one, but an older one counts less. */
+  #usual = 0;
 
   constructor(source: Source) {
     this.#source = source;
@@ -88,11 +91,14 @@ export class ByteReader {
     }
   }
 
+  /** A read that may wait for long pins its buffer: it is no larger than twice what usually comes. */
   #shrink(): void {
-    if (this.#start === this.#end && this.#buffer.length > SMALLEST) {
-      this.#buffer = new Uint8Array(SMALLEST);
-      this.#start = this.#end = 0;
-    }
+    if (this.#start < this.#end) return;
+    let size = FIRST;
+    while (size > SMALLEST && size >= 4 * this.#usual) size /= 2;
+    if (this.#buffer.length <= size) return;
+    this.#buffer = new Uint8Array(size);
+    this.#start = this.#end = 0;
   }
 
   readonly #came = (count: number | null): boolean => {
@@ -103,6 +109,7 @@ export class ByteReader {
     }
     this.#end += count;
     this.received += count;
+    this.#usual = Math.max(count, this.#usual * 3 / 4);
     return true;
   };
 
@@ -149,9 +156,9 @@ export class ByteReader {
     if (size === 0) {
       // As large as the reads before it would have filled.
       if (this.#end === length && length < LARGEST) this.#buffer = new Uint8Array(4 * length);
-      else if (this.#end < length / 4 && length > SMALLEST) this.#buffer = new Uint8Array(length / 4);
+      else if (this.#end < length / 4 && length > FIRST) this.#buffer = new Uint8Array(length / 4);
       this.#start = this.#end = 0;
-    } else if (this.#end === length || this.#start >= length / 2) {
+    } else if (this.#end === length || this.#start > 0 && this.#end > length / 2) {
       const to = this.#start > 0 ? this.#buffer : new Uint8Array(2 * length);
       to.set(this.buffered);
       this.#buffer = to;

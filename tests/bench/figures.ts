@@ -8,6 +8,8 @@ export interface Figure {
 const plain: Record<string, Figure> = {
   "kept-50": { title: "kept alive, 50 clients", unit: "req/s", better: "more" },
   "kept-1": { title: "kept alive, 1 client", unit: "req/s", better: "more" },
+  "http2-50": { title: "HTTP/2, 50 clients", unit: "req/s", better: "more" },
+  "http2-1": { title: "HTTP/2, 1 client", unit: "req/s", better: "more" },
   "new-50": { title: "new connections, 50 clients", unit: "conn/s", better: "more" },
   "r1000-u50": { title: "1,000 requests of 50 users", unit: "req/s", better: "more" },
   "r5000-u100": { title: "5,000 requests of 100 users", unit: "req/s", better: "more" },
@@ -21,7 +23,7 @@ const plain: Record<string, Figure> = {
   "pace-p50": { title: "p50 at 200 requests/s", unit: "ms", better: "less" },
   "pace-p99": { title: "p99 at 200 requests/s", unit: "ms", better: "less" },
   "kept-50-cpu": { title: "the laptop's CPU for 10,000 requests", unit: "s", better: "less" },
-  "idle": { title: "memory of an idle kept connection", unit: "KiB", better: "less" },
+  "idle": { title: "memory of a further idle kept connection", unit: "KiB", better: "less" },
   "up-share": { title: "one stream up, of the link's rate", unit: "", better: "more" },
   "down-share": { title: "one stream down, of the link's rate", unit: "", better: "more" },
   "kept-trips": { title: "a kept-alive request", unit: "round trips", better: "less" },

@@ -47,9 +47,14 @@ export function parseCarried(text: string): Carried {
 }
 
 /** The ports of `load serve`. @throws {Error} where it's not what load prints */
-export function parsePorts(text: string): { http: number; bytes: number } {
+export function parsePorts(text: string): { http: number; bytes: number; http2?: number } {
   const value = object(text);
-  return { http: number(value, "http", text), bytes: number(value, "bytes", text) };
+  const { http2 } = value;
+  return {
+    http: number(value, "http", text),
+    bytes: number(value, "bytes", text),
+    ...typeof http2 === "number" ? { http2 } : {},
+  };
 }
 
 /** How many connections `load hold` has. @throws {Error} where it's not what load prints */

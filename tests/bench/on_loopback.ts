@@ -21,9 +21,10 @@ class Loopback implements AsyncDisposable {
   static async start({ profiles, before }: Pick<Asked, "profiles" | "before">): Promise<Loopback> {
     const loopback = new Loopback(profiles);
     try {
-      const target = await loopback.#programs.target();
+      const { http, bytes } = await loopback.#programs.target();
+      const target = [http, bytes];
       if (before === undefined) loopback.#add("direct", "direct", target, {});
-      const relay = await loopback.#programs.deno("relay.ts", [...target]);
+      const relay = await loopback.#programs.deno("relay.ts", target);
       loopback.#add("relay", "bare relay in Deno", relay.ports, { [relay.pid]: "relay" });
       if (before !== undefined) {
         await loopback.#tunnel("ours", "pmz", { near: "our_laptop.ts", far: "our_gateway.ts", target });

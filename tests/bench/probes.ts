@@ -61,6 +61,17 @@ export function loadRate(name: string, clients: number, seconds: number, fresh =
   return { name, measure };
 }
 
+/** Requests a second by HTTP/2, on a connection of each client. */
+export function http2Rate(name: string, clients: number, seconds: number): Probe {
+  const options = ["-prior", "-clients", `${clients}`, "-seconds", `${seconds}`];
+  const measure = async ({ http2, ...way }: Way) => {
+    if (http2 === undefined) throw new Error(`${way.name} has no HTTP/2`);
+    const answers = await ask({ ...way, http: http2 }, "requests", options);
+    return { figures: { [name]: answers.requests / answers.seconds }, ...rest(answers) };
+  };
+  return { name, measure };
+}
+
 /** 200 requests a second, whether answers come or not. */
 export function pace(seconds: number): Probe {
   const options = ["-rate", "200", "-clients", "8", "-seconds", `${seconds}`];

@@ -21,12 +21,12 @@ export class Programs implements AsyncDisposable {
     this.#flags = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
   }
 
-  /** What answers: HTTP on its first port, streams of bytes on its second. */
-  async target(): Promise<readonly number[]> {
-    const serve = [loadProgram, "serve", "-http", "127.0.0.1:0", "-bytes", "127.0.0.1:0", "-held"];
-    const target = this.start(serve);
-    const { http, bytes } = parsePorts((await target.says(/^\{.*\}$/m)).toString());
-    return [http, bytes];
+  /** What answers: HTTP, streams of bytes, and HTTP/2 without TLS. */
+  async target(): Promise<{ readonly http: number; readonly bytes: number; readonly http2: number }> {
+    const listen = ["http", "bytes", "http2"].flatMap((what) => [`-${what}`, "127.0.0.1:0"]);
+    const target = this.start([loadProgram, "serve", ...listen, "-held"]);
+    const { http, bytes, http2 = 0 } = parsePorts((await target.says(/^\{.*\}$/m)).toString());
+    return { http, bytes, http2 };
   }
 
   /**

@@ -82,7 +82,7 @@ function goalsTable(run: Run): string | undefined {
 }
 
 /** The measurements whose CPU time is shown. */
-const COSTS = ["kept-50", "kept-1", "up-1", "down-1", "to-laptop", "from-laptop"];
+const COSTS = ["kept-50", "kept-1", "http2-50", "http2-1", "up-1", "down-1", "to-laptop", "from-laptop"];
 
 /** What another version is compared by: the ratio of each round, and of these the median. */
 function beforeTable(run: Run): string | undefined {
@@ -118,7 +118,7 @@ function cpuTable(run: Run): string | undefined {
       if (parts.length === 0) return [];
       const total = parts.reduce((sum, [, seconds]) => sum + seconds, 0);
       const { title: what } = figureOf(probe);
-      const per = probe.startsWith("kept") ? "10,000 requests" : "a GiB";
+      const per = probe.startsWith("kept") || probe.startsWith("http2") ? "10,000 requests" : "a GiB";
       const each = parts.toSorted(([, one], [, other]) => other - one)
         .map(([part, seconds]) => `${part} ${figure(seconds)}`).join(", ");
       return [[`${what}: s for ${per}`, title, figure(total), each]];

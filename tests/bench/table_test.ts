@@ -82,7 +82,7 @@ Deno.test("a report of personal rules holds requests of others against the bare 
       /kept alive, 50 clients +\| relay +\| ≥ ×0\.8 +\| ×0\.850 \| reached/,
       /matching-1: kept alive, 50 clients +\| whole +\| ≥ ×0\.9 +\| ×0\.950 \| reached/,
       /p99 at 200 requests\/s +\| direct +\| ≤ \+0\.5 +\| \+0\.250 \| reached/,
-      /memory of an idle kept connection +\| itself +\| ≤ 16 +\| 11\.0 +\| reached/,
+      /memory of a further idle kept connection +\| itself +\| ≤ 16 +\| 11\.0 +\| reached/,
     ]
   ) assert.match(text, part);
 });

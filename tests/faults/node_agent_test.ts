@@ -5,34 +5,10 @@ import { Caller } from "../e2e/lib/caller.ts";
 import { clusterSnapshot } from "../e2e/lib/cluster_snapshot.ts";
 import { Stage } from "../e2e/lib/stage.ts";
 import { pollUntil } from "../../async/poll_until.ts";
-import type { World } from "../e2e/lib/world.ts";
+import { signalContainers } from "./signal_containers.ts";
 
 const local = { as: "on-the-laptop", http: 8081, tcp: 9100 };
 const install = { timeout: 60_000 };
-
-/** Sends a signal to a container's first process, in every pod of the node agent, as nothing in the pod could. */
-async function signal(
-  world: World,
-  container: "attach" | "relay",
-  name: "KILL" | "STOP" | "CONT",
-): Promise<void> {
-  const ids = (await world.kubectl([
-    "get",
-    "pods",
-    "-n",
-    "pmz-node",
-    "-o",
-    `jsonpath={range .items[*].status.containerStatuses[?(@.name=="${container}")]}{.containerID}{"\\n"}{end}`,
-  ])).trim().split("\n").map((id) => id.replace(/^.*:\/\//, ""));
-  assert.equal(ids.length, 2, "one on each node");
-  const script = ids.map((id) =>
-    `kill -${name} $(grep -l ${id} /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3)`
-  );
-  const ended = await Promise.all(
-    [1, 2].map((node) => world.onNode(node, ["bash", "-c", script.join(" 2>/dev/null\n")])),
-  );
-  assert.equal(ended.length, 2);
-}
 
 /** Asks until one answers that `fits`; how many milliseconds that took, and who answered before. */
 async function until(caller: Caller, fits: (pod: string) => boolean, within: number) {
@@ -61,7 +37,7 @@ for (const container of ["relay", "attach"] as const) {
     await alice.done(["intercept", "echo", "8081", "--yes"], install);
     assert.deepEqual(await caller.who(), [local.as]);
 
-    await signal(world, container, "KILL");
+    await signalContainers(world, container, "KILL");
     const first = await until(caller, (pod) => aPod(pod) || theLaptop(pod), 3_000);
     console.log(`answered after ${first.took} ms, ${first.before.length} requests were not`);
     const again = await until(caller, theLaptop, 60_000);
@@ -82,13 +58,13 @@ Deno.test("while relay hangs (SIGSTOP) pods answer within two seconds, and once 
   await using caller = await Caller.start(world);
   await alice.done(["intercept", "echo", "8081", "--yes"], install);
   assert.deepEqual(await caller.who(), [local.as]);
-  await signal(world, "relay", "STOP");
+  await signalContainers(world, "relay", "STOP");
   try {
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     const { took } = await until(caller, aPod, 1_500);
     console.log(`a pod answered ${took} ms after the two seconds`);
   } finally {
-    await signal(world, "relay", "CONT");
+    await signalContainers(world, "relay", "CONT");
   }
   const { took } = await until(caller, theLaptop, 60_000);
   console.log(`intercepted again ${took} ms after it goes on`);
@@ -119,7 +95,7 @@ Deno.test("a tunnel that broke under an open connection is logged by both ends, 
     await pollUntil(async () => broke(await read(), message), { timeoutMs: 30_000, everyMs: 500 });
   await until(caller, theLaptop, 5_000); // the open connection is there by now
   const before = (await alice.shell("cat ~/.local/state/pmz/daemon.log")).length; // earlier tests' lines too
-  await signal(world, "relay", "STOP");
+  await signalContainers(world, "relay", "STOP");
   try {
     const here = await logged(
       async () => (await alice.shell("cat ~/.local/state/pmz/daemon.log")).slice(before),
@@ -128,7 +104,7 @@ Deno.test("a tunnel that broke under an open connection is logged by both ends, 
     assert.match(String(here?.node), /^node-/);
     assert.match(String(here?.details), /no answer to a PING within 7 s/);
   } finally {
-    await signal(world, "relay", "CONT");
+    await signalContainers(world, "relay", "CONT");
   }
   const relays = [
     "logs",
@@ -150,7 +126,7 @@ Deno.test("while attach hangs the laptop goes on answering, and leaving gives th
   await using _program = await answer(world.laptop, "alice", local);
   await using caller = await Caller.start(world);
   await alice.done(["intercept", "echo", "8081", "--yes"], install);
-  await signal(world, "attach", "STOP");
+  await signalContainers(world, "attach", "STOP");
   try {
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     assert.deepEqual(await caller.who("http://echo/", 10), Array(10).fill(local.as));
@@ -158,7 +134,7 @@ Deno.test("while attach hangs the laptop goes on answering, and leaving gives th
     const { took } = await until(caller, aPod, 5_000);
     console.log(`a pod answered ${took} ms after leaving`);
   } finally {
-    await signal(world, "attach", "CONT");
+    await signalContainers(world, "attach", "CONT");
   }
 });
 

@@ -1,8 +1,9 @@
 // Command load is both ends of a measurement: what answers, and what asks. wrk asks too, where it can; this does what
 // wrk doesn't: a fixed number of requests, a fixed rate, streams of bytes, connections that are only held, SOCKS5.
 //
-//	load serve -http :8080 -bytes :5201      the server: HTTP/1.1, and streams of bytes; -held: until its standard input ends
-//	load requests -target A -clients N       -requests R [-times T] or -seconds S; -new: a connection each
+//	load serve -http :8080 -bytes :5201      the server: HTTP/1.1, and streams of bytes; -http2 :8082: HTTP/2 without TLS, too;
+//	                                         -held: until its standard input ends
+//	load requests -target A -clients N       -requests R [-times T] or -seconds S; -new: a connection each; -prior: HTTP/2
 //	load pace -target A -rate R -seconds S   R requests a second, whether answers come or not (open loop)
 //	load stream -target A -up -streams N -seconds S [-warmup W]
 //	load hold -target A -connections N       opens them, and holds them until its standard input ends; -ask: HTTP ones
@@ -23,8 +24,9 @@ type options struct {
 	clients, requests, times, rate int
 	streams, connections           int
 	seconds, warmup                float64
-	held, fresh, up, ask           bool
+	held, fresh, up, ask, prior    bool
 	listenHTTP, listenBytes        string
+	listenHTTP2                    string
 }
 
 func main() {
@@ -50,6 +52,8 @@ func main() {
 	flags.BoolVar(&o.ask, "ask", false, "hold connections that have had one HTTP request answered")
 	flags.BoolVar(&o.held, "held", false, "serve until standard input ends")
 	flags.StringVar(&o.listenHTTP, "http", ":8080", "where to answer HTTP")
+	flags.BoolVar(&o.prior, "prior", false, "ask by HTTP/2 without TLS (prior knowledge)")
+	flags.StringVar(&o.listenHTTP2, "http2", "", "where to answer HTTP/2 without TLS")
 	flags.StringVar(&o.listenBytes, "bytes", ":5201", "where to answer streams of bytes")
 	flags.Parse(os.Args[2:])
 

@@ -35,6 +35,19 @@ type client struct {
 	reader  *bufio.Reader
 }
 
+// asker has one request answered after the other.
+type asker interface {
+	ask() error
+	close()
+}
+
+func newAsker(o options) (asker, error) {
+	if o.prior {
+		return newHTTP2Client(o)
+	}
+	return newClient(o), nil
+}
+
 func newClient(o options) *client {
 	more := ""
 	if o.fresh {
@@ -154,7 +167,11 @@ func once(o options) timed {
 		return time.Now().Before(end)
 	}
 	return each(o.clients, func(t *tally) {
-		c := newClient(o)
+		c, err := newAsker(o)
+		if err != nil {
+			t.note(time.Now(), err)
+			return
+		}
 		defer c.close()
 		for more() {
 			began := time.Now()

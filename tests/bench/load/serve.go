@@ -36,7 +36,16 @@ func serve(o options) error {
 	if err != nil {
 		return err
 	}
-	say(map[string]int{"http": web.Addr().(*net.TCPAddr).Port, "bytes": streams.Addr().(*net.TCPAddr).Port})
+	ports := map[string]int{"http": web.Addr().(*net.TCPAddr).Port, "bytes": streams.Addr().(*net.TCPAddr).Port}
+	if o.listenHTTP2 != "" {
+		listener, err := net.Listen("tcp", o.listenHTTP2)
+		if err != nil {
+			return err
+		}
+		ports["http2"] = listener.Addr().(*net.TCPAddr).Port
+		go serveHTTP2(listener)
+	}
+	say(ports)
 	go accept(streams, serveStream)
 	go accept(web, serveHTTP)
 	if !o.held {

@@ -1,22 +1,23 @@
 // The laptop's end of an intercepted connection, as the daemon's data worker has it: its own way to the program, which here
-// is the target whose port is the argument. Prints where it listens for the tunnel.
+// is one of the targets whose ports are the arguments. Prints where it listens for the tunnel.
 import { FlowTable } from "../../../dataplane/flow_table.ts";
 import { inbound } from "../../../dataplane/inbound.ts";
 import { LocalTargets } from "../../../dataplane/local_targets.ts";
 import { SocketPrograms } from "../../../ffi/proc/socket_program.ts";
 import { Connection } from "../../../hbone/mod.ts";
 import { held } from "./held.ts";
-import { PORT, ruleUid } from "./rules.ts";
+import { PORT, RULES_EACH, ruleUid } from "./rules.ts";
 
-const [target] = Deno.args.map(Number);
 const locals = new LocalTargets();
-locals.replace(Array.from({ length: 1001 }, (_, i) => ({
-  rule: ruleUid(i),
-  port: PORT,
-  host: "127.0.0.1",
-  localPort: target ?? 0,
-  intercept: `bench/load:${i}`,
-})));
+locals.replace(Deno.args.flatMap((target, of) =>
+  Array.from({ length: RULES_EACH }, (_, i) => ({
+    rule: ruleUid(of * RULES_EACH + i),
+    port: PORT,
+    host: "127.0.0.1",
+    localPort: Number(target),
+    intercept: `bench/load-${of}:${i}`,
+  }))
+));
 const flows = new FlowTable({ failed() {}, refused() {}, ended() {} }, new SocketPrograms());
 
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

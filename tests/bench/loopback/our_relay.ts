@@ -1,7 +1,7 @@
 // Relay's part of an intercepted connection, as the node agent has it: sockets that are adopted by descriptor, and its own
 // way of a connection. Only what attach gives is missing: there is no pod, and what is dialled is on loopback. Its arguments
-// are the laptop's port and the target's. It prints where it listens: with 1, 10 and 100 personal rules, and with a rule for
-// the whole Service.
+// are the laptop's port and the targets'. It prints where it listens for each target: with 1, 10 and 100 personal rules, and
+// with a rule for the whole Service.
 import { carry } from "../../../agent/relay/intercepted_connection.ts";
 import type { LaptopTunnels, Upstreams } from "../../../agent/relay/upstreams.ts";
 import { Matcher } from "../../../agent/routing/matcher.ts";
@@ -12,16 +12,13 @@ import { startConnect, tcpListener, tcpSocket } from "../../../ffi/sockets/socke
 import { BufferPool, Connection } from "../../../hbone/mod.ts";
 import { type Endpoint, parseAddress } from "../../../net/address.ts";
 import { held } from "./held.ts";
-import { MATCHING, PORT, ruleUid } from "./rules.ts";
+import { MATCHING, PORT, RULES_EACH, ruleUid } from "./rules.ts";
 
 const RULES = [1, 10, 100];
-/** The rule for the whole Service. */
-const WHOLE = ruleUid(1000);
 
-const [laptop, target] = Deno.args.map(Number);
-const loopback = parseAddress("127.0.0.1");
-if (!loopback) throw new Error("127.0.0.1 is an address");
-const pod: Endpoint = { address: loopback, port: target ?? 0 };
+const [laptop, ...targets] = Deno.args.map(Number);
+const address = parseAddress("127.0.0.1");
+if (!address) throw new Error("127.0.0.1 is an address");
 
 const socket = await Deno.connect({ hostname: "127.0.0.1", port: laptop ?? 0 });
 socket.setNoDelay();
@@ -33,7 +30,7 @@ const tunnels: LaptopTunnels = {
 
 const buffers = new BufferPool();
 
-function listen(router: Router, whole?: string): number {
+function listen(pod: Endpoint, router: Router, whole?: string): number {
   const shared = {
     flow: "k3v9t0aq-1f",
     pod: "default/load-1",
@@ -63,9 +60,9 @@ function plain({ address, port }: Endpoint) {
 }
 
 /** Rules of so many people, each for their own requests; the last one's are those that match. */
-function rules(count: number): Router {
+function rules(first: number, count: number): Router {
   return new Router(Array.from({ length: count }, (_, i) => ({
-    uid: ruleUid(i),
+    uid: ruleUid(first + i),
     matcher: new Matcher({
       headers: [{ name: MATCHING.name, exact: i === count - 1 ? MATCHING.value : `person-${i}` }],
     }),
@@ -74,6 +71,12 @@ function rules(count: number): Router {
   })));
 }
 
-const ports = [...RULES.map((count) => listen(rules(count))), listen(new Router([]), WHOLE)];
+const ports = targets.flatMap((port, of) => {
+  const [pod, first] = [{ address, port }, of * RULES_EACH];
+  return [
+    ...RULES.map((count) => listen(pod, rules(first, count))),
+    listen(pod, new Router([]), ruleUid(first + RULES_EACH - 1)),
+  ];
+});
 void held();
 await Deno.stdout.write(new TextEncoder().encode(`ready ${ports.join(" ")}\n`));
