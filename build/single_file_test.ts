@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { bundle } from "./bundle.ts";
 import { singleFile } from "./single_file.ts";
+import { typedVariables } from "../kube/config/command_environment.ts";
 import { root } from "./versions.ts";
 
 const folder = `${root}/build/sample`;
@@ -64,6 +65,7 @@ Deno.test("the single file, for an ordinary user", options, async (t) => {
         HOME: it.home,
         DENO_V8_FLAGS: "--nonsense",
         KEPT: "yes",
+        NODE_OPTIONS: "--nonsense",
       });
       assert.equal(stderr, "");
       assert.deepEqual([said?.args, said?.npm, said?.worker, said?.shared], [
@@ -76,6 +78,11 @@ Deno.test("the single file, for an ordinary user", options, async (t) => {
       assert.equal(said?.environment.PMZ_SELF, it.file);
       assert.equal(said?.environment.KEPT, "yes");
       assert.equal(said?.environment.DENO_V8_FLAGS, undefined);
+      const { DENO_V8_FLAGS, NODE_OPTIONS, KEPT, PMZ_SELF, DENO_DIR } = typedVariables(
+        said?.environment ?? {},
+      );
+      assert.deepEqual([DENO_V8_FLAGS, NODE_OPTIONS, KEPT], ["--nonsense", "--nonsense", "yes"]);
+      assert.deepEqual([PMZ_SELF, DENO_DIR], [undefined, undefined]);
     }
     assert.equal(((await Deno.stat(`${it.home}/.cache/pmz`)).mode ?? 0) & 0o777, 0o700);
   });

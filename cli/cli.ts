@@ -5,7 +5,7 @@ import { failures } from "../wire/control.ts";
 import type { Interruption } from "./interruption.ts";
 import type { Invocation } from "./command.ts";
 import { asFailure } from "./failure.ts";
-import { grammar } from "./grammar.ts";
+import { commands, grammar } from "./grammar.ts";
 import { Interrupt } from "./interrupt.ts";
 import { liveSuggestions } from "./live_suggestions.ts";
 import { misunderstood } from "./misunderstood.ts";
@@ -38,7 +38,7 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
       new Terminal(parts, {
         output: "text",
         quiet: false,
-        verbose: ["-v", "--verbose"].some((word) => argv.includes(word)),
+        verbose: ["-v", "--verbose"].some((word) => programOf(argv).own.includes(word)),
       }),
     );
   }
@@ -55,12 +55,13 @@ export function parse(
   parts: Pick<CliParts, "release" | "stdout">,
   suggestions: readonly Suggestion[] = [],
 ): Invocation | undefined {
-  const argv = typed.flatMap(apart);
+  const { own, program } = programOf(typed);
+  const argv = own.flatMap(apart);
   const columns = parts.stdout.columns();
   const shells = Object.fromEntries(
     [bash, fish, zsh].map((shell) => [shell.name, alsoSuggesting(shell, suggestions)]),
   );
-  return runParser(grammar, "pmz", argv, {
+  const understood = runParser(grammar, "pmz", argv, {
     help: { option: { names: ["-h", "--help"] }, command: { hidden: true }, onShow: () => undefined },
     version: { value: parts.release, option: { names: ["--version"] }, onShow: () => undefined },
     completion: { command: true, shells, onShow: () => undefined },
@@ -79,6 +80,14 @@ export function parse(
       throw misunderstood(argv, message);
     },
   });
+  return understood && program ? { ...understood, program } : understood;
+}
+
+/** The words of pmz's own, and those after "--" of a command that runs a program: they are the program's, whatever they are. */
+function programOf(typed: readonly string[]): { own: readonly string[]; program?: readonly string[] } {
+  const at = typed.indexOf("--");
+  const runs = commands.some(({ words, takesProgram }) => takesProgram && words === typed[0]);
+  return at < 0 || !runs ? { own: typed } : { own: typed.slice(0, at), program: typed.slice(at + 1) };
 }
 
 function alsoSuggesting(shell: ShellCompletion, more: readonly Suggestion[]): ShellCompletion {
@@ -94,10 +103,10 @@ function apart(word: string): readonly string[] {
 async function run(invocation: Invocation, parts: CliParts): Promise<number> {
   using interrupt = parts.interrupted ? undefined : new Interrupt();
   const signal = parts.interrupted ?? interrupt?.signal ?? new AbortController().signal;
-  await using cli = new Cli(parts, invocation.look, signal);
+  await using cli = new Cli(parts, invocation, signal, interrupt);
   try {
     await untilAborted(invocation.run(cli), signal);
-    return 0;
+    return cli.exitCode;
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) throw error;
     if (cli.isEndless && signal.aborted) return 0;

@@ -28,6 +28,8 @@ export interface CommandDefinition<Options> {
   readonly options: Parser<"sync", Options, unknown>;
   /** Whether it prints data, and so takes `-o json`. */
   readonly data: boolean;
+  /** Whether a program to run follows "--". */
+  readonly takesProgram?: boolean;
   /** Whether it is a word of pmzctl, the original, which works and isn't listed. */
   readonly original?: boolean;
   /** What to say after Ctrl-C; "interrupted" without it. */
@@ -41,6 +43,8 @@ export interface Invocation {
   readonly options: unknown;
   readonly look: Look;
   readonly interrupted: Interruption;
+  /** The words after "--", of a command that runs a program. */
+  readonly program?: readonly string[];
   run(cli: Cli): Promise<void>;
 }
 
@@ -51,6 +55,7 @@ export interface Command {
   readonly usage: string;
   readonly brief: string;
   readonly examples: readonly Example[];
+  readonly takesProgram: boolean;
   /** Understands what follows the command's words. */
   readonly parser: Parser<"sync", Invocation, unknown>;
   readonly page: CommandOptions;
@@ -68,7 +73,15 @@ export function define<Options>(definition: CommandDefinition<Options>): Command
     object({ own, look }),
     ({ own, look }): Invocation => ({ words, look, interrupted, ...own }),
   );
-  return { words, usage, brief, examples, parser, page: pageOf(definition) };
+  return {
+    words,
+    usage,
+    brief,
+    examples,
+    takesProgram: definition.takesProgram ?? false,
+    parser,
+    page: pageOf(definition),
+  };
 }
 
 /** The same command by a word of pmzctl, the original. */
@@ -78,6 +91,7 @@ export function alias(command: Command, words: string, brief: string, examples: 
     usage: command.usage,
     brief,
     examples,
+    takesProgram: command.takesProgram,
     parser: command.parser,
     page: pageOf({ brief, examples, original: true }),
   };
@@ -102,9 +116,16 @@ function pageOf(
     brief: prose(brief),
     description: prose(description ?? brief),
     hidden: original,
-    usageLine: `${usage} [options]`.trim().split(" ").map((value) => ({ type: "literal", value })),
+    usageLine: usageWords(usage).map((value) => ({ type: "literal", value })),
     ...(examples.length === 0 ? {} : { footer: prose(["Examples:", ...linesOf(examples)].join("\n")) }),
   };
+}
+
+/** What follows a command's words, with its options, which stand before a program. */
+function usageWords(usage: string): string[] {
+  const [own = "", program] = usage.split(" -- ");
+  const words = `${own} [options]`.trim().split(" ");
+  return program === undefined ? words : [...words, "--", program];
 }
 
 /** The examples, each next to its purpose, or below it where that is too wide for a narrow terminal. */

@@ -12,6 +12,7 @@ import { dnsList } from "./commands/dns_list.ts";
 import { dnsRemove } from "./commands/dns_remove.ts";
 import { doctor } from "./commands/doctor.ts";
 import { disconnect, down, stop } from "./commands/down.ts";
+import { env } from "./commands/env.ts";
 import { explain } from "./commands/explain.ts";
 import { flows } from "./commands/flows.ts";
 import { intercept, interceptAdd } from "./commands/intercept.ts";
@@ -34,6 +35,8 @@ export const commands: readonly Command[] = [
   intercept,
   interceptList,
   leave,
+  run,
+  env,
   dnsAdd,
   dnsAllow,
   dnsList,
@@ -50,7 +53,6 @@ export const commands: readonly Command[] = [
 export const originals: readonly Command[] = [
   connect,
   disconnect,
-  run,
   stop,
   interceptAdd,
   interceptDelete,
@@ -80,7 +82,7 @@ export const grammar: Parser<"sync", Invocation, unknown> = or(
     "Connect",
     or(asWord(up), asWord(down), asWord(status), asWord(services), asWord(flows), asWord(explain)),
   ),
-  group("Intercept", or(interceptWords, asWord(leave))),
+  group("Intercept", or(interceptWords, asWord(leave), asWord(run), asWord(env))),
   group("Set up and inspect", or(dnsWords, agentWords, asWord(doctor), asWord(version))),
-  or(asWord(connect), asWord(disconnect), asWord(run), asWord(stop)),
+  or(asWord(connect), asWord(disconnect), asWord(stop)),
 );

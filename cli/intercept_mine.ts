@@ -2,6 +2,7 @@
 import type { RequestOf } from "../wire/control.ts";
 import { failure } from "./failure.ts";
 import { curlLine, takesWords } from "./match_words.ts";
+import type { HeldTerms } from "./held.ts";
 import type { Cli } from "./session.ts";
 import type { LocalEnd, ServiceName } from "./values.ts";
 
@@ -18,7 +19,9 @@ export async function interceptMine(
   { service, local, namespace, context }: MineOptions,
   match: Pick<RequestOf<"intercept">, "match" | "domain" | "personal">,
   ttl: number | undefined,
+  held?: HeldTerms,
 ): Promise<void> {
+  const { terminal = cli.terminal } = held ?? {};
   if (Object.keys(match).length > 0) {
     throw failure(
       "usage",
@@ -36,14 +39,15 @@ export async function interceptMine(
     mine: true,
     ...(ttl === undefined ? {} : { ttl }),
     install: false,
+    ...(held === undefined ? {} : { hold: await held.hold() }),
   });
   const { clusters, proxy } = await daemon.ask("status");
   const isCaptured = clusters.some((one) => one.cluster.context === entry.cluster && one.mode === "capture");
-  cli.terminal.json("InterceptList", { items: [entry] });
-  cli.terminal.print({ text: entry.id, style: "bold" }, ` -> ${entry.local}`);
-  cli.terminal.print(`takes: ${takesWords(entry)}; all others reach the pods`);
-  cli.terminal.print(`try it: ${curlLine(entry, isCaptured, isCaptured ? undefined : proxy)}`);
-  for (const problem of entry.problems) cli.terminal.warn(problem);
+  terminal.json("InterceptList", { items: [entry] });
+  terminal.print({ text: entry.id, style: "bold" }, ` -> ${entry.local}`);
+  terminal.print(`takes: ${takesWords(entry)}; all others reach the pods`);
+  terminal.print(`try it: ${curlLine(entry, isCaptured, isCaptured ? undefined : proxy)}`);
+  for (const problem of entry.problems) terminal.warn(problem);
   const ends = entry.until === undefined ? "" : ` (it ends by itself at ${entry.until})`;
-  cli.terminal.tell(`to end it: pmz leave ${entry.id}${ends}`);
+  if (held === undefined) terminal.tell(`to end it: pmz leave ${entry.id}${ends}`);
 }

@@ -250,3 +250,17 @@ Deno.test("run keeps the daemon that it started", async () => {
   assert.equal((await world.pmz("run --interface eth0")).code, 0);
   assert.deepEqual(world.daemon.asked, []);
 });
+
+Deno.test("an env file is written before the intercept, and none is made where that fails", async () => {
+  await using world = new World();
+  const file = `${world.folder}/dev.env`;
+  const { code, stderr } = await world.pmz(`intercept echo 8081 --env-file ${file}`);
+  assert.equal(code, 0, stderr);
+  assert.match(await Deno.readTextFile(file), /^DB_HOST=db\.shop$/m);
+  const asked = world.daemon.asked.map(({ request }) => request);
+  assert.deepEqual(asked, ["POST /environment", "POST /plan", "POST /intercepts"]);
+  const failed = await world.pmz("intercept echo 8081 --env-file /nosuch/dev.env");
+  assert.equal(failed.code, 2);
+  assert.equal(world.daemon.asked.filter(({ request }) => request === "POST /intercepts").length, 1);
+  assert.equal((await world.pmz("intercept echo 8081 --container app")).code, 2);
+});

@@ -14,6 +14,9 @@ const valued = [
   "--output",
   "--base-image",
   "--agent-image",
+  "--container",
+  "--env-file",
+  "--intercept",
 ];
 
 /** What a word is the name of. */
@@ -52,7 +55,7 @@ export function kindOf(words: readonly string[]): Kind | undefined {
   const [first, ...more] = words.filter((word, i) =>
     !word.startsWith("-") && !valued.includes(words[i - 1] ?? "")
   );
-  if ((first === "intercept" || first === "explain") && more.length === 0) return "service";
+  if (["intercept", "explain", "run", "env"].includes(first ?? "") && more.length === 0) return "service";
   if (first === "leave" && more.length === 0) return "intercept";
   if (first !== "dns") return undefined;
   if (more[0] === "remove" && more.length === 1) return "domain";

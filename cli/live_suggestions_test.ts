@@ -42,3 +42,10 @@ Deno.test("a word is known by what stands before it, whatever options are in bet
   assert.equal(kindOf(["up", "-n"]), "namespace");
   assert.equal(kindOf([]), undefined);
 });
+
+Deno.test("run and env are followed by a Service, an option's value by nothing that the daemon knows", () => {
+  assert.equal(kindOf(["run"]), "service");
+  assert.equal(kindOf(["env", "-n", "shop"]), "service");
+  assert.equal(kindOf(["run", "--intercept", "8081"]), "service");
+  assert.equal(kindOf(["run", "echo"]), undefined);
+});

@@ -11,7 +11,8 @@ import { clean } from "./sanitize.ts";
 export function misunderstood(argv: readonly string[], message: Message): CliFailure {
   const words = commandOf(argv);
   const said = formatMessage(message, { quotes: true }).split("\n").filter((line) => line !== "").join(" ");
-  return incompleteGroup(argv) ?? otherTool(argv, words) ?? portApart(argv, said) ??
+  return incompleteGroup(argv) ?? programWithoutHyphens(argv, words, said) ?? otherTool(argv, words) ??
+    portApart(argv, said) ??
     missing(argv, words, said) ??
     failure("usage", clean(textOf(argv, words, said)), `${["pmz", ...words].join(" ")} --help`);
 }
@@ -51,6 +52,20 @@ function portApart(argv: readonly string[], said: string): CliFailure | undefine
   );
 }
 
+/** "pmz run shop npm start": a program's words stand after two hyphens, whose words never come here. */
+function programWithoutHyphens(
+  argv: readonly string[],
+  words: readonly string[],
+  said: string,
+): CliFailure | undefined {
+  const [, word = ""] = /^Unexpected option or subcommand: `(.*?)`/.exec(said) ?? [];
+  const at = argv.indexOf(word);
+  const isRunning = commands.some((one) => one.takesProgram && one.words === words.join(" "));
+  if (!isRunning || at < 2 || word.startsWith("-")) return undefined;
+  const line = ["pmz", ...argv.slice(0, at), "--", ...argv.slice(at)].join(" ");
+  return failure("usage", "the program to run stands after two hyphens", clean(line));
+}
+
 /** Which arguments are missing. */
 function missing(argv: readonly string[], words: readonly string[], said: string): CliFailure | undefined {
   const given = argv.slice(words.length);
@@ -71,7 +86,8 @@ function missing(argv: readonly string[], words: readonly string[], said: string
 function argumentsOf({ usage }: Command): readonly string[] {
   const choice = /^\((.*)\)$/.exec(usage)?.[1];
   if (choice !== undefined) return [choice.replaceAll(" | ", " or ")];
-  return usage.startsWith("-") ? [usage] : usage.split(" ");
+  const [own = ""] = usage.split(" -- ");
+  return own.startsWith("-") ? [own] : own.split(" ");
 }
 
 function textOf(argv: readonly string[], words: readonly string[], said: string): string {

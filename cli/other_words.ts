@@ -14,7 +14,7 @@ export const otherWords: ReadonlyMap<string, OtherWord> = new Map([
   }],
   ["helm", { says: "expected agent", type: "pmz agent deploy" }],
   ["uninstall", { says: "expected agent delete", type: "pmz agent delete" }],
-  ["exec", { says: "expected intercept; start your program yourself", type: "pmz intercept --help" }],
+  ["exec", { says: "expected run", type: "pmz run SERVICE -- COMMAND" }],
   ["port-forward", { says: "every Service answers by its name after up", type: "pmz up" }],
   ["get", { says: "expected services", type: "pmz services" }],
 ]);

@@ -47,6 +47,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster, before (the target of a changed one until now) |
 | dns allow | DomainList | domain |
 | intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, portName, local, since, until, match, domain, mine, pods, connections, requests, alsoTaken, others, silentSince, problems |
+| env | Environment | none of them; cluster, namespace, service, pod (absent where none is there), container, variables, files (path, mode), folders, otherMounts, problems |
 | agent deploy, agent delete, agent status | AgentComponentList | component, state, why, image, payload, ours, versions, outdated, pods |
 | doctor | CheckList | id, title, outcome (ok, warning, failed, skipped), findings (level, saw, remedy), ms; and \`ok\` |
 | version | Version | none of them; release, control, and daemon if one runs |
@@ -62,7 +63,7 @@ them. This page is made of the program's own \`--help\` by \`deno run -A cli/ref
 
 | pmzctl | pmz | difference |
 | --- | --- | --- |
-| \`run --interface eth0\` | nothing | \`pmz up\` starts the daemon; no interface is needed |
+| \`run --interface eth0\` | nothing | \`pmz up\` starts the daemon; no interface is needed. \`run SERVICE -- COMMAND\` is another command |
 | \`agent deploy -n default\` | \`agent deploy\` | the agents have namespaces of their own, pmz and pmz-node |
 | \`agent delete\` | \`agent delete\` | asks first |
 | \`connect\` | \`up\` | installs the gateway if it is missing, after asking |
@@ -95,7 +96,8 @@ export function exitCodesPage(): string {
   return `# Exit codes
 
 Made of the table in \`wire/control/failures.ts\` by \`deno run -A cli/reference.ts\`; a test compares. An error is one line on
-stderr and a hint; \`--verbose\` adds what caused it.
+stderr and a hint; \`--verbose\` adds what caused it. \`pmz run\` ends with its program's exit code: 128 and the signal's number
+where one ended it, 127 where there is no such program, 126 where it can't be run.
 
 | exit code | name | meaning |
 | --- | --- | --- |

@@ -5,6 +5,7 @@ import { failure } from "./failure.ts";
 import type { CliParts } from "./parts.ts";
 import { Steps } from "./steps.ts";
 import type { Look } from "./terminal.ts";
+import type { ForwardedSignal, Interrupt } from "./interrupt.ts";
 import { Terminal } from "./terminal.ts";
 
 /** A daemon has this long to take the request that it may end, in milliseconds. */
@@ -25,11 +26,23 @@ export class Cli implements AsyncDisposable {
   readonly signal: AbortSignal;
   #startedDaemon: ControlClient | undefined;
   #isEndless = false;
+  readonly #interrupt: Pick<Interrupt, "handOver"> | undefined;
+  /** The program and arguments that stood after "--", for a command that runs one. */
+  readonly program: readonly string[];
+  /** With what pmz ends when the command doesn't fail. */
+  exitCode = 0;
   /** What to say after Ctrl-C from now on, instead of the command's own words. */
   interrupted: Interruption | undefined;
 
-  constructor(parts: CliParts, look: Look, signal: AbortSignal) {
+  constructor(
+    parts: CliParts,
+    { look, program = [] }: { readonly look: Look; readonly program?: readonly string[] },
+    signal: AbortSignal,
+    interrupt?: Pick<Interrupt, "handOver">,
+  ) {
     this.parts = parts;
+    this.program = program;
+    this.#interrupt = interrupt;
     this.terminal = new Terminal(parts, look);
     this.signal = signal;
   }
@@ -42,6 +55,11 @@ export class Cli implements AsyncDisposable {
   /** Declares that the command runs until Ctrl-C, and then ends with exit code 0. */
   untilCtrlC(): void {
     this.#isEndless = true;
+  }
+
+  /** Until it's disposed of, signals of this process are told here, and interrupt nothing. */
+  handOverSignals(to: (signal: ForwardedSignal) => void): Disposable {
+    return this.#interrupt?.handOver(to) ?? { [Symbol.dispose]() {} };
   }
 
   /** The daemon; undefined when none runs. */

@@ -23,14 +23,20 @@ export type StyledText = string | { readonly text: string; readonly style: keyof
  * here and is cleaned here, so no command can forget to; colours only where they are wanted and seen.
  */
 export class Terminal {
-  readonly #parts: CliParts;
+  readonly #parts: Pick<CliParts, "stdout" | "stderr" | "env">;
   readonly look: Look;
   /** Whether the last line of stderr is one that is being redrawn. */
   #isDrawn = false;
 
-  constructor(parts: CliParts, look: Look) {
+  constructor(parts: Pick<CliParts, "stdout" | "stderr" | "env">, look: Look) {
     this.#parts = parts;
     this.look = look;
+  }
+
+  /** The same terminal where stdout is another program's: data goes to stderr, too. */
+  aside(): Terminal {
+    const { stderr, env } = this.#parts;
+    return new Terminal({ stdout: stderr, stderr, env }, this.look);
   }
 
   /** A line of data. Prints nothing where JSON was asked for. */
@@ -84,6 +90,13 @@ export class Terminal {
   /** Text for programs (YAML), unchanged. Only pmz's own: nothing from outside. */
   raw(text: string): void {
     this.#parts.stdout.write(text);
+  }
+
+  /** A file's text, as it is; on a terminal, made fit for one. */
+  file(text: string): void {
+    const { stdout } = this.#parts;
+    const lines = text.split("\n").map((line) => clean(line, line.length));
+    stdout.write(stdout.isTerminal ? lines.join("\n") : text);
   }
 
   /** Rows in columns, two spaces apart; a heading where one is given. */

@@ -202,6 +202,20 @@ export function domain(): ValueParser<"sync", string> {
   );
 }
 
+/** The name of a container in a pod. */
+export function containerName(): ValueParser<"sync", string> {
+  return valueOf(
+    "NAME",
+    "app",
+    (input) => LABEL.test(input) ? input : undefined,
+    (name) => name,
+    (input) =>
+      message`${
+        value(input)
+      } is not a valid container name: expected lower-case letters, digits and hyphens.`,
+  );
+}
+
 /** The name of a context in the kubeconfig. */
 export function contextName(): ValueParser<"sync", string> {
   return nonEmpty("CONTEXT", "dev", "context: expected one of those that kubectl config get-contexts lists");

@@ -18,6 +18,10 @@
 
 #define HELPER "helper" // the root process's command, first on its command line
 
+// Before the names of what is dropped: it means nothing to the program. Programs that it starts for
+// the user get it back.
+#define TYPED "PMZ_TYPED_"
+
 static const char *const kept_by_root[] = {
     "HOME=",	   "USER=",	  "LOGNAME=",	  "TERM=",	"COLORTERM=",  "NO_COLOR=",
     "COLUMNS=",	   "LANG=",	  "LC_",	  "TZ=",	"XDG_",	       "KUBECONFIG=",
@@ -72,9 +76,11 @@ static char **environment(char **given, int root, int helper, const char *self, 
 	char **list = calloc(count + 8, sizeof *list);
 	if (!list)
 		die("is there memory?", "can't start");
-	for (; *given; given++)
-		if (!helper && !begins(*given, dropped_by_all) && (!root || begins(*given, kept_by_root)))
-			list[next++] = *given;
+	for (; *given && !helper; given++) {
+		int is_kept = !begins(*given, dropped_by_all) && (!root || begins(*given, kept_by_root));
+		if (strncmp(*given, "PMZ_SELF=", strlen("PMZ_SELF=")))
+			list[next++] = is_kept ? *given : joined(TYPED, *given);
+	}
 	if (root)
 		list[next++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	list[next++] = joined("PMZ_SELF=", self);

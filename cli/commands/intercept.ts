@@ -8,7 +8,10 @@ import { agreeToInstall, sayCluster } from "../consent.ts";
 import { failure } from "../failure.ts";
 import { interceptMine } from "../intercept_mine.ts";
 import { checkLocalHost } from "../local_host.ts";
+import { container, envFile } from "../environment_options.ts";
+import { askEnvironment, sayLacks, writeEnvFile } from "../service_environment.ts";
 import type { Cli } from "../session.ts";
+import type { HeldTerms } from "../held.ts";
 import { neededRules } from "../../wire/intercept.ts";
 import { type MatchOptions, matchOptions, matchRequest } from "../match_options.ts";
 import { bookmarklet, curlLine, matchWords, othersWords } from "../match_words.ts";
@@ -24,7 +27,7 @@ import {
 const shared = { namespace: inNamespace, context, kubeconfig, yes, ...imageOptions };
 
 /** What `pmz intercept` was asked for. */
-interface InterceptOptions {
+export interface InterceptOptions {
   readonly service: ServiceName;
   readonly local: LocalEnd;
   readonly namespace: string | undefined;
@@ -85,12 +88,35 @@ export const intercept = define({
       description: message`Where your program listens, and the Service's port.`,
     }),
     ...matchOptions,
+    envFile,
+    container,
     ...shared,
   }),
   data: true,
   interrupted: undone,
-  run: (cli, options) => startIntercept(cli, options, options),
+  async run(cli, options) {
+    const { envFile, container } = options;
+    if (envFile === undefined && container !== undefined) {
+      throw failure("usage", "--container chooses what --env-file writes", "add --env-file, or leave it out");
+    }
+    // First, so that there is no intercept where it fails.
+    if (envFile !== undefined) await writeEnvironment(cli, { ...options, envFile });
+    await startIntercept(cli, options, options);
+  },
 });
+
+/** `--env-file` */
+async function writeEnvironment(
+  cli: Cli,
+  options: InterceptOptions & { readonly envFile: string; readonly container: string | undefined },
+): Promise<void> {
+  const { service: { service }, container, local: { port }, envFile } = options;
+  const daemon = await cli.startedDaemon();
+  const choice = await cli.chosen(daemon, { ...options, namespace: namespaceOf(options) });
+  const environment = await askEnvironment(daemon, choice, { service, container, port });
+  sayLacks(cli.terminal, environment);
+  await writeEnvFile(cli.terminal, envFile, environment);
+}
 
 /** The original's form. */
 export const interceptAdd = define({
@@ -114,22 +140,32 @@ export const interceptAdd = define({
   run: (cli, options) => startIntercept(cli, options, wholeService),
 });
 
-async function startIntercept(cli: Cli, options: InterceptOptions, matching: MatchOptions): Promise<void> {
-  const { service, local } = options;
-  if (
-    service.namespace !== undefined && options.namespace !== undefined &&
-    service.namespace !== options.namespace
-  ) {
+/** The namespace of a Service; undefined: the context's. @throws {CliFailure} `usage` when two are given */
+export function namespaceOf(
+  { service, namespace }: { readonly service: ServiceName; readonly namespace: string | undefined },
+): string | undefined {
+  if (service.namespace !== undefined && namespace !== undefined && service.namespace !== namespace) {
     throw failure(
       "usage",
-      `two namespaces are given: ${service.namespace} and ${options.namespace}`,
+      `two namespaces are given: ${service.namespace} and ${namespace}`,
       "leave out one of them",
     );
   }
-  const namespace = service.namespace ?? options.namespace;
+  return service.namespace ?? namespace;
+}
+
+export async function startIntercept(
+  cli: Cli,
+  options: InterceptOptions,
+  matching: MatchOptions,
+  held?: HeldTerms,
+): Promise<void> {
+  const { service, local } = options;
+  const { terminal = cli.terminal } = held ?? {};
+  const namespace = namespaceOf(options);
   await checkLocalHost(service, local);
   const { ttl, ...match } = matchRequest(matching);
-  if (matching.mine) return await interceptMine(cli, { ...options, namespace }, match, ttl);
+  if (matching.mine) return await interceptMine(cli, { ...options, namespace }, match, ttl, held);
   const isPersonal = Object.keys(match).length > 0;
   const rules = isPersonal ? neededRules(match.match ?? {}) : undefined;
   const daemon = await cli.startedDaemon();
@@ -158,34 +194,35 @@ async function startIntercept(cli: Cli, options: InterceptOptions, matching: Mat
       ...(ttl === undefined ? {} : { ttl }),
       install,
       ...(installOptions === undefined ? {} : { installOptions }),
+      ...(held === undefined ? {} : { hold: await held.hold() }),
     },
   );
-  cli.terminal.json("InterceptList", { items: [entry] });
-  cli.terminal.print(
+  terminal.json("InterceptList", { items: [entry] });
+  terminal.print(
     { text: entry.id, style: "bold" },
     ` -> ${entry.local}, in ${entry.pods.ready} of ${entry.pods.all} pods`,
   );
   if (isPersonal) {
     const here = plan.connected === "capture";
-    cli.terminal.print(`takes: ${matchWords(entry.match)}`);
-    cli.terminal.print(`try it${here ? "" : " in a pod, or here after pmz up"}: ${curlLine(entry, here)}`);
-    cli.terminal.print(`others: ${othersWords(entry)}`);
+    terminal.print(`takes: ${matchWords(entry.match)}`);
+    terminal.print(`try it${here ? "" : " in a pod, or here after pmz up"}: ${curlLine(entry, here)}`);
+    terminal.print(`others: ${othersWords(entry)}`);
     const bookmark = bookmarklet(entry);
-    if (bookmark !== undefined) cli.terminal.tell(`in a browser, as a bookmark on the page: ${bookmark}`);
+    if (bookmark !== undefined) terminal.tell(`in a browser, as a bookmark on the page: ${bookmark}`);
     if (entry.domain !== undefined) {
-      cli.terminal.tell(
+      terminal.tell(
         `for colleagues: pmz dns add ${entry.domain} ${entry.service}.${entry.namespace}`,
       );
     }
   }
   if (entry.alsoTaken.length > 0) {
-    cli.terminal.warn(
+    terminal.warn(
       `also intercepted, since these Services lead to the same ports of the same pods: ${
         entry.alsoTaken.join(", ")
       }`,
     );
   }
-  for (const problem of entry.problems) cli.terminal.warn(problem);
+  for (const problem of entry.problems) terminal.warn(problem);
   const ends = entry.until === undefined ? "" : ` (it ends by itself at ${entry.until})`;
-  cli.terminal.tell(`to end it: pmz leave ${entry.id}${ends}`);
+  if (held === undefined) terminal.tell(`to end it: pmz leave ${entry.id}${ends}`);
 }

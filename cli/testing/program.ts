@@ -9,7 +9,7 @@ const code = await runCli(argv, {
   stateFolder,
   env: Deno.env,
   uid: 1000, // so that sudo is asked for, even when root runs the tests
-  environment: () => ({ variables: {}, folder: "/" }),
+  environment: () => ({ variables: Deno.env.toObject(), folder: "/" }),
   pluginCredential: () => Promise.resolve(undefined),
   startDaemon: () => Promise.reject(new Error("this program has no daemon")),
   helperCommand: () => ["true"],

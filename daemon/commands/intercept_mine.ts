@@ -34,7 +34,7 @@ export async function interceptMine(
   if (!entry) throw new Failure("conflict", "the intercept was removed while it was set up");
   const from = before && formatEndpoint(before.local.host, before.local.port);
   if (from !== undefined && from !== entry.local) report.warn(`${entry.id} was moved from ${from}`);
-  if (entry.silentSince !== undefined) {
+  if (entry.silentSince !== undefined && request.hold === undefined) {
     report.warn(
       `nothing listens at ${entry.local} yet`,
       "start your program; until then this machine's connections to the Service are reset",

@@ -36,12 +36,12 @@ export async function podOfService(
   signal?: AbortSignal,
 ): Promise<ServicePod> {
   const call = signal ? { signal } : {};
-  const service = await api.get(resources.services, { namespace, name }, call).then(parseService, (error) => {
-    if (!ApiError.is(error, "NotFound")) throw error;
+  const service = await serviceNamed(api, namespace, name, call);
+  if (!service) {
     throw new Failure("not-found", `there is no Service ${name} in the namespace ${namespace}`, {
       hint: "to see the Services: kubectl get services -A",
     });
-  });
+  }
   const { selector } = service;
   if (!selector) {
     throw new Failure("usage", `${name}.${namespace} has no selector, so it has no pods of its own`, {
@@ -61,6 +61,26 @@ export async function podOfService(
   if (template) return { service, pod: template };
   throw new Failure("not-found", `${name}.${namespace} has no pods, and no workload that makes some`, {
     hint: `its selector: ${labelSelector}`,
+  });
+}
+
+/** By a list, as pmz finds Services elsewhere; where that isn't allowed, by itself. Undefined where there is none. */
+async function serviceNamed(
+  api: Api,
+  namespace: string,
+  name: string,
+  call: { readonly signal?: AbortSignal },
+): Promise<Service | undefined> {
+  try {
+    const selection = { namespace, fieldSelector: `metadata.name=${name}` };
+    const { items } = await api.list(resources.services, selection, { ...call, maxObjects: MOST });
+    return items.map(parseService).find((one) => one.name === name);
+  } catch (error) {
+    if (!ApiError.is(error, "Forbidden")) throw error;
+  }
+  return await api.get(resources.services, { namespace, name }, call).then(parseService, (error) => {
+    if (ApiError.is(error, "NotFound")) return undefined;
+    throw error;
   });
 }
 

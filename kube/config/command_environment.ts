@@ -5,9 +5,25 @@ export interface CommandEnvironment {
   readonly folder: string;
 }
 
-/** The environment of this process. */
+/** What the launcher of the built file sets for Deno, besides PMZ_SELF (build/launcher/main.c). */
+const OF_LAUNCHER = ["PMZ_SELF", "DENO_DIR", "DENO_NO_UPDATE_CHECK", "DENO_NO_PACKAGE_JSON"];
+/** Before the names of variables that the launcher keeps from Deno. */
+const TYPED = "PMZ_TYPED_";
+
+/** The environment that this process's command was typed in. */
 export function ownEnvironment(): CommandEnvironment {
-  return { variables: Deno.env.toObject(), folder: workingFolder() };
+  return { variables: typedVariables(Deno.env.toObject()), folder: workingFolder() };
+}
+
+/** The variables as they were before the launcher, which keeps some from Deno, and sets some for it. */
+export function typedVariables(own: Readonly<Record<string, string>>): Record<string, string> {
+  if (own.PMZ_SELF === undefined) return { ...own };
+  const entries = Object.entries(own);
+  const kept = entries.filter(([name]) => !OF_LAUNCHER.includes(name) && !name.startsWith(TYPED));
+  const back = entries.filter(([name]) => name.startsWith(TYPED)).map(([name, value]) =>
+    [name.slice(TYPED.length), value] as const
+  );
+  return Object.fromEntries([...kept, ...back]);
 }
 
 function workingFolder(): string {
