@@ -20,7 +20,7 @@ export async function answersPreface({ transport, reader }: Upstream): Promise<b
     await writeAll(transport, PREFACE);
     return await Promise.race([late, saysSettings(reader)]);
   } catch {
-    return false; // whoever carries the connection sees it too
+    return false; // the raw connection shows it too
   } finally {
     clearTimeout(timer);
   }

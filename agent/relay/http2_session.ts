@@ -4,8 +4,8 @@
  * flow control go from end to end.
  *
  * The caller's connection is only taken apart once the pod (or the whole-service rule's laptop, which stands for it) has answered the
- * caller's preface as an HTTP/2 server. What it announces is what the caller is told. If it says anything else, the connection is its,
- * raw: what was said to it is what the caller has sent.
+ * caller's preface as an HTTP/2 server. What it announces is what the caller is told. If it says anything else, the connection is
+ * carried to it raw: it has got nothing but the caller's own preface so far.
  *
  * Hot path: promises and objects for each stream, none for each frame.
  */
@@ -42,7 +42,7 @@ import type { CarriedOutcome, InterceptedConnection, Upstreams } from "./upstrea
 
 /** Streams that a caller may have open at once; fewer where the pod allows less. */
 const MOST_STREAMS = 512;
-/** Bytes of a frame: larger ones than every server takes would be cut for the pod. */
+/** Bytes of a frame that a caller may send: what every server takes, so that frames needn't be divided for it. */
 const CALLER_FRAME = 16_384;
 /** Bytes that the window of one stream may grow to. */
 const LARGEST_WINDOW = 4 * 1024 * 1024;

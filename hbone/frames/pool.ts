@@ -6,8 +6,9 @@
 /** Bytes of a buffer that has room for a frame of 64 KiB with its header. */
 export const ONE_FRAME = 64 * 1024 + 16;
 const CLASSES = [4 * 1024, 16 * 1024, ONE_FRAME, 128 * 1024, 256 * 1024] as const;
-/** Largest size of one class's free list, in bytes. */
+/** Largest size of one class's free list, in bytes: of a connection's own pool, and of one that many share. */
 const KEEP = 4 * 1024 * 1024;
+const KEEP_SHARED = 16 * 1024 * 1024;
 
 /** The smallest buffer of a pool in bytes, which is what a pending read of a quiet connection pins. */
 export const SMALLEST: number = CLASSES[0];
@@ -20,8 +21,12 @@ export class BufferPool {
   readonly most: number;
   readonly #free: Uint8Array<ArrayBuffer>[][] = CLASSES.map(() => []);
 
-  constructor(most = Infinity) {
-    this.most = most;
+  readonly #keep: number;
+
+  /** @param most of a pool that many connections share, the bytes that they may leave unread */
+  constructor(most?: number) {
+    this.most = most ?? Infinity;
+    this.#keep = most === undefined ? KEEP : KEEP_SHARED;
   }
 
   /** Returns a buffer of at least `size` bytes: its class's size, or exactly `size` above the largest class. Its content is undefined. */
@@ -38,7 +43,7 @@ export class BufferPool {
     for (let i = 0; i < CLASSES.length; i++) {
       if (CLASSES[i] !== buffer.length) continue;
       const free = this.#free[i];
-      if (free !== undefined && free.length * buffer.length < KEEP) free.push(buffer);
+      if (free !== undefined && free.length * buffer.length < this.#keep) free.push(buffer);
       return;
     }
   }

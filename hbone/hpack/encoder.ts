@@ -28,7 +28,7 @@ export interface EncoderOptions {
   index?: "repeated" | "always" | "never";
   /** Whether strings are Huffman-coded where that is shorter. */
   huffman?: boolean;
-  /** Names of fields that are never indexed, besides those that are marked so. A proxy has none: its peers decide. */
+  /** Names of fields that are never indexed, in addition to those that are marked so. A proxy has none: its peers decide. */
   secret?: ReadonlySet<string>;
 }
 

@@ -75,7 +75,7 @@ export function front(pod: number, rules: readonly FrontRule[]) {
         return isThere ? [tunnel] : [];
       },
     },
-    buffers: new BufferPool(),
+    buffers: new BufferPool(128 * 1024 * 1024),
     classify: () => Promise.resolve("other"),
     dialPod: () => dial(pod),
   };
