@@ -91,10 +91,22 @@ Deno.test("a proxy of a kind that pmz can't use is a failure", async () => {
   assertFinding(await proxied({}, "http://"), "failed", /not a valid URL/);
 });
 
-function shell(env: Record<string, string>, served?: string) {
+function shell(env: Record<string, string>, proxy?: string, names: readonly string[] = []) {
   return findingsOf(programProxy, {
     env: { get: (name) => env[name] },
-    proxy: () => Promise.resolve(served),
+    resolver: () => Promise.resolve({ nameservers: [], search: [], hostname: "laptop" }),
+    served: () =>
+      Promise.resolve({
+        names: names.map((name) => ({
+          name,
+          custom: !name.endsWith(".svc"),
+          addresses: [],
+          target: "",
+          cluster: "",
+        })),
+        namespaces: ["default"],
+        ...(proxy === undefined ? {} : { proxy }),
+      }),
   });
 }
 
@@ -109,13 +121,19 @@ Deno.test("programs that send cluster names to a proxy are warned of, with the l
     exported,
   );
   assertSound(await shell({ ...env, no_proxy: "localhost,.svc,.cluster.local" }));
+  assertFinding(
+    await shell({ ...env, no_proxy: ".svc,.cluster.local" }, undefined, ["echo.default.svc", "shop.example"]),
+    "warning",
+    /some of a cluster's names \(shop\.example, service\.default, echo\) to/,
+    /^export NO_PROXY=\.svc,\.cluster\.local,shop\.example,\.default,echo no_proxy=\.svc/,
+  );
 });
 
 Deno.test("every variable that programs take a proxy from is looked at", async () => {
   for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) {
     const said = new RegExp(`^${name} is set.*to socks5://127\\.0\\.0\\.1:9,`);
     assertFinding(await shell({ [name]: "socks5://127.0.0.1:9" }), "warning", said, /^export NO_PROXY=\.svc/);
-    assertSound(await shell({ [name]: "socks5://127.0.0.1:9", NO_PROXY: ".svc" }));
+    assertSound(await shell({ [name]: "socks5://127.0.0.1:9", NO_PROXY: ".svc,.cluster.local" }));
   }
   const several = await shell({
     HTTP_PROXY: "proxy:3128",

@@ -1,7 +1,7 @@
 import { Api } from "../kube/client/api.ts";
 import { record, text } from "../kube/objects/parse.ts";
 import { clusterAccess } from "../kube/config/kubeconfig.ts";
-import type { CheckResult, DoctorRequest, OnChecked } from "../wire/doctor.ts";
+import { type CheckResult, type DoctorRequest, type OnChecked, servedNames } from "../wire/doctor.ts";
 import { type CheckParts, machinePaths, nameServicePaths, type OpenCluster } from "./parts.ts";
 import { checks } from "./registry.ts";
 import { runChecks } from "./run.ts";
@@ -43,9 +43,9 @@ export async function doctor(
       const { clusters, helper } = view.status;
       return { isWanted: clusters.some(({ mode }) => mode === "capture"), helper };
     },
-    proxy: async () => {
+    served: async () => {
       const view = await daemon();
-      return view.state === "running" ? view.status.proxy : undefined;
+      return view.state === "running" ? servedNames(view.status, view.names) : { names: [], namespaces: [] };
     },
     namespaces: async () => {
       const view = await daemon();

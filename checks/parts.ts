@@ -1,7 +1,7 @@
 import type { Api } from "../kube/client/api.ts";
 import type { ClusterAccess } from "../kube/client/access.ts";
 import type { Status } from "../wire/control.ts";
-import type { DaemonView } from "../wire/doctor.ts";
+import type { DaemonView, ServedNames } from "../wire/doctor.ts";
 import type { AgentComponent } from "../wire/installer.ts";
 
 /** Everything that checks look at. Each check names the few parts that it uses, so a test passes just those. */
@@ -18,8 +18,8 @@ export interface CheckParts {
   readonly capture: () => Promise<{ readonly isWanted: boolean; readonly helper: Status["helper"] }>;
   readonly agents: (api: Api) => Promise<readonly AgentComponent[]>;
   readonly daemon: () => Promise<DaemonView>;
-  /** The address of the proxy that `pmz up --proxy` serves now, as in "127.0.0.1:1080". */
-  readonly proxy: () => Promise<string | undefined>;
+  /** The names that are answered on this machine now, and pmz's own proxy. */
+  readonly served: () => Promise<ServedNames>;
   /** Why the daemon can't start with its state folder; undefined when it can. Changes nothing. */
   readonly stateProblem: (folder: string) => Promise<Problem | undefined>;
   /** The path of sudo; undefined when it is not on PATH. */

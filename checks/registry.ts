@@ -57,5 +57,5 @@ export type DaemonParts = Pick<CheckParts, "capture" | "nameService" | "resolver
 export const daemonChecks: readonly Check<DaemonParts>[] = [capture, nameService, shortNames];
 
 /** What only the shell knows that a command was typed in. */
-export type ShellParts = Pick<CheckParts, "env" | "proxy">;
+export type ShellParts = Pick<CheckParts, "env" | "resolver" | "served">;
 export const shellChecks: readonly Check<ShellParts>[] = [programProxy];

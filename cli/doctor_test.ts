@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { CheckResult, DaemonView, DoctorRequest } from "../wire/doctor.ts";
+import type { CheckResult, DaemonView, DoctorRequest, ServedNames } from "../wire/doctor.ts";
 import { checkResults } from "./testing/check_results.ts";
 import { defaultAnswers } from "./testing/fake_daemon.ts";
 import { World, type WorldOptions } from "./testing/run.ts";
@@ -114,8 +114,8 @@ Deno.test("elsewhere no progress is told", async () => {
 
 Deno.test("up and status warn of what this shell's environment keeps from working, once, and not with --proxy", async () => {
   const told: (string | undefined)[] = [];
-  const shellWarnings = async (proxy: () => Promise<string | undefined>) => {
-    told.push(await proxy());
+  const shellWarnings = async (served: () => Promise<ServedNames>) => {
+    told.push((await served()).proxy);
     return [{ message: "HTTP_PROXY is set", hint: "export NO_PROXY=.svc" }];
   };
   const proxy = "127.0.0.1:1080";

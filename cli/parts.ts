@@ -1,6 +1,6 @@
 import type { ClusterChoice, Warning } from "../wire/control.ts";
 import type { HelperGrant } from "../wire/helper.ts";
-import type { CheckResult, DoctorRequest, OnChecked } from "../wire/doctor.ts";
+import type { CheckResult, DoctorRequest, OnChecked, ServedNames } from "../wire/doctor.ts";
 import type { AgentInstallOptions, Component } from "../wire/installer.ts";
 
 /** Where text goes; a write takes all of it, or throws. */
@@ -53,9 +53,9 @@ export interface CliParts {
   leftovers(): Promise<readonly string[]>;
   /**
    * What this shell's environment keeps from working while programs use a cluster's names.
-   * @param proxy asks for the address of the proxy that pmz serves now
+   * @param served asks for the names that are answered now
    */
-  shellWarnings(proxy: () => Promise<string | undefined>): Promise<readonly Warning[]>;
+  shellWarnings(served: () => Promise<ServedNames>): Promise<readonly Warning[]>;
   /** The addresses that this machine's programs get for a name; undefined where that can't be asked. */
   lookup(host: string, signal: AbortSignal): Promise<readonly string[] | undefined>;
   /** Runs the checks of `pmz doctor`; changes nothing. */

@@ -3,6 +3,12 @@ import { Zone } from "../names/zone/zone.ts";
 import type { CustomDomain, ZoneChange, ZoneData } from "../names/zone/zone_data.ts";
 import type { AddressChange, ClusterTarget } from "./protocol.ts";
 
+/** A name in no cluster, to which an ExternalName of one leads. */
+export interface OutsideName {
+  readonly cluster: string;
+  readonly outside: string;
+}
+
 /** Which cluster an address or a name belongs to, and what the cluster itself calls it. */
 export class Directory {
   /** In the order in which the clusters were added. */
@@ -65,13 +71,14 @@ export class Directory {
     return undefined;
   }
 
-  /** By a name or an address, as a proxy's client gives it. */
-  byHost(host: string): ClusterTarget | undefined {
+  /** By a name or an address, as a proxy's client gives it. What an ExternalName leads to outside is `outside`. */
+  byHost(host: string): ClusterTarget | OutsideName | undefined {
     const address = parseAddress(host);
     if (address) return this.#firstWith(address.text, this.#addresses.keys());
     const located = this.#zone.locate(host);
-    const [first] = located?.addresses ?? [];
-    if (!located || !first) return undefined;
+    if (!located || "outside" in located) return located;
+    const [first] = located.addresses;
+    if (!first) return undefined;
     const own = this.#addresses.get(located.cluster)?.get(first.text) ?? first.text;
     return { cluster: located.cluster, address: own };
   }

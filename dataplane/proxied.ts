@@ -5,11 +5,13 @@ import { ConnectionOwners } from "../ffi/proc/connection_owner.ts";
 import { arrivalOf } from "../ffi/proc/socket_owner.ts";
 import { endsOf } from "../ffi/sockets/own_socket.ts";
 import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
+import type { Outcome } from "../wire/flow.ts";
 import { USUAL_PROXY_PORT } from "../wire/proxy_port.ts";
 import type { OpenFlow } from "./flow_table.ts";
 import { LocalRefusal } from "./local_target.ts";
 import type { OutboundParts } from "./outbound.ts";
-import type { Destination, Unserved } from "./protocol.ts";
+import { addressesOutside, dialOutside, type Outside, type OutsideTarget } from "./outside_target.ts";
+import type { ClusterTarget, Destination, Unserved } from "./protocol.ts";
 import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
 import { serveProxy } from "./proxy/server.ts";
 import { type ProxyTarget, ProxyTargetError } from "./proxy/target.ts";
@@ -19,6 +21,8 @@ import { NoTunnel } from "./tunnel/no_tunnel.ts";
 
 /** What a proxied flow needs. */
 export interface ProxiedParts extends OutboundParts {
+  /** By which names outside of the clusters are resolved. */
+  readonly outside: Outside;
   /** Why a destination takes no connections, as far as the cluster's objects say. */
   whyUnserved(destination: Destination): Promise<Unserved | undefined>;
 }
@@ -45,7 +49,10 @@ export function startProxy(
         opened.set(stream, flow);
         return stream;
       },
-      isOurs: (host) => parts.directory.byHost(host) !== undefined,
+      isOurs(host) {
+        const target = parts.directory.byHost(host);
+        return target !== undefined && !("outside" in target); // pages outside are no cluster's
+      },
       answerFailed(error, connection) {
         const flow = opened.get(connection);
         if (flow) parts.flows.end(flow, outcomeOfError(error));
@@ -77,9 +84,54 @@ async function open(
   client: Deno.TcpConn,
   { host, port }: ProxyTarget,
   first: Uint8Array | undefined,
-  { directory, redirects, flows, tunnel, whyUnserved }: ProxiedParts,
+  parts: ProxiedParts,
 ): Promise<{ readonly flow: OpenFlow; readonly stream: AbortableTransport }> {
-  const target = directory.byHost(host);
+  const target = parts.directory.byHost(host);
+  if (target && "outside" in target) {
+    return await openOutside(client, { host, port, name: target.outside }, target.cluster, first, parts);
+  }
+  return await openInside(client, { host, port }, target, first, parts);
+}
+
+/** Opens a connection to what an ExternalName leads to outside: in a cluster after all, or from this laptop. */
+async function openOutside(
+  client: Deno.TcpConn,
+  to: OutsideTarget,
+  cluster: string,
+  first: Uint8Array | undefined,
+  parts: ProxiedParts,
+): Promise<{ readonly flow: OpenFlow; readonly stream: AbortableTransport }> {
+  const { directory, flows, outside } = parts;
+  const begin = () =>
+    flows.begin({
+      kind: "proxied",
+      cluster,
+      from: clientEnds(client),
+      to: formatEndpoint(to.name, to.port),
+    });
+  const failed = (flow: OpenFlow, error: unknown): never => {
+    flows.end(flow, outcomeOfError(error));
+    throw error;
+  };
+  const addresses = await addressesOutside(to, outside).catch((error) => failed(begin(), error));
+  const inside = addresses.map(({ text }) => directory.byHost(text)).find((one) => one !== undefined);
+  if (inside && !("outside" in inside)) {
+    return await openInside(client, { host: inside.address, port: to.port }, inside, first, parts);
+  }
+  const flow = begin();
+  const ended = (outcome: Outcome) => flows.end(flow, outcome);
+  const stream = await dialOutside(to, addresses, first, ended).catch((error) => failed(flow, error));
+  flow.stream = stream;
+  return { flow, stream };
+}
+
+async function openInside(
+  client: Deno.TcpConn,
+  { host, port }: ProxyTarget,
+  target: ClusterTarget | undefined,
+  first: Uint8Array | undefined,
+  { redirects, flows, tunnel, whyUnserved }: ProxiedParts,
+): Promise<{ readonly flow: OpenFlow; readonly stream: AbortableTransport }> {
   const from = clientEnds(client);
   const redirected = redirects.any && target !== undefined
     ? await redirects.of(target.cluster, { address: target.address, port }, () => from)

@@ -7,7 +7,9 @@ import { ClusterTunnels } from "./cluster_tunnels.ts";
 import { Directory } from "./directory.ts";
 import { FailureReports } from "./failure_reports.ts";
 import { type FindPrograms, FlowTable } from "./flow_table.ts";
+import { OwnNetworks } from "../names/own_networks.ts";
 import { outbound } from "./outbound.ts";
+import { type Outside, resolveHere } from "./outside_target.ts";
 import { probe } from "./probe.ts";
 import { Redirects } from "./redirects.ts";
 import type { DataCalls, MainCalls } from "./protocol.ts";
@@ -26,6 +28,7 @@ export function startDataWorker(
   dial: DialAgent = agentDialler(),
   programs: FindPrograms = new SocketPrograms(),
   families: Pick<ListenerFamilies, "isFrom"> = new ListenerFamilies(),
+  outside: Outside = outsideOfThisLaptop(),
 ): { readonly log: (message: string) => void } {
   const clusters = new Map<string, ClusterTunnels>();
   const directory = new Directory();
@@ -79,6 +82,7 @@ export function startDataWorker(
         flows,
         tunnel,
         whyUnserved: (destination) => main.call("whyUnserved", destination),
+        outside,
       });
       return proxy.address;
     },
@@ -122,6 +126,11 @@ export function startDataWorker(
   }
 
   return { log };
+}
+
+function outsideOfThisLaptop(): Outside {
+  const networks = new OwnNetworks();
+  return { resolve: resolveHere, why: (address) => networks.why(address) };
 }
 
 function openListener(

@@ -1,5 +1,5 @@
 /** What `pmz doctor` asks for and finds: the words of its output, of `-o json`, and of the warnings of `up` and `status`. */
-import type { Status } from "./control.ts";
+import type { NameEntry, Status } from "./control.ts";
 import type { Finding, FindingLevel } from "./finding.ts";
 
 /** Every check by its name, in the order in which they are shown. */
@@ -41,10 +41,33 @@ export interface CheckResult {
 /** How the user's daemon is found. */
 export type DaemonView =
   | { readonly state: "none" }
-  /** `namespaces`: those of the Services of captured clusters. */
-  | { readonly state: "running"; readonly status: Status; readonly namespaces: readonly string[] }
+  | {
+    readonly state: "running";
+    readonly status: Status;
+    /** Those of the Services of captured clusters. */
+    readonly namespaces: readonly string[];
+    readonly names: readonly NameEntry[];
+  }
   /** One runs that doesn't answer, or not in this pmz's words. */
   | { readonly state: "unusable"; readonly why: string; readonly remedy: string };
+
+/** The names that are answered on this machine. */
+export interface ServedNames {
+  readonly names: readonly NameEntry[];
+  /** The connections' own namespaces: plain names are those of Services there. */
+  readonly namespaces: readonly string[];
+  /** The address of the proxy that `pmz up --proxy` serves now, as in "127.0.0.1:1080". */
+  readonly proxy?: string;
+}
+
+/** The names that are answered, as a daemon says it. */
+export function servedNames(status: Status, names: readonly NameEntry[]): ServedNames {
+  return {
+    names,
+    namespaces: status.clusters.map(({ cluster }) => cluster.namespace),
+    ...(status.proxy === undefined ? {} : { proxy: status.proxy }),
+  };
+}
 
 /** What is to be checked. The command line hands over what it alone knows: its environment, sudo, and the daemon. */
 export interface DoctorRequest {

@@ -8,6 +8,7 @@ export function runningDaemon(
   const view: DaemonView = {
     state: "running",
     namespaces: ["default"],
+    names: [],
     status: {
       release: "0.1.0",
       pid: 4711,

@@ -82,12 +82,16 @@ async function daemonView(cli: Cli): Promise<DaemonView> {
   try {
     const daemon = await cli.runningDaemon();
     if (!daemon) return { state: "none" };
-    const [status, services] = await Promise.all([daemon.ask("status"), daemon.ask("services")]);
+    const [status, services, names] = await Promise.all([
+      daemon.ask("status"),
+      daemon.ask("services"),
+      daemon.ask("names"),
+    ]);
     const captured = status.clusters.filter(({ mode }) => mode === "capture").map(({ cluster }) =>
       cluster.context
     );
     const named = services.filter(({ cluster }) => captured.includes(cluster));
-    return { state: "running", status, namespaces: named.map(({ namespace }) => namespace) };
+    return { state: "running", status, namespaces: named.map(({ namespace }) => namespace), names };
   } catch (error) {
     cli.signal.throwIfAborted();
     const { message, hint } = asFailure(error);

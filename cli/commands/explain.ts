@@ -9,6 +9,7 @@ import type { ControlClient } from "../control_client.ts";
 import { type ExplainTarget, parseExplainTarget } from "../explain_target.ts";
 import { type CliFailure, failure } from "../failure.ts";
 import { findSudo } from "../root_helper.ts";
+import { askServedNames } from "../served_names.ts";
 import type { Cli } from "../session.ts";
 import { valueOf } from "../values.ts";
 
@@ -95,7 +96,7 @@ async function explained(
   });
   // A proxy of the shell's matters only for what is the cluster's.
   if (hops[0]?.level === "failed") return { target, all: hops };
-  const warnings = await cli.parts.shellWarnings(async () => (await daemon.ask("status")).proxy);
+  const warnings = await cli.parts.shellWarnings(() => askServedNames(daemon));
   const own = warnings.map(({ message, hint = "env | grep -i proxy" }): Hop => ({
     hop: "proxy",
     level: "warning",

@@ -1,5 +1,6 @@
 import { object } from "@optique/core/constructs";
 import { type ClusterStatus, controlFiles, type Status } from "../../wire/control.ts";
+import { servedNames } from "../../wire/doctor.ts";
 import { formatFlow } from "../../wire/flow.ts";
 import { type NetworkDamage, networkPartNames } from "../../wire/helper.ts";
 import { namedAddresses } from "../../wire/unreachable.ts";
@@ -34,7 +35,9 @@ export const status = define({
       ...said,
       warnings: [
         ...said.warnings,
-        ...isCaptured ? await cli.parts.shellWarnings(() => Promise.resolve(said.proxy)) : [],
+        ...isCaptured
+          ? await cli.parts.shellWarnings(async () => servedNames(said, await daemon.ask("names")))
+          : [],
       ],
     };
     cli.terminal.json("Status", { up: status.clusters.length > 0, ...status });

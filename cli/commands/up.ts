@@ -16,6 +16,7 @@ import {
 import { agreeToInstall, sayCluster } from "../consent.ts";
 import type { ControlClient } from "../control_client.ts";
 import { startHelper } from "../root_helper.ts";
+import { askServedNames } from "../served_names.ts";
 import type { Cli } from "../session.ts";
 import { formatDuration } from "../terminal.ts";
 import { cidr, localPort } from "../values.ts";
@@ -82,8 +83,7 @@ export const up = define({
     }
     cli.terminal.json("UpList", { items: results });
     if (options.proxy !== undefined) return; // a cluster's names are asked of that proxy then
-    const proxy = async () => (await (await cli.daemon()).ask("status")).proxy;
-    for (const { message, hint } of await cli.parts.shellWarnings(proxy)) {
+    for (const { message, hint } of await cli.parts.shellWarnings(() => askServedNames(daemon))) {
       cli.terminal.warn(message, hint);
     }
   },

@@ -23,11 +23,10 @@ import type { CustomDomain, ServiceNames, Surroundings, ZoneChange, ZoneData } f
 
 export type { Answer } from "./records.ts";
 
-/** What the proxy dials for a name. */
-export interface Located {
-  readonly cluster: string;
-  readonly addresses: readonly IpAddress[];
-}
+/** What the proxy dials for a name: addresses of the cluster, or what an ExternalName leads to in no cluster. */
+export type Located =
+  | { readonly cluster: string; readonly addresses: readonly IpAddress[] }
+  | { readonly cluster: string; readonly outside: string };
 
 export interface ZoneOptions {
   /** Addresses that no cluster's name may lead to: the laptop's own and those of its networks. */
@@ -131,7 +130,9 @@ export class Zone {
         const addresses = new Map(places.map(({ address }) => [address.text, address]));
         return { cluster, addresses: [...addresses.values()] };
       }
-      owner = this.#targetOwner(parseDomain(externalName));
+      const outside = parseDomain(externalName);
+      owner = this.#targetOwner(outside);
+      if (owner === undefined && outside !== undefined) return { cluster, outside };
     }
     return undefined;
   }

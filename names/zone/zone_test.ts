@@ -413,14 +413,24 @@ Deno.test("a name can be located for dialling, by way of ExternalNames too", () 
     alias("out", "x.example"),
     alias("inside", "twice.default.svc.cluster.local"),
     alias("twice", "echo.default.svc"),
+    alias("further", "out.default.svc.cluster.local"),
+    alias("missing", "nope.default.svc.cluster.local"),
     alias("round", "round.default.svc"),
   ]));
   const address = parseAddress("10.96.0.10");
   for (const name of ["ECHO.default.svc.", "inside", "_http._tcp.echo.default.svc"]) {
     assert.deepEqual(zone.locate(name), { cluster: "one", addresses: [address] }, name);
   }
-  assert.deepEqual(zone.locate("db-0.db.depot")?.addresses, [parseAddress("10.244.1.5")]);
-  for (const name of ["out", "round", "example.com", "nope.default.svc", "svc.cluster.local", ""]) {
+  assert.deepEqual(zone.locate("db-0.db.depot"), {
+    cluster: "one",
+    addresses: [parseAddress("10.244.1.5")],
+  });
+  for (const name of ["out", "further"]) {
+    assert.deepEqual(zone.locate(name), { cluster: "one", outside: "x.example" }, name);
+  }
+  for (
+    const name of ["missing", "round", "example.com", "nope.default.svc", "svc.cluster.local", ""]
+  ) {
     assert.equal(zone.locate(name), undefined, name);
   }
 });

@@ -1,0 +1,150 @@
+/** A connection to what an ExternalName leads to outside of its cluster: this laptop resolves the name and dials, as it does where programs are captured. */
+import { lookup } from "node:dns/promises";
+import type { IpAddress } from "../net/address.ts";
+import { formatEndpoint, parseAddress } from "../net/address.ts";
+import type { AbortableTransport } from "../net/transport.ts";
+import { dialTcp } from "../ffi/sockets/tcp_connection.ts";
+import { withTimeout } from "../async/timeout.ts";
+import { writeAll } from "../http/byte_reader.ts";
+import type { Outcome } from "../wire/flow.ts";
+import { ProxyTargetError } from "./proxy/target.ts";
+
+/** For the laptop's nameservers to answer, and for each address to be dialled, in milliseconds. */
+const LOOKUP_MS = 10_000;
+const DIAL_MS = 10_000;
+/** Addresses of one name that are tried. */
+const MOST_ADDRESSES = 4;
+
+/** The laptop, as far as names outside are resolved and dialled by it. */
+export interface Outside {
+  /** The addresses that programs of this laptop get for a name. */
+  resolve(name: string): Promise<readonly string[]>;
+  /** Why no cluster's name may lead to an address; undefined when one may. */
+  why(address: IpAddress): string | undefined;
+}
+
+/** By the C library, as most programs do. */
+export async function resolveHere(name: string): Promise<readonly string[]> {
+  return (await lookup(name, { all: true })).map(({ address }) => address);
+}
+
+/** Where a host leads: `name` is in no cluster. */
+export interface OutsideTarget {
+  readonly host: string;
+  readonly name: string;
+  readonly port: number;
+}
+
+/**
+ * The addresses of a name outside, as a cluster's name may lead to them.
+ * @throws {ProxyTargetError} when there are none
+ */
+export async function addressesOutside(
+  { host, name }: Pick<OutsideTarget, "host" | "name">,
+  { resolve, why }: Outside,
+): Promise<readonly IpAddress[]> {
+  const leads = `${host} leads to ${name}, which is in no connected cluster`;
+  if (parseAddress(name)) {
+    throw new ProxyTargetError(
+      "destination_not_found",
+      `${leads}: it looks like an address, and DNS has no such name`,
+    );
+  }
+  const found = await withTimeout(resolve(name), LOOKUP_MS).catch((cause) => {
+    throw new ProxyTargetError(
+      "destination_not_found",
+      `${leads}: this machine's nameservers have no address for it`,
+      { cause },
+    );
+  });
+  const addresses = found.flatMap((text) => parseAddress(text) ?? []);
+  const allowed = addresses.filter((address) => why(address) === undefined);
+  const [first] = addresses;
+  if (allowed.length > 0 || first === undefined) return allowed.slice(0, MOST_ADDRESSES);
+  throw new ProxyTargetError(
+    "destination_ip_prohibited",
+    `${leads}: its address ${first.text} is ${why(first)}, and no cluster's name leads there`,
+  );
+}
+
+/** Dials a name's addresses, one after the other. @throws {ProxyTargetError} when none takes the connection */
+export async function dialOutside(
+  { host, name, port }: OutsideTarget,
+  addresses: readonly IpAddress[],
+  first: Uint8Array | undefined,
+  ended: (outcome: Outcome) => void,
+): Promise<OutsideConnection> {
+  let last: unknown;
+  for (const { text } of addresses) {
+    try {
+      const connection = await dialTcp(text, port, { timeoutMs: DIAL_MS });
+      if (first) await writeAll(connection, first);
+      return new OutsideConnection(connection, ended, first?.length ?? 0);
+    } catch (error) {
+      last = error;
+    }
+  }
+  const places = addresses.map(({ text }) => formatEndpoint(text, port)).join(", ");
+  const code = last instanceof Error && "code" in last ? last.code : undefined;
+  const [kind, saw] = code === "ECONNREFUSED"
+    ? ["connection_refused", "refuses the connection"] as const
+    : code === "ETIMEDOUT"
+    ? ["connection_timeout", "doesn't answer"] as const
+    : ["destination_ip_unroutable", "can't be reached from this machine"] as const;
+  throw new ProxyTargetError(
+    kind,
+    `${host} leads to ${name} outside of the cluster, which ${saw}: ${places || "it has no address"}`,
+    { cause: last },
+  );
+}
+
+/** Counts the bytes of a connection outside, and tells how it ended, once. */
+export class OutsideConnection implements AbortableTransport {
+  sent: number;
+  received = 0;
+  readonly #connection: AbortableTransport;
+  readonly #ended: (outcome: Outcome) => void;
+  #broken: Error | undefined;
+
+  constructor(connection: AbortableTransport, ended: (outcome: Outcome) => void, sent = 0) {
+    this.#connection = connection;
+    this.#ended = ended;
+    this.sent = sent;
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    const count = await this.#connection.read(into).catch(this.#breaks);
+    this.received += count ?? 0;
+    return count;
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    const count = await this.#connection.write(bytes).catch(this.#breaks);
+    this.sent += count;
+    return count;
+  }
+
+  readonly #breaks = (error: unknown): never => {
+    this.#broken ??= error instanceof Error ? error : new Error(String(error));
+    throw error;
+  };
+
+  async closeWrite(): Promise<void> {
+    await this.#connection.closeWrite();
+  }
+
+  close(): void {
+    this.#ended(
+      this.#broken === undefined
+        ? { kind: "done" }
+        : { kind: "reset", by: "server", details: this.#broken.message.replace(/ \(os error \d+\)$/, "") },
+    );
+    this.#connection.close();
+  }
+
+  abort(): void {
+    if (this.#broken !== undefined) return this.close();
+    this.#ended({ kind: "reset", by: "client", details: "the client broke the connection off" });
+    this.#connection.abort();
+  }
+}
