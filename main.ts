@@ -31,9 +31,11 @@ async function daemon(): Promise<number> {
   const { runDaemon } = await import("./daemon/main.ts");
   const { AgentInstaller } = await import("./install/installer.ts");
   const { proxyVariables } = await import("./kube/config/server.ts");
+  const { trustOnlyGiven } = await import("./kube/client/trust.ts");
   const { builtPayloads } = await import("./install/payload/source.ts");
   // Deno's fetch takes a proxy of its process's environment by itself. Requests go by the environment of the command that asked.
   for (const name of proxyVariables) Deno.env.delete(name);
+  trustOnlyGiven();
   await runDaemon({
     env: Deno.env,
     // deno-lint-ignore no-console -- the one line that its starter waits for
@@ -123,10 +125,11 @@ async function commandLine(args: readonly string[]): Promise<number> {
       const { leftovers } = await import("./daemon/process/leftovers.ts");
       return await leftovers();
     },
-    shellWarnings: async (proxy) => {
+    shellWarnings: async (served) => {
       const { shellChecks } = await import("./checks/registry.ts");
       const { warningsOf } = await import("./checks/warnings.ts");
-      return await warningsOf(shellChecks, { env: Deno.env, proxy });
+      const { readResolver: resolver } = await import("./daemon/laptop/resolv_conf.ts");
+      return await warningsOf(shellChecks, { env: Deno.env, resolver, served });
     },
     lookup: async (host, signal) => {
       const { lookup } = await import("./cli/lookup.ts");
@@ -151,6 +154,8 @@ async function doctorParts(): Promise<DoctorParts> {
   const { findProgram } = await import("./helper/programs.ts");
   const { AgentInstaller } = await import("./install/installer.ts");
   const { builtPayloads } = await import("./install/payload/source.ts");
+  const { trustOnlyGiven } = await import("./kube/client/trust.ts");
+  trustOnlyGiven();
   const installer = new AgentInstaller(builtPayloads(new URL("dist/", base)));
   return {
     resolver: readResolver,

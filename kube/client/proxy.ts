@@ -26,7 +26,14 @@ export async function throughProxy(
   const port = Number(proxy.port) || (socks ? 1080 : proxy.protocol === "https:" ? 443 : 80);
   const socket = proxy.protocol === "https:"
     ? await connected(
-      connectTls({ host, port, ...(isAddress(host) ? {} : { servername: host }) }),
+      connectTls({
+        host,
+        port,
+        ...(isAddress(host) ? {} : { servername: host }),
+        // The server's own CA counts for the proxy too, as in Go's net/http.
+        ca: [...access.caCerts],
+        rejectUnauthorized: !access.insecure,
+      }),
       "secureConnect",
       signal,
     )

@@ -23,7 +23,9 @@ export function serverOf(cluster: ClusterEntry, environment: CommandEnvironment)
   if (proxy) checkProxy(proxy.url, proxy.variable);
   return {
     ...server,
-    ...(server.tls ? trust(cluster, ca, () => systemRoots(read)) : { caCerts: [] }),
+    ...(server.tls || proxy?.url.startsWith("https:")
+      ? trust(cluster, ca, () => systemRoots(read))
+      : { caCerts: [] }),
     ...(cluster.serverName && server.tls ? { servername: cluster.serverName } : {}),
     ...(proxy ? { proxyUrl: proxy.url, proxySource: proxy.variable } : {}),
     ...evasion(proxy !== undefined),
