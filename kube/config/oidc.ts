@@ -1,3 +1,4 @@
+import { pollUntil } from "../../async/poll_until.ts";
 import { type CommandEnvironment, variablesOf } from "./command_environment.ts";
 import { type AuthProvider, type UserEntry } from "./entries.ts";
 import { environmentProxy } from "./environment_proxy.ts";
@@ -11,6 +12,8 @@ import { writeProviderConfig } from "./write_back.ts";
 const EARLY_MS = 10_000;
 /** Milliseconds for an answer of the issuer. */
 const ISSUER_MS = 30_000;
+/** Milliseconds that another program has to write what it has renewed. */
+const OTHERS_MS = 1_000;
 /** Characters of an answer of the issuer. */
 const LONGEST_ANSWER = 1 << 20;
 
@@ -19,7 +22,8 @@ const renewals = new Map<string, Promise<string>>();
 
 /**
  * The id token of an OIDC user. One that has expired is renewed with the refresh token, and both are written into the kubeconfig, as kubectl
- * does: the file is locked meanwhile, read again first, and nothing else in it changes.
+ * does: nothing else in the file changes, and it is locked for the writing alone, since kubectl fails where it finds a lock. What another
+ * program has renewed meanwhile counts.
  *
  * @throws {KubeconfigError} without any token in it
  */
@@ -37,12 +41,9 @@ export async function idToken(
 }
 
 async function renewed(user: UserEntry, environment: CommandEnvironment): Promise<string> {
-  await using _lock = await lockKubeconfig(user.file);
-  // Another program may have renewed it, and refresh tokens may be good for one use.
-  const config = parseKubeconfig(Deno.readTextFileSync(user.file), user.file).users.get(user.name)
-    ?.authProvider?.config;
+  const config = savedConfig(user);
   const current = config?.get("id-token") ?? "";
-  if (isValid(current, user)) return current;
+  if (isValid(current, user)) return current; // another program has renewed it
   const issuer = config?.get("idp-issuer-url"),
     client = config?.get("client-id"),
     refresh = config?.get("refresh-token");
@@ -60,8 +61,14 @@ async function renewed(user: UserEntry, environment: CommandEnvironment): Promis
       issuerClient,
     );
   } catch (cause) {
+    // Refresh tokens may be good for one use, and another program may have used this one.
+    const theirs = cause instanceof RefusedGrant ? await renewedByOthers(user) : undefined;
+    if (theirs !== undefined) return theirs;
     throw failed(user, `${issuer} doesn't renew the id-token: ${messageOf(cause)}`, cause);
   }
+  await using _lock = await lockKubeconfig(user.file);
+  const theirs = savedConfig(user)?.get("id-token") ?? "";
+  if (theirs !== current && isValid(theirs, user)) return theirs;
   writeProviderConfig(user.file, user.name, {
     "id-token": tokens.idToken,
     ...(tokens.refreshToken && tokens.refreshToken !== refresh
@@ -69,6 +76,29 @@ async function renewed(user: UserEntry, environment: CommandEnvironment): Promis
       : {}),
   });
   return tokens.idToken;
+}
+
+/** The auth-provider's config in the file as it is now. */
+function savedConfig({ file, name }: UserEntry): ReadonlyMap<string, string> | undefined {
+  return parseKubeconfig(Deno.readTextFileSync(file), file).users.get(name)?.authProvider?.config;
+}
+
+/** The token that another program has just renewed and is about to write. */
+async function renewedByOthers(user: UserEntry): Promise<string | undefined> {
+  let token: string | undefined;
+  await pollUntil(() => {
+    try {
+      const saved = savedConfig(user)?.get("id-token") ?? "";
+      if (isValid(saved, user)) token = saved;
+    } catch { /* half of it is written */ }
+    return token !== undefined;
+  }, { timeoutMs: OTHERS_MS });
+  return token;
+}
+
+/** The issuer doesn't take a refresh token. */
+class RefusedGrant extends Error {
+  override name = "RefusedGrant";
 }
 
 function failed({ name }: UserEntry, why: string, cause?: unknown): KubeconfigError {
@@ -152,7 +182,8 @@ async function refreshed(
   }
   if (!response.ok) {
     const error = typeof answer.error === "string" ? answer.error.replace(/[^a-z_]/g, "").slice(0, 100) : "";
-    throw new Error(`its token endpoint answers ${response.status}${error && ` (${error})`}`);
+    const why = `its token endpoint answers ${response.status}${error && ` (${error})`}`;
+    throw error === "invalid_grant" ? new RefusedGrant(why) : new Error(why);
   }
   if (typeof answer.id_token !== "string") throw new Error("its answer has no id_token");
   return {

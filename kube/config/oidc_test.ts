@@ -74,6 +74,36 @@ Deno.test("a running access takes what another program has renewed, instead of t
   assert.deepEqual(issuer.grants, []);
 });
 
+Deno.test("the kubeconfig isn't locked while the issuer is asked, and keeps what others write meanwhile", async () => {
+  using home = folder();
+  let file = "";
+  let isLocked: boolean | undefined;
+  await using issuer = new Issuer({
+    async redeeming() {
+      isLocked = await Deno.stat(`${file}.lock`).then(() => true, () => false);
+      const config: { "current-context": string } = JSON.parse(Deno.readTextFileSync(file));
+      Deno.writeTextFileSync(file, JSON.stringify({ ...config, "current-context": "d" }));
+    },
+  });
+  file = home.write("c", text(issuer, { "id-token": jwt(-60), "refresh-token": issuer.refreshToken }));
+  assert.equal(await headerOf(file), `Bearer ${issuer.idToken}`);
+  assert.equal(isLocked, false, "kubectl fails where it finds a lock");
+  const saved = parseKubeconfig(Deno.readTextFileSync(file), file);
+  assert.equal(saved.currentContext, "d");
+  assert.equal(saved.users.get("me")?.authProvider?.config.get("id-token"), issuer.idToken);
+});
+
+Deno.test("where another program has used the refresh token first, what it has renewed is taken", async () => {
+  await using issuer = new Issuer();
+  using home = folder();
+  const old = { "id-token": jwt(-60), "refresh-token": "used by another program" };
+  const file = home.write("c", text(issuer, old));
+  const theirs = jwt(3600);
+  const asked = headerOf(file);
+  setTimeout(() => home.write("c", text(issuer, { "id-token": theirs, "refresh-token": "theirs" })), 100);
+  assert.equal(await asked, `Bearer ${theirs}`);
+});
+
 Deno.test("a client with a secret is named in a header, one without in the body where the issuer wants that", async () => {
   await using issuer = new Issuer({ secret: "s&cret" });
   using home = folder();

@@ -12,6 +12,8 @@ export interface IssuerOptions {
   readonly wantsBody?: boolean;
   /** What is issued; tokens that are good for an hour without it. */
   readonly issue?: () => string;
+  /** Done while a refresh token is redeemed. */
+  readonly redeeming?: () => Promise<void>;
 }
 
 /** An OpenID Connect issuer of a test, on loopback. Each refresh token is good for one use. */
@@ -53,6 +55,7 @@ export class Issuer implements AsyncDisposable {
     const given = form.get("refresh_token") ?? "";
     if (given !== this.refreshToken) return Response.json({ error: "invalid_grant" }, { status: 400 });
     this.grants.push(given);
+    await this.#options.redeeming?.();
     this.idToken = this.#options.issue?.() ?? jwt(3600);
     return Response.json({
       access_token: "unused",
