@@ -1,20 +1,20 @@
 import type { AbortableTransport } from "../net/transport.ts";
 import type { Outcome } from "../wire/flow.ts";
 
-/** A connection to a program of this laptop as a flow's transport: it counts its bytes, and knows how it ended. */
+/** A connection that this laptop itself dials, as a flow's transport: it counts its bytes, and knows how it ended. */
 export class LocalTransport implements AbortableTransport {
   sent = 0;
   received = 0;
   /** How the flow ended. */
   readonly closed: Promise<Outcome>;
   readonly #inner: AbortableTransport;
-  readonly #where: string;
+  readonly #peer: string;
   readonly #ended = Promise.withResolvers<Outcome>();
 
-  /** @param where the program's address and port, for people */
-  constructor(inner: AbortableTransport, where: string) {
+  /** @param peer who is at its other end, for people: "the program at 127.0.0.1:8080" */
+  constructor(inner: AbortableTransport, peer: string) {
     this.#inner = inner;
-    this.#where = where;
+    this.#peer = peer;
     this.closed = this.#ended.promise;
   }
 
@@ -51,7 +51,7 @@ export class LocalTransport implements AbortableTransport {
   }
 
   #broke(error: unknown): never {
-    const details = `the program at ${this.#where} broke the connection off`;
+    const details = `${this.#peer} broke the connection off`;
     this.#ended.resolve({ kind: "reset", by: "server", details });
     throw error;
   }

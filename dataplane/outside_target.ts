@@ -2,11 +2,10 @@
 import { lookup } from "node:dns/promises";
 import type { IpAddress } from "../net/address.ts";
 import { formatEndpoint, parseAddress } from "../net/address.ts";
-import type { AbortableTransport } from "../net/transport.ts";
 import { dialTcp } from "../ffi/sockets/tcp_connection.ts";
 import { withTimeout } from "../async/timeout.ts";
 import { writeAll } from "../http/byte_reader.ts";
-import type { Outcome } from "../wire/flow.ts";
+import { LocalTransport } from "./local_transport.ts";
 import { ProxyTargetError } from "./proxy/target.ts";
 
 /** For the laptop's nameservers to answer, and for each address to be dialled, in milliseconds. */
@@ -72,14 +71,14 @@ export async function dialOutside(
   { host, name, port }: OutsideTarget,
   addresses: readonly IpAddress[],
   first: Uint8Array | undefined,
-  ended: (outcome: Outcome) => void,
-): Promise<OutsideConnection> {
+): Promise<LocalTransport> {
   let last: unknown;
   for (const { text } of addresses) {
     try {
-      const connection = await dialTcp(text, port, { timeoutMs: DIAL_MS });
+      const dialled = await dialTcp(text, port, { timeoutMs: DIAL_MS });
+      const connection = new LocalTransport(dialled, `${name} at ${formatEndpoint(text, port)}`);
       if (first) await writeAll(connection, first);
-      return new OutsideConnection(connection, ended, first?.length ?? 0);
+      return connection;
     } catch (error) {
       last = error;
     }
@@ -96,55 +95,4 @@ export async function dialOutside(
     `${host} leads to ${name} outside of the cluster, which ${saw}: ${places || "it has no address"}`,
     { cause: last },
   );
-}
-
-/** Counts the bytes of a connection outside, and tells how it ended, once. */
-export class OutsideConnection implements AbortableTransport {
-  sent: number;
-  received = 0;
-  readonly #connection: AbortableTransport;
-  readonly #ended: (outcome: Outcome) => void;
-  #broken: Error | undefined;
-
-  constructor(connection: AbortableTransport, ended: (outcome: Outcome) => void, sent = 0) {
-    this.#connection = connection;
-    this.#ended = ended;
-    this.sent = sent;
-  }
-
-  async read(into: Uint8Array): Promise<number | null> {
-    const count = await this.#connection.read(into).catch(this.#breaks);
-    this.received += count ?? 0;
-    return count;
-  }
-
-  async write(bytes: Uint8Array): Promise<number> {
-    const count = await this.#connection.write(bytes).catch(this.#breaks);
-    this.sent += count;
-    return count;
-  }
-
-  readonly #breaks = (error: unknown): never => {
-    this.#broken ??= error instanceof Error ? error : new Error(String(error));
-    throw error;
-  };
-
-  async closeWrite(): Promise<void> {
-    await this.#connection.closeWrite();
-  }
-
-  close(): void {
-    this.#ended(
-      this.#broken === undefined
-        ? { kind: "done" }
-        : { kind: "reset", by: "server", details: this.#broken.message.replace(/ \(os error \d+\)$/, "") },
-    );
-    this.#connection.close();
-  }
-
-  abort(): void {
-    if (this.#broken !== undefined) return this.close();
-    this.#ended({ kind: "reset", by: "client", details: "the client broke the connection off" });
-    this.#connection.abort();
-  }
 }

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { parseAddress } from "../net/address.ts";
-import type { Outcome } from "../wire/flow.ts";
 import { addressesOutside, dialOutside, type Outside } from "./outside_target.ts";
 import { ProxyTargetError } from "./proxy/target.ts";
 
@@ -50,21 +49,19 @@ Deno.test("its addresses are dialled one after the other; bytes are counted, and
     const count = await conn.read(into);
     await conn.write(into.subarray(0, count ?? 0));
   })();
-  const ends: Outcome[] = [];
   const addresses = [parseAddress("127.0.0.99") ?? assert.fail(), loopback];
   const port = listener.addr.port;
   const connection = await dialOutside(
     { host, name, port },
     addresses,
     new TextEncoder().encode("hello"),
-    (end) => void ends.push(end),
   );
   const into = new Uint8Array(10);
   assert.equal(await connection.read(into), 5);
   assert.equal(await connection.read(into), null);
   connection.close();
   await served;
-  assert.deepEqual([connection.sent, connection.received, ends], [5, 5, [{ kind: "done" }]]);
+  assert.deepEqual([connection.sent, connection.received, await connection.closed], [5, 5, { kind: "done" }]);
 });
 
 Deno.test("where none of them takes the connection, it is said what each of them did", async () => {
@@ -72,11 +69,11 @@ Deno.test("where none of them takes the connection, it is said what each of them
   const { port } = listener.addr;
   listener.close();
   await assert.rejects(
-    dialOutside({ host, name, port }, [loopback], undefined, () => {}),
+    dialOutside({ host, name, port }, [loopback], undefined),
     failure("connection_refused", /which refuses the connection: 127\.0\.0\.1:/),
   );
   await assert.rejects(
-    dialOutside({ host, name, port }, [], undefined, () => {}),
+    dialOutside({ host, name, port }, [], undefined),
     failure("destination_ip_unroutable", /it has no address$/),
   );
 });

@@ -5,7 +5,6 @@ import { ConnectionOwners } from "../ffi/proc/connection_owner.ts";
 import { arrivalOf } from "../ffi/proc/socket_owner.ts";
 import { endsOf } from "../ffi/sockets/own_socket.ts";
 import type { ConnectionEnds } from "../ffi/proc/socket_program.ts";
-import type { Outcome } from "../wire/flow.ts";
 import { USUAL_PROXY_PORT } from "../wire/proxy_port.ts";
 import type { OpenFlow } from "./flow_table.ts";
 import { LocalRefusal } from "./local_target.ts";
@@ -119,9 +118,9 @@ async function openOutside(
     return await openInside(client, { host: inside.address, port: to.port }, inside, first, parts);
   }
   const flow = begin();
-  const ended = (outcome: Outcome) => flows.end(flow, outcome);
-  const stream = await dialOutside(to, addresses, first, ended).catch((error) => failed(flow, error));
+  const stream = await dialOutside(to, addresses, first).catch((error) => failed(flow, error));
   flow.stream = stream;
+  stream.closed.then((outcome) => flows.end(flow, outcome));
   return { flow, stream };
 }
 

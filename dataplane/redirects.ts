@@ -64,7 +64,7 @@ export class Redirected extends Intercepted {
       socket.abort();
       throw new LocalRefusal("destination_unavailable", ended);
     }
-    const transport = new LocalTransport(socket, where);
+    const transport = new LocalTransport(socket, `the program at ${where}`);
     this.#connections.open.add(transport);
     this.begin();
     transport.closed.then(() => {
