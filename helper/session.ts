@@ -20,7 +20,6 @@ import type { HostResources } from "./host_resources.ts";
 import { type Machine, readNameservers, readPeers } from "./machine.ts";
 import { type Networks, readNetworks } from "./networks.ts";
 import { rangeOf } from "../net/range.ts";
-import { isLinkLocal } from "../net/special_ranges.ts";
 import { NotValid } from "../wire/schema.ts";
 import { type RefusalListener, RefusalReporter } from "./refusals.ts";
 import { type Parsed, type ParsedRequest, parseRequest } from "./requests.ts";
@@ -306,12 +305,6 @@ export class HelperSession implements AsyncDisposable {
       seen.add(nameserver.text).add(place);
       if (nameserver.family !== stub.address.family) {
         throw new Refusal("refused", `${place} is of another address family than ${nameserver.text}`);
-      }
-      if (nameserver.family === 6 && isLinkLocal(nameserver)) {
-        throw new Refusal(
-          "refused",
-          `${nameserver.text} is link-local: it means another host on each device`,
-        );
       }
       for (const [j, protocol] of (["udp", "tcp"] as const).entries()) {
         const fd = fds[2 * i + j];

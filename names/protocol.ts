@@ -10,7 +10,7 @@ export interface WantedStubs {
   readonly uid: number;
   /** The accounts that are answered: the user and their subuids. */
   readonly accounts: Accounts;
-  /** Those of resolv.conf whose queries can be redirected. */
+  /** Those of resolv.conf whose queries can be redirected; an IPv6 link-local one with its interface: "fe80::1%eth0". */
   readonly nameservers: readonly string[];
 }
 

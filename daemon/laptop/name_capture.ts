@@ -3,7 +3,7 @@ import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import type { DnsStub } from "../../wire/helper.ts";
 import type { CapturedChange } from "../../names/captured_addresses.ts";
 import type { LeftOut, NamesCalls, NamesReports, NamesStats } from "../../names/protocol.ts";
-import { canRedirect, type ResolvConf, watchResolvConf } from "./resolv_conf.ts";
+import { redirectable, type ResolvConf, watchResolvConf } from "./resolv_conf.ts";
 import type { CustomDomain, ZoneChange, ZoneData } from "../../names/zone/zone_data.ts";
 import type { RedirectedNames } from "./helper_client.ts";
 import type { Log } from "../process/log.ts";
@@ -133,13 +133,14 @@ export class NameCapture implements AsyncDisposable {
     const open = await channel.call("stubs", {
       uid,
       accounts: uidsOf(uid),
-      nameservers: conf.nameservers.filter(canRedirect),
+      nameservers: redirectable(conf.nameservers),
     });
     for (const { nameserver, why } of open.failed) {
       this.#log("warn", "a nameserver has no stub: its queries pass", { error: `${nameserver}: ${why}` });
     }
     const { beat, released } = await this.#helper.names(
-      open.stubs.map(({ nameserver, stub }) => ({ nameserver, stub })),
+      // The hooks see no interface.
+      open.stubs.map(({ nameserver, stub }) => ({ nameserver: nameserver.replace(/%.*/, ""), stub })),
       open.stubs.flatMap(({ udpFd, tcpFd }) => [udpFd, tcpFd]),
     );
     if (released.length > 0) this.#released(released);

@@ -1,7 +1,7 @@
 /** The laptop's resolver configuration: /etc/resolv.conf (man 5 resolv.conf), read and watched; never written. */
 import { sleep } from "../../async/sleep.ts";
 import type { Resolver } from "../../checks/parts.ts";
-import { parseAddress } from "../../net/address.ts";
+import { type IpAddress, parseAddress } from "../../net/address.ts";
 import { isLinkLocal } from "../../net/special_ranges.ts";
 
 export const RESOLV_CONF = "/etc/resolv.conf";
@@ -15,9 +15,11 @@ const EVERY_MS = 500;
 const SETTLE_MS = 50;
 /** Search domains, as glibc since 2.26 has no limit. */
 const MOST_DOMAINS = 64;
+/** A name or number of an interface (RFC 4007 §11.2). */
+const ZONE = /^[^\s/%]{1,15}$/;
 
 export interface ResolvConf {
-  /** Canonical addresses, in order, each once. Link-local ones have their zone left out ("fe80::1"). */
+  /** Canonical addresses, in order, each once; an IPv6 link-local one with its zone ("fe80::1%eth0"). */
   readonly nameservers: readonly string[];
   readonly search: readonly string[];
   readonly options: readonly string[];
@@ -31,8 +33,10 @@ export function parseResolvConf(text: string): ResolvConf {
   for (const line of text.slice(0, LONGEST).split("\n")) {
     const [keyword, ...values] = line.replace(/[#;].*/, "").trim().split(/\s+/);
     if (keyword === "nameserver") {
-      const address = parseAddress(values[0]?.replace(/%.*/, "") ?? "");
-      if (address && nameservers.size < MOST_NAMESERVERS) nameservers.add(address.text);
+      const { address, zone } = parseNameserver(values[0] ?? "");
+      if (address && nameservers.size < MOST_NAMESERVERS) {
+        nameservers.add(zone === undefined ? address.text : `${address.text}%${zone}`);
+      }
     } else if (keyword === "search") search = values;
     else if (keyword === "domain") search = values.slice(0, 1);
     else if (keyword === "options") options.push(...values);
@@ -49,17 +53,33 @@ export function parseResolvConf(text: string): ResolvConf {
   };
 }
 
-/** Whether queries to this nameserver can be sent to a stub: not where a socket needs the interface too (IPv6 link-local). */
-export function canRedirect(nameserver: string): boolean {
-  const address = parseAddress(nameserver);
-  return address !== undefined && !(address.family === 6 && isLinkLocal(address));
+/** A nameserver's address, and the interface that it is on where it needs one: that of a link-local address. */
+function parseNameserver(text: string): { readonly address: IpAddress | undefined; readonly zone?: string } {
+  const [plain = "", zone = ""] = text.split("%");
+  const address = parseAddress(plain);
+  const needsZone = address?.family === 6 && isLinkLocal(address);
+  return { address, ...(needsZone && ZONE.test(zone) ? { zone } : {}) };
+}
+
+/**
+ * The nameservers whose queries can be sent to a stub. Not an IPv6 link-local one without its interface, which no program reaches, nor
+ * one whose address is on several: what tells them apart isn't seen by the hooks.
+ */
+export function redirectable(nameservers: readonly string[]): string[] {
+  return nameservers.filter((text) => {
+    const { address, zone } = parseNameserver(text);
+    if (!address) return false;
+    if (address.family === 4 || !isLinkLocal(address)) return true;
+    return zone !== undefined && nameservers.filter((one) => one.startsWith(`${address.text}%`)).length === 1;
+  });
 }
 
 /** What resolv.conf says now, and which nameservers a stub can answer for. */
 export async function readResolver(path: string = RESOLV_CONF): Promise<Resolver> {
   const { nameservers, search } = parseResolvConf(await readOrEmpty(path));
+  const stubbed = redirectable(nameservers);
   return {
-    nameservers: nameservers.map((address) => ({ address, canRedirect: canRedirect(address) })),
+    nameservers: nameservers.map((address) => ({ address, canRedirect: stubbed.includes(address) })),
     search,
     hostname: Deno.hostname(),
   };

@@ -62,8 +62,8 @@ export function tcpSocket(family: 4 | 6): number {
  * reported by the first read or write.
  * @throws {SystemCallError} when it fails at once.
  */
-export function startConnect(fd: number, to: Endpoint): void {
-  const name = socketAddress(to);
+export function startConnect(fd: number, to: Endpoint, scope = 0): void {
+  const name = socketAddress(to, scope);
   try {
     must("connect", libc.connect(fd, name, name.length));
   } catch (error) {
@@ -134,11 +134,12 @@ export function closeDescriptor(fd: number): void {
 }
 
 /** struct sockaddr_in or sockaddr_in6. */
-export function socketAddress({ address, port }: Endpoint): Uint8Array<ArrayBuffer> {
+export function socketAddress({ address, port }: Endpoint, scope = 0): Uint8Array<ArrayBuffer> {
   const name = new Uint8Array(address.family === 4 ? 16 : 28);
   const view = new DataView(name.buffer);
   view.setUint16(0, address.family === 4 ? AF_INET : AF_INET6, true);
   view.setUint16(2, port);
   name.set(address.family === 4 ? address.bytes.subarray(12) : address.bytes, address.family === 4 ? 4 : 8);
+  if (address.family === 6) view.setUint32(24, scope, true);
   return name;
 }

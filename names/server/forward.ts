@@ -3,7 +3,7 @@ import { UdpConnection } from "../../ffi/sockets/udp_connection.ts";
 import { formatEndpoint, parseAddress } from "../../net/address.ts";
 import { Silence } from "./silence.ts";
 
-/** A nameserver of resolv.conf; its port is 53 except in tests. */
+/** A nameserver of resolv.conf, "fe80::1%eth0" where it needs an interface; its port is 53 except in tests. */
 export interface Nameserver {
   readonly address: string;
   readonly port: number;
@@ -98,10 +98,11 @@ async function exchange(
     return new NoAnswer("unreachable", `can't send to ${address}: ${why}`, { cause });
   };
   try {
-    const to = parseAddress(address);
+    const [plain = "", zone] = address.split("%");
+    const to = parseAddress(plain);
     if (!to) throw unreachable("it is not a valid address");
     await using connection = await UdpConnection.open(
-      { address: to, port },
+      { address: to, port, ...(zone === undefined ? {} : { zone }) },
       (bytes) => answers(bytes, query) && resolve(bytes),
       (error) => reject(unreachable(error)),
     ).catch((error) => {

@@ -98,7 +98,7 @@ export class StubListeners implements AsyncDisposable {
   }
 
   async #open(nameserver: string, uid: number): Promise<void> {
-    const address = parseAddress(nameserver);
+    const address = parseAddress(nameserver.replace(/%.*/, ""));
     if (!address) throw new TypeError(`"${nameserver}" is not a valid address of a nameserver`);
     const taken = new Set([...this.#servers.values()].map(({ index }) => index));
     let index = 0;
@@ -106,8 +106,8 @@ export class StubListeners implements AsyncDisposable {
     const server = await NameServer.open({
       zone: this.#parts.zone,
       address: stubAddress(address.family, uid, index),
-      nameserver: { address: address.text, port: this.#port },
-      others: () => this.#nameservers.filter((one) => one.address !== address.text),
+      nameserver: { address: nameserver, port: this.#port },
+      others: () => this.#nameservers.filter((one) => one.address !== nameserver),
       senderOf: (arrival) => senderOf(this.#owners, arrival, this.#accounts),
       forbidden: (one) => this.#parts.networks.forbids(one),
       filter: (answer) => this.#parts.rebinding.filter(answer),

@@ -5,8 +5,8 @@ import { until } from "../../async/testing/until.ts";
 import type { ServiceEntry, Status } from "../../wire/control.ts";
 import { answersInCluster, answersOf, readAnswers } from "./lib/dns.ts";
 import { nameObjects, OUTSIDE } from "./lib/name_objects.ts";
+import { nameserver, resolvConf } from "./lib/nameservers.ts";
 import type { Pmz } from "./lib/pmz.ts";
-import type { Running } from "./lib/running.ts";
 import { Stage } from "./lib/stage.ts";
 import type { World } from "./lib/world.ts";
 
@@ -260,26 +260,6 @@ Deno.test("a pod that terminates and still serves is reached until it's gone", a
   }
 });
 
-const server = await Deno.readTextFile(new URL("./lib/nameserver.py", import.meta.url));
-
-/** A nameserver on the laptop: it answers these names, or none at all. */
-async function nameserver({ laptop }: Pmz, address: string, ...rows: string[]): Promise<Running> {
-  const running = laptop.spawn("root", ["python3", "-u", "-c", server, address, ...rows]);
-  await running.says(/ready/);
-  return running;
-}
-
-/** Replaces the laptop's resolv.conf, until the end. */
-async function resolvConf({ laptop }: Pmz) {
-  const before = await laptop.output("root", ["cat", "/etc/resolv.conf"]);
-  const write = (text: string) =>
-    laptop.run("root", ["sh", "-c", "rm -f /etc/resolv.conf; cat >/etc/resolv.conf"], { stdin: text });
-  return {
-    write,
-    [Symbol.asyncDispose]: async () => void await write(before),
-  };
-}
-
 async function timed(person: Pmz, command: string): Promise<{ code: number; stdout: string; ms: number }> {
   const start = performance.now();
   const { code, stdout } = await person.laptop.run(person.person, ["bash", "-c", command], {
@@ -293,7 +273,7 @@ async function timed(person: Pmz, command: string): Promise<{ code: number; stdo
 Deno.test("whatever nameservers resolv.conf names, dead or alive, names of a cluster are answered at once", async (t) => {
   await using stage = await Stage.set();
   const alice = await stage.up();
-  await using conf = await resolvConf(alice);
+  await using conf = await resolvConf(alice.laptop);
   const echo = (await stage.world.kubectl(["get", "service", "echo", "-o", "jsonpath={.spec.clusterIP}"]))
     .trim();
   const ip = (...args: string[]) => alice.laptop.output("root", ["ip", ...args]);
@@ -310,7 +290,7 @@ Deno.test("whatever nameservers resolv.conf names, dead or alive, names of a clu
   await t.step("a link-local one alone, as on a cloud's machines", async () => {
     await ip("addr", "add", "169.254.169.254/32", "dev", "lo");
     try {
-      await using _metadata = await nameserver(alice, "169.254.169.254", "internet.test=192.0.2.80");
+      await using _metadata = await nameserver(alice.laptop, "169.254.169.254", "internet.test=192.0.2.80");
       await conf.write("nameserver 169.254.169.254\n");
       await followed();
       assert.match((await timed(alice, "getent ahostsv4 internet.test")).stdout, /^192\.0\.2\.80/);
@@ -321,7 +301,7 @@ Deno.test("whatever nameservers resolv.conf names, dead or alive, names of a clu
   await t.step("one in the cluster's range", async () => {
     await ip("addr", "add", "10.96.0.10/32", "dev", "lo");
     try {
-      await using _office = await nameserver(alice, "10.96.0.10", "internet.test=192.0.2.81");
+      await using _office = await nameserver(alice.laptop, "10.96.0.10", "internet.test=192.0.2.81");
       await conf.write("nameserver 10.96.0.10\n");
       await followed();
       assert.match((await timed(alice, "getent ahostsv4 internet.test")).stdout, /^192\.0\.2\.81/);
@@ -330,9 +310,9 @@ Deno.test("whatever nameservers resolv.conf names, dead or alive, names of a clu
     }
   });
   await t.step("three, of which two are dead, with search domains and ndots:5", async () => {
-    await using _one = await nameserver(alice, "127.0.0.2");
-    await using _two = await nameserver(alice, "127.0.0.3");
-    await using _alive = await nameserver(alice, "127.0.0.4", "internet.test=192.0.2.82");
+    await using _one = await nameserver(alice.laptop, "127.0.0.2");
+    await using _two = await nameserver(alice.laptop, "127.0.0.3");
+    await using _alive = await nameserver(alice.laptop, "127.0.0.4", "internet.test=192.0.2.82");
     await conf.write(
       "nameserver 127.0.0.2\nnameserver 127.0.0.3\nnameserver 127.0.0.4\nsearch corp.example eng.corp.example lan\noptions ndots:5\n",
     );
@@ -349,7 +329,7 @@ Deno.test("whatever nameservers resolv.conf names, dead or alive, names of a clu
     }
   });
   await t.step("all of them dead", async () => {
-    await using _one = await nameserver(alice, "127.0.0.2");
+    await using _one = await nameserver(alice.laptop, "127.0.0.2");
     await conf.write("nameserver 127.0.0.2\nsearch corp.example\noptions ndots:5\n");
     await followed();
     const { code, ms } = await timed(alice, "getent ahosts echo");
@@ -379,11 +359,11 @@ Deno.test("whatever nameservers resolv.conf names, dead or alive, names of a clu
 Deno.test("a nameserver outside is asked for no name of a cluster, and leads no name into it", async () => {
   await using stage = await Stage.set();
   const alice = await stage.up();
-  await using conf = await resolvConf(alice);
+  await using conf = await resolvConf(alice.laptop);
   const { world } = stage;
   const echo = (await world.kubectl(["get", "service", "echo", "-o", "jsonpath={.spec.clusterIP}"])).trim();
   await using office = await nameserver(
-    alice,
+    alice.laptop,
     "127.0.0.2",
     `evil.example=${echo}`,
     `pods.corp.example=${echo}`,

@@ -9,7 +9,7 @@ address, *rows = sys.argv[1:]
 known = dict(row.split("=") for row in rows)
 family = socket.AF_INET6 if ":" in address else socket.AF_INET
 with socket.socket(family, socket.SOCK_DGRAM) as serving:
-    serving.bind((address, 53))
+    serving.bind(socket.getaddrinfo(address, 53, family, socket.SOCK_DGRAM)[0][4])
     print("ready", flush=True)
     while True:
         query, client = serving.recvfrom(4096)
