@@ -130,10 +130,29 @@ class Way {
       return undefined;
     }
     this.#add("name", found.saw, performance.now() - started);
-    const subject = this.#target(found.subject, zone);
-    await this.#programs(subject ?? found.subject);
-    if (!subject && found.subject.kind === "service") await this.#outside(found.subject);
-    return subject;
+    const { at, leads } = this.#target(found.subject, zone);
+    if (leads === undefined) {
+      await this.#programs(at);
+      return at;
+    }
+    if (at.kind === "service" && findName(leads, zone, clusters)?.subject) {
+      this.#add(
+        "name",
+        failed(
+          "the ExternalNames lead to each other, and to no address",
+          `correct one of them: kubectl -n ${at.service.namespace} edit service ${at.service.name}`,
+        ),
+      );
+      return undefined;
+    }
+    if (zone.owner(leads) === "absent") {
+      const asked = { ...this.#asked, host: leads, lookup: undefined };
+      this.#add("name", await whyAbsent(asked, { zone, resolver, clusters }));
+      return undefined;
+    }
+    await this.#programs(found.subject);
+    if (at.kind === "service") await this.#outside(at, leads);
+    return undefined;
   }
 
   /** A name that is no cluster's and leads to a cluster's address all the same. */
@@ -158,23 +177,18 @@ class Way {
     );
   }
 
-  /** What an ExternalName leads to; undefined when that is outside the clusters. */
-  #target(subject: Subject, zone: Zone): Subject | undefined {
-    let at: Subject | undefined = subject;
-    for (
-      let i = 0;
-      i < LONGEST_CHAIN && at?.kind === "service" && at.service.externalName !== undefined;
-      i++
-    ) {
-      const next: Found | undefined = findName(
-        at.service.externalName.toLowerCase(),
-        zone,
-        this.#clusters.all,
-      );
-      if (next?.subject) this.#add("name", next.saw);
-      at = next?.subject;
+  /** Where a chain of ExternalNames ends: at a subject, or one that leads to a name of no Service. */
+  #target(subject: Subject, zone: Zone): { readonly at: Subject; readonly leads?: string } {
+    let at = subject;
+    for (let i = 0; i <= LONGEST_CHAIN; i++) {
+      if (at.kind !== "service" || at.service.externalName === undefined) return { at };
+      const leads = at.service.externalName.toLowerCase().replace(/\.$/, "");
+      const next: Found | undefined = findName(leads, zone, this.#clusters.all);
+      if (!next?.subject || i === LONGEST_CHAIN) return { at, leads };
+      this.#add("name", next.saw);
+      at = next.subject;
     }
-    return at?.kind === "service" && at.service.externalName !== undefined ? undefined : at;
+    return { at };
   }
 
   /** What programs get for the name. */
@@ -198,8 +212,11 @@ class Way {
   }
 
   /** An ExternalName that leads out of the clusters. */
-  async #outside({ cluster, service }: Extract<Subject, { kind: "service" }>): Promise<void> {
-    const { namespace, name, externalName } = service;
+  async #outside(
+    { cluster, service }: Extract<Subject, { kind: "service" }>,
+    leads: string,
+  ): Promise<void> {
+    const { namespace, name } = service;
     const problems = (await this.#clusters.laptop.problems(cluster)).get(`${namespace}/${name}`) ?? [];
     for (const problem of problems) {
       this.#add("address", {
@@ -209,17 +226,21 @@ class Way {
       });
     }
     if (problems.length > 0) return;
+    if (cluster.connection.mode !== "capture") {
+      this.#add("address", skipped(`${leads} belongs to no cluster: pmz's proxy dials it from this machine`));
+      return;
+    }
     if (this.#asked.lookup?.addresses.length === 0) {
-      const remedy = `does a nameserver know it? getent ahosts ${externalName}`;
+      const remedy = `does a nameserver know it? getent ahosts ${leads}`;
       this.#add(
         "address",
-        failed(`${externalName} belongs to no cluster, and programs get no address for it`, remedy),
+        failed(`${leads} belongs to no cluster, and programs get no address for it`, remedy),
       );
       return;
     }
     this.#add(
       "address",
-      skipped(`${externalName} belongs to no cluster: this machine dials it itself, without pmz`),
+      skipped(`${leads} belongs to no cluster: this machine dials it itself, without pmz`),
     );
   }
 

@@ -27,6 +27,11 @@ async function connected(onStream?: (stream: Stream) => void): Promise<FakeDaemo
   cluster.slice("outside", ["10.9.0.5"], [{ name: "http", port: 8080 }]);
   cluster.service("mail", { type: "ExternalName", externalName: "mail.example" });
   cluster.service("same", { type: "ExternalName", externalName: "echo.default.svc.cluster.local" });
+  const alias = (externalName: string) => ({ type: "ExternalName", externalName });
+  cluster.service("further", alias("mail.default.svc.cluster.local"));
+  cluster.service("gone", alias("nosuch.default.svc.cluster.local"));
+  cluster.service("round", alias("again.default.svc.cluster.local"));
+  cluster.service("again", alias("round.default.svc.cluster.local"));
   cluster.service("cart", { clusterIP: "10.96.0.11", selector: { app: "echo" }, ports }, "shop");
   await at.daemon.up(at.up, recorder(), forever);
   return at;
@@ -68,6 +73,18 @@ const causes: readonly [string, Partial<ExplainRequest>, RegExp, RegExp][] = [
     { host: "www.example.com" },
     /^name: .* belongs to no connected cluster/,
     /pmz dns add/,
+  ],
+  [
+    "an ExternalName to a Service that isn't there",
+    { host: "gone" },
+    /^name: there is no Service nosuch in the namespace default/,
+    /./,
+  ],
+  [
+    "ExternalNames that lead to each other",
+    { host: "round" },
+    /^name: the ExternalNames lead to each other/,
+    /edit service (round|again)$/,
   ],
   [
     "a namespace that doesn't exist",
@@ -153,7 +170,8 @@ Deno.test("an ExternalName is followed into the cluster, and out of it", async (
   assert.equal(inside.hop("dial"), "10.96.0.7:80: the gateway is connected");
   const outside = await said(at, { host: "mail.default.svc" });
   assert.match(outside.hop("name"), /an ExternalName: mail\.example$/);
-  assert.match(outside.hop("address"), /^mail\.example belongs to no cluster/);
+  assert.match(outside.hop("address"), /^mail\.example belongs to no cluster: pmz's proxy dials it/);
+  assert.match((await said(at, { host: "further" })).hop("address"), /^mail\.example belongs to no cluster/);
 });
 
 Deno.test("a name that isn't a cluster's and leads to a cluster's address is followed by that address", async () => {
