@@ -18,6 +18,11 @@ const forms = [
   "echo.other.svc",
   "peers.default.svc:8080",
   "peers-0.peers.default.svc:8080",
+  "peers:8080",
+  "peers-0.peers:8080",
+  "peers-1.peers.default:8080",
+  "echo.other",
+  "echo.other.svc.cluster.local",
 ];
 
 Deno.test("without a yes nothing is installed, and nothing is left running", async () => {
