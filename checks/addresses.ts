@@ -6,6 +6,7 @@ import type { CheckParts } from "./parts.ts";
 
 /** Services that are named in a finding; more are counted. */
 const NAMED = 5;
+const PROXY = "pmz up --proxy reaches those whose address this machine uses itself";
 
 /** Whether every Service of the connected clusters has an address that this machine can reach it by. */
 export const addresses: Check<Pick<CheckParts, "daemon">> = {
@@ -30,7 +31,6 @@ function judge({ cluster, services, unreachable: { count, first } }: ClusterStat
   const more = count > named.length ? `; and ${count - named.length} more` : "";
   return warning(
     `${cluster.context}: some Services can't be reached by their addresses: ${named.join("; ")}${more}.`,
-    "`pmz up --proxy` reaches those whose address this machine uses itself. A range that is public, or that this machine has " +
-      "a route to, can be accepted: pmz down, then pmz up --accept-range RANGE",
+    [...new Set(first.flatMap(({ remedy = PROXY }) => remedy))].join("; "),
   );
 }

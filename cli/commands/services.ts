@@ -80,7 +80,7 @@ export const services = define({
     const accepted = new Set(
       entries.flatMap(({ cluster, acceptedRange }) =>
         acceptedRange === undefined ? [] : [
-          `${acceptedRange} was accepted for ${cluster} (to take it back: pmz up --forget-range ${acceptedRange})`,
+          `${acceptedRange} was accepted for ${cluster} (to take it back: pmz up --context ${cluster} --forget-range ${acceptedRange})`,
         ]
       ),
     );

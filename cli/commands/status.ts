@@ -130,7 +130,10 @@ function rowsOf(
     ...limits.map((limit) => ["  limited", limit]),
     ...acceptedRanges.map((
       range,
-    ) => ["  accepted", `${range} (to take it back: pmz up --forget-range ${range})`]),
+    ) => [
+      "  accepted",
+      `${range} (to take it back: pmz up --context ${cluster.context} --forget-range ${range})`,
+    ]),
     ...[...Map.groupBy(unreachable.first, ({ why }) => why)].flatMap(([why, group]) => [
       ["  unreachable", `${namedAddresses(group)}: ${why}`],
       ...(group[0]?.remedy === undefined ? [] : [["", group[0].remedy]]),

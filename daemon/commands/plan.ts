@@ -77,7 +77,7 @@ function grantedRanges(
   const fresh = ranges.find((range) => fixed && !fixed.includes(range) && !asked.includes(range));
   if (fresh === undefined) return ranges;
   throw new Failure("conflict", `the range ${fresh} can't be accepted while pmz is up`, {
-    hint: `to accept it: pmz down, then pmz up --accept-range ${fresh}`,
+    hint: `to accept it: pmz down, then pmz up --context ${context} --accept-range ${fresh}`,
   });
 }
 

@@ -34,7 +34,7 @@ export function unreachableOf(
   return [
     ...found,
     ...missing.map((one) => {
-      const remedy = remedyOf(one.why, ranges);
+      const remedy = remedyOf(id, one.why, ranges);
       return remedy === undefined ? one : { ...one, remedy };
     }),
   ];
@@ -44,19 +44,22 @@ export function unreachableOf(
 const PUBLIC = /^public, and in no range that was accepted/;
 
 const PROXY = "pmz up --proxy serves its name, too";
-const accept = (...ranges: readonly string[]) =>
-  `pmz down, then pmz up ${ranges.map((range) => `--accept-range ${range}`).join(" ")}`;
+const accept = (cluster: string, ...ranges: readonly string[]) =>
+  `pmz down, then pmz up --context ${cluster} ${ranges.map((range) => `--accept-range ${range}`).join(" ")}`;
 
 /**
  * What to do where an address isn't captured, by the reason that the helper or the routes give.
+ * @param of the cluster
  * @param ranges those that the cluster's public addresses are from
  */
-function remedyOf(why: string, ranges: readonly string[]): string | undefined {
+function remedyOf(of: string, why: string, ranges: readonly string[]): string | undefined {
   const [, cluster] = /^the cluster (\S+) has the same address/.exec(why) ?? [];
   if (cluster !== undefined) return `disconnect that one: pmz down --context ${cluster}`;
-  if (PUBLIC.test(why)) return `to capture it: ${accept(...ranges)}; ${PROXY}`;
+  if (PUBLIC.test(why)) return `to capture it: ${accept(of, ...ranges)}; ${PROXY}`;
   const [, range, routed] = /^in (\S+), which this machine has a route to \(([^)]+)\)$/.exec(why) ?? [];
-  if (range !== undefined) return `to capture it, if ${routed} doesn't need it: ${accept(range)}; ${PROXY}`;
+  if (range !== undefined) {
+    return `to capture it, if ${routed} doesn't need it: ${accept(of, range)}; ${PROXY}`;
+  }
   const [, device] = /network that this machine is in \(([^)]+)\)$/.exec(why) ?? [];
   if (device !== undefined) {
     return `it is captured as soon as ${device} has that network no longer (ip route show dev ${device}); ` +

@@ -113,7 +113,7 @@ Deno.test("a range that was accepted is the cluster's whatever a VPN has a route
   assert.match(await root(stage.world, "ip -4 route show dev wg0"), /10\.96\.0\.0\/12/);
   await away(alice);
   assert.equal((await status(alice)).clusters[0]?.unreachable.count, 0);
-  const takeBack = /10\.96\.0\.0\/16.*to take it back: pmz up --forget-range 10\.96\.0\.0\/16/;
+  const takeBack = /10\.96\.0\.0\/16.*to take it back: pmz up --context one --forget-range 10\.96\.0\.0\/16/;
   assert.match((await alice.done(["status"])).stdout, takeBack);
   assert.match((await alice.run(["services"])).stderr, takeBack);
   await alice.up("--accept-range", "10.96.0.0/16"); // again: it is what it is
@@ -121,7 +121,7 @@ Deno.test("a range that was accepted is the cluster's whatever a VPN has a route
   assert.equal(other.code, 8);
   assert.match(
     other.stderr,
-    /10\.0\.0\.0\/8 can't be accepted while pmz is up\n.*pmz down, then pmz up --accept-range/,
+    /10\.0\.0\.0\/8 can't be accepted while pmz is up\n.*pmz down, then pmz up --context one --accept-range/,
   );
   const wrong = await alice.run(["up", "--accept-range", "127.0.0.0/8"]);
   assert.deepEqual([wrong.code, /no cluster may have it \(loopback\)/.test(wrong.stderr)], [2, true]);
@@ -132,7 +132,7 @@ Deno.test("a range that was accepted is the cluster's whatever a VPN has a route
 
   const { stderr } = await alice.run(["up", "--forget-range", "10.96.0.0/16"]);
   assert.match(stderr, /default\/echo at 10\.96\..* a route to \(wg0\)/);
-  assert.match(stderr, /pmz up --accept-range 10\.96\.0\.0\/12/);
+  assert.match(stderr, /pmz up --context one --accept-range 10\.96\.0\.0\/12/);
   assert.equal((await alice.laptop.run("alice", ["curl", "-s", "-m5", URL])).code, 6, "no name leads there");
   assert.equal((await alice.run(["up", "--forget-range", "10.96.0.0/16"])).code, 7);
   await vpn.down();
