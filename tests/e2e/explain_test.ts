@@ -82,6 +82,58 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
     }
   });
 
+  await t.step("ExternalNames, and pods that crash", async () => {
+    const alias = (name: string, to: string) =>
+      world.kubectl(["create", "service", "externalname", name, "--external-name", to]);
+    await alias("near", "internet.test");
+    await alias("gone", "nosuch.default.svc.cluster.local");
+    await alias("round", "round.default.svc.cluster.local");
+    await alias("number", "203.0.113.9");
+    await world.kubectl([
+      "create",
+      "deployment",
+      "crash",
+      "--image=pmz.test/echo:1",
+      "--",
+      "sh",
+      "-c",
+      "exit 3",
+    ]);
+    await world.kubectl(["expose", "deployment", "crash", "--port=80"]);
+    try {
+      await until("it has crashed", async () => {
+        const { verdict } = await explain("crash.default.svc");
+        return verdict?.hop === "endpoints" && /CrashLoopBackOff|Error/.test(verdict.saw);
+      }, 30_000);
+      await fails(
+        "near.default.svc",
+        "address",
+        /internet\.test leads to 10\.77\.255\.254, .* a network of this machine/,
+      );
+      await fails("gone.default.svc", "name", /there is no Service nosuch in the namespace default/);
+      await fails("round.default.svc", "name", /lead to each other/);
+      await fails("number.default.svc", "address", /looks like an address: DNS has no such name/);
+    } finally {
+      await world.kubectl(["delete", "service", "near", "gone", "round", "number", "crash"]);
+      await world.kubectl(["delete", "deployment", "crash", "--grace-period=1"]);
+    }
+  });
+
+  await t.step("a route that a VPN has to the cluster's range", async () => {
+    await root("ip link add vpn0 type bridge; ip link set vpn0 up; ip route add 10.96.0.0/12 dev vpn0");
+    try {
+      const { verdict } = await explain("echo.default.svc");
+      assert.equal(verdict?.hop, "address", JSON.stringify(verdict));
+      assert.match(
+        `${verdict?.saw} ${verdict?.remedy}`,
+        /in 10\.96\.0\.0\/12, which .* a route to \(vpn0\).*--accept-range 10\.96\.0\.0\/12/,
+      );
+    } finally {
+      await root("ip link del vpn0");
+    }
+    await bob.up();
+  });
+
   await t.step("what answers before pmz, and a proxy of the shell", async () => {
     await root("cp /etc/hosts /tmp/hosts.before && echo 192.0.2.7 echo.default.svc >> /etc/hosts");
     try {
