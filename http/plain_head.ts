@@ -54,7 +54,9 @@ export class PlainHead {
   #fields = 0;
   #hosts = 0;
   #lengths = 0;
+  /** Where a request's method and its target end. */
   #method = 0;
+  #target = 0;
 
   /**
    * Whether these bytes begin with the whole head of a plain request: HTTP/1.1, for a path of one host, no HEAD or CONNECT,
@@ -70,6 +72,7 @@ export class PlainHead {
     let at = method + 1;
     while ((kindOf(bytes[at]) & IS_TARGET) !== 0) at++;
     if (bytes[at] !== SPACE) return false;
+    this.#target = at;
     at = versionEnd(bytes, at + 1);
     return isLineEnd(bytes, at) && this.#readFields(bytes, at + 2, true) && this.#hosts === 1;
   }
@@ -89,13 +92,23 @@ export class PlainHead {
     return isEmpty || this.#lengths === 1;
   }
 
+  /** Of the request that was read last. */
+  get method(): string {
+    return latin1(this.#bytes.subarray(0, this.#method));
+  }
+
+  /** Of the request that was read last. */
+  get target(): string {
+    return latin1(this.#bytes.subarray(this.#method + 1, this.#target));
+  }
+
   /** Whether the request that was read last may be sent again without another effect. */
   get isIdempotent(): boolean {
     const [bytes, method] = [this.#bytes, this.#method];
     if (bytes[0] === GET[0] && bytes[1] === GET[1] && bytes[2] === GET[2] && method === GET.length) {
       return true;
     }
-    return idempotent.has(latin1(bytes.subarray(0, method)));
+    return idempotent.has(this.method);
   }
 
   /** The values of a field, whose name is in lower case; good for the bytes that were read last. */

@@ -21,6 +21,7 @@ Deno.test("requests as clients send them are plain, and their fields are found i
   );
   assert.ok(plain.readRequest(bytes));
   assert.deepEqual([plain.end, plain.bodyLength], [bytes.length, 0]);
+  assert.deepEqual([plain.method, plain.target], ["GET", "/x"]);
   assert.deepEqual(plain.values("x-user"), ["alice", "bob"]);
   assert.deepEqual([plain.has("user-agent"), plain.has("user_agent"), plain.values("cookie")], [
     true,
@@ -144,6 +145,7 @@ Deno.test("what is plain is read as the parser of all heads reads it, and no hea
         kind: "length",
         length: bodyLength,
       });
+      if ("method" in head) assert.deepEqual([plain.method, plain.target], [head.method, head.target]);
       for (const { name } of head.fields) {
         assert.deepEqual(plain.values(name), valuesOf(head.fields, name));
         assert.ok(plain.has(name));

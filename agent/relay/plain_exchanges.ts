@@ -2,11 +2,13 @@
  * Answers requests as most are, for as long as they are: each in one piece, as its answer is, and sent to a server that is
  * connected already. Whatever differs from that is left as it is for HttpSession and Exchange, which know all cases.
  *
- * Hot path: a request has no object and no string of its own, and no promise but those of its reads, its writes and two waits.
+ * Hot path: a request that no rule may take has no object and no string of its own, and each has no promise but those of its
+ * reads, its writes and two waits.
  */
 import { type ByteReader, writeAll } from "../../http/byte_reader.ts";
 import { PlainHead } from "../../http/plain_head.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
+import { PlainRequest } from "../routing/plain_request.ts";
 import { RoutableRequest } from "../routing/request.ts";
 import type { RoutedRule, Router } from "../routing/router.ts";
 import { Broken, write } from "./broken.ts";
@@ -74,16 +76,13 @@ export class PlainExchanges {
       const length = end + head.bodyLength;
       if (length > bytes.length) return waiting;
       const router = this.#router();
-      let request: RoutableRequest | undefined;
-      let rule: RoutedRule | undefined;
-      if (!router.excludes(head)) {
-        request = new RoutableRequest(bytes.subarray(0, end));
-        rule = router.byRequest(request, this.#address);
-      }
+      const rule = router.excludes(head)
+        ? undefined
+        : router.byRequest(new PlainRequest(head), this.#address);
       const isRepeatable = head.isIdempotent;
       const upstream = servers.ready(rule, isRepeatable);
       if (!upstream) {
-        return { kind: "decided", request: request ?? new RoutableRequest(bytes.subarray(0, end)), rule };
+        return { kind: "decided", request: new RoutableRequest(bytes.subarray(0, end)), rule };
       }
       // A server that was idle may close its connection at this very moment.
       const isHeld = isRepeatable && upstream.restingSince !== undefined;

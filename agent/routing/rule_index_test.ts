@@ -4,6 +4,7 @@ import { PlainHead } from "../../http/plain_head.ts";
 import { bytesOf } from "../../http/testing/heads.ts";
 import type { Match, NamedMatch } from "../../wire/match.ts";
 import { Matcher } from "./matcher.ts";
+import { PlainRequest } from "./plain_request.ts";
 import { RoutableRequest } from "./request.ts";
 import { Router } from "./router.ts";
 
@@ -61,6 +62,10 @@ Deno.test("a request is found the same rule, and counts the same, as if all rule
 
       const head = new PlainHead();
       assert.ok(head.readRequest(bytes));
+      const plain = new Router(
+        rules.map((rule) => ({ ...rule, counts: { seen: 0, taken: 0, declined: 0 } })),
+      );
+      assert.equal(plain.byRequest(new PlainRequest(head), CALLER)?.uid, expected?.uid);
       if (!router.excludes(head)) return;
       assert.equal(expected, undefined);
       assert.deepEqual(rules.map(({ counts }) => counts.seen), counts.map((count) => 2 * count));
