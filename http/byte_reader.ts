@@ -62,7 +62,7 @@ export class ByteReader {
   more(): Promise<boolean> {
     if (this.#settled !== undefined && this.#reading !== undefined) {
       this.#settled = undefined;
-      return this.#reading = this.#reading.then(this.#told);
+      return this.#reading = this.#reading.then((hasMore) => this.#told(hasMore));
     }
     if (this.#failure !== undefined) return Promise.reject(this.#tellFailure());
     return this.#reading ??= this.#source.read(this.#room()).then(this.#came, this.#broke);
@@ -138,10 +138,10 @@ export class ByteReader {
   }
 
   /** What a read of `readThen` has brought, for those who wait for it by `more`. */
-  readonly #told = (hasMore: boolean): boolean => {
+  #told(hasMore: boolean): boolean {
     if (this.#failure !== undefined) throw this.#tellFailure();
     return hasMore;
-  };
+  }
 
   #tellFailure(): unknown {
     const error = this.#failure?.error;

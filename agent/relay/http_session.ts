@@ -26,7 +26,7 @@ import type { RoutedRule } from "../routing/router.ts";
 import type { CarriedOutcome, InterceptedConnection, Upstreams } from "./upstreams.ts";
 import { Broken } from "./broken.ts";
 import { type After, Exchange, type SentRequest, sentRequest } from "./exchange.ts";
-import { PlainExchanges } from "./plain_exchanges.ts";
+import { type Beyond, PlainExchanges } from "./plain_exchanges.ts";
 import { Servers } from "./servers.ts";
 import { UnreadTransport } from "./unread_transport.ts";
 import type { Upstream } from "./upstream.ts";
@@ -88,7 +88,7 @@ export class HttpSession {
   async run(): Promise<CarriedOutcome> {
     try {
       for (;;) {
-        const after = await this.#turn();
+        const after = await this.#beyond(await this.#plain.run());
         if (after === "next") continue;
         if (after === "raw") return await this.#relay(await this.#servers.ofOthers());
         if (after === "relay" && this.#servers.last) return await this.#relay(this.#servers.last);
@@ -101,8 +101,8 @@ export class HttpSession {
     }
   }
 
-  async #turn(): Promise<After | Exclude<Next["kind"], "request">> {
-    const beyond = await this.#plain.run();
+  /** Does what isn't plain, up to the next request. */
+  async #beyond(beyond: Beyond): Promise<After | Exclude<Next["kind"], "request">> {
     switch (beyond.kind) {
       case "decided":
         return await this.#answer(beyond.request, beyond.request.head.bytes.length, { rule: beyond.rule });

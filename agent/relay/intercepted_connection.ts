@@ -65,7 +65,7 @@ async function route(
   const reader = new ByteReader(caller);
   const { kind, rule, pod } = await firstDecision(reader, connection, upstreams);
   if (kind === "streams") return await carryHttp2(caller, reader, connection, upstreams, pod);
-  if (kind === "requests") return await new HttpSession(caller, reader, connection, upstreams, pod).run();
+  if (kind === "requests") return new HttpSession(caller, reader, connection, upstreams, pod).run();
   const unread = new UnreadTransport(caller, reader);
   if (rule === undefined && pod) return await toPod(unread, upstreams, undefined, pod.unread());
   pod?.transport.close();
