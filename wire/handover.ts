@@ -11,6 +11,9 @@ export const HANDOVER_SOCKET = "/run/pmz/handover.sock";
 /** The addresses that fit in one message. With kube-proxy in IPVS mode a node has the address of every Service. */
 export const MOST_HOST_ADDRESSES = 5_000;
 
+/** Pods that relay tells as limited. */
+export const MOST_LIMITED = 500;
+
 /** What relay knows of a rule: enough to check a proof and to name a stream. */
 export interface RelayedRule {
   readonly uid: string;
@@ -28,6 +31,12 @@ export interface MatchedRule {
   /** The addresses of the callers that the match names, where it names any. */
   readonly callers?: readonly string[];
 }
+
+/**
+ * A limit of relay's: `connections`, of all that it carries, so that some were reset; `port`, of those of one port that go to
+ * laptops, so that some went to the pod.
+ */
+export type RelayLimit = "connections" | "port";
 
 /** A port of a pod that is steered to relay, and its rules. */
 export interface SteeredPort {
@@ -84,6 +93,11 @@ export type RelayMessage =
   | { readonly tell: "hello"; readonly hello: Hello }
   /** The rules that have a proven tunnel: attach steers only their ports. Sent again on a change. */
   | { readonly tell: "proven"; readonly rules: readonly string[] }
+  /** The pods whose connections have met a limit lately, at most {@linkcode MOST_LIMITED}. Sent again on a change. */
+  | {
+    readonly tell: "limited";
+    readonly pods: readonly { readonly uid: string; readonly limit: RelayLimit }[];
+  }
   /** relay could not take a pod over; attach tries again later. */
   | { readonly tell: "refused"; readonly uid: string }
   /** Asks for sockets to dial a pod's application with, at most 64. */

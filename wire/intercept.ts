@@ -87,7 +87,7 @@ export interface InterceptedPod {
   readonly uid: string;
   /** `ready`: connections are steered; `waiting`: not yet, so the pod answers; `refused`: never, see `reason`. */
   readonly state: "ready" | "waiting" | "refused";
-  /** Why it is not ready, for people. */
+  /** Why it is not ready, or which limit leaves something out, for people. */
   readonly reason?: string;
 }
 

@@ -3,11 +3,12 @@ import {
   type MatchedRule,
   MOST_HOST_ADDRESSES,
   type RelayedRule,
+  type RelayLimit,
   type RelayMessage,
 } from "../../wire/handover.ts";
 import type { InterceptRule } from "../../wire/intercept.ts";
 import { sleep } from "../../async/sleep.ts";
-import { callerAddresses } from "./callers.ts";
+import { findCallers, type FoundCallers } from "./callers.ts";
 import { type NodePlan, plan, rulesOf } from "./plan.ts";
 import type { ProbeDetector } from "./probe_detector.ts";
 import type { RelayChannel } from "./relay_link.ts";
@@ -31,6 +32,15 @@ const LATEST_MS = 1_000;
 const APPLIED_MS = 5_000;
 /** Milliseconds between two reads of the node's addresses. */
 const HOST_ADDRESSES_MS = 10_000;
+
+/** What a rule's status says of a limit that connections of a pod have met. */
+const limitMet: Readonly<Record<RelayLimit, string>> = {
+  connections:
+    "some connections were reset lately: their caller, or the namespace, has its share of all that the node " +
+    "agent carries",
+  port:
+    "some connections went to the pod lately: their caller has its share of those that the port may have on laptops",
+};
 
 export interface NodeOptions {
   readonly node: string;
@@ -60,6 +70,10 @@ export class NodeReconciler implements Disposable {
   #proven: ReadonlySet<string> = new Set();
   #toldRules = "";
   readonly #toldMatches = new ToldMatches();
+  /** The callers of rules that name any, by the rule's UID. */
+  #callers: ReadonlyMap<string, FoundCallers> = new Map();
+  /** Pods whose connections have met a limit of relay's lately, and which. */
+  #limited: ReadonlyMap<string, RelayLimit> = new Map();
   #toldHost = "";
   #hostAt = -Infinity;
   #wake = new AbortController();
@@ -81,6 +95,7 @@ export class NodeReconciler implements Disposable {
   relayDisconnected(): void {
     this.#relay = undefined;
     this.#proven = new Set();
+    this.#limited = new Map();
     [this.#toldRules, this.#toldHost] = ["", ""];
     this.#toldMatches.clear();
     this.#options.pods[Symbol.dispose]();
@@ -96,6 +111,9 @@ export class NodeReconciler implements Disposable {
         return this.#wake.abort();
       case "refused":
         return this.#options.pods.refused(message.uid, relay);
+      case "limited":
+        this.#limited = new Map(message.pods.map(({ uid, limit }) => [uid, limit]));
+        return this.#wake.abort();
       case "request-sockets":
         return this.#giveSockets(message.uid, message.family, message.count, relay);
       case "classify":
@@ -185,7 +203,11 @@ export class NodeReconciler implements Disposable {
     if (!taken) return waiting(this.#options.pods.trouble(uid) ?? "the pod is about to be taken over");
     const kept = taken.kept(port);
     if (kept !== undefined) return { state: "refused", reason: kept };
-    if (taken.steered.has(port) && this.#proven.has(rule.uid)) return { state: "ready" };
+    if (taken.steered.has(port) && this.#proven.has(rule.uid)) {
+      const limit = this.#limited.get(uid);
+      const reason = this.#callers.get(rule.uid)?.missing ?? (limit && limitMet[limit]);
+      return { state: "ready", ...(reason !== undefined && { reason }) };
+    }
     return waiting(`no tunnel of ${rule.user}'s session to this node is open yet`);
   }
 
@@ -195,15 +217,19 @@ export class NodeReconciler implements Disposable {
     const rules = new Map<string, RelayedRule>();
     const matched = new Map<string, MatchedRule>();
     const all = [...planned.pods.values()].flatMap(({ ports }) => ports.flatMap(rulesOf));
+    const callersOf = new Map<string, FoundCallers>();
+    const [followed, pods] = [this.#options.view.callerNamespaces(), this.#options.view.callers()];
     for (const rule of new Set(all)) {
       const session = sessions.get(rule.session.uid);
       if (!session) continue;
       const { uid, port, match } = rule;
       rules.set(uid, { uid, port, session: session.uid, publicKey: session.publicKey });
       if (match === undefined) continue;
-      const callers = match.callers && callerAddresses(match.callers, this.#options.view.callers());
-      matched.set(uid, { rule: uid, match, ...(callers && { callers }) });
+      const callers = findCallers(rule, followed, pods);
+      if (callers) callersOf.set(uid, callers);
+      matched.set(uid, { rule: uid, match, ...(callers && { callers: callers.addresses }) });
     }
+    this.#callers = callersOf;
     const toldAll = this.#toldMatches.tell(matched.values(), relay);
     const list = [...rules.values()].filter(({ uid }) => !matched.has(uid) || this.#toldMatches.has(uid))
       .sort((a, b) => a.uid < b.uid ? -1 : 1);

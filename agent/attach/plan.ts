@@ -7,6 +7,7 @@
  */
 import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
 import { personalFingerprint } from "../../wire/match.ts";
+import { fairShares } from "./shares.ts";
 import type { Pod, Service } from "../../kube/objects/objects.ts";
 import { isTerminating, mayRun, podPort, selects } from "../../kube/objects/selectors.ts";
 
@@ -64,8 +65,9 @@ export interface NodePlan {
 }
 
 /**
- * Limits of what tenants can use; rules beyond them are refused. `portsPerPod` is PORTS of bpf/intercept.bpf.c;
- * `personalPerPort` are the personal rules that a request is compared with.
+ * Limits of what tenants can use; rules beyond them are refused. `rulesPerNode` are divided among the namespaces that want
+ * them; `portsPerPod` is PORTS of bpf/intercept.bpf.c; `personalPerPort` are the personal rules that a request is compared
+ * with.
  */
 export const limits = {
   rulesPerNamespace: 500,
@@ -74,12 +76,33 @@ export const limits = {
   personalPerPort: 128,
 } as const;
 
+/** A rule with pods on this node. */
+interface Candidate {
+  readonly rule: InterceptRule;
+  readonly service: Service;
+  readonly selected: readonly Pod[];
+  /** Its number among the rules of its namespace, the oldest is 1: of all, and of those with pods on this node. */
+  readonly inNamespace: number;
+  readonly onNode: number;
+}
+
+class Count {
+  readonly counts = new Map<string, number>();
+
+  /** @returns how many there are now */
+  add(of: string): number {
+    const count = (this.counts.get(of) ?? 0) + 1;
+    this.counts.set(of, count);
+    return count;
+  }
+}
+
 /** Runtimes whose sandboxes have a network stack of their own: the node's kernel sees no sockets in them. */
 const sandboxed = /gvisor|runsc|kata/i;
 
 /**
- * Plans this node. Older rules come first: they win when two whole-service rules want the same port, and when a limit is
- * reached.
+ * Plans this node. Older rules come first: they win when two whole-service rules want the same port, and within a namespace
+ * when a limit is reached.
  */
 export function plan(cluster: PlanInput): NodePlan {
   const pods = new Map<string, { pod: Pod; ports: OpenPort[] }>();
@@ -91,19 +114,22 @@ export function plan(cluster: PlanInput): NodePlan {
     cluster.pods.filter(mayRun),
     (pod) => pod.namespace,
   );
-  const counts = new Map<string, number>();
-  let onNode = 0;
-
+  const candidates: Candidate[] = [];
+  const [all, here] = [new Count(), new Count()];
   for (const rule of [...cluster.rules].sort(older)) {
-    const inNamespace = (counts.get(rule.namespace) ?? 0) + 1;
-    counts.set(rule.namespace, inNamespace);
+    const inNamespace = all.add(rule.namespace);
     if (rule.deleting || !isOfLiveSession(rule, cluster)) continue;
     const service = services.get(`${rule.namespace}/${rule.service}`);
     const selector = service?.selector;
     if (!service || !selector) continue;
     const selected = (podsOf.get(rule.namespace) ?? []).filter((pod) => selects(selector, pod));
     if (selected.length === 0) continue;
-    const limit = overLimit(rule, inNamespace, ++onNode);
+    candidates.push({ rule, service, selected, inNamespace, onNode: here.add(rule.namespace) });
+  }
+  const shares = fairShares(here.counts, limits.rulesPerNode);
+  for (const candidate of candidates) {
+    const { rule, service, selected } = candidate;
+    const limit = overLimit(candidate, shares.get(rule.namespace) ?? 0);
     for (const pod of selected) {
       const found = limit ?? cannot(rule, pod, cluster.denied) ?? targetOf(rule, service, pod);
       const taken = typeof found === "string" ? found : take(pods, pod, found.port, rule);
@@ -136,12 +162,15 @@ function isOfLiveSession(rule: InterceptRule, cluster: PlanInput): boolean {
   return personalFingerprint(key, rule.match) === rule.keyFingerprint;
 }
 
-function overLimit(rule: InterceptRule, inNamespace: number, onNode: number): string | undefined {
+function overLimit(
+  { rule: { namespace }, inNamespace, onNode }: Candidate,
+  share: number,
+): string | undefined {
   if (inNamespace > limits.rulesPerNamespace) {
-    return `namespace ${rule.namespace} already has ${limits.rulesPerNamespace} older rules, the most allowed`;
+    return `namespace ${namespace} already has ${limits.rulesPerNamespace} older rules, the most allowed`;
   }
-  if (onNode > limits.rulesPerNode) {
-    return `this node already has ${limits.rulesPerNode} older rules, the most allowed`;
+  if (onNode > share) {
+    return `this node takes ${limits.rulesPerNode} rules, and namespace ${namespace} already has its share: ${share} older ones`;
   }
 }
 

@@ -179,6 +179,51 @@ Deno.test("rules beyond a namespace's limit are refused, older ones and other na
   ]);
 });
 
+Deno.test("a namespace that wants all of a node's rules leaves another its share, and its own oldest rules stay", () => {
+  const of = (namespace: string, count: number) =>
+    Array.from({ length: count }, (_, i) =>
+      rule({
+        namespace,
+        uid: `${namespace}-${String(i).padStart(4, "0")}`,
+        created: namespace === "default" ? "2026-01-01T00:00:00Z" : "2026-01-01T00:00:01Z",
+        session: { name: "s", uid: `session of ${namespace}` },
+        match: { hosts: ["a.example"] },
+        keyFingerprint: personalFingerprint("print of KEY", { hosts: ["a.example"] }),
+      }));
+  const services = ["default", "other"].map((namespace) => ({ ...service, namespace }));
+  // A pod's port takes 128 personal rules.
+  const everywhere = (count: number, namespace: string) =>
+    of(namespace, count).map((one, i) => ({ ...one, port: 80 + i % 8 }));
+  const ports = Array.from(
+    { length: 8 },
+    (_, i) => ({ ...service.ports[0], port: 80 + i, targetPort: 8080 + i }),
+  );
+  const input = {
+    services: services.map((one) => ({ ...one, ports: ports as Service["ports"] })),
+    pods: ["default", "other"].map((namespace) =>
+      pod({ namespace, uid: `pod of ${namespace}`, name: namespace })
+    ),
+    sessions: new Map(["default", "other"].map((namespace) => [`session of ${namespace}`, {
+      ...session,
+      namespace,
+      name: "s",
+      uid: `session of ${namespace}`,
+    }])),
+  };
+  assert.deepEqual(planned({ ...input, rules: everywhere(500, "default") }).reasons, []);
+  const rules = [...everywhere(500, "default"), ...everywhere(100, "other")];
+  const { reasons } = planned({ ...input, rules });
+  assert.equal(reasons.length, 100);
+  assert.equal(
+    reasons[0],
+    "default-0400 pod of default: this node takes 500 rules, and namespace default already has its share: 400 older ones",
+  );
+  assert.ok(
+    reasons.every((reason) => reason.startsWith("default-04")),
+    "the newest of the one that wants more",
+  );
+});
+
 Deno.test("personal rules stand side by side in front of the whole-service rule, the older ones first", () => {
   const match = (user: string): Match => ({ headers: [{ name: "x-user", exact: user }] });
   const personal = (uid: string, user: string, created: string) =>

@@ -1,5 +1,5 @@
 import { parseEndpoint } from "../../net/address.ts";
-import type { RelayMessage } from "../../wire/handover.ts";
+import { MOST_LIMITED, type RelayMessage } from "../../wire/handover.ts";
 import { parseHello } from "../../wire/hello.ts";
 import { integer, list, matching, object, oneOf, value } from "../../wire/schema.ts";
 import { limits } from "./plan.ts";
@@ -16,10 +16,12 @@ const endpoint = value(
 );
 
 const message = object({
-  tell: oneOf("message", ["hello", "proven", "refused", "request-sockets", "classify"]),
+  tell: oneOf("message", ["hello", "proven", "limited", "refused", "request-sockets", "classify"]),
 });
 const hello = object({ hello: { expected: "a hello", parse: parseHello } });
 const proven = object({ rules: list(uid, limits.rulesPerNode) });
+const limit = oneOf("limit", ["connections", "port"]);
+const limited = object({ pods: list(object({ uid, limit }), MOST_LIMITED) });
 const refused = object({ uid });
 const requestSockets = object({ uid, family, count: integer("number of sockets", 1, MOST_SOCKETS) });
 const classify = object({
@@ -40,6 +42,8 @@ export function parseRelayMessage(raw: unknown): RelayMessage {
       return { tell, ...hello.parse(raw, from) };
     case "proven":
       return { tell, ...proven.parse(raw, from) };
+    case "limited":
+      return { tell, ...limited.parse(raw, from) };
     case "refused":
       return { tell, ...refused.parse(raw, from) };
     case "request-sockets":

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { RelayMessage } from "../../wire/handover.ts";
+import { MOST_LIMITED, type RelayMessage } from "../../wire/handover.ts";
 import { HelloMismatch, helloOf } from "../../wire/hello.ts";
 import { NotValid } from "../../wire/schema.ts";
 import { MOST_SOCKETS, parseRelayMessage } from "./relay_message.ts";
@@ -9,6 +9,7 @@ const uid = "6f1dc9b4-0000-4000-8000-000000000001";
 const messages: RelayMessage[] = [
   { tell: "hello", hello: helloOf("handover") },
   { tell: "proven", rules: [uid] },
+  { tell: "limited", pods: [{ uid, limit: "connections" }, { uid, limit: "port" }] },
   { tell: "refused", uid },
   { tell: "request-sockets", uid, family: 6, count: MOST_SOCKETS },
   { tell: "classify", id: 7, caller: "10.77.1.1:40000", destination: "[fd00::1]:8080" },
@@ -31,7 +32,8 @@ Deno.test("a message of relay with any part of another type is refused", () => {
 
 Deno.test("more sockets and rules than the limits are refused", () => {
   const sockets = { tell: "request-sockets", uid, family: 4, count: MOST_SOCKETS + 1 };
-  for (const message of [sockets, { tell: "proven", rules: Array(501).fill(uid) }]) {
+  const limited = { tell: "limited", pods: Array(MOST_LIMITED + 1).fill({ uid, limit: "port" }) };
+  for (const message of [sockets, limited, { tell: "proven", rules: Array(501).fill(uid) }]) {
     assert.throws(() => parseRelayMessage(message), NotValid);
   }
 });

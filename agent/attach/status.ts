@@ -22,8 +22,8 @@ export function parseWatchedRule(raw: unknown): WatchedRule {
   return typeof status?.podsReady === "string" ? { rule, podsReady: status.podsReady } : { rule };
 }
 
-/** The state of a planned port; the reason says why it isn't steered (yet). */
-export type PortState = { readonly state: "ready" } | {
+/** The state of a planned port; the reason says why it isn't steered (yet), or what is left out though it is. */
+export type PortState = { readonly state: "ready"; readonly reason?: string } | {
   readonly state: "waiting" | "refused";
   readonly reason: string;
 };

@@ -7,6 +7,7 @@ import { watch, type Watched } from "../../kube/watch/watch.ts";
 import { type InterceptSession, parseSession, ruleResource, sessionResource } from "../../wire/intercept.ts";
 import type { Log } from "../../wire/log.ts";
 import { INTERCEPT_LABEL } from "../../wire/places.ts";
+import { callerNamespaces } from "./callers.ts";
 import { parseWatchedRule, type WatchedRule } from "./status.ts";
 
 /** A session, with the version that a deletion names as its precondition. */
@@ -23,7 +24,9 @@ export interface ClusterView extends AsyncDisposable {
   pods(): readonly Pod[];
   /** The Services of namespaces that have rules. */
   services(): readonly Service[];
-  /** The pods of all namespaces whose pods some rule's callers are. */
+  /** The namespaces whose pods are followed, since some rule's callers are there. */
+  callerNamespaces(): ReadonlySet<string>;
+  /** The pods of those. */
   callers(): readonly Pod[];
   /** Whether a namespace's Services and labels have been listed. */
   known(namespace: string): boolean;
@@ -38,9 +41,6 @@ export interface ClusterView extends AsyncDisposable {
   /** Deletes a session if it is unchanged; returns whether it did. */
   deleteSession(session: WatchedSession): Promise<boolean>;
 }
-
-/** Namespaces whose pods are watched as callers; rules that name others match none of theirs. */
-const MOST_CALLER_NAMESPACES = 64;
 
 /** The watches of a namespace that has rules. */
 interface Scope extends AsyncDisposable {
@@ -98,6 +98,10 @@ export class ApiView implements ClusterView {
 
   services(): readonly Service[] {
     return [...this.#scopes.values()].flatMap(({ services }) => [...services.items.values()]);
+  }
+
+  callerNamespaces(): ReadonlySet<string> {
+    return new Set(this.#callers.keys());
   }
 
   callers(): readonly Pod[] {
@@ -171,10 +175,7 @@ export class ApiView implements ClusterView {
 
   /** Watches the pods of exactly the namespaces that rules name as their callers', up to a limit. */
   #followCallers(): void {
-    const named = this.rules().flatMap(({ rule }) => rule.match?.callers ?? []).map(({ namespace }) =>
-      namespace
-    );
-    const wanted = new Set([...new Set(named)].slice(0, MOST_CALLER_NAMESPACES));
+    const wanted = callerNamespaces(this.rules().map(({ rule }) => rule));
     for (const [namespace, watched] of this.#callers) {
       if (wanted.has(namespace)) continue;
       this.#callers.delete(namespace);

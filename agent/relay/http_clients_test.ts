@@ -9,6 +9,7 @@ import { Matcher } from "../routing/matcher.ts";
 import { Router } from "../routing/router.ts";
 import { uid } from "../testing/laptop.ts";
 import { carry } from "./intercepted_connection.ts";
+import { Places } from "./places.ts";
 import type { Upstreams } from "./upstreams.ts";
 
 const COUNT = 200;
@@ -76,6 +77,7 @@ function front(pod: number, laptop: number) {
     whole: () => undefined,
     router: () => router,
     unrouted: () => {},
+    longHeads: new Places(10),
     tunnels: {
       rule: (uid) => ({ uid, port: 80, session: "s", publicKey: "k" }),
       of: () => [tunnel] as unknown as ReturnType<Upstreams["tunnels"]["of"]>,

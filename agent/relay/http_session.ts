@@ -33,6 +33,8 @@ import type { Upstream } from "./upstream.ts";
 
 /** Bytes of a request's head; longer ones are not routed. */
 const LONGEST_HEAD = 32 * 1024;
+/** Bytes of an unfinished head from which on it takes one of the places for long ones. */
+const SHORT_HEAD = 4 * 1024;
 /** Milliseconds that a head may take from its first byte on; then the pod waits for the rest of it, by its own rules. */
 const HEAD_MS = 5_000;
 
@@ -60,8 +62,12 @@ export class HttpSession {
   readonly #ruleOf: (request: RoutableRequest) => RoutedRule | undefined;
   readonly #plain: PlainExchanges;
   readonly #scan = new HeadScan();
+  readonly #longHeads: Upstreams["longHeads"];
+  readonly #address: string;
   #exchange: Exchange | undefined;
   #callerEnded = false;
+  /** The head that is read has a place among the long ones. */
+  #isLong = false;
 
   /** @param pod the connection to the pod, if it was dialled already */
   constructor(
@@ -73,6 +79,8 @@ export class HttpSession {
   ) {
     this.#caller = caller;
     this.#reader = reader;
+    this.#longHeads = upstreams.longHeads;
+    this.#address = connection.caller.address;
     this.#servers = new Servers(connection, upstreams, pod);
     this.#plain = new PlainExchanges(
       caller,
@@ -98,6 +106,8 @@ export class HttpSession {
       }
     } catch (error) {
       return this.#abort(this.#exchange?.broken ?? error);
+    } finally {
+      if (this.#isLong) this.#leaveLongHeads();
     }
   }
 
@@ -118,6 +128,7 @@ export class HttpSession {
         return this.#answered(beyond.upstream);
     }
     const next = await this.#next();
+    if (this.#isLong) this.#leaveLongHeads();
     return next.kind === "request" ? await this.#answer(next.request, next.length) : next.kind;
   }
 
@@ -147,6 +158,10 @@ export class HttpSession {
         const woken = await this.#idle();
         if (woken !== "more") return { kind: woken };
       } else {
+        if (bytes.length >= SHORT_HEAD && !this.#isLong) {
+          if (!this.#longHeads.enter(this.#address)) return { kind: "raw" };
+          this.#isLong = true;
+        }
         deadline ||= performance.now() + HEAD_MS;
         if (!await this.#moreOfHead(deadline - performance.now())) return { kind: "raw" };
       }
@@ -178,6 +193,11 @@ export class HttpSession {
       // The laptop is gone. Requests that it would have had go to the pod.
       this.#servers.forget(last);
     }
+  }
+
+  #leaveLongHeads(): void {
+    this.#isLong = false;
+    this.#longHeads.leave(this.#address);
   }
 
   /** False when the caller ends, or brings nothing more in time. */

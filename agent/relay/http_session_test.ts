@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { writeAll } from "../../http/byte_reader.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
+import { until } from "../../async/testing/until.ts";
 import type { Match } from "../../wire/match.ts";
+import { Places } from "./places.ts";
 import { answers, bytesOf, httpServer, routed, type SceneRule, send } from "./testing/routed.ts";
 
 const ofAlice: Match = { headers: [{ name: "x-user", exact: "alice" }] };
@@ -475,6 +477,25 @@ Deno.test("a caller that sends its request's first line bit by bit is the pod's 
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   assert.match(all.pod.text, /^GET \/a+$/);
+});
+
+Deno.test("a long head is routed while its caller has a place among those that wait, and else is the pod's", async () => {
+  const longHeads = new Places(2);
+  const long = hers("/long", `X: ${"x".repeat(10_000)}`);
+  await using first = routed({ rules: [alice], longHeads });
+  await writeAll(first.caller, bytesOf(long.slice(0, 6_000)));
+  await until("it waits", () => longHeads.taken === 1);
+  await using second = routed({ rules: [alice], longHeads });
+  const cut = [bytesOf(long.slice(0, 6_000)), bytesOf(long.slice(6_000))];
+  assert.deepEqual(
+    answers(await send(second.caller, cut)),
+    ["pod /long"],
+    "its caller has its share already",
+  );
+  assert.ok(longHeads.enter("another caller"));
+  assert.deepEqual(answers(await send(first.caller, [bytesOf(long.slice(6_000))])), ["laptop0 /long"]);
+  longHeads.leave("another caller");
+  assert.equal(longHeads.taken, 0);
 });
 
 /**

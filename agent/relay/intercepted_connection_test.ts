@@ -4,6 +4,7 @@ import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { Router } from "../routing/router.ts";
 import { carry } from "./intercepted_connection.ts";
+import { Places } from "./places.ts";
 import { levelOf, outcomeWords, type Upstreams } from "./upstreams.ts";
 import { uid } from "../testing/laptop.ts";
 
@@ -29,6 +30,7 @@ function scene(
     whole: () => rule.uid,
     router: () => new Router([]),
     unrouted: () => {},
+    longHeads: new Places(10),
     tunnels: {
       rule: (wanted) => wanted === rule.uid ? rule : undefined,
       of: () => tunnels as unknown as ReturnType<Upstreams["tunnels"]["of"]>,

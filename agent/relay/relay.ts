@@ -5,13 +5,15 @@ import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { BufferPool } from "../../hbone/mod.ts";
 import { sleep } from "../../async/sleep.ts";
 import type { Endpoint } from "../../net/address.ts";
-import type { AttachMessage } from "../../wire/handover.ts";
+import type { AttachMessage, RelayLimit } from "../../wire/handover.ts";
 import { flowIds } from "../../wire/flow.ts";
 import { helloOf } from "../../wire/hello.ts";
 import type { Log } from "../../wire/log.ts";
 import { STOCK_DENO } from "../../wire/version.ts";
 import { type AttachHello, AttachLink } from "./attach_link.ts";
 import { rateLimited } from "../rate_limited_log.ts";
+import { LimitReports } from "./limit_reports.ts";
+import { Places } from "./places.ts";
 import { type Handover, type PodHost, RelayedPod } from "./relayed_pod.ts";
 import type { Source } from "./upstreams.ts";
 import type { TunnelIdentity } from "./tunnel.ts";
@@ -41,8 +43,10 @@ const REPORT_MS = 2_000;
 const DRAIN_MS = 7_000;
 /** Bytes of HTTP/2 messages of all callers that wait to be sent on; beyond, a connection that holds more than 1 MiB has to wait. */
 const MOST_UNREAD = 128 * 1024 * 1024;
-/** Connections of all pods at once. */
+/** Connections of all pods at once: shared by the callers' addresses, and by the pods' namespaces. */
 const MOST_CONNECTIONS = 16_384;
+/** Heads of requests beyond a few KiB that wait to be complete, of all pods: shared by the callers' addresses. */
+const MOST_LONG_HEADS = 1_024;
 
 /**
  * Runs relay, the part of the node agent that carries traffic and has no rights: no capability, no token, a view of no
@@ -85,7 +89,10 @@ class Relay implements AsyncDisposable, PodHost {
   /** Rules that have been proven before, of those that are there. */
   readonly #provenBefore = new Set<string>();
   readonly buffers = new BufferPool(MOST_UNREAD);
-  connections = 0;
+  readonly #byCaller = new Places(MOST_CONNECTIONS);
+  readonly #byNamespace = new Places(MOST_CONNECTIONS);
+  readonly #limits = new LimitReports();
+  readonly longHeads = new Places(MOST_LONG_HEADS);
   readonly log: Log;
   readonly nextFlow: () => string = flowIds();
 
@@ -102,6 +109,10 @@ class Relay implements AsyncDisposable, PodHost {
       onMessage: (message, fds) => this.#received(message, fds),
       onDisconnected: () => this.#releaseAll(),
     });
+  }
+
+  get connections(): number {
+    return this.#byCaller.taken;
   }
 
   get tunnels(): Pick<Tunnels, "of" | "rule"> {
@@ -121,8 +132,10 @@ class Relay implements AsyncDisposable, PodHost {
     for (const pod of this.#pods.values()) pod.beat();
   }
 
-  /** Tells laptops how many requests their personal rules saw and took since the last time. */
+  /** Tells laptops how many requests their personal rules saw and took since the last time, and attach what met limits. */
   report(): void {
+    const pods = this.#limits.take();
+    if (pods) this.link.send({ tell: "limited", pods });
     const counts = this.#routed.takeCounts();
     if (counts.length > 0) this.#tunnels?.report(counts);
   }
@@ -135,17 +148,23 @@ class Relay implements AsyncDisposable, PodHost {
     return this.#classifier.classify(caller, destination);
   }
 
-  enter(): boolean {
-    if (this.connections >= MOST_CONNECTIONS) {
-      this.log("warn", "reset a connection: too many are open", { open: this.connections });
-      return false;
-    }
-    this.connections++;
-    return true;
+  enter(caller: string, { namespace }: { readonly namespace: string }): boolean {
+    const isOneMore = this.#byCaller.enter(caller);
+    if (isOneMore && this.#byNamespace.enter(namespace)) return true;
+    if (isOneMore) this.#byCaller.leave(caller);
+    const whose = isOneMore ? { namespace } : { caller };
+    this.log("warn", "reset a connection: its share of all is open", { open: this.connections, ...whose });
+    return false;
   }
 
-  left(): void {
-    if (--this.connections === 0 && this.#draining) this.#ended.abort();
+  left(caller: string, { namespace }: { readonly namespace: string }): void {
+    this.#byCaller.leave(caller);
+    this.#byNamespace.leave(namespace);
+    if (this.connections === 0 && this.#draining) this.#ended.abort();
+  }
+
+  limitMet(uid: string, limit: RelayLimit): void {
+    this.#limits.met(uid, limit);
   }
 
   /** Tells attach to steer no new connections, and waits some seconds for open ones. */
@@ -180,6 +199,7 @@ class Relay implements AsyncDisposable, PodHost {
       });
       this.#listeners = new TunnelListeners(this.#options.ports, this.#tunnels, this.#options.log);
     } else this.#tunnels.identity = this.#identity; // the CA may have been rotated
+    this.#limits.restart();
     this.#tellProven();
   }
 

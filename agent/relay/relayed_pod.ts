@@ -3,18 +3,20 @@ import type { AcceptedConnection, ConnectionKind } from "../../ffi/sockets/conne
 import type { BufferPool } from "../../hbone/mod.ts";
 import { Beat } from "../../ffi/bpf/mmap.ts";
 import { closeDescriptor, startConnect } from "../../ffi/sockets/socket.ts";
-import type { AttachMessage, SteeredPort } from "../../wire/handover.ts";
+import type { AttachMessage, RelayLimit, SteeredPort } from "../../wire/handover.ts";
 import type { Log } from "../../wire/log.ts";
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { carry } from "./intercepted_connection.ts";
 import { type CarriedOutcome, type LaptopTunnels, levelOf, outcomeWords, type Source } from "./upstreams.ts";
 import { Router } from "../routing/router.ts";
+import { Places } from "./places.ts";
 import { SocketPool } from "./socket_pool.ts";
 
 /** What a pod needs of the relay that it is part of. */
 export interface PodHost {
   readonly tunnels: LaptopTunnels;
+  readonly longHeads: Places;
   /** The personal rules of these that are known, in their order. */
   router(personal: readonly string[]): Router;
   /** For what callers can cause at will: limited in lines a second. */
@@ -29,12 +31,21 @@ export interface PodHost {
   classify(caller: Endpoint, destination: Endpoint): Promise<Source>;
   /** An id for the next connection. */
   nextFlow(): string;
-  /** Whether another connection may be taken; if so, `left` is called at its end. */
-  enter(): boolean;
-  left(): void;
+  /** Whether another connection of a caller's address may be taken; if so, `left` is called at its end. */
+  enter(caller: string, pod: PodIdentity): boolean;
+  left(caller: string, pod: PodIdentity): void;
+  /** A connection of a pod has met a limit. */
+  limitMet(uid: string, limit: RelayLimit): void;
 }
 
-/** Connections to one port of a pod that go to the laptop at once; further ones go to the pod. */
+/** Whose connections they are. */
+export interface PodIdentity {
+  readonly namespace: string;
+}
+
+/**
+ * Connections to one port of a pod that go to laptops at once, shared by the callers' addresses; further ones go to the pod.
+ */
 const MOST_PER_PORT = 4096;
 
 const noRules = new Router([]);
@@ -53,6 +64,7 @@ export type Handover = Extract<AttachMessage, { tell: "pod" }>;
 /** A pod whose connections come to this relay: its listeners, its heartbeat, its sockets to dial the application. */
 export class RelayedPod implements Disposable {
   readonly #handover: Handover;
+  readonly #identity: PodIdentity;
   readonly #host: PodHost;
   readonly #owned = new DisposableStack();
   readonly #heartbeat: Beat;
@@ -62,7 +74,8 @@ export class RelayedPod implements Disposable {
   readonly #listening = new Set<string>();
   readonly #addresses: ReadonlySet<string>;
   readonly #open = new Map<AcceptedConnection, OpenConnection>();
-  readonly #counts = new Map<number, number>();
+  /** By port, the connections that go to laptops, as far as rules take them. */
+  readonly #places = new Map<number, Places>();
   #ports = new Map<number, SteeredPort>();
   /** Of the ports that have personal rules. */
   #routers = new Map<number, Router>();
@@ -70,6 +83,7 @@ export class RelayedPod implements Disposable {
   /** Owns all descriptors, even when it throws. @throws when there are fewer than the message says. */
   constructor(handover: Handover, fds: readonly number[], host: PodHost) {
     this.#handover = handover;
+    this.#identity = { namespace: handover.pod.slice(0, handover.pod.indexOf("/")) };
     this.#host = host;
     this.#addresses = new Set(handover.addresses.map((ip) => parseAddress(ip)?.text ?? ip));
     const left = new Set(fds);
@@ -159,18 +173,22 @@ export class RelayedPod implements Disposable {
       });
       return socket.abort();
     }
-    if (!this.#host.enter()) return socket.abort();
+    if (!this.#host.enter(caller.address.text, this.#identity)) {
+      this.#host.limitMet(this.#handover.uid, "connections");
+      return socket.abort();
+    }
     this.#carry(socket, caller, destination);
   }
 
   async #carry(socket: AcceptedConnection, caller: Endpoint, destination: Endpoint): Promise<void> {
     const { port } = destination;
-    const open: OpenConnection = { port, caller: caller.address.text, isUnrouted: false };
+    const { text: address } = caller.address;
+    const open: OpenConnection = { port, caller: address, isUnrouted: false };
     this.#open.set(socket, open);
-    const count = this.#counts.get(port) ?? 0;
     const isPods = this.#addresses.size === 0 || this.#addresses.has(destination.address.text);
-    const isTaken = isPods && count < MOST_PER_PORT;
-    this.#counts.set(port, count + 1);
+    const places = this.#placesOf(port);
+    const isTaken = isPods && places.enter(address);
+    if (isPods && !isTaken) this.#host.limitMet(this.#handover.uid, "port");
     const flow = this.#host.nextFlow();
     const connection = { transport: socket, caller: plain(caller), destination: plain(destination) };
     const outcome = await carry(connection, {
@@ -183,14 +201,14 @@ export class RelayedPod implements Disposable {
       },
       tunnels: this.#host.tunnels,
       buffers: this.#host.buffers,
+      longHeads: this.#host.longHeads,
       classify: () => this.#host.classify(caller, destination),
-      dialPod: () => this.#dial(destination),
+      dialPod: () => this.#dial(destination, address),
     });
     this.#open.delete(socket);
-    const left = (this.#counts.get(port) ?? 1) - 1;
-    if (left > 0) this.#counts.set(port, left);
-    else this.#counts.delete(port);
-    this.#host.left();
+    if (isTaken) places.leave(address);
+    if (places.taken === 0) this.#places.delete(port);
+    this.#host.left(address, this.#identity);
     if (outcome.details !== undefined) this.#logFailure(outcome, { flow, caller, destination });
   }
 
@@ -211,10 +229,18 @@ export class RelayedPod implements Disposable {
     });
   }
 
-  async #dial(destination: Endpoint): Promise<AbortableTransport> {
+  #placesOf(port: number): Places {
+    const there = this.#places.get(port);
+    if (there) return there;
+    const places = new Places(MOST_PER_PORT);
+    this.#places.set(port, places);
+    return places;
+  }
+
+  async #dial(destination: Endpoint, caller: string): Promise<AbortableTransport> {
     const pool = this.#pools.get(destination.address.family);
     if (!pool) throw new Error(`pod ${this.#handover.pod} has no IPv${destination.address.family}`);
-    const fd = await pool.take();
+    const fd = await pool.take(caller);
     try {
       startConnect(fd, destination);
     } catch (error) {

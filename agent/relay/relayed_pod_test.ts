@@ -5,6 +5,7 @@ import { localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
 import { openDescriptor } from "../../ffi/testing/netns.ts";
 import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
 import { Router } from "../routing/router.ts";
+import { Places } from "./places.ts";
 import { type PodHost, RelayedPod } from "./relayed_pod.ts";
 import { aPod } from "../testing/laptop.ts";
 
@@ -20,6 +21,7 @@ function taken() {
   const host: PodHost = {
     buffers: new BufferPool(),
     tunnels: { of: () => [], rule: () => undefined },
+    longHeads: new Places(1),
     router: () => new Router([]),
     log: () => {},
     connectionKind: cheapestKind(),
@@ -28,6 +30,7 @@ function taken() {
     nextFlow: () => "k3v9t0aq-1f",
     enter: () => false,
     left: () => {},
+    limitMet: () => {},
   };
   const pod = new RelayedPod(handover, [openDescriptor(path), fd], host);
   return {

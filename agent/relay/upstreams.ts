@@ -1,6 +1,7 @@
 import type { AbortableTransport } from "../../net/transport.ts";
 import type { Router } from "../routing/router.ts";
 import type { BufferPool, Header, Stream } from "../../hbone/mod.ts";
+import type { Places } from "./places.ts";
 import type { RelayedRule } from "../../wire/handover.ts";
 
 /** An accepted connection. */
@@ -36,6 +37,8 @@ export interface Upstreams {
   readonly tunnels: LaptopTunnels;
   /** What HTTP/2 is read and written with. */
   readonly buffers: BufferPool;
+  /** Where long heads of requests wait to be complete, by their caller's address. */
+  readonly longHeads: Pick<Places, "enter" | "leave">;
   /** Tells probes from other connections. */
   classify(): Promise<Source>;
   /**

@@ -233,7 +233,9 @@ export class ClusterIntercepts implements AsyncDisposable {
       all: Math.max(pods.length, running.length),
       problems: [
         ...(wanted.problem === undefined ? [] : [wanted.problem]),
-        ...pods.filter((pod) => pod.state !== "ready").map((pod) => `${pod.pod}: ${pod.reason ?? pod.state}`),
+        // A pod that is ready has a reason where a limit leaves something out.
+        ...pods.filter(({ state, reason }) => state !== "ready" || reason !== undefined)
+          .map(({ pod, reason, state }) => `${pod}: ${reason ?? state}`),
       ],
     };
   }

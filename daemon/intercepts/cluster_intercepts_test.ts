@@ -184,6 +184,19 @@ Deno.test("who may not read which cluster it is signs what the agent says, and f
   }
 });
 
+Deno.test("a limit that leaves something out is a problem, though the pod is ready", async () => {
+  await using to = intercepting();
+  await added(to);
+  const reason = "callers in namespace shop aren't found";
+  to.cluster.ruleStatus("echo-80", [
+    { node: "a", pod: "e1", uid: uid("e1"), state: "ready", reason },
+    { node: "b", pod: "e2", uid: uid("e2"), state: "ready" },
+  ]);
+  const entry = () => to.intercepts.entries()[0]?.entry;
+  await until("it's seen", () => entry()?.pods.ready === 2);
+  assert.deepEqual(entry()?.problems, [`e1: ${reason}`]);
+});
+
 Deno.test("an entry says how it stands: pods, connections, and why it isn't in force", async () => {
   await using to = intercepting();
   const { rule } = await added(to);

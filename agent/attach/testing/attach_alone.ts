@@ -43,6 +43,7 @@ class MadeView implements ClusterView {
   sessions = () => this.#sessions;
   pods = () => this.#pods;
   callers = () => this.#pods;
+  callerNamespaces = () => new Set(this.#pods.map(({ namespace }) => namespace));
   services = () => this.#services;
   denied = () => this.#denied;
   known = () => true;

@@ -7,6 +7,7 @@ import { Matcher } from "../../routing/matcher.ts";
 import { Router } from "../../routing/router.ts";
 import { uid } from "../../testing/laptop.ts";
 import { carry } from "../intercepted_connection.ts";
+import { Places } from "../places.ts";
 import type { CarriedOutcome, Upstreams } from "../upstreams.ts";
 
 export interface FrontRule {
@@ -68,6 +69,7 @@ export function front(pod: number, rules: readonly FrontRule[]) {
     whole: () => whole,
     router: () => new Router(all.filter(({ uid }) => uid !== whole)),
     unrouted: () => {},
+    longHeads: new Places(10),
     tunnels: {
       rule: (uid) => ({ uid, port: 80, session: "s", publicKey: "k" }),
       of: (uid) => {

@@ -11,6 +11,7 @@ import { RoutableRequest } from "../../routing/request.ts";
 import { Router } from "../../routing/router.ts";
 import { uid } from "../../testing/laptop.ts";
 import { carry } from "../intercepted_connection.ts";
+import { Places } from "../places.ts";
 import type { Upstreams } from "../upstreams.ts";
 
 /** Serves one connection. */
@@ -88,6 +89,8 @@ export interface SceneRule {
 }
 
 export interface SceneOptions {
+  /** Where long heads wait; there are enough places without it. */
+  readonly longHeads?: Places;
   readonly rules: readonly SceneRule[];
   readonly pod?: Server;
   /** A whole-service rule's server. */
@@ -97,7 +100,9 @@ export interface SceneOptions {
 }
 
 /** A connection from 10.244.1.7. */
-export function routed({ rules, pod = httpServer("pod"), whole, dialling }: SceneOptions) {
+export function routed(
+  { rules, pod = httpServer("pod"), whole, dialling, longHeads = new Places(10) }: SceneOptions,
+) {
   const [caller, accepted] = memoryPair();
   const running: Promise<unknown>[] = [];
   const servers = rules.map((rule, i) => ({
@@ -146,6 +151,7 @@ export function routed({ rules, pod = httpServer("pod"), whole, dialling }: Scen
     whole: () => whole && wholeRule.uid,
     router: () => router,
     unrouted: () => {},
+    longHeads,
     tunnels: {
       rule: (uid) => ({ uid, port: 80, session: "s", publicKey: "k" }),
       of: (uid) => {

@@ -3,6 +3,7 @@
 // are the laptop's port and the targets'. It prints where it listens for each target: with 1, 10 and 100 personal rules, and
 // with a rule for the whole Service.
 import { carry } from "../../../agent/relay/intercepted_connection.ts";
+import { Places } from "../../../agent/relay/places.ts";
 import type { LaptopTunnels, Upstreams } from "../../../agent/relay/upstreams.ts";
 import { Matcher } from "../../../agent/routing/matcher.ts";
 import { Router } from "../../../agent/routing/router.ts";
@@ -37,6 +38,7 @@ function listen(pod: Endpoint, router: Router, whole?: string): number {
     whole: () => whole,
     router: () => router,
     unrouted: () => {},
+    longHeads: new Places(10),
     tunnels,
     buffers,
     classify: () => Promise.resolve("other"),
