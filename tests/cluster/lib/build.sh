@@ -7,6 +7,7 @@ base_packages=(libc-bin bash coreutils grep sed tar gzip mount util-linux procps
 deno_packages=(libc-bin base-files bash dash coreutils diffutils findutils grep gzip hostname libgcc-s1 mawk mount
 	sed tar util-linux tini)
 shell_packages=(libc-bin bash coreutils diffutils findutils grep hostname mawk mount passwd procps sed util-linux) # to unpack next to others
+nginx_packages=(libc-bin base-files nginx-light libnginx-mod-stream)
 left_out=(--exclude='./usr/share/*' --exclude='./usr/lib/python*')
 unwanted='^(perl|libperl|debconf|dpkg|adduser|passwd|libpam|libgdbm|libdb5|init-system|usrmerge|.*-perl_|util-linux-extra|libsemanage|libsepol)'
 
@@ -128,6 +129,21 @@ download_debs() { # FOLDER PACKAGE...
 	local debs=$1; shift
 	apt-get -qq -o Dir::State::Status="$debs/none" -o Dir::Cache::Archives="$debs" -o APT::Sandbox::User=root \
 		-y --no-install-recommends --download-only install "$@" >/dev/null
+}
+
+# A reverse proxy of Debian as an image, packed when a test first asks for it: says where it is.
+nginx_image() {
+	local folder=$cache/nginx list=$cache/nginx/nginx.list out=$cache/nginx/nginx.tar root=$cache/nginx/root
+	mkdir -p "$folder"
+	echo "${nginx_packages[*]} $unwanted" >"$list"
+	if stale "$out" "$here/pack.py" "$list"; then
+		echo "packing pmz.test/nginx:1" >&2
+		debian_root "$root" "${nginx_packages[@]}" >&2
+		python3 "$here/pack.py" "$out" pmz.test/nginx:1 --dir "$root" --entrypoint /usr/sbin/nginx >&2
+		rm -rf "$root"
+		made "$out" "$here/pack.py" "$list"
+	fi
+	echo "$out"
 }
 
 # The tests' own tools.
