@@ -131,6 +131,38 @@ download_debs() { # FOLDER PACKAGE...
 		-y --no-install-recommends --download-only install "$@" >/dev/null
 }
 
+# Gets programs that tests call Services with, and says where they are: the root folder of Debian's and npm's, `client`.
+clients() {
+	local list=$cache/clients/debian.list root=$cache/clients/debian unwanted='^$' left_out=()
+	mkdir -p "$cache/clients"
+	echo "${shell_packages[*]} $UNPACKED_CLIENTS $UNDICI_VERSION $WS_VERSION" >"$list"
+	if stale "$root" "$list"; then
+		echo "unpacking packages of Debian and npm: $UNPACKED_CLIENTS undici ws" >&2
+		debian_root "$root" "${shell_packages[@]}" $UNPACKED_CLIENTS >&2
+		ln -sf bash "$root/usr/bin/sh"
+		rm -rf "$root/var/run"
+		ln -s /run "$root/var/run"
+		npm_module "$root" undici "$UNDICI_VERSION" "$UNDICI_SHA512" >&2
+		npm_module "$root" ws "$WS_VERSION" "$WS_SHA512" >&2
+		made "$root" "$list"
+	fi
+	echo "$root"
+	mkdir -p "$cache/bin"
+	get_go >&2
+	go_program client >&2
+	echo "$cache/bin/client"
+}
+
+npm_module() { # ROOT NAME VERSION SHA512
+	local folder=$1/node_modules/$2 file=$1/tmp/$2.tgz digest
+	download "$(registry)$2/-/$2-$3.tgz" "$file"
+	digest=$(sha512sum <"$file")
+	[ "${digest%% *}" = "$4" ] || fail "the package $2 is not the one pinned in tools/versions: sha512 ${digest%% *}"
+	mkdir -p "$folder"
+	tar -xzf "$file" -C "$folder" --strip-components=1
+	rm "$file"
+}
+
 # A reverse proxy of Debian as an image, packed when a test first asks for it: says where it is.
 nginx_image() {
 	local folder=$cache/nginx list=$cache/nginx/nginx.list out=$cache/nginx/nginx.tar root=$cache/nginx/root

@@ -1,4 +1,4 @@
-import { type Ended, output } from "./command.ts";
+import { type Ended, output, type RunOptions } from "./command.ts";
 import { cluster, type Laptop } from "./laptop.ts";
 import type { Running } from "./running.ts";
 
@@ -23,6 +23,11 @@ export class Neighbours implements AsyncDisposable {
   static async on(laptop: Laptop): Promise<Neighbours> {
     const said = await output([cluster, "neighbours"], { timeout: 5 * 60_000 }); // gets what is missing
     const [, debian = ""] = said.trim().split("\n");
+    return await Neighbours.of(laptop, debian);
+  }
+
+  /** Programs of another root folder. */
+  static async of(laptop: Laptop, debian: string): Promise<Neighbours> {
     const holder = laptop.spawn("root", [
       "unshare",
       "--mount",
@@ -37,6 +42,12 @@ export class Neighbours implements AsyncDisposable {
   /** Runs one of the programs to its end. */
   run(command: readonly string[]): Promise<Ended> {
     return this.#laptop.run("root", this.#inside(command));
+  }
+
+  /** Runs one of the programs as a user of the laptop, which has to succeed; answers its standard output. */
+  outputAs(uid: number, command: readonly string[], options: RunOptions = {}): Promise<string> {
+    const user = ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "env", "HOME=/tmp"];
+    return this.#laptop.output("root", this.#inside([...user, ...command]), options);
   }
 
   /** Runs one of the programs, which has to succeed; answers its standard output. */

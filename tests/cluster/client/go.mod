@@ -1,0 +1,3 @@
+module pmz.test/client
+
+go 1.26.8
