@@ -5,14 +5,16 @@ const INTERRUPTED = 130;
 const forwarded = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 export type ForwardedSignal = typeof forwarded[number];
 
-/** Ctrl-C as an AbortSignal: the first one interrupts the work, which is then undone; the second ends the process. */
+/** Ctrl-C, a terminal that closes, and SIGTERM. */
+const SIGNALS = ["SIGINT", "SIGHUP", "SIGTERM"] as const;
+
+/** These signals as an AbortSignal: the first one interrupts the work, which is then undone; the second ends the process. */
 export class Interrupt implements Disposable {
   readonly #controller = new AbortController();
   #isHandedOver = false;
 
   constructor() {
-    Deno.addSignalListener("SIGINT", this.#onSignal);
-    Deno.addSignalListener("SIGTERM", this.#onSignal);
+    for (const name of SIGNALS) Deno.addSignalListener(name, this.#onSignal);
   }
 
   get signal(): AbortSignal {
@@ -33,8 +35,7 @@ export class Interrupt implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    Deno.removeSignalListener("SIGINT", this.#onSignal);
-    Deno.removeSignalListener("SIGTERM", this.#onSignal);
+    for (const name of SIGNALS) Deno.removeSignalListener(name, this.#onSignal);
   }
 
   readonly #onSignal = (): void => {

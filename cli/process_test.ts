@@ -23,18 +23,20 @@ Deno.test("the process prints, and ends with the command's exit code", async () 
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("SIGINT to the process ends the request, and the exit code is 130", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "pmz-cli-" });
-  await using daemon = new FakeDaemon(folder, { up: [{ kind: "step", name: "a", state: "started" }] });
-  const child = spawn(folder, "up");
-  await until("the daemon is asked", () => daemon.asked.some(({ request }) => request === "POST /up"));
-  child.kill("SIGINT");
-  const { code, stderr } = await child.output();
-  assert.equal(code, 130);
-  assert.match(new TextDecoder().decode(stderr), /error: interrupted/);
-  await daemon.readerGone.promise;
-  await Deno.remove(folder, { recursive: true });
-});
+for (const signal of ["SIGINT", "SIGHUP", "SIGTERM"] as const) {
+  Deno.test(`${signal} to the process ends the request, and the exit code is 130`, async () => {
+    const folder = await Deno.makeTempDir({ prefix: "pmz-cli-" });
+    await using daemon = new FakeDaemon(folder, { up: [{ kind: "step", name: "a", state: "started" }] });
+    const child = spawn(folder, "up");
+    await until("the daemon is asked", () => daemon.asked.some(({ request }) => request === "POST /up"));
+    child.kill(signal);
+    const { code, stderr } = await child.output();
+    assert.equal(code, 130);
+    assert.match(new TextDecoder().decode(stderr), /error: interrupted/);
+    await daemon.readerGone.promise;
+    await Deno.remove(folder, { recursive: true });
+  });
+}
 
 Deno.test("where stdin is no terminal, sudo reads the password from it", async () => {
   const folder = await Deno.makeTempDir({ prefix: "pmz-cli-" });

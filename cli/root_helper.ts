@@ -28,7 +28,9 @@ export async function startHelper(cli: Cli, grant: HelperGrant): Promise<void> {
       "sudo starts pmz's root helper: routes, names and firewall traces, for your user alone",
     );
   }
-  const attempt = await run(cli, line);
+  const running = run(cli, line);
+  cli.startsHelper(running);
+  const attempt = await running;
   cli.signal.throwIfAborted();
   if (attempt.status.code === 0) return;
   const ready = readyOf(attempt.stdout);

@@ -1,3 +1,4 @@
+import { withTimeout } from "../async/timeout.ts";
 import type { AnswerOf, CallOf, ClusterChoice, ClusterName, RequestOf } from "../wire/control.ts";
 import type { Interruption } from "./interruption.ts";
 import { ControlClient } from "./control_client.ts";
@@ -10,6 +11,8 @@ import { Terminal } from "./terminal.ts";
 
 /** A daemon has this long to take the request that it may end, in milliseconds. */
 const STOP_TIMEOUT_MS = 2_000;
+/** How long a root helper that is being started is waited for, in milliseconds, when the command was interrupted meanwhile. */
+const HELPER_START_MS = 5_000;
 
 /** Which cluster a command is about. */
 interface ChoiceOptions {
@@ -24,6 +27,7 @@ export class Cli implements AsyncDisposable {
   readonly terminal: Terminal;
   /** Aborts with Ctrl-C. */
   readonly signal: AbortSignal;
+  #helperStart: Promise<unknown> | undefined;
   #startedDaemon: ControlClient | undefined;
   #isEndless = false;
   readonly #interrupt: Pick<Interrupt, "handOver"> | undefined;
@@ -165,9 +169,15 @@ export class Cli implements AsyncDisposable {
     };
   }
 
-  /** Lets the daemon end if this command started it: it does where it holds no cluster. */
+  /** Says that the root helper is being started: an interrupted command waits for that, since the helper would wait for its daemon. */
+  startsHelper(start: Promise<unknown>): void {
+    this.#helperStart = start;
+  }
+
+  /** Lets the daemon end if this command started it, and the helper with it: it does where it holds no cluster. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#startedDaemon) return;
+    if (this.#helperStart) await withTimeout(this.#helperStart, HELPER_START_MS).catch(() => {}); // sudo may still ask
     const { stateFolder, release } = this.parts;
     const signal = AbortSignal.timeout(STOP_TIMEOUT_MS); // the command's own may have aborted
     try {
