@@ -99,10 +99,10 @@ async function serve(parts: ProcessParts, folder: string, ready: () => void): Pr
   }
 }
 
-/** Who has the lock, for those to whom the daemon doesn't answer. */
+/** Who has the lock, for those to whom the daemon doesn't answer. A disk that is full costs them that, and nothing else. */
 async function writeProcess(lock: Deno.FsFile): Promise<void> {
   await lock.truncate();
-  await lock.write(new TextEncoder().encode(`${Deno.pid}\n`));
+  await lock.write(new TextEncoder().encode(`${Deno.pid}\n`)).catch(() => {});
 }
 
 /** False when another daemon has it and answers; one that is ending doesn't answer any more, and lets go of it soon. */

@@ -1,8 +1,10 @@
 import { pollUntil } from "../async/poll_until.ts";
+import { withTimeout } from "../async/timeout.ts";
 import { FileLock, keepSecrets, leaveSession } from "../ffi/proc/process.ts";
 import { SystemCallError } from "../ffi/libc.ts";
 import { startOf } from "../ffi/proc/process_handle.ts";
 import { accountFinder } from "../ffi/proc/subuids.ts";
+import { closeDescriptor } from "../ffi/sockets/socket.ts";
 import { type Received, SeqPacket, SeqPacketListener } from "../ffi/sockets/seqpacket.ts";
 import type { HelperGrant, HelperReady, RefusalNews } from "../wire/helper.ts";
 import type { Log } from "../wire/log.ts";
@@ -22,6 +24,8 @@ export type { HelperAssets } from "./host_resources.ts";
 const DAEMON_TIMEOUT_MS = 15_000;
 /** The janitor of a helper that was killed may take this long, in milliseconds. */
 const JANITOR_TIMEOUT_MS = 10_000;
+/** One that is refused has this long to say something, in milliseconds. */
+const REFUSED_MS = 1_000;
 
 export interface HelperOptions {
   /** The folder of cgroup v2 whose processes are affected; the machine's root by default. */
@@ -160,7 +164,7 @@ class Acceptor {
     try {
       peer.send({ ok: false, code: "refused", error });
     } catch { /* the refused peer is gone already */ }
-    peer.close();
+    void hangUp(peer);
     return false;
   }
 
@@ -195,6 +199,15 @@ class Acceptor {
     this.#listener.close();
     this.#daemon?.close();
   }
+}
+
+/** Closes a connection once its first message was read: what is unread then would take the answer with it. */
+async function hangUp(peer: SeqPacket): Promise<void> {
+  try {
+    const received = await withTimeout(peer.receive(), REFUSED_MS);
+    for (const fd of received?.fds ?? []) closeDescriptor(fd);
+  } catch { /* it is silent, or says something else than a message */ }
+  peer.close();
 }
 
 /** Sends news, unless the daemon doesn't read: it must not be without an answer for that. */

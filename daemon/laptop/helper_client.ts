@@ -1,3 +1,4 @@
+import { withTimeout } from "../../async/timeout.ts";
 import { SeqPacket } from "../../ffi/sockets/seqpacket.ts";
 import { agree, helloOf, parseHello } from "../../wire/hello.ts";
 import {
@@ -19,6 +20,8 @@ const BATCH_BYTES = LONGEST_MESSAGE - 1024;
 const BATCH = 500;
 /** A helper that is silent for longer hangs, in milliseconds: it is given up, with all that it has set up. */
 const ANSWER_TIMEOUT_MS = 10_000;
+/** A helper that has hung up may have said why: that is there within this, in milliseconds. */
+const REFUSAL_MS = 1_000;
 
 /** What the helper answered to `hello`. */
 export interface HelperFacts {
@@ -66,6 +69,8 @@ export class HelperClient implements Disposable {
   /** What came before there was a listener. */
   readonly #news: NetworkNews["network"][] = [];
   #facts: HelperFacts | undefined;
+  /** Why the helper doesn't talk to this daemon: it says so before it is asked anything. */
+  #refusal: Refused | undefined;
 
   private constructor(socket: SeqPacket, timeoutMs: number) {
     this.#socket = socket;
@@ -221,8 +226,8 @@ export class HelperClient implements Disposable {
     try {
       this.#socket.send(request, fds);
     } catch (cause) {
-      this[Symbol.dispose]();
-      throw helperGone(cause);
+      await withTimeout(this.#gone.promise, REFUSAL_MS).catch(() => this[Symbol.dispose]());
+      throw this.#refusal ?? helperGone(cause);
     }
     const waiting = Promise.withResolvers<Received>();
     this.#waiting.push(waiting);
@@ -250,6 +255,7 @@ export class HelperClient implements Disposable {
           continue;
         }
         const waiting = this.#waiting.shift();
+        if (!answer.ok && !waiting) this.#refusal = new Refused(answer.code, answer.error);
         if (answer.ok) waiting?.resolve({ answer, fds: received.fds });
         else waiting?.reject(new Refused(answer.code, answer.error));
       }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SeqPacketListener } from "../../ffi/sockets/seqpacket.ts";
 import { closeDescriptor, localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
 import type { CapturedPorts, HelperAnswer, HelperRequest } from "../../wire/helper.ts";
 import { helloOf } from "../../wire/hello.ts";
@@ -29,6 +30,27 @@ Deno.test("a helper of another version isn't used", async () => {
   const hello = helloOf("helper", { version: 9, oldest: 9, release: "9.9" });
   await using helper = fakeHelper(() => ({ ...HELLO, hello }) as HelperAnswer);
   await assert.rejects(HelperClient.connect(helper.path), /too old/);
+});
+
+Deno.test("a helper that has another daemon says so, also where it hangs up before it is asked", async () => {
+  const folder = await Deno.makeTempDir();
+  const listener = SeqPacketListener.listen(`${folder}/helper.sock`);
+  const serving = (async () => {
+    for (let peer; (peer = await listener.accept());) {
+      peer.send({ ok: false, code: "refused", error: "a daemon is connected already" });
+      await peer.receive();
+      peer.close();
+    }
+  })();
+  for (let i = 0; i < 20; i++) {
+    await assert.rejects(
+      HelperClient.connect(`${folder}/helper.sock`),
+      isFailure(/a daemon is connected already/),
+    );
+  }
+  listener.close();
+  await serving;
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("descriptors are sent with their request", async () => {

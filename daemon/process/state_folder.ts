@@ -66,10 +66,15 @@ export async function writing<T>(path: string, work: () => T | Promise<T>): Prom
   } catch (cause) {
     if (cause instanceof Failure) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
+    const remedy = isFull(cause) ? "free some space there" : "make it writable for you";
     throw new Failure("usage", `${path} can't be written: ${why}`, {
-      hint:
-        "pmz keeps its state there: make it writable for you, or choose another folder with XDG_STATE_HOME",
+      hint: `pmz keeps its state there: ${remedy}, or choose another folder with XDG_STATE_HOME`,
       cause,
     });
   }
+}
+
+/** Whether a disk, or the user's share of it, is full. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
 }
