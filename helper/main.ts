@@ -87,8 +87,14 @@ async function serve(
   using end = endOf(options.signal);
   try {
     const began = startOf(Deno.pid);
-    const record = (daemon: boolean) =>
-      writeState(folder.state, { pid: Deno.pid, began, grant, address, daemon });
+    const record = (daemon: boolean) => {
+      try {
+        writeState(folder.state, { pid: Deno.pid, began, grant, address, daemon });
+      } catch (error) {
+        // Without it another start can't end this helper, which ends with its daemon all the same.
+        log("warn", "the state can't be written", { error: String(error) });
+      }
+    };
     record(false);
     onReady({ ready: true, pid: Deno.pid, socket: folder.socket, address });
     await new Acceptor(listener, host, watch, grant, log, record).serve(end.signal);

@@ -111,6 +111,22 @@ Deno.test({ name: `a start that is killed at any moment leaves no helper${reason
   assert.ok(late <= 1, `${late} helpers waited for a daemon`);
 });
 
+Deno.test({ name: `with a full /run the helper works, and leaves nothing${reason}`, ignore }, async () => {
+  await using room = await Room.open();
+  await room.says("sh", "-c", "mkdir -m 755 /run/pmz; mount -t tmpfs -o size=64k,mode=755 none /run/pmz");
+  await room.says("sh", "-c", "dd if=/dev/zero of=/run/pmz/fill bs=1k count=100");
+  const before = await room.snapshot();
+  const { ready, pid, error } = await start(room, ...grantFor(USER));
+  assert.equal(ready, true, error);
+  const daemon = await daemonOf(room, USER);
+  await greet(daemon);
+  const request = { ask: "capture", add: [{ address: "10.96.0.10", ports: "any" }] };
+  assert.deepEqual(await daemon.do({ do: "ask", request }), { ok: true, refused: [] });
+  await daemon.kill("SIGKILL");
+  await ends(pid, 3_000);
+  assert.deepEqual(await room.snapshot(), before);
+});
+
 Deno.test({ name: `a helper that hangs is replaced${reason}`, ignore }, async () => {
   await using room = await Room.open();
   const first = await start(room, ...grantFor(USER));
