@@ -100,6 +100,16 @@ const damages: Record<string, { script: string; parts: string[] }> = {
     script: "ip rule flush; ip rule add lookup main pref 32766; ip rule add lookup default pref 32767",
     parts: ["rules"],
   },
+  "the loopback device is set down and up again": {
+    script: "ip link set lo down; sleep 0.1; ip link set lo up",
+    parts: [],
+  },
+  "its device's MTU, queue and flags are changed": {
+    script:
+      "ip link set $D mtu 1280; ip link set $D txqueuelen 1 multicast off; ip link set $D promisc on; " +
+      "ip link set $D promisc off multicast on",
+    parts: [],
+  },
   "all of it at once": {
     script: "ip rule flush; ip rule add lookup main pref 32766; ip rule add lookup default pref 32767; " +
       "ip route flush table $T; ip address flush dev $D; " +
