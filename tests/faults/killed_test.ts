@@ -1,9 +1,13 @@
 // deno-lint-ignore-file no-console -- how long things took
 import assert from "node:assert/strict";
+import { pollUntil } from "../../async/poll_until.ts";
 import type { Status } from "../../wire/control.ts";
 import { answersOf } from "../e2e/lib/dns.ts";
 import type { Pmz } from "../e2e/lib/pmz.ts";
+import { Running } from "../e2e/lib/running.ts";
 import { Stage } from "../e2e/lib/stage.ts";
+
+const STOP_THREAD = new URL("../e2e/lib/stop_thread.py", import.meta.url).pathname;
 
 /** The laptop's network has to be as before within a second; looking takes a part of one, on machines as slow as these. */
 const WITHIN = 2_000;
@@ -123,6 +127,31 @@ Deno.test("a daemon that hangs takes no names away for more than two seconds", a
   for (let tries = 0; !(await podAnswers(alice)); tries++) {
     assert.ok(tries < 5, "it works again, once it goes on");
   }
+});
+
+/** Threads of a process, by name. */
+async function threadsOf(pid: number): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
+    found.set((await Deno.readTextFile(`/proc/${pid}/task/${name}/comm`)).trim(), Number(name));
+  }
+  return found;
+}
+
+Deno.test("a names worker that never comes back from its work is replaced within seconds", async () => {
+  await using stage = await Stage.set();
+  const alice = await stage.up();
+  assert.ok(await podAnswers(alice));
+  const daemon = await alice.daemon();
+  const thread = (await threadsOf(daemon)).get("worker-2"); // the data worker is started first
+  assert.ok(thread !== undefined);
+  await using still = new Running(["python3", STOP_THREAD, String(thread)]);
+  await still.says(/stands still/);
+  const begun = performance.now();
+  assert.ok(await pollUntil(() => podAnswers(alice, "-m1"), { timeoutMs: 12_000, everyMs: 200 }));
+  console.log(`names answered again ${Math.round(performance.now() - begun)} ms after it stood still`);
+  assert.deepEqual((await alice.json<Status>(["status"])).warnings, []);
+  await still.closeStdin();
 });
 
 Deno.test("without its helper the daemon says so, and `pmz up` brings everything back", async () => {
