@@ -1,4 +1,12 @@
-import { addAddress, allAddresses, allLinks, linkUp, renameLink } from "../ffi/netlink/link.ts";
+import {
+  addAddress,
+  allAddresses,
+  allLinks,
+  linkDown,
+  linkUp,
+  renameLink,
+  setMtu,
+} from "../ffi/netlink/link.ts";
 import type { Netlink } from "../ffi/netlink/netlink.ts";
 import { isTunMissing, TunDevice } from "../ffi/netlink/tun.ts";
 import { type IpAddress, parseAddress } from "../net/address.ts";
@@ -9,6 +17,9 @@ import { devicesOfPmz, foreignAddresses, foreignRoutes, isDefault, rangeOfNetwor
 /** Ranges for pmz's own addresses: the first that the machine doesn't use is taken. */
 const PLACES4 = ["198.18.255.0/24", "100.127.255.0/24", "172.31.255.0/24", "10.255.255.0/24"];
 const PLACE6 = "fd70:6d7a::";
+/** A device that takes shorter packets has no IPv6 (RFC 8200 section 5). */
+const LEAST_MTU = 1_280;
+const MTU = 1_500;
 
 /** No device could be made, for a reason that the user can mend. */
 export class DeviceError extends Error {
@@ -68,7 +79,16 @@ export class UserDevice implements Disposable {
     const link = links.find(({ index }) => index === this.index);
     if (!link) return () => this.#makeAgain(netlink, links.some(({ name }) => name === this.name));
     if (link.name !== this.name) return () => renameLink(netlink, this.index, this.name);
+    if (link.mtu < LEAST_MTU) return () => this.#giveIpv6Back(netlink);
     return link.isUp ? undefined : () => linkUp(netlink, this.index);
+  }
+
+  /** The kernel has forgotten what was set for IPv6. It would give a device that is up an address of its own. */
+  #giveIpv6Back(netlink: Netlink): void {
+    linkDown(netlink, this.index);
+    setMtu(netlink, this.index, MTU);
+    silenceIpv6(this.name);
+    linkUp(netlink, this.index);
   }
 
   #makeAgain(netlink: Netlink, isTaken: boolean): void {

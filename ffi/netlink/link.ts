@@ -11,6 +11,7 @@ const EBUSY = 16;
 const IFF_UP = 1;
 const IFF_LOWER_UP = 0x1_0000;
 const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_F_NODAD = 2; // no other machine on the device could have the address
@@ -24,6 +25,8 @@ export interface Link {
   readonly index: number;
   /** Whether it is set up (`ip link set ... up`). */
   readonly isUp: boolean;
+  /** Bytes of its longest packet. */
+  readonly mtu: number;
   /** Whether its cable is in, or what is like that for its kind. */
   readonly hasCarrier: boolean;
 }
@@ -31,13 +34,16 @@ export interface Link {
 /** All devices. @throws {SystemCallError} */
 export function allLinks(netlink: Netlink): Link[] {
   return netlink.dump("reading the devices", RTM_GETLINK, new Uint8Array(IFINFOMSG)).map((body) => {
-    const name = attributesOf(body, IFINFOMSG).get(IFLA_IFNAME) ?? new Uint8Array();
+    const attributes = attributesOf(body, IFINFOMSG);
+    const name = attributes.get(IFLA_IFNAME) ?? new Uint8Array();
+    const mtu = attributes.get(IFLA_MTU);
     const view = new DataView(body.buffer, body.byteOffset);
     const flags = view.getUint32(8, true);
     return {
       name: new TextDecoder().decode(name).replace(/\0.*$/s, ""),
       index: view.getInt32(4, true),
       isUp: (flags & IFF_UP) !== 0,
+      mtu: mtu && mtu.length >= 4 ? new DataView(mtu.buffer, mtu.byteOffset).getUint32(0, true) : 0,
       hasCarrier: (flags & IFF_LOWER_UP) !== 0,
     };
   });
@@ -50,16 +56,29 @@ export function linkUp(netlink: Netlink, device: number): void {
 
 /** Gives a device another name, and leaves it up; a kernel that refuses that of a device which is up has it down meanwhile. @throws {SystemCallError} */
 export function renameLink(netlink: Netlink, device: number, name: string): void {
-  const rename = () => changeLink(netlink, `naming a device ${name}`, device, 0, 0, name);
+  const named: Attribute = [IFLA_IFNAME, cstring(name)];
+  const rename = () => changeLink(netlink, `naming a device ${name}`, device, 0, 0, named);
   try {
     rename();
   } catch (error) {
     if (!(error instanceof SystemCallError && error.errno === EBUSY)) throw error;
-    changeLink(netlink, "taking a device down", device, 0, IFF_UP);
+    linkDown(netlink, device);
     rename();
   }
   linkUp(netlink, device);
 }
+
+/** Takes a device down: its routes go. @throws {SystemCallError} */
+export function linkDown(netlink: Netlink, device: number): void {
+  changeLink(netlink, "taking a device down", device, 0, IFF_UP);
+}
+
+/** Sets the bytes of a device's longest packet. @throws {SystemCallError} */
+export function setMtu(netlink: Netlink, device: number, mtu: number): void {
+  changeLink(netlink, "setting the MTU of a device", device, 0, 0, [IFLA_MTU, u32(mtu)]);
+}
+
+type Attribute = readonly [type: number, value: Uint8Array];
 
 function changeLink(
   netlink: Netlink,
@@ -67,12 +86,11 @@ function changeLink(
   device: number,
   flags: number,
   mask: number,
-  name?: string,
+  ...attributes: readonly Attribute[]
 ): void {
   const fixed = new Uint8Array(IFINFOMSG);
   fixed.set(u32(device, flags, mask), 4);
-  const body = withAttributes(fixed, name === undefined ? [] : [[IFLA_IFNAME, cstring(name)]]);
-  netlink.do(what, { type: RTM_NEWLINK, body });
+  netlink.do(what, { type: RTM_NEWLINK, body: withAttributes(fixed, attributes) });
 }
 
 /** Gives a device one address and no on-link network. @throws {SystemCallError} EOPNOTSUPP or EACCES without IPv6. */

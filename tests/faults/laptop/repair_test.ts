@@ -100,6 +100,10 @@ const damages: Record<string, { script: string; parts: string[] }> = {
     script: "ip rule flush; ip rule add lookup main pref 32766; ip rule add lookup default pref 32767",
     parts: ["rules"],
   },
+  "its device's MTU is too small for IPv6": {
+    script: "ip link set $D mtu 1000",
+    parts: ["device", "addresses"],
+  },
   "the loopback device is set down and up again": {
     script: "ip link set lo down; sleep 0.1; ip link set lo up",
     parts: [],
