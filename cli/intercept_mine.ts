@@ -17,11 +17,18 @@ interface MineOptions {
 export async function interceptMine(
   cli: Cli,
   { service, local, namespace, context }: MineOptions,
-  match: Pick<RequestOf<"intercept">, "match" | "domain" | "personal">,
+  match: Pick<RequestOf<"intercept">, "match" | "domain" | "personal" | "mirror">,
   ttl: number | undefined,
   held?: HeldTerms,
 ): Promise<void> {
   const { terminal = cli.terminal } = held ?? {};
+  if (match.mirror) {
+    throw failure(
+      "usage",
+      "--mine doesn't mirror: its connections reach no pod",
+      "leave out --mirror or --mine",
+    );
+  }
   if (Object.keys(match).length > 0) {
     throw failure(
       "usage",

@@ -43,6 +43,10 @@ export const matchOptions = {
     flag("--mine", { description: message`Take this machine's own connections only.` }),
     false,
   ),
+  mirror: withDefault(
+    flag("--mirror", { description: message`Get a copy; the pods still answer.` }),
+    false,
+  ),
   ttl: optional(option("--ttl", time(), { description: message`End the intercept after this time.` })),
 };
 
@@ -58,18 +62,20 @@ export interface MatchOptions {
   readonly callers: readonly CallerMatch[];
   readonly personal: boolean;
   readonly mine: boolean;
+  readonly mirror: boolean;
   readonly ttl: number | undefined;
 }
 
 /** The fields of the daemon's request; none where all connections are meant. */
 export function matchRequest(options: MatchOptions) {
-  const { hosts, headers, paths, cookies, methods, grpc, callers, domain, personal, ttl } = options;
+  const { hosts, headers, paths, cookies, methods, grpc, callers, domain, personal, mirror, ttl } = options;
   const lists = { hosts, paths, methods, headers, cookies, grpc, callers };
   const given: Match = Object.fromEntries(Object.entries(lists).filter(([, { length }]) => length > 0));
   return {
     ...(Object.keys(given).length > 0 ? { match: given } : {}),
     ...(domain === undefined ? {} : { domain }),
     ...(personal ? { personal } : {}),
+    ...(mirror ? { mirror } : {}),
     ...(ttl === undefined ? {} : { ttl }),
   };
 }

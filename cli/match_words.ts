@@ -3,8 +3,9 @@ import type { InterceptEntry } from "../wire/control.ts";
 import type { Match, NamedMatch, TextMatch } from "../wire/match.ts";
 
 /** What an intercept takes, in words. */
-export function takesWords({ match, mine }: InterceptEntry): string {
-  return mine ? "this machine's own connections" : matchWords(match);
+export function takesWords({ match, mine, mirror }: InterceptEntry): string {
+  if (mine) return "this machine's own connections";
+  return mirror ? `a copy of ${matchWords(match)}` : matchWords(match);
 }
 
 /** "host alice.shop.example, header x-user: alice"; all of them where there is no match. */
@@ -96,7 +97,8 @@ export function bookmarklet({ match }: InterceptEntry): string | undefined {
 /** "bob takes header x-user: bob (yours come first where both match)" */
 export function othersWords({ others }: InterceptEntry): string {
   if (others.length === 0) return "nobody else has rules there";
-  return others.map(({ user, match, first, overlaps }) => {
+  return others.map(({ user, match, mirror, first, overlaps }) => {
+    if (mirror) return `${user} gets a copy of ${matchWords(match)}`;
     const order = first ? "theirs comes first where both match" : "yours comes first where both match";
     return `${user} takes ${match === undefined ? "all the rest" : matchWords(match)}${
       overlaps && match !== undefined ? ` (${order})` : ""

@@ -27,7 +27,10 @@ export interface RelayedRule {
 /** What a personal rule takes; until relay is told, that is nothing. */
 export interface MatchedRule {
   readonly rule: string;
-  readonly match: Match;
+  /** Absent where it mirrors all connections. */
+  readonly match?: Match;
+  /** The pods answer, and the laptop gets a copy. */
+  readonly mirror?: true;
   /** The addresses of the callers that the match names, where it names any. */
   readonly callers?: readonly string[];
 }

@@ -5,8 +5,8 @@
  */
 
 import type { ProtocolVersions } from "./hello.ts";
-import { type Match, match } from "./match.ts";
-import { integer, list, NotValid, object, oneOf, optional, text } from "./schema.ts";
+import { type Match, match, type Taken } from "./match.ts";
+import { integer, list, NotValid, object, oneOf, optional, text, value } from "./schema.ts";
 
 /**
  * Versions of what these objects say. Another one when a rule can say something that node agents of before don't know: the
@@ -16,13 +16,18 @@ export const ruleVersions: ProtocolVersions = { newest: 3, oldest: 1 };
 
 /** The version of rules since which they can have a match. */
 const PERSONAL_RULES = 2;
-/** The version of rules since which a match can have `grpc`. */
-const GRPC_RULES = 3;
+/** The version of rules since which they can mirror, and a match can have `grpc`. */
+const MIRROR_RULES = 3;
 
-/** The least version of rules that a node agent has to know for one with this match; undefined: any. */
-export function neededRules(match: Match | undefined): number | undefined {
-  if (match === undefined) return undefined;
-  return match.grpc === undefined ? PERSONAL_RULES : GRPC_RULES;
+/** The least version of rules that a node agent has to know for one that takes this; undefined: any. */
+export function neededRules({ match, mirror }: Taken): number | undefined {
+  if (mirror || match?.grpc !== undefined) return MIRROR_RULES;
+  return match === undefined ? undefined : PERSONAL_RULES;
+}
+
+/** Whether a rule takes something of its own, so that several share a port: one that has a match, or mirrors. */
+export function isPersonal({ match, mirror }: Taken): boolean {
+  return match !== undefined || mirror === true;
 }
 
 export const GROUP = "pmz.dev";
@@ -65,8 +70,10 @@ export interface InterceptRule {
   /** SHA-256 of the session's public key (the SubjectPublicKeyInfo's bytes), hex; of a personal rule, see personalFingerprint. */
   readonly keyFingerprint: string;
   readonly user: string;
-  /** What a personal rule takes; undefined for a whole-service rule. */
+  /** What a personal rule takes; undefined for a whole-service rule, and for one that mirrors all connections. */
   readonly match?: Match;
+  /** The pods answer, and the laptop gets a copy of what is taken. */
+  readonly mirror?: true;
   /** ISO time of creation: of two rules for one port the older wins. */
   readonly created: string;
   /** Set while the rule is being deleted. */
@@ -123,6 +130,8 @@ const interceptedPod = object({
   reason: optional(text(1_024)),
 });
 
+const isTrue = value("mirror", "true", (raw) => raw === true ? raw : undefined);
+
 const ruleObject = object({
   metadata,
   spec: object({
@@ -132,6 +141,7 @@ const ruleObject = object({
     keyFingerprint: text(64),
     user: text(256),
     match: optional(match),
+    mirror: optional(isTrue),
   }),
   status: optional(object({ pods: optional(list(interceptedPod, 10_000)) })),
 });

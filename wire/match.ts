@@ -41,6 +41,13 @@ export interface Match {
   readonly callers?: readonly CallerMatch[];
 }
 
+/** What a rule takes, if not all connections. */
+export interface Taken {
+  readonly match?: Match;
+  /** The pods answer, and the laptop gets a copy. */
+  readonly mirror?: true;
+}
+
 /** Limits of a match; install/manifests/crds.yaml has the same. */
 export const matchLimits = {
   hosts: 16,
@@ -201,17 +208,27 @@ export function canonicalMatch(given: Match): string {
 }
 
 /**
- * The `keyFingerprint` of a personal rule: it covers the match, too. An agent that doesn't know one of the matchers, or gets
- * a rule without it, since an older schema dropped it, finds another fingerprint and leaves the rule out. It never takes
- * more than the user asked for.
+ * The `keyFingerprint` of a personal rule: it covers the match, and whether it mirrors. An agent that doesn't know one of these,
+ * or gets a rule without it, since an older schema dropped it, finds another fingerprint and leaves the rule out. It never
+ * takes more than the user asked for.
  */
-export function personalFingerprint(keyFingerprint: string, given: Match): string {
-  return sha256(`${keyFingerprint}\n${canonicalMatch(given)}`);
+export function personalFingerprint(
+  keyFingerprint: string,
+  { match, mirror }: Taken,
+): string {
+  return sha256(
+    `${keyFingerprint}\n${match === undefined ? "" : canonicalMatch(match)}${mirror ? "\nmirror" : ""}`,
+  );
 }
 
 /** What follows SERVICE-PORT in the name of a personal rule: letters only, so that no other Service's rule has that name. */
-export function ruleSuffix(owner: string, given: Match): string {
-  const digest = sha256(`${owner}\n${canonicalMatch(given)}`);
+export function ruleSuffix(
+  owner: string,
+  { match, mirror }: Taken,
+): string {
+  const digest = sha256(
+    `${owner}\n${match === undefined ? "" : canonicalMatch(match)}${mirror ? "\nmirror" : ""}`,
+  );
   return digest.slice(0, 8).replace(
     /[0-9]/g,
     (digit) => String.fromCharCode("g".charCodeAt(0) + Number(digit)),

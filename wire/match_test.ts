@@ -50,15 +50,22 @@ Deno.test("the same match has the same text, fingerprint and name, in whatever o
     { callers: [{ labels: { y: "2", x: "1" }, namespace: "n" }], hosts: ["a"] },
   ];
   assert.equal(canonicalMatch(a), canonicalMatch(b));
-  assert.equal(personalFingerprint("f", a), personalFingerprint("f", b));
-  assert.equal(ruleSuffix("alice", a), ruleSuffix("alice", b));
-  assert.notEqual(ruleSuffix("alice", a), ruleSuffix("bob", a));
-  assert.match(ruleSuffix("alice", a), /^[a-z]{8}$/);
+  assert.equal(personalFingerprint("f", { match: a }), personalFingerprint("f", { match: b }));
+  assert.equal(ruleSuffix("alice", { match: a }), ruleSuffix("alice", { match: b }));
+  assert.notEqual(ruleSuffix("alice", { match: a }), ruleSuffix("bob", { match: a }));
+  assert.match(ruleSuffix("alice", { match: a }), /^[a-z]{8}$/);
 });
 
-Deno.test("a matcher that was dropped on the way changes the fingerprint", () => {
+Deno.test("a matcher, or a mirror, that was dropped on the way changes the fingerprint", () => {
   const narrow = { hosts: ["a"], headers: [{ name: "x-user", exact: "alice" }] };
-  assert.notEqual(personalFingerprint("f", narrow), personalFingerprint("f", { hosts: ["a"] }));
+  const whole = personalFingerprint("f", { match: { hosts: ["a"] } });
+  assert.notEqual(personalFingerprint("f", { match: narrow }), whole);
+  assert.notEqual(personalFingerprint("f", { match: { hosts: ["a"] }, mirror: true }), whole);
+  assert.notEqual(personalFingerprint("f", { mirror: true }), "f");
+  assert.notEqual(
+    ruleSuffix("alice", { match: narrow, mirror: true }),
+    ruleSuffix("alice", { match: narrow }),
+  );
 });
 
 Deno.test("two services, or two methods of one, never overlap; a service and its method do", () => {

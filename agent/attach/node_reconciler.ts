@@ -6,7 +6,7 @@ import {
   type RelayLimit,
   type RelayMessage,
 } from "../../wire/handover.ts";
-import type { InterceptRule } from "../../wire/intercept.ts";
+import { type InterceptRule, isPersonal } from "../../wire/intercept.ts";
 import { sleep } from "../../async/sleep.ts";
 import { findCallers, type FoundCallers } from "./callers.ts";
 import { type NodePlan, plan, rulesOf } from "./plan.ts";
@@ -222,12 +222,17 @@ export class NodeReconciler implements Disposable {
     for (const rule of new Set(all)) {
       const session = sessions.get(rule.session.uid);
       if (!session) continue;
-      const { uid, port, match } = rule;
+      const { uid, port, match, mirror } = rule;
       rules.set(uid, { uid, port, session: session.uid, publicKey: session.publicKey });
-      if (match === undefined) continue;
+      if (!isPersonal(rule)) continue;
       const callers = findCallers(rule, followed, pods);
       if (callers) callersOf.set(uid, callers);
-      matched.set(uid, { rule: uid, match, ...(callers && { callers: callers.addresses }) });
+      matched.set(uid, {
+        rule: uid,
+        ...(match && { match }),
+        ...(mirror && { mirror }),
+        ...(callers && { callers: callers.addresses }),
+      });
     }
     this.#callers = callersOf;
     const toldAll = this.#toldMatches.tell(matched.values(), relay);

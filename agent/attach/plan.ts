@@ -5,7 +5,7 @@
  * The pods of a rule are those that its Service's selector matches in the rule's own namespace. Nothing that a tenant could
  * write by hand (EndpointSlices, Endpoints) adds a pod.
  */
-import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
+import { type InterceptRule, type InterceptSession, isPersonal } from "../../wire/intercept.ts";
 import { personalFingerprint } from "../../wire/match.ts";
 import { fairShares } from "./shares.ts";
 import type { Pod, Service } from "../../kube/objects/objects.ts";
@@ -26,7 +26,7 @@ export interface PlanInput {
 
 /**
  * A port of a pod, and the rules that intercept it, in the order in which they are asked: personal ones, the older first,
- * then the whole-service rule. What none of them takes is the pod's.
+ * then the whole-service rule. What none of them takes is the pod's. Those that mirror are among the personal ones: they take nothing.
  */
 export interface PlannedPort {
   readonly port: number;
@@ -158,8 +158,8 @@ function isOfLiveSession(rule: InterceptRule, cluster: PlanInput): boolean {
     return false;
   }
   const key = cluster.fingerprint(session.publicKey);
-  if (key === undefined || rule.match === undefined) return key === rule.keyFingerprint;
-  return personalFingerprint(key, rule.match) === rule.keyFingerprint;
+  if (key === undefined || !isPersonal(rule)) return key === rule.keyFingerprint;
+  return personalFingerprint(key, rule) === rule.keyFingerprint;
 }
 
 function overLimit(
@@ -213,7 +213,7 @@ function take(
     planned.ports.push(open = { port, personal: [] });
     pods.set(pod.uid, planned);
   }
-  if (rule.match !== undefined) {
+  if (isPersonal(rule)) {
     if (open.personal.length >= limits.personalPerPort) {
       return `the pod's port ${port} already has ${limits.personalPerPort} older personal rules, the most allowed`;
     }

@@ -45,7 +45,13 @@ const hello = object({
   node: text(253),
 });
 const rules = object({ rules: list(rule, 500) });
-const matched = object({ rule: uid, match, callers: optional(list(address, 2_000)) });
+const isTrue = value("mirror", "true", (raw) => raw === true ? raw : undefined);
+const matched = object({
+  rule: uid,
+  match: optional(match),
+  mirror: optional(isTrue),
+  callers: optional(list(address, 2_000)),
+});
 const handover = object({
   uid,
   pod,

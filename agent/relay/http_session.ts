@@ -54,6 +54,8 @@ type Next = {
 /** A plain request, of which only so much matters: no answer is read as that to another method but HEAD's. */
 const plainRequest: SentRequest = { method: "GET", persists: true, upgrades: false, expectsContinue: false };
 
+const waiting: Beyond = { kind: "waiting" };
+
 export class HttpSession {
   readonly #caller: AbortableTransport;
   readonly #reader: ByteReader;
@@ -61,6 +63,7 @@ export class HttpSession {
   /** Which rule takes a request. */
   readonly #ruleOf: (request: RoutableRequest) => RoutedRule | undefined;
   readonly #plain: PlainExchanges;
+  readonly #mirror: Upstreams["mirror"];
   readonly #scan = new HeadScan();
   readonly #longHeads: Upstreams["longHeads"];
   readonly #address: string;
@@ -89,6 +92,7 @@ export class HttpSession {
       () => upstreams.router(),
       connection.caller.address,
     );
+    this.#mirror = upstreams.mirror;
     this.#ruleOf = (request) => upstreams.router().byRequest(request, connection.caller.address);
   }
 
@@ -96,7 +100,9 @@ export class HttpSession {
   async run(): Promise<CarriedOutcome> {
     try {
       for (;;) {
-        const after = await this.#beyond(await this.#plain.run());
+        // What is copied is read as a request each.
+        const beyond = this.#mirror ? waiting : await this.#plain.run();
+        const after = await this.#beyond(beyond);
         if (after === "next") continue;
         if (after === "raw") return await this.#relay(await this.#servers.ofOthers());
         if (after === "relay" && this.#servers.last) return await this.#relay(this.#servers.last);
@@ -234,6 +240,7 @@ export class HttpSession {
     }
     const first = reader.buffered.subarray(0, length);
     const rule = decided ? decided.rule : this.#ruleOf(request);
+    if (!rule) this.#mirror?.request(request);
     const isRepeatable = body.complete && idempotent.has(request.method);
     const upstream = await servers.ask(rule, first, isRepeatable);
     // Its buffer is that of the next read. A server that was idle may close its connection at this very moment.
@@ -258,6 +265,7 @@ export class HttpSession {
   ): Promise<After> {
     let after = await this.#exchangeWith(upstream, request, body, held !== undefined);
     if (after === "lost" && held) {
+      this.#mirror?.sentAgain();
       upstream = await this.#servers.askAgain(upstream, rule, held);
       after = await this.#exchangeWith(upstream, request, body, false);
     }
@@ -265,6 +273,7 @@ export class HttpSession {
   }
 
   #answered(upstream: Upstream): After {
+    this.#mirror?.endRequest();
     // It has said more than an answer.
     if (upstream.reader.buffered.length > 0) return upstream === this.#servers.others ? "relay" : "close";
     this.#exchange = undefined;

@@ -7,6 +7,7 @@
  * | the kubelet's probe | the pod |
  * | from one of the node's addresses, and ended without a byte: a probe that only connects | dropped |
  * | the port has personal rules: requests and connections that one of them takes | its laptop, by the cases below |
+ * | the port has mirror rules: what goes to the pod | copied to their laptops (mirror.ts), which nothing waits for |
  * | no rule for the port (any more), no tunnel for the rule, all tunnels full | the pod |
  * | the laptop declines it (403, 404, 503), or refuses the stream | the pod |
  * | the tunnel breaks before an answer, and nothing of the caller was sent yet | the pod |
@@ -21,6 +22,7 @@ import { firstDecision } from "./first_decision.ts";
 import { carryHttp2 } from "./http2_session.ts";
 import { HttpSession } from "./http_session.ts";
 import { type Answer, answerOf, openStream } from "./laptop_stream.ts";
+import { mirroring } from "./mirror.ts";
 import { PeekedConnection } from "./peeked_connection.ts";
 import { UnreadTransport } from "./unread_transport.ts";
 import type { CarriedOutcome, InterceptedConnection, Upstreams } from "./upstreams.ts";
@@ -34,17 +36,18 @@ const SILENT_MS = 5;
 /** Carries one connection to its end; never rejects. */
 export async function carry(
   connection: InterceptedConnection,
-  upstreams: Upstreams,
+  unmirrored: Upstreams,
 ): Promise<CarriedOutcome> {
   const { transport } = connection;
   try {
     const peeked = new PeekedConnection(transport);
-    const source = await upstreams.classify();
-    if (source === "kubelet") return await toPod(peeked, upstreams);
+    const source = await unmirrored.classify();
+    if (source === "kubelet") return await toPod(peeked, unmirrored);
     if (source === "node" && await peeked.leavesSilently(SILENT_MS)) {
       transport.close();
       return { kind: "dropped" };
     }
+    const upstreams = mirroring(connection, unmirrored);
     const decision = upstreams.router().byCaller(connection.caller.address);
     if (decision.kind === "connection") {
       if (!decision.rule) upstreams.unrouted();

@@ -19,6 +19,7 @@ import type { Source } from "./upstreams.ts";
 import type { TunnelIdentity } from "./tunnel.ts";
 import { TunnelListeners, type TunnelPorts } from "./tunnel_listeners.ts";
 import { Tunnels } from "./tunnels.ts";
+import { MirrorLimits } from "./mirror_limits.ts";
 import { RoutedRules } from "./routed_rules.ts";
 import type { Router } from "../routing/router.ts";
 import { SourceClassifier } from "./source_classifier.ts";
@@ -78,6 +79,7 @@ class Relay implements AsyncDisposable, PodHost {
   readonly #classifier: SourceClassifier;
   readonly #pods = new Map<string, RelayedPod>();
   readonly #routed = new RoutedRules((uid) => this.#provenNow.has(uid));
+  readonly mirrorLimits = new MirrorLimits();
   readonly #ended = new AbortController();
   #connectionKind: ConnectionKind | undefined;
   #tunnels: Tunnels | undefined;

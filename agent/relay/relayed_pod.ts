@@ -10,6 +10,7 @@ import type { AbortableTransport } from "../../net/transport.ts";
 import { carry } from "./intercepted_connection.ts";
 import { type CarriedOutcome, type LaptopTunnels, levelOf, outcomeWords, type Source } from "./upstreams.ts";
 import { Router } from "../routing/router.ts";
+import type { MirrorLimits } from "./mirror_limits.ts";
 import { Places } from "./places.ts";
 import { SocketPool } from "./socket_pool.ts";
 
@@ -17,6 +18,7 @@ import { SocketPool } from "./socket_pool.ts";
 export interface PodHost {
   readonly tunnels: LaptopTunnels;
   readonly longHeads: Places;
+  readonly mirrorLimits: MirrorLimits;
   /** The personal rules of these that are known, in their order. */
   router(personal: readonly string[]): Router;
   /** For what callers can cause at will: limited in lines a second. */
@@ -56,6 +58,8 @@ interface OpenConnection {
   readonly port: number;
   readonly caller: string;
   isUnrouted: boolean;
+  /** What it sends to the pod is copied where a rule wants that. */
+  isMirrored: boolean;
 }
 
 /** The message that hands a pod over. */
@@ -135,11 +139,12 @@ export class RelayedPod implements Disposable {
    * once where such a rule may take some of theirs: callers that keep them open would not be routed.
    */
   newlyInForce(rules: ReadonlySet<string>): void {
-    for (const [socket, { port, caller, isUnrouted }] of this.#open) {
+    for (const [socket, { port, caller, isUnrouted, isMirrored }] of this.#open) {
       const whole = this.#ports.get(port)?.whole;
-      const concerned = (whole !== undefined && rules.has(whole)) ||
-        (this.#routers.get(port)?.mayTake(rules, caller) ?? false);
-      if (isUnrouted && concerned) {
+      const router = this.#routers.get(port);
+      const isTaken = (whole !== undefined && rules.has(whole)) || (router?.mayTake(rules, caller) ?? false);
+      const isCopied = router?.mayMirror(rules, caller) ?? false;
+      if (isUnrouted && isTaken || !isMirrored && isCopied) {
         socket.abort(new Error("a new rule takes the connection, or requests of it"));
       }
     }
@@ -183,7 +188,7 @@ export class RelayedPod implements Disposable {
   async #carry(socket: AcceptedConnection, caller: Endpoint, destination: Endpoint): Promise<void> {
     const { port } = destination;
     const { text: address } = caller.address;
-    const open: OpenConnection = { port, caller: address, isUnrouted: false };
+    const open: OpenConnection = { port, caller: address, isUnrouted: false, isMirrored: false };
     this.#open.set(socket, open);
     const isPods = this.#addresses.size === 0 || this.#addresses.has(destination.address.text);
     const places = this.#placesOf(port);
@@ -198,6 +203,12 @@ export class RelayedPod implements Disposable {
       router: () => isTaken ? this.#routers.get(port) ?? noRules : noRules,
       unrouted: () => {
         open.isUnrouted = true;
+      },
+      mirroring: {
+        limits: this.#host.mirrorLimits,
+        begun: () => {
+          open.isMirrored = true;
+        },
       },
       tunnels: this.#host.tunnels,
       buffers: this.#host.buffers,

@@ -7,6 +7,7 @@ import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
 import { Router } from "../routing/router.ts";
 import { Places } from "./places.ts";
 import { type PodHost, RelayedPod } from "./relayed_pod.ts";
+import { MirrorLimits } from "./mirror_limits.ts";
 import { aPod } from "../testing/laptop.ts";
 
 const handover = { ...aPod, uid: "u" };
@@ -22,6 +23,7 @@ function taken() {
     buffers: new BufferPool(),
     tunnels: { of: () => [], rule: () => undefined },
     longHeads: new Places(1),
+    mirrorLimits: new MirrorLimits(),
     router: () => new Router([]),
     log: () => {},
     connectionKind: cheapestKind(),

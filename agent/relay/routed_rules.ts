@@ -12,10 +12,11 @@ export class RoutedRules {
     this.#isInForce = isInForce;
   }
 
-  set({ rule: uid, match, callers }: MatchedRule): void {
+  set({ rule: uid, match = {}, mirror, callers }: MatchedRule): void {
     this.#rules.set(uid, {
       uid,
       matcher: new Matcher(match, callers),
+      mirrors: mirror === true,
       isInForce: () => this.#isInForce(uid),
       counts: this.#rules.get(uid)?.counts ?? { seen: 0, taken: 0, declined: 0 },
     });

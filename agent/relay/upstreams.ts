@@ -1,5 +1,7 @@
 import type { AbortableTransport } from "../../net/transport.ts";
 import type { Router } from "../routing/router.ts";
+import type { Mirror } from "./mirror.ts";
+import type { MirrorLimits } from "./mirror_limits.ts";
 import type { BufferPool, Header, Stream } from "../../hbone/mod.ts";
 import type { Places } from "./places.ts";
 import type { RelayedRule } from "../../wire/handover.ts";
@@ -22,6 +24,13 @@ export interface LaptopTunnels {
   rule(uid: string): RelayedRule | undefined;
 }
 
+/** What copies of a connection need. */
+export interface Mirroring {
+  readonly limits: MirrorLimits;
+  /** What the connection sends to the pod is copied from now on where a rule wants that. */
+  begun(): void;
+}
+
 /** Where a connection can go, and what decides it. */
 export interface Upstreams {
   /** The connection's id in the logs of relay and laptop. */
@@ -32,6 +41,10 @@ export interface Upstreams {
   whole(): string | undefined;
   /** The personal rules that the port has now. */
   router(): Router;
+  /** Without it nothing is copied. */
+  readonly mirroring?: Mirroring;
+  /** What copies requests that go to the pod, where a rule wants that. */
+  readonly mirror?: Pick<Mirror, "request" | "sentAgain" | "endRequest">;
   /** The connection is carried without a look at what it says: no personal rule takes any of it. */
   unrouted(): void;
   readonly tunnels: LaptopTunnels;

@@ -58,11 +58,12 @@ export class Matcher {
 }
 
 /** The most telling of a match's needs: exact values before any value of a name. */
-function needOf({ hosts, headers, cookies, baggage }: Match): Need | undefined {
-  const named = [
+function needOf({ hosts, headers, cookies, baggage, grpc }: Match): Need | undefined {
+  const named: Need[] = [
     ...needsOf("header", headers),
     ...needsOf("cookie", cookies),
     ...needsOf("baggage", baggage),
+    ...grpc ? [{ of: "header", name: "content-type" } as const] : [],
   ];
   const exact = hosts?.every((host) => !host.startsWith("*.")) === true
     ? [{ of: "host", name: "", values: hosts } as const]

@@ -12,6 +12,8 @@ import { RuleIndex } from "./rule_index.ts";
 export interface RoutedRule {
   readonly uid: string;
   readonly matcher: Matcher;
+  /** It takes nothing: its laptop gets a copy of what the pod is sent. */
+  readonly mirrors?: boolean;
   /** Whether its laptop is there, when it is asked. A rule that isn't in force takes nothing. */
   readonly isInForce: () => boolean;
   readonly counts: Counts;
@@ -34,13 +36,15 @@ const others: WholeConnection = { kind: "connection", rule: undefined };
 
 export class Router {
   readonly #rules: readonly RoutedRule[];
+  readonly #mirrors: readonly RoutedRule[];
   readonly #inForce: readonly RoutedRule[];
   readonly #index: RuleIndex;
 
   /** @param rules in their order. When one comes into force, or is no longer, they need another router. */
   constructor(rules: readonly RoutedRule[]) {
-    this.#rules = rules;
-    this.#inForce = rules.filter(({ isInForce }) => isInForce());
+    this.#rules = rules.filter(({ mirrors }) => mirrors !== true);
+    this.#mirrors = rules.filter(({ mirrors }) => mirrors === true);
+    this.#inForce = this.#rules.filter(({ isInForce }) => isInForce());
     this.#index = new RuleIndex(this.#inForce.map(({ matcher }) => matcher));
   }
 
@@ -56,12 +60,45 @@ export class Router {
       rule.counts.seen++;
       return { kind: "connection", rule };
     }
-    return others;
+    return this.#mirrorsRequests(caller) ? { kind: "more" } : others;
   }
 
-  /** Whether one of these rules may take something of a caller. */
+  #mirrorsRequests(caller: string): boolean {
+    return this.#mirrors.some(({ matcher }) => matcher.takesFrom(caller) && !matcher.takesAll);
+  }
+
+  /** Whether what a caller sends may have to be copied. */
+  mirrorsFrom(caller: string): boolean {
+    return this.#mirrors.some(({ matcher }) => matcher.takesFrom(caller));
+  }
+
+  /** The rules that get a copy of a request that the pod is sent; those of whole connections get it with the connection. */
+  mirrorsOfRequest(request: MatchableRequest, caller: string): readonly RoutedRule[] {
+    return this.#mirrors.filter(({ matcher, isInForce, counts }) => {
+      if (matcher.takesAll || !isInForce()) return false;
+      counts.seen++;
+      return matcher.takesRequest(request, caller);
+    });
+  }
+
+  /** The rules that get a copy of all that a connection sends to the pod. */
+  mirrorsOfConnection(caller: string): readonly RoutedRule[] {
+    return this.#mirrors.filter(({ matcher, isInForce, counts }) => {
+      if (!matcher.takesAll || !matcher.takesFrom(caller) || !isInForce()) return false;
+      counts.seen++;
+      return true;
+    });
+  }
+
+  /** Whether one of these rules may take something of a caller, or get a copy. */
   mayTake(uids: ReadonlySet<string>, caller: string): boolean {
-    return this.#rules.some(({ uid, matcher }) => uids.has(uid) && matcher.takesFrom(caller));
+    return this.#rules.some(({ uid, matcher }) => uids.has(uid) && matcher.takesFrom(caller)) ||
+      this.mayMirror(uids, caller);
+  }
+
+  /** Whether one of these rules may get a copy of something of a caller. */
+  mayMirror(uids: ReadonlySet<string>, caller: string): boolean {
+    return this.#mirrors.some(({ uid, matcher }) => uids.has(uid) && matcher.takesFrom(caller));
   }
 
   /** Decides by the first bytes of a connection. */

@@ -14,7 +14,7 @@ import type { Cli } from "../session.ts";
 import type { HeldTerms } from "../held.ts";
 import { neededRules } from "../../wire/intercept.ts";
 import { type MatchOptions, matchOptions, matchRequest } from "../match_options.ts";
-import { bookmarklet, curlLine, matchWords, othersWords } from "../match_words.ts";
+import { bookmarklet, curlLine, othersWords, takesWords } from "../match_words.ts";
 import {
   interceptedService,
   type LocalEnd,
@@ -50,6 +50,7 @@ const wholeService: MatchOptions = {
   grpc: [],
   personal: false,
   mine: false,
+  mirror: false,
   ttl: undefined,
 };
 
@@ -62,7 +63,8 @@ export const intercept = define({
     "of the connection. LOCAL is where the program listens: a port of localhost (127.0.0.1 and ::1), or HOST:PORT. PORT is the name or number of the " +
     "Service's port, if it has several. With a matcher (--domain to --personal) it takes only the requests that match, and " +
     "several people share a port: requests have to match each kind of matcher that is given, and one of those of a kind; " +
-    "headers and cookies of different names all have to match. With --mine only this machine's own connections are taken, after " +
+    "headers and cookies of different names all have to match. With --mirror the pods answer, and your program gets a copy, whose " +
+    "answers are thrown away. With --mine only this machine's own connections are taken, after " +
     "`pmz up`: the cluster knows nothing of it. Needs no root. If a Service is named like a command (" +
     `${RESERVED.join(", ")})` + ", write its namespace too: list.default.",
   examples: [
@@ -78,6 +80,7 @@ export const intercept = define({
     ["pmz intercept echo 8081 --path /cart --from shop/app=web", "only what these pods ask for there"],
     ["pmz intercept cart 8081 --grpc shop.v1.Cart/AddItem", "only calls of this gRPC method"],
     ["pmz intercept echo 8081 --personal --ttl 2h", "only requests that say so, for two hours"],
+    ["pmz intercept echo 8081 --path /cart --mirror", "a copy of these requests, which the pods answer"],
     ["pmz intercept echo 8081 --mine", "only what this machine itself connects to echo"],
   ],
   options: object({
@@ -167,7 +170,8 @@ export async function startIntercept(
   const { ttl, ...match } = matchRequest(matching);
   if (matching.mine) return await interceptMine(cli, { ...options, namespace }, match, ttl, held);
   const isPersonal = Object.keys(match).length > 0;
-  const rules = isPersonal ? neededRules(match.match ?? {}) : undefined;
+  const { match: matched = {}, mirror } = match;
+  const rules = isPersonal ? neededRules({ match: matched, ...(mirror && { mirror }) }) : undefined;
   const daemon = await cli.startedDaemon();
   const choice = await cli.chosen(daemon, { ...options, namespace });
   const plan = await daemon.ask("plan", {
@@ -204,7 +208,7 @@ export async function startIntercept(
   );
   if (isPersonal) {
     const here = plan.connected === "capture";
-    terminal.print(`takes: ${matchWords(entry.match)}`);
+    terminal.print(`takes: ${takesWords(entry)}${entry.mirror ? "; the pods answer" : ""}`);
     terminal.print(`try it${here ? "" : " in a pod, or here after pmz up"}: ${curlLine(entry, here)}`);
     terminal.print(`others: ${othersWords(entry)}`);
     const bookmark = bookmarklet(entry);

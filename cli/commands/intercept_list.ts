@@ -25,7 +25,7 @@ export const interceptList = define({
       return cli.terminal.print("there are no intercepts; to start one: pmz intercept SERVICE LOCAL");
     }
     const now = cli.parts.now?.() ?? Date.now();
-    const isShared = entries.some(({ match, mine }) => match !== undefined || mine);
+    const isShared = entries.some(({ match, mine, mirror }) => match !== undefined || mine || mirror);
     cli.terminal.table(
       entries.map((entry) => [
         entry.id,
@@ -50,9 +50,10 @@ export const interceptList = define({
   },
 });
 
-/** "3 of 40, 1 to the pods"; nothing for a whole Service, whose requests are not told apart. */
-function requestWords({ requests }: InterceptEntry): string {
+/** "3 of 40, 1 to the pods", "3 mirrored, 1 dropped of 40"; nothing for a whole Service, whose requests are not told apart. */
+function requestWords({ requests, mirror }: InterceptEntry): string {
   if (requests === undefined) return "";
   const { seen, taken, declined } = requests;
+  if (mirror) return `${taken} mirrored, ${declined} dropped of ${seen}`;
   return `${taken} of ${seen}${declined > 0 ? `, ${declined} to the pods` : ""}`;
 }

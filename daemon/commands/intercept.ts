@@ -1,10 +1,10 @@
 import type { InterceptEntry, InterceptRequest } from "../../wire/control.ts";
-import { neededRules } from "../../wire/intercept.ts";
+import { isPersonal, neededRules } from "../../wire/intercept.ts";
 import { INTERCEPT_LABEL } from "../../wire/places.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import { resources } from "../../kube/client/resources.ts";
 import { ApiError } from "../../kube/client/api_error.ts";
-import { canonicalMatch, type Match } from "../../wire/match.ts";
+import { canonicalMatch, type Match, type Taken } from "../../wire/match.ts";
 import { ensureInstalled, type Needs } from "./agents.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { Cluster } from "../clusters/cluster.ts";
@@ -50,11 +50,12 @@ export async function intercept(
       localPort: request.local.port,
     });
     const match = matchOf(request, found, intercepts.entries().map(({ wanted }) => wanted));
-    const target = match === undefined ? found : { ...found, match };
+    const taken: Taken = { ...(match && { match }), ...(request.mirror && { mirror: true }) };
+    const target = { ...found, ...taken };
     refuseUnseen(target);
     await refuseDenied(connected, namespace, signal);
-    if (match === undefined) refuseOwnPort(connected, target);
-    const rules = neededRules(match);
+    if (!isPersonal(taken)) refuseOwnPort(connected, target);
+    const rules = neededRules(taken);
     const needs: Needs = rules === undefined ? {} : { rules };
     await ensureInstalled(connection.api, "node", request, parts, report, signal, needs);
     const before = intercepts.entries().find(({ wanted }) =>
@@ -189,7 +190,7 @@ async function refuseDenied(connected: Cluster, namespace: string, signal: Abort
 function refuseOwnPort({ connection, intercepts }: Cluster, target: InterceptTarget): void {
   const { service, port } = target;
   const same = intercepts.entries().find(({ wanted: { target: other } }) =>
-    other.match === undefined && other.service.namespace === service.namespace &&
+    !isPersonal(other) && other.service.namespace === service.namespace &&
     (other.service.uid !== service.uid || other.port.port !== port.port) &&
     haveOnePort(connection.topology, other, target)
   );

@@ -44,7 +44,12 @@ export async function interceptMine(
 }
 
 /** It decides by a connection's destination, before anything was said on it. @throws {Failure} */
-function refuseMatchers({ match, domain, personal }: InterceptRequest): void {
+function refuseMatchers({ match, domain, personal, mirror }: InterceptRequest): void {
+  if (mirror) {
+    throw new Failure("usage", "--mine doesn't mirror: its connections reach no pod", {
+      hint: "leave out --mirror or --mine",
+    });
+  }
   if (match === undefined && domain === undefined && !personal) return;
   throw new Failure("usage", "--mine takes whole connections: it can't be combined with a matcher", {
     hint: "leave out the matcher, or leave out --mine",

@@ -1,5 +1,5 @@
 import type { InterceptEntry, OtherRule } from "../../wire/control.ts";
-import type { InterceptRule } from "../../wire/intercept.ts";
+import { type InterceptRule, isPersonal } from "../../wire/intercept.ts";
 import { mayOverlap } from "../../wire/match.ts";
 import type { Challenge, Proof } from "../../wire/key_proof.ts";
 import { helloOf } from "../../wire/hello.ts";
@@ -276,10 +276,9 @@ export class ClusterIntercepts implements AsyncDisposable {
       connections: { open: counted?.open ?? 0, total: counted?.total ?? 0 },
       alsoTaken: alsoTaken(topology, target),
       ...(silentSince === undefined ? {} : { silentSince }),
-      ...(rule.match && {
-        match: rule.match,
-        requests: counted?.requests ?? { seen: 0, taken: 0, declined: 0 },
-      }),
+      ...(rule.match && { match: rule.match }),
+      ...(rule.mirror && { mirror: rule.mirror }),
+      ...(isPersonal(rule) && { requests: counted?.requests ?? { seen: 0, taken: 0, declined: 0 } }),
       ...(wanted.domain === undefined ? {} : { domain: wanted.domain }),
       ...(wanted.until === undefined ? {} : { until: wanted.until }),
       others: otherRules(rule, namespace.others(wanted)),
@@ -306,7 +305,7 @@ export class ClusterIntercepts implements AsyncDisposable {
 /** As users see it: "echo.default:80", and with the end of its rule's name where it is personal. */
 function interceptId({ service, port }: InterceptTarget, rule: InterceptRule): string {
   const whole = `${service.name}.${service.namespace}:${port.port}`;
-  return rule.match === undefined ? whole : `${whole}/${rule.name.slice(rule.name.lastIndexOf("-") + 1)}`;
+  return !isPersonal(rule) ? whole : `${whole}/${rule.name.slice(rule.name.lastIndexOf("-") + 1)}`;
 }
 
 /** In the order in which they are asked: personal rules, the older ones first, then the one for the whole Service. */
@@ -314,14 +313,15 @@ function otherRules(own: InterceptRule, others: readonly InterceptRule[]): Other
   return others.toSorted(byOrder).map((rule) => ({
     user: rule.user,
     ...(rule.match && { match: rule.match }),
+    ...(rule.mirror && { mirror: rule.mirror }),
     since: rule.created,
     first: byOrder(rule, own) < 0,
-    overlaps: mayOverlap(rule.match, own.match),
+    overlaps: !rule.mirror && !own.mirror && mayOverlap(rule.match, own.match),
   }));
 }
 
 /** As agent/attach/plan.ts orders the rules of a port. */
 function byOrder(a: InterceptRule, b: InterceptRule): number {
-  const key = ({ match, created, uid }: InterceptRule) => `${match === undefined ? 1 : 0} ${created} ${uid}`;
+  const key = (rule: InterceptRule) => `${isPersonal(rule) ? 0 : 1} ${rule.created} ${rule.uid}`;
   return key(a) < key(b) ? -1 : 1;
 }

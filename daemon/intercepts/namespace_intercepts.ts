@@ -40,8 +40,9 @@ export interface NamespaceParts {
 }
 
 /** Key of an intercept within its namespace: a port may have several that take different things. */
-export function keyOf({ service, port, match }: InterceptTarget): string {
-  return `${service.name}:${port.port}${match === undefined ? "" : ` ${canonicalMatch(match)}`}`;
+export function keyOf({ service, port, match, mirror }: InterceptTarget): string {
+  const taken = match === undefined ? "" : ` ${canonicalMatch(match)}`;
+  return `${service.name}:${port.port}${taken}${mirror ? " mirror" : ""}`;
 }
 
 /**

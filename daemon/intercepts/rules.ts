@@ -4,12 +4,13 @@ import { TimeLimit } from "../../async/time_limit.ts";
 import {
   GROUP,
   type InterceptRule,
+  isPersonal,
   parseRule,
   ruleName,
   ruleResource,
   VERSION,
 } from "../../wire/intercept.ts";
-import { personalFingerprint, ruleSuffix } from "../../wire/match.ts";
+import { personalFingerprint, ruleSuffix, type Taken } from "../../wire/match.ts";
 import { Failure } from "../failure.ts";
 import type { Session } from "./session.ts";
 import type { InterceptTarget } from "./target.ts";
@@ -31,8 +32,9 @@ export async function createRule(
   const { namespace, name: sessionName, uid, user } = session.object;
   const service = target.service.name;
   const port = target.port.port;
-  const { match } = target;
-  const name = ruleName(service, port, match && ruleSuffix(sessionName, match));
+  const { match, mirror } = target;
+  const what: Taken = { ...(match && { match }), ...(mirror && { mirror }) };
+  const name = ruleName(service, port, isPersonal(what) ? ruleSuffix(sessionName, what) : undefined);
   const body = {
     apiVersion: `${GROUP}/${VERSION}`,
     kind: "InterceptRule",
@@ -50,9 +52,11 @@ export async function createRule(
       service,
       port,
       session: { name: sessionName, uid },
-      keyFingerprint: match ? personalFingerprint(session.key.fingerprint, match) : session.key.fingerprint,
+      keyFingerprint: isPersonal(what)
+        ? personalFingerprint(session.key.fingerprint, what)
+        : session.key.fingerprint,
       user,
-      ...(match && { match }),
+      ...what,
     },
   };
   for (let attempt = 1;; attempt++) {

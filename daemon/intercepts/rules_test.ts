@@ -108,5 +108,9 @@ Deno.test("personal rules of one port stand side by side, and each one's fingerp
   assert.equal(new Set([whole.name, rule.name, same.name]).size, 3);
   assert.match(rule.name, /^echo-80-[a-z]{8}$/);
   assert.deepEqual(rule.match, match);
-  assert.equal(rule.keyFingerprint, personalFingerprint(mine.key.fingerprint, match));
+  assert.equal(rule.keyFingerprint, personalFingerprint(mine.key.fingerprint, { match }));
+  const copies = await createRule(cluster.api, mine, { ...target, mirror: true });
+  assert.match(copies.name, /^echo-80-[a-z]{8}$/, "it keeps nobody from the whole Service");
+  assert.deepEqual([copies.match, copies.mirror], [undefined, true]);
+  assert.equal(copies.keyFingerprint, personalFingerprint(mine.key.fingerprint, { mirror: true }));
 });

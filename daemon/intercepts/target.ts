@@ -11,21 +11,31 @@ export interface InterceptTarget {
   readonly port: ServicePort;
   /** Absent: all of it. */
   readonly match?: Match;
+  /** The pods answer, and the laptop gets a copy. */
+  readonly mirror?: true;
 }
 
 /**
  * Refuses a match of which nothing could hold, by what the Service says of its port's protocol.
  * @throws {Failure}
  */
-export function refuseUnseen({ service, port, match }: InterceptTarget): void {
+export function refuseUnseen({ service, port, match, mirror }: InterceptTarget): void {
+  const protocol = (port.appProtocol ?? port.name).toLowerCase();
+  const where = `${service.name}.${service.namespace}:${port.port}`;
+  const isTls = /^(https|tls)\b/.test(protocol) || port.appProtocol === undefined && port.port === 443;
+  if (mirror && isTls) {
+    throw new Failure(
+      "usage",
+      `${where} speaks TLS: a copy of what its pods are sent can't be read by anybody else`,
+      {
+        hint: "mirror a port behind what ends TLS",
+      },
+    );
+  }
   if (match === undefined) return;
   const { hosts: _, callers: __, ...ofRequests } = match;
   const needsRequests = Object.keys(ofRequests).length > 0;
-  const protocol = (port.appProtocol ?? port.name).toLowerCase();
-  const where = `${service.name}.${service.namespace}:${port.port}`;
-  if (
-    needsRequests && (/^(https|tls)\b/.test(protocol) || port.appProtocol === undefined && port.port === 443)
-  ) {
+  if (needsRequests && isTls) {
     throw new Failure("usage", `${where} speaks TLS, of which only the server's name can be seen`, {
       hint: "use --domain, --host or --from alone",
     });

@@ -207,10 +207,13 @@ export interface InterceptEntry {
   readonly silentSince?: string;
   /** What it takes; absent where that is all. */
   readonly match?: Match;
+  /** The pods answer, and this laptop gets a copy of what it takes. */
+  readonly mirror?: true;
   /** The domain that is a name for the Service on this laptop as long as it lasts. */
   readonly domain?: string;
   /**
-   * Requests of a personal one: compared with it, taken, and matching but left to the pods. A connection that is decided as a
+   * Requests of a personal one: compared with it, taken, and matching but left to the pods; of one that mirrors: compared, copied,
+   * and matching but not copied, since the laptop was slow or gone. A connection that is decided as a
    * whole counts as one. Node agents tell every two seconds.
    */
   readonly requests?: { readonly seen: number; readonly taken: number; readonly declined: number };
@@ -227,6 +230,8 @@ export interface OtherRule {
   readonly user: string;
   /** What it takes; absent where that is all that no personal rule takes. */
   readonly match?: Match;
+  /** The pods answer, and its user gets a copy. */
+  readonly mirror?: true;
   readonly since: string;
   /** Whether it is asked before the intercept's own rule. */
   readonly first: boolean;

@@ -189,6 +189,8 @@ export const interceptRequest = object({
   personal: optional(boolean()),
   /** Takes this laptop's own connections alone, and asks nothing of the cluster: without a match. */
   mine: optional(boolean()),
+  /** The pods answer, and the program on the laptop gets a copy. */
+  mirror: optional(boolean()),
   /** Seconds until it ends by itself. */
   ttl: optional(integer("time", 1, 30 * 24 * 3600)),
   /** Lasts as long as this is held. The program is started when the intercept is in force: that it doesn't listen yet is no warning. */

@@ -10,6 +10,7 @@ import { Matcher } from "../../routing/matcher.ts";
 import { RoutableRequest } from "../../routing/request.ts";
 import { Router } from "../../routing/router.ts";
 import { uid } from "../../testing/laptop.ts";
+import { MirrorLimits } from "../mirror_limits.ts";
 import { carry } from "../intercepted_connection.ts";
 import { Places } from "../places.ts";
 import type { Upstreams } from "../upstreams.ts";
@@ -79,7 +80,9 @@ export const bytesOf = (text: string) => Uint8Array.from(text, (character) => ch
 
 /** A rule of a scene: rules come in this order. */
 export interface SceneRule {
-  readonly match: Match;
+  /** Without it, all that it mirrors. */
+  readonly match?: Match;
+  readonly mirror?: boolean;
   readonly callers?: readonly string[];
   readonly server?: Server;
   /** Without it the laptop accepts. */
@@ -97,11 +100,19 @@ export interface SceneOptions {
   readonly whole?: Server;
   /** What the dial of the pod waits for. */
   readonly dialling?: () => Promise<void>;
+  readonly limits?: MirrorLimits;
 }
 
 /** A connection from 10.244.1.7. */
 export function routed(
-  { rules, pod = httpServer("pod"), whole, dialling, longHeads = new Places(10) }: SceneOptions,
+  {
+    rules,
+    pod = httpServer("pod"),
+    whole,
+    dialling,
+    longHeads = new Places(10),
+    limits = new MirrorLimits(),
+  }: SceneOptions,
 ) {
   const [caller, accepted] = memoryPair();
   const running: Promise<unknown>[] = [];
@@ -138,8 +149,9 @@ export function routed(
   };
   const tunnels = [dialTunnel()];
   const ofPod = new Received();
-  const routedRules = servers.map(({ uid, match, callers, gone }) => ({
+  const routedRules = servers.map(({ uid, match = {}, mirror, callers, gone }) => ({
     uid,
+    mirrors: mirror === true,
     matcher: new Matcher(match, callers),
     isInForce: () => gone !== true,
     counts: { seen: 0, taken: 0, declined: 0 },
@@ -152,6 +164,7 @@ export function routed(
     router: () => router,
     unrouted: () => {},
     longHeads,
+    mirroring: { limits, begun() {} },
     tunnels: {
       rule: (uid) => ({ uid, port: 80, session: "s", publicKey: "k" }),
       of: (uid) => {

@@ -23,7 +23,8 @@ export function interceptHop(
 ): Finding | undefined {
   const isMeant = (one: { namespace: string; service: string; port: number }) =>
     one.namespace === namespace && one.service === name && one.port === port;
-  const mine = own.find((one) => isMeant(one) && one.mine) ?? own.find(isMeant);
+  const takes = own.filter((one) => isMeant(one) && !one.mirror);
+  const mine = takes.find((one) => one.mine) ?? takes[0];
   if (mine) {
     const what = mine.mine
       ? "this machine's own connections go"
@@ -38,7 +39,7 @@ export function interceptHop(
     }
     return ok(`your intercept ${mine.id} takes it: ${what} to ${mine.local}`);
   }
-  const others = rules.filter((rule) => isMeant(rule) && !rule.deleting);
+  const others = rules.filter((rule) => isMeant(rule) && !rule.deleting && !rule.mirror);
   const whole = others.find(({ match }) => match === undefined);
   if (whole) {
     return warning(
