@@ -151,6 +151,26 @@ Deno.test("this machine's own connections are asked for without a plan, by the c
   });
 });
 
+Deno.test("a mirror is asked for with and without a matcher, by agents that know it, and the list counts its copies", async () => {
+  const result: InterceptEntry = {
+    ...echoIntercept,
+    id: "echo.default:80/bqhkpmra",
+    mirror: true,
+    requests: { seen: 40, taken: 30, declined: 2 },
+  };
+  const answers = { intercept: [{ kind: "result", result }] as const, intercepts: [result] };
+  await using world = new World({ answers });
+  const { stdout } = await world.pmz("intercept echo 8081 --mirror");
+  assert.match(stdout, /^takes: a copy of all connections; the pods answer$/m);
+  const [plan, asked] = world.daemon.asked.map(({ body }) => body as Record<string, unknown>);
+  assert.deepEqual([plan?.rules, asked?.mirror, asked?.match], [3, true, undefined]);
+  assert.match(
+    (await world.pmz("intercept list")).stdout,
+    /a copy of all connections .*30 mirrored, 2 dropped of 40/,
+  );
+  assert.equal((await world.pmz("intercept echo 8081 --mine --mirror")).code, 2);
+});
+
 Deno.test("--mine is refused next to a matcher, and without a connection", async () => {
   await using world = new World();
   for (const more of ["--header a=b", "--domain shop.example", "--personal", "--from shop"]) {

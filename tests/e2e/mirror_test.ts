@@ -9,7 +9,7 @@ import { Stage } from "./lib/stage.ts";
 const install = { timeout: 300_000 };
 
 /** A program of a person that says each request which it gets, answers it, and may be stopped. */
-async function listener(person: Pmz, port: number): Promise<Running & { pid: number }> {
+async function listener(person: Pmz, port: number): Promise<Running> {
   const script = `
 import http.server, os
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -20,13 +20,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(500); self.send_header("Content-Length", "5"); self.end_headers(); self.wfile.write(b"wrong")
     do_POST = do_GET
     def log_message(self, *args): pass
+http.server.ThreadingHTTPServer.request_queue_size = 256
 server = http.server.ThreadingHTTPServer(("127.0.0.1", ${port}), Handler)
 print("listens as", os.getpid(), flush=True)
 server.serve_forever()
 `;
   const running = person.laptop.spawn(person.person, ["python3", "-c", script]);
-  const said = await running.says(/listens as (\d+)/);
-  return Object.assign(running, { pid: Number(said[1]) });
+  await running.says(/listens as \d+/);
+  return running;
 }
 
 async function entryOf(person: Pmz): Promise<InterceptEntry> {
@@ -38,9 +39,9 @@ async function entryOf(person: Pmz): Promise<InterceptEntry> {
 
 /** How many of so many requests a pod has answered. */
 async function answered(caller: Caller, count: number): Promise<number> {
-  const one = `curl -s -m 5 -H 'X-User: alice' -d 'a body' http://echo/load`;
+  const options = "-s -Z --parallel-max 8 -m 20 -H 'X-User: alice' -d 'a body'";
   const { stdout } = await caller.run(
-    `seq ${count} | xargs -P 8 -I{} ${one} | grep -o '"pod":"echo-' | wc -l`,
+    `curl ${options} 'http://echo/load?[1-${count}]' | grep -o '"pod":"echo-' | wc -l`,
     { timeout: 120_000 },
   );
   return Number(stdout.trim());
@@ -50,6 +51,7 @@ Deno.test("--mirror: the pods answer, the laptop gets a copy of what matches, an
   await using stage = await Stage.set();
   const { alice, otherBob, world } = stage;
   await using program = await listener(alice, 8091);
+  const pid = Number((await program.says(/listens as (\d+)/))[1]);
   await using caller = await Caller.start(world);
   const { stdout } = await alice.done(
     ["intercept", "echo", "8091:http", "--header", "x-user=alice", "--mirror", "--yes"],
@@ -73,7 +75,7 @@ Deno.test("--mirror: the pods answer, the laptop gets a copy of what matches, an
   await until("all are counted", async () => {
     const { seen = 0, taken = 0, declined = 0 } = (await entryOf(alice)).requests ?? {};
     return seen === 202 && taken + declined === 201;
-  }, 15_000);
+  }, 30_000);
   assert.match(
     (await alice.done(["intercept", "list"])).stdout,
     /a copy of header x-user: alice .* \d+ mirrored, \d+ dropped of 202/,
@@ -81,14 +83,14 @@ Deno.test("--mirror: the pods answer, the laptop gets a copy of what matches, an
   const { requests } = await entryOf(alice);
   assert.ok((requests?.taken ?? 0) > 100, `a laptop that keeps up gets most: ${JSON.stringify(requests)}`);
 
-  Deno.kill(program.pid, "SIGSTOP");
+  Deno.kill(pid, "SIGSTOP");
   assert.equal(await answered(caller, 400), 400, "the laptop's program is stopped");
   await until(
     "copies are dropped",
     async () => ((await entryOf(alice)).requests?.declined ?? 0) > 100,
     45_000,
   );
-  Deno.kill(program.pid, "SIGCONT");
+  Deno.kill(pid, "SIGCONT");
 
   const loading = answered(caller, 400);
   Deno.kill(await alice.daemon(), "SIGKILL");
