@@ -46,8 +46,11 @@ export function curlLine(
   const host = (domain ?? match.hosts?.[0])?.replace("*", "any");
   const isNamed = host !== undefined && here && host === domain;
   const scheme = /^(https|tls)\b/.test(portName ?? "") || port === 443 ? "https" : "http";
-  const authority = `${isNamed ? host : `${service}.${namespace}.svc`}${
-    port === 80 && scheme === "http" ? "" : `:${port}`
+  const server = `${service}.${namespace}.svc`;
+  // Of TLS the server's name is all that can be seen, so the URL has to have it.
+  const isConnected = scheme === "https" && host !== undefined && !isNamed;
+  const authority = `${isNamed || isConnected ? host : server}${
+    port === (scheme === "http" ? 80 : 443) ? "" : `:${port}`
   }`;
   const [path, method, call] = [match.paths?.[0], match.methods?.[0], match.grpc?.[0]];
   const target = call !== undefined
@@ -59,17 +62,20 @@ export function curlLine(
     ...(call === undefined ? [] : [EMPTY_MESSAGE, "|"]),
     "curl",
     ...(proxy === undefined ? [] : ["-x", quoted(`socks5h://${proxy}`)]),
+    ...(scheme === "https" ? ["-k"] : []),
+    ...(isConnected ? ["--connect-to", quoted(`${host}:${port}:${server}:${port}`)] : []),
     ...(call !== undefined ? GRPC_CALL : []),
     ...(call === undefined && /^(grpc|h2c|http2)\b/.test(portName ?? "") ? [PRIOR_KNOWLEDGE] : []),
     ...(method === undefined || method === "GET" || call !== undefined
       ? []
       : method === "HEAD"
       ? ["-I"]
-      : ["-X", method]),
-    ...(host === undefined || isNamed ? [] : ["-H", quoted(`Host: ${host}`)]),
-    ...firsts(match.headers).flatMap((one) => ["-H", quoted(`${one.name}: ${example(one)}`)]),
+      : ["-X", quoted(method)]),
+    ...(host === undefined || isNamed || isConnected ? [] : ["-H", quoted(`Host: ${host}`)]),
+    ...firsts(match.headers).flatMap((one) => ["-H", quoted(headerLine(one))]),
     ...(match.baggage ? ["-H", quoted(`baggage: ${firsts(match.baggage).map(pair).join()}`)] : []),
     ...(match.cookies ? ["-b", quoted(firsts(match.cookies).map(pair).join("; "))] : []),
+    ...(/[[\]{}]/.test(target) ? ["-g"] : []), // curl takes them for patterns
     quoted(`${scheme}://${authority}${target}`),
   ];
   return words.join(" ");
@@ -77,6 +83,12 @@ export function curlLine(
 
 /** curl begins with HTTP/2: it doesn't ask whether the server speaks it. */
 const PRIOR_KNOWLEDGE = "--http2-prior-knowledge";
+/** As curl takes it: one without a value ends with a semicolon. */
+function headerLine(match: NamedMatch): string {
+  const value = example(match);
+  return value === "" ? `${match.name};` : `${match.name}: ${value}`;
+}
+
 /** A gRPC message without fields: not compressed, no bytes. */
 const EMPTY_MESSAGE = "printf '\\0\\0\\0\\0\\0'";
 /** Sends it as a call, and shows the answer's headers and trailers, since its content isn't text. */
@@ -91,7 +103,7 @@ const GRPC_CALL = [
 export function bookmarklet({ match }: InterceptEntry): string | undefined {
   if (match?.cookies === undefined) return undefined;
   const set = firsts(match.cookies).map((one) => `document.cookie=${JSON.stringify(`${pair(one)}; path=/`)}`);
-  return `javascript:void(${set.join(",")})`;
+  return `javascript:void(${set.join(",")})`.replaceAll("%", "%25"); // a browser decodes what follows the colon
 }
 
 /** "bob takes header x-user: bob (yours come first where both match)" */

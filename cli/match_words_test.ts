@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { InterceptEntry } from "../wire/control.ts";
 import type { Match } from "../wire/match.ts";
 import { bookmarklet, curlLine, matchWords, othersWords } from "./match_words.ts";
@@ -51,6 +52,22 @@ Deno.test("the command line that is printed sends a request that the match takes
   );
 });
 
+Deno.test("what a shell, curl or TLS would take otherwise is written so that it arrives", () => {
+  assert.equal(
+    curlLine(entry({ headers: [{ name: "x-debug", exact: "" }], paths: [{ exact: "/a[1]{b}" }] }), true),
+    "curl -H 'x-debug;' -g 'http://echo.default.svc/a[1]{b}'",
+  );
+  const tls = { port: 443, portName: "https" };
+  assert.equal(
+    curlLine(entry({ hosts: ["*.shop.example"] }, tls), true),
+    "curl -k --connect-to any.shop.example:443:echo.default.svc:443 https://any.shop.example/",
+  );
+  assert.equal(
+    curlLine(entry({ callers: [{ namespace: "a" }] }, tls), true),
+    "curl -k https://echo.default.svc/",
+  );
+});
+
 Deno.test("a gRPC call is sent as an empty message by HTTP/2", () => {
   const match: Match = {
     grpc: [{ service: "shop.v1.Cart", method: "Add" }],
@@ -78,6 +95,20 @@ Deno.test("a bookmark sets the cookies that are taken", () => {
     bookmarklet(entry({ cookies: [{ name: "user", exact: "alice" }, { name: "env", glob: "d*" }] })),
     'javascript:void(document.cookie="user=alice; path=/",document.cookie="env=dx; path=/")',
   );
+});
+
+Deno.test("a bookmark that a browser evaluates sets the cookies as they are compared", () => {
+  const cookie = fc.record({
+    name: fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}$/),
+    exact: fc.stringMatching(/^[!-:<-~]{0,20}$/),
+  });
+  fc.assert(fc.property(fc.uniqueArray(cookie, { minLength: 1, selector: ({ name }) => name }), (cookies) => {
+    const set: string[] = [];
+    const document = Object.defineProperty({}, "cookie", { set: (text: string) => void set.push(text) });
+    const code = decodeURIComponent(bookmarklet(entry({ cookies }))?.slice("javascript:".length) ?? "");
+    assert.equal(new Function("document", `return ${code}`)(document), undefined, "the page stays");
+    assert.deepEqual(set, cookies.map(({ name, exact }) => `${name}=${exact}; path=/`));
+  }));
 });
 
 Deno.test("the rules of others are told with whose comes first", () => {

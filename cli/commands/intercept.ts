@@ -209,7 +209,12 @@ export async function startIntercept(
   if (isPersonal) {
     const here = plan.connected === "capture";
     terminal.print(`takes: ${takesWords(entry)}${entry.mirror ? "; the pods answer" : ""}`);
-    terminal.print(`try it${here ? "" : " in a pod, or here after pmz up"}: ${curlLine(entry, here)}`);
+    const where = entry.match?.callers
+      ? " in one of those pods"
+      : here
+      ? ""
+      : " in a pod, or here after pmz up";
+    terminal.print(`try it${where}: ${curlLine(entry, here)}`);
     terminal.print(`others: ${othersWords(entry)}`);
     const bookmark = bookmarklet(entry);
     if (bookmark !== undefined) terminal.tell(`in a browser, as a bookmark on the page: ${bookmark}`);

@@ -32,6 +32,11 @@ export function refuseUnseen({ service, port, match, mirror }: InterceptTarget):
       },
     );
   }
+  if (mirror && isHttp2(protocol) && needsHead(match)) {
+    throw new Failure("usage", `${where} speaks HTTP/2, whose requests can't be mirrored one by one yet`, {
+      hint: "mirror whole connections: leave out the matchers, or use --from alone",
+    });
+  }
   if (match === undefined) return;
   const { hosts: _, callers: __, ...ofRequests } = match;
   const needsRequests = Object.keys(ofRequests).length > 0;
@@ -40,6 +45,17 @@ export function refuseUnseen({ service, port, match, mirror }: InterceptTarget):
       hint: "use --domain, --host or --from alone",
     });
   }
+}
+
+/** What a port says that begins with HTTP/2's preface. */
+function isHttp2(protocol: string): boolean {
+  return /^(grpc|h2c|http2|kubernetes\.io\/h2c)\b/.test(protocol);
+}
+
+/** Whether a match looks at more than who calls. */
+function needsHead(match: Match | undefined): boolean {
+  const { callers: _, ...others } = match ?? {};
+  return Object.keys(others).length > 0;
 }
 
 /**
