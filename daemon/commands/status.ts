@@ -65,7 +65,7 @@ async function servicesOf(cluster: Cluster, clusters: ClusterRegistry): Promise<
   const isOwn = ({ namespace, service, port }: InterceptRule) =>
     own.some((one) => one.namespace === namespace && one.service === service && one.port === port);
   const others = Map.groupBy(
-    rules.filter((rule) => !isOwn(rule)),
+    rules.filter((rule) => !isOwn(rule) && !rule.mirror),
     ({ namespace, service }) => `${namespace}/${service}`,
   );
   return serviceEntries({
