@@ -8,7 +8,7 @@ import type { RoutedRule, Router } from "../routing/router.ts";
 import { type Copied, Copy } from "./copy.ts";
 import { openStream, type StreamRequest } from "./laptop_stream.ts";
 import type { MirrorLimits } from "./mirror_limits.ts";
-import type { InterceptedConnection, LaptopTunnels, Upstreams } from "./upstreams.ts";
+import type { InterceptedConnection, LaptopTunnels, RequestMirror, Upstreams } from "./upstreams.ts";
 
 /** What a mirror needs. */
 export interface MirrorParts {
@@ -33,7 +33,7 @@ export function mirroring(connection: InterceptedConnection, upstreams: Upstream
   return { ...upstreams, mirror, dialPod: async () => mirror.tee(await upstreams.dialPod()) };
 }
 
-export class Mirror {
+export class Mirror implements RequestMirror {
   readonly #parts: MirrorParts;
   /** Of the request that is being sent. */
   #request: readonly Copy[] = [];
@@ -42,7 +42,6 @@ export class Mirror {
     this.#parts = parts;
   }
 
-  /** A request follows, which goes to the pod. */
   request(request: MatchableRequest): void {
     this.endRequest();
     const { about: { caller }, router } = this.#parts;
@@ -51,7 +50,7 @@ export class Mirror {
     });
   }
 
-  /** The request, which was lost on its way to a pod that closed its connection, is sent once more: copies that have it stay as they are. */
+  /** Copies that have it stay as they are. */
   sentAgain(): void {
     this.#request = this.#request.filter((copy) => {
       if (copy.isEmpty) return true;
@@ -60,7 +59,6 @@ export class Mirror {
     });
   }
 
-  /** All of the request was sent, and it was answered. */
   endRequest(): void {
     for (const copy of this.#request) copy.end();
     this.#request = [];

@@ -1,6 +1,6 @@
 import type { AbortableTransport } from "../../net/transport.ts";
 import type { Router } from "../routing/router.ts";
-import type { Mirror } from "./mirror.ts";
+import type { MatchableRequest } from "../routing/matchable_request.ts";
 import type { MirrorLimits } from "./mirror_limits.ts";
 import type { BufferPool, Header, Stream } from "../../hbone/mod.ts";
 import type { Places } from "./places.ts";
@@ -24,6 +24,16 @@ export interface LaptopTunnels {
   rule(uid: string): RelayedRule | undefined;
 }
 
+/** Copies requests of a connection that go to the pod. */
+export interface RequestMirror {
+  /** A request follows, which goes to the pod. */
+  request(request: MatchableRequest): void;
+  /** The request, which was lost on its way to a pod that closed its connection, is sent once more. */
+  sentAgain(): void;
+  /** All of the request was sent, and it was answered. */
+  endRequest(): void;
+}
+
 /** What copies of a connection need. */
 export interface Mirroring {
   readonly limits: MirrorLimits;
@@ -44,7 +54,7 @@ export interface Upstreams {
   /** Without it nothing is copied. */
   readonly mirroring?: Mirroring;
   /** What copies requests that go to the pod, where a rule wants that. */
-  readonly mirror?: Pick<Mirror, "request" | "sentAgain" | "endRequest">;
+  readonly mirror?: RequestMirror;
   /** The connection is carried without a look at what it says: no personal rule takes any of it. */
   unrouted(): void;
   readonly tunnels: LaptopTunnels;
