@@ -50,6 +50,18 @@ verb_build() {
 	exec "$deno" run -A --frozen build/build.ts "$@"
 }
 
+# The demo on the oldest and on the newest Kubernetes there is in tests/cluster/kube.
+test_matrix() {
+	failed=
+	versions=$(printf '%s\n' tests/cluster/kube/[0-9]* | sort -V)
+	for folder in $(echo "$versions" | sed -n '1p;$p'); do
+		version=${folder##*/}
+		echo "== Kubernetes $version"
+		PMZ_KUBERNETES=$version ./dev demo || failed="$failed $version"
+	done
+	[ -z "$failed" ] || { echo "dev: the demo failed on Kubernetes$failed" >&2; return 1; }
+}
+
 verb_demo() {
 	verb_get
 	"$deno" run -A --frozen build/build.ts
@@ -85,6 +97,10 @@ bench_cluster() {
 }
 
 verb_test() {
+	if [ "${1:-}" = matrix ]; then
+		test_matrix
+		return
+	fi
 	verb_get
 	"$deno" run -A --frozen build/libbpf.ts
 	export PMZ_DENO="$deno"

@@ -77,14 +77,43 @@ stale() { local target=$1; shift; [ ! -e "$target" ] || [ "$(cat "$@" | sha256su
 
 made() { local target=$1; shift; cat "$@" | sha256sum >"$target.sum"; }
 
-go_program() { # NAME [LDFLAGS]
+go_program() { # NAME
 	local out=$cache/bin/$1 sources=("$here/$1"/{main.go,go.mod,go.sum})
 	stale "$out" "${sources[@]}" || return 0
 	echo "building $1" >&2
 	pushd "$here/$1" >/dev/null
-	CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -ldflags "-s -w ${2:-}" -o "$out" . 2>&1 | count_packages "$1" >&2
+	CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -ldflags "-s -w" -o "$out" . 2>&1 | count_packages "$1" >&2
 	popd >/dev/null
 	made "$out" "${sources[@]}"
+}
+
+# Kubernetes of a minor version: kube/main.go with that version's modules. Cluster programs find it by PATH.
+kubernetes_program() {
+	local out source=$here/kube/$kubernetes sources folder full set
+	out=$(kubernetes_folder)/kube
+	sources=("$here/kube/main.go" "$source"/{go.mod,go.sum})
+	stale "$out" "${sources[@]}" || return 0
+	full=$(kubernetes_version)
+	echo "building Kubernetes $full" >&2
+	folder=$(mktemp -d)
+	cp "${sources[@]}" "$folder"
+	set="-X k8s.io/component-base/version.gitVersion=$full -X k8s.io/client-go/pkg/version.gitVersion=$full"
+	set="$set -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=${kubernetes#1.}"
+	mkdir -p "${out%/*}"
+	pushd "$folder" >/dev/null
+	CGO_ENABLED=0 go build -v -trimpath -buildvcs=false -ldflags "-s -w $set" -o "$out" . 2>&1 | count_packages kube >&2
+	popd >/dev/null
+	rm -rf "$folder"
+	ln -sf kube "${out%/*}/kubectl"
+	made "$out" "${sources[@]}"
+}
+
+# The version that kube/MINOR/go.mod pins: v1.37.2.
+kubernetes_version() { awk '$1 == "k8s.io/kubernetes" { print $2 }' "$here/kube/$kubernetes/go.mod"; }
+
+# The usual version is where all other programs are.
+kubernetes_folder() {
+	if [ "$kubernetes" = "$usual_kubernetes" ]; then echo "$cache/bin"; else echo "$cache/kubernetes/$kubernetes"; fi
 }
 
 # What `go build -v` says, with its package names counted rather than shown.
@@ -216,7 +245,7 @@ deno_image() {
 }
 
 build() {
-	local kube='-X k8s.io/component-base/version' client='-X k8s.io/client-go/pkg/version' images
+	local images
 	mkdir -p "$cache"/{bin,images}
 	get_go
 	(base_image; deno_image) & # mostly waits for the network, where what follows computes
@@ -224,8 +253,7 @@ build() {
 	go_program echo
 	go_program coredns
 	go_program distance
-	go_program kube "$kube.gitVersion=$version $kube.gitMajor=1 $kube.gitMinor=34 $client.gitVersion=$version"
-	ln -sf kube "$cache/bin/kubectl"
+	kubernetes_program
 	if stale "$cache/bin/pause" "$here/pause.c"; then
 		gcc -static -Os -s -o "$cache/bin/pause" "$here/pause.c"
 		made "$cache/bin/pause" "$here/pause.c"

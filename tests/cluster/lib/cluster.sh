@@ -81,18 +81,20 @@ up() {
 		--pods) pods=$2 ;;
 		--services) services=$2 ;;
 		--proxy) proxy=$2 ;;
+		--kubernetes) kubernetes=$2 ;;
 		--dual-stack) dual=PreferDualStack; shift; continue ;;
 		*) usage ;;
 		esac
 		shift 2
 	done
+	choose_kubernetes "$kubernetes"
 	if [ -n "$dual" ]; then
 		[[ $pods == *,* ]] || pods=$pods,fd00:77:244::/56
 		[[ $services == *,* ]] || services=$services,fd00:77:96::/112
 	fi
 	dir=$state/clusters/$name
 	if [ -d "$dir" ]; then
-		if alive "$dir/node-1" && [ -e "$dir/ready" ]; then
+		if alive "$dir/node-1" && [ -e "$dir/ready" ] && [ "$(<"$dir/kubernetes")" = "$kubernetes" ]; then
 			echo "cluster $name is up"
 			return
 		fi
@@ -106,6 +108,7 @@ up() {
 	mkdir -p "$dir/pki"
 	cd "$dir"
 	echo "$index" >index
+	echo "$kubernetes" >kubernetes
 	control_plane_files
 	for ((number = 1; number <= nodes; number++)); do
 		node_files "node-$number" "10.77.$index.$number"
@@ -128,7 +131,13 @@ up() {
 		admin rollout status -n $workload --timeout=60s >/dev/null
 	done
 	touch ready
-	echo "cluster $name is up: $nodes node(s), https://$server:6443, in $SECONDS s"
+	echo "cluster $name is up: Kubernetes $(kubernetes_version), $nodes node(s), https://$server:6443, in $SECONDS s"
+}
+
+choose_kubernetes() { # MINOR: from here on `kube` is of that version
+	[[ -n $1 && -d $here/kube/$1 ]] || fail "there is no Kubernetes '$1' here: expected one of $(cd "$here/kube" && echo [0-9]*)"
+	kubernetes=$1
+	PATH=$(kubernetes_folder):$PATH
 }
 
 down() {
@@ -174,6 +183,7 @@ node() {
 
 restart() { # [node-K] PART
 	part_of "$@"
+	choose_kubernetes "$(<"$state/clusters/$name/kubernetes")"
 	again "$node" "$part"
 }
 

@@ -154,17 +154,19 @@ export class World implements AsyncDisposable {
 
 /** Whether a cluster of that name is up and has what is asked for. */
 async function fits(name: string, nodes: number, dualStack: boolean): Promise<boolean> {
-  const path = "{range .items[*]}{.spec.podCIDRs}{'\\n'}{end}".replaceAll("'", '"');
-  const { code, stdout } = await run([
-    cluster,
-    "--name",
-    name,
-    "kubectl",
-    "get",
-    "nodes",
-    "-o",
-    `jsonpath=${path}`,
-  ]);
-  const ranges = stdout.trim().split("\n");
-  return code === 0 && ranges.length >= nodes && (ranges[0]?.includes(":") ?? false) === dualStack;
+  const { code, stdout } = await run([cluster, "--name", name, "kubectl", "get", "nodes", "-o", "json"]);
+  if (code !== 0) return false;
+  const { items }: { items: KubernetesNode[] } = JSON.parse(stdout);
+  const version = Deno.env.get("PMZ_KUBERNETES");
+  return items.length >= nodes &&
+    items.every(({ spec, status }) =>
+      (spec.podCIDRs?.some((range) => range.includes(":")) ?? false) === dualStack &&
+      (version === undefined || status.nodeInfo.kubeletVersion.startsWith(`v${version}.`))
+    );
+}
+
+/** As the API server has it. */
+interface KubernetesNode {
+  readonly spec: { readonly podCIDRs?: readonly string[] };
+  readonly status: { readonly nodeInfo: { readonly kubeletVersion: string } };
 }
