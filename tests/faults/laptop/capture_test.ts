@@ -221,7 +221,7 @@ Deno.test({ name: `what the laptop uses itself is never captured${reason}`, igno
   ] as const;
   const { refused } = await laptop.daemon.do<HelperAnswer & { refused: { address: string; why: string }[] }>({
     do: "ask",
-    request: { ask: "capture", add: add.map(([address]) => ({ address, ports: "any" })) },
+    request: { ask: "capture", add: add.map(([address]) => ({ address, ports: "any", accepted: true })) },
   });
   assert.deepEqual(
     refused.map(({ address }) => address),
