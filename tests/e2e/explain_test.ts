@@ -252,6 +252,20 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
     await until("the tunnel is up", async () => (await explain("echo.default.svc")).works, 60_000);
   });
 
+  await t.step("this machine's way to the cluster", async () => {
+    await world.laptop.cut();
+    try {
+      await fails(
+        "echo.default.svc",
+        "tunnel",
+        /neither the gateway nor the API server \S+ answers|isn't up/,
+      );
+    } finally {
+      await world.laptop.restore();
+    }
+    await until("it works again", async () => (await explain("echo.default.svc")).works, 30_000);
+  });
+
   await t.step("a Service that somebody else intercepts", async () => {
     await alice.done(["intercept", "echo", "8081", "--yes"], { timeout: 120_000 });
     const { verdict } = await explain("echo.default.svc");

@@ -2,6 +2,8 @@ import { unlessAborted } from "../../../async/abort.ts";
 import { TimeLimit } from "../../../async/time_limit.ts";
 import { failed, ok, warning } from "../../../checks/check.ts";
 import type { Probe } from "../../../dataplane/plane.ts";
+import type { Api } from "../../../kube/client/api.ts";
+import { ApiError } from "../../../kube/client/api_error.ts";
 import type { Service } from "../../../kube/objects/objects.ts";
 import { formatEndpoint } from "../../../net/address.ts";
 import type { InterceptEntry } from "../../../wire/control.ts";
@@ -13,6 +15,8 @@ import type { ClusterRegistry } from "../../clusters/registry.ts";
 
 /** A Service's pods have this long to accept, in milliseconds. */
 const DIAL_MS = 4_000;
+/** An API server that is reached answers within this, in milliseconds. */
+const SERVER_MS = 2_000;
 
 /** Who takes the connections of a Service port before its pods; undefined where no such rule is known. */
 export function interceptHop(
@@ -72,6 +76,24 @@ export function withoutGateway(connection: Pick<Cluster["connection"], "gateways
     `the tunnel to the gateway isn't up: no pod of the gateway is ready: ${pods.whyNone()}`,
     GATEWAY_REMEDY,
   );
+}
+
+/** That the API server, through which the tunnel goes, doesn't answer either, where that is so. */
+export async function withoutServer(
+  { api, name: { server } }: { readonly api: Pick<Api, "json">; readonly name: { readonly server: string } },
+): Promise<Finding | undefined> {
+  try {
+    await api.json("GET", "/version", { what: "reach the cluster", timeoutMs: SERVER_MS });
+    return undefined;
+  } catch (error) {
+    if (error instanceof ApiError && error.status !== 0) return undefined; // it answers
+    return failed(
+      `neither the gateway nor the API server ${server} answers: ${
+        error instanceof Error ? error.message : error
+      }`,
+      "does this machine reach it? kubectl get --raw /version",
+    );
+  }
 }
 
 /** What came of the gateway's dial. */

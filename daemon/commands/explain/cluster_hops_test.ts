@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { Service } from "../../../kube/objects/objects.ts";
 import type { InterceptEntry } from "../../../wire/control.ts";
 import type { InterceptRule } from "../../../wire/intercept.ts";
-import { interceptHop } from "./cluster_hops.ts";
+import { ApiError } from "../../../kube/client/api_error.ts";
+import { interceptHop, withoutServer } from "./cluster_hops.ts";
 
 const service: Service = {
   namespace: "default",
@@ -63,4 +64,19 @@ Deno.test("a personal intercept of somebody else takes only what matches, and ot
   ]);
   assert.equal(interceptHop(service, 81, [own], [bobs]), undefined);
   assert.equal(interceptHop(service, 80, [], [{ ...bobs, deleting: true }]), undefined);
+});
+
+Deno.test("an API server that doesn't answer is named, and one that refuses is reached", async () => {
+  const asked = (status: number) =>
+    withoutServer({
+      api: { json: () => Promise.reject(new ApiError("no answer", { status, reason: "Timeout" })) },
+      name: { server: "https://10.77.1.1:6443" },
+    });
+  const saw = await asked(0);
+  assert.equal(saw?.level, "failed");
+  assert.match(
+    saw?.saw ?? "",
+    /neither the gateway nor the API server https:\/\/10\.77\.1\.1:6443 answers: no answer/,
+  );
+  assert.equal(await asked(403), undefined);
 });

@@ -18,7 +18,7 @@ import { readResolver } from "../../laptop/resolv_conf.ts";
 import { readHosts } from "../../never_asked.ts";
 import { interceptsOf } from "../status.ts";
 import { type Surroundings, whyAbsent } from "./absent_name.ts";
-import { dialHop, interceptHop, tunnelHop, withoutGateway } from "./cluster_hops.ts";
+import { dialHop, interceptHop, tunnelHop, withoutGateway, withoutServer } from "./cluster_hops.ts";
 import { addressHop, machineHop, ownNetworkHop, programsHop } from "./laptop_hops.ts";
 import { policiesHop } from "./policies.ts";
 import { endpointsHop, noUdp, portHop, portToDial, slicesOf } from "./service_hops.ts";
@@ -316,8 +316,8 @@ class Way {
     const { roundTripMs } = await this.#clusters.data.counts(cluster.id);
     if (!this.#add("tunnel", tunnelHop(cluster, roundTripMs))) return;
     const dialled = await dialHop(cluster.id, this.#clusters, address, port);
-    // A gateway that is ending takes no more connections.
-    const gone = dialled.isSilent ? withoutGateway(connection) : undefined;
+    // A gateway that is ending takes no more connections, and a network that is gone is noticed seconds later.
+    const gone = dialled.isSilent ? withoutGateway(connection) ?? await withoutServer(connection) : undefined;
     if (gone) {
       this.hops.splice(this.hops.findIndex(({ hop }) => hop === "tunnel"), 1);
       this.#add("tunnel", gone);
