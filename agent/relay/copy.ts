@@ -12,25 +12,30 @@ import { responseHead } from "./response_head.ts";
 
 /** Bytes of one copy that wait to be sent. */
 const MOST_WAITING = 256 * 1024;
+/** Bytes up to which pieces that wait become one: an array for each would cost some hundred bytes. */
+const TOGETHER = 4 * 1024;
 /** Milliseconds that a laptop's program has to answer a request, from its last byte on. */
 const ANSWER_MS = 30_000;
 
 /** What a copy is of: a request with this method, or all that a connection sends. */
 export type Copied = { readonly method: string } | "connection";
 
+/** What a copy needs of its stream to the laptop. */
+export type CopyStream = Pick<Stream, "response" | "read" | "write" | "closeWrite" | "close" | "abort">;
+
 /** Where a copy goes. */
 export interface CopyTarget {
   readonly rule: string;
   readonly counts: Counts;
   /** A stream to the laptop; undefined where none can be had. */
-  open(): Stream | undefined;
+  open(): CopyStream | undefined;
 }
 
 export class Copy {
   readonly #of: Copied;
   readonly #target: CopyTarget;
   readonly #limits: MirrorLimits;
-  readonly #stream: Stream;
+  readonly #stream: CopyStream;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #ended = false;
@@ -39,7 +44,7 @@ export class Copy {
   #over = false;
   #wake = Promise.withResolvers<void>();
 
-  private constructor(of: Copied, target: CopyTarget, limits: MirrorLimits, stream: Stream) {
+  private constructor(of: Copied, target: CopyTarget, limits: MirrorLimits, stream: CopyStream) {
     this.#of = of;
     this.#target = target;
     this.#limits = limits;
@@ -65,12 +70,26 @@ export class Copy {
   add(bytes: Uint8Array): void {
     if (this.#over || bytes.length === 0) return;
     this.isEmpty = false;
-    if (this.#waitingBytes + bytes.length > MOST_WAITING || !this.#limits.take(bytes.length)) {
+    if (
+      this.#waitingBytes + bytes.length > MOST_WAITING || !this.#limits.take(this.#target.rule, bytes.length)
+    ) {
       return this.#drop();
     }
-    this.#waiting.push(bytes.slice());
+    this.#wait(bytes);
     this.#waitingBytes += bytes.length;
     this.#wake.resolve();
+  }
+
+  #wait(bytes: Uint8Array): void {
+    const last = this.#waiting.at(-1);
+    if (last === undefined || last.length + bytes.length > TOGETHER) {
+      this.#waiting.push(bytes.slice());
+      return;
+    }
+    const both = new Uint8Array(last.length + bytes.length);
+    both.set(last);
+    both.set(bytes, last.length);
+    this.#waiting[this.#waiting.length - 1] = both;
   }
 
   /** Nothing more is sent to the pod. */
@@ -149,7 +168,7 @@ export class Copy {
   #given(bytes: number): void {
     const known = Math.min(bytes, this.#waitingBytes); // the rest was given back when it finished
     this.#waitingBytes -= known;
-    this.#limits.give(known);
+    this.#limits.give(this.#target.rule, known);
   }
 }
 

@@ -3,10 +3,12 @@ export class MirrorLimits {
   readonly #mostBytes: number;
   readonly #mostCopies: number;
   readonly #copies = new Map<string, number>();
+  /** Bytes that wait, by rule. */
+  readonly #waiting = new Map<string, number>();
   #bytes = 0;
 
   /**
-   * @param mostBytes that wait to be sent, of all copies
+   * @param mostBytes that wait to be sent, of all copies, shared by the rules
    * @param mostCopies that one rule has open
    */
   constructor(mostBytes: number = MOST_BYTES, mostCopies: number = MOST_COPIES) {
@@ -28,14 +30,22 @@ export class MirrorLimits {
     else this.#copies.delete(rule);
   }
 
-  /** Whether so many more bytes may wait; if so, `give` is called with as many. */
-  take(bytes: number): boolean {
-    if (this.#bytes + bytes > this.#mostBytes) return false;
+  /**
+   * Whether so many more bytes of a rule's copies may wait; if so, `give` is called with as many. As of places.ts, a rule takes no
+   * more than are left: a laptop that hangs leaves the others theirs.
+   */
+  take(rule: string, bytes: number): boolean {
+    const waiting = (this.#waiting.get(rule) ?? 0) + bytes;
+    if (waiting > this.#mostBytes - this.#bytes) return false;
+    this.#waiting.set(rule, waiting);
     this.#bytes += bytes;
     return true;
   }
 
-  give(bytes: number): void {
+  give(rule: string, bytes: number): void {
+    const left = (this.#waiting.get(rule) ?? bytes) - bytes;
+    if (left > 0) this.#waiting.set(rule, left);
+    else this.#waiting.delete(rule);
     this.#bytes -= bytes;
   }
 }

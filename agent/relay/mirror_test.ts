@@ -87,11 +87,13 @@ Deno.test("what the pod was sent and never answered is copied all the same, and 
   await until("it has ended", () => (scene.counts[0]?.taken ?? 0) + (scene.counts[0]?.declined ?? 0) === 1);
 });
 
-Deno.test("copies share a limit of bytes, which they give back", () => {
-  const limits = new MirrorLimits(10, 2);
-  assert.deepEqual([limits.take(6), limits.take(5), limits.take(4)], [true, false, true]);
-  limits.give(6);
-  assert.equal(limits.take(6), true);
+Deno.test("copies share limits, a rule that wants all leaves others their part, and they give back what they took", () => {
+  const limits = new MirrorLimits(12, 2);
+  assert.deepEqual([limits.take("a", 6), limits.take("a", 1)], [true, false]);
+  assert.deepEqual([limits.take("b", 3), limits.take("b", 1), limits.take("c", 1)], [true, false, true]);
+  limits.give("a", 6);
+  limits.give("c", 1);
+  assert.deepEqual([limits.take("b", 3), limits.take("b", 1), limits.take("a", 3)], [true, false, true]);
   assert.deepEqual([limits.enter("a"), limits.enter("a"), limits.enter("a"), limits.enter("b")], [
     true,
     true,
