@@ -13,6 +13,7 @@ import {
   type BufferPool,
   Connection,
   type ConnectionEnd,
+  type Header,
   relay,
   type Settings,
   type Stream,
@@ -48,6 +49,8 @@ const CALLER_FRAME = 16_384;
 const LARGEST_WINDOW = 4 * 1024 * 1024;
 /** Streams that a caller may give up before they are answered, a second. */
 const EARLY_RESETS = 1_000;
+/** Bytes of a request's fields for each of which its stream takes a place. */
+const FIELDS_PER_PLACE = 4 * 1024;
 /** Laptops' programs that a caller's connection is connected to. */
 const MOST_LAPTOPS = 8;
 /** Milliseconds that a caller has to read that it should use another connection. */
@@ -176,8 +179,15 @@ class Http2Session {
   // Where a stream goes
 
   #route(stream: Stream): void {
+    const { streams } = this.#upstreams;
+    const { address } = this.#connection.caller;
+    const places = placesOf(stream.request);
+    if (!streams.enter(address, places)) {
+      return this.#refuse(stream, new Unreachable("the caller's share of all HTTP/2 streams is open"));
+    }
+    stream.closed.then(() => streams.leave(address, places));
     const request = Http2Request.of(stream.request);
-    const rule = request && this.#upstreams.router().byRequest(request, this.#connection.caller.address);
+    const rule = request && this.#upstreams.router().byRequest(request, address);
     const laptop = rule && this.#laptopOf(rule);
     if (laptop) return laptop.server.take(stream);
     if (rule) rule.counts.declined++;
@@ -294,4 +304,10 @@ class Http2Session {
     this.#details = why.message;
     stream.reset(why.code);
   }
+}
+
+/** How many places a stream takes: its request is kept as long as it is open. */
+function placesOf(request: readonly Header[]): number {
+  const bytes = request.reduce((all, [name, value]) => all + name.length + value.length, 0);
+  return 1 + Math.floor(bytes / FIELDS_PER_PLACE);
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../../async/testing/until.ts";
 import { Connection, type ConnectionOptions, ErrorCode, type Header, type Stream } from "../../hbone/mod.ts";
+import { Places } from "./places.ts";
 import { dial, front, type FrontRule } from "./testing/http2_front.ts";
 
 const alice = { headers: [{ name: "x-user", exact: "alice" }] };
@@ -320,4 +321,26 @@ Deno.test("answers that a caller doesn't read hold up no others of the same serv
   await new Promise((resolve) => setTimeout(resolve, 300));
   for (let i = 0; i < 10; i++) assert.equal((await ask(caller, request("/quick")))[0]?.length, 100);
   for (const stream of unread) stream.reset(ErrorCode.CANCEL);
+});
+
+Deno.test("a caller has its share of all open streams, of which long fields take more; a stream beyond it is refused", async () => {
+  await using pod = server("pod", { answer: (stream) => stream.respond([[":status", "200"]]) });
+  const places = new Places(8);
+  await using at = front(pod.port, [ruleOf(alice, pod)], places);
+  await using caller = await client(at.port);
+  const long = request("/long", ["x-long", "x".repeat(9_000)]);
+  const first = caller.open(long);
+  await first.response;
+  const second = caller.open(request("/2"));
+  await second.response;
+  assert.equal(places.taken, 4);
+  const beyond = caller.open(request("/3"));
+  const end = await Promise.race([
+    beyond.response.then(() => "answered", () => beyond.closed),
+    beyond.closed,
+  ]);
+  assert.deepEqual(end, { kind: "reset", code: ErrorCode.REFUSED_STREAM, by: "peer" });
+  first.abort();
+  await until("its places are free", () => places.taken === 1);
+  await caller.open(request("/4")).response;
 });

@@ -78,6 +78,7 @@ function front(pod: number, laptop: number) {
     router: () => router,
     unrouted: () => {},
     longHeads: new Places(10),
+    streams: new Places(1_000),
     tunnels: {
       rule: (uid) => ({ uid, port: 80, session: "s", publicKey: "k" }),
       of: () => [tunnel] as unknown as ReturnType<Upstreams["tunnels"]["of"]>,

@@ -31,6 +31,7 @@ function scene(
     router: () => new Router([]),
     unrouted: () => {},
     longHeads: new Places(10),
+    streams: new Places(1_000),
     tunnels: {
       rule: (wanted) => wanted === rule.uid ? rule : undefined,
       of: () => tunnels as unknown as ReturnType<Upstreams["tunnels"]["of"]>,

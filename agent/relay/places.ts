@@ -17,20 +17,20 @@ export class Places {
     return this.#taken;
   }
 
-  /** Takes one, unless the owner has its share already; `leave` gives it back. */
-  enter(owner: string): boolean {
-    const owned = this.#owned.get(owner) ?? 0;
-    if (owned >= this.#most - this.#taken) return false;
-    this.#owned.set(owner, owned + 1);
-    this.#taken++;
+  /** Takes one or more, unless the owner would have more than its share; `leave` gives them back. */
+  enter(owner: string, count = 1): boolean {
+    const owned = (this.#owned.get(owner) ?? 0) + count;
+    if (owned > this.#most - this.#taken) return false;
+    this.#owned.set(owner, owned);
+    this.#taken += count;
     return true;
   }
 
-  leave(owner: string): void {
+  leave(owner: string, count = 1): void {
     const owned = this.#owned.get(owner) ?? 0;
-    if (owned === 0) return;
-    if (owned === 1) this.#owned.delete(owner);
-    else this.#owned.set(owner, owned - 1);
-    this.#taken--;
+    if (owned < count) return;
+    if (owned === count) this.#owned.delete(owner);
+    else this.#owned.set(owner, owned - count);
+    this.#taken -= count;
   }
 }

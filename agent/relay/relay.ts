@@ -48,6 +48,8 @@ const MOST_UNREAD = 128 * 1024 * 1024;
 const MOST_CONNECTIONS = 16_384;
 /** Heads of requests beyond a few KiB that wait to be complete, of all pods: shared by the callers' addresses. */
 const MOST_LONG_HEADS = 1_024;
+/** Open HTTP/2 streams of all callers, shared by their addresses; one whose request has long fields counts for several. */
+const MOST_STREAMS_OPEN = 16_384;
 
 /**
  * Runs relay, the part of the node agent that carries traffic and has no rights: no capability, no token, a view of no
@@ -95,6 +97,7 @@ class Relay implements AsyncDisposable, PodHost {
   readonly #byNamespace = new Places(MOST_CONNECTIONS);
   readonly #limits = new LimitReports();
   readonly longHeads = new Places(MOST_LONG_HEADS);
+  readonly streams = new Places(MOST_STREAMS_OPEN);
   readonly log: Log;
   readonly nextFlow: () => string = flowIds();
 

@@ -18,6 +18,7 @@ import { SocketPool } from "./socket_pool.ts";
 export interface PodHost {
   readonly tunnels: LaptopTunnels;
   readonly longHeads: Places;
+  readonly streams: Places;
   readonly mirrorLimits: MirrorLimits;
   /** The personal rules of these that are known, in their order. */
   router(personal: readonly string[]): Router;
@@ -213,6 +214,7 @@ export class RelayedPod implements Disposable {
       tunnels: this.#host.tunnels,
       buffers: this.#host.buffers,
       longHeads: this.#host.longHeads,
+      streams: this.#host.streams,
       classify: () => this.#host.classify(caller, destination),
       dialPod: () => this.#dial(destination, address),
     });

@@ -23,6 +23,7 @@ function taken() {
     buffers: new BufferPool(),
     tunnels: { of: () => [], rule: () => undefined },
     longHeads: new Places(1),
+    streams: new Places(1),
     mirrorLimits: new MirrorLimits(),
     router: () => new Router([]),
     log: () => {},

@@ -62,6 +62,8 @@ export interface Upstreams {
   readonly buffers: BufferPool;
   /** Where long heads of requests wait to be complete, by their caller's address. */
   readonly longHeads: Pick<Places, "enter" | "leave">;
+  /** What open HTTP/2 streams take of all callers' places, by their caller's address. */
+  readonly streams: Pick<Places, "enter" | "leave">;
   /** Tells probes from other connections. */
   classify(): Promise<Source>;
   /**

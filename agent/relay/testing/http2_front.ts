@@ -34,7 +34,7 @@ export async function dial(port: number): Promise<AbortableTransport> {
 }
 
 /** @param pod the port that the pod's application listens on */
-export function front(pod: number, rules: readonly FrontRule[]) {
+export function front(pod: number, rules: readonly FrontRule[], streams: Places = new Places(10_000)) {
   const running: Promise<unknown>[] = [];
   const routed = rules.map(({ match, port }, i) => ({
     uid: uid(i + 10),
@@ -70,6 +70,7 @@ export function front(pod: number, rules: readonly FrontRule[]) {
     router: () => new Router(all.filter(({ uid }) => uid !== whole)),
     unrouted: () => {},
     longHeads: new Places(10),
+    streams,
     tunnels: {
       rule: (uid) => ({ uid, port: 80, session: "s", publicKey: "k" }),
       of: (uid) => {

@@ -164,6 +164,7 @@ export function routed(
     router: () => router,
     unrouted: () => {},
     longHeads,
+    streams: new Places(1_000),
     mirroring: { limits, begun() {} },
     tunnels: {
       rule: (uid) => ({ uid, port: 80, session: "s", publicKey: "k" }),

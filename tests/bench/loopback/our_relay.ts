@@ -39,6 +39,7 @@ function listen(pod: Endpoint, router: Router, whole?: string): number {
     router: () => router,
     unrouted: () => {},
     longHeads: new Places(10),
+    streams: new Places(16_384),
     tunnels,
     buffers,
     classify: () => Promise.resolve("other"),
