@@ -2,6 +2,7 @@ import { type AdoptedListener, adoptListener, adoptSocket } from "../../ffi/sock
 import type { AcceptedConnection, ConnectionKind } from "../../ffi/sockets/connection_kind.ts";
 import type { BufferPool } from "../../hbone/mod.ts";
 import { Beat } from "../../ffi/bpf/mmap.ts";
+import { probeAccepted } from "../../ffi/sockets/keep_alive.ts";
 import { closeDescriptor, startConnect } from "../../ffi/sockets/socket.ts";
 import type { AttachMessage, RelayLimit, SteeredPort } from "../../wire/handover.ts";
 import type { Log } from "../../wire/log.ts";
@@ -50,6 +51,12 @@ export interface PodIdentity {
  * Connections to one port of a pod that go to laptops at once, shared by the callers' addresses; further ones go to the pod.
  */
 const MOST_PER_PORT = 4096;
+
+/**
+ * Seconds of silence after which a caller is probed. Relay answers what its pod would probe it with, TCP's keep-alive and HTTP/2's
+ * PING, so nothing else notices that a caller's node has failed.
+ */
+const CALLER_SILENCE_S = 60;
 
 const noRules = new Router([]);
 
@@ -104,6 +111,7 @@ export class RelayedPod implements Disposable {
       }
       this.#kind = host.connectionKind;
       for (const fd of listeners) {
+        probeAccepted(fd, CALLER_SILENCE_S);
         const listener = this.#owned.use(adoptListener(fd, (socket) => this.#accepted(socket), this.#kind));
         left.delete(fd);
         this.#listeners.push(listener);

@@ -1,7 +1,8 @@
 import { BufferPool } from "../../hbone/mod.ts";
 import assert from "node:assert/strict";
 import { cheapestKind } from "../../ffi/sockets/adopt.ts";
-import { localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
+import { boundDescriptorOf } from "../../ffi/sockets/own_socket.ts";
+import { getOption, localEndpoint, tcpListener } from "../../ffi/sockets/socket.ts";
 import { openDescriptor } from "../../ffi/testing/netns.ts";
 import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
 import { Router } from "../routing/router.ts";
@@ -53,6 +54,14 @@ function taken() {
     },
   };
 }
+
+Deno.test("callers that fall silent are probed: their node may have failed", () => {
+  using one = taken();
+  const [SOL_SOCKET, SO_KEEPALIVE, IPPROTO_TCP, TCP_KEEPIDLE] = [1, 9, 6, 4];
+  const fd = boundDescriptorOf("tcp", "127.0.0.1", one.port);
+  assert.equal(getOption(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+  assert.equal(getOption(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+});
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
 

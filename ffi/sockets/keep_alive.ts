@@ -7,6 +7,13 @@ const SOL_SOCKET = 1;
 const SO_KEEPALIVE = 9;
 const ON = new Uint8Array(new Int32Array([1]).buffer);
 
+/** Has the kernel probe the connections that a listener accepts from now on, each after this many seconds of silence. */
+export function probeAccepted(listener: number, seconds: number): void {
+  const wanted = new Uint8Array(new Int32Array([seconds]).buffer);
+  libc.setsockopt(listener, IPPROTO_TCP, TCP_KEEPIDLE, wanted, 4);
+  libc.setsockopt(listener, SOL_SOCKET, SO_KEEPALIVE, ON, 4);
+}
+
 /**
  * Has the kernel probe each TCP connection of this process after this many seconds of silence. Deno can only enable probes for one
  * connection at a time, with the kernel's default of two hours. Connections that are opened later need another call.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import dgram from "node:dgram";
 import { once } from "node:events";
-import { probeSilentConnections } from "./keep_alive.ts";
+import { probeAccepted, probeSilentConnections } from "./keep_alive.ts";
 import { boundDescriptorOf, descriptorOf, endsOf } from "./own_socket.ts";
 import { getOption } from "./socket.ts";
 
@@ -35,6 +35,18 @@ Deno.test("all connections are probed after that time, those that are opened lat
   probeSilentConnections(45);
   assert.deepEqual([...first, ...later].map(probedAfter), Array(6).fill(45));
   for (const conn of [...first, ...later]) conn.close();
+});
+
+Deno.test("a listener's connections are probed from the time on that they are accepted", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  probeAccepted(boundDescriptorOf("tcp", "127.0.0.1", listener.addr.port), 60);
+  const [client, accepted] = await Promise.all([
+    Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port }),
+    listener.accept(),
+  ]);
+  assert.deepEqual([client, accepted].map(probedAfter), [undefined, 60]);
+  client.close();
+  accepted.close();
 });
 
 Deno.test("UDP sockets, unix sockets and files are left alone", async () => {
