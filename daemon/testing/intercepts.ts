@@ -15,7 +15,8 @@ export function attach(cluster: FakeApi, state = "ready"): Disposable {
     for (const [name, { metadata }] of cluster.all("interceptrules")) {
       if (said.has(String(metadata.uid))) continue;
       said.add(String(metadata.uid));
-      const pod = { node: "a", pod: "echo-1", uid: crypto.randomUUID(), state, reason: "the test says so" };
+      const why = state === "ready" ? {} : { reason: "the test says so" };
+      const pod = { node: "a", pod: "echo-1", uid: crypto.randomUUID(), state, ...why };
       cluster.ruleStatus(name.split("/")[1] ?? "", [pod]);
     }
   }, 1);
