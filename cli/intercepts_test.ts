@@ -221,6 +221,13 @@ Deno.test("down without a daemon still looks at what one left behind", async () 
   assert.equal(stdout, "was not up\nleft: device pmz0\n");
 });
 
+Deno.test("the line for colleagues is one word for each of its words in a shell", async () => {
+  const result = { ...echoIntercept, match: { hosts: ["*.shop.example"] }, domain: "*.shop.example" };
+  await using world = new World({ answers: { intercept: [{ kind: "result", result }] } });
+  const { stdout, stderr } = await world.pmz("intercept echo 8081 --domain *.shop.example");
+  assert.match(stdout + stderr, /for colleagues: pmz dns add '\*\.shop\.example' echo\.default$/m);
+});
+
 Deno.test("a domain goes to the connection's own namespace unless another is named", async () => {
   for (
     const [line, namespace] of [["dns add a.example echo", "default"], [

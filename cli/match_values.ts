@@ -15,6 +15,7 @@ export function parseNamed(input: string, list: "headers" | "cookies" | "baggage
   const given = at < 0 ? input : input.slice(0, at);
   const name = list === "headers" ? given.trim().toLowerCase() : given.trim();
   const wanted = at < 0 ? "*" : input.slice(at + 1).trim();
+  if (list === "cookies" && wanted.includes(";")) return undefined; // it ends a cookie
   return valid({ [list]: [{ name, ...textMatch(wanted) }] })?.[list]?.[0];
 }
 

@@ -9,6 +9,7 @@ Deno.test("headers and cookies are a name and a value, which is a pattern where 
   assert.deepEqual(parseNamed("x-debug", "headers"), { name: "x-debug", glob: "*" });
   assert.deepEqual(parseNamed("User=a:b=c", "cookies"), { name: "User", exact: "a:b=c" });
   for (const wrong of ["", "=a", "a b=c", "a=b\nc"]) assert.equal(parseNamed(wrong, "headers"), undefined);
+  assert.equal(parseNamed("user=a;b", "cookies"), undefined, "a request with it has the cookie user=a");
 });
 
 Deno.test("a path is for all below it, or alone behind an equals sign, or a pattern", () => {

@@ -151,6 +151,6 @@ function firsts(all: readonly NamedMatch[] = []): NamedMatch[] {
 }
 
 /** As a shell takes it: in single quotes unless it has no special character. */
-function quoted(word: string): string {
+export function quoted(word: string): string {
   return /^[A-Za-z0-9@%+:,./_-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -225,8 +225,10 @@ Deno.test("the program's words stand after two hyphens, and what is missing is s
     "error: the program to run is missing",
     "  hint: write it after two hyphens: pmz run echo -- npm start",
   ]);
-  assert.deepEqual(await said("--header", "a=b", "--", "/bin/true"), [
-    "error: what to intercept is missing",
-    "  hint: give the port your program listens at: --intercept 8081",
-  ]);
+  for (const part of [["--header", "a=b"], ["--mine"], ["--mirror"], ["--ttl", "1h"]]) {
+    assert.deepEqual(await said(...part, "--", "/bin/true"), [
+      "error: what to intercept is missing",
+      "  hint: give the port your program listens at: --intercept 8081",
+    ]);
+  }
 });

@@ -14,7 +14,7 @@ import type { Cli } from "../session.ts";
 import type { HeldTerms } from "../held.ts";
 import { neededRules } from "../../wire/intercept.ts";
 import { type MatchOptions, matchOptions, matchRequest } from "../match_options.ts";
-import { bookmarklet, curlLine, othersWords, takesWords } from "../match_words.ts";
+import { bookmarklet, curlLine, othersWords, quoted, takesWords } from "../match_words.ts";
 import {
   interceptedService,
   type LocalEnd,
@@ -220,7 +220,7 @@ export async function startIntercept(
     if (bookmark !== undefined) terminal.tell(`in a browser, as a bookmark on the page: ${bookmark}`);
     if (entry.domain !== undefined) {
       terminal.tell(
-        `for colleagues: pmz dns add ${entry.domain} ${entry.service}.${entry.namespace}`,
+        `for colleagues: pmz dns add ${quoted(entry.domain)} ${entry.service}.${entry.namespace}`,
       );
     }
   }

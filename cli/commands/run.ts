@@ -100,7 +100,8 @@ async function runInEnvironment(cli: Cli, options: RunOptions): Promise<void> {
       `write it after two hyphens: pmz run ${options.service.service} -- npm start`,
     );
   }
-  if (options.intercept.length === 0 && Object.keys(matchRequest(options)).length > 0) {
+  const isPart = options.mine || Object.keys(matchRequest(options)).length > 0;
+  if (options.intercept.length === 0 && isPart) {
     throw failure(
       "usage",
       "what to intercept is missing",
