@@ -40,7 +40,7 @@ import { Failure } from "./failure.ts";
 import { exactId, intercept, leave } from "./commands/intercept.ts";
 import { interceptMine } from "./commands/intercept_mine.ts";
 import { environment } from "./commands/environment.ts";
-import { Holds } from "./commands/holds.ts";
+import { Holds, isSameIntercept } from "./commands/holds.ts";
 import { explain } from "./commands/explain/explain.ts";
 import { flows, followFlows } from "./commands/flows.ts";
 import * as overview from "./commands/status.ts";
@@ -247,10 +247,13 @@ export class Daemon implements Controlled, AsyncDisposable {
     return this.#interruptibly(signal, async (signal) => {
       if (request.domain !== undefined) this.#refuseDomain(request.domain, request);
       if (request.hold !== undefined) this.#holds.check(request.hold);
+      const before = request.hold === undefined ? [] : await this.intercepts();
       const entry = request.mine
         ? await interceptMine(request, this.#clusters, report)
         : await intercept(request, this.#clusters, this.#parts, report, signal);
-      if (request.hold !== undefined) await this.#hold(request.hold, entry);
+      const stood = before.some((one) => isSameIntercept(one, entry) && !this.#holds.has(one));
+      if (request.hold === undefined) this.#holds.letGo(entry);
+      else if (!stood) await this.#hold(request.hold, entry);
       if (entry.domain !== undefined) await this.#clusters.laptop.publishCustom();
       if (entry.until !== undefined) this.#endAt(entry.until, entry);
       return entry;
@@ -270,7 +273,7 @@ export class Daemon implements Controlled, AsyncDisposable {
     try {
       this.#holds.add(hold, entry);
     } catch (error) {
-      await leave(exactId(entry), this.#clusters, silent);
+      if (!this.#holds.has(entry)) await leave(exactId(entry), this.#clusters, silent);
       throw error;
     }
   }
@@ -294,9 +297,7 @@ export class Daemon implements Controlled, AsyncDisposable {
 
   /** Ends an intercept that was held, unless it has ended by now, or is another one. */
   async #endHeld(held: InterceptEntry, report: Reporter): Promise<void> {
-    const there = (await this.intercepts()).some((one) =>
-      exactId(one) === exactId(held) && one.since === held.since
-    );
+    const there = (await this.intercepts()).some((one) => isSameIntercept(one, held));
     if (there) await this.leave({ id: exactId(held) }, report);
   }
 

@@ -1,5 +1,6 @@
 import type { Hold, InterceptEntry } from "../../wire/control.ts";
 import { Failure } from "../failure.ts";
+import { exactId } from "./intercept.ts";
 
 /** Ends an intercept, unless it has ended. */
 type End = (entry: InterceptEntry) => Promise<unknown>;
@@ -37,18 +38,36 @@ export class Holds {
     held.push(entry);
   }
 
-  /** Ends what is held, one after the other; what can't be ended doesn't keep the others. */
+  /** Whether a command that still runs asked for this intercept. */
+  has(entry: InterceptEntry): boolean {
+    return [...this.#held.values()].some((held) => held.some((one) => isSameIntercept(one, entry)));
+  }
+
+  /** Has the intercept stay when the commands end that asked for it. */
+  letGo(entry: InterceptEntry): void {
+    for (const [hold, held] of this.#held) {
+      this.#held.set(hold, held.filter((one) => !isSameIntercept(one, entry)));
+    }
+  }
+
+  /** Ends what no other command holds, one after the other; what can't be ended doesn't keep the others. */
   async release(hold: string, end: End): Promise<readonly InterceptEntry[]> {
     const held = this.#held.get(hold) ?? [];
     this.#held.delete(hold);
     const ended: InterceptEntry[] = [];
     let failed: { readonly error: unknown } | undefined;
     for (const entry of held) {
+      if (this.has(entry)) continue;
       await end(entry).then(() => ended.push(entry), (error) => failed ??= { error });
     }
     if (failed) throw failed.error;
     return ended;
   }
+}
+
+/** An intercept that ended and was made once more is another one. */
+export function isSameIntercept(a: InterceptEntry, b: InterceptEntry): boolean {
+  return exactId(a) === exactId(b) && a.since === b.since;
 }
 
 function gone(): Failure {

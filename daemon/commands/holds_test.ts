@@ -65,3 +65,39 @@ Deno.test("an intercept whose holder has gone is refused, or undone where it wen
     fails("interrupted", /has ended/),
   );
 });
+
+Deno.test("an intercept that two commands hold ends with the last of them, and leads where the first said", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster);
+  const { kubeconfig = "" } = at.up;
+  const [first, second] = [await reader(at.daemon), await reader(at.daemon)];
+  const own = { ...asks, kubeconfig };
+  await at.daemon.intercept({ ...own, hold: first.hold }, recorder(), forever);
+  await at.daemon.intercept({ ...own, hold: second.hold }, recorder(), forever);
+  await assert.rejects(
+    at.daemon.intercept(
+      { ...own, local: { host: "127.0.0.1", port: 8082 }, hold: second.hold },
+      recorder(),
+      forever,
+    ),
+    fails("conflict", /intercepts echo\.default:80 already, and answers at 127\.0\.0\.1:8081/),
+  );
+  await second.goAway();
+  assert.equal(at.cluster.all("interceptrules").length, 1);
+  await first.goAway();
+  assert.deepEqual(at.cluster.all("interceptrules"), []);
+});
+
+Deno.test("an intercept that stands without a command stays when one ends that asked for it, too", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster);
+  const own = { ...asks, kubeconfig: at.up.kubeconfig ?? "" };
+  const [before, after] = [await reader(at.daemon), await reader(at.daemon)];
+  await at.daemon.intercept({ ...own, hold: before.hold }, recorder(), forever);
+  await at.daemon.intercept(own, recorder(), forever);
+  await before.goAway();
+  assert.equal(at.cluster.all("interceptrules").length, 1, "asked for without a command since then");
+  await at.daemon.intercept({ ...own, hold: after.hold }, recorder(), forever);
+  await after.goAway();
+  assert.equal(at.cluster.all("interceptrules").length, 1, "it was there before the command");
+});

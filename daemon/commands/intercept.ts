@@ -61,6 +61,9 @@ export async function intercept(
     const before = intercepts.entries().find(({ wanted }) =>
       wanted.target.service.uid === target.service.uid && keyOf(wanted.target) === keyOf(target)
     )?.wanted;
+    if (before && request.hold !== undefined) {
+      refuseMove(`${target.service.name}.${namespace}:${target.port.port}`, before.local, request.local);
+    }
     const wanted = await report.step(
       "Create the rule",
       () => intercepts.add(target, request.local, signal),
@@ -201,6 +204,15 @@ function refuseOwnPort({ connection, intercepts }: Cluster, target: InterceptTar
       "which this machine intercepts",
     { hint: `its callers reach your program already; to have it instead: pmz leave ${same.entry.id} first` },
   );
+}
+
+/** A command that ends would leave the intercept where its own program was. @throws {Failure} */
+export function refuseMove(port: string, from: Wanted["local"], to: Wanted["local"]): void {
+  const there = formatEndpoint(from.host, from.port);
+  if (there === formatEndpoint(to.host, to.port)) return;
+  throw new Failure("conflict", `this machine intercepts ${port} already, and answers at ${there}`, {
+    hint: "end that first; to see it: pmz intercept list",
+  });
 }
 
 /** Waits until a rule is in force in all pods that run. Pods that don't run yet are taken when they do. */

@@ -6,6 +6,7 @@ import { Failure } from "../failure.ts";
 import { type InterceptTarget, portOf } from "../intercepts/target.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import { formatEndpoint } from "../../net/address.ts";
+import { refuseMove } from "./intercept.ts";
 import { interceptsOf } from "./status.ts";
 
 /**
@@ -22,6 +23,9 @@ export async function interceptMine(
   const { redirects } = cluster;
   const { local, ttl } = request;
   const before = redirects.of(target);
+  if (before && request.hold !== undefined) {
+    refuseMove(`${target.service.name}.${target.service.namespace}:${target.port.port}`, before.local, local);
+  }
   redirects.add({
     target,
     local,
