@@ -146,7 +146,7 @@ async function openInside(
     if (target === undefined) {
       throw new ProxyTargetError(
         "destination_not_found",
-        `no connected cluster has ${host}; \`pmz services -A\` shows what there is`,
+        `no connected cluster has an address for ${host}; \`pmz explain\` with that name says why`,
       );
     }
     if (redirected) {

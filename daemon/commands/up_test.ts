@@ -100,6 +100,21 @@ Deno.test("a Service that refuses connections doesn't stop an up: the way there 
   }
 });
 
+Deno.test("an ExternalName answers where it leads out of the cluster, or to a Service that answers", async () => {
+  await using at = await fakeDaemon();
+  const leads = (name: string, externalName: string) =>
+    at.cluster.service(name, { type: "ExternalName", externalName });
+  leads("outside", "shop.example");
+  leads("inside", "echo.default.svc.cluster.local.");
+  leads("twice", "inside.default.svc.cluster.local");
+  leads("address", "192.0.2.7");
+  leads("gone", "nosuch.default.svc.cluster.local");
+  leads("circle", "round.default.svc.cluster.local");
+  leads("round", "circle.default.svc.cluster.local");
+  const { services, answering } = await at.daemon.up(at.up, recorder(), forever);
+  assert.deepEqual([services, answering], [8, 4]);
+});
+
 Deno.test("a Service that doesn't answer is a warning that names it, and the next one is tried", async () => {
   await using at = await fakeDaemon({
     onStream(stream) {
@@ -117,7 +132,7 @@ Deno.test("a Service that doesn't answer is a warning that names it, and the nex
     clusterIP: "10.96.0.7",
     ports: [{ name: "http", port: 80, targetPort: 8080 }],
   });
-  const result = await at.daemon.up(at.up, report, forever);
+  const result = await at.daemon.up({ ...at.up, proxyPort: freePort() }, report, forever);
   assert.equal(result.proof?.service, "echo.default");
   assert.deepEqual([result.services, result.answering, result.candidates], [3, 2, 2]);
   assert.deepEqual(result.try.map(({ name }) => name), ["echo.default.svc"], "what was silent isn't offered");

@@ -147,12 +147,15 @@ Deno.test("where an ExternalName leads to nothing, or to the laptop's own networ
     /alias-near leads to internet\.test.*: its address 10\.77\.255\.254 is in 10\.77\.0\.0\/16, a network of this machine, .*\s403$/,
   );
   assert.match(await ask("alias-gone"), /leads to nosuch\.test.* nameservers have no address for it\s404$/);
-  assert.match(await ask("alias-address"), /no connected cluster has alias-address.*\s404$/s);
+  assert.match(await ask("alias-address"), /no connected cluster has an address for alias-address.*\s404$/s);
   assert.match(
     await ask("alias-far", 81),
     /leads to far\.test .* refuses the connection: 203\.0\.113\.9:81\s502$/,
   );
-  assert.match(await ask("nosuch.default.svc"), /no connected cluster has nosuch\.default\.svc.*\s404$/s);
+  assert.match(
+    await ask("nosuch.default.svc"),
+    /no connected cluster has an address for nosuch\.default\.svc.*\s404$/s,
+  );
   assert.match((await alice.run(["flows", "--failed"])).stdout, /far\.test:81/);
 });
 
