@@ -12,7 +12,8 @@ import { carry } from "./intercepted_connection.ts";
 import { type CarriedOutcome, type LaptopTunnels, levelOf, outcomeWords, type Source } from "./upstreams.ts";
 import { Router } from "../routing/router.ts";
 import type { MirrorLimits } from "./mirror_limits.ts";
-import { Places } from "./places.ts";
+import type { Places } from "./places.ts";
+import { PortPlaces } from "./port_places.ts";
 import { SocketPool } from "./socket_pool.ts";
 
 /** What a pod needs of the relay that it is part of. */
@@ -86,8 +87,8 @@ export class RelayedPod implements Disposable {
   readonly #listening = new Set<string>();
   readonly #addresses: ReadonlySet<string>;
   readonly #open = new Map<AcceptedConnection, OpenConnection>();
-  /** By port, the connections that go to laptops, as far as rules take them. */
-  readonly #places = new Map<number, Places>();
+  /** Of the connections that go to laptops, as far as rules take them. */
+  readonly #places = new PortPlaces(MOST_PER_PORT);
   #ports = new Map<number, SteeredPort>();
   /** Of the ports that have personal rules. */
   #routers = new Map<number, Router>();
@@ -200,8 +201,7 @@ export class RelayedPod implements Disposable {
     const open: OpenConnection = { port, caller: address, isUnrouted: false, isMirrored: false };
     this.#open.set(socket, open);
     const isPods = this.#addresses.size === 0 || this.#addresses.has(destination.address.text);
-    const places = this.#placesOf(port);
-    const isTaken = isPods && places.enter(address);
+    const isTaken = isPods && this.#places.enter(port, address);
     if (isPods && !isTaken) this.#host.limitMet(this.#handover.uid, "port");
     const flow = this.#host.nextFlow();
     const connection = { transport: socket, caller: plain(caller), destination: plain(destination) };
@@ -227,8 +227,7 @@ export class RelayedPod implements Disposable {
       dialPod: () => this.#dial(destination, address),
     });
     this.#open.delete(socket);
-    if (isTaken) places.leave(address);
-    if (places.taken === 0) this.#places.delete(port);
+    if (isTaken) this.#places.leave(port, address);
     this.#host.left(address, this.#identity);
     if (outcome.details !== undefined) this.#logFailure(outcome, { flow, caller, destination });
   }
@@ -248,14 +247,6 @@ export class RelayedPod implements Disposable {
       pod: this.#handover.pod,
       rule,
     });
-  }
-
-  #placesOf(port: number): Places {
-    const there = this.#places.get(port);
-    if (there) return there;
-    const places = new Places(MOST_PER_PORT);
-    this.#places.set(port, places);
-    return places;
   }
 
   async #dial(destination: Endpoint, caller: string): Promise<AbortableTransport> {
