@@ -377,6 +377,28 @@ Deno.test("pmz down ends the intercept of a program that runs: it goes on, and s
   assert.equal(await left(alice), "");
 });
 
+Deno.test("a second pmz run of an intercept shares it with the first, and may not lead it elsewhere", async () => {
+  await using stage = await Stage.set();
+  const { world, alice } = stage;
+  const run = (
+    port: number,
+    ...command: string[]
+  ) => ["run", "echo", "--intercept", `${port}:http`, "--yes", "--", ...command];
+  const script = 'echo started; while [ ! -e "$PMZ_ROOT/end" ]; do sleep 0.1; done';
+  await using first = world.laptop.spawn("alice", ["pmz", ...run(8081, "bash", "-c", script)]);
+  await first.says(/^started$/m, 300_000);
+  await alice.done(run(8081, "true"));
+  const elsewhere = await alice.run(run(8082, "true"));
+  assert.match(
+    elsewhere.stderr,
+    /this machine intercepts echo\.default:80 already, and answers at localhost:8081/,
+  );
+  assert.match((await alice.done(["intercept", "list"])).stdout, /^echo\.default:80 +localhost:8081 /m);
+  await alice.shell('touch "$(ls -d /dev/shm/pmz-run-* /run/user/$(id -u)/pmz-run-* 2>/dev/null)"/end');
+  assert.equal((await first.status()).code, 0);
+  assert.match((await alice.run(["intercept", "list"])).stdout, /no intercepts|^$/);
+});
+
 Deno.test("after kill -9 of pmz run, folder, program and intercept are gone", async () => {
   await using stage = await Stage.set();
   const { world, alice } = stage;
