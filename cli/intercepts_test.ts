@@ -135,6 +135,18 @@ Deno.test("one of several intercepts of a port is left by the end of its id", as
   assert.deepEqual(await leftBy("leave echo.default:80/mine", there), ["echo.default:80/mine"]);
 });
 
+Deno.test("an id of the list ends that intercept alone, a Service's port without such an id all of that port", async () => {
+  const whole = like("default", 80);
+  const personal = { ...whole, id: "echo.default:80/kfjapmbc" };
+  assert.deepEqual(await leftBy("leave echo.default:80", [personal, whole]), [whole.id]);
+  assert.deepEqual(await leftBy("leave echo.default:80", [personal]), [personal.id]);
+  assert.deepEqual(await leftBy("leave echo", [personal, whole]), [personal.id, whole.id]);
+  const arn = "arn:aws:eks:eu-west-1:1:cluster/b";
+  const other = { ...like("default", 80, arn), id: `echo.default:80@${arn}` };
+  const itsPersonal = { ...other, id: `echo.default:80/kfjapmbc@${arn}` };
+  assert.deepEqual(await leftBy(`leave echo.default:80@${arn}`, [itsPersonal, other, whole]), [other.id]);
+});
+
 Deno.test("this machine's own connections are asked for without a plan, by the context that is given", async () => {
   await using world = new World();
   assert.equal((await world.pmz("intercept echo.shop 8081:80 --mine --ttl 2h --context dev")).code, 0);

@@ -32,7 +32,9 @@ export const leave = define({
   words: "leave",
   usage: "(SERVICE[.NS][:PORT] | --all)",
   brief: "End an intercept",
-  description: "Ends intercepts: the Service's pods answer again. Without any it is no error.",
+  description:
+    "Ends intercepts: the Service's pods answer again. An id that the list shows ends that intercept " +
+    "alone. Without any it is no error.",
   examples: [
     ["pmz leave echo", "all ports of echo"],
     ["pmz leave echo.shop:80", "one port"],
@@ -111,7 +113,7 @@ async function leaveThose(cli: Cli, wanted: Wanted | undefined): Promise<void> {
 }
 
 /**
- * The intercepts that are meant. Without a namespace that's the connection's own if one is there, else the only
+ * The intercepts that are meant: one alone by its id. Without a namespace that's the connection's own if one is there, else the only
  * namespace in which a Service of that name is intercepted.
  */
 async function choose(
@@ -126,6 +128,9 @@ async function choose(
     (wanted.rule === undefined || ruleOf(entry) === wanted.rule) &&
     (wanted.context === undefined || entry.cluster === wanted.context)
   );
+  const isWholeId = wanted.namespace !== undefined && wanted.port !== undefined && wanted.rule === undefined;
+  const whole = isWholeId ? alike.filter((entry) => ruleOf(entry) === undefined) : [];
+  if (whole.length === 1) return whole;
   const places = new Set(alike.map((entry) => `${entry.namespace}@${entry.cluster}`));
   if (places.size <= 1) return alike;
   const { clusters } = await daemon.ask("status");
@@ -143,5 +148,5 @@ async function choose(
 
 /** What follows the "/" in a personal intercept's id. */
 function ruleOf({ id }: InterceptEntry): string | undefined {
-  return /\/([a-z]+)/.exec(id)?.[1];
+  return /^[^@]*\/([a-z]+)/.exec(id)?.[1];
 }
