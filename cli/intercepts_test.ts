@@ -100,6 +100,21 @@ Deno.test("list and status say since when nothing listens, and which callers don
   }
 });
 
+Deno.test("what becomes of callers while nothing listens is told of each kind", async () => {
+  for (
+    const [kind, what] of [
+      [{}, "callers of the Service get resets"],
+      [{ mirror: true }, "its copies are dropped"],
+      [{ mine: true }, "this machine's connections to the Service are reset"],
+    ] as const
+  ) {
+    const silent = { ...echoIntercept, ...kind, silentSince: "2026-01-01T00:00:00Z" };
+    await using world = new World({ answers: { intercepts: [silent] } });
+    const { stderr } = await world.pmz("intercept list");
+    assert.ok(stderr.includes(`hint: start your program; until then ${what}\n`), stderr);
+  }
+});
+
 Deno.test("leave ends all ports of a Service, or the one that is named by number or name", async () => {
   const there = [like("default", 80), like("default", 81), { ...like("default", 82), service: "other" }];
   assert.deepEqual(await leftBy("leave echo", there), ["echo.default:80", "echo.default:81"]);

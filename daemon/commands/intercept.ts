@@ -87,7 +87,9 @@ export async function intercept(
     if (entry.silentSince !== undefined && request.hold === undefined) {
       report.warn(
         `nothing listens at ${entry.local} yet`,
-        "start your program; until then callers of the Service get resets",
+        `start your program; until then ${
+          entry.mirror ? "its copies are dropped" : "callers of the Service get resets"
+        }`,
       );
     }
     signal.throwIfAborted();
