@@ -13,15 +13,17 @@ export interface UnreachableAddress {
 /** Addresses that are named for one reason; more are counted. */
 const NAMED = 3;
 
-/** A warning for each reason, with the addresses that it keeps away. */
+/** A warning for each reason and remedy, with the addresses that it keeps away. */
 export function unreachableWarnings(
   all: readonly UnreachableAddress[],
 ): { readonly message: string; readonly hint?: string }[] {
-  return [...Map.groupBy(all, ({ why }) => why)].map(([why, group]) => {
+  const alike = Map.groupBy(all, ({ why, remedy }) => JSON.stringify([why, remedy]));
+  return [...alike.values()].flatMap((group) => {
     const [first] = group;
+    if (!first) return [];
     const [is, there] = group.length === 1 ? ["is", "there"] : ["are", "to any of them"];
-    const message = `${namedAddresses(group)} ${is} not reached, and no name leads ${there}: ${why}`;
-    return first?.remedy === undefined ? { message } : { message, hint: first.remedy };
+    const message = `${namedAddresses(group)} ${is} not reached, and no name leads ${there}: ${first.why}`;
+    return first.remedy === undefined ? { message } : { message, hint: first.remedy };
   });
 }
 

@@ -29,3 +29,17 @@ Deno.test("addresses that are not reached are one warning for each reason, with 
   );
   assert.deepEqual(unreachableWarnings([]), []);
 });
+
+Deno.test("addresses of two clusters that are not reached for one reason have a warning each, with each cluster's remedy", () => {
+  const why = "in 10.96.0.0/12, which this machine has a route to (vpn0)";
+  const of = (cluster: string, address: string) => ({
+    service: "default/echo",
+    address,
+    why,
+    remedy: `pmz up --context ${cluster} --accept-range 10.96.0.0/12`,
+  });
+  assert.deepEqual(
+    unreachableWarnings([of("dev", "10.96.0.7"), of("staging", "10.97.0.7")]).map(({ hint }) => hint),
+    [of("dev", "").remedy, of("staging", "").remedy],
+  );
+});
