@@ -1,7 +1,7 @@
-import { withoutUser } from "../kube/client/access.ts";
+import { type ClusterAccess, withoutUser } from "../kube/client/access.ts";
 import { ApiError } from "../kube/client/api_error.ts";
 import { KubeconfigError } from "../kube/config/kubeconfig_error.ts";
-import { type Check, failed, ok } from "./check.ts";
+import { type Check, failed, ok, sentence } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
 
 /** A server may be far away, and a plugin may have to fetch credentials from elsewhere. */
@@ -24,15 +24,24 @@ export const apiServer: Check<Pick<CheckParts, "cluster">> = {
       return [ok(`${cluster.server} answers in ${ms} ms: Kubernetes ${says}.`)];
     } catch (error) {
       if (!(error instanceof ApiError || error instanceof KubeconfigError)) throw error;
-      return [failed(error.message, remedyOf(error, cluster.context, proxyUrl))];
+      return [failed(error.message, await remedyOf(error, cluster, proxyUrl))];
     }
   },
 };
 
-function remedyOf(error: ApiError | KubeconfigError, context: string, proxyUrl: string | undefined): string {
+async function remedyOf(
+  error: ApiError | KubeconfigError,
+  cluster: ClusterAccess,
+  proxyUrl: string | undefined,
+): Promise<string> {
+  const { context } = cluster;
   const kubectl = `kubectl --context ${context} get --raw /version`;
+  if (error instanceof KubeconfigError && error.hint !== undefined) return sentence(error.hint);
   if (error instanceof KubeconfigError) return `Run \`${kubectl}\`: it may want you to log in.`;
   if (error.status === 401) return `Log in again, until \`${kubectl}\` works.`;
+  if (error.reason === "Certificate" && (await cluster.access()).trustsSystem) {
+    return "Get a kubeconfig with the cluster's CA, or name the file of the CA in SSL_CERT_FILE.";
+  }
   if (error.reason === "Certificate") {
     return "Get a kubeconfig of this cluster: the certificate of its API server may have been replaced.";
   }

@@ -49,3 +49,8 @@ export function warning(saw: string, remedy: string): Finding {
 export function failed(saw: string, remedy: string): Finding {
   return { level: "failed", saw, remedy };
 }
+
+/** A hint of an error, as the sentence that findings have. */
+export function sentence(hint: string): string {
+  return `${hint.charAt(0).toUpperCase()}${hint.slice(1)}.`;
+}

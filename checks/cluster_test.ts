@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ApiError } from "../kube/client/api_error.ts";
 import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig_error.ts";
 import { apiProxy } from "./api_proxy.ts";
 import { apiServer } from "./api_server.ts";
@@ -51,6 +52,23 @@ Deno.test("an API server that refuses the credentials, or isn't there, is a fail
   assertFinding(proxied, "failed", /no answer/, /through http:\/\/proxy\.example: pmz doctor api-proxy/);
 });
 
+Deno.test("a certificate that isn't trusted has another remedy where the kubeconfig has no CA", async () => {
+  await using cluster = fakeCluster();
+  const error = new ApiError("UnknownIssuer", { status: 0, reason: "Certificate" });
+  for (
+    const [trustsSystem, remedy] of [[true, /SSL_CERT_FILE/], [false, /may have been replaced/]] as const
+  ) {
+    const access = async () => ({ ...await cluster.open.cluster.access(), trustsSystem });
+    const open = {
+      ...cluster.open,
+      cluster: { ...cluster.open.cluster, access },
+      version: () => Promise.reject(error),
+    };
+    const found = await findingsOf(apiServer, { cluster: () => Promise.resolve(open) });
+    assertFinding(found, "failed", /UnknownIssuer/, remedy);
+  }
+});
+
 Deno.test("credentials that can't be had are a failure of their own", async () => {
   await using cluster = fakeCluster();
   const open = {
@@ -59,6 +77,12 @@ Deno.test("credentials that can't be had are a failure of their own", async () =
   };
   const findings = await findingsOf(apiServer, { cluster: () => Promise.resolve(open) });
   assertFinding(findings, "failed", /no credentials/, /log in/);
+  const without = {
+    ...open,
+    version: () => Promise.reject(new KubeconfigError("no plugin", { hint: "install it" })),
+  };
+  const found = await findingsOf(apiServer, { cluster: () => Promise.resolve(without) });
+  assertFinding(found, "failed", /no plugin/, /^Install it\.$/);
 });
 
 async function proxied(env: Record<string, string>, proxyUrl?: string) {

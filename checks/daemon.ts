@@ -1,4 +1,4 @@
-import { type Check, failed, ok, skipped } from "./check.ts";
+import { type Check, failed, ok, sentence, skipped } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
 
 /** Whether the user's daemon runs and answers; while none runs, whether its state folder lets it start. */
@@ -22,8 +22,3 @@ export const daemon: Check<Pick<CheckParts, "daemon" | "release" | "stateFolder"
     return [ok(`pmz ${release} runs as process ${pid}${other}.`)];
   },
 };
-
-/** A hint as the daemon's failures have it, as a sentence. */
-function sentence(hint: string): string {
-  return `${hint.charAt(0).toUpperCase()}${hint.slice(1)}.`;
-}

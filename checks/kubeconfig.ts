@@ -1,5 +1,5 @@
 import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig_error.ts";
-import { type Check, failed, ok } from "./check.ts";
+import { type Check, failed, ok, sentence } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
 
 const REMEDY = "Make `kubectl config view` work first; KUBECONFIG or --kubeconfig names the file.";
@@ -30,5 +30,5 @@ export const kubeconfig: Check<Pick<CheckParts, "cluster">> = {
 };
 
 function remedyOf({ hint }: KubeconfigError): string {
-  return hint === undefined ? REMEDY : `${hint.charAt(0).toUpperCase()}${hint.slice(1)}.`;
+  return hint === undefined ? REMEDY : sentence(hint);
 }

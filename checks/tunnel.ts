@@ -28,7 +28,7 @@ function judge({ cluster, tunnel, roundTripMs }: ClusterStatus, log: string): Fi
     return ok(`${cluster.context}: connected to the pod ${tunnel.pod}${trip}.`);
   }
   return failed(
-    `${cluster.context}: not connected: ${tunnel.why}.`,
+    `${cluster.context}: not connected: ${tunnel.why.replace(/\.$/, "")}.`,
     `See what runs in the cluster: pmz agent status. The daemon's log: ${log}`,
   );
 }

@@ -109,7 +109,10 @@ async function run(
   const program = findProgram(exec.command, variablesOf({ variables: env })("PATH") ?? "", folder);
   const told = exec.installHint === "" ? {} : { hint: printable(exec.installHint) };
   if (program === undefined) {
-    throw new KubeconfigError(`The plugin "${exec.command}" isn't on the PATH of this command`, told);
+    throw new KubeconfigError(`The plugin "${exec.command}" isn't on the PATH of this command`, {
+      hint: `install it, or add its folder to PATH (command -v ${printable(exec.command)})`,
+      ...told,
+    });
   }
   let child;
   try {

@@ -56,6 +56,9 @@ Deno.test("a plugin runs with the command's environment and folder, found on tha
     runPlugin(plugin({ command: "pmz-no-such", installHint: "get it\n\tthere" }), server, elsewhere),
     { message: 'The plugin "pmz-no-such" isn\'t on the PATH of this command', hint: "get it there" },
   );
+  await assert.rejects(runPlugin(plugin({ command: "pmz-no-such" }), server, elsewhere), {
+    hint: "install it, or add its folder to PATH (command -v pmz-no-such)",
+  });
 });
 
 Deno.test("what a plugin writes is in no error, however it fails", async () => {
