@@ -1,3 +1,4 @@
+import type { LookedUp } from "./lookup.ts";
 import type { ClusterChoice, Warning } from "../wire/control.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import type { CheckResult, DoctorRequest, OnChecked, ServedNames } from "../wire/doctor.ts";
@@ -56,8 +57,8 @@ export interface CliParts {
    * @param served asks for the names that are answered now
    */
   shellWarnings(served: () => Promise<ServedNames>): Promise<readonly Warning[]>;
-  /** The addresses that this machine's programs get for a name; undefined where that can't be asked. */
-  lookup(host: string, signal: AbortSignal): Promise<readonly string[] | undefined>;
+  /** What this machine's programs get for a name. */
+  lookup(host: string, signal: AbortSignal): Promise<LookedUp>;
   /** Runs the checks of `pmz doctor`; changes nothing. */
   doctor(request: DoctorRequest, onChecked: OnChecked, signal: AbortSignal): Promise<readonly CheckResult[]>;
   /** Milliseconds since 1970, for "since"; by default the clock. */

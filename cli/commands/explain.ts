@@ -13,8 +13,21 @@ import { askServedNames } from "../served_names.ts";
 import type { Cli } from "../session.ts";
 import { valueOf } from "../values.ts";
 
-/** What can be told without a connection to a cluster. */
-const LOCAL_CHECKS = ["name-service", "kubeconfig"] as const;
+/** What `pmz up` needs: it can be looked at without a connection to a cluster. */
+const LOCAL_CHECKS = [
+  "platform",
+  "kernel",
+  "tun",
+  "name-service",
+  "kubeconfig",
+  "api-proxy",
+  "api-server",
+  "rights",
+  "daemon",
+  "helper",
+] as const;
+/** Of these, what is right is shown, too. */
+const SHOWN: readonly string[] = ["name-service", "kubeconfig", "api-proxy", "api-server"];
 
 function target(): ValueParser<"sync", ExplainTarget> {
   return valueOf(
@@ -36,7 +49,7 @@ export const explain = define({
   description:
     "Follows what would become of a connection of your programs, hop by hop: whose the name is, what programs get for it, port " +
     "and endpoints, whether this machine hands it to pmz, intercepts, the tunnel, and the gateway's dial. Says what is wrong and " +
-    "what to do. Exit code 0 when it would work, 1 when not. Without a port, the first one of the Service.",
+    "what to do. Exit code 0 when it would work, 1 when not. Without a port, the first one of the Service. While pmz isn't up, says what keeps it from coming up.",
   examples: [
     ["pmz explain echo.default.svc", "a Service's first port"],
     ["pmz explain http://echo.default.svc:8080/", "what a URL leads to"],
@@ -84,13 +97,19 @@ async function explained(
   file: string | undefined,
 ): Promise<{ readonly target: string; readonly all: readonly Hop[] }> {
   const started = performance.now();
-  const addresses = await cli.parts.lookup(host, cli.signal);
+  const found = await cli.parts.lookup(host, cli.signal);
   const { kubeconfig, environment } = cli.choice({ kubeconfig: file });
   const { target, hops } = await daemon.ask("explain", {
     host,
     protocol,
     ...port === undefined ? {} : { port },
-    ...addresses && { lookup: { addresses, ms: Math.round(performance.now() - started) } },
+    ...found && {
+      lookup: {
+        addresses: found === "late" ? [] : found,
+        isLate: found === "late",
+        ms: Math.round(performance.now() - started),
+      },
+    },
     ...kubeconfig === undefined ? {} : { kubeconfig },
     ...environment === undefined ? {} : { environment },
   });
@@ -123,7 +142,7 @@ async function explainLocally(
   kubeconfig: string | undefined,
 ): Promise<CliFailure> {
   const { parts, terminal, signal } = cli;
-  const [addresses, checks] = await Promise.all([
+  const [found, checks] = await Promise.all([
     parts.lookup(host, signal),
     parts.doctor(
       {
@@ -139,14 +158,25 @@ async function explainLocally(
       signal,
     ),
   ]);
+  const addresses = found === "late" ? undefined : found;
   const width = Math.max(...["programs", ...LOCAL_CHECKS].map((name) => name.length));
   terminal.json("Explanation", { works: false, up: false, target: host, addresses: addresses ?? [], checks });
-  if (addresses) {
-    const got = addresses.length === 0 ? "no address" : addresses.join(", ");
+  if (found) {
+    const got = found === "late" ? "no answer" : found.length === 0 ? "no address" : found.join(", ");
     terminal.print("programs".padEnd(width), `  without pmz, programs get ${got} for ${host}`);
   }
-  for (const { id, findings } of checks) {
-    for (const finding of findings) terminal.print(id.padEnd(width), `  ${finding.saw}`);
+  const findings = checks.flatMap(({ id, findings }) => findings.map((finding) => ({ id, ...finding })));
+  for (const finding of findings) {
+    const { id, level, saw } = finding;
+    if (level === "skipped" || level === "ok" && !SHOWN.includes(id)) continue;
+    terminal.print({ text: id.padEnd(width), style: styles[level] }, `  ${saw}`);
+    if ("remedy" in finding) {
+      terminal.print(" ".repeat(width), { text: "  hint:", style: "dim" }, ` ${finding.remedy}`);
+    }
+  }
+  for (const finding of findings) {
+    if (finding.level !== "failed") continue;
+    return failure("not-up", `pmz is not up, and can't come up: ${finding.saw}`, finding.remedy);
   }
   return failure("not-up", "pmz is not up, so no more can be told", "run: pmz up");
 }

@@ -45,6 +45,13 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
     assert.match(stdout, /^programs +without pmz, programs get no address for echo\.default\.svc$/m);
     assert.match(stdout, /^name-service +resolv\.conf names /m);
     assert.match(stderr, /pmz is not up.*\n.*pmz up/);
+    const proxied = await bob.run(["explain", "echo.default.svc"], {
+      env: { HTTPS_PROXY: "http://127.0.0.1:9" },
+    });
+    assert.match(
+      proxied.stderr,
+      /pmz is not up, and can't come up: .* through the proxy http:\/\/127\.0\.0\.1:9 \(HTTPS_PROXY\).*\n.*api-proxy/,
+    );
   });
 
   await bob.up();

@@ -149,6 +149,8 @@ export const explainRequest = object({
   /** What this machine's programs get for the name; absent where that isn't known. */
   lookup: optional(object({
     addresses: list(text(64), 256),
+    /** Whether no answer came in time. */
+    isLate: optional(boolean()),
     ms: integer("time", 0, Number.MAX_SAFE_INTEGER),
   })),
   kubeconfig: cluster.kubeconfig,

@@ -142,7 +142,9 @@ function servicesNamed({ service, namespace }: MeantService, clusters: readonly 
 function others({ host, lookup }: ExplainRequest, { resolver }: Surroundings): Finding {
   const nameservers = resolver.nameservers.map(({ address }) => address).join(", ");
   const leads = lookup === undefined
-    ? `${nameservers} answers it`
+    ? `it is left to ${nameservers}`
+    : lookup.isLate
+    ? `${nameservers} is asked, and doesn't answer within ${Math.round(lookup.ms / 1000)} s`
     : lookup.addresses.length === 0
     ? `${nameservers} is asked, and has no address for it`
     : `${nameservers} is asked, and programs get ${lookup.addresses.join(", ")}`;

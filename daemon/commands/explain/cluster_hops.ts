@@ -4,6 +4,7 @@ import { failed, ok, warning } from "../../../checks/check.ts";
 import type { Probe } from "../../../dataplane/plane.ts";
 import type { Api } from "../../../kube/client/api.ts";
 import { ApiError } from "../../../kube/client/api_error.ts";
+import { KubeconfigError } from "../../../kube/config/kubeconfig_error.ts";
 import type { Service } from "../../../kube/objects/objects.ts";
 import { formatEndpoint } from "../../../net/address.ts";
 import type { InterceptEntry } from "../../../wire/control.ts";
@@ -55,17 +56,22 @@ export function interceptHop(
   return users === "" ? undefined : ok(`personal intercepts take the requests that match: ${users}`);
 }
 
-/** Whether the tunnel to the gateway is up. */
-export function tunnelHop({ connection }: Cluster, roundTripMs: number | null): Finding {
+/** Whether the tunnel to the gateway is up; where it isn't, whether the API server, through which it goes, is why. */
+export async function tunnelHop({ connection }: Cluster, roundTripMs: number | null): Promise<Finding> {
   const { tunnel } = connection;
   if (tunnel.state === "connected") {
     const trip = roundTripMs === null ? "" : `, round trip ${Math.round(roundTripMs * 10) / 10} ms`;
     return ok(`connected to ${tunnel.pod}${trip}`);
   }
-  return withoutGateway(connection) ??
-    failed(`the tunnel to the gateway isn't up: ${tunnel.why}`, GATEWAY_REMEDY);
+  return await withoutServer(connection) ?? withoutGateway(connection) ??
+    failed(
+      `the tunnel to the gateway isn't up: ${tunnel.why}`,
+      FORBIDDEN.test(tunnel.why) ? "see which right is missing: pmz doctor rights" : GATEWAY_REMEDY,
+    );
 }
 
+/** As an ApiError says it. */
+const FORBIDDEN = /\(403 /;
 const GATEWAY_REMEDY = "look at the gateway: pmz agent status";
 
 /** That no pod of the gateway can be dialled, where that is so. */
@@ -78,29 +84,47 @@ export function withoutGateway(connection: Pick<Cluster["connection"], "gateways
   );
 }
 
-/** That the API server, through which the tunnel goes, doesn't answer either, where that is so. */
+/** That the API server, through which the tunnel goes, doesn't answer either, or takes no credentials, where that is so. */
 export async function withoutServer(
-  { api, name: { server } }: { readonly api: Pick<Api, "json">; readonly name: { readonly server: string } },
+  { api, name: { server, context } }: {
+    readonly api: Pick<Api, "json">;
+    readonly name: { readonly server: string; readonly context: string };
+  },
 ): Promise<Finding | undefined> {
+  const kubectl = `kubectl --context ${context} get --raw /version`;
   try {
     await api.json("GET", "/version", { what: "reach the cluster", timeoutMs: SERVER_MS });
     return undefined;
   } catch (error) {
+    if (error instanceof KubeconfigError) {
+      return failed(
+        `there are no credentials for the API server ${server}: ${error.message}`,
+        error.hint ?? `log in again, until this works: ${kubectl}`,
+      );
+    }
+    if (ApiError.is(error, "Unauthorized")) {
+      return failed(
+        `the API server ${server} refuses the credentials: ${error.message}`,
+        `log in again, until this works: ${kubectl}`,
+      );
+    }
     if (error instanceof ApiError && error.status !== 0) return undefined; // it answers
     return failed(
       `neither the gateway nor the API server ${server} answers: ${
         error instanceof Error ? error.message : error
       }`,
-      "does this machine reach it? kubectl get --raw /version",
+      `does this machine reach it, and has it moved? ${kubectl}`,
     );
   }
 }
+
+const SILENT_REMEDY = "a policy of the cluster, or a dead endpoint, drops it";
 
 /** What came of the gateway's dial. */
 export interface Dialled {
   readonly saw: Finding;
   readonly ms?: number;
-  /** Whether a policy of the cluster may be why it failed. */
+  /** Whether nothing answered: a policy of the cluster may be why. */
   readonly isSilent: boolean;
 }
 
@@ -121,7 +145,7 @@ export async function dialHop(
     return {
       saw: failed(
         `${to} doesn't answer the gateway within ${DIAL_MS / 1000} s`,
-        "a policy of the cluster, or a dead endpoint, drops it: see the policies below",
+        SILENT_REMEDY,
       ),
       isSilent: true,
     };
@@ -131,7 +155,7 @@ export async function dialHop(
   const isSilent = outcome.kind === "refused" &&
     /timeout|timed out/.test(`${outcome.error} ${outcome.details}`);
   const remedy = isSilent
-    ? "a policy of the cluster, or a dead endpoint, drops it: see the policies below"
+    ? SILENT_REMEDY
     : "does the program in the pod listen on that port? kubectl logs; pmz flows --failed";
   return { saw: failed(`${to}: ${formatOutcome(outcome)}`, remedy), ms, isSilent };
 }

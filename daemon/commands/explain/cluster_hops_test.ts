@@ -3,6 +3,7 @@ import type { Service } from "../../../kube/objects/objects.ts";
 import type { InterceptEntry } from "../../../wire/control.ts";
 import type { InterceptRule } from "../../../wire/intercept.ts";
 import { ApiError } from "../../../kube/client/api_error.ts";
+import { KubeconfigError } from "../../../kube/config/kubeconfig_error.ts";
 import { interceptHop, withoutServer } from "./cluster_hops.ts";
 
 const service: Service = {
@@ -66,12 +67,14 @@ Deno.test("a personal intercept of somebody else takes only what matches, and ot
   assert.equal(interceptHop(service, 80, [], [{ ...bobs, deleting: true }]), undefined);
 });
 
-Deno.test("an API server that doesn't answer is named, and one that refuses is reached", async () => {
-  const asked = (status: number) =>
+Deno.test("an API server that doesn't answer is named, as are credentials that it refuses or that there are none of", async () => {
+  const failing = (error: Error) =>
     withoutServer({
-      api: { json: () => Promise.reject(new ApiError("no answer", { status, reason: "Timeout" })) },
-      name: { server: "https://10.77.1.1:6443" },
+      api: { json: () => Promise.reject(error) },
+      name: { server: "https://10.77.1.1:6443", context: "dev" },
     });
+  const asked = (status: number, reason = "Timeout") =>
+    failing(new ApiError("no answer", { status, reason }));
   const saw = await asked(0);
   assert.equal(saw?.level, "failed");
   assert.match(
@@ -79,4 +82,19 @@ Deno.test("an API server that doesn't answer is named, and one that refuses is r
     /neither the gateway nor the API server https:\/\/10\.77\.1\.1:6443 answers: no answer/,
   );
   assert.equal(await asked(403), undefined);
+  const login = "log in again, until this works: kubectl --context dev get --raw /version";
+  const rows = [
+    [await asked(401, "Unauthorized"), /refuses the credentials/, login],
+    [
+      await failing(new KubeconfigError("The plugin has ended with 1")),
+      /no credentials.*ended with 1/,
+      login,
+    ],
+    [await failing(new KubeconfigError("no plugin", { hint: "install it" })), /no plugin/, "install it"],
+  ] as const;
+  for (const [found, why, remedy] of rows) {
+    assert.ok(found && "remedy" in found);
+    assert.match(found.saw, why);
+    assert.equal(found.remedy, remedy);
+  }
 });

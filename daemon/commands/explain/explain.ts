@@ -21,7 +21,7 @@ import { type Surroundings, whyAbsent } from "./absent_name.ts";
 import { dialHop, interceptHop, tunnelHop, withoutGateway, withoutServer } from "./cluster_hops.ts";
 import { addressHop, machineHop, ownNetworkHop, programsHop } from "./laptop_hops.ts";
 import { policiesHop } from "./policies.ts";
-import { endpointsHop, noUdp, portHop, portToDial, slicesOf } from "./service_hops.ts";
+import { endpointsHop, noUdp, portHop, portToDial, silentRemedy, slicesOf } from "./service_hops.ts";
 import { findAddress, findName, type Found, type Subject } from "./subject.ts";
 
 /** Clusters are asked in this order of their modes. */
@@ -314,7 +314,7 @@ class Way {
       if (this.#isAnsweredHere(cluster, subject.service)) return;
     }
     const { roundTripMs } = await this.#clusters.data.counts(cluster.id);
-    if (!this.#add("tunnel", tunnelHop(cluster, roundTripMs))) return;
+    if (!this.#add("tunnel", await tunnelHop(cluster, roundTripMs))) return;
     const dialled = await dialHop(cluster.id, this.#clusters, address, port);
     // A gateway that is ending takes no more connections, and a network that is gone is noticed seconds later.
     const gone = dialled.isSilent ? withoutGateway(connection) ?? await withoutServer(connection) : undefined;
@@ -323,18 +323,32 @@ class Way {
       this.#add("tunnel", gone);
       return;
     }
-    this.#add("dial", dialled.saw, dialled.ms);
-    if (!dialled.isSilent) return;
-    await this.#policies(subject, address);
+    const policies = dialled.isSilent ? await this.#policies(subject, address) : undefined;
+    const isCause = policies?.level === "warning";
+    const remedy = dialled.isSilent && !isCause ? this.#silentRemedy(subject) : undefined;
+    const saw = remedy === undefined ? dialled.saw : failed(dialled.saw.saw, remedy);
+    this.#add("dial", saw, dialled.ms);
+    if (policies) this.#add("policies", policies);
   }
 
-  async #policies(subject: Subject, address: string): Promise<void> {
+  /** What to do where no policy is known that would keep an answer away. */
+  #silentRemedy(subject: Subject): string {
+    const { topology } = subject.cluster.connection;
+    if (subject.kind === "service") return silentRemedy(subject.service, slicesOf(topology, subject.service));
+    const pod = topology.pods.values().find(({ podIPs }) =>
+      podIPs.some((one) => subject.addresses.includes(one))
+    );
+    return pod
+      ? `does the pod's node run? kubectl -n ${pod.namespace} get pod ${pod.name} -o wide`
+      : "does the machine there run?";
+  }
+
+  async #policies(subject: Subject, address: string): Promise<Finding | undefined> {
     const { api, topology } = subject.cluster.connection;
     const pods = subject.kind === "service" && subject.service.selector
       ? runningPodsOf(topology, subject.service)
       : [...topology.pods.values()].filter(({ podIPs }) => podIPs.includes(address));
     const namespace = subject.kind === "service" ? subject.service.namespace : pods[0]?.namespace;
-    if (namespace === undefined) return;
-    this.#add("policies", await policiesHop(api, namespace, pods));
+    return namespace === undefined ? undefined : await policiesHop(api, namespace, pods);
   }
 }

@@ -16,6 +16,8 @@ async function connected(onStream?: (stream: Stream) => void): Promise<FakeDaemo
   cluster.service("empty", { clusterIP: "10.96.0.8", selector: { app: "empty" }, ports });
   cluster.service("crash", { clusterIP: "10.96.0.9", selector: { app: "crash" }, ports });
   cluster.pod("crash-1", { labels: { app: "crash" } });
+  cluster.service("ending", { clusterIP: "10.96.0.12", selector: { app: "ending" }, ports });
+  cluster.pod("ending-1", { labels: { app: "ending" }, more: { deletionTimestamp: "2026-01-01T12:00:00Z" } });
   cluster.service("dns", {
     clusterIP: "10.96.0.10",
     selector: { app: "echo" },
@@ -125,6 +127,18 @@ const causes: readonly [string, Partial<ExplainRequest>, RegExp, RegExp][] = [
     /kubectl -n default get pods -l app=empty/,
   ],
   [
+    "a Service whose last pod is being deleted",
+    { host: "ending" },
+    /^endpoints: no ready endpoint .*: its pods are being deleted: ending-1$/,
+    /kubectl -n default get pods -l app=ending/,
+  ],
+  [
+    "a name that no nameserver answers in time",
+    { host: "www.example.com", lookup: { addresses: [], isLate: true, ms: 8_012 } },
+    /^name: .* belongs to no connected cluster.* is asked, and doesn't answer within 8 s$/,
+    /pmz dns add/,
+  ],
+  [
     "a headless Service with endpoints that are no pods",
     { host: "outside" },
     /^endpoints|^address: .*no pod/,
@@ -220,6 +234,21 @@ Deno.test("of a dial that isn't answered, the policies are named that select the
   const { works, cause } = await said(at, { host: "echo" });
   assert.equal(works, false);
   assert.equal(cause, "policies: these NetworkPolicies may keep the gateway from its pods: default/deny");
+});
+
+Deno.test("of a dial that isn't answered, the endpoints are named where no policy selects the pods", async () => {
+  await using at = await connected(() => {});
+  const { works, cause, remedy, hop } = await said(at, { host: "echo" });
+  assert.equal(works, false);
+  assert.match(cause, /^dial: 10\.96\.0\.7:80 doesn't answer the gateway within/);
+  assert.equal(
+    remedy,
+    "does a machine answer at its endpoints 10.244.0.5? " +
+      "kubectl -n default get endpointslices -l kubernetes.io/service-name=echo",
+  );
+  assert.match(hop("policies"), /^no NetworkPolicy selects/);
+  const pod = await said(at, { host: "10.244.0.5", port: 8080 });
+  assert.equal(pod.remedy, "does the pod's node run? kubectl -n default get pod echo-1 -o wide");
 });
 
 Deno.test("without a cluster it is said that pmz isn't up", async () => {

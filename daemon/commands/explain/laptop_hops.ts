@@ -21,6 +21,15 @@ export function programsHop(
   },
 ): Finding {
   if (!lookup) return skipped("what programs get for the name isn't known");
+  const [first] = nameWarnings;
+  if (lookup.isLate) {
+    return failed(
+      `programs get no answer for the name within ${Math.round(lookup.ms / 1000)} s: ${
+        nameProblem ?? first?.message ?? "another nameserver, or a cache, is asked before pmz"
+      }`,
+      first?.hint ?? "run: pmz doctor name-service",
+    );
+  }
   const got = lookup.addresses.join(", ");
   const isAsExpected = lookup.addresses.length > 0 && lookup.addresses.every((one) => expected.includes(one));
   if (isAsExpected) return ok(`programs get ${got}`);
@@ -32,7 +41,6 @@ export function programsHop(
     );
   }
   if (nameProblem !== undefined) return failed(`${gets}: ${nameProblem}`, "run: pmz down, then pmz up");
-  const [first] = nameWarnings;
   if (first) return failed(`${gets}: ${first.message}`, first.hint ?? "run: pmz doctor name-service");
   if (expected.length === 0) {
     return failed(`${gets}: the name leads to no address that is reached`, "see the hops below");

@@ -25,6 +25,11 @@ Deno.test("programs get the Service's address, or what answers first is named", 
       /the names worker doesn't answer/,
     ],
     [asked(), { ...nothing, nameWarnings: [{ message: "nscd answers" }] }, /nscd answers/],
+    [
+      { ...asked(), lookup: { addresses: [], isLate: true, ms: 8_004 } },
+      nothing,
+      /programs get no answer for the name within 8 s: another nameserver, or a cache, is asked before pmz/,
+    ],
   ] as const;
   for (const [request, around, why] of rows) {
     const { level, saw } = programsHop(request, expected, around);

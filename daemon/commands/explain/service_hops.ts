@@ -1,9 +1,9 @@
 import { failed, ok, skipped, warning } from "../../../checks/check.ts";
 import type { EndpointSlice, Service } from "../../../kube/objects/objects.ts";
 import type { Finding } from "../../../wire/finding.ts";
-import { podsOf, readiness, servedPorts, type Topology } from "../../discovery/topology.ts";
+import { podsOf, readiness, runningPodsOf, servedPorts, type Topology } from "../../discovery/topology.ts";
 
-/** Pods that are named with the reason why they aren't ready. */
+/** Pods that are named with the reason why they aren't ready, and endpoints that are named. */
 const NAMED = 3;
 
 /** A port as it was asked for. */
@@ -118,11 +118,16 @@ export function endpointsHop(
   }
   const remedy = `kubectl -n ${namespace} get pods${selector ? ` -l ${labels(selector)}` : ""}`;
   const pods = podsOf(topology, service);
+  const ending = runningPodsOf(topology, service).filter(({ deletionTimestamp }) => deletionTimestamp);
   if (!selector && all === 0) {
     return failed(
       "no endpoint: the Service has no selector, and nothing has made an EndpointSlice for it",
       `kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`,
     );
+  }
+  if (pods.length === 0 && ending.length > 0) {
+    const named = ending.slice(0, NAMED).map(({ name }) => name).join(", ");
+    return failed(`no ready endpoint (${counts}): its pods are being deleted: ${named}`, remedy);
   }
   if (selector && pods.length === 0) {
     return failed(`no ready endpoint: no pod has the labels ${labels(selector)}`, remedy);
@@ -131,6 +136,22 @@ export function endpointsHop(
     `${pod.name}: ${pod.unready ?? "not ready"}`
   );
   return failed(`no ready endpoint (${counts})${why.length > 0 ? `: ${why.join("; ")}` : ""}`, remedy);
+}
+
+/** What to do where nothing answers, and no policy is known that keeps the answer away. */
+export function silentRemedy(
+  { namespace, name }: Service,
+  slices: readonly EndpointSlice[] | undefined,
+): string {
+  const look = `kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`;
+  const all = [
+    ...new Set(
+      slices?.flatMap(({ endpoints }) => endpoints).flatMap(({ addresses }) => addresses.slice(0, 1)),
+    ),
+  ];
+  if (all.length === 0) return `does a machine answer at each of its endpoints? ${look}`;
+  const more = all.length > NAMED ? ` and ${all.length - NAMED} more` : "";
+  return `does a machine answer at its endpoints ${all.slice(0, NAMED).join(", ")}${more}? ${look}`;
 }
 
 function labels(selector: Readonly<Record<string, string>>): string {
