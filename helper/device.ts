@@ -8,6 +8,8 @@ import {
   setMtu,
 } from "../ffi/netlink/link.ts";
 import type { Netlink } from "../ffi/netlink/netlink.ts";
+import { addLocalRoutes, LOCAL_TABLE, routesOf } from "../ffi/netlink/route.ts";
+import { SystemCallError } from "../ffi/libc.ts";
 import { isTunMissing, TunDevice } from "../ffi/netlink/tun.ts";
 import { type IpAddress, parseAddress } from "../net/address.ts";
 import { FIRST_TABLE, SLOTS } from "../wire/helper.ts";
@@ -111,11 +113,28 @@ export class UserDevice implements Disposable {
     );
     const misses4 = !there.has(this.own4.text);
     const missing6 = this.own6 && !there.has(this.own6.text) ? this.own6 : undefined;
-    if (!misses4 && (!missing6 || (!needsIpv6 && isIpv6Off(this.name)))) return undefined;
+    const unknown = this.#unknownAddresses(netlink, there);
+    const matters6 = missing6 && (needsIpv6 || !isIpv6Off(this.name));
+    if (!misses4 && !matters6 && unknown.length === 0) return undefined;
     return () => {
       if (misses4) addAddress(netlink, this.index, this.own4);
       if (missing6 && (needsIpv6 || !isIpv6Off(this.name))) addAddress(netlink, this.index, missing6);
+      const routes = { device: this.index, table: LOCAL_TABLE, source4: this.own4, source6: undefined };
+      const failed = addLocalRoutes(netlink, routes, unknown).find((errno) => errno !== 0);
+      if (failed) throw new SystemCallError("the kernel refuses the route to an address of its own", failed);
     };
+  }
+
+  /** Addresses that the device has, and the kernel doesn't take for its own: its route to them is gone. */
+  #unknownAddresses(netlink: Netlink, there: ReadonlySet<string>): IpAddress[] {
+    const known = new Set(
+      routesOf(netlink, [LOCAL_TABLE]).filter(({ kind }) => kind === "local").map(({ destination }) =>
+        destination.text
+      ),
+    );
+    return [this.own4, ...this.own6 ? [this.own6] : []].filter(({ text }) =>
+      there.has(text) && !known.has(text)
+    );
   }
 
   [Symbol.dispose](): void {

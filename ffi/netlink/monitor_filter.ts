@@ -1,3 +1,5 @@
+import { LOCAL_TABLE } from "./route.ts";
+
 /** Of struct nlmsghdr: where its type is, and whose request was the cause. */
 const TYPE = 4;
 const WRITER = 12;
@@ -11,6 +13,7 @@ const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
+const RTA_OIF = 4;
 const RTA_TABLE = 15;
 /** Of linux/filter.h: offsets of what the kernel computes, here the place of a netlink attribute. */
 const SKF_AD_OFF = -0x1000;
@@ -69,27 +72,33 @@ export interface OwnThings {
   readonly writer: number;
 }
 
-/** A socket filter that passes messages about these things alone. */
+/** A socket filter that passes messages about these things alone, and about the kernel's own routes to the device's addresses. */
 export function touched({ device, table, writer }: OwnThings): Uint8Array<ArrayBuffer> {
+  const loadRouteAttribute = (type: number): Instruction[] => [
+    [LDX_IMM, 0, 0, type],
+    [LD_IMM, 0, 0, ATTRIBUTES],
+    [LD_W_ABS, 0, 0, SKF_AD_OFF + SKF_AD_NLATTR],
+    [TAX, 0, 0, 0],
+    [LD_W_IND, 0, 0, 4],
+  ];
   return encode([
     [LD_H_ABS, 0, 0, TYPE],
-    [JEQ, 16, 0, swap16(NLMSG_ERROR)], // by which the monitor ends its own wait
+    [JEQ, 23, 0, swap16(NLMSG_ERROR)], // by which the monitor ends its own wait
     [JEQ, 5, 0, swap16(RTM_NEWLINK)],
     [JEQ, 4, 0, swap16(RTM_DELLINK)],
     [JEQ, 3, 0, swap16(RTM_NEWADDR)],
     [JEQ, 2, 0, swap16(RTM_DELADDR)],
     [JEQ, 3, 0, swap16(RTM_NEWROUTE)],
-    [JEQ, 2, 11, swap16(RTM_DELROUTE)],
+    [JEQ, 2, 18, swap16(RTM_DELROUTE)],
     [LD_W_ABS, 0, 0, DEVICE],
-    [JEQ, 8, 9, swap32(device)],
+    [JEQ, 15, 16, swap32(device)],
     [LD_W_ABS, 0, 0, WRITER],
-    [JEQ, 7, 0, swap32(writer)],
-    [LDX_IMM, 0, 0, RTA_TABLE],
-    [LD_IMM, 0, 0, ATTRIBUTES],
-    [LD_W_ABS, 0, 0, SKF_AD_OFF + SKF_AD_NLATTR],
-    [TAX, 0, 0, 0],
-    [LD_W_IND, 0, 0, 4],
-    [JEQ, 0, 1, swap32(table)],
+    [JEQ, 14, 0, swap32(writer)],
+    ...loadRouteAttribute(RTA_TABLE),
+    [JEQ, 7, 0, swap32(table)],
+    [JEQ, 0, 7, swap32(LOCAL_TABLE)],
+    ...loadRouteAttribute(RTA_OIF),
+    [JEQ, 0, 1, swap32(device)],
     [RET, 0, 0, ALL],
     [RET, 0, 0, 0],
   ]);

@@ -6,7 +6,7 @@ import { addAddress, linkUp, renameLink } from "./link.ts";
 import { NetworkMonitor } from "./monitor.ts";
 import { otherTables } from "./monitor_filter.ts";
 import { Netlink } from "./netlink.ts";
-import { addLocalRoutes, deleteLocalRoutes } from "./route.ts";
+import { addLocalRoutes, deleteLocalRoutes, LOCAL_TABLE } from "./route.ts";
 import { addRule, deleteRule, type Rule } from "./rule.ts";
 import { TunDevice } from "./tun.ts";
 
@@ -145,6 +145,8 @@ Deno.test({
   const silent: Record<string, () => void> = {
     "routes of its own": () => void addLocalRoutes(netlink, own, both),
     "another's routes elsewhere": () => void addLocalRoutes(other, routesOf(device, TABLES.first + 1), both),
+    "a route to another device in the kernel's own table": () =>
+      void addLocalRoutes(other, { ...routesOf(device, LOCAL_TABLE), device: 1 }, [address("10.8.0.5")]),
     "an address of another device": () => addAddress(other, 1, address("10.8.0.9")),
   };
   for (const [what, change] of Object.entries(silent)) assert.equal(await watched.hears(change), false, what);
@@ -153,6 +155,8 @@ Deno.test({
     "an IPv6 route that another deletes": () => void deleteLocalRoutes(other, own, both.slice(1)),
     "a route that another adds": () => void addLocalRoutes(other, own, both),
     "an address": () => addAddress(other, device.index, address("10.8.0.3")),
+    "a route to it in the kernel's own table": () =>
+      void addLocalRoutes(other, routesOf(device, LOCAL_TABLE), [address("10.8.0.4")]),
     "another name": () => renameLink(other, device.index, "tun8"),
     "a device that goes": () => device[Symbol.dispose](),
   };

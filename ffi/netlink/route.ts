@@ -2,6 +2,9 @@ import { addressOf, type IpAddress } from "../../net/address.ts";
 import { AF_INET, AF_INET6, SystemCallError } from "../libc.ts";
 import { attributesOf, type Netlink, NLM_F_CREATE, NLM_F_REPLACE, u32, withAttributes } from "./netlink.ts";
 
+/** The table by which the kernel knows its own addresses (RT_TABLE_LOCAL). */
+export const LOCAL_TABLE = 255;
+
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;

@@ -79,6 +79,10 @@ const damages: Record<string, { script: string; parts: string[] }> = {
     script: "sysctl -q net.ipv6.conf.$D.disable_ipv6=1; sysctl -q net.ipv6.conf.$D.disable_ipv6=0",
     parts: ["addresses"],
   },
+  "the kernel's own routes to its addresses are deleted": {
+    script: "ip route flush table local dev $D; ip -6 route flush table local dev $D",
+    parts: ["addresses"],
+  },
   "its table is flushed": {
     script: "ip route flush table $T; ip -6 route flush table $T",
     parts: ["routes"],
