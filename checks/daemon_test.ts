@@ -1,14 +1,50 @@
-import type { Status } from "../wire/control.ts";
+import type { InterceptEntry, Status } from "../wire/control.ts";
 import { addresses } from "./addresses.ts";
 import { capture } from "./capture.ts";
 import { daemon } from "./daemon.ts";
 import { helper } from "./helper.ts";
+import { intercepts } from "./intercepts.ts";
 import { leftovers } from "./leftovers.ts";
 import { machinePaths } from "./parts.ts";
 import { noDaemon, runningDaemon } from "./testing/daemon.ts";
 import { assertFinding, assertSound, findingsOf } from "./testing/findings.ts";
 import { Folder } from "./testing/folder.ts";
 import { tunnel } from "./tunnel.ts";
+
+const intercept: InterceptEntry = {
+  id: "echo.default:80",
+  cluster: "dev",
+  namespace: "default",
+  service: "echo",
+  port: 80,
+  local: "localhost:8081",
+  since: "2026-01-01T11:59:00Z",
+  pods: { ready: 1, all: 2 },
+  connections: { open: 0, total: 0 },
+  alsoTaken: [],
+  others: [],
+  problems: [],
+};
+
+Deno.test("intercepts are right, or what keeps callers from the user's program is a warning", async () => {
+  const of = (...all: InterceptEntry[]) =>
+    findingsOf(intercepts, { daemon: runningDaemon({ status: { intercepts: all } }) });
+  assertFinding(await of(), "skipped", /Nothing is intercepted/);
+  assertSound(await of(intercept));
+  assertFinding(await of(intercept), "ok", /echo\.default:80 leads to localhost:8081, in 1 of 2 pods/);
+  assertFinding(
+    await of({ ...intercept, silentSince: "2026-01-01T12:00:00Z" }),
+    "warning",
+    /nothing listens at localhost:8081 since 2026-01-01T12:00:00Z/,
+    /Start your program, or end the intercept: `pmz leave echo\.default:80`/,
+  );
+  assertFinding(
+    await of({ ...intercept, problems: ["none of its pods is ready"] }),
+    "warning",
+    /echo\.default:80: none of its pods is ready/,
+    /pmz agent status/,
+  );
+});
 
 const unusable = () =>
   Promise.resolve(

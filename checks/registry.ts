@@ -8,6 +8,7 @@ import { cgroup } from "./cgroup.ts";
 import type { Check } from "./check.ts";
 import { daemon } from "./daemon.ts";
 import { helper } from "./helper.ts";
+import { intercepts } from "./intercepts.ts";
 import { kernel } from "./kernel.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 import { leftovers } from "./leftovers.ts";
@@ -41,6 +42,7 @@ export const registry = {
   capture,
   addresses,
   "short-names": shortNames,
+  intercepts,
   leftovers,
 } as const satisfies Readonly<Record<CheckId, Check<CheckParts>>>;
 

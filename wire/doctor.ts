@@ -22,6 +22,7 @@ export const checkIds = [
   "capture",
   "addresses",
   "short-names",
+  "intercepts",
   "leftovers",
 ] as const;
 export type CheckId = typeof checkIds[number];

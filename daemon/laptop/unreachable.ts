@@ -16,7 +16,9 @@ export function unreachableOf(
       service,
       address,
       why,
-      remedy: "pmz dials no such address: give the Service another one",
+      remedy: NO_POD.test(why)
+        ? "pmz dials no such address itself: a Service with a clusterIP leads there"
+        : "pmz dials no such address: give the Service another one",
     }))
   );
   if (!capture) return found;
@@ -40,6 +42,8 @@ export function unreachableOf(
   ];
 }
 
+/** What is said of endpoints that the gateway doesn't dial, though the cluster's nodes do. */
+const NO_POD = /^an endpoint that is no pod|^a node's address/;
 /** What the helper says of a public address. */
 const PUBLIC = /^public, and in no range that was accepted/;
 

@@ -76,6 +76,11 @@ Deno.test("a program that takes one connection keeps it for a caller, and list s
       command.join(" "),
     );
   }
+  const doctor = await alice.run(["doctor", "intercepts"]);
+  assert.match(
+    doctor.stdout,
+    /echo\.default:80: nothing listens at localhost:8081 since .*\n.*pmz leave echo\.default:80/,
+  );
   await using _again = await program(alice, "127.0.0.1", 8081);
   await until("the next program is seen", async () => (await entryOf(alice)).silentSince === undefined);
 });

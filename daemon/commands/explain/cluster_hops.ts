@@ -21,14 +21,18 @@ const SERVER_MS = 2_000;
 
 /** Who takes the connections of a Service port before its pods; undefined where no such rule is known. */
 export function interceptHop(
-  { namespace, name }: Service,
+  service: Service,
   port: number,
   own: readonly InterceptEntry[],
   rules: readonly InterceptRule[],
 ): Finding | undefined {
+  const { namespace, name } = service;
+  const ports = servicePorts(service, port);
   const isMeant = (one: { namespace: string; service: string; port: number }) =>
-    one.namespace === namespace && one.service === name && one.port === port;
-  const takes = own.filter((one) => isMeant(one) && !one.mirror);
+    one.namespace === namespace && one.service === name && ports.includes(one.port);
+  const isAlso = (one: InterceptEntry) =>
+    one.namespace === namespace && ports.some((port) => one.alsoTaken.includes(`${name}:${port}`));
+  const takes = own.filter((one) => (isMeant(one) || isAlso(one)) && !one.mirror);
   const mine = takes.find((one) => one.mine) ?? takes[0];
   if (mine) {
     const what = mine.mine
@@ -54,6 +58,14 @@ export function interceptHop(
   }
   const users = [...new Set(others.map(({ user }) => user))].join(", ");
   return users === "" ? undefined : ok(`personal intercepts take the requests that match: ${users}`);
+}
+
+/** The Service's ports that a dialled port stands for: a headless Service's pods are dialled at their own. */
+function servicePorts({ headless, ports }: Service, port: number): number[] {
+  if (!headless) return [port];
+  return ports.flatMap((one) =>
+    one.protocol === "TCP" && (one.targetPort ?? one.port) === port ? [one.port] : []
+  );
 }
 
 /** Whether the tunnel to the gateway is up; where it isn't, whether the API server, through which it goes, is why. */

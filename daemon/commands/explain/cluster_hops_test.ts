@@ -54,6 +54,18 @@ Deno.test("an intercept of the port names who answers, and says when nothing doe
   assert.match(silent?.saw ?? "", /where nothing listens since 2026-01-01T12:00:00Z$/);
   assert.equal(silent?.level, "failed");
   assert.match(interceptHop(service, 80, [], [bobs])?.saw ?? "", /^bob intercepts it/);
+  const same = { ...own, service: "web", alsoTaken: ["echo:80"] };
+  assert.match(interceptHop(service, 80, [same], [])?.saw ?? "", /^your intercept echo\.default:80 takes it/);
+});
+
+Deno.test("an intercept of a headless Service is found by its pods' port", () => {
+  const headless: Service = {
+    ...service,
+    headless: true,
+    ports: [{ name: "", port: 80, protocol: "TCP", targetPort: 8080 }],
+  };
+  assert.equal(interceptHop(headless, 8080, [own], [])?.level, "ok");
+  assert.equal(interceptHop(headless, 80, [own], []), undefined);
 });
 
 Deno.test("a personal intercept of somebody else takes only what matches, and other ports are nobody's", () => {

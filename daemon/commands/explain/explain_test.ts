@@ -16,6 +16,17 @@ async function connected(onStream?: (stream: Stream) => void): Promise<FakeDaemo
   cluster.service("empty", { clusterIP: "10.96.0.8", selector: { app: "empty" }, ports });
   cluster.service("crash", { clusterIP: "10.96.0.9", selector: { app: "crash" }, ports });
   cluster.pod("crash-1", { labels: { app: "crash" } });
+  for (const [name, reason, at] of [["loop", "CrashLoopBackOff", 13], ["slow", "", 14]] as const) {
+    cluster.service(name, { clusterIP: `10.96.0.${at}`, selector: { app: name }, ports });
+    cluster.put("/api/v1", "pods", {
+      metadata: { name: `${name}-1`, namespace: "default", uid: name, labels: { app: name } },
+      spec: { containers: [] },
+      status: {
+        phase: "Running",
+        containerStatuses: [{ name: "c", state: reason ? { waiting: { reason } } : {} }],
+      },
+    });
+  }
   cluster.service("ending", { clusterIP: "10.96.0.12", selector: { app: "ending" }, ports });
   cluster.pod("ending-1", { labels: { app: "ending" }, more: { deletionTimestamp: "2026-01-01T12:00:00Z" } });
   cluster.service("dns", {
@@ -125,6 +136,18 @@ const causes: readonly [string, Partial<ExplainRequest>, RegExp, RegExp][] = [
     { host: "empty" },
     /^endpoints: no ready endpoint: no pod has the labels app=empty$/,
     /kubectl -n default get pods -l app=empty/,
+  ],
+  [
+    "a Service whose pods crash",
+    { host: "loop" },
+    /^endpoints: no ready endpoint .*: loop-1: CrashLoopBackOff$/,
+    /^kubectl -n default logs --previous loop-1 /,
+  ],
+  [
+    "a Service whose pods aren't ready",
+    { host: "slow" },
+    /^endpoints: no ready endpoint .*: slow-1: not ready$/,
+    /^kubectl -n default describe pod slow-1$/,
   ],
   [
     "a Service whose last pod is being deleted",

@@ -1,10 +1,13 @@
 import { failed, ok, skipped, warning } from "../../../checks/check.ts";
-import type { EndpointSlice, Service } from "../../../kube/objects/objects.ts";
+import type { EndpointSlice, Pod, Service } from "../../../kube/objects/objects.ts";
 import type { Finding } from "../../../wire/finding.ts";
 import { podsOf, readiness, runningPodsOf, servedPorts, type Topology } from "../../discovery/topology.ts";
 
 /** Pods that are named with the reason why they aren't ready, and endpoints that are named. */
 const NAMED = 3;
+
+/** Reasons of containers that have run and ended. */
+const ENDED = /^(CrashLoopBackOff|Error|OOMKilled|Completed)$/;
 
 /** A port as it was asked for. */
 export interface AskedPort {
@@ -132,10 +135,20 @@ export function endpointsHop(
   if (selector && pods.length === 0) {
     return failed(`no ready endpoint: no pod has the labels ${labels(selector)}`, remedy);
   }
-  const why = pods.filter((pod) => !pod.ready).slice(0, NAMED).map((pod) =>
-    `${pod.name}: ${pod.unready ?? "not ready"}`
+  const unready = pods.filter((pod) => !pod.ready);
+  const why = unready.slice(0, NAMED).map(({ name, unready = "not ready" }) => `${name}: ${unready}`);
+  const [first] = unready;
+  return failed(
+    `no ready endpoint (${counts})${why.length > 0 ? `: ${why.join("; ")}` : ""}`,
+    first ? lookAt(first) : remedy,
   );
-  return failed(`no ready endpoint (${counts})${why.length > 0 ? `: ${why.join("; ")}` : ""}`, remedy);
+}
+
+/** Why a container ended is in its log; anything else is in the pod's events. */
+function lookAt({ namespace, name, unready = "" }: Pod): string {
+  return ENDED.test(unready)
+    ? `kubectl -n ${namespace} logs --previous ${name} --all-containers`
+    : `kubectl -n ${namespace} describe pod ${name}`;
 }
 
 /** What to do where nothing answers, and no policy is known that keeps the answer away. */
