@@ -88,6 +88,12 @@ export function envFileText(terminal: Terminal, environment: ServiceEnvironment)
   return `# ${whose(environment)}, by pmz env\n${text}`;
 }
 
+function unwritable(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "its folder isn't there";
+  if (error instanceof Deno.errors.PermissionDenied) return "you have no right to write there";
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** @throws {CliFailure} `usage` when it can't be written */
 export async function writeEnvFile(
   terminal: Terminal,
@@ -98,8 +104,12 @@ export async function writeEnvFile(
   try {
     await writePrivately(path, text);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw failure("usage", `${path} can't be written: ${why}`, "choose a file in a folder of yours", error);
+    throw failure(
+      "usage",
+      `${path} can't be written: ${unwritable(error)}`,
+      "choose a file in a folder of yours",
+      error,
+    );
   }
   terminal.note(`${path} has the variables of ${whose(environment)}; only you may read it`);
 }

@@ -15,8 +15,10 @@ export class Http2Request implements MatchableRequest {
     this.method = method;
     this.host = host;
     this.path = path;
-    const fields = headers.filter(([name]) => !name.startsWith(":"));
-    this.#fields = new FieldIndex(fields.map(([name, value]) => ({ name, value })));
+    // As an intermediary would write it in HTTP/1.1 (RFC 9113 §8.3.1), so that a matcher of this header finds it in both.
+    const authority = headers.some(([name]) => name === "host") ? undefined : ":authority";
+    const fields = headers.map(([name, value]) => ({ name: name === authority ? "host" : name, value }));
+    this.#fields = new FieldIndex(fields.filter(({ name }) => !name.startsWith(":")));
   }
 
   /**

@@ -12,6 +12,12 @@ Deno.test("a request is for its authority, in lower case and without port", () =
   assert.equal(of([], "/")?.host, undefined);
 });
 
+Deno.test("its authority is its header host, as in HTTP/1.1", () => {
+  assert.deepEqual(of([[":authority", "Echo:80"]], "/")?.header("host"), ["Echo:80"]);
+  assert.deepEqual(of([[":authority", "echo"]], "/", ["host", "ECHO"])?.header("host"), ["ECHO"]);
+  assert.deepEqual(of([], "/")?.header("host"), []);
+});
+
 Deno.test("its path is without the query, as it was sent", () => {
   assert.equal(of([], "/a%20b?c=d#e")?.path, "/a%20b");
   assert.equal(of([], "*")?.path, "*");

@@ -9,7 +9,7 @@ import { define } from "../command.ts";
 import type { ControlClient } from "../control_client.ts";
 import { failure } from "../failure.ts";
 import type { Cli } from "../session.ts";
-import { formatService, portOfService, type ServicePort, servicePort } from "../values.ts";
+import { formatService, namespace, portOfService, type ServicePort, servicePort } from "../values.ts";
 
 /** Which intercepts to end. */
 type Which = { readonly all: true } | {
@@ -21,7 +21,9 @@ const one: Parser<"sync", Which, unknown> = object({
   service: argument(servicePort(), {
     description: message`Service, with its port if several are intercepted.`,
   }),
-  namespace: inNamespace,
+  namespace: optional(
+    option("-n", "--namespace", namespace(), { description: message`End it in this namespace alone.` }),
+  ),
 });
 const all: Parser<"sync", Which, unknown> = map(
   flag("--all", { description: message`End every intercept of this machine.` }),
