@@ -147,6 +147,7 @@ async function doctorParts(): Promise<DoctorParts> {
   const { leftovers } = await import("./daemon/process/leftovers.ts");
   const { stateProblem } = await import("./daemon/process/state_problem.ts");
   const { readResolver } = await import("./daemon/laptop/resolv_conf.ts");
+  const { DNS_PORT, nameserverProblem } = await import("./names/server/probe.ts");
   const { hasBpf } = await import("./ffi/bpf/system_call.ts");
   const { glibcVersion } = await import("./ffi/glibc.ts");
   const { findRootCgroup } = await import("./helper/cgroup.ts");
@@ -159,6 +160,7 @@ async function doctorParts(): Promise<DoctorParts> {
   const installer = new AgentInstaller(builtPayloads(new URL("dist/", base)));
   return {
     resolver: readResolver,
+    nameserverProblem: (address) => nameserverProblem({ address, port: DNS_PORT }),
     agents: (api) => installer.status(api, ["gateway", "node"]),
     leftovers,
     stateProblem,

@@ -7,7 +7,8 @@ import { checks } from "./registry.ts";
 import { runChecks } from "./run.ts";
 
 /** What other rooms hand over for `pmz doctor`. */
-export interface DoctorParts extends Pick<CheckParts, "resolver" | "agents" | "leftovers" | "stateProblem"> {
+export interface DoctorParts
+  extends Pick<CheckParts, "resolver" | "nameserverProblem" | "agents" | "leftovers" | "stateProblem"> {
   readonly machine: Omit<CheckParts["machine"], "paths">;
 }
 

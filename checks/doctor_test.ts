@@ -18,6 +18,7 @@ const parts: DoctorParts = {
     findProgram: (name) => `/usr/bin/${name}`,
   },
   resolver: () => Promise.resolve({ nameservers: [], search: [], hostname: "laptop" }),
+  nameserverProblem: () => Promise.resolve(undefined),
   agents: () => Promise.resolve([{ component: "gateway", state: "ready", pods: { ready: 1, all: 1 } }]),
   leftovers: () => Promise.resolve([]),
   stateProblem: () => Promise.resolve(undefined),

@@ -10,6 +10,8 @@ export interface CheckParts {
   readonly env: Environment;
   readonly nameService: NameServicePaths;
   readonly resolver: () => Promise<Resolver>;
+  /** Why a nameserver doesn't answer; undefined when it does. */
+  readonly nameserverProblem: (address: string) => Promise<string | undefined>;
   /** The namespaces that have Services, of all captured clusters. */
   readonly namespaces: () => Promise<readonly string[]>;
   /** The cluster that is meant; opened once. @throws {KubeconfigError} */

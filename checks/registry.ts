@@ -13,6 +13,7 @@ import { kernel } from "./kernel.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 import { leftovers } from "./leftovers.ts";
 import { nameService } from "./name_service.ts";
+import { nameservers } from "./nameservers.ts";
 import type { CheckParts } from "./parts.ts";
 import { platform } from "./platform.ts";
 import { programProxy } from "./program_proxy.ts";
@@ -30,6 +31,7 @@ export const registry = {
   tun,
   programs,
   "name-service": nameService,
+  nameservers,
   "program-proxy": programProxy,
   kubeconfig,
   "api-proxy": apiProxy,

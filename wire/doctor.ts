@@ -10,6 +10,7 @@ export const checkIds = [
   "tun",
   "programs",
   "name-service",
+  "nameservers",
   "program-proxy",
   "kubeconfig",
   "api-proxy",

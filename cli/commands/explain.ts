@@ -19,6 +19,7 @@ const LOCAL_CHECKS = [
   "kernel",
   "tun",
   "name-service",
+  "nameservers",
   "kubeconfig",
   "api-proxy",
   "api-server",

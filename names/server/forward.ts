@@ -1,4 +1,5 @@
 /** Forwards queries that aren't for pmz to the laptop's own nameserver, over UDP; query and answer stay as they are. */
+import { SystemCallError } from "../../ffi/libc.ts";
 import { UdpConnection } from "../../ffi/sockets/udp_connection.ts";
 import { formatEndpoint, parseAddress } from "../../net/address.ts";
 import { Silence } from "./silence.ts";
@@ -25,6 +26,7 @@ export class NoAnswer extends Error {
 const ANSWER_MS = 10_000;
 /** Each waiting query has a socket of its own. */
 const MOST_IN_FLIGHT = 512;
+const [ENETUNREACH, ECONNREFUSED, EHOSTUNREACH] = [101, 111, 113];
 /** Milliseconds without any answer after which a nameserver counts as silent. */
 const SILENT_AFTER_MS = 300;
 
@@ -93,10 +95,8 @@ async function exchange(
   promise.catch(() => {}); // it may fail before it's waited for
   const stopped = () => reject(signal.reason);
   signal.addEventListener("abort", stopped);
-  const unreachable = (cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    return new NoAnswer("unreachable", `can't send to ${address}: ${why}`, { cause });
-  };
+  const unreachable = (cause: unknown) =>
+    new NoAnswer("unreachable", whyUnreachable(address, cause), { cause });
   try {
     const [plain = "", zone] = address.split("%");
     const to = parseAddress(plain);
@@ -114,6 +114,14 @@ async function exchange(
   } finally {
     signal.removeEventListener("abort", stopped);
   }
+}
+
+function whyUnreachable(address: string, cause: unknown): string {
+  if (cause instanceof SystemCallError) {
+    if (cause.errno === ECONNREFUSED) return `nothing listens at ${address}`;
+    if (cause.errno === ENETUNREACH || cause.errno === EHOSTUNREACH) return `there is no way to ${address}`;
+  }
+  return `can't send to ${address}: ${cause instanceof Error ? cause.message : cause}`;
 }
 
 /**

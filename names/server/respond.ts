@@ -1,5 +1,6 @@
 /** Decides what happens to a query. Pure, so that UDP and TCP give the same answers. */
 import { FormatError, type Message, parseMessage, rcodes, types } from "../../dns/message.ts";
+import { networkError } from "./extended_error.ts";
 import type { Answer, Zone } from "../zone/zone.ts";
 
 /** The size of pmz's own UDP buffer, as it is advertised (DNS flag day 2020: no fragments). */
@@ -52,11 +53,22 @@ export function consider(
   return { kind: "outside", reply, udpLimit, target: answer.outside, type: question.type };
 }
 
-/** A reply without records, by default since the query can't be forwarded; undefined for bytes that aren't a query. */
-export function failure(query: Uint8Array, rcode: number = rcodes.servFail): Message | undefined {
+/**
+ * A reply without records, by default since the query can't be forwarded; undefined for bytes that aren't a query.
+ * @param why that the nameserver can't be reached
+ */
+export function failure(
+  query: Uint8Array,
+  rcode: number = rcodes.servFail,
+  why?: string,
+): Message | undefined {
   try {
     const message = parseMessage(query);
-    return message.response ? undefined : replyTo(message, rcode);
+    if (message.response) return undefined;
+    const reply = replyTo(message, rcode);
+    return reply.edns && why !== undefined
+      ? { ...reply, edns: { ...reply.edns, options: networkError(why) } }
+      : reply;
   } catch (error) {
     if (error instanceof FormatError) return undefined;
     throw error;

@@ -124,7 +124,9 @@ export class NameServer implements AsyncDisposable {
     } catch (error) {
       this.stats.unanswered++;
       // A silent nameserver stays silent to the client; one that can't be reached is said at once.
-      return error instanceof NoAnswer && error.kind === "unreachable" ? written(failure(query)) : undefined;
+      return error instanceof NoAnswer && error.kind === "unreachable"
+        ? written(failure(query, rcodes.servFail, error.message))
+        : undefined;
     }
   }
 

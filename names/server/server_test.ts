@@ -5,6 +5,7 @@ import { pollUntil } from "../../async/poll_until.ts";
 import { SocketOwners } from "../../ffi/proc/socket_owner.ts";
 import { senderOf } from "./sender.ts";
 import { answering, fakeUpstream, queryFor, replied } from "../testing/fake_upstream.ts";
+import { networkErrorIn } from "./extended_error.ts";
 import { UdpForwarder } from "./forward.ts";
 import { parseMessage, rcodes, types } from "../../dns/message.ts";
 import { addressIn, addressResource, aliasResource } from "../../dns/resource.ts";
@@ -218,6 +219,14 @@ Deno.test("a nameserver that refuses is said to fail at once, not after its time
   const [back] = await overUdp(server, [queryFor("example.com", types.A)], 1, 1_000);
   assert.equal(back && parseMessage(back).rcode, rcodes.servFail);
   assert.ok(performance.now() - start < 500);
+});
+
+Deno.test("why a nameserver can't be reached is in the answer, where the query takes options", async () => {
+  await using server = await serve({ nameserver: await closedPort() });
+  const edns = { udpSize: 1232, version: 0, dnssecOk: false, options: new Uint8Array() };
+  const [back] = await overUdp(server, [queryFor("example.com", types.A, { edns })], 1, 1_000);
+  const options = back && parseMessage(back).edns?.options;
+  assert.equal(options && networkErrorIn(options), "nothing listens at 127.0.0.1");
 });
 
 Deno.test("names of a cluster that don't exist are never asked of a nameserver, whatever completes them", async () => {
