@@ -15,6 +15,7 @@ export const hopNames = [
   "dial",
   "policies",
   "ping",
+  "browser",
 ] as const;
 
 /** What was seen at one of them. */

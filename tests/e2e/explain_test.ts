@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../../async/testing/until.ts";
 import type { Hop } from "../../wire/explain.ts";
+import { resolvConf } from "./lib/nameservers.ts";
 import { Stage } from "./lib/stage.ts";
 
 interface Explained {
@@ -156,6 +157,24 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
     assert.deepEqual([works, verdict?.hop], [true, "proxy"]);
   });
 
+  await t.step("a nameserver that refuses, and one that is no longer named", async () => {
+    await using conf = await resolvConf(world.laptop);
+    for (const text of ["nameserver 127.0.0.1\n", ""]) {
+      await conf.write(text);
+      await until("that is what is asked", async () => {
+        const { verdict } = await explain("internet.test");
+        return verdict?.hop === "name" &&
+          /no nameserver of this machine answers: nothing listens at 127\.0\.0\.1$/.test(verdict.saw);
+      }, 10_000);
+      const { stdout } = await bob.done(["doctor", "nameservers"]);
+      assert.match(
+        stdout,
+        /^warning +Nameservers[^]*nothing listens at 127\.0\.0\.1[^]*hint:.*resolv\.conf/m,
+      );
+      await until("names of the cluster are answered", async () => (await explain("echo.default.svc")).works);
+    }
+  });
+
   await t.step("a network of this machine has the address", async () => {
     await root(
       "ip link add br-x type bridge && ip addr add 10.96.255.254/16 dev br-x && ip link set br-x up",
@@ -278,5 +297,75 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
     const { verdict } = await explain("echo.default.svc");
     assert.equal(verdict?.hop, "intercept");
     assert.match(verdict?.saw ?? "", /alice intercepts it/);
+
+    const ports = [{ name: "http", port: 80, targetPort: 8080 }];
+    await world.apply({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "same-pods", namespace: "default" },
+      spec: { selector: { app: "echo" }, ports },
+    });
+    try {
+      await until("the Service of the same pods is told of too", async () => {
+        const { works, verdict } = await explain("same-pods.default.svc");
+        return works && verdict?.hop === "intercept" && /alice intercepts echo:80/.test(verdict.saw);
+      }, 20_000);
+    } finally {
+      await world.kubectl(["delete", "service", "same-pods"]);
+    }
+  });
+
+  await t.step("credentials that are refused", async () => {
+    await alice.done(["down"]);
+    await bob.done(["down"]);
+    const secret = {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "revoked", annotations: { "kubernetes.io/service-account.name": "revoked" } },
+      type: "kubernetes.io/service-account-token",
+    };
+    await world.kubectl(["create", "serviceaccount", "revoked"]);
+    await world.kubectl([
+      "create",
+      "clusterrolebinding",
+      "revoked",
+      "--clusterrole=cluster-admin",
+      "--serviceaccount=default:revoked",
+    ]);
+    await world.apply(secret);
+    let token = "";
+    await until("it has a token", async () => {
+      token = await world.kubectl(["get", "secret", "revoked", "-o", "go-template={{or .data.token `-`}}"]);
+      return token.length > 1;
+    }, 20_000);
+    try {
+      await bob.shell(
+        `cp "\${KUBECONFIG:-$HOME/.kube/config}" ~/revoked && export KUBECONFIG=~/revoked && ` +
+          `kubectl config set-credentials revoked --token=$(echo ${token} | base64 -d) && ` +
+          "kubectl config set-context --current --user=revoked && pmz up --yes",
+        { timeout: 60_000 },
+      );
+      await world.kubectl(["delete", "secret", "revoked"]);
+      // The API server believes a token for some seconds more, enough for another tunnel.
+      await until("the token is refused", async () => {
+        const asked = "KUBECONFIG=~/revoked kubectl auth whoami";
+        return (await bob.laptop.run("bob", ["bash", "-c", asked])).code !== 0;
+      }, 40_000);
+      await world.kubectl(["-n", "pmz", "delete", "pods", "--all", "--wait=false"]);
+      await until("its cause is told", async () => {
+        const { verdict } = await explain("echo.default.svc");
+        return verdict?.hop === "tunnel" && /refuses the credentials/.test(verdict.saw) &&
+          /^log in again/.test(verdict.remedy);
+      }, 60_000);
+    } finally {
+      await bob.done(["down"]);
+      await bob.shell("rm -f ~/revoked");
+      await world.kubectl([
+        "delete",
+        "clusterrolebinding,serviceaccount,secret",
+        "revoked",
+        "--ignore-not-found",
+      ]);
+    }
   });
 });

@@ -1,8 +1,9 @@
 import { failed } from "../../../checks/check.ts";
+import { NAMESERVER_REMEDY } from "../../../checks/nameservers.ts";
 import type { Resolver } from "../../../checks/parts.ts";
 import { ApiError } from "../../../kube/client/api_error.ts";
 import { resources } from "../../../kube/client/resources.ts";
-import { contexts } from "../../../kube/config/kubeconfig.ts";
+import { type Context, contexts } from "../../../kube/config/kubeconfig.ts";
 import { contextDomain } from "../../../names/zone/cluster_names.ts";
 import { whyReserved } from "../../../names/zone/reserved_names.ts";
 import type { Zone } from "../../../names/zone/zone.ts";
@@ -21,6 +22,8 @@ export interface Surroundings {
   readonly zone: Zone;
   readonly resolver: Pick<Resolver, "hostname" | "nameservers">;
   readonly clusters: readonly Cluster[];
+  /** Why a nameserver doesn't answer; undefined when it does. */
+  readonly nameserverProblem: (address: string) => Promise<string | undefined>;
 }
 
 /** Why no connected cluster has a host. */
@@ -34,7 +37,7 @@ export async function whyAbsent(asked: ExplainRequest, around: Surroundings): Pr
   if (!meant) return others(asked, around);
   const { suffix } = meant;
   if (suffix !== undefined) {
-    return elsewhere(host, suffix, asked, around.clusters) ?? await missing(host, meant, around) ??
+    return elsewhere(host, suffix, asked, around.clusters) ?? await missing(host, meant, asked, around) ??
       others(asked, around);
   }
   const { namespace } = meant;
@@ -48,22 +51,18 @@ export async function whyAbsent(asked: ExplainRequest, around: Surroundings): Pr
   // A name of two labels is the internet's, unless it names a namespace or a Service of the cluster.
   const isMeant = meant.isExplicit || servicesCalled(meant.service, around.clusters).length > 0 ||
     namespace !== undefined && around.clusters.some((one) => hasServicesIn(one, namespace));
-  return isMeant ? await missing(host, meant, around) ?? others(asked, around) : others(asked, around);
+  return isMeant ? await missing(host, meant, asked, around) ?? others(asked, around) : others(asked, around);
 }
 
 /** A name of a context that isn't connected. */
 function elsewhere(
   host: string,
   suffix: string,
-  { kubeconfig, environment }: ExplainRequest,
+  asked: ExplainRequest,
   clusters: readonly Cluster[],
 ): Finding | undefined {
   if (clusters.some(({ id }) => contextDomain(id) === suffix)) return undefined;
-  const known = contextsOf({
-    ...kubeconfig === undefined ? {} : { kubeconfig },
-    ...environment === undefined ? {} : { environment },
-  });
-  const context = known.find(({ name }) => contextDomain(name) === suffix);
+  const context = contextsOf(asked).find(({ name }) => contextDomain(name) === suffix);
   if (!context) return undefined;
   return failed(
     `${host} is a name of the cluster ${context.name}, and pmz isn't connected to that for your programs`,
@@ -71,10 +70,20 @@ function elsewhere(
   );
 }
 
+/** What to do where kubectl's current context is another cluster, which may be the one that is meant. */
+function notConnected(asked: ExplainRequest, clusters: readonly Cluster[]): string | undefined {
+  const current = contextsOf(asked).find((one) => one.current)?.name;
+  if (current === undefined || clusters.some(({ id }) => id === current)) return undefined;
+  return `kubectl's current context is ${current}, which isn't connected: pmz up --context ${current}`;
+}
+
 /** None where the kubeconfig can't be read: the connected clusters need it no longer. */
-function contextsOf(options: Parameters<typeof contexts>[0]): ReturnType<typeof contexts> {
+function contextsOf({ kubeconfig, environment }: ExplainRequest): Context[] {
   try {
-    return contexts(options);
+    return contexts({
+      ...kubeconfig === undefined ? {} : { kubeconfig },
+      ...environment === undefined ? {} : { environment },
+    });
   } catch {
     return [];
   }
@@ -84,6 +93,7 @@ function contextsOf(options: Parameters<typeof contexts>[0]): ReturnType<typeof 
 async function missing(
   host: string,
   { service, namespace, suffix, isWhole }: MeantService,
+  asked: ExplainRequest,
   { clusters }: Surroundings,
 ): Promise<Finding | undefined> {
   const among = suffix === undefined ? clusters : clusters.filter(({ id }) => contextDomain(id) === suffix);
@@ -105,7 +115,8 @@ async function missing(
     );
   }
   const alike = servicesCalled(service, among).slice(0, NAMED);
-  const hint = alike.length > 0 ? `there is ${alike.join(", ")}` : "to see all Services: pmz services -A";
+  const hint = suffix === undefined && notConnected(asked, clusters) ||
+    (alike.length > 0 ? `there is ${alike.join(", ")}` : "to see all Services: pmz services -A");
   if (!hasServicesIn(cluster, place) && await isNamespaceMissing(cluster, place)) {
     return failed(`the namespace ${place} doesn't exist in cluster ${id}`, hint);
   }
@@ -138,18 +149,30 @@ function servicesNamed({ service, namespace }: MeantService, clusters: readonly 
   return servicesCalled(service, clusters).filter((name) => name === `${service}.${namespace}.svc`);
 }
 
-/** A name that is left to the machine's own nameserver. */
-function others({ host, lookup }: ExplainRequest, { resolver }: Surroundings): Finding {
-  const nameservers = resolver.nameservers.map(({ address }) => address).join(", ");
-  const leads = lookup === undefined
-    ? `it is left to ${nameservers}`
-    : lookup.isLate
-    ? `${nameservers} is asked, and doesn't answer within ${Math.round(lookup.ms / 1000)} s`
-    : lookup.addresses.length === 0
-    ? `${nameservers} is asked, and has no address for it`
-    : `${nameservers} is asked, and programs get ${lookup.addresses.join(", ")}`;
-  return failed(
-    `${host} belongs to no connected cluster, so pmz doesn't carry it: ${leads}`,
-    `to see the clusters' names: pmz services -A; to make it one: pmz dns add ${host} SERVICE`,
-  );
+/** A name that is left to the machine's own nameservers. */
+async function others(
+  { host, lookup }: ExplainRequest,
+  { resolver, nameserverProblem }: Surroundings,
+): Promise<Finding> {
+  const addresses = resolver.nameservers.map(({ address }) => address);
+  const nameservers = addresses.join(", ");
+  const carried = `${host} belongs to no connected cluster, so pmz doesn't carry it`;
+  const remedy = `to see the clusters' names: pmz services -A; to make it one: pmz dns add ${host} SERVICE`;
+  if (lookup === undefined) return failed(`${carried}: it is left to ${nameservers}`, remedy);
+  if (lookup.addresses.length > 0) {
+    const got = lookup.addresses.join(", ");
+    return failed(`${carried}: ${nameservers} is asked, and programs get ${got}`, remedy);
+  }
+  const problems = (await Promise.all(addresses.map(nameserverProblem))).flatMap((problem) => problem ?? []);
+  if (problems.length === addresses.length) {
+    return failed(
+      `${carried}, and no nameserver of this machine answers: ${problems.join("; ")}`,
+      NAMESERVER_REMEDY,
+    );
+  }
+  const dead = problems.length === 0 ? "" : ` (${problems.join("; ")})`;
+  const asked = lookup.isLate
+    ? `doesn't answer within ${Math.round(lookup.ms / 1000)} s`
+    : "has no address for it";
+  return failed(`${carried}: ${nameservers} is asked, and ${asked}${dead}`, remedy);
 }

@@ -19,16 +19,27 @@ const DIAL_MS = 4_000;
 /** An API server that is reached answers within this, in milliseconds. */
 const SERVER_MS = 2_000;
 
-/** Who takes the connections of a Service port before its pods; undefined where no such rule is known. */
+/** A port of a Service, as intercepts name it. */
+interface InterceptedPort {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+}
+
+/**
+ * Who takes the connections of a Service port before its pods; undefined where no such rule is known.
+ * @param sharesPods whether another Service's port leads to the same port of the same pods: who takes that takes this one too
+ */
 export function interceptHop(
   service: Service,
   port: number,
   own: readonly InterceptEntry[],
   rules: readonly InterceptRule[],
+  sharesPods: (other: InterceptedPort) => boolean = () => false,
 ): Finding | undefined {
   const { namespace, name } = service;
   const ports = servicePorts(service, port);
-  const isMeant = (one: { namespace: string; service: string; port: number }) =>
+  const isMeant = (one: InterceptedPort) =>
     one.namespace === namespace && one.service === name && ports.includes(one.port);
   const isAlso = (one: InterceptEntry) =>
     one.namespace === namespace && ports.some((port) => one.alsoTaken.includes(`${name}:${port}`));
@@ -48,11 +59,16 @@ export function interceptHop(
     }
     return ok(`your intercept ${mine.id} takes it: ${what} to ${mine.local}`);
   }
-  const others = rules.filter((rule) => isMeant(rule) && !rule.deleting && !rule.mirror);
+  const others = rules.filter((rule) =>
+    (isMeant(rule) || sharesPods(rule)) && !rule.deleting && !rule.mirror
+  );
   const whole = others.find(({ match }) => match === undefined);
   if (whole) {
+    const what = isMeant(whole)
+      ? "it"
+      : `${whole.service}:${whole.port}, which has the same port of the same pods`;
     return warning(
-      `${whole.user} intercepts it: a program on another machine answers, not the pods`,
+      `${whole.user} intercepts ${what}: a program on another machine answers, not the pods`,
       `ask ${whole.user} to leave it; several people share a port by personal intercepts: docs/personal.md`,
     );
   }

@@ -68,6 +68,16 @@ Deno.test("an intercept of a headless Service is found by its pods' port", () =>
   assert.equal(interceptHop(headless, 80, [own], []), undefined);
 });
 
+Deno.test("somebody else's intercept of a Service takes what leads to the same port of the same pods", () => {
+  const other = { ...service, name: "echo-canary", uid: "c" };
+  const shares = ({ service, port }: { service: string; port: number }) => service === "echo" && port === 80;
+  assert.match(
+    interceptHop(other, 80, [], [bobs], shares)?.saw ?? "",
+    /^bob intercepts echo:80, which has the same port of the same pods: a program on another machine answers/,
+  );
+  assert.equal(interceptHop(other, 80, [], [bobs]), undefined);
+});
+
 Deno.test("a personal intercept of somebody else takes only what matches, and other ports are nobody's", () => {
   const personal = { ...bobs, match: { paths: [{ prefix: "/cart" }] } };
   const found = interceptHop(service, 80, [], [personal]);

@@ -2,6 +2,7 @@ import { failed, ok, skipped } from "../../../checks/check.ts";
 import { nameService } from "../../../checks/name_service.ts";
 import { nameServicePaths } from "../../../checks/parts.ts";
 import { warningsOf } from "../../../checks/warnings.ts";
+import { DNS_PORT, nameserverProblem } from "../../../names/server/probe.ts";
 import { OwnNetworks } from "../../../names/own_networks.ts";
 import { Zone } from "../../../names/zone/zone.ts";
 import { formatEndpoint, parseAddress } from "../../../net/address.ts";
@@ -21,13 +22,23 @@ import { type Surroundings, whyAbsent } from "./absent_name.ts";
 import { dialHop, interceptHop, tunnelHop, withoutGateway, withoutServer } from "./cluster_hops.ts";
 import { addressHop, machineHop, ownNetworkHop, programsHop } from "./laptop_hops.ts";
 import { policiesHop } from "./policies.ts";
-import { endpointsHop, noUdp, portHop, portToDial, silentRemedy, slicesOf } from "./service_hops.ts";
+import {
+  endpointsHop,
+  noUdp,
+  portHop,
+  portToDial,
+  sharesPods,
+  silentRemedy,
+  slicesOf,
+} from "./service_hops.ts";
 import { findAddress, findName, type Found, type Subject } from "./subject.ts";
 
 /** Clusters are asked in this order of their modes. */
 const MODES: readonly Mode[] = ["capture", "proxy", "intercept"];
 /** ExternalNames in a row. */
 const LONGEST_CHAIN = 8;
+
+const problemOf = (address: string) => nameserverProblem({ address, port: DNS_PORT });
 
 /**
  * Follows what would become of a connection, hop by hop, until one fails that the rest depends on.
@@ -82,8 +93,17 @@ class Way {
     const address = this.#laptop(subject);
     if (!isServed || address === undefined || this.#port === undefined) return;
     await this.#cluster(subject, address, this.#port);
-    if (port === undefined && this.hops.every(({ level }) => level !== "failed")) {
+    if (this.hops.some(({ level }) => level === "failed")) return;
+    if (port === undefined) {
       this.#add("ping", skipped("ping isn't carried, only TCP is: no answer to a ping says nothing"));
+    }
+    if (!parseAddress(host) && subject.cluster.connection.mode === "capture") {
+      this.#add(
+        "browser",
+        skipped(
+          "Chrome keeps the address of a name for a minute: after a change it may still dial the old one",
+        ),
+      );
     }
   }
 
@@ -124,7 +144,7 @@ class Way {
       if (foreign) return foreign;
       this.#add(
         "name",
-        await this.#whyAbsent({ zone, resolver, clusters }),
+        await this.#whyAbsent({ zone, resolver, clusters, nameserverProblem: problemOf }),
         performance.now() - started,
       );
       return undefined;
@@ -147,7 +167,7 @@ class Way {
     }
     if (zone.owner(leads) === "absent") {
       const asked = { ...this.#asked, host: leads, lookup: undefined };
-      this.#add("name", await whyAbsent(asked, { zone, resolver, clusters }));
+      this.#add("name", await whyAbsent(asked, { zone, resolver, clusters, nameserverProblem: problemOf }));
       return undefined;
     }
     await this.#programs(found.subject);
@@ -309,7 +329,13 @@ class Way {
     if (subject.kind === "service") {
       const own = interceptsOf(this.#clusters).flatMap((one) => one.cluster === cluster ? [one.entry] : []);
       const rules = await rulesOf(connection.api, connection.name.namespace);
-      const saw = interceptHop(subject.service, port, own, rules);
+      const saw = interceptHop(
+        subject.service,
+        port,
+        own,
+        rules,
+        (other) => sharesPods(connection.topology, subject.service, port, other),
+      );
       if (saw) this.#add("intercept", saw);
       if (this.#isAnsweredHere(cluster, subject.service)) return;
     }

@@ -193,6 +193,20 @@ Deno.test("a name of a context that isn't connected says how to connect it", asy
   assert.equal(because?.remedy, "run: pmz up --context staging");
 });
 
+Deno.test("a Service that isn't there may be that of kubectl's current context, which isn't connected", async () => {
+  await using at = await connected();
+  const config = JSON.parse(at.cluster.kubeconfig()) as { contexts: { name: string }[] };
+  config.contexts.push({ ...config.contexts[0], name: "staging" });
+  const kubeconfig = await at.kubeconfig(JSON.stringify({ ...config, "current-context": "staging" }));
+  const asked = explainRequest.parse({ host: "nosuch.default.svc", kubeconfig }, "");
+  const { because } = verdictOf((await at.daemon.explain(asked)).hops);
+  assert.match(because?.saw ?? "", /there is no Service nosuch in the namespace default of cluster dev/);
+  assert.equal(
+    because?.remedy,
+    "kubectl's current context is staging, which isn't connected: pmz up --context staging",
+  );
+});
+
 Deno.test("a headless Service is dialled at its pods' port, and its own port is named as the wrong one", async () => {
   await using at = await connected();
   const right = await said(at, { host: "peers" });

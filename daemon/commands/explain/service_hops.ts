@@ -1,6 +1,7 @@
 import { failed, ok, skipped, warning } from "../../../checks/check.ts";
 import type { EndpointSlice, Pod, Service } from "../../../kube/objects/objects.ts";
 import type { Finding } from "../../../wire/finding.ts";
+import { haveOnePort, type InterceptTarget } from "../../intercepts/target.ts";
 import { podsOf, readiness, runningPodsOf, servedPorts, type Topology } from "../../discovery/topology.ts";
 
 /** Pods that are named with the reason why they aren't ready, and endpoints that are named. */
@@ -169,4 +170,22 @@ export function silentRemedy(
 
 function labels(selector: Readonly<Record<string, string>>): string {
   return Object.entries(selector).map(([key, value]) => `${key}=${value}`).join(",");
+}
+
+/** Whether a port of another Service leads to the same port of the same pods. */
+export function sharesPods(
+  topology: Topology,
+  service: Service,
+  port: number,
+  other: { readonly namespace: string; readonly service: string; readonly port: number },
+): boolean {
+  const target = targetOf(service, port);
+  const another = targetOf(topology.services.get(`${other.namespace}/${other.service}`), other.port);
+  return target !== undefined && another !== undefined && other.namespace === service.namespace &&
+    haveOnePort(topology, target, another);
+}
+
+function targetOf(service: Service | undefined, port: number): InterceptTarget | undefined {
+  const found = service?.ports.find((one) => one.port === port && one.protocol === "TCP");
+  return service && found && { service, port: found };
 }

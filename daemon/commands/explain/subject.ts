@@ -109,7 +109,8 @@ export function findAddress(text: string, clusters: readonly Cluster[]): Found {
   return {
     saw: failed(
       `no Service and no pod of a connected cluster has the address ${address}: pmz doesn't carry it`,
-      "to see the addresses: pmz services -A; kubectl get pods -A -o wide",
+      "if a name led there before, its program may keep the old address (Chrome does for a minute); to see the addresses: " +
+        "pmz services -A; kubectl get pods -A -o wide",
     ),
   };
 }
