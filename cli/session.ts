@@ -11,6 +11,8 @@ import { Terminal } from "./terminal.ts";
 
 /** A daemon has this long to take the request that it may end, in milliseconds. */
 const STOP_TIMEOUT_MS = 2_000;
+/** Taking back what an interrupted command began may take this long, in milliseconds. */
+const UNDO_TIMEOUT_MS = 10_000;
 /** How long a root helper that is being started is waited for, in milliseconds, when the command was interrupted meanwhile. */
 const HELPER_START_MS = 5_000;
 
@@ -28,6 +30,7 @@ export class Cli implements AsyncDisposable {
   /** Aborts with Ctrl-C. */
   readonly signal: AbortSignal;
   #helperStart: Promise<unknown> | undefined;
+  #undo: ((daemon: ControlClient) => Promise<unknown>) | undefined;
   #startedDaemon: ControlClient | undefined;
   #isEndless = false;
   readonly #interrupt: Pick<Interrupt, "handOver"> | undefined;
@@ -174,18 +177,31 @@ export class Cli implements AsyncDisposable {
     this.#helperStart = start;
   }
 
-  /** Lets the daemon end if this command started it, and the helper with it: it does where it holds no cluster. */
+  /**
+   * Says how to take back what has begun, should the command be interrupted from now on; undefined: nothing has to be. The daemon undoes
+   * what it is told to stop, but it may just have finished.
+   */
+  undoneBy(undo: ((daemon: ControlClient) => Promise<unknown>) | undefined): void {
+    this.#undo = undo;
+  }
+
+  /** Undoes what was interrupted. Lets the daemon end if this command started it, and the helper with it: it does where it holds no cluster. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const undo = this.signal.aborted ? this.#undo : undefined;
+    if (undo) await this.#withDaemon(UNDO_TIMEOUT_MS, undo);
     if (!this.#startedDaemon) return;
     if (this.#helperStart) await withTimeout(this.#helperStart, HELPER_START_MS).catch(() => {}); // sudo may still ask
+    await this.#withDaemon(STOP_TIMEOUT_MS, (daemon) => daemon.ask("stop"));
+  }
+
+  /** Asks the daemon once more, though the command's own signal may have aborted. One that isn't of use ends by itself a little later. */
+  async #withDaemon(timeoutMs: number, ask: (daemon: ControlClient) => Promise<unknown>): Promise<void> {
     const { stateFolder, release } = this.parts;
-    const signal = AbortSignal.timeout(STOP_TIMEOUT_MS); // the command's own may have aborted
     try {
-      const client = await ControlClient.connect({ stateFolder, release, signal });
-      await client?.ask("stop");
-    } catch {
-      // A daemon that isn't of use ends by itself a little later.
-    }
+      const signal = AbortSignal.timeout(timeoutMs);
+      const daemon = await ControlClient.connect({ stateFolder, release, signal });
+      if (daemon) await ask(daemon);
+    } catch { /* said above */ }
   }
 }
 

@@ -96,6 +96,8 @@ export const connect = alias(up, "connect", "Connect to a cluster, as up does", 
 
 /** Once the daemon has answered, nothing is undone any more. */
 const done: Interruption = { message: "interrupted: pmz is up", hint: "to disconnect: pmz down" };
+/** Of a cluster that was connected before. */
+const stays: Interruption = { message: "interrupted: pmz stays up", hint: "to disconnect: pmz down" };
 
 async function upCluster(
   cli: Cli,
@@ -115,6 +117,8 @@ async function upCluster(
   const install = await agreeToInstall(cli, plan, options.yes);
   if (plan.helper) await startHelper(cli, plan.helper);
   const installOptions = installOptionsOf(options);
+  if (plan.connected === mode) cli.interrupted = stays;
+  else cli.undoneBy((daemon) => daemon.follow("down", { context: plan.cluster.context }, () => {}));
   const result = await cli.follow(
     await cli.startedDaemon(), // it may have ended while the question stood
     "up",
@@ -127,6 +131,8 @@ async function upCluster(
       ...(installOptions === undefined ? {} : { installOptions }),
     },
   );
+  cli.signal.throwIfAborted(); // it was said that all is undone
+  cli.undoneBy(undefined);
   cli.interrupted = done;
   printResult(cli, result, plan.connected === mode);
   return result;
