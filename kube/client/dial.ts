@@ -126,7 +126,8 @@ async function openSocket(access: ApiServerAccess, signal: AbortSignal): Promise
       socket: plain,
       host: name,
       ...(isAddress(name) ? {} : { servername: name }),
-      ...(caCerts.length ? { ca: [...caCerts] } : {}),
+      // An empty list, too: without one, Deno fails where its own store is empty, even if nothing is to be checked.
+      ca: [...caCerts],
       ...(cert && key ? { cert, key } : {}),
       rejectUnauthorized: !insecure,
       ALPNProtocols: ["http/1.1"],

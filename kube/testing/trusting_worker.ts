@@ -2,7 +2,7 @@ import type { ApiServerAccess } from "../client/access.ts";
 import { dial } from "../client/dial.ts";
 import { HttpClient } from "../client/http.ts";
 
-/** The ways by TLS that reach a server on this port, with the certificates of a file: "dial", "node" and "request". */
+/** The ways by TLS that reach a server on this port, with the certificates of a file: "dial", "node", "unchecked" and "request". */
 export async function waysTo(port: string, ca: string): Promise<string[]> {
   const access: ApiServerAccess = {
     tls: true,
@@ -16,6 +16,7 @@ export async function waysTo(port: string, ca: string): Promise<string[]> {
   const ways: Record<string, () => Promise<unknown>> = {
     dial: async () => (await dial(access, signal)).close(),
     node: async () => (await dial({ ...access, servername: "kube.example" }, signal)).close(),
+    unchecked: async () => (await dial({ ...access, caCerts: [], insecure: true }, signal)).close(),
     async request() {
       using client = new HttpClient();
       const { body } = await client.send(access, { method: "GET", path: "/", headers: {}, signal });
