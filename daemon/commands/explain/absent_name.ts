@@ -51,7 +51,30 @@ export async function whyAbsent(asked: ExplainRequest, around: Surroundings): Pr
   // A name of two labels is the internet's, unless it names a namespace or a Service of the cluster.
   const isMeant = meant.isExplicit || servicesCalled(meant.service, around.clusters).length > 0 ||
     namespace !== undefined && around.clusters.some((one) => hasServicesIn(one, namespace));
-  return isMeant ? await missing(host, meant, asked, around) ?? others(asked, around) : others(asked, around);
+  if (isMeant) return await missing(host, meant, asked, around) ?? others(asked, around);
+  return missingEndpoint(host, meant, around.clusters) ?? others(asked, around);
+}
+
+/** A short name of a StatefulSet's pod, "mongo-0.mongo", that no endpoint of its headless Service has. */
+function missingEndpoint(
+  host: string,
+  { namespace: service }: MeantService,
+  clusters: readonly Cluster[],
+): Finding | undefined {
+  for (const { id, connection: { name: { namespace }, topology } } of clusters) {
+    if (topology.services.get(`${namespace}/${service}`)?.headless) {
+      return withoutEndpoint(`${namespace}/${service}`, id, host);
+    }
+  }
+  return undefined;
+}
+
+function withoutEndpoint(service: string, cluster: string, host: string): Finding {
+  const [namespace, name] = service.split("/");
+  return failed(
+    `the Service ${service} of cluster ${cluster} has no endpoint or port by the name ${host}`,
+    `to see its endpoints: kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`,
+  );
 }
 
 /** A name of a context that isn't connected. */
@@ -102,10 +125,7 @@ async function missing(
   const { id, connection } = cluster;
   const place = namespace ?? connection.name.namespace;
   if (!isWhole && connection.topology.services.has(`${place}/${service}`)) {
-    return failed(
-      `the Service ${place}/${service} of cluster ${id} has no endpoint or port by the name ${host}`,
-      `to see its endpoints: kubectl -n ${place} get endpointslices -l kubernetes.io/service-name=${service}`,
-    );
+    return withoutEndpoint(`${place}/${service}`, id, host);
   }
   const { onlyNamespace } = connection;
   if (onlyNamespace !== undefined && onlyNamespace !== place) {

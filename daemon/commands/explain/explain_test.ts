@@ -112,6 +112,12 @@ const causes: readonly [string, Partial<ExplainRequest>, RegExp, RegExp][] = [
     /there is cart\.shop\.svc/,
   ],
   [
+    "a short name of a pod that isn't there",
+    { host: "peers-9.peers" },
+    /^name: the Service default\/peers of cluster dev has no endpoint or port by the name peers-9\.peers$/,
+    /get endpointslices -l kubernetes\.io\/service-name=peers$/,
+  ],
+  [
     "a port that the Service lacks",
     { host: "echo", port: 81 },
     /^port: the Service has no TCP port 81$/,
