@@ -34,7 +34,7 @@ Deno.test("a value that would make a parser read on into the next line is left o
   });
 });
 
-/** What npm's dotenv 17, python-dotenv 1 and compose-go 2 have in common (findings/dotenv-parsers.sh). */
+/** What npm's dotenv 17, python-dotenv 1 and compose-go 2 have in common (tests/conformance/dotenv_parsers.sh). */
 function read(written: string): string {
   if (written.startsWith("'")) return written.slice(1, -1);
   if (!written.startsWith('"')) return written;

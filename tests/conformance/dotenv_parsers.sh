@@ -3,7 +3,7 @@
 # each gives the values that were written, but for those that pmz names as unsure, which Compose alone reads right.
 # Needs node, npm, python3 with pip, and go.
 set -eu
-here=$(cd "$(dirname "$0")/.." && pwd)
+here=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
