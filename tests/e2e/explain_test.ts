@@ -116,7 +116,7 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
       await fails(
         "near.default.svc",
         "address",
-        /internet\.test leads to 10\.77\.255\.254, .* a network of this machine/,
+        /internet\.test leads to (10\.77\.255\.254|fd00:77::255:254), .* a network of this machine/,
       );
       await fails("gone.default.svc", "name", /there is no Service nosuch in the namespace default/);
       await fails("round.default.svc", "name", /lead to each other/);

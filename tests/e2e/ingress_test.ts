@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../async/testing/until.ts";
 import { answer } from "./lib/answerer.ts";
 import { Caller } from "./lib/caller.ts";
 import { clientsOn } from "./lib/clients.ts";
@@ -67,6 +68,8 @@ Deno.test("through an nginx that several people's hosts lead to, by HTTP over ke
     done`,
   ]);
   assert.deepEqual(answered(byOpenssl), byName, byOpenssl);
-  const list = (await alice.done(["intercept", "list"])).stdout;
-  assert.match(list, /host alice\.shop\.example .* 20 of [0-9]+/, list);
+  await until("the requests are counted", async () => {
+    const { stdout } = await alice.done(["intercept", "list"]);
+    return /host alice\.shop\.example .* 20 of [0-9]+/.test(stdout);
+  });
 });

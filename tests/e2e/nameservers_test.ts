@@ -30,6 +30,7 @@ const rows: readonly Row[] = [
     name: "they are asked in turns",
     conf: "nameserver 127.0.0.4\nnameserver 127.0.0.2\noptions timeout:1 rotate\n",
     isFound: true,
+    more: 1_200, // which is asked first is chance: the silent one, for a second
   },
   {
     name: "one attempt of one second, and all are silent",
