@@ -9,8 +9,8 @@ import type { World } from "./lib/world.ts";
 const install = { timeout: 300_000 };
 const service = "greeter";
 
-/** A Service with a port of nghttpd and one of grpcio. */
-async function serve(world: World): Promise<void> {
+/** A Service with a port of nghttpd and one of grpcio; deleted when it is disposed of. */
+async function serve(world: World): Promise<AsyncDisposable> {
   await world.apply({
     apiVersion: "v1",
     kind: "Service",
@@ -23,6 +23,10 @@ async function serve(world: World): Promise<void> {
       ],
     },
   });
+  return {
+    [Symbol.asyncDispose]: async () =>
+      void await world.kubectl(["delete", "service", service, "--ignore-not-found"]),
+  };
 }
 
 async function intercept(person: Pmz, local: string, ...args: string[]): Promise<string> {
@@ -43,7 +47,7 @@ Deno.test("gRPC calls of one connection go to two people's laptops by metadata a
   await using stage = await Stage.set();
   const { world, alice, otherBob } = stage;
   const programs = await http2Programs();
-  await serve(world);
+  await using _service = await serve(world);
   await using pod = await MachinePod.start(world, { app: service });
   await using caller = await MachinePod.start(world);
   await using served = pod.spawn([...programs.grpcio, "server", "pod", "50051"]);
@@ -97,7 +101,7 @@ Deno.test("HTTP/2 by prior knowledge is told apart for curl and h2load, while a 
   await using stage = await Stage.set();
   const { world, alice } = stage;
   const programs = await http2Programs();
-  await serve(world);
+  await using _service = await serve(world);
   await using pod = await MachinePod.start(world, { app: service });
   await using caller = await MachinePod.start(world);
   await using served = pod.spawn(await programs.nghttpd("pod", 8080));
