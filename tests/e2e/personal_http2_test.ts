@@ -29,6 +29,12 @@ async function serve(world: World): Promise<AsyncDisposable> {
   };
 }
 
+/** Waits until the cluster's DNS and kube-proxy lead a caller to the Service: gRPC asks for a name again after 30 seconds. */
+async function isServed(caller: MachinePod, port: number): Promise<void> {
+  const connect = ["bash", "-c", `exec 3<>/dev/tcp/${service}/${port}`];
+  await until("the Service is served", async () => (await caller.run(connect)).code === 0, 60_000);
+}
+
 async function intercept(person: Pmz, local: string, ...args: string[]): Promise<string> {
   return (await person.done(["intercept", service, local, ...args, "--yes"], install)).stdout;
 }
@@ -54,6 +60,7 @@ Deno.test("gRPC calls of one connection go to two people's laptops by metadata a
   await using alices = world.laptop.spawn("alice", [...programs.grpcio, "server", "alice", "8091"]);
   await using bobs = world.other.spawn("bob", [...programs.grpcio, "server", "bob", "8091"]);
   for (const server of [served, alices, bobs]) await server.says(/listening/);
+  await isServed(caller, 50051);
 
   const target = `${service}:50051`;
   const clients = [[...programs.grpcio, "client"], programs.grpcJs];
@@ -107,6 +114,7 @@ Deno.test("HTTP/2 by prior knowledge is told apart for curl and h2load, while a 
   await using served = pod.spawn(await programs.nghttpd("pod", 8080));
   await using alices = world.laptop.spawn("alice", await programs.nghttpd("alice", 8092));
   for (const server of [served, alices]) await server.says(/listen/);
+  await isServed(caller, 80);
 
   const who = async (...args: string[]) => {
     const curl = ["curl", "-s", "-m", "5", "--http2-prior-knowledge", ...args, `http://${service}/who`];
