@@ -52,6 +52,7 @@ async function made({ room, device, table }: ConnectedLaptop): Promise<string> {
     `ip -br address show dev ${device}`,
     `ip route show table ${table}`,
     `ip -6 route show table ${table}`,
+    `(ip route show table local dev ${device}; ip -6 route show table local dev ${device}) | awk '$1 == "local" { print $2 }'`,
     "ip rule",
     "ip -6 rule",
   ];
