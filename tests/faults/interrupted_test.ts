@@ -50,7 +50,12 @@ Deno.test("Ctrl-C in each step of `pmz up`, and between them, leaves nothing on 
     await moment(up);
     await up.write(CTRL_C).catch(() => {}); // it has ended
     const { code } = await up.status();
-    if (code === 0 || IS_UP.test(up.said)) return false;
+    if (code === 0 || IS_UP.test(up.said)) {
+      await bob.done(["down"]);
+      await laptop.settles(before, WITHIN);
+      await until("the daemon is gone", () => isGone(bob));
+      return false;
+    }
     assert.equal(code, 130, up.said);
     console.log(`${stepOf(up)}: ${up.said.split("\n").at(-2)?.trim()}`);
     await laptop.settles(before, WITHIN);
@@ -59,7 +64,7 @@ Deno.test("Ctrl-C in each step of `pmz up`, and between them, leaves nothing on 
     return true;
   };
   for (const step of STEPS) {
-    if (!await interrupt((up) => up.says(new RegExp(step), STEP_MS))) await bob.done(["down"]);
+    await interrupt((up) => up.says(new RegExp(step), STEP_MS));
   }
   for (let ms = 0; ms < 800; ms += 200) {
     await interrupt((up) => up.says(/context/, STEP_MS).then(() => sleep(ms)));
@@ -67,8 +72,6 @@ Deno.test("Ctrl-C in each step of `pmz up`, and between them, leaves nothing on 
   for (let ms = 0; await interrupt((up) => up.says(/Connect/, STEP_MS).then(() => sleep(ms))); ms += PAUSE);
   console.log(interrupted);
   assert.ok(interrupted.size >= 4, JSON.stringify([...interrupted]));
-  await bob.done(["down"]);
-  await laptop.settles(before, WITHIN);
 });
 
 Deno.test("Ctrl-C where `pmz up` asks for sudo's password, or whether to install, leaves nothing", async () => {
