@@ -49,7 +49,7 @@ export class ConfigurationFolder implements AsyncDisposable {
     this.#pipe = pipe;
   }
 
-  /** Makes the folder, empty, with its janitor. @param otherwise a folder for it where there is none in memory */
+  /** Makes the folder, empty, with its janitor. @param otherwise where to make it when no folder is in memory */
   static async make(
     env: { get(name: string): string | undefined },
     uid: number,

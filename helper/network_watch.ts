@@ -122,10 +122,10 @@ export class NetworkWatch implements AsyncDisposable {
     }
   }
 
-  #takeFirst(anew = false): void {
+  #takeFirst(isAskedFor = false): void {
     const before = this.#precedence;
     try {
-      const found = anew ? this.#first.takeAnew() : this.#first.take();
+      const found = isAskedFor ? this.#first.takeAnew() : this.#first.take();
       this.#precedence = found && {
         family: found.rule.family,
         priority: found.rule.priority,
@@ -142,8 +142,8 @@ export class NetworkWatch implements AsyncDisposable {
     this.#looked();
   }
 
-  #repairOwn(anew = false): void {
-    if (anew) this.#repair.runAnew();
+  #repairOwn(isAskedFor = false): void {
+    if (isAskedFor) this.#repair.runAnew();
     else this.#repair.run();
     this.#looked();
   }

@@ -36,7 +36,7 @@ export class Upstream {
     this.watch(onStale);
   }
 
-  /** It waits for its next request; `watch`, or whoever reads next, notices its end. */
+  /** It waits for its next request; `watch`, or the next reader, notices its end. */
   answered(): void {
     this.busy = false;
     this.restingSince = performance.now();

@@ -64,7 +64,7 @@ export async function podOfService(
   });
 }
 
-/** By a list, as pmz finds Services elsewhere; where that isn't allowed, by itself. Undefined where there is none. */
+/** By a list, as pmz finds Services elsewhere; where that isn't allowed, by itself. Undefined where it doesn't exist. */
 async function serviceNamed(
   api: Api,
   namespace: string,
@@ -136,7 +136,7 @@ export interface ContainerChoice {
 /**
  * The container that is named; else the one that has the port that is meant, then the one that the pod names as
  * kubectl's default, then the first.
- * @throws {Failure} `not-found` when there is none of that name
+ * @throws {Failure} `not-found` when no Service has that name
  */
 export function chooseContainer(
   { service, pod }: ServicePod,

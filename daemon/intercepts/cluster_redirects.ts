@@ -45,7 +45,7 @@ export class ClusterRedirects implements Disposable {
     return this.#all.size > 0;
   }
 
-  /** The intercept of a Service's port; undefined where there is none. */
+  /** The intercept of a Service's port; undefined without one. */
   of(target: InterceptTarget): OwnIntercept | undefined {
     return this.#all.get(keyOf(target));
   }

@@ -3,7 +3,7 @@ const STORE = "DENO_TLS_CA_STORE";
 
 /**
  * From now on, TLS trusts the certificates that a connection is given and no others, in all threads, as kubectl does: Deno would trust
- * Mozilla's list in addition, so that whoever has a certificate for a server's name from any CA of browsers could be that server.
+ * Mozilla's list in addition, so that any holder of a browser CA's certificate for a server's name could be that server.
  *
  * Deno reads the variable once, when the first connection needs it: so this comes before any of them. Programs that are started later get
  * the variable as it was.
