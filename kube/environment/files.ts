@@ -49,6 +49,10 @@ export function filesOf(
     const others = volume.sources.flatMap((source) => source.kind === "other" ? [source.what] : []);
     if (others.length === 0 || others.length < volume.sources.length) {
       const files = within.reduce(subFolder, volumeFiles(volume, mount, pod, container, sources, gaps));
+      if (at === "/" && files.has("")) {
+        gaps.add(`volume ${mount.volume} has a file, which can't be the container's root`, mount.path);
+        continue;
+      }
       places.set(at, files);
       if (!files.has("")) folders.push(at);
     } else {

@@ -157,6 +157,15 @@ Deno.test("what is missing is named, what is optional isn't, and an empty volume
   });
 });
 
+Deno.test("a file that is mounted at the root is a gap", () => {
+  const pod = podOf({ volumeMounts: [{ name: "app", mountPath: "/", subPath: "app.conf" }] }, {
+    volumes: [{ name: "app", configMap: { name: "app" } }],
+  });
+  const { files: some, gaps } = files(pod, sources);
+  assert.deepEqual(some, []);
+  assert.deepEqual(gaps, ["volume app has a file, which can't be the container's root: without /"]);
+});
+
 Deno.test("no file is ever outside of the container's own paths, whatever the cluster says", () => {
   const part = fc.constantFrom("a", "..", ".", "", "b", "..data", "\0");
   const path = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
