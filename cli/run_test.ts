@@ -135,7 +135,8 @@ Deno.test("Ctrl-C on a terminal reaches the program once, and pmz ends after it"
   const words = [Deno.execPath(), ...at.line(["--", "/bin/sh", "-c", script])];
   const quoted = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   const child = new Deno.Command("script", {
-    args: ["-qefc", quoted, "/dev/null"],
+    // In place of the shell: some end themselves with the signal that they saw meanwhile.
+    args: ["-qefc", `exec ${quoted}`, "/dev/null"],
     env: at.env,
     stdin: "piped",
     stdout: "piped",

@@ -152,9 +152,10 @@ Deno.test("a connection whose Service is deleted was reset by pmz, and nothing o
   await world.kubectl(["delete", "service", "gone"]);
   // By the daemon, or by the kernel at the helper's word: whichever is first.
   assert.match(await reader, /Connection reset by peer|Software caused connection abort/);
+  await until("pmz knows that it has ended", async () => (await gone())?.outcome.kind !== "open");
   const [flow, ...others] = await flows();
   assert.deepEqual(others, []);
-  assert.ok(flow?.outcome.kind === "reset" && flow.outcome.by === "laptop");
+  assert.ok(flow?.outcome.kind === "reset" && flow.outcome.by === "laptop", JSON.stringify(flow));
   assert.match(
     (await alice.done(["status"])).stdout,
     /ago +(bash|cat) \(\d+\) -> .*: reset by pmz: its address/,

@@ -122,7 +122,7 @@ while True:
   await using caller = await Caller.start(world);
   const { stdout } = await alice.done(["intercept", "echo", "8092:tcp", "--mirror", "--yes"], install);
   assert.match(stdout, /^takes: a copy of all connections; the pods answer$/m);
-  const raw = await caller.run("exec 3<>/dev/tcp/echo/9000; printf 'hello\\n' >&3; head -n1 <&3");
+  const raw = await caller.run("exec 3<>/dev/tcp/echo/9000; printf 'hello\\n' >&3; head -n2 <&3");
   assert.equal(raw.code, 0, raw.stderr);
   assert.doesNotMatch(raw.stdout, /nobody reads this/);
   await program.says(/copied b'hello/);
