@@ -1,4 +1,5 @@
 import type { InterceptEntry, Status } from "../wire/control.ts";
+import { interceptEntry } from "../wire/testing/intercept_entry.ts";
 import { addresses } from "./addresses.ts";
 import { capture } from "./capture.ts";
 import { daemon } from "./daemon.ts";
@@ -11,20 +12,7 @@ import { assertFinding, assertSound, findingsOf } from "./testing/findings.ts";
 import { Folder } from "./testing/folder.ts";
 import { tunnel } from "./tunnel.ts";
 
-const intercept: InterceptEntry = {
-  id: "echo.default:80",
-  cluster: "dev",
-  namespace: "default",
-  service: "echo",
-  port: 80,
-  local: "localhost:8081",
-  since: "2026-01-01T11:59:00Z",
-  pods: { ready: 1, all: 2 },
-  connections: { open: 0, total: 0 },
-  alsoTaken: [],
-  others: [],
-  problems: [],
-};
+const intercept: InterceptEntry = { ...interceptEntry, pods: { ready: 1, all: 2 } };
 
 Deno.test("intercepts are right, or what keeps callers from the user's program is a warning", async () => {
   const of = (...all: InterceptEntry[]) =>

@@ -28,15 +28,21 @@ function redirect(port: number, { port: localPort }: { readonly port: number }):
   };
 }
 
+/** A plane that has captured `CAPTURED`, and dials it. */
+async function capturing(options?: Parameters<typeof startPlane>[0]) {
+  const to = startPlane(options);
+  await to.reach(CAPTURED);
+  return { ...await to.listen(), to, [Symbol.asyncDispose]: () => to[Symbol.asyncDispose]() };
+}
+
 async function isReset(conn: Deno.TcpConn): Promise<void> {
   await assert.rejects(conn.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
 }
 
 Deno.test("a captured connection to a redirected place is answered by the laptop's program, and counted", async () => {
-  await using to = startPlane();
+  await using at = await capturing();
+  const { to, dial, port } = at;
   await using mine = program("mine");
-  await to.reach(CAPTURED);
-  const { dial, port } = await to.listen();
   await to.plane.setRedirects("dev", [redirect(port, mine)]);
   using conn = await dial();
   assert.equal(await hear(conn, 4), "mine");
@@ -55,10 +61,9 @@ Deno.test("a captured connection to a redirected place is answered by the laptop
 });
 
 Deno.test("other ports of the same address, and other clusters' places, stay the cluster's", async () => {
-  await using to = startPlane();
+  await using at = await capturing();
+  const { to, dial, port } = at;
   await using mine = program("mine");
-  await to.reach(CAPTURED);
-  const { dial, port } = await to.listen();
   await to.plane.setRedirects("dev", [redirect(port + 1, mine)]);
   await to.plane.setRedirects("other", [redirect(port, mine)]);
   using conn = await dial();
@@ -68,11 +73,10 @@ Deno.test("other ports of the same address, and other clusters' places, stay the
 });
 
 Deno.test("connections that are open are closed when a redirect comes, moves and ends, and say why", async () => {
-  await using to = startPlane();
+  await using at = await capturing();
+  const { to, dial, port } = at;
   await using mine = program("mine");
   await using moved = program("moved");
-  await to.reach(CAPTURED);
-  const { dial, port } = await to.listen();
   const steps = [
     { redirects: [redirect(port, mine)], greeting: "mine" },
     { redirects: [redirect(port, moved)], greeting: "moved" },
@@ -99,10 +103,9 @@ Deno.test("connections that are open are closed when a redirect comes, moves and
 });
 
 Deno.test("a redirect that is told again closes nothing, and keeps its counts", async () => {
-  await using to = startPlane();
+  await using at = await capturing();
+  const { to, dial, port } = at;
   await using mine = program("mine");
-  await to.reach(CAPTURED);
-  const { dial, port } = await to.listen();
   await to.plane.setRedirects("dev", [redirect(port, mine)]);
   using conn = await dial();
   assert.equal(await hear(conn, 4), "mine");
@@ -114,10 +117,9 @@ Deno.test("a redirect that is told again closes nothing, and keeps its counts", 
 });
 
 Deno.test("the program that answers reaches the cluster itself", async () => {
-  await using to = startPlane({ families: { isFrom: () => Promise.resolve(true) } });
+  await using at = await capturing({ families: { isFrom: () => Promise.resolve(true) } });
+  const { to, dial, port } = at;
   await using mine = program("mine");
-  await to.reach(CAPTURED);
-  const { dial, port } = await to.listen();
   await to.plane.setRedirects("dev", [redirect(port, mine)]);
   using conn = await dial();
   await say(conn, "hello");
@@ -126,9 +128,8 @@ Deno.test("the program that answers reaches the cluster itself", async () => {
 });
 
 Deno.test("a program that doesn't listen is a reset, and the flow says where nothing listens", async () => {
-  await using to = startPlane();
-  await to.reach(CAPTURED);
-  const { dial, port } = await to.listen();
+  await using at = await capturing();
+  const { to, dial, port } = at;
   await to.plane.setRedirects("dev", [redirect(port, { port: 1 })]);
   using conn = await dial();
   await isReset(conn);

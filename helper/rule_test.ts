@@ -79,6 +79,17 @@ function addBeforeAll(netlink: Netlink, table: number, family: 4 | 6 = 4): void 
   });
 }
 
+/** A rule of someone else's. */
+const lookup = (priority: number) => ({
+  family: 4,
+  priority,
+  action: "lookup",
+  table: 300,
+  iif: undefined,
+  uids: undefined,
+  from: undefined,
+} as const);
+
 const deleteOf = (netlink: Netlink, table: number) =>
   allRules(netlink).filter((rule) => rule.table === table).forEach((rule) => deleteRule(netlink, rule));
 const order = (netlink: Netlink, of: 4 | 6 = 4) =>
@@ -123,15 +134,7 @@ Deno.test(
   () => {
     inNewNetns(() => {
       using netlink = new Netlink();
-      addRule(netlink, {
-        family: 4,
-        priority: 5,
-        action: "lookup",
-        table: 300,
-        iif: undefined,
-        uids: undefined,
-        from: undefined,
-      });
+      addRule(netlink, lookup(5));
       using _rules = new UserRules(netlink, selectors);
       assert.deepEqual(order(netlink), [...ours(4), "5 lookup 300"]);
     });
@@ -143,15 +146,7 @@ Deno.test(
   () => {
     inNewNetns(() => {
       using netlink = new Netlink();
-      addRule(netlink, {
-        family: 4,
-        priority: 1,
-        action: "lookup",
-        table: 300,
-        iif: undefined,
-        uids: undefined,
-        from: undefined,
-      });
+      addRule(netlink, lookup(1));
       using rules = new UserRules(netlink, selectors);
       assert.deepEqual(placeOf(rules).before?.table, 300);
       assert.equal(placeOf(rules).isRight, true);
@@ -165,15 +160,7 @@ Deno.test({
 }, () => {
   inNewNetns(() => {
     using netlink = new Netlink();
-    addRule(netlink, {
-      family: 4,
-      priority: 1,
-      action: "lookup",
-      table: 300,
-      iif: "docker0",
-      uids: undefined,
-      from: undefined,
-    });
+    addRule(netlink, { ...lookup(1), iif: "docker0" });
     using _other = new UserRules(netlink, {
       ...selectors,
       table: table + 1,

@@ -1,4 +1,5 @@
 import type { AbortableTransport } from "../../net/transport.ts";
+import { WrappedTransport } from "../../net/wrapped_transport.ts";
 
 /**
  * A caller whose first bytes are read ahead. They travel to the laptop with the CONNECT, before its answer. If the laptop
@@ -6,15 +7,14 @@ import type { AbortableTransport } from "../../net/transport.ts";
  *
  * Nothing waits for these bytes: where the server speaks first, the read stays under way meanwhile.
  */
-export class PeekedConnection implements AbortableTransport {
-  readonly #inner: AbortableTransport;
+export class PeekedConnection extends WrappedTransport {
   #first: Promise<Uint8Array | null> | undefined;
   /** The first bytes that were not read again yet. */
   #rest: Uint8Array | undefined;
 
   /** @param longest Bytes that may be read ahead. */
   constructor(inner: AbortableTransport, longest = 4096) {
-    this.#inner = inner;
+    super(inner);
     const into = new Uint8Array(longest);
     this.#first = inner.read(into).then((n) => n === null ? null : into.subarray(0, n));
     this.#first.catch(() => {}); // `read` and `first` report it
@@ -44,11 +44,11 @@ export class PeekedConnection implements AbortableTransport {
 
   /** What is left to be read and written: the connection itself where no byte of it is held here, at no cost for each read. */
   unread(): AbortableTransport {
-    return this.#first || this.#rest ? this : this.#inner;
+    return this.#first || this.#rest ? this : this.inner;
   }
 
-  read(into: Uint8Array): Promise<number | null> {
-    return this.#first || this.#rest ? this.#reread(into) : this.#inner.read(into);
+  override read(into: Uint8Array): Promise<number | null> {
+    return this.#first || this.#rest ? this.#reread(into) : this.inner.read(into);
   }
 
   async #reread(into: Uint8Array): Promise<number | null> {
@@ -58,26 +58,10 @@ export class PeekedConnection implements AbortableTransport {
       this.#first = undefined;
       this.#rest = bytes;
     }
-    if (!this.#rest) return await this.#inner.read(into);
+    if (!this.#rest) return await this.inner.read(into);
     const n = Math.min(this.#rest.length, into.length);
     into.set(this.#rest.subarray(0, n));
     this.#rest = n < this.#rest.length ? this.#rest.subarray(n) : undefined;
     return n;
-  }
-
-  write(bytes: Uint8Array): Promise<number> {
-    return this.#inner.write(bytes);
-  }
-
-  closeWrite(): Promise<void> {
-    return this.#inner.closeWrite();
-  }
-
-  close(): void {
-    this.#inner.close();
-  }
-
-  abort(reason?: Error): void {
-    this.#inner.abort(reason);
   }
 }

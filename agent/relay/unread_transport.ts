@@ -1,21 +1,21 @@
 import type { ByteReader } from "../../http/byte_reader.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
+import { WrappedTransport } from "../../net/wrapped_transport.ts";
 
 /** A transport of which some bytes were read ahead: they are read first, then the transport itself. */
-export class UnreadTransport implements AbortableTransport {
-  readonly #inner: AbortableTransport;
+export class UnreadTransport extends WrappedTransport {
   #reader: ByteReader | undefined;
   #before: Promise<unknown> | undefined;
 
   /** @param before nothing is read until it has settled */
   constructor(inner: AbortableTransport, reader: ByteReader, before?: Promise<unknown>) {
-    this.#inner = inner;
+    super(inner);
     this.#reader = reader;
     this.#before = before?.catch(() => {});
   }
 
-  read(into: Uint8Array): Promise<number | null> {
-    return this.#reader ? this.#readAhead(this.#reader, into) : this.#inner.read(into);
+  override read(into: Uint8Array): Promise<number | null> {
+    return this.#reader ? this.#readAhead(this.#reader, into) : this.inner.read(into);
   }
 
   async #readAhead(reader: ByteReader, into: Uint8Array): Promise<number | null> {
@@ -23,7 +23,7 @@ export class UnreadTransport implements AbortableTransport {
     if (reader.buffered.length === 0) {
       if (!reader.reading) {
         this.#reader = undefined;
-        return await this.#inner.read(into);
+        return await this.inner.read(into);
       }
       if (!await reader.more()) return null;
     }
@@ -31,21 +31,5 @@ export class UnreadTransport implements AbortableTransport {
     into.set(bytes);
     reader.skip(bytes.length);
     return bytes.length;
-  }
-
-  write(bytes: Uint8Array): Promise<number> {
-    return this.#inner.write(bytes);
-  }
-
-  closeWrite(): Promise<void> {
-    return this.#inner.closeWrite();
-  }
-
-  close(): void {
-    this.#inner.close();
-  }
-
-  abort(reason?: Error): void {
-    this.#inner.abort(reason);
   }
 }

@@ -20,6 +20,7 @@ import type { Explanation } from "../../wire/explain.ts";
 import type { Flow } from "../../wire/flow.ts";
 import { type Hello, helloOf } from "../../wire/hello.ts";
 import type { AgentComponent } from "../../wire/installer.ts";
+import { interceptEntry } from "../../wire/testing/intercept_entry.ts";
 
 /** A request that the fake daemon got. */
 export interface Asked {
@@ -55,21 +56,7 @@ export interface Answers {
 
 const cluster = { context: "dev", server: "https://127.0.0.1:6443", namespace: "default", user: "jo" };
 
-export const echoIntercept: InterceptEntry = {
-  id: "echo.default:80",
-  cluster: "dev",
-  namespace: "default",
-  service: "echo",
-  port: 80,
-  portName: "http",
-  local: "localhost:8081",
-  since: "2026-01-01T11:59:00Z",
-  pods: { ready: 2, all: 2 },
-  connections: { open: 1, total: 12 },
-  alsoTaken: [],
-  others: [],
-  problems: [],
-};
+export const echoIntercept: InterceptEntry = { ...interceptEntry, connections: { open: 1, total: 12 } };
 
 /** The hold that the fake daemon tells. */
 export const HOLD = "00000000-0000-4000-8000-000000000001";

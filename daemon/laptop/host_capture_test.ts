@@ -6,7 +6,7 @@ import { localEndpoint } from "../../ffi/sockets/socket.ts";
 import type { NamesCalls, NamesReports } from "../../names/protocol.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
 import { Channel } from "../../threads/channel.ts";
-import type { WorkerThread } from "../../threads/worker.ts";
+import { threadOf } from "../../threads/testing/worker_thread.ts";
 import { Failure } from "../failure.ts";
 import type { Log } from "../process/log.ts";
 import { FakeLaptopCluster } from "../testing/laptop_cluster.ts";
@@ -206,12 +206,12 @@ Deno.test("an address that the helper refuses is said for its Service, which nam
 function fakeNames() {
   const zones = new Map<string, Map<string, readonly string[]>>();
   const captured = new Map<string, string>();
-  const { port1, port2 } = new MessageChannel();
+  const channel = new MessageChannel();
   const put = (cluster: string, services: readonly ServiceNames[]) => {
     for (const { name, addresses } of services) zones.get(cluster)?.set(name, addresses);
   };
   type Known = "surroundings" | "stubs" | "zone" | "change" | "gone" | "captured" | "custom" | "allow";
-  new Channel<Pick<NamesCalls, Known>, NamesReports>(port2, {
+  new Channel<Pick<NamesCalls, Known>, NamesReports>(channel.port2, {
     surroundings() {},
     captured({ added, removed }) {
       for (const address of removed) captured.delete(address);
@@ -230,21 +230,8 @@ function fakeNames() {
     },
     gone: (cluster) => void zones.delete(cluster),
   });
-  const thread: WorkerThread = {
-    postMessage: (message) => port1.postMessage(message),
-    get onmessage() {
-      return port1.onmessage;
-    },
-    set onmessage(listener) {
-      port1.onmessage = listener;
-    },
-    onerror: null,
-    terminate() {
-      port1.close();
-      port2.close();
-    },
-  };
-  return { zones, captured, thread, start: () => thread, hang: () => void (port2.onmessage = null) };
+  const thread = threadOf(channel);
+  return { zones, captured, thread, start: () => thread, hang: () => void (channel.port2.onmessage = null) };
 }
 
 const aService = fc.constantFrom("a", "b", "c");

@@ -6,6 +6,7 @@ import { localEndpoint } from "../../ffi/sockets/socket.ts";
 import { Connection, type Stream } from "../../hbone/mod.ts";
 import { memoryPair } from "../../hbone/testing/memory_transport.ts";
 import { until } from "../../async/testing/until.ts";
+import { threadOf } from "../../threads/testing/worker_thread.ts";
 import type { WorkerThread } from "../../threads/worker.ts";
 import type { Flow } from "../../wire/flow.ts";
 import {
@@ -35,23 +36,10 @@ export function workerThread(
   dial: DialAgent,
   families: Pick<ListenerFamilies, "isFrom"> = { isFrom: () => Promise.resolve(false) },
 ): WorkerThread {
-  const { port1, port2 } = new MessageChannel();
+  const channel = new MessageChannel();
   // A busy machine may need longer than a program is looked for while its connection waits.
-  startDataWorker(port2, dial, new SocketPrograms(5_000), families);
-  return {
-    postMessage: (message) => port1.postMessage(message),
-    get onmessage() {
-      return port1.onmessage;
-    },
-    set onmessage(listener) {
-      port1.onmessage = listener;
-    },
-    onerror: null,
-    terminate() {
-      port1.close();
-      port2.close();
-    },
-  };
+  startDataWorker(channel.port2, dial, new SocketPrograms(5_000), families);
+  return threadOf(channel);
 }
 
 /** A data plane whose gateway does `onStream` with each stream; an echo by default. */

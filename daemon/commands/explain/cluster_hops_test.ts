@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Service } from "../../../kube/objects/objects.ts";
-import type { InterceptEntry } from "../../../wire/control.ts";
+import { interceptEntry as own } from "../../../wire/testing/intercept_entry.ts";
 import type { InterceptRule } from "../../../wire/intercept.ts";
 import { ApiError } from "../../../kube/client/api_error.ts";
 import { KubeconfigError } from "../../../kube/config/kubeconfig_error.ts";
@@ -15,20 +15,6 @@ const service: Service = {
   headless: false,
   ports: [],
   publishNotReadyAddresses: false,
-};
-const own: InterceptEntry = {
-  id: "echo.default:80",
-  cluster: "dev",
-  namespace: "default",
-  service: "echo",
-  port: 80,
-  local: "localhost:8081",
-  since: "2026-01-01T11:59:00Z",
-  pods: { ready: 1, all: 1 },
-  connections: { open: 0, total: 0 },
-  alsoTaken: [],
-  others: [],
-  problems: [],
 };
 const bobs: InterceptRule = {
   namespace: "default",

@@ -33,7 +33,9 @@ export class Laptop {
    */
   terminal(person: Person, command: readonly string[], env?: Record<string, string>): Running {
     const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-    return new Running(this.#as(person, ["script", "-qefc", `exec ${quoted}`, "/dev/null"], { TERM: "xterm", ...env }));
+    return new Running(
+      this.#as(person, ["script", "-qefc", `exec ${quoted}`, "/dev/null"], { TERM: "xterm", ...env }),
+    );
   }
 
   /** Puts a program into /usr/local/bin, for everyone there. What runs of an older one goes on. */

@@ -190,21 +190,15 @@ Deno.test(
   async () => {
     await using room = await Room.open();
     const before = await room.snapshot();
-    const first = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
-    await first.line();
-    const [janitor] = await childrenOf(first.pid);
-    assert.ok(janitor);
-    Deno.kill(janitor, "SIGSTOP"); // as on a machine that is busy
-    Deno.kill(first.pid, "SIGKILL");
-    await first.ended;
-    const second = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
-    const ready = second.line();
+    const janitor = await lateJanitor(room);
+    const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+    const ready = helper.line();
     await Promise.race([ready, new Promise((resolve) => setTimeout(resolve, 2_000))]);
     Deno.kill(janitor, "SIGCONT");
     assert.equal((await ready).ready, true);
     await new Promise((resolve) => setTimeout(resolve, 500));
     assert.equal((await room.says("ip", "rule")).match(/uidrange 20001-20001/g)?.length, 1);
-    await second.kill("SIGTERM");
+    await helper.kill("SIGTERM");
     await restored(room, before, 1_000);
   },
 );
@@ -214,15 +208,9 @@ Deno.test(
   async () => {
     await using room = await Room.open();
     const before = await room.snapshot();
-    const first = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
-    await first.line();
-    const [janitor] = await childrenOf(first.pid);
-    assert.ok(janitor);
-    Deno.kill(janitor, "SIGSTOP"); // as on a machine that is busy
-    Deno.kill(first.pid, "SIGKILL");
-    await first.ended;
-    const second = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(OTHER));
-    assert.equal((await second.line()).ready, true);
+    const janitor = await lateJanitor(room);
+    const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(OTHER));
+    assert.equal((await helper.line()).ready, true);
     const daemon = await daemonOf(room, OTHER);
     const { address } = await greet(daemon);
     assert.equal(
@@ -239,10 +227,22 @@ Deno.test(
     assert.ok(await pollUntil(isClean, { timeoutMs: 3_000 }));
     assert.equal(await rules(), 3);
     await daemon.kill("SIGKILL");
-    await second.ended;
+    await helper.ended;
     await restored(room, { ...before, files: (await room.snapshot()).files }, 1_000);
   },
 );
+
+/** The janitor of a user's helper that was killed: it is stopped before it has cleaned up, as on a machine that is busy. */
+async function lateJanitor(room: Room): Promise<number> {
+  const helper = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
+  await helper.line();
+  const [janitor] = await childrenOf(helper.pid);
+  assert.ok(janitor);
+  Deno.kill(janitor, "SIGSTOP");
+  Deno.kill(helper.pid, "SIGKILL");
+  await helper.ended;
+  return janitor;
+}
 
 /** Children of a process, of all its threads. */
 async function childrenOf(pid: number): Promise<number[]> {
