@@ -29,12 +29,16 @@ export interface SentRequest {
   readonly expectsContinue: boolean;
 }
 
-/** What matters of a request whose head was parsed. */
-export function sentRequest(head: RequestHead): SentRequest {
+/**
+ * What matters of a request whose head was parsed.
+ *
+ * @param declined it was sent without the other protocol that it asks for
+ */
+export function sentRequest(head: RequestHead, declined: boolean): SentRequest {
   return {
     method: head.method,
     persists: persists(head),
-    upgrades: membersOf(head.fields, "upgrade").length > 0,
+    upgrades: !declined && membersOf(head.fields, "upgrade").length > 0,
     expectsContinue: membersOf(head.fields, "expect").includes("100-continue"),
   };
 }

@@ -26,6 +26,7 @@ import type { RoutedRule } from "../routing/router.ts";
 import type { CarriedOutcome, InterceptedConnection, Upstreams } from "./upstreams.ts";
 import { Broken } from "./broken.ts";
 import { type After, Exchange, type SentRequest, sentRequest } from "./exchange.ts";
+import { withoutH2cOffer } from "./h2c_offer.ts";
 import { type Beyond, PlainExchanges } from "./plain_exchanges.ts";
 import { Servers } from "./servers.ts";
 import { UnreadTransport } from "./unread_transport.ts";
@@ -238,7 +239,9 @@ export class HttpSession {
       if (error instanceof HttpFormatError) return "raw";
       throw error;
     }
-    const first = reader.buffered.subarray(0, length);
+    const asSent = reader.buffered.subarray(0, length);
+    const declined = withoutH2cOffer(request.head, asSent);
+    const first = declined ?? asSent;
     const rule = decided ? decided.rule : this.#ruleOf(request);
     if (!rule) this.#mirror?.request(request);
     const isRepeatable = body.complete && idempotent.has(request.method);
@@ -246,7 +249,7 @@ export class HttpSession {
     // Its buffer is that of the next read. A server that was idle may close its connection at this very moment.
     const held = isRepeatable && upstream.restingSince !== undefined ? first.slice() : undefined;
     reader.skip(length);
-    const sent = sentRequest(request.head);
+    const sent = sentRequest(request.head, declined !== undefined);
     // Nothing follows that could be routed.
     if (upstream === servers.others && !held && !sent.persists) return "raw";
     return await this.#answerSent(upstream, sent, body, rule, held);

@@ -171,6 +171,14 @@ Deno.test("an upgrade makes the connection raw, on the laptop as on the pod", as
   }
 });
 
+Deno.test("no server is offered HTTP/2 after a request, which would give it all further ones, and each stays its own", async () => {
+  const offer = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA"];
+  const [one, two, three] = [hers("/1", ...offer), get("/2", ...offer), hers("/3", ...offer)];
+  const { answers, pod, laptops } = await ask([alice], one + two + three);
+  assert.deepEqual(answers, ["laptop0 /1", "pod /2", "laptop0 /3"]);
+  for (const text of [pod, ...laptops]) assert.doesNotMatch(text, /h2c|Settings:/);
+});
+
 Deno.test("an answer that lasts until its end, and one without, end the caller's connection as the server does", async () => {
   const old: SceneRule["server"] = async (transport) => {
     await transport.read(new Uint8Array(1000));

@@ -14,7 +14,7 @@ const node = async (name: string, ...args: string[]) => [
   ...args,
 ];
 
-Deno.test("pools of curl, Python, Go and Node, WebSockets, and servers that close idle connections: each request goes where it says", async () => {
+Deno.test("pools of curl, Python, Go, Node and Java, WebSockets, and servers that close idle connections: each request goes where it says", async () => {
   await using stage = await Stage.set();
   const { world, alice, otherBob } = stage;
   await using hers = await clientsOn(world, world.laptop);
@@ -40,6 +40,7 @@ Deno.test("pools of curl, Python, Go and Node, WebSockets, and servers that clos
     his.outputAs(BOB, ["python3", "-c", await source("pool.py"), url]),
     otherBob.shell(`client http ${url}`),
     his.outputAs(BOB, await node("pool.mjs", url.slice(0, -1))),
+    his.outputAs(BOB, ["java", "--source", "17", "/dev/stdin", url], { stdin: await source("Pool.java") }),
   ]);
   for (const [i, said] of pools.entries()) {
     const lines = said.trim().split("\n");

@@ -169,6 +169,7 @@ clients() {
 		echo "unpacking packages of Debian and npm: $UNPACKED_CLIENTS undici ws" >&2
 		debian_root "$root" "${shell_packages[@]}" $UNPACKED_CLIENTS >&2
 		ln -sf bash "$root/usr/bin/sh"
+		ln -s "../lib/jvm/java-17-openjdk-$(dpkg --print-architecture)/bin/java" "$root/usr/bin/java" # as update-alternatives would
 		rm -rf "$root/var/run"
 		ln -s /run "$root/var/run"
 		npm_module "$root" undici "$UNDICI_VERSION" "$UNDICI_SHA512" >&2
