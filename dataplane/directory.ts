@@ -82,4 +82,9 @@ export class Directory {
     const own = this.#addresses.get(located.cluster)?.get(first.text) ?? first.text;
     return { cluster: located.cluster, address: own };
   }
+
+  /** Why a host that is an ExternalName's leads nowhere; undefined for any other. */
+  whyNowhere(host: string): string | undefined {
+    return this.#zone.whyNowhere(host);
+  }
 }

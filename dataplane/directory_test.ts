@@ -73,3 +73,22 @@ Deno.test("a host is a name or an address, and unknown ones belong to no cluster
   assert.equal(made.byHost("internet.test"), undefined);
   assert.equal(made.byHost("10.0.0.1"), undefined);
 });
+
+Deno.test("of an ExternalName that leads nowhere, the reason is known", () => {
+  const made = directory();
+  const alias = { namespace: "default", addresses: [], ports: [] };
+  made.setZone({
+    cluster: "one",
+    context: "one",
+    clusterDomain: "cluster.local",
+    namespace: "default",
+    services: [
+      { ...alias, name: "address", externalName: "203.0.113.9" },
+      { ...alias, name: "ring", externalName: "ring.default.svc.cluster.local" },
+    ],
+  });
+  assert.equal(made.byHost("address"), undefined);
+  assert.match(made.whyNowhere("address") ?? "", /203\.0\.113\.9 looks like an address/);
+  assert.match(made.whyNowhere("ring.default.svc") ?? "", /in a circle/);
+  assert.equal(made.whyNowhere("internet.test"), undefined);
+});

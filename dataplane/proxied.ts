@@ -129,7 +129,7 @@ async function openInside(
   { host, port }: ProxyTarget,
   target: ClusterTarget | undefined,
   first: Uint8Array | undefined,
-  { redirects, flows, tunnel, whyUnserved }: ProxiedParts,
+  { directory, redirects, flows, tunnel, whyUnserved }: ProxiedParts,
 ): Promise<{ readonly flow: OpenFlow; readonly stream: AbortableTransport }> {
   const from = clientEnds(client);
   const redirected = redirects.any && target !== undefined
@@ -144,9 +144,12 @@ async function openInside(
   });
   try {
     if (target === undefined) {
+      const why = directory.whyNowhere(host);
       throw new ProxyTargetError(
         "destination_not_found",
-        `no connected cluster has an address for ${host}; \`pmz explain\` with that name says why`,
+        why === undefined
+          ? `no connected cluster has an address for ${host}; \`pmz explain\` with that name says why`
+          : `${host} is an ExternalName that leads nowhere: ${why}`,
       );
     }
     if (redirected) {

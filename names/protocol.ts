@@ -41,6 +41,8 @@ export interface LeftOut {
   /** The name outside. */
   readonly target: string;
   readonly addresses: readonly { readonly address: string; readonly why: string }[];
+  /** The nameserver has answered, and has no address for it. */
+  readonly isUnknown?: true;
 }
 
 export type NamesCalls = {

@@ -2,8 +2,8 @@ import type { CustomName, Mode } from "../../wire/control.ts";
 import type { UnreachableAddress } from "../../wire/unreachable.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
 import type { NamesStats } from "../../names/protocol.ts";
+import { Zone } from "../../names/zone/zone.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
-import { parseAddress } from "../../net/address.ts";
 import { Failure } from "../failure.ts";
 import type { DaemonParts } from "../parts.ts";
 import { ClaimedHelper, type HelperClaim } from "./helper_claim.ts";
@@ -231,16 +231,20 @@ export class Laptop {
     const add = (service: string, problem: string) =>
       problems.set(service, [...problems.get(service) ?? [], problem]);
     const asked = new Map<string, string>();
-    for (const [key, { namespace, name, externalName }] of cluster.index.services) {
-      if (externalName === undefined) continue;
-      if (parseAddress(externalName)) add(key, `${externalName} looks like an address: DNS has no such name`);
+    const aliases = [...cluster.index.services].filter(([, { externalName }]) => externalName !== undefined);
+    if (aliases.length === 0) return problems;
+    const zone = this.#zoneAround(cluster);
+    for (const [key, { namespace, name, externalName = "" }] of aliases) {
+      const deadEnd = zone.deadEnd(externalName);
+      if (deadEnd !== undefined) add(key, deadEnd);
       else if (asked.size < MOST_ASKED) {
         asked.set(`${name}.${namespace}.svc.${cluster.zone.clusterDomain}`, key);
       }
     }
     const capture = cluster.connection.mode === "capture" ? this.#capture : undefined;
     if (!capture || asked.size === 0) return problems;
-    for (const { name, target, addresses } of await capture.leftOut([...asked.keys()])) {
+    for (const { name, target, addresses, isUnknown } of await capture.leftOut([...asked.keys()])) {
+      if (isUnknown) add(asked.get(name) ?? name, `this machine's nameserver has no address for ${target}`);
       for (const { address, why } of addresses) {
         add(
           asked.get(name) ?? name,
@@ -249,6 +253,17 @@ export class Laptop {
       }
     }
     return problems;
+  }
+
+  /** The names that a cluster's ExternalNames may lead to: its own, and those of every cluster that is reached. */
+  #zoneAround(cluster: LaptopCluster): Zone {
+    const zone = new Zone();
+    const others = this.#clusters().filter((one) => one !== cluster && this.#reached.has(one.id));
+    for (const { zone: identity, index } of [cluster, ...others]) {
+      zone.set({ ...identity, services: [...index.services.values()] });
+    }
+    zone.setCustom(this.#own.custom());
+    return zone;
   }
 
   /** Counts of the names worker; undefined while no names are captured. */

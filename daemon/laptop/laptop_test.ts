@@ -162,6 +162,30 @@ Deno.test("a Service's address that isn't reached isn't answered by its name, an
   assert.equal(to.laptop.unreachable(dev).length, 1);
 });
 
+Deno.test("an ExternalName that leads nowhere is said to, with or without capture", async () => {
+  const dev = clusterOf("dev", "intercept", "10.96.0.7");
+  dev.alias("there", "echo.default.svc.cluster.local");
+  dev.alias("outside", "example.com");
+  dev.alias("gone", "nosuch.default.svc.cluster.local");
+  dev.alias("ring", "round.default.svc.cluster.local");
+  dev.alias("round", "ring.default.svc.cluster.local");
+  dev.alias("address", "192.0.2.7");
+  dev.alias("domain", "shop.example");
+  await using to = laptopOf(dev);
+  const problems = await to.laptop.problems(dev);
+  assert.deepEqual([...problems.keys()].sort(), [
+    "default/address",
+    "default/gone",
+    "default/ring",
+    "default/round",
+  ]);
+  assert.match(problems.get("default/ring")?.[0] ?? "", /lead in a circle: round\..* -> ring\..* -> round\./);
+  assert.match(
+    problems.get("default/gone")?.[0] ?? "",
+    /^nosuch\.default\.svc\.cluster\.local doesn't exist/,
+  );
+});
+
 Deno.test("of two clusters with one address, the second's name doesn't lead to the first", async () => {
   const [dev, prod] = [clusterOf("dev", "capture", "10.96.0.7"), clusterOf("prod", "capture", "10.96.0.7")];
   await using to = laptopOf(dev, prod);

@@ -51,6 +51,13 @@ export class FakeLaptopCluster implements LaptopCluster {
     return { addresses: new Set([...gone, ...addresses]), services: new Set([key]) };
   }
 
+  /** Adds or replaces an ExternalName. */
+  alias(service: string, externalName: string): void {
+    const key = keyOf(service);
+    const [namespace = "", name = ""] = key.split("/");
+    this.#services.set(key, { namespace, name, addresses: [], ports: [], externalName });
+  }
+
   /** Says which ports of an address are served, instead of any. */
   serve(address: string, ports: CapturedPorts): void {
     this.#addresses.set(address, ports);

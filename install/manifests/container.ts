@@ -34,6 +34,8 @@ export function container(parts: ContainerParts, options: ManifestOptions, place
     command: command(parts.role, payload, parts.permissions, place.folder),
     env: [
       { name: "DENO_DIR", value: `${SCRATCH}/deno` },
+      // TLS to the API server trusts the service account's CA alone: Deno would trust Mozilla's list in addition.
+      { name: "DENO_TLS_CA_STORE", value: "" },
       { name: environment.heartbeat, value: HEARTBEAT_FILE },
       ...parts.env,
     ],

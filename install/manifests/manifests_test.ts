@@ -104,9 +104,21 @@ Deno.test("the variables that the pod specs set are those that the agents may re
   for (const container of containers) {
     const set = (container.env as { name: string }[]).map(({ name }) => name);
     const readable = /--allow-env=([A-Z_,]+)/.exec(String(container.command))?.[1]?.split(",") ?? [];
-    for (const name of set) assert(name === "DENO_DIR" || readable.includes(name), name);
+    for (const name of set) assert(name.startsWith("DENO_") || readable.includes(name), name);
     const known: string[] = Object.values(environment);
     for (const name of readable) assert(known.includes(name) || name.startsWith("KUBERNETES_"), name);
+  }
+});
+
+Deno.test("no container trusts a CA for the API server but the service account's", async () => {
+  const all = await options();
+  const containers = [
+    ...workload(gatewayManifests(all), "Deployment").containers,
+    ...workload(nodeManifests(all), "DaemonSet").containers,
+  ];
+  for (const { name, env } of containers) {
+    const store = (env as { name: string; value: string }[]).find(({ name }) => name === "DENO_TLS_CA_STORE");
+    assert.equal(store?.value, "", String(name));
   }
 });
 

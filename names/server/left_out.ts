@@ -1,4 +1,5 @@
-import { types } from "../../dns/message.ts";
+import { rcodes, types } from "../../dns/message.ts";
+import { addressIn } from "../../dns/resource.ts";
 import type { IpAddress } from "../../net/address.ts";
 import type { LeftOut } from "../protocol.ts";
 import type { Zone } from "../zone/zone.ts";
@@ -20,22 +21,31 @@ export function leftOutBy(
   return async (name) => {
     const addresses = new Map<string, string>();
     let target = "";
+    let unknown = 0;
     const forbidden = (address: IpAddress) => {
       const reason = why(address);
       if (reason !== undefined) addresses.set(address.text, reason);
       return reason !== undefined;
     };
-    await Promise.all([types.A, types.AAAA].map(async (type) => {
+    const asked = [types.A, types.AAAA];
+    await Promise.all(asked.map(async (type) => {
       const reply = consider(writeMessage(questionFor(name, type)), zone);
       if (reply.kind !== "outside") return;
       target = reply.target;
       const signal = AbortSignal.timeout(ANSWER_MS);
       try {
-        await resolveExternalName(reply, nameserver, forwarder, forbidden, signal);
+        const { rcode, answers } = await resolveExternalName(reply, nameserver, forwarder, forbidden, signal);
+        const hasAddress = answers.some((resource) => addressIn(resource) !== undefined);
+        if (rcode !== rcodes.servFail && !hasAddress) unknown++;
       } catch (error) {
         if (!(error instanceof NoAnswer) && !signal.aborted) throw error;
       }
     }));
-    return { name, target, addresses: [...addresses].map(([address, why]) => ({ address, why })) };
+    return {
+      name,
+      target,
+      addresses: [...addresses].map(([address, why]) => ({ address, why })),
+      ...unknown === asked.length && addresses.size === 0 && { isUnknown: true },
+    };
   };
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { parseAddress } from "../../net/address.ts";
+import { rcodes } from "../../dns/message.ts";
 import { addressResource } from "../../dns/resource.ts";
 import { fakeUpstream, replied } from "../testing/fake_upstream.ts";
 import { Zone } from "../zone/zone.ts";
@@ -46,4 +47,13 @@ Deno.test("a nameserver that doesn't answer holds a list up for a second at most
   );
   assert.deepEqual(addresses, []);
   assert.ok(performance.now() - start < 2_000);
+});
+
+Deno.test("a target that the nameserver has no address for is told, and one that it doesn't answer for isn't", async () => {
+  await using unknown = await fakeUpstream((query) => replied(query, []));
+  const ask = ({ nameserver }: typeof unknown) =>
+    leftOutBy(zone, why, nameserver, new UdpForwarder())("out-0.default.svc");
+  assert.equal((await ask(unknown)).isUnknown, true);
+  await using failing = await fakeUpstream((query) => ({ ...replied(query, []), rcode: rcodes.servFail }));
+  assert.equal((await ask(failing)).isUnknown, undefined);
 });

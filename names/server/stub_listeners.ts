@@ -90,7 +90,9 @@ export class StubListeners implements AsyncDisposable {
     if (!nameserver) return [];
     const { zone, networks } = this.#parts;
     const ask = leftOutBy(zone, (address) => networks.why(address), nameserver, this.#forwarder);
-    return (await Promise.all(names.map(ask))).filter(({ addresses }) => addresses.length > 0);
+    return (await Promise.all(names.map(ask))).filter(({ addresses, isUnknown }) =>
+      addresses.length > 0 || isUnknown
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -80,6 +80,15 @@ export function ownerOf(
   return address && isReached(names.cluster, address.text) ? { kind: "pod", names, address } : undefined;
 }
 
+/** The Service whose own name has these labels below its cluster's domain. */
+export function serviceCalled(names: ClusterNames, labels: readonly string[]): ServiceNames | undefined {
+  const [name, namespace, kind] = labels;
+  if (labels.length !== 3 || name === undefined || namespace === undefined || kind !== "svc") {
+    return undefined;
+  }
+  return names.service(namespace, name);
+}
+
 function serviceOwner(
   names: ClusterNames,
   namespace: string,

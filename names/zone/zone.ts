@@ -5,7 +5,7 @@
 import { canonical, isName, parseDomain } from "../../dns/domain_name.ts";
 import { IN, type Question, type Resource, types } from "../../dns/message.ts";
 import { aliasResource, pointerResource, reversedAddress, textResource } from "../../dns/resource.ts";
-import type { IpAddress } from "../../net/address.ts";
+import { type IpAddress, parseAddress } from "../../net/address.ts";
 import { ClusterNames } from "./cluster_names.ts";
 import {
   belowDomain,
@@ -13,6 +13,7 @@ import {
   namespaceIn,
   type Owner,
   ownerOf,
+  serviceCalled,
   type ServiceOwner,
   without,
 } from "./owner.ts";
@@ -135,6 +136,40 @@ export class Zone {
       if (owner === undefined && outside !== undefined) return { cluster, outside };
     }
     return undefined;
+  }
+
+  /** Why the name of an ExternalName leads nowhere; undefined for any other name, and where no reason is known. */
+  whyNowhere(name: string): string | undefined {
+    const labels = labelsIn(name.replace(/\.$/, ""));
+    for (const names of this.#clusters.values()) {
+      const below = belowDomain(labels, names) ?? [];
+      for (const one of [below, [...labels, names.namespace, "svc"], [...labels, "svc"]]) {
+        const { externalName } = serviceCalled(names, one) ?? {};
+        if (externalName !== undefined) return this.deadEnd(externalName);
+      }
+    }
+    return undefined;
+  }
+
+  /** Why an ExternalName with this target has no address in any cluster, nor out of them; undefined where none is known. */
+  deadEnd(externalName: string): string | undefined {
+    if (parseAddress(externalName)) return `${externalName} looks like an address: DNS has no such name`;
+    const seen = new Set<string>();
+    for (let next = externalName;;) {
+      const target = parseDomain(next);
+      if (target === undefined) return `${next} is not a valid name`;
+      if (seen.has(target)) return `the ExternalNames lead in a circle: ${[...seen, target].join(" -> ")}`;
+      if (seen.size === LONGEST_CHAIN) {
+        return `more than ${LONGEST_CHAIN} ExternalNames in a row aren't followed`;
+      }
+      seen.add(target);
+      const owner = this.#targetOwner(target);
+      if (owner === "absent") {
+        return `${target} doesn't exist: no Service has this name, or a headless one has no endpoint for it`;
+      }
+      if (owner?.kind !== "service" || owner.service.externalName === undefined) return undefined;
+      next = owner.service.externalName;
+    }
   }
 
   /** What a name stands for; "absent" for one that is a cluster's and doesn't exist, undefined for one that is no cluster's. */

@@ -494,3 +494,34 @@ Deno.test("a record whose name can't be written is left out, and the question is
     assert.ok(answer === "not-ours" || answer.answers.length === 0);
   }
 });
+
+Deno.test("an ExternalName in a circle, to what doesn't exist, or in too long a row is a dead end, and says which", () => {
+  const alias = (name: string, externalName: string): ServiceNames => ({
+    namespace: "default",
+    name,
+    addresses: [],
+    ports: [],
+    externalName,
+  });
+  const full = (name: string) => `${name}.default.svc.cluster.local`;
+  const row = Array.from({ length: 10 }, (_, i) => alias(`row-${i}`, full(`row-${i + 1}`)));
+  const zone = zoneOf(cluster([echo, alias("a", full("b")), alias("b", full("a")), ...row]));
+  assert.equal(
+    zone.deadEnd(full("b")),
+    `the ExternalNames lead in a circle: ${full("b")} -> ${full("a")} -> ${full("b")}`,
+  );
+  assert.match(zone.deadEnd(full("nosuch")) ?? "", /^nosuch\.default\.svc\.cluster\.local doesn't exist/);
+  assert.match(zone.deadEnd("nosuch.default.svc") ?? "", /doesn't exist/);
+  assert.match(zone.deadEnd(full("row-1")) ?? "", /more than 8 ExternalNames in a row/);
+  assert.match(zone.deadEnd("not a name") ?? "", /is not a valid name/);
+  assert.match(zone.deadEnd("192.0.2.7") ?? "", /looks like an address/);
+  for (const name of ["a", "a.default", "a.default.svc", full("a")]) {
+    assert.match(zone.whyNowhere(name) ?? "", /in a circle/, name);
+  }
+  for (const other of ["echo", "nosuch", "x.a.default.svc", "example.com", ""]) {
+    assert.equal(zone.whyNowhere(other), undefined, other);
+  }
+  for (const fine of [full("echo"), full("row-9").replace("row-9", "echo"), "example.com"]) {
+    assert.equal(zone.deadEnd(fine), undefined, fine);
+  }
+});

@@ -31,6 +31,8 @@ async function aliases(stage: Stage) {
       alias("alias-near", "internet.test"),
       alias("alias-gone", "nosuch.test"),
       alias("alias-address", FAR),
+      alias("alias-ring", "alias-ring.default.svc.cluster.local"),
+      alias("alias-absent", "absent.default.svc.cluster.local"),
     ],
   });
   undo.defer(async () => {
@@ -147,7 +149,14 @@ Deno.test("where an ExternalName leads to nothing, or to the laptop's own networ
     /alias-near leads to internet\.test.*: its address 10\.77\.255\.254 is in 10\.77\.0\.0\/16, a network of this machine, .*\s403$/,
   );
   assert.match(await ask("alias-gone"), /leads to nosuch\.test.* nameservers have no address for it\s404$/);
-  assert.match(await ask("alias-address"), /no connected cluster has an address for alias-address.*\s404$/s);
+  assert.match(
+    await ask("alias-address"),
+    /alias-address is an ExternalName that leads nowhere: 203\.0\.113\.9 looks like an address.*\s404$/s,
+  );
+  assert.match(await ask("alias-ring"), /leads nowhere: the ExternalNames lead in a circle: .*\s404$/s);
+  const services = (await alice.run(["services"])).stdout;
+  assert.match(services, /the ExternalNames lead in a circle: alias-ring\.default/);
+  assert.match(services, /absent\.default\.svc\.cluster\.local doesn't exist/);
   assert.match(
     await ask("alias-far", 81),
     /leads to far\.test .* refuses the connection: 203\.0\.113\.9:81\s502$/,
