@@ -1,23 +1,16 @@
 import { unlessAborted } from "../../async/abort.ts";
 import { TimeLimit } from "../../async/time_limit.ts";
 import type { Probe } from "../../dataplane/plane.ts";
-import type { Service, ServicePort } from "../../kube/objects/objects.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import type { Mode, UpResult, Warning } from "../../wire/control.ts";
 import { formatOutcome } from "../../wire/flow.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { Cluster } from "../clusters/cluster.ts";
+import type { Reachable } from "./reachable.ts";
 
 /** To show that it works: one Service after the other is dialled, each for so long, in milliseconds. */
 const PROOF_TIMEOUT_MS = 3_000;
 const PROOFS = 5;
-
-/** A Service's port that something serves, at an address that this laptop reaches. */
-export interface Reachable {
-  readonly service: Service;
-  readonly port: ServicePort;
-  readonly address: string;
-}
 
 /** What came of a proof. */
 export interface Tried {

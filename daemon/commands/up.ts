@@ -1,10 +1,10 @@
 import type { Mode, UpRequest, UpResult, Warning } from "../../wire/control.ts";
 import { ensureInstalled } from "./agents.ts";
 import { warnings } from "./warnings.ts";
-import { readiness } from "../discovery/topology.ts";
 import type { Laptop } from "../laptop/laptop.ts";
 import { answering } from "./answering.ts";
-import { prove, type Reachable, type Tried } from "./proof.ts";
+import { prove, type Tried } from "./proof.ts";
+import { type Reachable, reachableIn } from "./reachable.ts";
 import { unreachableWarnings } from "../../wire/unreachable.ts";
 import { worthTrying } from "./worth_trying.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
@@ -133,7 +133,7 @@ async function use(
     report.warn(message, hint);
   }
   await clusters.laptop.publishCustom();
-  const reachable = reachableOf(connected, clusters.laptop, request.mode);
+  const reachable = reachableIn(connected.connection, clusters.laptop.namesOf(connected, request.mode));
   const candidates = candidatesOf(reachable, connected);
   const tried = candidates.length === 0 ? NOT_TRIED : await report.step<Tried>(
     "Try a connection",
@@ -207,22 +207,4 @@ function warnOfPort(proxy: string, report: Reporter): void {
 function tunnelDetail(connected: Cluster): string | undefined {
   const { tunnel } = connected.connection;
   return tunnel.state === "connected" ? tunnel.pod : undefined;
-}
-
-/** What something serves and this laptop reaches, the connection's own namespace first. */
-function reachableOf(connected: Cluster, laptop: Laptop, mode: Mode): Reachable[] {
-  const { topology, name } = connected.connection;
-  const ready = topology.slices && readiness(topology.slices);
-  const addresses = new Map(
-    laptop.namesOf(connected, mode).map((names) => [`${names.namespace}/${names.name}`, names.addresses]),
-  );
-  const all = [...topology.services].flatMap(([key, service]) =>
-    (service.headless ? [] : addresses.get(key) ?? []).slice(0, 1).flatMap((address) =>
-      service.ports
-        .filter((port) => port.protocol === "TCP" && (ready?.(key).ports.has(port.name) ?? true))
-        .map((port) => ({ service, port, address }))
-    )
-  );
-  const isOwn = ({ service }: Reachable) => Number(service.namespace === name.namespace);
-  return all.sort((a, b) => isOwn(b) - isOwn(a));
 }
