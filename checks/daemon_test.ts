@@ -74,6 +74,16 @@ Deno.test("a running daemon is right, an unusable one is a failure, and without 
 Deno.test("a tunnel is connected, or the reason is told", async () => {
   const check = (view: typeof noDaemon) => findingsOf(tunnel, { daemon: view, stateFolder: "/state" });
   assertFinding(await check(runningDaemon()), "ok", /dev: connected to the pod gateway-7d9, round trip 9 ms/);
+  const why = "no pod of the gateway is ready: it is pending";
+  const seen = runningDaemon({
+    cluster: { tunnel: { state: "connecting", why, remedy: "look at it: pmz x" } },
+  });
+  assertFinding(
+    await check(seen),
+    "failed",
+    /it is pending\.$/,
+    /^Look at it: pmz x\. The daemon's log: \/state/,
+  );
   const dialling = runningDaemon({ cluster: { tunnel: { state: "connecting", why: "the pod is gone" } } });
   assertFinding(await check(dialling), "failed", /the pod is gone/, /pmz agent status.*\/state\/daemon\.log/);
 });

@@ -1,7 +1,7 @@
 import type { ClusterStatus } from "../wire/control.ts";
 import { controlFiles } from "../wire/control.ts";
 import type { Finding } from "../wire/doctor.ts";
-import { type Check, failed, ok, skipped } from "./check.ts";
+import { type Check, failed, ok, sentence, skipped } from "./check.ts";
 import { connectedClusters } from "./connected_clusters.ts";
 import type { CheckParts } from "./parts.ts";
 
@@ -29,6 +29,6 @@ function judge({ cluster, tunnel, roundTripMs }: ClusterStatus, log: string): Fi
   }
   return failed(
     `${cluster.context}: not connected: ${tunnel.why.replace(/\.$/, "")}.`,
-    `See what runs in the cluster: pmz agent status. The daemon's log: ${log}`,
+    `${sentence(tunnel.remedy ?? "see what runs in the cluster: pmz agent status")} The daemon's log: ${log}`,
   );
 }

@@ -8,6 +8,7 @@ export const callWords = {
   up: "connecting",
   down: "disconnecting",
   status: "reading the status",
+  look: "reading the status",
   explain: "following the connection",
   services: "listing Services",
   names: "listing domains",

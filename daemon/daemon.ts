@@ -153,12 +153,15 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   async status(): Promise<Status> {
-    return {
-      release: RELEASE,
-      pid: Deno.pid,
-      since: this.#since,
-      ...await overview.status(this.#clusters),
-    };
+    return { ...this.#process, ...await overview.status(this.#clusters) };
+  }
+
+  async look(): Promise<Status> {
+    return { ...this.#process, ...await overview.look(this.#clusters) };
+  }
+
+  get #process() {
+    return { release: RELEASE, pid: Deno.pid, since: this.#since };
   }
 
   async explain(request: ExplainRequest): Promise<Explanation> {

@@ -83,7 +83,7 @@ async function daemonView(cli: Cli): Promise<DaemonView> {
     const daemon = await cli.runningDaemon();
     if (!daemon) return { state: "none" };
     const [status, services, names] = await Promise.all([
-      daemon.ask("status"),
+      daemon.ask("look"),
       daemon.ask("services"),
       daemon.ask("names"),
     ]);

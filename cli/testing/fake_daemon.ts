@@ -334,6 +334,7 @@ export class FakeDaemon implements AsyncDisposable {
         return this.#stream([{ kind: "result", result: { wasUp: true, left: answers.left } }]);
       },
       status: () => answer(answers.status),
+      look: () => answer(answers.status),
       flows: () => answer(answers.flows),
       followFlows: () => this.#lines(answers.flowEvents, !answers.flowsStay),
       explain: () => answer(answers.explain),

@@ -7,6 +7,7 @@ import type { HelperGrant } from "../../wire/helper.ts";
 import type { Component } from "../../wire/installer.ts";
 import { lacksForwarding } from "../../checks/rights.ts";
 import { Failure } from "../failure.ts";
+import { acceptingRanges } from "../laptop/accepting.ts";
 import { lacks, type Needs } from "./agents.ts";
 import { planWarnings } from "./plan_warnings.ts";
 import { checkTarget, findServedTarget } from "./target_check.ts";
@@ -77,7 +78,7 @@ function grantedRanges(
   const fresh = ranges.find((range) => fixed && !fixed.includes(range) && !asked.includes(range));
   if (fresh === undefined) return ranges;
   throw new Failure("conflict", `the range ${fresh} can't be accepted while pmz is up`, {
-    hint: `to accept it: pmz down, then pmz up --context ${context} --accept-range ${fresh}`,
+    hint: `to accept it: ${acceptingRanges(context, [fresh], laptop.capturedBesides(context))}`,
   });
 }
 

@@ -11,6 +11,7 @@ import type { NamesStats } from "../../names/protocol.ts";
 import type { ZoneData } from "../../names/zone/zone_data.ts";
 import type { UnreachableAddress } from "../../wire/unreachable.ts";
 import { answering } from "./answering.ts";
+import { tunnelHop } from "./explain/cluster_hops.ts";
 import { rulesOf } from "../intercepts/foreign_rules.ts";
 import type { InterceptRule } from "../../wire/intercept.ts";
 import { serviceEntries } from "../discovery/entries.ts";
@@ -160,6 +161,21 @@ export async function status(
       ...await warnings(clusters.all, helper),
     ],
   };
+}
+
+/** As `status`, after a look at what it believes for a while otherwise: the machine's firewall, and why a tunnel isn't up. */
+export async function look(clusters: ClusterRegistry): ReturnType<typeof status> {
+  await clusters.laptop.hostCapture?.blockedNow();
+  const seen = await status(clusters);
+  return { ...seen, clusters: await Promise.all(seen.clusters.map((one) => withReason(one, clusters))) };
+}
+
+async function withReason(status: ClusterStatus, { all }: ClusterRegistry): Promise<ClusterStatus> {
+  const cluster = all.find(({ connection }) => connection.name === status.cluster);
+  if (status.tunnel.state === "connected" || status.mode === "intercept" || !cluster) return status;
+  const seen = await tunnelHop(cluster, null);
+  if (!("remedy" in seen)) return status; // it has come up meanwhile
+  return { ...status, tunnel: { state: "connecting", why: seen.saw, remedy: seen.remedy } };
 }
 
 async function clusterStatus(

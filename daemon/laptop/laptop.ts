@@ -125,6 +125,11 @@ export class Laptop {
     await this.publishAllowed();
   }
 
+  /** The other clusters that are captured. */
+  capturedBesides(cluster: string): string[] {
+    return this.#captured().flatMap(({ id }) => id === cluster ? [] : [id]);
+  }
+
   #captured(): LaptopCluster[] {
     return this.#clusters().filter(({ connection }) => connection.mode === "capture");
   }
@@ -222,7 +227,11 @@ export class Laptop {
 
   /** Addresses of a cluster's Services that this laptop doesn't reach. */
   unreachable(cluster: LaptopCluster, mode: Mode = cluster.connection.mode): UnreachableAddress[] {
-    return unreachableOf(cluster, mode === "capture" ? this.#capture : undefined);
+    return unreachableOf(
+      cluster,
+      mode === "capture" ? this.#capture : undefined,
+      this.capturedBesides(cluster.id),
+    );
   }
 
   /** Why ExternalNames lead nowhere, or not everywhere that they would in a pod, by "namespace/name". */

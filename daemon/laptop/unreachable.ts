@@ -1,4 +1,5 @@
 import type { UnreachableAddress } from "../../wire/unreachable.ts";
+import { acceptingRanges } from "./accepting.ts";
 import { coveringRanges } from "./covering_ranges.ts";
 import type { HostCapture } from "./host_capture.ts";
 import type { LaptopCluster } from "./laptop_cluster.ts";
@@ -6,10 +7,15 @@ import type { LaptopCluster } from "./laptop_cluster.ts";
 /** How the laptop's capture stands to an address. */
 type Captured = Pick<HostCapture, "isCaptured" | "refusal" | "refused">;
 
-/** Of a cluster's Services, the addresses that this laptop doesn't reach. @param capture where the cluster is captured */
+/**
+ * Of a cluster's Services, the addresses that this laptop doesn't reach.
+ * @param capture where the cluster is captured
+ * @param others other clusters that are captured
+ */
 export function unreachableOf(
   { id, index }: LaptopCluster,
   capture: Captured | undefined,
+  others: readonly string[] = [],
 ): UnreachableAddress[] {
   const found = [...index.refused].flatMap(([service, refused]) =>
     refused.map(({ address, why }): UnreachableAddress => ({
@@ -36,7 +42,7 @@ export function unreachableOf(
   return [
     ...found,
     ...missing.map((one) => {
-      const remedy = remedyOf(id, one.why, ranges);
+      const remedy = remedyOf(id, one.why, ranges, others);
       return remedy === undefined ? one : { ...one, remedy };
     }),
   ];
@@ -48,21 +54,24 @@ const NO_POD = /^an endpoint that is no pod|^a node's address/;
 const PUBLIC = /^public, and in no range that was accepted/;
 
 const PROXY = "pmz up --proxy serves its name, too";
-const accept = (cluster: string, ...ranges: readonly string[]) =>
-  `pmz down, then pmz up --context ${cluster} ${ranges.map((range) => `--accept-range ${range}`).join(" ")}`;
 
 /**
  * What to do where an address isn't captured, by the reason that the helper or the routes give.
  * @param of the cluster
  * @param ranges those that the cluster's public addresses are from
  */
-function remedyOf(of: string, why: string, ranges: readonly string[]): string | undefined {
+function remedyOf(
+  of: string,
+  why: string,
+  ranges: readonly string[],
+  others: readonly string[],
+): string | undefined {
   const [, cluster] = /^the cluster (\S+) has the same address/.exec(why) ?? [];
   if (cluster !== undefined) return `disconnect that one: pmz down --context ${cluster}`;
-  if (PUBLIC.test(why)) return `to capture it: ${accept(of, ...ranges)}; ${PROXY}`;
+  if (PUBLIC.test(why)) return `to capture it: ${acceptingRanges(of, ranges, others)}; ${PROXY}`;
   const [, range, routed] = /^in (\S+), which this machine has a route to \(([^)]+)\)$/.exec(why) ?? [];
   if (range !== undefined) {
-    return `to capture it, if ${routed} doesn't need it: ${accept(of, range)}; ${PROXY}`;
+    return `to capture it, if ${routed} doesn't need it: ${acceptingRanges(of, [range], others)}; ${PROXY}`;
   }
   const [, device] = /network that this machine is in \(([^)]+)\)$/.exec(why) ?? [];
   if (device !== undefined) {

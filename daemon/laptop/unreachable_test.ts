@@ -17,7 +17,7 @@ function remedyFor(why: string): string | undefined {
 Deno.test("an address that isn't captured is told with what to do, and the device is named", () => {
   assert.match(
     remedyFor("public, and in no range that was accepted for this cluster") ?? "",
-    /^to capture it: pmz down, then pmz up --context dev --accept-range 10\.96\.0\.0\/20; pmz up --proxy/,
+    /^to capture it: pmz down --context dev, then pmz up --context dev --accept-range 10\.96\.0\.0\/20; pmz up --proxy/,
   );
   assert.match(
     remedyFor("in 172.20.0.0/16, a network that this machine is in (br-x)") ?? "",
@@ -25,7 +25,7 @@ Deno.test("an address that isn't captured is told with what to do, and the devic
   );
   assert.match(
     remedyFor("in 10.0.0.0/8, which this machine has a route to (wg0)") ?? "",
-    /if wg0 doesn't need it: pmz down, then pmz up --context dev --accept-range 10\.0\.0\.0\/8/,
+    /if wg0 doesn't need it: pmz down --context dev, then pmz up --context dev --accept-range 10\.0\.0\.0\/8/,
   );
   assert.equal(
     remedyFor("the cluster prod has the same address, and was connected before"),

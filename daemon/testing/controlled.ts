@@ -12,6 +12,7 @@ export const nothing: Controlled = {
   up: notAsked,
   down: notAsked,
   status: notAsked,
+  look: notAsked,
   explain: notAsked,
   services: () => [],
   names: () => [],

@@ -87,11 +87,30 @@ Deno.test("after up doctor finds daemon, helper and tunnel, and then what has go
   try {
     const withoutAgent = await until(alice, "tunnel", "failed");
     assert.match(withoutAgent.text("agent"), /not installed.*pmz agent deploy/);
+    assert.match(withoutAgent.text("tunnel"), /no pod of the gateway is ready: .*Look at the gateway/);
     assert.equal(withoutAgent.outcome("api-server"), "ok");
   } finally {
     await alice.done(["agent", "deploy", "--component", "gateway"], { timeout: 60_000 });
   }
   await until(alice, "tunnel", "ok");
+});
+
+Deno.test("a firewall's rule that comes or goes after a look is seen by the next one", async () => {
+  await using stage = await Stage.set();
+  const { world } = stage;
+  const alice = await stage.up();
+  const rule = (how: string) =>
+    world.laptop.output("root", ["iptables", how, "OUTPUT", "-d", "10.96.0.0/16", "-j", "REJECT"]);
+  assert.equal((await doctor(alice)).outcome("capture"), "ok");
+  await rule("-I");
+  try {
+    const blocked = await doctor(alice);
+    assert.equal(blocked.outcome("capture"), "warning");
+    assert.match(blocked.text("capture"), /firewall drops connections to 10\.96\.\S+: .*OUTPUT.*reject/i);
+  } finally {
+    await rule("-D");
+  }
+  assert.equal((await doctor(alice)).outcome("capture"), "ok");
 });
 
 Deno.test("without the agent doctor warns before up, and says what installs it", async () => {

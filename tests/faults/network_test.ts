@@ -121,7 +121,7 @@ Deno.test("a range that was accepted is the cluster's whatever a VPN has a route
   assert.equal(other.code, 8);
   assert.match(
     other.stderr,
-    /10\.0\.0\.0\/8 can't be accepted while pmz is up\n.*pmz down, then pmz up --context one --accept-range/,
+    /10\.0\.0\.0\/8 can't be accepted while pmz is up\n.*pmz down --context one, then pmz up --context one --accept-range/,
   );
   const wrong = await alice.run(["up", "--accept-range", "127.0.0.0/8"]);
   assert.deepEqual([wrong.code, /no cluster may have it \(loopback\)/.test(wrong.stderr)], [2, true]);

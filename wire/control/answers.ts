@@ -149,7 +149,12 @@ export interface ClusterStatus {
 }
 export type TunnelState =
   | { readonly state: "connected"; readonly since: string; readonly pod: string }
-  | { readonly state: "connecting"; readonly why: string };
+  | {
+    readonly state: "connecting";
+    readonly why: string;
+    /** What to do about it; only where it was looked for. */
+    readonly remedy?: string;
+  };
 
 export interface ServiceEntry {
   readonly cluster: string;
