@@ -31,6 +31,8 @@ export interface FlowEvents {
 /** A flow at its beginning. */
 export interface FlowStart {
   readonly kind: Flow["kind"];
+  /** TCP when absent. */
+  readonly protocol?: Flow["protocol"];
   readonly cluster: string;
   /** The address that was dialled: "10.96.12.7:8080". */
   readonly to: string;
@@ -63,15 +65,18 @@ export class OpenFlow implements BreakListener, WatchedFlow {
   /** Whether the program was searched when the flow broke: once is enough. */
   #searched = false;
   readonly #kind: Flow["kind"];
+  readonly #protocol: Flow["protocol"];
   readonly #cluster: string;
   readonly #to: string;
   readonly #from: ConnectionEnds | string;
   readonly #intercept: string | undefined;
   readonly #programs: FindPrograms;
 
-  constructor(id: string, { kind, cluster, to, from, intercept }: FlowStart, programs: FindPrograms) {
+  constructor(id: string, start: FlowStart, programs: FindPrograms) {
+    const { kind, protocol = "tcp", cluster, to, from, intercept } = start;
     this.id = id;
     this.#kind = kind;
+    this.#protocol = protocol;
     this.#cluster = cluster;
     this.#to = to;
     this.#from = from;
@@ -87,9 +92,10 @@ export class OpenFlow implements BreakListener, WatchedFlow {
     this.program ??= this.#programs.find(this.socket);
   }
 
-  /** Whether it is a connection of this laptop to one of these places of a cluster, as `to` has them. */
+  /** Whether it is a TCP connection of this laptop to one of these places of a cluster, as `to` has them. */
   leadsTo(cluster: string, places: ReadonlySet<string>): boolean {
-    return this.#kind !== "intercepted" && this.#cluster === cluster && places.has(this.#to);
+    return this.#kind !== "intercepted" && this.#protocol === "tcp" && this.#cluster === cluster &&
+      places.has(this.#to);
   }
 
   /** Breaks it off: its program connects again, and that connection leads elsewhere. */
@@ -112,7 +118,7 @@ export class OpenFlow implements BreakListener, WatchedFlow {
     return {
       id: this.id,
       kind: this.#kind,
-      protocol: "tcp",
+      protocol: this.#protocol,
       from: typeof from === "string" ? from : formatEndpoint(from.remote.address.text, from.remote.port),
       ...(this.program === undefined ? {} : { program: this.program }),
       to: this.#to,

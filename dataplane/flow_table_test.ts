@@ -35,6 +35,17 @@ Deno.test("a flow ends once", () => {
   assert.equal(flows.failed.failed.length, 1);
 });
 
+Deno.test("a place that leads elsewhere now breaks off its TCP connections, not the UDP of that port", () => {
+  const { flows } = table();
+  const aborted: string[] = [];
+  for (const protocol of ["tcp", "udp"] as const) {
+    const flow = flows.begin({ ...START, protocol });
+    flow.stream = { sent: 0, received: 0, abort: () => void aborted.push(protocol) };
+  }
+  flows.reroute("dev", [{ address: "10.96.0.7", port: 80 }], "it leads elsewhere");
+  assert.deepEqual(aborted, ["tcp"]);
+});
+
 Deno.test("flows that end in order are told only while somebody follows", () => {
   const { flows, told } = table();
   flows.end(flows.begin(START), { kind: "done" });

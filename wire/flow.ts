@@ -1,5 +1,5 @@
 /**
- * A flow: one connection that pmz carries, from the side that opened it to the side that answers. Laptop, gateway and
+ * A flow: one connection that pmz carries, or with UDP the datagrams between two addresses and ports, from the side that opened it to the side that answers. Laptop, gateway and
  * relay log the same id, which travels with the CONNECT request in the header `pmz-flow` (streams.ts).
  */
 import type { ProxyError } from "./streams.ts";
@@ -105,9 +105,12 @@ export function formatCaller({ kind, program, from }: Flow): string {
   return kind !== "intercepted" && program !== undefined ? formatProgram(program) : from;
 }
 
-/** Where a flow goes: "payments.default.svc:8080", or "echo.default:80 -> node (4312)" where it's intercepted. */
-export function formatTarget({ kind, program, to, name, intercept }: Flow): string {
-  const target = intercept ?? name ?? to;
+/**
+ * Where a flow goes: "payments.default.svc:8080", "kube-dns.kube-system.svc:53/udp", or "echo.default:80 -> node (4312)" where it's
+ * intercepted.
+ */
+export function formatTarget({ kind, protocol, program, to, name, intercept }: Flow): string {
+  const target = `${intercept ?? name ?? to}${protocol === "udp" ? "/udp" : ""}`;
   return kind === "intercepted" && program !== undefined ? `${target} -> ${formatProgram(program)}` : target;
 }
 

@@ -44,6 +44,10 @@ Deno.test("a flow in words says who opened it, where it goes, and why it failed"
     formatFlow({ ...flow, outcome: { kind: "no-tunnel", details: "the API server can't be reached" } }),
     "198.18.255.254:41234 -> 10.96.12.7:8080: no tunnel: the API server can't be reached",
   );
+  assert.equal(
+    formatFlow({ ...flow, protocol: "udp", name: "kube-dns.kube-system.svc:53", outcome: { kind: "open" } }),
+    "198.18.255.254:41234 -> kube-dns.kube-system.svc:53/udp: open",
+  );
   const outcome = {
     kind: "refused",
     by: "laptop",

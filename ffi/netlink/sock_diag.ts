@@ -25,7 +25,7 @@ const MOST = 65_536;
 /** Which sockets of a list are wanted: the others don't count, however many the machine has. */
 export type IsWanted = (socket: DiagSocket) => boolean;
 
-/** The kernel's list of TCP sockets of the network namespace that the thread was in when this was made. */
+/** The kernel's list of sockets of the network namespace that the thread was in when this was made. */
 export class SockDiag implements Disposable {
   #fd: number;
   readonly #most: number;
@@ -38,12 +38,12 @@ export class SockDiag implements Disposable {
     this.#fd = must("socket(NETLINK_SOCK_DIAG)", fd);
   }
 
-  /** Connections to a local port (0: any) that are established, or whose peer has ended its side. */
+  /** TCP connections to a local port (0: any) that are established, or whose peer has ended its side. */
   connectionsTo(port: number, isWanted?: IsWanted): DiagSocket[] {
     return this.#ofPort(port, states.established | states.closeWait, isWanted);
   }
 
-  /** Sockets that listen on a port. @throws {SystemCallError} on a kernel without inet_diag */
+  /** TCP sockets that listen on a port. @throws {SystemCallError} on a kernel without inet_diag */
   listenersOn(port: number): DiagSocket[] {
     return this.#ofPort(port, states.listen);
   }
@@ -65,21 +65,35 @@ export class SockDiag implements Disposable {
     return found;
   }
 
-  /** The connection with these two ends, if this namespace has it. */
+  /** The TCP connection with these two ends, if this namespace has it. */
   connection(
     local: { address: IpAddress; port: number },
     remote: { address: IpAddress; port: number },
   ): DiagSocket | undefined {
-    this.#send(lookupRequest(local, remote));
+    const found = this.#lookUp(lookupRequest(local, remote));
+    return found && found.state !== states.listen ? found : undefined;
+  }
+
+  /** The UDP socket that a datagram from `remote` to `local` would come to, connected or not. */
+  udpReceiver(
+    local: { address: IpAddress; port: number },
+    remote: { address: IpAddress; port: number },
+  ): DiagSocket | undefined {
+    // The kernel takes the two ends of a UDP lookup as those of the datagram (udp_dump_one in its net/ipv4/udp_diag.c).
+    return this.#lookUp(lookupRequest(remote, local, "udp"));
+  }
+
+  #lookUp(request: Uint8Array<ArrayBuffer>): DiagSocket | undefined {
+    this.#send(request);
     let found: DiagSocket | undefined;
     this.#receive((answer) => {
       if (answer.kind === "socket") found = answer.socket;
       if (answer.kind === "error" && answer.errno !== ENOENT) {
-        throw new SystemCallError("looking a connection up", answer.errno);
+        throw new SystemCallError("looking a socket up", answer.errno);
       }
       return true;
     });
-    return found && found.state !== states.listen ? found : undefined;
+    return found;
   }
 
   /**

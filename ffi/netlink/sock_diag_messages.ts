@@ -1,5 +1,5 @@
 /**
- * The messages of NETLINK_SOCK_DIAG (`man 7 sock_diag`, linux/inet_diag.h), for TCP: asking for sockets, and telling
+ * The messages of NETLINK_SOCK_DIAG (`man 7 sock_diag`, linux/inet_diag.h), for TCP and UDP: asking for sockets, and telling
  * the kernel to close one. Numbers are in the machine's byte order but for ports and addresses; all machines that pmz
  * runs on are little-endian.
  */
@@ -12,7 +12,7 @@ const SOCK_DESTROY = 21; // CONFIG_INET_DIAG_DESTROY, 4.5
 const NLM_F_REQUEST = 1;
 const NLM_F_ACK = 4;
 const NLM_F_DUMP = 0x300;
-const TCP = 6;
+const protocols = { tcp: 6, udp: 17 } as const;
 const families = { 4: 2, 6: 10 } as const;
 
 /** struct nlmsghdr, struct inet_diag_req_v2, struct inet_diag_sockid, struct inet_diag_msg. */
@@ -26,7 +26,7 @@ const INET_DIAG_SKV6ONLY = 11;
 /** TCP states, as bits of a set (net/tcp_states.h). */
 export const states = { established: 1 << 1, closeWait: 1 << 8, listen: 1 << 10 } as const;
 
-/** A TCP socket as the kernel shows it. IPv4 over an IPv6 socket appears as IPv4 addresses. */
+/** A socket as the kernel shows it. IPv4 over an IPv6 socket appears as IPv4 addresses. */
 export interface DiagSocket {
   /** The address family of the socket itself, not of what it carries. */
   readonly family: 4 | 6;
@@ -59,9 +59,10 @@ export function dumpRequest(family: 4 | 6, localPort: number, stateSet: number):
 export function lookupRequest(
   local: { address: IpAddress; port: number },
   remote: { address: IpAddress; port: number },
+  protocol: keyof typeof protocols = "tcp",
 ): Uint8Array<ArrayBuffer> {
   const { family } = local.address;
-  const { bytes, view } = message(SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, family, 0xffffffff);
+  const { bytes, view } = message(SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, family, 0xffffffff, protocol);
   const id = HEADER + 8;
   view.setUint16(id, local.port);
   view.setUint16(id + 2, remote.port);
@@ -138,13 +139,19 @@ function addressIn(bytes: Uint8Array, family: 4 | 6): IpAddress {
   return addressOf(mapped);
 }
 
-function message(type: number, flags: number, family: 4 | 6, stateSet: number) {
+function message(
+  type: number,
+  flags: number,
+  family: 4 | 6,
+  stateSet: number,
+  protocol: keyof typeof protocols = "tcp",
+) {
   const bytes = new Uint8Array(HEADER + REQUEST);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, bytes.length, true);
   view.setUint16(4, type, true);
   view.setUint16(6, flags, true);
-  bytes.set([families[family], TCP], HEADER);
+  bytes.set([families[family], protocols[protocol]], HEADER);
   view.setUint32(HEADER + 4, stateSet, true);
   return { bytes, view };
 }

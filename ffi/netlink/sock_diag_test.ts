@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import dgram from "node:dgram";
+import { once } from "node:events";
 import { parseAddress } from "../../net/address.ts";
+import { boundDescriptorOf } from "../sockets/own_socket.ts";
+import { startConnect } from "../sockets/socket.ts";
 import { type DiagSocket, SockDiag } from "./sock_diag.ts";
 
 async function connected(hostname: string) {
@@ -113,3 +117,27 @@ Deno.test(
     assert.deepEqual(diag.connectionsTo(0, isWanted), []);
   },
 );
+
+for (const hostname of ["127.0.0.1", "::1"]) {
+  for (const how of ["connected", "unconnected"] as const) {
+    Deno.test(`the UDP socket that a datagram would come to is found (${hostname}, ${how})`, async () => {
+      using diag = new SockDiag();
+      await using socket = dgram.createSocket(hostname.includes(":") ? "udp6" : "udp4");
+      socket.bind(0, hostname);
+      await once(socket, "listening");
+      const address = parseAddress(hostname);
+      assert.ok(address);
+      const { port } = socket.address();
+      const fd = boundDescriptorOf("udp", hostname, port);
+      const server = { address, port: 9 };
+      if (how === "connected") startConnect(fd, server);
+      const found = diag.udpReceiver({ address, port }, server);
+      assert.equal(found?.uid, Deno.uid());
+      assert.equal(Deno.readLinkSync(`/proc/self/fd/${fd}`), `socket:[${found?.inode}]`);
+      assert.equal(diag.udpReceiver({ address, port: port ^ 1 }, server), undefined);
+      if (how === "connected") {
+        assert.equal(diag.udpReceiver({ address, port }, { address, port: 10 }), undefined);
+      }
+    });
+  }
+}

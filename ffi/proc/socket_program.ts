@@ -9,8 +9,10 @@ export interface Program {
   readonly name: string;
 }
 
-/** Both ends of a connection of this process. */
+/** Both ends of a connection of this process, or of the datagrams that it gets and answers. */
 export interface ConnectionEnds {
+  /** TCP when absent. */
+  readonly protocol?: "tcp" | "udp";
   readonly local: Endpoint;
   readonly remote: Endpoint;
 }
@@ -98,10 +100,11 @@ export class SocketPrograms implements Disposable {
   }
 
   /** The inode of the socket at the far end, if it is open and on this machine. */
-  #inode({ local, remote }: ConnectionEnds): number | undefined {
+  #inode({ protocol, local, remote }: ConnectionEnds): number | undefined {
     try {
-      this.#diag ??= new SockDiag();
-      return this.#diag.connection(remote, local)?.inode || undefined;
+      const diag = this.#diag ??= new SockDiag();
+      const socket = protocol === "udp" ? diag.udpReceiver(remote, local) : diag.connection(remote, local);
+      return socket?.inode || undefined;
     } catch {
       return undefined; // without sock_diag, programs can't be found
     }

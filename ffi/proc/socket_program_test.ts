@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import dgram from "node:dgram";
+import { once } from "node:events";
+import { parseAddress } from "../../net/address.ts";
 import { endsOf } from "../sockets/own_socket.ts";
 import { type ConnectionEnds, SocketPrograms } from "./socket_program.ts";
 
@@ -97,4 +100,16 @@ Deno.test("a search ends in time, whatever there is to look through, and too man
   // With no time at all, each search looks at one descriptor.
   const found = Array.from({ length: 50 }, () => programs.find(ends)?.pid);
   assert.ok(found.every((pid) => pid === undefined || pid === shell.pid));
+});
+
+Deno.test("the program that a UDP socket belongs to is found", async () => {
+  using programs = new SocketPrograms(5_000);
+  await using socket = dgram.createSocket("udp4");
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  const address = parseAddress("127.0.0.1");
+  assert.ok(address);
+  const remote = { address, port: socket.address().port };
+  const program = programs.find({ protocol: "udp", local: { address, port: 9 }, remote });
+  assert.equal(program?.pid, Deno.pid);
 });
