@@ -7,7 +7,7 @@ import { ByteReader } from "../../http/byte_reader.ts";
 import { MessageBody } from "../../http/message_body.ts";
 import { headerValue, type Stream } from "../../hbone/mod.ts";
 import type { Counts } from "../routing/router.ts";
-import type { MirrorLimits } from "./mirror_limits.ts";
+import type { CopyOwner, MirrorLimits } from "./mirror_limits.ts";
 import { responseHead } from "./response_head.ts";
 
 /** Bytes of one copy that wait to be sent. */
@@ -25,7 +25,7 @@ export type CopyStream = Pick<Stream, "response" | "read" | "write" | "closeWrit
 
 /** Where a copy goes. */
 export interface CopyTarget {
-  readonly rule: string;
+  readonly owner: CopyOwner;
   readonly counts: Counts;
   /** A stream to the laptop; undefined where none can be had. */
   open(): CopyStream | undefined;
@@ -53,14 +53,14 @@ export class Copy {
 
   /** Begins a copy; counts it as dropped where it can't be had. */
   static begin(of: Copied, target: CopyTarget, limits: MirrorLimits): Copy | undefined {
-    if (limits.enter(target.rule)) {
+    if (limits.enter(target.owner)) {
       const stream = target.open();
       if (stream) {
         const copy = new Copy(of, target, limits, stream);
         void copy.#run();
         return copy;
       }
-      limits.leave(target.rule);
+      limits.leave(target.owner);
     }
     target.counts.declined++;
     return undefined;
@@ -71,7 +71,7 @@ export class Copy {
     if (this.#over || bytes.length === 0) return;
     this.isEmpty = false;
     if (
-      this.#waitingBytes + bytes.length > MOST_WAITING || !this.#limits.take(this.#target.rule, bytes.length)
+      this.#waitingBytes + bytes.length > MOST_WAITING || !this.#limits.take(this.#target.owner, bytes.length)
     ) {
       return this.#drop();
     }
@@ -162,13 +162,13 @@ export class Copy {
     this.#waiting = [];
     this.#given(this.#waitingBytes);
     this.#wake.resolve();
-    this.#limits.leave(this.#target.rule);
+    this.#limits.leave(this.#target.owner);
   }
 
   #given(bytes: number): void {
     const known = Math.min(bytes, this.#waitingBytes); // the rest was given back when it finished
     this.#waitingBytes -= known;
-    this.#limits.give(this.#target.rule, known);
+    this.#limits.give(this.#target.owner, known);
   }
 }
 

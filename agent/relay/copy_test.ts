@@ -27,7 +27,7 @@ function slowLaptop() {
 Deno.test("small pieces that wait are kept together: they cost about as much memory as they are counted for", async () => {
   const laptop = slowLaptop();
   const counts = { seen: 0, taken: 0, declined: 0 };
-  const target = { rule: "a", counts, open: () => laptop.stream };
+  const target = { owner: { namespace: "n", rule: "a" }, counts, open: () => laptop.stream };
   const copy = Copy.begin("connection", target, new MirrorLimits());
   const pieces = 20_000;
   for (let at = 0; at < pieces; at++) copy?.add(Uint8Array.of(at));

@@ -73,8 +73,9 @@ export class Mirror implements RequestMirror {
 
   #begin(rules: readonly RoutedRule[], of: Copied): Copy[] {
     const { about, tunnels, limits } = this.#parts;
+    const namespace = about.pod.slice(0, about.pod.indexOf("/"));
     return rules.flatMap(({ uid, counts }) => {
-      const target = { rule: uid, counts, open: () => openStream(tunnels, uid, about) };
+      const target = { owner: { namespace, rule: uid }, counts, open: () => openStream(tunnels, uid, about) };
       return Copy.begin(of, target, limits) ?? [];
     });
   }

@@ -1,54 +1,66 @@
-/** What the copies of one relay may take altogether, so that laptops that are slow cost pods nothing but a little memory. */
+import { NestedPlaces } from "./nested_places.ts";
+import { Places } from "./places.ts";
+
+/** Whose copies they are. */
+export interface CopyOwner {
+  /** Of the pod, and so of the rule. */
+  readonly namespace: string;
+  /** The rule's UID. */
+  readonly rule: string;
+}
+
+/**
+ * What the copies of one relay may take altogether, so that laptops that are slow cost pods nothing but a little memory. It is
+ * shared by namespaces, and in each by its rules: neither a laptop that hangs nor a namespace with many of them takes what others
+ * need.
+ */
 export class MirrorLimits {
-  readonly #mostBytes: number;
-  readonly #mostCopies: number;
-  readonly #copies = new Map<string, number>();
-  /** Bytes that wait, by rule. */
-  readonly #waiting = new Map<string, number>();
-  #bytes = 0;
+  readonly #mostOfRule: number;
+  readonly #copiesOfRules = new Map<string, number>();
+  readonly #copies: Places;
+  /** That wait. */
+  readonly #bytes: NestedPlaces;
 
   /**
-   * @param mostBytes that wait to be sent, of all copies, shared by the rules
-   * @param mostCopies that one rule has open
+   * @param mostBytes that wait to be sent, of all copies
+   * @param mostOfRule copies that one rule has open
+   * @param mostCopies that all rules have open
    */
-  constructor(mostBytes: number = MOST_BYTES, mostCopies: number = MOST_COPIES) {
-    this.#mostBytes = mostBytes;
-    this.#mostCopies = mostCopies;
+  constructor(
+    mostBytes: number = MOST_BYTES,
+    mostOfRule: number = MOST_OF_RULE,
+    mostCopies: number = MOST_COPIES,
+  ) {
+    this.#bytes = new NestedPlaces(mostBytes);
+    this.#mostOfRule = mostOfRule;
+    this.#copies = new Places(mostCopies);
   }
 
   /** Whether a rule may have another copy; if so, `leave` is called at its end. */
-  enter(rule: string): boolean {
-    const copies = this.#copies.get(rule) ?? 0;
-    if (copies >= this.#mostCopies) return false;
-    this.#copies.set(rule, copies + 1);
+  enter({ namespace, rule }: CopyOwner): boolean {
+    const copies = this.#copiesOfRules.get(rule) ?? 0;
+    if (copies >= this.#mostOfRule || !this.#copies.enter(namespace)) return false;
+    this.#copiesOfRules.set(rule, copies + 1);
     return true;
   }
 
-  leave(rule: string): void {
-    const left = (this.#copies.get(rule) ?? 1) - 1;
-    if (left > 0) this.#copies.set(rule, left);
-    else this.#copies.delete(rule);
+  leave({ namespace, rule }: CopyOwner): void {
+    const left = (this.#copiesOfRules.get(rule) ?? 1) - 1;
+    if (left > 0) this.#copiesOfRules.set(rule, left);
+    else this.#copiesOfRules.delete(rule);
+    this.#copies.leave(namespace);
   }
 
-  /**
-   * Whether so many more bytes of a rule's copies may wait; if so, `give` is called with as many. As of places.ts, a rule takes no
-   * more than are left: a laptop that hangs leaves the others theirs.
-   */
-  take(rule: string, bytes: number): boolean {
-    const waiting = (this.#waiting.get(rule) ?? 0) + bytes;
-    if (waiting > this.#mostBytes - this.#bytes) return false;
-    this.#waiting.set(rule, waiting);
-    this.#bytes += bytes;
-    return true;
+  /** Whether so many more bytes of a rule's copies may wait; if so, `give` is called with as many. */
+  take({ namespace, rule }: CopyOwner, bytes: number): boolean {
+    return this.#bytes.enter(namespace, rule, bytes);
   }
 
-  give(rule: string, bytes: number): void {
-    const left = (this.#waiting.get(rule) ?? bytes) - bytes;
-    if (left > 0) this.#waiting.set(rule, left);
-    else this.#waiting.delete(rule);
-    this.#bytes -= bytes;
+  give({ namespace, rule }: CopyOwner, bytes: number): void {
+    this.#bytes.leave(namespace, rule, bytes);
   }
 }
 
 const MOST_BYTES = 32 * 1024 * 1024;
-const MOST_COPIES = 128;
+const MOST_OF_RULE = 128;
+const MOST_COPIES = 4_096;

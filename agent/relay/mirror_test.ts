@@ -87,19 +87,27 @@ Deno.test("what the pod was sent and never answered is copied all the same, and 
   await until("it has ended", () => (scene.counts[0]?.taken ?? 0) + (scene.counts[0]?.declined ?? 0) === 1);
 });
 
-Deno.test("copies share limits, a rule that wants all leaves others their part, and they give back what they took", () => {
-  const limits = new MirrorLimits(12, 2);
-  assert.deepEqual([limits.take("a", 6), limits.take("a", 1)], [true, false]);
-  assert.deepEqual([limits.take("b", 3), limits.take("b", 1), limits.take("c", 1)], [true, false, true]);
-  limits.give("a", 6);
-  limits.give("c", 1);
-  assert.deepEqual([limits.take("b", 3), limits.take("b", 1), limits.take("a", 3)], [true, false, true]);
-  assert.deepEqual([limits.enter("a"), limits.enter("a"), limits.enter("a"), limits.enter("b")], [
-    true,
-    true,
-    false,
-    true,
-  ]);
-  limits.leave("a");
-  assert.equal(limits.enter("a"), true);
+Deno.test("copies share limits: a rule that wants all leaves its namespace's others and other namespaces their part", () => {
+  const limits = new MirrorLimits(900, 2, 8);
+  const of = (rule: string, namespace = "shop") => ({ namespace, rule });
+  assert.deepEqual([limits.take(of("a"), 300), limits.take(of("a"), 1)], [true, false]);
+  assert.deepEqual([limits.take(of("b"), 100), limits.take(of("c", "other"), 200)], [true, true]);
+  limits.give(of("a"), 300);
+  assert.equal(limits.take(of("b"), 100), true, "what is given back is shared again");
+
+  assert.deepEqual([1, 2, 3].map(() => limits.enter(of("a"))), [true, true, false]);
+  limits.leave(of("a"));
+  assert.equal(limits.enter(of("a")), true);
+});
+
+Deno.test("a namespace whose many rules mirror to laptops that hang leaves another namespace's rules their copies", () => {
+  const limits = new MirrorLimits(900, 2, 8);
+  for (let i = 0; i < 100; i++) {
+    const hangs = { namespace: "crowd", rule: `rule ${i}` };
+    while (limits.enter(hangs));
+    while (limits.take(hangs, 1));
+  }
+  const alone = { namespace: "shop", rule: "a" };
+  assert.ok(limits.enter(alone));
+  assert.ok(limits.take(alone, 150));
 });

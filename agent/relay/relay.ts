@@ -13,6 +13,7 @@ import { STOCK_DENO } from "../../wire/version.ts";
 import { type AttachHello, AttachLink } from "./attach_link.ts";
 import { rateLimited } from "../rate_limited_log.ts";
 import { LimitReports } from "./limit_reports.ts";
+import { NestedPlaces } from "./nested_places.ts";
 import { Places } from "./places.ts";
 import { type Handover, type PodHost, RelayedPod } from "./relayed_pod.ts";
 import type { Source } from "./upstreams.ts";
@@ -38,13 +39,15 @@ export interface RelayOptions {
 
 /** Milliseconds between heartbeats: bpf/intercept.bpf.c takes two seconds without one for a hang. */
 const HEARTBEAT_MS = 250;
+/** Milliseconds between two looks whether callers leave so much unread that others wait. */
+const RELIEVE_MS = 50;
 /** Milliseconds between reports of requests to laptops. */
 const REPORT_MS = 2_000;
 /** Milliseconds that open connections have to end by themselves after the signal: less than the pod's 10 s. */
 const DRAIN_MS = 7_000;
 /** Bytes of HTTP/2 messages of all callers that wait to be sent on; beyond, a connection that holds more than 1 MiB has to wait. */
 const MOST_UNREAD = 128 * 1024 * 1024;
-/** Connections of all pods at once: shared by the callers' addresses, and by the pods' namespaces. */
+/** Connections of all pods at once: shared by the pods' namespaces, and in each by the callers' addresses. */
 const MOST_CONNECTIONS = 16_384;
 /** Heads of requests beyond a few KiB that wait to be complete, of all pods: shared by the callers' addresses. */
 const MOST_LONG_HEADS = 1_024;
@@ -62,6 +65,7 @@ export async function runRelay(options: RelayOptions): Promise<void> {
   const ending = new AbortController();
   const linked = relay.link.run(ending.signal);
   const beating = setInterval(() => relay.beat(), HEARTBEAT_MS);
+  const relieving = setInterval(() => relay.relieve(), RELIEVE_MS);
   const reporting = setInterval(() => relay.report(), REPORT_MS);
   try {
     await sleep(0x7fffffff, signal);
@@ -69,6 +73,7 @@ export async function runRelay(options: RelayOptions): Promise<void> {
     await relay.drain();
   } finally {
     clearInterval(beating);
+    clearInterval(relieving);
     clearInterval(reporting);
     ending.abort();
     await linked;
@@ -93,8 +98,7 @@ class Relay implements AsyncDisposable, PodHost {
   /** Rules that have been proven before, of those that are there. */
   readonly #provenBefore = new Set<string>();
   readonly buffers = new BufferPool(MOST_UNREAD);
-  readonly #byCaller = new Places(MOST_CONNECTIONS);
-  readonly #byNamespace = new Places(MOST_CONNECTIONS);
+  readonly #open = new NestedPlaces(MOST_CONNECTIONS);
   readonly #limits = new LimitReports();
   readonly longHeads = new Places(MOST_LONG_HEADS);
   readonly streams = new Places(MOST_STREAMS_OPEN);
@@ -117,7 +121,7 @@ class Relay implements AsyncDisposable, PodHost {
   }
 
   get connections(): number {
-    return this.#byCaller.taken;
+    return this.#open.taken;
   }
 
   get tunnels(): Pick<Tunnels, "of" | "rule"> {
@@ -137,6 +141,10 @@ class Relay implements AsyncDisposable, PodHost {
     for (const pod of this.#pods.values()) pod.beat();
   }
 
+  relieve(): void {
+    this.#tunnels?.relieve();
+  }
+
   /** Tells laptops how many requests their personal rules saw and took since the last time, and attach what met limits. */
   report(): void {
     const pods = this.#limits.take();
@@ -154,17 +162,14 @@ class Relay implements AsyncDisposable, PodHost {
   }
 
   enter(caller: string, { namespace }: { readonly namespace: string }): boolean {
-    const isOneMore = this.#byCaller.enter(caller);
-    if (isOneMore && this.#byNamespace.enter(namespace)) return true;
-    if (isOneMore) this.#byCaller.leave(caller);
-    const whose = isOneMore ? { namespace } : { caller };
-    this.log("warn", "reset a connection: its share of all is open", { open: this.connections, ...whose });
+    if (this.#open.enter(namespace, caller)) return true;
+    const open = this.connections;
+    this.log("warn", "reset a connection: its share of all is open", { open, namespace, caller });
     return false;
   }
 
   left(caller: string, { namespace }: { readonly namespace: string }): void {
-    this.#byCaller.leave(caller);
-    this.#byNamespace.leave(namespace);
+    this.#open.leave(namespace, caller);
     if (this.connections === 0 && this.#draining) this.#ended.abort();
   }
 

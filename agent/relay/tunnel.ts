@@ -10,8 +10,9 @@ import {
 import { agree, type Hello, parseHello } from "../../wire/hello.ts";
 import { type Challenge, CHALLENGE_HEADER, parseProof, PROOF_HEADER } from "../../wire/key_proof.ts";
 import { COUNTS_HEADER, COUNTS_PROTOCOL, type RequestCounts } from "../../wire/request_counts.ts";
-import { PROOF_PROTOCOL } from "../../wire/streams.ts";
+import { headers as names, PROOF_PROTOCOL } from "../../wire/streams.ts";
 import type { Transport } from "../../net/transport.ts";
+import { type Relieved, UnreadStreams } from "./unread_streams.ts";
 import { type ClusterNames, nameOf, type ProofVerdict, verifyProof } from "./proof.ts";
 
 /** relay's identity in its challenges, which attach told it. */
@@ -42,6 +43,7 @@ export class SessionTunnel implements AsyncDisposable {
   #session: string | undefined;
   #proven: ReadonlySet<string> = new Set();
   #reset = 0;
+  readonly #unread = new UnreadStreams();
 
   constructor(transport: Transport, identity: TunnelIdentity) {
     this.#connection = new Connection(transport, { role: "client" });
@@ -111,7 +113,14 @@ export class SessionTunnel implements AsyncDisposable {
     stream.closed.then(({ kind }) => {
       if (kind === "broken") this.#reset++;
     });
+    const caller = headerValue(headers, names.caller) ?? "";
+    this.#unread.add(caller.slice(0, caller.lastIndexOf(":")), stream);
     return stream;
+  }
+
+  /** Resets streams of callers that leave so much unread that all others of this laptop would wait. To be called often. */
+  relieve(): Relieved[] {
+    return this.#unread.relieve();
   }
 
   /** Intercepted connections that were reset, since the tunnel broke. */

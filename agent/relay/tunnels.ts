@@ -68,6 +68,20 @@ export class Tunnels implements AsyncDisposable {
     }
   }
 
+  /** Resets streams of callers that leave so much unread that others would wait. To be called often. */
+  relieve(): void {
+    for (const tunnel of this.#tunnels) {
+      for (const { caller, streams } of tunnel.relieve()) {
+        const { session } = tunnel;
+        this.#options.log("warn", "reset connections: their caller leaves too much unread", {
+          caller,
+          count: streams,
+          session,
+        });
+      }
+    }
+  }
+
   /** Takes a connection to relay's port; it has to prove which session it belongs to. */
   add(transport: Transport): void {
     if (this.#closing.signal.aborted || this.#tunnels.size >= MOST_TUNNELS) return transport.close();

@@ -27,6 +27,11 @@ export class Stream implements AbortableTransport {
     return this[state].inbox.received;
   }
 
+  /** Bytes that were received and aren't read yet. */
+  get unread(): number {
+    return this[state].inbox.buffered;
+  }
+
   /** The request's headers, sent by this end or the peer; pseudo-headers (":method", ":authority") come first. */
   get request(): readonly Header[] {
     return this[state].request;
