@@ -3,8 +3,22 @@
  *
  * Out, laptop to gateway: `:authority` is the Service's or pod's address and port, as the user's program dialled it.
  * In, relay to laptop: `:authority` is "RULE-UID:PORT", never an address; only the daemon knows the local target.
- * Extended CONNECT (RFC 8441): a stream for TCP has no `:protocol`; the hello and the key proof below have their own.
+ * Extended CONNECT (RFC 8441): a stream for TCP has no `:protocol`; UDP, the hello and the key proof below have their own.
  */
+
+/**
+ * `:protocol` of a stream for one UDP flow (RFC 9298): its bytes are capsules (RFC 9297). `:authority` is the target as for TCP, and
+ * `:path` names the same one by the RFC's template.
+ */
+export const UDP_PROTOCOL = "connect-udp";
+
+/** The feature in a tunnel's hello by which a gateway says that it carries UDP. */
+export const UDP_FEATURE = "udp";
+
+/** `:path` for a target, "/.well-known/masque/udp/10.96.0.10/53/"; the colons of IPv6 are escaped (RFC 9298 §2). */
+export function udpPath(address: string, port: number): string {
+  return `/.well-known/masque/udp/${address.replaceAll(":", "%3A")}/${port}/`;
+}
 
 /** Pseudo-header values of `:protocol` on the reversed tunnel. */
 export const PROOF_PROTOCOL = "pmz-proof";
@@ -28,6 +42,8 @@ export const headers = {
   destination: "pmz-destination",
   /** Both ways: the flow's id (flow.ts), as laptop, gateway and relay log it. */
   flow: "pmz-flow",
+  /** On a stream for UDP and its answer: its bytes are capsules, "?1" (RFC 9297 §3.4). */
+  capsuleProtocol: "capsule-protocol",
   /** What went wrong on the way to the target (RFC 9209). */
   proxyStatus: "proxy-status",
 } as const;

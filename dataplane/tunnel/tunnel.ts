@@ -1,6 +1,7 @@
 import { type Connection, type Header, KeptConnection, RedialDelay, type Stream } from "../../hbone/mod.ts";
 import { follow, onAbort } from "../../async/abort.ts";
-import { headers } from "../../wire/streams.ts";
+import { parseEndpoint } from "../../net/address.ts";
+import { headers, UDP_PROTOCOL, udpPath } from "../../wire/streams.ts";
 import type { DialTransport } from "./dial.ts";
 import { brokenTunnel } from "./broken_tunnel.ts";
 import { NoTunnel } from "./no_tunnel.ts";
@@ -97,7 +98,32 @@ export class Tunnel implements AsyncDisposable {
   ): Stream | Promise<Stream> {
     const request: Header[] = [[":method", "CONNECT"], [":authority", authority]];
     if (flow !== undefined) request.push([headers.flow, flow]);
-    const options = first === undefined ? {} : { first };
+    return this.#open(request, first === undefined ? {} : { first });
+  }
+
+  /**
+   * Opens a CONNECT-UDP stream, for a DatagramStream, as `open` does. Datagrams may be sent before the gateway has answered.
+   * @param authority address and port: "10.96.0.10:53", "[fd00::a]:53"
+   * @throws {TypeError} when that isn't an address and a port @throws {NoTunnel} as `open`
+   */
+  openUdp(authority: string, { flow }: { readonly flow?: string } = {}): Stream | Promise<Stream> {
+    const target = parseEndpoint(authority);
+    if (target === undefined) {
+      throw new TypeError(`${authority} is not a valid target: expected ADDRESS:PORT`);
+    }
+    const request: Header[] = [
+      [":method", "CONNECT"],
+      [":protocol", UDP_PROTOCOL],
+      [":scheme", "https"],
+      [":path", udpPath(target.address.text, target.port)],
+      [":authority", authority],
+      [headers.capsuleProtocol, "?1"],
+    ];
+    if (flow !== undefined) request.push([headers.flow, flow]);
+    return this.#open(request, {});
+  }
+
+  #open(request: readonly Header[], options: { readonly first?: Uint8Array }): Stream | Promise<Stream> {
     const free = this.#free();
     if (free) return free.open(request, options);
     return this.#wait((connection) => connection.open(request, options));

@@ -348,3 +348,20 @@ Deno.test("a dial that is under way when the network changes begins again, and s
   tunnel.check();
   (await echoes(later)).close();
 });
+
+Deno.test("a stream for UDP names its target in the authority and by the RFC's template", async () => {
+  await using gateway = fakeGateway();
+  await using tunnel = new Tunnel(gateway.dial.bind(gateway), listener(), QUICK);
+  const stream = await tunnel.openUdp("[fd00:10::a]:53", { flow: "0123456789abcdef" });
+  assert.deepEqual(stream.request, [
+    [":method", "CONNECT"],
+    [":protocol", "connect-udp"],
+    [":scheme", "https"],
+    [":path", "/.well-known/masque/udp/fd00%3A10%3A%3Aa/53/"],
+    [":authority", "[fd00:10::a]:53"],
+    ["capsule-protocol", "?1"],
+    ["pmz-flow", "0123456789abcdef"],
+  ]);
+  stream.abort();
+  assert.throws(() => tunnel.openUdp("kube-dns:53"), /expected ADDRESS:PORT/);
+});

@@ -1,7 +1,7 @@
 /**
  * The sending half of a stream: its flow-control window, and the bytes that wait for it.
  *
- * Hot path. Callers use either `write`, or `take`, `lend` and `watch` as a relay does (no promise for each frame).
+ * Hot path. Callers use either `write`, or `take`, `takeMessage`, `lend` and `watch` as a relay does (no promise for each frame).
  */
 import { FRAME_HEADER, MAX_WINDOW } from "../frames/frame.ts";
 import type { Piece, SendQueue, Waiting } from "./send_queue.ts";
@@ -73,6 +73,16 @@ export class Outbox implements Waiting {
     this.sent += length;
     this.#queue.data(this.#stream, 0, bytes, start, start + length);
     return length;
+  }
+
+  /** Copies all of a message if it can be sent now as a part of one frame. Returns false, and has taken nothing, if it can't. */
+  takeMessage(head: Uint8Array, headLength: number, body: Uint8Array): boolean {
+    const length = headLength + body.length;
+    if (length > this.#room()) return false;
+    this.#window -= length;
+    this.sent += length;
+    this.#queue.message(this.#stream, head, headLength, body);
+    return true;
   }
 
   /**

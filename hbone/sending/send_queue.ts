@@ -55,6 +55,8 @@ export class SendQueue {
   window = DEFAULT_WINDOW;
   /** Largest payload of a frame, in bytes. */
   maxFrame = MIN_MAX_FRAME_SIZE;
+  /** Bytes that streams hold back because they can't be sent; counted by those that do so. */
+  readonly backlog = { bytes: 0 };
   /** Number of calls of the transport's write. */
   writes = 0;
 
@@ -125,6 +127,43 @@ export class SendQueue {
     batch.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), at + FRAME_HEADER);
     this.#lastData = stream;
     this.#lastDataAt = at;
+  }
+
+  /**
+   * Queues a copy of a message as DATA: in the stream's last frame, if that still lies in the batch with no frame behind it, else in
+   * a frame of its own. The caller has checked `room`.
+   */
+  message(stream: number, head: Uint8Array, headLength: number, body: Uint8Array): void {
+    if (this.#error !== undefined) return;
+    const length = headLength + body.length;
+    this.window -= length;
+    let at = this.#extend(stream, length);
+    if (at === undefined) {
+      const frame = this.#reserve(FRAME_HEADER + length, true);
+      writeFrameHeader(this.#batch as Uint8Array, frame, length, FrameType.DATA, 0, stream);
+      this.#lastData = stream;
+      this.#lastDataAt = frame;
+      at = frame + FRAME_HEADER;
+    }
+    const batch = this.#batch as Uint8Array;
+    for (let i = 0; i < headLength; i++) batch[at + i] = head[i] as number;
+    batch.set(body, at + headLength);
+  }
+
+  /** Makes the last frame longer, if it is the stream's DATA and has room. Returns where the new bytes begin. */
+  #extend(stream: number, bytes: number): number | undefined {
+    const batch = this.#batch;
+    if (batch === undefined || this.#lastData !== stream || this.#fill + bytes > batch.length) {
+      return undefined;
+    }
+    const at = this.#fill;
+    const payload = at + bytes - this.#lastDataAt - FRAME_HEADER;
+    if (payload > this.maxFrame) return undefined;
+    writeFrameHeader(batch, this.#lastDataAt, payload, FrameType.DATA, 0, stream);
+    this.#fill += bytes;
+    this.#queued += bytes;
+    this.#coalescing.other(bytes);
+    return at;
   }
 
   /** Sends END_STREAM: with the stream's last DATA, if no frame was queued behind it and it isn't being written, else by an empty one. */

@@ -184,3 +184,57 @@ Deno.test("frames that never stop to come don't hold the first ones for ever, no
   await undefined;
   assert.equal(queue.writes - before, 2);
 });
+
+Deno.test("messages of a stream that follow each other share a frame, up to its largest size, and stay whole and in order", async () => {
+  const step = fc.record({
+    stream: fc.constantFrom(1, 3),
+    head: fc.nat(6),
+    body: fc.oneof(fc.nat(40), fc.nat(9000)),
+    data: fc.boolean(),
+    later: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      const [near, far] = memoryPair();
+      const queue = new SendQueue(near, new BufferPool(), assert.fail);
+      const reading = readAll(far);
+      const sent: Record<number, Uint8Array[]> = { 1: [], 3: [] };
+      for (const { stream, head, body, data, later } of steps) {
+        const bytes = pattern(head + body, body + 1);
+        if (data) queue.data(stream, 0, bytes, 0, bytes.length);
+        else queue.message(stream, bytes, head, bytes.subarray(head));
+        sent[stream]?.push(bytes);
+        if (later) await queue.idle();
+      }
+      await queue.idle();
+      near.close();
+      const wire = await reading;
+      const got: Record<number, Uint8Array<ArrayBuffer>[]> = { 1: [], 3: [] };
+      for (let at = 0; at < wire.length;) {
+        const length = readUint24(wire, at);
+        assert.equal(wire[at + 3], FrameType.DATA);
+        assert.ok(length <= 16_384, `a frame of ${length} bytes`);
+        got[readUint31(wire, at + 5)]?.push(wire.slice(at + FRAME_HEADER, at + FRAME_HEADER + length));
+        at += FRAME_HEADER + length;
+      }
+      for (const stream of [1, 3]) {
+        assert.deepEqual(await joined(got[stream]), await joined(sent[stream]), `stream ${stream}`);
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+async function joined(parts: readonly Uint8Array[] = []): Promise<Uint8Array> {
+  return new Uint8Array(await new Blob(parts.map((part) => part.slice())).arrayBuffer());
+}
+
+Deno.test("many small messages of a turn are one frame in one write", async () => {
+  const [near, far] = memoryPair();
+  const queue = new SendQueue(near, new BufferPool(), assert.fail);
+  for (let i = 0; i < 50; i++) queue.message(1, Uint8Array.of(1, 2), 2, pattern(98));
+  await queue.idle();
+  assert.equal(queue.writes, 1);
+  near.close();
+  assert.equal((await readAll(far)).length, FRAME_HEADER + 5000);
+});

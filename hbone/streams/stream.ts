@@ -68,6 +68,62 @@ export class Stream implements AbortableTransport {
     return this[state].write(bytes);
   }
 
+  /**
+   * Takes over reading and writing without promises, for what carries many small messages; `read` and `write` can't be used then.
+   * @param readable called when bytes, the end or a break came: see `peek`, `ended` and `broken`
+   * @param writable called when bytes may be taken again, after `take` took fewer than all, and after a break
+   * @throws TypeError when the stream has no response yet
+   */
+  watch(readable: () => void, writable: () => void): void {
+    if (!this[state].mayWrite) throw new TypeError("respond to the stream before you write to it");
+    this[state].inbox.watch(readable);
+    this[state].outbox.watch(writable);
+  }
+
+  /** Undoes `watch`: nothing is called any more. */
+  unwatch(): void {
+    this[state].inbox.watch(undefined);
+    this[state].outbox.watch(undefined);
+  }
+
+  /** The next received bytes, or undefined if there are none now. They are valid until `advance`. */
+  peek(): Uint8Array | undefined {
+    return this[state].inbox.peek();
+  }
+
+  /** Consumes so many of the bytes that `peek` returned. */
+  advance(bytes: number): void {
+    this[state].inbox.advance(bytes);
+  }
+
+  /** Whether the peer has sent END_STREAM; there may still be unread bytes before it. */
+  get ended(): boolean {
+    return this[state].inbox.ended;
+  }
+
+  /** Why nothing more is received: the stream was reset or lost, or its CONNECT was refused. */
+  get broken(): Error | undefined {
+    return this[state].inbox.error ?? this[state].refused;
+  }
+
+  /** Copies as many bytes as can be sent now, one frame at most. Returns 0 if they have to wait; `writable` is called then. */
+  take(bytes: Uint8Array, start: number, end: number): number {
+    return this[state].outbox.take(bytes, start, end);
+  }
+
+  /**
+   * Copies all of a message, `head[0, headLength)` and `body`, if it can be sent now as a part of one frame; messages that are taken
+   * in a row share a frame. Returns false, and has taken nothing, if it can't.
+   */
+  takeMessage(head: Uint8Array, headLength: number, body: Uint8Array): boolean {
+    return this[state].outbox.takeMessage(head, headLength, body);
+  }
+
+  /** Bytes that the streams of the connection hold back until they can be sent, counted and limited by those that do so. */
+  get backlog(): { bytes: number } {
+    return this[state].host.queue.backlog;
+  }
+
   /** Sends END_STREAM after all bytes written before. */
   closeWrite(): Promise<void> {
     return this[state].closeWrite();
