@@ -1,10 +1,11 @@
+import { CONFIGURATION_ROOT } from "../wire/configuration_root.ts";
 import type { ConfigurationFile } from "../wire/control.ts";
 
 /** The janitor has this long to start, in milliseconds. */
 const START_MS = 15_000;
 
-/** The variable by which programs find the folder, and the janitor finds programs. */
-export const ROOT = "PMZ_ROOT";
+/** By it programs find the folder, and the janitor finds programs. */
+export const ROOT = CONFIGURATION_ROOT;
 
 /**
  * Waits for the end of a pipe, and removes the folder. Unless pmz has said that the program has ended, it ends all that have the

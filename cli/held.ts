@@ -1,3 +1,4 @@
+import type { HeldEnd, Hold } from "../wire/control.ts";
 import type { ControlClient } from "./control_client.ts";
 import type { Cli } from "./session.ts";
 import type { Terminal } from "./terminal.ts";
@@ -7,6 +8,11 @@ export interface HeldTerms {
   readonly terminal: Terminal;
   readonly hold: () => Promise<string>;
 }
+
+const reasons: Readonly<Record<HeldEnd, string>> = {
+  time: "its time is up",
+  left: "it was ended by another command",
+};
 
 /** What lasts as long as this process: the daemon ends it when this is disposed of, and however this process ends. */
 export class Held implements AsyncDisposable {
@@ -24,16 +30,26 @@ export class Held implements AsyncDisposable {
     const daemon = await this.#cli.startedDaemon();
     const told = daemon.stream("hold", {});
     const { value } = await told.next();
-    if (!value) throw new Error("the daemon tells no hold");
+    if (!value || !("hold" in value)) throw new Error("the daemon tells no hold");
     this.#held = { daemon, hold: value.hold };
-    void this.#sayWhenLost(told);
+    void this.#sayWhatEnds(told);
     return value.hold;
   }
 
-  async #sayWhenLost(told: AsyncGenerator<unknown>): Promise<void> {
-    await told.next().catch(() => {});
-    if (this.#isEnding || this.#cli.signal.aborted) return;
-    this.#cli.terminal.warn("the intercept has ended, since pmz went down; the program still runs");
+  async #sayWhatEnds(told: AsyncGenerator<Hold>): Promise<void> {
+    const say = (text: string) => {
+      if (!this.#isEnding && !this.#cli.signal.aborted) this.#cli.terminal.warn(text);
+    };
+    try {
+      for await (const news of told) {
+        if ("ended" in news) {
+          say(`${news.ended} is intercepted no longer, since ${reasons[news.why]}; the program still runs`);
+        }
+      }
+    } catch {
+      // The daemon was killed.
+    }
+    say("the intercept has ended, since pmz went down; the program still runs");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,5 @@
 import type { ForwardedSignal } from "./interrupt.ts";
-import { isInForeground } from "./foreground.ts";
+import { GroupWitness } from "./group_witness.ts";
 
 /** What shells end with where a program can't be started: it isn't there, or can't be run. */
 const NOT_FOUND = 127, NOT_RUNNABLE = 126;
@@ -43,12 +43,13 @@ export function startProgram(
   } catch (error) {
     throw new NotStarted(program, error);
   }
+  const witness = new GroupWitness();
   return {
-    exit: child.status.then(({ code }) => code),
+    exit: child.status.finally(() => witness[Symbol.dispose]()).then(({ code }) => code),
     async send(signal) {
-      // The terminal has sent it to the program as well: a second one means "at once" to many.
+      // A terminal has sent it to the program as well: a second one means "at once" to many.
       const isOfTerminal = signal === "SIGINT" || signal === "SIGQUIT";
-      if (isOfTerminal && await isInForeground()) return;
+      if (isOfTerminal && await witness.hasSeenSignal()) return;
       try {
         child.kill(signal);
       } catch {

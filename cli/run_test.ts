@@ -119,6 +119,23 @@ Deno.test("signals are the program's: pmz waits for it, and ends as it does", as
   assert.equal((await ended(handling)).code, 3);
 });
 
+Deno.test("an intercept that ends while the program runs is told, with the reason", async () => {
+  for (
+    const [why, words] of [["time", "its time is up"], ["left", "it was ended by another command"]] as const
+  ) {
+    await using at = await stage();
+    at.daemon.answers.heldEnds = [{ ended: "echo.default:80", why }];
+    const { code, stderr } = await ended(
+      at.start("--intercept", "8081", "--ttl", "1h", "--", "/bin/sh", "-c", "sleep 0.3"),
+    );
+    assert.equal(code, 0);
+    assert.match(
+      stderr,
+      new RegExp(`warning: echo.default:80 is intercepted no longer, since ${words}; the program still runs`),
+    );
+  }
+});
+
 /** The names of all processes below one. */
 function childrenOf(pid: number): string[] {
   const { stdout } = new Deno.Command("ps", { args: ["-e", "-o", "pid=,ppid=,comm="] }).outputSync();
@@ -128,11 +145,16 @@ function childrenOf(pid: number): string[] {
   return below(String(pid));
 }
 
-Deno.test("Ctrl-C on a terminal reaches the program once, and pmz ends after it", async () => {
-  await using at = await stage();
-  const script =
-    "trap 'n=$((n+1))' INT; echo started; for i in 1 2 3 4 5 6; do sleep 0.1; done; echo got $n; exit 5";
-  const words = [Deno.execPath(), ...at.line(["--", "/bin/sh", "-c", script])];
+/** Counts the SIGINTs of 0.6 s. */
+const COUNTING =
+  "trap 'n=$((n+1))' INT; echo started; for i in 1 2 3 4 5 6; do sleep 0.1; done; echo got $n; exit 5";
+
+/** Has pmz run the counting program on a terminal. @param interrupt sends SIGINT when the program runs */
+async function onTerminal(
+  at: Awaited<ReturnType<typeof stage>>,
+  interrupt: (terminal: WritableStreamDefaultWriter<Uint8Array>, script: number) => Promise<void>,
+) {
+  const words = [Deno.execPath(), ...at.line(["--", "/bin/sh", "-c", COUNTING])];
   const quoted = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   const child = new Deno.Command("script", {
     // In place of the shell: some end themselves with the signal that they saw meanwhile.
@@ -148,13 +170,29 @@ Deno.test("Ctrl-C on a terminal reaches the program once, and pmz ends after it"
   })();
   await until("the program runs", () => said.includes("started"), 20_000);
   const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode("\x03"));
+  await interrupt(writer, child.pid);
   const { code } = await child.status;
   await writer.close().catch(() => {});
   await read;
   assert.match(said, /got 1\r?\n/);
   assert.equal(code, 5);
   assert.deepEqual(at.left(), []);
+}
+
+Deno.test("Ctrl-C on a terminal reaches the program once, and pmz ends after it", async () => {
+  await using at = await stage();
+  await onTerminal(at, (terminal) => terminal.write(new TextEncoder().encode("\x03")));
+});
+
+Deno.test("SIGINT that is sent to pmz alone reaches the program on a terminal, too", async () => {
+  await using at = await stage();
+  await onTerminal(at, (_terminal, script) => {
+    const [pmz] = new TextDecoder().decode(
+      new Deno.Command("ps", { args: ["-o", "pid=", "--ppid", String(script)] }).outputSync().stdout,
+    ).trim().split(/\s+/);
+    Deno.kill(Number(pmz), "SIGINT");
+    return Promise.resolve();
+  });
 });
 
 for (const [how, killAll] of [["alone", false], ["with all processes below it", true]] as const) {

@@ -11,6 +11,7 @@ import type {
   EnvironmentRequest,
   ExplainRequest,
   FlowEvent,
+  HeldEnd,
   Hold,
   InterceptEntry,
   InterceptRequest,
@@ -264,8 +265,13 @@ export class Daemon implements Controlled, AsyncDisposable {
   }
 
   leave({ id }: { readonly id: string }, report: Reporter): Promise<InterceptEntry> {
+    return this.#leave(id, report, "left");
+  }
+
+  #leave(id: string, report: Reporter, why: HeldEnd): Promise<InterceptEntry> {
     return this.#inTurn(async () => {
       const entry = await leave(id, this.#clusters, report);
+      this.#holds.ended(entry, why);
       if (entry.domain !== undefined) await this.#clusters.laptop.publishCustom();
       return entry;
     });
@@ -325,7 +331,7 @@ export class Daemon implements Controlled, AsyncDisposable {
       this.#expiring.delete(timer);
       const there = (await this.intercepts()).find((one) => one.until === until && one.cluster === cluster);
       if (!there) return;
-      await this.leave(there, silent).catch((error) =>
+      await this.#leave(there.id, silent, "time").catch((error) =>
         this.#parts.log("warn", "an intercept whose time is up can't be ended", { intercept: id, error })
       );
     }, Math.max(0, Date.parse(until) - Date.now()));

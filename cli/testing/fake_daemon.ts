@@ -6,6 +6,7 @@ import {
   controlFiles,
   failures,
   type FlowEvent,
+  type Hold,
   type InterceptEntry,
   type NameEntry,
   type Plan,
@@ -49,6 +50,8 @@ export interface Answers {
   intercept: readonly Progress<InterceptEntry>[];
   environment: ServiceEnvironment | ControlError;
   agent: readonly AgentComponent[];
+  /** Told to a holder after its hold. */
+  heldEnds: readonly Hold[];
   left: readonly string[];
   /** Whether `down` never ends. */
   downStays: boolean;
@@ -271,6 +274,7 @@ export function defaultAnswers(): Answers {
       },
       { component: "node", state: "absent" },
     ],
+    heldEnds: [],
     left: [],
     downStays: false,
   };
@@ -356,7 +360,7 @@ export class FakeDaemon implements AsyncDisposable {
         if (!result) return answer({ code: "not-found", message: `no intercept ${c.req.param("id")}` });
         return this.#stream([{ kind: "result", result }]);
       },
-      hold: () => this.#lines([{ hold: HOLD }], false),
+      hold: () => this.#lines([{ hold: HOLD }, ...answers.heldEnds], false),
       release: () => this.#stream([{ kind: "result", result: answers.intercepts }]),
       environment: () => answer(answers.environment),
       agent: () => answer(answers.agent),

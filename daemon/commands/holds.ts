@@ -1,4 +1,5 @@
-import type { Hold, InterceptEntry } from "../../wire/control.ts";
+import { onAbort } from "../../async/abort.ts";
+import type { HeldEnd, Hold, InterceptEntry } from "../../wire/control.ts";
 import { Failure } from "../failure.ts";
 import { exactId } from "./intercept.ts";
 
@@ -11,19 +12,39 @@ type End = (entry: InterceptEntry) => Promise<unknown>;
  */
 export class Holds {
   readonly #held = new Map<string, InterceptEntry[]>();
+  /** By hold, tells its holder. */
+  readonly #tell = new Map<string, (news: Hold) => void>();
 
-  /** Tells the hold, and keeps it until the signal aborts. What is held then ends. */
+  /** Tells the hold, and what of it ends meanwhile, and keeps it until the signal aborts. What is held then ends. */
   async *hold(end: End, signal: AbortSignal): AsyncGenerator<Hold> {
     const hold = crypto.randomUUID();
+    const waiting: Hold[] = [{ hold }];
+    let news = Promise.withResolvers<void>();
     this.#held.set(hold, []);
+    this.#tell.set(hold, (one) => {
+      waiting.push(one);
+      news.resolve();
+    });
     try {
-      yield { hold };
-      const aborted = Promise.withResolvers<void>();
-      signal.addEventListener("abort", () => aborted.resolve(), { once: true });
-      if (!signal.aborted) await aborted.promise;
+      using _ending = onAbort(signal, () => news.resolve());
+      for (;;) {
+        yield* waiting.splice(0);
+        if (signal.aborted) return;
+        await news.promise;
+        news = Promise.withResolvers();
+      }
     } finally {
+      this.#tell.delete(hold);
       await this.release(hold, end);
     }
+  }
+
+  /** Tells those that hold an intercept that it has ended. */
+  ended(entry: InterceptEntry, why: HeldEnd): void {
+    for (const [hold, held] of this.#held) {
+      if (held.some((one) => isSameIntercept(one, entry))) this.#tell.get(hold)?.({ ended: entry.id, why });
+    }
+    this.letGo(entry);
   }
 
   /** @throws {Failure} when its holder has gone */

@@ -9,10 +9,12 @@ async function reader(daemon: Awaited<ReturnType<typeof fakeDaemon>>["daemon"]) 
   const gone = new AbortController();
   const told = daemon.hold({}, gone.signal);
   const { value } = await told.next();
-  assert.ok(value);
+  assert.ok(value && "hold" in value);
   const ended = told.next();
   return {
     hold: value.hold,
+    /** What it is told next. */
+    next: async () => (await ended).value,
     goAway: async () => {
       gone.abort();
       await ended;
@@ -100,4 +102,19 @@ Deno.test("an intercept that stands without a command stays when one ends that a
   await at.daemon.intercept({ ...own, hold: after.hold }, recorder(), forever);
   await after.goAway();
   assert.equal(at.cluster.all("interceptrules").length, 1, "it was there before the command");
+});
+
+Deno.test("a holder is told when its intercept ends before it: at its time, or by another command", async () => {
+  await using at = await fakeDaemon();
+  using _attach = attach(at.cluster);
+  const { kubeconfig = "" } = at.up;
+  const timed = await reader(at.daemon);
+  await at.daemon.intercept({ ...asks, kubeconfig, hold: timed.hold, ttl: 0 }, recorder(), forever);
+  assert.deepEqual(await timed.next(), { ended: "echo.default:80", why: "time" });
+  await timed.goAway();
+  const left = await reader(at.daemon);
+  const { id } = await at.daemon.intercept({ ...asks, kubeconfig, hold: left.hold }, recorder(), forever);
+  await at.daemon.leave({ id }, recorder());
+  assert.deepEqual(await left.next(), { ended: "echo.default:80", why: "left" });
+  await left.goAway();
 });

@@ -6,6 +6,7 @@ import { resources } from "../../kube/client/resources.ts";
 import { ApiError } from "../../kube/client/api_error.ts";
 import { canonicalMatch, type Match, type Taken } from "../../wire/match.ts";
 import { ensureInstalled, type Needs } from "./agents.ts";
+import { missingCallers } from "./missing_callers.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { Cluster } from "../clusters/cluster.ts";
 import type { Reporter } from "../../wire/progress.ts";
@@ -92,6 +93,7 @@ export async function intercept(
         }`,
       );
     }
+    for (const missing of await missingCallers(connection, match)) report.warn(missing);
     signal.throwIfAborted();
     undo.move(); // it stays
     return entry;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { parseService, type Pod, type Service } from "../../kube/objects/objects.ts";
 import { parsePod } from "../../kube/objects/objects.ts";
 import { until } from "../../async/testing/until.ts";
+import { GROUP, VERSION } from "../../wire/intercept.ts";
 import type { Match } from "../../wire/match.ts";
 import { type Challenge, signedBytes } from "../../wire/key_proof.ts";
 import { helloOf } from "../../wire/hello.ts";
@@ -306,9 +307,17 @@ Deno.test("a port's intercepts have names of their own, and tell of the other ru
   const match: Match = { headers: [{ name: "x-user", exact: "jo" }] };
   const mine = await at.intercepts.add({ ...echo, match }, local);
   await at.intercepts.add(echo, local);
+  // One of somebody else, for the same requests.
+  const [, copied] = at.cluster.all("interceptrules").find(([name]) => name.endsWith(mine.rule.name)) ?? [];
+  assert.ok(copied);
+  at.cluster.put(`/apis/${GROUP}/${VERSION}`, "interceptrules", {
+    ...copied,
+    metadata: { ...copied.metadata, name: "echo-80-theirs", uid: uid("theirs") },
+    spec: { ...copied.spec as object, user: "bob", session: { name: "bob", uid: uid("bob") } },
+  });
   await until(
-    "the watch has both",
-    () => at.intercepts.entries().every(({ entry }) => entry.others.length === 1),
+    "the watch has it",
+    () => at.intercepts.entries().every(({ entry }) => entry.others.length > 0),
   );
   const entries = at.intercepts.entries().map(({ entry }) => entry);
   assert.deepEqual(entries.map(({ id }) => id.replace(/[a-z]{8}$/, "x")), [
@@ -319,8 +328,8 @@ Deno.test("a port's intercepts have names of their own, and tell of the other ru
   const requests = { seen: 9, taken: 3, declined: 0 };
   const counted = at.intercepts.entries([{ rule: mine.rule.uid, open: 0, total: 1, requests }]);
   assert.deepEqual(counted.map(({ entry }) => entry.requests), [requests, undefined]);
-  const [personal, whole] = entries.map(({ others }) => others[0]);
-  assert.deepEqual([personal?.first, personal?.overlaps, personal?.match], [false, true, undefined]);
+  assert.deepEqual(entries.map(({ others }) => others.map(({ user }) => user)), [["bob"], ["bob"]]);
+  const [, whole] = entries.map(({ others }) => others[0]);
   assert.deepEqual([whole?.first, whole?.overlaps, whole?.match], [true, true, match]);
   await at.intercepts.remove(mine);
   assert.deepEqual(at.intercepts.entries().map(({ entry }) => entry.id), ["echo.default:80"]);

@@ -109,10 +109,11 @@ export class NamespaceIntercepts implements AsyncDisposable {
     return { ...rule, status: { pods: [] } };
   }
 
-  /** All rules of the same Service port but the intercept's own. */
+  /** The rules of the same Service port that aren't this daemon's own. */
   others({ rule }: Wanted): InterceptRule[] {
     return [...this.#statuses.items.values()].filter((other) =>
-      other.service === rule.service && other.port === rule.port && other.uid !== rule.uid && !other.deleting
+      other.service === rule.service && other.port === rule.port && other.session.uid !== rule.session.uid &&
+      !other.deleting
     );
   }
 

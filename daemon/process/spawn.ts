@@ -1,4 +1,5 @@
 import { keepDescriptors } from "../../ffi/proc/inherited_descriptors.ts";
+import { CONFIGURATION_ROOT } from "../../wire/configuration_root.ts";
 import { type ControlError, controlFiles } from "../../wire/control.ts";
 import { Failure } from "../failure.ts";
 
@@ -45,8 +46,12 @@ async function start(
   const child = new Deno.Command(program, {
     args,
     cwd: "/",
-    // Each command hands over that of its own shell: where that has none, ~/.kube/config is meant.
-    env: { KUBECONFIG: "" },
+    env: {
+      // Each command hands over that of its own shell: where that has none, ~/.kube/config is meant.
+      KUBECONFIG: "",
+      // The daemon isn't part of the program that `pmz run` started, and doesn't end with it.
+      [CONFIGURATION_ROOT]: "",
+    },
     stdin: "null",
     stdout: "piped",
     stderr: "null",

@@ -277,9 +277,12 @@ export interface ConfigurationFile {
 }
 
 /** What a command holds: intercepts that last as long as it reads this. */
-export interface Hold {
-  readonly hold: string;
-}
+export type Hold =
+  | { readonly hold: string }
+  /** An intercept that was held has ended before its command. */
+  | { readonly ended: string; readonly why: HeldEnd };
+/** Its time is up; or somebody ended it. */
+export type HeldEnd = "time" | "left";
 
 /** What a follower of flows is told: a flow that ended, or how many were left out, since the follower is too slow. */
 export type FlowEvent = { readonly flow: Flow } | { readonly missed: number };
