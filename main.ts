@@ -10,7 +10,7 @@
  */
 import type { DoctorParts } from "./checks/doctor.ts";
 import type { HelperAssets } from "./helper/host_resources.ts";
-import type { HelperReady } from "./wire/helper.ts";
+import { grantArguments, type HelperReady } from "./wire/helper.ts";
 import { ownEnvironment } from "./kube/config/command_environment.ts";
 import { failures } from "./wire/control.ts";
 import { RELEASE } from "./wire/version.ts";
@@ -93,10 +93,11 @@ async function helperAssets(): Promise<HelperAssets> {
 }
 
 async function commandLine(args: readonly string[]): Promise<number> {
+  const { segmentLate } = await import("./cli/late_segmenter.ts");
+  segmentLate();
   const { runCli } = await import("./cli/cli.ts");
   const { processConsole } = await import("./cli/console.ts");
   const { stateFolderPath } = await import("./daemon/process/state_folder.ts");
-  const { grantArguments } = await import("./helper/grant.ts");
   return await runCli(args, {
     ...processConsole(),
     release: RELEASE,

@@ -1,22 +1,15 @@
-import { bash, fish, type ShellCompletion, zsh } from "@optique/core/completion";
-import type { Suggestion } from "@optique/core/parser";
-import { runParser } from "@optique/core/facade";
 import { failures } from "../wire/control.ts";
 import type { Interruption } from "./interruption.ts";
 import type { Invocation } from "./command.ts";
 import { asFailure } from "./failure.ts";
-import { commands, grammar } from "./grammar.ts";
 import { Interrupt } from "./interrupt.ts";
-import { liveSuggestions } from "./live_suggestions.ts";
-import { misunderstood } from "./misunderstood.ts";
+import { knownCommand } from "./known_command.ts";
 import type { CliParts } from "./parts.ts";
 import { Cli } from "./session.ts";
 import { type Look, Terminal } from "./terminal.ts";
+import { ownWords } from "./typed_words.ts";
 
 export type { CliParts, Input, Output } from "./parts.ts";
-
-/** Columns of a page of help, where there is no terminal that has a width. */
-const WIDTH = 100;
 
 /**
  * Runs a command line, `argv` without the program's own name.
@@ -24,11 +17,7 @@ const WIDTH = 100;
  */
 export async function runCli(argv: readonly string[], parts: CliParts): Promise<number> {
   try {
-    const understood = parse(
-      argv.length === 0 ? ["--help"] : argv,
-      parts,
-      await liveSuggestions(argv, parts),
-    );
+    const understood = await knownCommand(argv) ?? await understand(argv, parts);
     if (understood === undefined) return 0;
     return await run(understood, parts);
   } catch (error) {
@@ -38,66 +27,17 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
       new Terminal(parts, {
         output: "text",
         quiet: false,
-        verbose: ["-v", "--verbose"].some((word) => programOf(argv).own.includes(word)),
+        verbose: ["-v", "--verbose"].some((word) => ownWords(argv, true).own.includes(word)),
       }),
     );
   }
 }
 
-/**
- * Understands a command line; help, version and completion are written at once.
- * @param suggestions of what only the daemon knows, for a shell that completes a word
- * @returns undefined when nothing is left to do.
- * @throws {CliFailure} `usage` when it isn't valid.
- */
-export function parse(
-  typed: readonly string[],
-  parts: Pick<CliParts, "release" | "stdout">,
-  suggestions: readonly Suggestion[] = [],
-): Invocation | undefined {
-  const { own, program } = programOf(typed);
-  const argv = own.flatMap(apart);
-  const columns = parts.stdout.columns();
-  const shells = Object.fromEntries(
-    [bash, fish, zsh].map((shell) => [shell.name, alsoSuggesting(shell, suggestions)]),
-  );
-  const understood = runParser(grammar, "pmz", argv, {
-    help: { option: { names: ["-h", "--help"] }, command: { hidden: true }, onShow: () => undefined },
-    version: { value: parts.release, option: { names: ["--version"] }, onShow: () => undefined },
-    completion: { command: true, shells, onShow: () => undefined },
-    brief: [{
-      type: "text",
-      text: "Connect this machine to a Kubernetes cluster, and answer its Services from here.",
-    }],
-    usageLine: [{ type: "ellipsis" }],
-    commandList: "top-level",
-    aboveError: "none",
-    maxWidth: columns === undefined || columns < 40 ? WIDTH : columns,
-    termWidth: "auto",
-    stdout: (text) => parts.stdout.write(`${text.replace(/ +$/gm, "")}\n`),
-    stderr: () => {},
-    onError: (_, message) => {
-      throw misunderstood(argv, message);
-    },
-  });
-  return understood && program ? { ...understood, program } : understood;
-}
-
-/** The words of pmz's own, and those after "--" of a command that runs a program: they are the program's, whatever they are. */
-function programOf(typed: readonly string[]): { own: readonly string[]; program?: readonly string[] } {
-  const at = typed.indexOf("--");
-  const runs = commands.some(({ words, takesProgram }) => takesProgram && words === typed[0]);
-  return at < 0 || !runs ? { own: typed } : { own: typed.slice(0, at), program: typed.slice(at + 1) };
-}
-
-function alsoSuggesting(shell: ShellCompletion, more: readonly Suggestion[]): ShellCompletion {
-  return { ...shell, encodeSuggestions: (own) => shell.encodeSuggestions([...own, ...more]) };
-}
-
-/** "-ojson", as kubectl takes it, is "-o json". */
-function apart(word: string): readonly string[] {
-  const [, format] = /^-o=?(.+)$/.exec(word) ?? [];
-  return format === undefined ? [word] : ["-o", format];
+/** Understands what no command alone does: mistakes, help, completion. */
+async function understand(argv: readonly string[], parts: CliParts): Promise<Invocation | undefined> {
+  const { parse } = await import("./parse.ts");
+  const { liveSuggestions } = await import("./live_suggestions.ts");
+  return parse(argv.length === 0 ? ["--help"] : argv, parts, await liveSuggestions(argv, parts));
 }
 
 async function run(invocation: Invocation, parts: CliParts): Promise<number> {

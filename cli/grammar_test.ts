@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { parse } from "./cli.ts";
+import { parse } from "./parse.ts";
 import { commands, originals } from "./grammar.ts";
+import { commandModules, knownCommand } from "./known_command.ts";
 import { RESERVED } from "./values.ts";
 
 const nowhere = {
@@ -37,6 +38,26 @@ Deno.test("every example that --help shows is understood, as the command whose h
     }
   }
   assert.ok(examples > 40);
+});
+
+Deno.test("each command of one word is found without the others, and understands a line as the whole grammar does", async () => {
+  const single = commands.filter(({ words }) => !words.includes(" "));
+  assert.deepEqual(Object.keys(commandModules).toSorted(), single.map(({ words }) => words).toSorted());
+  for (const { words, examples } of single) {
+    for (const [line] of examples) {
+      const { run: _, ...alone } = await knownCommand(split(line)) ?? assert.fail(line);
+      const { run: __, ...whole } = parse(split(line), nowhere) ?? assert.fail(line);
+      assert.deepEqual(alone, whole, line);
+    }
+    for (const mistake of ["--help", "--nosuch", "-o=yaml"]) {
+      assert.equal(await knownCommand([words, mistake]), undefined, `${words} ${mistake}`);
+    }
+  }
+  for (
+    const line of [[], ["completion", "bash"], ["--version"], ["nosuch"], ["toString"], ["intercept", "list"]]
+  ) {
+    assert.equal(await knownCommand(line), undefined);
+  }
 });
 
 Deno.test("the words that no intercepted Service is called by are the commands behind `pmz intercept`, all of them", () => {

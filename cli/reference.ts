@@ -4,7 +4,7 @@
  */
 import { failures } from "../wire/control.ts";
 import { RELEASE } from "../wire/version.ts";
-import { parse } from "./cli.ts";
+import { parse } from "./parse.ts";
 import type { Command } from "./command.ts";
 import { commands, originals } from "./grammar.ts";
 

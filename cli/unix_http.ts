@@ -2,7 +2,7 @@
  * HTTP/1.1 over a unix socket by node:http. Not by fetch with a unix client of Deno.createHttpClient: in Deno 2.9.6
  * about one such request of 26 never gets an answer.
  */
-import { type IncomingMessage, request as httpRequest } from "node:http";
+import type { IncomingMessage } from "node:http";
 
 /** A request; its signal ends it, and the reading of its answer. */
 export interface UnixRequest {
@@ -25,9 +25,14 @@ export interface UnixResponse {
  * Sends a request, and settles with the head of its answer.
  * @throws the system's error, with its `code` (ENOENT, ECONNREFUSED), or the signal's reason.
  */
-export function unixRequest({ socket, method, path, body, signal }: UnixRequest): Promise<UnixResponse> {
+export async function unixRequest(
+  { socket, method, path, body, signal }: UnixRequest,
+): Promise<UnixResponse> {
+  signal.throwIfAborted();
+  await Deno.lstat(socket); // whether it's there is known long before node:http is loaded
+  const { request: httpRequest } = await import("node:http");
+  signal.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<UnixResponse>();
-  if (signal.aborted) return Promise.reject(signal.reason);
   const headers = body === undefined ? {} : {
     "content-type": "application/json",
     "content-length": String(new TextEncoder().encode(body).length),
@@ -44,7 +49,7 @@ export function unixRequest({ socket, method, path, body, signal }: UnixRequest)
     resolve({ status: response.statusCode ?? 0, text: textOf(response, request) });
   });
   request.end(body);
-  return promise;
+  return await promise;
 }
 
 async function* textOf(response: IncomingMessage, request: { destroy(): unknown }): AsyncGenerator<string> {

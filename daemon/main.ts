@@ -3,7 +3,7 @@ import { controlFiles } from "../wire/control.ts";
 import { helperSocket } from "../wire/helper.ts";
 import { serveControl } from "./control/server.ts";
 import { Daemon } from "./daemon.ts";
-import { describe } from "./failure.ts";
+import { describe } from "./control_error.ts";
 import type { DaemonParts } from "./parts.ts";
 import { fileLog } from "./process/log.ts";
 import { answers, type Startup } from "./process/spawn.ts";

@@ -7,16 +7,6 @@ export class BadGrant extends Error {
   override name = "BadGrant";
 }
 
-/** A grant as arguments, so that sudo shows and logs what is granted. Nothing in it is secret. */
-export function grantArguments(grant: HelperGrant): string[] {
-  return [
-    `--uid=${grant.uid}`,
-    `--cap=${grant.cap}`,
-    ...(grant.ranges.length ? [`--ranges=${grant.ranges.join(",")}`] : []),
-    ...(grant.never.length ? [`--never=${grant.never.join(",")}`] : []),
-  ];
-}
-
 /** Reads the arguments that grantArguments makes. @throws {BadGrant} */
 export function parseGrant(args: readonly string[]): HelperGrant {
   const given = new Map<string, string>();

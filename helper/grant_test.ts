@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { BadGrant, grantArguments, parseGrant } from "./grant.ts";
+import { grantArguments } from "../wire/helper.ts";
+import { BadGrant, parseGrant } from "./grant.ts";
 
 Deno.test("a grant is the same behind sudo's command line", () => {
   for (

@@ -2,9 +2,8 @@ import { pollUntil } from "../async/poll_until.ts";
 import { withTimeout } from "../async/timeout.ts";
 import { FileLock } from "../ffi/proc/process.ts";
 import { ProcessHandle } from "../ffi/proc/process_handle.ts";
-import type { HelperGrant, HelperReady } from "../wire/helper.ts";
+import { grantArguments, type HelperGrant, type HelperReady } from "../wire/helper.ts";
 import { type HelperFolder, prepareFolder } from "./folder.ts";
-import { grantArguments } from "./grant.ts";
 import { readState } from "./state.ts";
 
 /** A helper may take this long to be ready, and an old one to end, in milliseconds. */

@@ -3,7 +3,7 @@
  * constant that they name is there, each link leads somewhere.
  */
 import assert from "node:assert/strict";
-import { parse } from "../cli/cli.ts";
+import { parse } from "../cli/parse.ts";
 import { commands } from "../cli/grammar.ts";
 
 const root = new URL("../", import.meta.url);

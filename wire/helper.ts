@@ -35,6 +35,16 @@ export interface HelperGrant {
   readonly cap: number;
 }
 
+/** A grant as arguments, so that sudo shows and logs what is granted. Nothing in it is secret. */
+export function grantArguments(grant: HelperGrant): string[] {
+  return [
+    `--uid=${grant.uid}`,
+    `--cap=${grant.cap}`,
+    ...(grant.ranges.length ? [`--ranges=${grant.ranges.join(",")}`] : []),
+    ...(grant.never.length ? [`--never=${grant.never.join(",")}`] : []),
+  ];
+}
+
 /** The first and only line that a helper, and `pmz helper start`, say to who started them. */
 export type HelperReady =
   | { readonly ready: true; readonly pid: number; readonly socket: string; readonly address: string }

@@ -4,7 +4,6 @@
  * have to hold, and those of one name are alternatives. There are no regular expressions: each matcher takes time in
  * proportion to what it looks at.
  */
-import { createHash } from "node:crypto";
 import { list, matching, NotValid, object, optional, type Schema, value } from "./schema.ts";
 
 /** How a text is compared. `prefix` of a path ends at a "/" or at the path's end; `*` in a glob stands for any characters. */
@@ -205,38 +204,6 @@ const empty: Record<keyof Match, true> = {
 /** The same text for the same match, whatever the order of its fields was. */
 export function canonicalMatch(given: Match): string {
   return JSON.stringify(match.parse(given, ""));
-}
-
-/**
- * The `keyFingerprint` of a personal rule: it covers the match, and whether it mirrors. An agent that doesn't know one of these,
- * or gets a rule without it, since an older schema dropped it, finds another fingerprint and leaves the rule out. It never
- * takes more than the user asked for.
- */
-export function personalFingerprint(
-  keyFingerprint: string,
-  { match, mirror }: Taken,
-): string {
-  return sha256(
-    `${keyFingerprint}\n${match === undefined ? "" : canonicalMatch(match)}${mirror ? "\nmirror" : ""}`,
-  );
-}
-
-/** What follows SERVICE-PORT in the name of a personal rule: letters only, so that no other Service's rule has that name. */
-export function ruleSuffix(
-  owner: string,
-  { match, mirror }: Taken,
-): string {
-  const digest = sha256(
-    `${owner}\n${match === undefined ? "" : canonicalMatch(match)}${mirror ? "\nmirror" : ""}`,
-  );
-  return digest.slice(0, 8).replace(
-    /[0-9]/g,
-    (digit) => String.fromCharCode("g".charCodeAt(0) + Number(digit)),
-  );
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }
 
 /** Whether some request could match both, as far as that can be told: `undefined` matches all. */

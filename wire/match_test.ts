@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { canonicalMatch, match, mayOverlap, personalFingerprint, ruleSuffix } from "./match.ts";
+import { canonicalMatch, match, mayOverlap } from "./match.ts";
+import { personalFingerprint, ruleSuffix } from "./personal_rule.ts";
 import { NotValid } from "./schema.ts";
 
 Deno.test("a match is parsed as it was written", () => {

@@ -6,7 +6,7 @@
  * write by hand (EndpointSlices, Endpoints) adds a pod.
  */
 import { type InterceptRule, type InterceptSession, isPersonal } from "../../wire/intercept.ts";
-import { personalFingerprint } from "../../wire/match.ts";
+import { personalFingerprint } from "../../wire/personal_rule.ts";
 import { fairShares } from "./shares.ts";
 import type { Pod, Service } from "../../kube/objects/objects.ts";
 import { isTerminating, mayRun, podPort, selects } from "../../kube/objects/selectors.ts";

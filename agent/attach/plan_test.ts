@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
-import { type Match, personalFingerprint } from "../../wire/match.ts";
+import type { Match } from "../../wire/match.ts";
+import { personalFingerprint } from "../../wire/personal_rule.ts";
 import type { Pod, Service } from "../../kube/objects/objects.ts";
 import { limits, plan, type PlanInput, rulesOf } from "./plan.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../../async/testing/until.ts";
 import { hear, say } from "../../dataplane/testing/gateway.ts";
-import { describe } from "../failure.ts";
+import { describe } from "../control_error.ts";
 import { fakeDaemon, recorder } from "../testing/daemon.ts";
 import { asks } from "../testing/intercepts.ts";
 import { fails, forever } from "../testing/fails.ts";

@@ -1,7 +1,7 @@
 import { until } from "../../async/testing/until.ts";
 import assert from "node:assert/strict";
 import { FakeApi } from "../testing/cluster.ts";
-import { describe } from "../failure.ts";
+import { describe } from "../control_error.ts";
 import { fakeDaemon, recorder } from "../testing/daemon.ts";
 import { asks, attach } from "../testing/intercepts.ts";
 import { fails, forever } from "../testing/fails.ts";

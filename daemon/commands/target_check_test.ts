@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { FakeApi } from "../testing/cluster.ts";
 import { fakeDaemon } from "../testing/daemon.ts";
 import { recorder } from "../testing/daemon.ts";
-import { describe } from "../failure.ts";
+import { describe } from "../control_error.ts";
 import { checkTarget } from "./target_check.ts";
 
 const echo = { namespace: "default", service: "echo" };

@@ -12,7 +12,7 @@ import type { Cluster } from "../clusters/cluster.ts";
 import { USUAL_PROXY_PORT } from "../../wire/proxy_port.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import type { DaemonParts } from "../parts.ts";
-import { describe } from "../failure.ts";
+import { describe } from "../control_error.ts";
 
 /** More of a cluster is used with each of these. */
 const order: readonly Mode[] = ["intercept", "proxy", "capture"];

@@ -1,7 +1,8 @@
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { callsOf, type Controlled, failures, LONGEST_CONTROL_REQUEST } from "../../wire/control.ts";
-import { describe, Failure } from "../failure.ts";
+import { describe } from "../control_error.ts";
+import { Failure } from "../failure.ts";
 import { streamProgress } from "./progress.ts";
 import { readRequest } from "./request.ts";
 import { streamValues } from "./stream.ts";

@@ -1,6 +1,6 @@
 import type { Progress } from "../../wire/control.ts";
 import type { Reporter } from "../../wire/progress.ts";
-import { describe } from "../failure.ts";
+import { describe } from "../control_error.ts";
 
 /**
  * Runs `work`, and streams its Progress as NDJSON; the last line is its result or its error. When the reader goes away,

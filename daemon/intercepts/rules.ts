@@ -10,7 +10,8 @@ import {
   ruleResource,
   VERSION,
 } from "../../wire/intercept.ts";
-import { personalFingerprint, ruleSuffix, type Taken } from "../../wire/match.ts";
+import type { Taken } from "../../wire/match.ts";
+import { personalFingerprint, ruleSuffix } from "../../wire/personal_rule.ts";
 import { Failure } from "../failure.ts";
 import type { Session } from "./session.ts";
 import type { InterceptTarget } from "./target.ts";

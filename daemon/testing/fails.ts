@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { FailureCode } from "../../wire/control.ts";
-import { describe } from "../failure.ts";
+import { describe } from "../control_error.ts";
 
 /** The signal of a caller that never gives up. */
 export const forever: AbortSignal = new AbortController().signal;

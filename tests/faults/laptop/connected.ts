@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import type { HelperGrant } from "../../../wire/helper.ts";
+import { grantArguments, type HelperGrant } from "../../../wire/helper.ts";
 import { type Hello, helloOf } from "../../../wire/hello.ts";
-import { grantArguments } from "../../../helper/grant.ts";
 import { type Program, Room } from "./room.ts";
 
 /** Whose daemon it is, and somebody else. Neither has to have an account. */

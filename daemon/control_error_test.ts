@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { ApiError } from "../kube/client/api_error.ts";
 import { KubeconfigError, NoSuchContext } from "../kube/config/kubeconfig.ts";
-import { describe, Failure } from "./failure.ts";
+import { describe } from "./control_error.ts";
+import { Failure } from "./failure.ts";
 
 Deno.test("a failure keeps its code and hint, and says what caused it", () => {
   const cause = new TypeError("inner");
