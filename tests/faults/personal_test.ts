@@ -153,7 +153,8 @@ Deno.test("a relay that is killed loses the requests that are under way, and the
   assert.deepEqual(Object.keys(others.by), ["pod"]);
   assert.deepEqual(Object.keys(bob.by).sort(), [bobs.as, "pod"]);
   assert.deepEqual(Object.keys(alice.by).sort(), [alices.as, "pod"]);
-  for (const { failed } of [others, bob, alice]) assert.ok(failed <= CALLERS, `${failed}`);
+  // The relays of both nodes are killed, one after the other: a caller may be under way at each.
+  for (const { failed } of [others, bob, alice]) assert.ok(failed <= 2 * CALLERS, `${failed}`);
 });
 
 Deno.test("a rule that is deleted gives its requests to the pods, and loses none but those under way", async () => {
