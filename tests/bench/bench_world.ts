@@ -24,7 +24,7 @@ export const UIDS = { alice: 1000, bob: 1001 };
 export const INSTALLED = "/usr/local/bin/pmz-bench-load";
 const SCRIPT = "/usr/local/bin/pmz-bench-proxy.lua";
 
-/** A Service of that name whose one pod answers HTTP on port 80, and streams of bytes on port 5201. */
+/** A Service of that name whose one pod answers HTTP on port 80, HTTP/2 on port 8082, and streams of bytes on port 5201. */
 export function answering(name: string): object[] {
   const metadata = { name, namespace: NAMESPACE };
   const labels = { app: name };
@@ -41,7 +41,12 @@ export function answering(name: string): object[] {
           spec: {
             nodeName: NODE,
             terminationGracePeriodSeconds: 1,
-            containers: [{ name: "load", image: IMAGE, imagePullPolicy: "Never" }],
+            containers: [{
+              name: "load",
+              image: IMAGE,
+              imagePullPolicy: "Never",
+              args: ["serve", "-http2", ":8082"],
+            }],
           },
         },
       },
@@ -52,7 +57,11 @@ export function answering(name: string): object[] {
       metadata,
       spec: {
         selector: labels,
-        ports: [{ name: "http", port: 80, targetPort: 8080 }, { name: "bytes", port: 5201 }],
+        ports: [
+          { name: "http", port: 80, targetPort: 8080 },
+          { name: "http2", port: 8082 },
+          { name: "bytes", port: 5201 },
+        ],
       },
     },
   ];

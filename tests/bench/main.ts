@@ -21,7 +21,8 @@ const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal
   loopback   a bare relay, node:http2 and the tunnel of pmz, on this machine's loopback
   cluster    kubectl port-forward, pmz up and pmz up --proxy, on a laptop of the test cluster
   distance   kubectl port-forward and pmz up, 20 and 80 ms from the test cluster
-  intercepts from a pod to an intercepted Service that the laptop answers; the pod itself, and pmz up's way out
+  intercepts from a pod to an intercepted Service that the laptop answers; the pod itself, and pmz up's way out;
+             to ports with 1, 10 and 100 personal rules: requests that none takes, and those that one takes
   personal   requests to a port with personal rules, on loopback: those that none takes, and those that one takes
              all five where none is named
 

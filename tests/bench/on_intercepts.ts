@@ -1,15 +1,20 @@
 import { InterceptWorld } from "./intercept_world.ts";
-import { interceptProbes, pace } from "./probes.ts";
+import { interceptProbes, pace, personalProbes } from "./probes.ts";
 import type { Asked, Sample } from "./record.ts";
 import { measureRounds, type Tell } from "./rounds.ts";
 
-/** The way in: a pod asks, a program on the laptop answers; and the pod itself, and the way out, to compare it with. */
+/**
+ * The way in: a pod asks, a program on the laptop answers; and the pod itself, and the way out, to compare it with. Then ports
+ * with personal rules: requests that none takes, and such that one does.
+ */
 export async function onIntercepts({ rounds, quick, pmz }: Asked, tell: Tell) {
   tell("bringing the test cluster up");
   await using world = await InterceptWorld.up(pmz);
   const out = await world.out();
   await world.intercept();
   const pod = world.pod(), intercepted = world.in(), relayed = world.relayed();
+  tell("making personal rules");
+  const personal = await world.personal();
   const paced = [pace(quick ? 1.5 : 4)];
   const samples: Sample[] = [];
   for (let first = 1; first <= rounds; first++) {
@@ -21,9 +26,14 @@ export async function onIntercepts({ rounds, quick, pmz }: Asked, tell: Tell) {
       ),
       ...await measureRounds({ ways: [out, intercepted], probes: paced, ...round }, tell),
     );
+    const probes = personalProbes(quick);
+    samples.push(
+      ...await measureRounds({ ways: [pod, intercepted, ...personal], probes, ...round }, tell),
+      ...await measureRounds({ ways: [pod, ...personal], probes: paced, ...round }, tell),
+    );
     await using _full = await world.full();
     samples.push(...await measureRounds({ ways: [pod, relayed], probes: paced, ...round }, tell));
   }
-  const rows = [pod, relayed, out, intercepted].map(({ name, title }) => ({ name, title }));
+  const rows = [pod, relayed, out, intercepted, ...personal].map(({ name, title }) => ({ name, title }));
   return { rows, samples, memory: [] };
 }

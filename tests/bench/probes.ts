@@ -159,6 +159,17 @@ export function interceptProbes(quick: boolean): Probe[] {
   ];
 }
 
+/** What is measured of ports with personal rules. */
+export function personalProbes(quick: boolean): Probe[] {
+  const seconds = quick ? 1 : 2;
+  return [
+    loadRate("kept-50", 50, seconds),
+    loadRate("kept-1", 1, seconds),
+    http2Rate("http2-50", 50, seconds),
+    http2Rate("http2-1", 1, seconds),
+  ];
+}
+
 async function ask(way: Way, mode: "requests" | "pace", options: readonly string[]): Promise<Answers> {
   const command = [
     way.loadProgram ?? loadProgram,
