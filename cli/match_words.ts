@@ -109,10 +109,11 @@ export function bookmarklet({ match }: InterceptEntry): string | undefined {
 /** "bob takes header x-user: bob (yours come first where both match)" */
 export function othersWords({ others }: InterceptEntry): string {
   if (others.length === 0) return "nobody else has rules there";
-  return others.map(({ user, match, mirror, first, overlaps }) => {
-    if (mirror) return `${user} gets a copy of ${matchWords(match)}`;
+  return others.map(({ user, by, match, mirror, first, overlaps }) => {
+    const where = by === undefined ? "" : ` by Service ${by}`;
+    if (mirror) return `${user} gets a copy of ${matchWords(match)}${where}`;
     const order = first ? "theirs comes first where both match" : "yours comes first where both match";
-    return `${user} takes ${match === undefined ? "all the rest" : matchWords(match)}${
+    return `${user} takes ${match === undefined ? "all the rest" : matchWords(match)}${where}${
       overlaps && match !== undefined ? ` (${order})` : ""
     }`;
   }).join("; ");

@@ -123,3 +123,14 @@ Deno.test("the rules of others are told with whose comes first", () => {
     "bob takes host b; carol takes method GET (yours comes first where both match); dave takes all the rest",
   );
 });
+
+Deno.test("a rule of another Service that leads to the same pods is told with that Service", () => {
+  const others = [
+    { user: "bob", by: "web:80", match: { hosts: ["c"] }, since: "", first: false, overlaps: false },
+    { user: "bob", by: "web:80", mirror: true as const, since: "", first: false, overlaps: false },
+  ];
+  assert.equal(
+    othersWords(entry({ hosts: ["b"] }, { others })),
+    "bob takes host c by Service web:80; bob gets a copy of all connections by Service web:80",
+  );
+});

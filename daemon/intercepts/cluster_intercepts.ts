@@ -14,9 +14,10 @@ import { keyOf, NamespaceIntercepts, type Wanted } from "./namespace_intercepts.
 import { person } from "./person.ts";
 import type { Person } from "./session.ts";
 import { podsOf, runningPodsOf, seesPods, type Topology, within } from "../discovery/topology.ts";
-import { alsoTaken, type InterceptTarget } from "./target.ts";
+import { alsoTaken, currentTarget, type InterceptTarget, rulesAtSamePort } from "./target.ts";
 
 const hello = helloOf("reversed-tunnel");
+const NO_SERVICE = "nothing arrives until there is a Service";
 
 /** What the data plane has to know of intercepts: their addresses on the laptop, and the node agents that they need. */
 export interface InterceptData {
@@ -173,7 +174,9 @@ export class ClusterIntercepts implements AsyncDisposable {
     const topology = this.#cluster.topology;
     const agents = this.#cluster.nodeAgents().usable();
     return [...this.#open].flatMap((namespace) => {
-      const services = [...namespace.wanted.values()].map((wanted) => wanted.target.service);
+      const services = [...namespace.wanted.values()].map(({ target }) =>
+        (currentTarget(topology, target) ?? target).service
+      );
       if (services.length === 0) return [];
       const nodes = new Set(
         services.flatMap((service) => runningPodsOf(topology, service).map((pod) => pod.nodeName)),
@@ -224,7 +227,8 @@ export class ClusterIntercepts implements AsyncDisposable {
 
   #standing(namespace: NamespaceIntercepts, wanted: Wanted, topology: Topology): Standing {
     const { pods } = namespace.seen(wanted).status;
-    const running = podsOf(topology, wanted.target.service);
+    const { service } = currentTarget(topology, wanted.target) ?? wanted.target;
+    const running = podsOf(topology, service);
     return {
       ready: pods.filter((pod) => pod.state === "ready").length,
       refused: pods.filter((pod) => pod.state === "refused").length,
@@ -257,12 +261,13 @@ export class ClusterIntercepts implements AsyncDisposable {
     counts: readonly RuleCounts[],
     topology: Topology,
   ): InterceptEntry {
-    const { target, local, since } = wanted;
-    const { rule } = wanted;
+    const { local, since, rule } = wanted;
+    const current = currentTarget(topology, wanted.target);
+    const target = current ?? wanted.target;
     const { ready, all, problems } = this.#standing(namespace, wanted, topology);
     const counted = counts.find((one) => one.rule === rule.uid);
     const silentSince = this.#programs.silentSince(local);
-    const missing = arrivals(topology, target);
+    const missing = current ? arrivals(topology, current) : `${NO_SERVICE} ${target.service.name}`;
     return {
       id: interceptId(target, rule),
       cluster: this.#cluster.id,
@@ -281,7 +286,7 @@ export class ClusterIntercepts implements AsyncDisposable {
       ...(isPersonal(rule) && { requests: counted?.requests ?? { seen: 0, taken: 0, declined: 0 } }),
       ...(wanted.domain === undefined ? {} : { domain: wanted.domain }),
       ...(wanted.until === undefined ? {} : { until: wanted.until }),
-      others: otherRules(rule, namespace.others(wanted)),
+      others: otherRules(rule, rulesAtSamePort(topology, target, namespace.others(wanted))),
       problems: missing === undefined ? problems : [...problems, missing],
     };
   }
@@ -312,6 +317,7 @@ function interceptId({ service, port }: InterceptTarget, rule: InterceptRule): s
 function otherRules(own: InterceptRule, others: readonly InterceptRule[]): OtherRule[] {
   return others.toSorted(byOrder).map((rule) => ({
     user: rule.user,
+    ...((rule.service !== own.service || rule.port !== own.port) && { by: `${rule.service}:${rule.port}` }),
     ...(rule.match && { match: rule.match }),
     ...(rule.mirror && { mirror: rule.mirror }),
     since: rule.created,

@@ -334,3 +334,51 @@ Deno.test("a port's intercepts have names of their own, and tell of the other ru
   await at.intercepts.remove(mine);
   assert.deepEqual(at.intercepts.entries().map(({ entry }) => entry.id), ["echo.default:80"]);
 });
+
+/** Another person's rule for all connections of a Service's port. */
+function rule(user: string, service: string) {
+  return {
+    metadata: {
+      name: `${service}-80`,
+      namespace: "default",
+      uid: uid(`${user}/${service}`),
+      creationTimestamp: "2026-01-01T12:00:00Z",
+    },
+    spec: {
+      service,
+      port: 80,
+      session: { name: user, uid: uid(user) },
+      keyFingerprint: "ab".repeat(32),
+      user,
+    },
+  };
+}
+
+Deno.test("a rule for the same port of the same pods by another Service is told, one for other pods isn't", async () => {
+  await using at = intercepting();
+  const web = service("web");
+  at.topology.services.set("default/web", { ...web, selector: { app: "echo" } });
+  at.topology.services.set("default/shop", service("shop"));
+  for (const name of ["web", "shop"]) {
+    at.cluster.put("/apis/pmz.dev/v1alpha1", "interceptrules", rule("bob", name));
+  }
+  await at.intercepts.add({ ...echo, match: { methods: ["GET"] } }, local);
+  const others = () => at.intercepts.entries()[0]?.entry.others ?? [];
+  await until("it's told", () => others().length > 0);
+  assert.deepEqual(others().map(({ user, by }) => [user, by]), [["bob", "web:80"]]);
+});
+
+Deno.test("a Service that was made again with other pods needs the agents of their nodes, and a deleted one is a problem", async () => {
+  await using at = intercepting();
+  await added(at);
+  at.topology.services.set("default/echo", { ...echo.service, uid: uid("again"), selector: { app: "new" } });
+  at.topology.pods.set("default/n1", pod("n1", "new", "c"));
+  at.intercepts.changed();
+  assert.deepEqual(at.told.at(-1)?.agents.map(({ node }) => node), ["c"]);
+  assert.deepEqual(at.intercepts.entries().map(({ entry }) => entry.pods.all), [1]);
+
+  at.topology.services.delete("default/echo");
+  assert.deepEqual(at.intercepts.entries()[0]?.entry.problems, [
+    "nothing arrives until there is a Service echo",
+  ]);
+});

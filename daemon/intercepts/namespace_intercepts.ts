@@ -109,11 +109,11 @@ export class NamespaceIntercepts implements AsyncDisposable {
     return { ...rule, status: { pods: [] } };
   }
 
-  /** The rules of the same Service port that aren't this daemon's own. */
+  /** The rules of the namespace that aren't this daemon's own. */
   others({ rule }: Wanted): InterceptRule[] {
-    return [...this.#statuses.items.values()].filter((other) =>
-      other.service === rule.service && other.port === rule.port && other.session.uid !== rule.session.uid &&
-      !other.deleting
+    const { uid } = rule.session;
+    return [...this.#statuses.items.values()].filter(({ session, deleting }) =>
+      session.uid !== uid && !deleting
     );
   }
 

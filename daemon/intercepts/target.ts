@@ -2,6 +2,7 @@ import { hintWhereElse } from "../discovery/where_else.ts";
 import type { Service, ServicePort } from "../../kube/objects/objects.ts";
 import { podPort } from "../../kube/objects/selectors.ts";
 import { podsOf, type Topology } from "../discovery/topology.ts";
+import type { InterceptRule } from "../../wire/intercept.ts";
 import type { Match } from "../../wire/match.ts";
 import { Failure } from "../failure.ts";
 
@@ -127,6 +128,18 @@ export function portOf(service: Service, port?: string, localPort?: number): Ser
 }
 
 /**
+ * The target as its Service is now: an intercept is of a name and a port's number, whatever they lead to meanwhile. Undefined
+ * while there is no Service of that name.
+ */
+export function currentTarget(topology: Topology, target: InterceptTarget): InterceptTarget | undefined {
+  const { namespace, name } = target.service;
+  const service = topology.services.get(`${namespace}/${name}`);
+  if (!service) return undefined;
+  const port = service.ports.find(({ port, protocol }) => protocol === "TCP" && port === target.port.port);
+  return { ...target, service, port: port ?? target.port };
+}
+
+/**
  * Other Services whose traffic is intercepted too, as "name:port": steering is by pod port, so connections by any Service to the
  * same port of the same pods are steered.
  */
@@ -145,6 +158,28 @@ export function alsoTaken(topology: Topology, target: InterceptTarget): string[]
 /** Whether two Service ports of a namespace lead to the same port of a pod: one of them alone can be intercepted. */
 export function haveOnePort(topology: Topology, a: InterceptTarget, b: InterceptTarget): boolean {
   return shares(topology, b, portsByPod(topology, a));
+}
+
+/** Which of these rules of the target's namespace are asked for the same port of the same pods, by whatever Service. */
+export function rulesAtSamePort(
+  topology: Topology,
+  target: InterceptTarget,
+  rules: readonly InterceptRule[],
+): InterceptRule[] {
+  const { service: { namespace, name }, port } = target;
+  const taken = portsByPod(topology, target);
+  const known = new Map([[`${name}:${port.port}`, true]]);
+  const isThere = (rule: InterceptRule): boolean => {
+    const service = topology.services.get(`${namespace}/${rule.service}`);
+    const its = service?.ports.find((one) => one.port === rule.port && one.protocol === "TCP");
+    return service !== undefined && its !== undefined && shares(topology, { service, port: its }, taken);
+  };
+  return rules.filter((rule) => {
+    const key = `${rule.service}:${rule.port}`;
+    const isSame = known.get(key) ?? isThere(rule);
+    known.set(key, isSame);
+    return isSame;
+  });
 }
 
 function portsByPod(topology: Topology, { service, port }: InterceptTarget): Map<string, number | undefined> {

@@ -224,15 +224,17 @@ export interface InterceptEntry {
   readonly requests?: { readonly seen: number; readonly taken: number; readonly declined: number };
   /** When it ends by itself, RFC 3339. */
   readonly until?: string;
-  /** The other rules of the same Service port, in the order in which they are asked. */
+  /** The other rules for the same port of the same pods, in the order in which they are asked. */
   readonly others: readonly OtherRule[];
   /** Why it isn't in force everywhere, or which callers don't arrive; empty when all do. */
   readonly problems: readonly string[];
 }
 
-/** A rule on the same Service port as an intercept. */
+/** A rule for the same port of the same pods as an intercept. */
 export interface OtherRule {
   readonly user: string;
+  /** The Service and port that it is for, where they are others: "web:80". */
+  readonly by?: string;
   /** What it takes; absent where that is all that no personal rule takes. */
   readonly match?: Match;
   /** The pods answer, and its user gets a copy. */
