@@ -136,6 +136,12 @@ async function commandLine(args: readonly string[]): Promise<number> {
       const { lookup } = await import("./cli/lookup.ts");
       return await lookup(host, signal);
     },
+    logs: async function* (request, signal) {
+      const { readLogs } = await import("./logs/read.ts");
+      const { trustOnlyGiven } = await import("./kube/client/trust.ts");
+      trustOnlyGiven();
+      yield* readLogs(request, { env: Deno.env }, signal);
+    },
     doctor: async (request, onChecked, signal) => {
       const { doctor } = await import("./checks/doctor.ts");
       return await doctor(request, await doctorParts(), onChecked, signal);

@@ -26,6 +26,7 @@ export const callWords = {
   agent: "looking at the agents",
   installAgent: "installing the agents",
   removeAgent: "removing the agents",
+  helperLog: "reading the helper's log",
   flows: "listing flows",
   followFlows: "following flows",
   stop: "asking the daemon to end",

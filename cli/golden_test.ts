@@ -32,6 +32,9 @@ const text = [
   "agent deploy -n default",
   "agent manifests --component gateway --base-image mirror/deno:2",
   "doctor",
+  "logs",
+  "logs -f",
+  "logs --context staging",
   "version",
   "down",
 ];
@@ -49,6 +52,8 @@ const json = [
   "env echo",
   "agent status",
   "doctor",
+  "logs",
+  "logs -f",
   "version",
   "down",
 ];

@@ -18,6 +18,7 @@ import { flows } from "./commands/flows.ts";
 import { intercept, interceptAdd } from "./commands/intercept.ts";
 import { interceptList } from "./commands/intercept_list.ts";
 import { interceptDelete, leave } from "./commands/leave.ts";
+import { logs } from "./commands/logs.ts";
 import { run } from "./commands/run.ts";
 import { services } from "./commands/services.ts";
 import { status } from "./commands/status.ts";
@@ -46,6 +47,7 @@ export const commands: readonly Command[] = [
   agentStatus,
   agentManifests,
   doctor,
+  logs,
   version,
 ];
 
@@ -83,6 +85,6 @@ export const grammar: Parser<"sync", Invocation, unknown> = or(
     or(asWord(up), asWord(down), asWord(status), asWord(services), asWord(flows), asWord(explain)),
   ),
   group("Intercept", or(interceptWords, asWord(leave), asWord(run), asWord(env))),
-  group("Set up and inspect", or(dnsWords, agentWords, asWord(doctor), asWord(version))),
+  group("Set up and inspect", or(dnsWords, agentWords, asWord(doctor), asWord(logs), asWord(version))),
   or(asWord(connect), asWord(disconnect), asWord(stop)),
 );

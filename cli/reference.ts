@@ -21,7 +21,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 - **Repeating.** Each command can be repeated: \`up\` says that the cluster is connected already, \`down\`, \`leave\` and
   \`dns remove\` that there was nothing to do, all with exit code 0.
 - **Ctrl-C** interrupts a command, and what had begun is undone; a second Ctrl-C doesn't wait for that. The exit code is
-  130; for \`pmz flows -f\`, which has no other end, it is 0.
+  130; for \`pmz flows -f\` and \`pmz logs -f\`, which have no other end, it is 0.
 - **What your program sees.** The peer of an intercepted connection is 127.0.0.1 for every caller: rules by the
   caller's address (\`pg_hba.conf\`, rate limits) see that.
 - **Exit codes** are in [exit-codes.md](exit-codes.md).
@@ -50,9 +50,11 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | env | Environment | none of them; cluster, namespace, service, pod (absent where none is there), container, variables, files (path, mode), folders, otherMounts, problems |
 | agent deploy, agent delete, agent status | AgentComponentList | component, state, why, image, payload, ours, versions, outdated, pods |
 | doctor | CheckList | id, title, outcome (ok, warning, failed, skipped), findings (level, saw, remedy), ms; and \`ok\` |
+| logs | LogList | time, source (daemon, helper, gateway, attach, relay), pod (of an agent), level, message, fields; and \`unread\` (source, why, remedy) |
+| logs -f | LogLine | none of them; \`line\`: an object a line, until Ctrl-C |
 | version | Version | none of them; release, control, and daemon if one runs |
 
-\`wire/control/answers.ts\`, \`wire/flow.ts\`, \`wire/explain.ts\` and \`wire/doctor.ts\` state the fields. New ones may come; those that are there keep their meaning within \`v1\`. Text in
+\`wire/control/answers.ts\`, \`wire/flow.ts\`, \`wire/explain.ts\`, \`wire/log_line.ts\` and \`wire/doctor.ts\` state the fields. New ones may come; those that are there keep their meaning within \`v1\`. Text in
 it that a terminal would act on stands as \`\\uXXXX\`.
 `;
 

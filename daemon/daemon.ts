@@ -12,6 +12,7 @@ import type {
   ExplainRequest,
   FlowEvent,
   HeldEnd,
+  HelperLog,
   Hold,
   InterceptEntry,
   InterceptRequest,
@@ -233,6 +234,11 @@ export class Daemon implements Controlled, AsyncDisposable {
     );
     if (!entry) throw new Failure("internal", `the domain ${name.domain} was not added`);
     return entry;
+  }
+
+  async helperLog(): Promise<HelperLog> {
+    const text = await this.#clusters.laptop.hostCapture?.helperLog();
+    return text === undefined ? {} : { text };
   }
 
   flows(): Promise<Flow[]> {

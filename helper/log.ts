@@ -1,6 +1,8 @@
 import { TokenBucket } from "../async/token_bucket.ts";
 import type { Log } from "../wire/log.ts";
 
+/** Bytes of the log's end that a daemon is told: twice as many, as JSON within JSON may be, fit one message. */
+const TOLD = 64 * 1024;
 /** Bytes after which a file is full: the next one begins, and one older one stays. */
 const LONGEST = 256 * 1024;
 /** Lines of one level at once, and a second after that: a daemon can cause warnings at will. */
@@ -37,4 +39,31 @@ export function helperLog(path: string, longest = LONGEST): Log & Disposable {
     } catch { /* a full disk costs lines, never the helper */ }
   };
   return Object.assign(log, { [Symbol.dispose]: () => file.close() });
+}
+
+/** The last lines of a log that {@linkcode helperLog} has written, as many whole ones as fit `longest` bytes. */
+export function endOfLog(path: string, longest: number = TOLD): string {
+  let bytes = readEnd(path, longest);
+  if (bytes.length < longest) {
+    const before = readEnd(`${path}.1`, longest - bytes.length);
+    bytes = Uint8Array.from([...before, ...bytes]);
+  }
+  const text = new TextDecoder().decode(bytes);
+  return text.startsWith("{") ? text : text.slice(text.indexOf("\n") + 1);
+}
+
+/** The end of a file; empty where there is none. */
+function readEnd(path: string, longest: number): Uint8Array {
+  try {
+    using file = Deno.openSync(path, { read: true });
+    const { size } = file.statSync();
+    file.seekSync(Math.max(0, size - longest), Deno.SeekMode.Start);
+    const bytes = new Uint8Array(Math.min(size, longest));
+    let length = 0;
+    for (let read; (read = file.readSync(bytes.subarray(length))) !== null && read > 0;) length += read;
+    return bytes.subarray(0, length);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return new Uint8Array();
+    throw error;
+  }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { helperLog } from "./log.ts";
+import { endOfLog, helperLog } from "./log.ts";
 
 function inFolder(body: (path: string, lines: () => string[]) => void): void {
   const folder = Deno.makeTempDirSync();
@@ -40,4 +40,16 @@ Deno.test("a log that is full begins again, and the file before it stays", () =>
 Deno.test("a disk that is full costs lines, and nothing else", { ignore: Deno.build.os !== "linux" }, () => {
   using log = helperLog("/dev/full");
   log("warn", "no space is left");
+});
+
+Deno.test("the end of the log is whole lines, of the file before where the present one is short", () => {
+  inFolder((path) => {
+    assert.equal(endOfLog(path), "");
+    using log = helperLog(path, 500);
+    for (let i = 0; i < 20; i++) log("warn", `line ${i}`);
+    const told = endOfLog(path, 400).trimEnd().split("\n").map((line) => JSON.parse(line).message as string);
+    assert.equal(told.at(-1), "line 19");
+    assert.ok(told.length > 1 && told.length < 10, `${told.length} lines`);
+    assert.equal(endOfLog(path).trimEnd().split("\n").length > told.length, true);
+  });
 });

@@ -11,7 +11,7 @@ import type { Log } from "../wire/log.ts";
 import { AccountWatch } from "./account_watch.ts";
 import { prepareFolder } from "./folder.ts";
 import { type HelperAssets, HostResources } from "./host_resources.ts";
-import { helperLog } from "./log.ts";
+import { endOfLog, helperLog } from "./log.ts";
 import { NetworkReporter } from "./network_reporter.ts";
 import { NetworkWatch } from "./network_watch.ts";
 import { HelperSession, refusalOf } from "./session.ts";
@@ -97,7 +97,9 @@ async function serve(
     };
     record(false);
     onReady({ ready: true, pid: Deno.pid, socket: folder.socket, address });
-    await new Acceptor(listener, host, watch, grant, log, record).serve(end.signal);
+    await new Acceptor(listener, host, watch, grant, log, record, () => endOfLog(folder.log)).serve(
+      end.signal,
+    );
   } finally {
     for (const path of [folder.socket, folder.state]) removeIfThere(path);
     log("info", "ended");
@@ -121,6 +123,7 @@ class Acceptor {
   readonly #grant: HelperGrant;
   readonly #log: Log;
   readonly #record: (daemon: boolean) => void;
+  readonly #readLog: () => string;
   #daemon: SeqPacket | undefined;
 
   constructor(
@@ -130,6 +133,7 @@ class Acceptor {
     grant: HelperGrant,
     log: Log,
     record: (daemon: boolean) => void,
+    readLog: () => string,
   ) {
     this.#listener = listener;
     this.#host = host;
@@ -137,6 +141,7 @@ class Acceptor {
     this.#grant = grant;
     this.#log = log;
     this.#record = record;
+    this.#readLog = readLog;
   }
 
   /** Settles when the daemon is gone, none came, or the signal aborted. */
@@ -175,10 +180,16 @@ class Acceptor {
   }
 
   async #answer(daemon: SeqPacket): Promise<void> {
-    await using session = new HelperSession(this.#host, this.#grant, {
-      tell: (news) => isSent(daemon, news),
-      failed: (error) => this.#log("warn", "refusals are not reported any more", { error: String(error) }),
-    }, () => this.#watch.repair());
+    await using session = new HelperSession(
+      this.#host,
+      this.#grant,
+      {
+        tell: (news) => isSent(daemon, news),
+        failed: (error) => this.#log("warn", "refusals are not reported any more", { error: String(error) }),
+      },
+      () => this.#watch.repair(),
+      this.#readLog,
+    );
     const reporter = new NetworkReporter(session, this.#watch, (news) => daemon.send(news));
     this.#watch.onChange(() => reporter.changed());
     try {

@@ -63,6 +63,7 @@ const name = oneOf("request", [
   "trace",
   "refusals",
   "repair",
+  "log",
 ]);
 const envelope = object({ ask: name, hello: unknown() });
 const listeners = object({ family });
@@ -86,7 +87,8 @@ export type ParsedRequest =
   | { readonly ask: "trace" } & Infer<typeof trace>
   | { readonly ask: "names" } & Infer<typeof names>
   | { readonly ask: "refusals" }
-  | { readonly ask: "repair" };
+  | { readonly ask: "repair" }
+  | { readonly ask: "log" };
 
 /** A request of one kind. */
 export type Parsed<Ask extends ParsedRequest["ask"]> = Extract<ParsedRequest, { readonly ask: Ask }>;
@@ -112,6 +114,7 @@ export function parseRequest(raw: unknown): ParsedRequest {
       return { ask, ...names.parse(raw, "") };
     case "refusals":
     case "repair":
+    case "log":
       return { ask };
   }
 }

@@ -60,6 +60,7 @@ export class HelperSession implements AsyncDisposable {
   readonly #guard: Guard;
   readonly #listener: RefusalListener;
   readonly #repair: () => readonly NetworkDamage[];
+  readonly #readLog: () => string;
   #reporter: RefusalReporter | undefined;
   #greeted = false;
   /** Captured addresses that lie in ranges which were accepted for their cluster. */
@@ -75,17 +76,20 @@ export class HelperSession implements AsyncDisposable {
   /**
    * @param listener hears what the hooks refuse, once the daemon has asked for it
    * @param repair puts right what others have changed of pmz's own network, and says what
+   * @param readLog reads the end of the helper's log
    */
   constructor(
     host: HostResources,
     grant: HelperGrant,
     listener: RefusalListener,
     repair: () => readonly NetworkDamage[],
+    readLog: () => string,
   ) {
     this.#host = host;
     this.#grant = grant;
     this.#listener = listener;
     this.#repair = repair;
+    this.#readLog = readLog;
     const { own4, own6 } = host.device;
     this.#guard = new Guard(grant, [rangeOf(own4, 24), ...(own6 ? [rangeOf(own6, 112)] : [])]);
   }
@@ -156,6 +160,8 @@ export class HelperSession implements AsyncDisposable {
         };
       case "repair":
         return { answer: { ok: true, damage: this.#repair() }, fds: [] };
+      case "log":
+        return { answer: { ok: true, log: this.#readLog() }, fds: [] };
       case "refusals":
         this.#reporter ??= new RefusalReporter(this.#host.capture.refusals(), this.#listener);
         return { answer: { ok: true, daemon: this.#host.capture.identity("daemon")?.process ?? 0 }, fds: [] };

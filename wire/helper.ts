@@ -93,7 +93,9 @@ export type HelperRequest =
   /** Has the helper send RefusalNews from now on. */
   | { readonly ask: "refusals" }
   /** Puts right what other programs have changed of pmz's own network, however often they have before. */
-  | { readonly ask: "repair" };
+  | { readonly ask: "repair" }
+  /** Asks for the end of the helper's log, which only root can read. */
+  | { readonly ask: "log" };
 
 /** An answer says what was done; where one address is refused, the request as a whole succeeds. */
 export type HelperAnswer =
@@ -120,6 +122,8 @@ export type HelperAnswer =
   | { readonly ok: true; readonly damage: readonly NetworkDamage[] }
   /** To "trace": what drops them; absent where that isn't known. */
   | { readonly ok: true; readonly traced: true; readonly dropped?: DroppingRule }
+  /** To "log": its last lines, one JSON object each. */
+  | { readonly ok: true; readonly log: string }
   | { readonly ok: true }
   | { readonly ok: false; readonly code: HelperErrorCode; readonly error: string };
 

@@ -6,6 +6,7 @@ import {
   controlFiles,
   failures,
   type FlowEvent,
+  type HelperLog,
   type Hold,
   type InterceptEntry,
   type NameEntry,
@@ -38,6 +39,7 @@ export interface Answers {
   plan: Plan | ControlError;
   up: readonly Progress<UpResult>[];
   status: Status;
+  helperLog: HelperLog;
   flows: readonly Flow[];
   /** Told to a follower of flows. */
   flowEvents: readonly FlowEvent[];
@@ -180,6 +182,7 @@ export function defaultAnswers(): Answers {
         hint: "Write the whole name: SERVICE.dev.svc.",
       }],
     },
+    helperLog: {},
     flows: [refusedFlow, interceptedFlow],
     flowEvents: [{ flow: doneFlow }, { missed: 3 }, { flow: refusedFlow }],
     flowsStay: false,
@@ -339,6 +342,7 @@ export class FakeDaemon implements AsyncDisposable {
       },
       status: () => answer(answers.status),
       look: () => answer(answers.status),
+      helperLog: () => answer(answers.helperLog),
       flows: () => answer(answers.flows),
       followFlows: () => this.#lines(answers.flowEvents, !answers.flowsStay),
       explain: () => answer(answers.explain),

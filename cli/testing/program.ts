@@ -17,6 +17,7 @@ const code = await runCli(argv, {
   leftovers: () => Promise.resolve([]),
   shellWarnings: () => Promise.resolve([]),
   lookup: () => Promise.resolve(undefined),
+  logs: async function* () {},
   doctor: () => Promise.resolve([]),
 });
 Deno.exit(code);

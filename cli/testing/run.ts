@@ -1,5 +1,6 @@
 import { type CliParts, runCli } from "../cli.ts";
 import { checkResults } from "./check_results.ts";
+import { logNews } from "./log_news.ts";
 import { type Answers, FakeDaemon } from "./fake_daemon.ts";
 
 /** What a command line did. */
@@ -69,6 +70,7 @@ export class World implements AsyncDisposable {
       leftovers: () => Promise.resolve([]),
       shellWarnings: () => Promise.resolve([]),
       lookup: () => Promise.resolve(["10.96.25.30"]),
+      logs: () => logNews(),
       doctor: () => Promise.resolve(checkResults),
       now: () => Date.parse("2026-01-01T12:00:00Z"),
       uid: 1000,

@@ -198,6 +198,17 @@ export class HelperClient implements Disposable {
     }
   }
 
+  /** The end of the helper's log, an object a line; undefined for an older helper. */
+  async log(): Promise<string | undefined> {
+    try {
+      const { answer } = await this.#ask({ ask: "log" });
+      return "log" in answer ? answer.log : undefined;
+    } catch (error) {
+      if (error instanceof Refused) return undefined;
+      throw error;
+    }
+  }
+
   /** Sends the user's queries to these stubs. */
   async names(stubs: readonly DnsStub[], fds: readonly number[]): Promise<RedirectedNames> {
     const received = await this.#ask({ ask: "names", stubs }, fds);

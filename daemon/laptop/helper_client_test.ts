@@ -146,3 +146,12 @@ Deno.test("closing the client ends what waits, and twice is fine", async () => {
   await assert.rejects(waiting, isFailure(/has ended/));
   await client.gone;
 });
+
+Deno.test("the end of the helper's log is what it says; an older helper has none to tell", async () => {
+  await using helper = fakeHelper(answering({ ok: true, log: "{}\n" }));
+  using client = await HelperClient.connect(helper.path);
+  assert.equal(await client.log(), "{}\n");
+  await using older = fakeHelper(answering({ ok: false, code: "bad-request", error: "not a valid request" }));
+  using other = await HelperClient.connect(older.path);
+  assert.equal(await other.log(), undefined);
+});

@@ -155,6 +155,11 @@ export class HostCapture implements AsyncDisposable {
     if (damage) this.#heardDamage(damage);
   }
 
+  /** The end of the helper's log; undefined for an older helper. @throws {Failure} `helper` */
+  helperLog(): Promise<string | undefined> {
+    return this.#helper.log();
+  }
+
   /** Captured addresses that this machine's own firewall keeps connections from. While none is, it looks at most twice a minute. */
   blocked(): Promise<readonly BlockedConnection[]> {
     return this.#firewall.blocked();

@@ -21,6 +21,7 @@ export const nothing: Controlled = {
   allowedDomains: () => [],
   allowDomain: notAsked,
   disallowDomain: notAsked,
+  helperLog: () => ({}),
   flows: () => [],
   followFlows: notAsked,
   intercepts: () => Promise.resolve([]),

@@ -286,5 +286,11 @@ export type Hold =
 /** Its time is up; or somebody ended it. */
 export type HeldEnd = "time" | "left";
 
+/** The end of the root helper's log. */
+export interface HelperLog {
+  /** An object a line; absent while no helper is connected, or it is an older one. */
+  readonly text?: string;
+}
+
 /** What a follower of flows is told: a flow that ended, or how many were left out, since the follower is too slow. */
 export type FlowEvent = { readonly flow: Flow } | { readonly missed: number };

@@ -11,6 +11,7 @@ import type { Reporter } from "../progress.ts";
 import type {
   DownResult,
   FlowEvent,
+  HelperLog,
   Hold,
   InterceptEntry,
   NameEntry,
@@ -148,6 +149,8 @@ export const calls = {
     request: agentRequest,
     answer: progress<readonly AgentComponent[]>(),
   },
+  /** The end of the root helper's log, which only root can read. */
+  helperLog: { method: "GET", path: "/helper/log", request: nothing, answer: once<HelperLog>() },
   /** The flows that are open, and the last ones that failed: those that began first come first. */
   flows: { method: "GET", path: "/flows", request: nothing, answer: once<readonly Flow[]>() },
   /** Each flow that ends from now on, failed or not. */
