@@ -1,7 +1,8 @@
 import type { Finding } from "../wire/doctor.ts";
 import type { BlockedConnection } from "../wire/control.ts";
 import { type NetworkDamage, networkPartNames, type RulePrecedence } from "../wire/helper.ts";
-import { type Check, failed, ok, skipped, warning } from "./check.ts";
+import { blockingRemedy, blockingWords } from "../wire/blocking_rule.ts";
+import { capitalized, type Check, failed, ok, sentence, skipped, warning } from "./check.ts";
 import type { CheckParts } from "./parts.ts";
 
 /** Whether connections to a cluster are still captured after `pmz up`: the root helper may have been killed since. */
@@ -49,17 +50,13 @@ function changed({ part, repaired, last, problem }: NetworkDamage): Finding {
   );
 }
 
-function keptFrom({ to, by }: BlockedConnection): Finding {
-  return by
-    ? warning(
-      `This machine's firewall drops connections to ${to}: ${by.chain}: ${by.rule}`,
-      "Change that rule, or the setting of the program that made it (a VPN's kill switch, for example): packets by the device lo " +
-        "have to pass.",
-    )
-    : warning(
-      `Connections to ${to} are captured, and don't get through this machine: something drops them.`,
-      "Look at this machine's firewall: sudo nft list ruleset; sudo iptables-save",
-    );
+function keptFrom({ to, by, isLedElsewhere }: BlockedConnection): Finding {
+  if (by) return warning(capitalized(blockingWords(to, by)), sentence(blockingRemedy(by)));
+  const what = isLedElsewhere ? "something leads them elsewhere" : "something drops them";
+  return warning(
+    `Connections to ${to} are captured, and don't get through this machine: ${what}.`,
+    "Look at this machine's firewall: sudo nft list ruleset; sudo iptables-save",
+  );
 }
 
 function passedBy({ family, priority, table, contested }: RulePrecedence): Finding {

@@ -52,5 +52,9 @@ export function failed(saw: string, remedy: string): Finding {
 
 /** A hint of an error, as the sentence that findings have. */
 export function sentence(hint: string): string {
-  return `${hint.charAt(0).toUpperCase()}${hint.slice(1)}.`;
+  return `${capitalized(hint)}.`;
+}
+
+export function capitalized(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }

@@ -1,6 +1,6 @@
 import { sleep } from "../async/sleep.ts";
 import type { Endpoint, IpAddress } from "../net/address.ts";
-import type { DroppingRule } from "../wire/helper.ts";
+import type { BlockingRule } from "../wire/helper.ts";
 import { findProgram, programPath } from "./programs.ts";
 
 /** How long packets are traced, in milliseconds: the daemon dials meanwhile. */
@@ -11,8 +11,9 @@ const NFT_MS = 3_000;
 const END_MS = 1_000;
 /** Packets that are traced a second: a few of them tell all. */
 const MOST_PACKETS = 20;
-/** Before all that other programs do in these hooks (NF_IP_PRI_RAW is -300). */
-const PRIORITY = -400;
+/** Before all that other programs do in these hooks (NF_IP_PRI_RAW is -300), and after it. */
+const FIRST = -400;
+const LAST = 400;
 /** Characters of a rule that are told. */
 const LONGEST_RULE = 300;
 /** Characters of nftables' trace that are read: other programs may have more packets traced meanwhile. */
@@ -22,8 +23,8 @@ const LONGEST_TRACE = 1 << 20;
 export const traceTable = (table: number): string => `pmz_trace_${table}`;
 
 /**
- * Finds the rule of this machine's firewall that drops what the user sends to a captured address, or the answer: by nftables' own
- * trace of these packets, which iptables-nft's rules are in, too. Somebody has to dial meanwhile.
+ * Finds the rule of this machine's firewall that drops what the user sends to a captured address, or the answer, or that leads it
+ * elsewhere: by nftables' own trace of these packets, which iptables-nft's rules are in, too. Somebody has to dial meanwhile.
  * @param own pmz's address, the source of captured connections
  * @returns undefined when nothing is dropped, or not by nftables, or `nft` isn't installed
  */
@@ -31,7 +32,7 @@ export async function traceDrop(
   table: number,
   own: IpAddress,
   to: Endpoint,
-): Promise<DroppingRule | undefined> {
+): Promise<BlockingRule | undefined> {
   const nft = findProgram("nft");
   if (nft === undefined) return undefined;
   const monitor = startMonitor(nft);
@@ -82,9 +83,11 @@ function rulesFor(table: string, own: IpAddress, { address, port }: Endpoint): s
     `${ip} saddr ${address.text} ${ip} daddr ${own.text} tcp sport ${port} ${trace}`,
   ];
   const chains = ["output", "prerouting"].map((hook) =>
-    [`chain ${hook} {`, `type filter hook ${hook} priority ${PRIORITY}`, ...rules, "}"].join("\n")
+    [`chain ${hook} {`, `type filter hook ${hook} priority ${FIRST}`, ...rules, "}"].join("\n")
   );
-  return `table inet ${table} {\n${chains.join("\n")}\n}`;
+  // Without rules: the monitor tells a traced packet's destination in each chain.
+  const last = `chain postrouting {\ntype filter hook postrouting priority ${LAST}\n}`;
+  return `table inet ${table} {\n${chains.join("\n")}\n${last}\n}`;
 }
 
 /** @throws nothing: a table that can't be made traces nothing */
@@ -103,21 +106,55 @@ async function run(nft: string, script: string): Promise<void> {
   await child.status;
 }
 
+/** What is known of a packet so far. */
+interface TracedPacket {
+  /** By one of pmz's rules: the monitor also tells of packets that others have traced. */
+  isOurs: boolean;
+  /** Where it is for, as its first chain sees it. */
+  readonly to: string | undefined;
+  /** The rule of a NAT that took it. */
+  nat?: BlockingRule;
+}
+
+/** NAT that changes a packet's destination, as `nft` writes it. */
+const NAT = /\b(?:dnat|redirect|redir)\b/i;
+/** Of a destination that was changed by a rule that `nft` doesn't show. */
+const HIDDEN = { chain: "nat", rule: "one that nft doesn't list (see: sudo iptables-legacy -t nat -S)" };
+
 /**
- * The first rule, or policy of a chain, that dropped a packet which the rules of `table` have traced: the monitor also tells of
- * packets that others have traced.
+ * The first rule, or policy of a chain, that dropped a packet which the rules of `table` have traced, or that led it elsewhere.
  */
-export function parseTrace(text: string, table: string): DroppingRule | undefined {
-  const traced = new Set<string>();
+export function parseTrace(text: string, table: string): BlockingRule | undefined {
+  const packets = new Map<string, TracedPacket>();
   for (const line of text.split("\n")) {
-    const [, id, place] = /^trace id (\S+) (\S+ \S+) /.exec(line) ?? [];
+    const [, id, place = "", what = ""] = /^trace id (\S+) (\S+ \S+) (.*)$/.exec(line) ?? [];
     if (id === undefined) continue;
-    if (place === `inet ${table}`) traced.add(id);
-    const dropped = /^trace id \S+ (\S+ \S+ \S+) rule (.+) \(verdict drop\)\s*$/.exec(line) ??
-      /^trace id \S+ (\S+ \S+ \S+) (policy drop)\s*$/.exec(line);
-    const [, chain, rule] = dropped ?? [];
-    if (chain === undefined || rule === undefined || !traced.has(id)) continue;
-    return { chain, rule: rule.replace(/counter packets \d+ bytes \d+ /, "").slice(0, LONGEST_RULE) };
+    const packet = packets.get(id) ?? { isOurs: false, to: destinationIn(what) };
+    packets.set(id, packet);
+    if (place === `inet ${table}` && / rule /.test(what)) packet.isOurs = true;
+    if (!packet.isOurs) continue;
+    const to = destinationIn(what);
+    if (to !== undefined && packet.to !== undefined && to !== packet.to) {
+      return { ...packet.nat ?? HIDDEN, leadsTo: to };
+    }
+    const [, chain, taken, verdict] = /^trace id \S+ (\S+ \S+ \S+) rule (.+) \(verdict (drop|accept)\)\s*$/
+      .exec(line) ?? /^trace id \S+ (\S+ \S+ \S+) (policy (drop)) ?\s*$/.exec(line) ?? [];
+    if (chain === undefined || taken === undefined) continue;
+    const rule = taken.replace(/counter packets \d+ bytes \d+ /, "").slice(0, LONGEST_RULE);
+    if (verdict === "drop") return packet.nat ?? { chain, rule };
+    if (NAT.test(rule)) packet.nat ??= { chain, rule, leadsTo: leadsTo(rule) };
   }
-  return undefined;
+  return packets.values().find(({ nat }) => nat)?.nat;
+}
+
+/** "10.96.0.7:80", of a line that tells a packet. */
+function destinationIn(line: string): string | undefined {
+  const [, address, port] = / packet: .*\bip6? daddr (\S+) .*\btcp dport (\d+)/.exec(` ${line}`) ?? [];
+  if (address === undefined || port === undefined) return undefined;
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Where a rule says that it leads to; for a packet that isn't seen any more. */
+function leadsTo(rule: string): string {
+  return /\bto (\S+)/.exec(rule)?.[1] ?? "another place";
 }

@@ -32,6 +32,47 @@ Deno.test("a chain's policy that dropped a packet is found", () => {
   });
 });
 
+/** A packet in a chain. */
+const packet = (id: string, chain: string, to: string, port: number) =>
+  `trace id ${id} ${chain} packet: oif "lo" ip saddr 198.18.255.254 ip daddr ${to} ip ttl 64 tcp sport 9 tcp dport ${port} tcp flags == syn`;
+
+Deno.test("the rule of a NAT that leads a packet elsewhere is found, with where it leads", () => {
+  const jump =
+    "trace id 1 ip nat OUTPUT rule counter packets 0 bytes 0 jump KUBE-SERVICES (verdict jump KUBE-SERVICES)";
+  const dnat =
+    "trace id 1 ip nat KUBE-SVC-X rule meta l4proto tcp counter packets 0 bytes 0 dnat to 10.99.0.1:8080 (verdict accept)";
+  const first = packet("1", `inet ${TABLE} output`, "10.96.0.10", 80);
+  const found = {
+    chain: "ip nat KUBE-SVC-X",
+    rule: "meta l4proto tcp dnat to 10.99.0.1:8080",
+    leadsTo: "10.99.0.1:8080",
+  };
+  assert.deepEqual(parse(first, traced("1"), jump, dnat), found);
+  const last = packet("1", `inet ${TABLE} postrouting`, "10.99.0.1", 8080);
+  assert.deepEqual(parse(first, traced("1"), jump, dnat, last), found);
+  const redirect = "trace id 1 inet vpn o rule tcp dport 80 redirect to :9000 (verdict accept)";
+  const there = packet("1", `inet ${TABLE} postrouting`, "127.0.0.1", 9000);
+  assert.deepEqual(parse(first, traced("1"), redirect, there), {
+    chain: "inet vpn o",
+    rule: "tcp dport 80 redirect to :9000",
+    leadsTo: "127.0.0.1:9000",
+  });
+  const dropped = "trace id 1 ip filter OUTPUT rule ip daddr 10.99.0.1 drop (verdict drop)";
+  assert.equal(parse(first, traced("1"), dnat, dropped)?.leadsTo, "10.99.0.1:8080", "the NAT came first");
+});
+
+Deno.test("of NAT by rules that nft doesn't list, where it leads is told", () => {
+  const found = parse(
+    packet("1", `inet ${TABLE} output`, "10.96.0.10", 80),
+    traced("1"),
+    packet("1", `inet ${TABLE} postrouting`, "127.0.0.1", 8080),
+  );
+  assert.equal(found?.leadsTo, "127.0.0.1:8080");
+  assert.match(found?.rule ?? "", /iptables-legacy/);
+  const same = packet("1", `inet ${TABLE} output`, "10.96.0.10", 80);
+  assert.equal(parse(same, traced("1"), same.replace("output", "postrouting")), undefined);
+});
+
 Deno.test("packets that pass drop nothing", () => {
   const lines = [
     "trace id 47dffa42 inet pmz_trace_1 in rule ip saddr 1.2.3.4 meta nftrace set 1 (verdict continue)",

@@ -120,19 +120,21 @@ export type HelperAnswer =
   | { readonly ok: true; readonly daemon: number }
   /** To "repair": what others have changed so far. */
   | { readonly ok: true; readonly damage: readonly NetworkDamage[] }
-  /** To "trace": what drops them; absent where that isn't known. */
-  | { readonly ok: true; readonly traced: true; readonly dropped?: DroppingRule }
   /** To "log": its last lines, one JSON object each. */
   | { readonly ok: true; readonly log: string }
+  /** To "trace": what drops them, or leads them elsewhere; absent where that isn't known. */
+  | { readonly ok: true; readonly traced: true; readonly dropped?: BlockingRule }
   | { readonly ok: true }
   | { readonly ok: false; readonly code: HelperErrorCode; readonly error: string };
 
-/** A rule of this machine's firewall that drops packets. */
-export interface DroppingRule {
+/** A rule of this machine's firewall that drops packets, or leads them elsewhere. */
+export interface BlockingRule {
   /** As nftables has it: "ip filter INPUT". */
   readonly chain: string;
   /** Its text, or "policy drop". */
   readonly rule: string;
+  /** Where it leads packets, by another destination: "127.0.0.1:8080"; absent where it drops them. */
+  readonly leadsTo?: string;
 }
 
 /** What the helper says without being asked, between its answers: the machine's network has changed. */

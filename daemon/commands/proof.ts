@@ -6,6 +6,7 @@ import type { Mode, UpResult, Warning } from "../../wire/control.ts";
 import { formatOutcome } from "../../wire/flow.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { Cluster } from "../clusters/cluster.ts";
+import { isLedElsewhere } from "../laptop/arrival.ts";
 import type { Reachable } from "./reachable.ts";
 
 /** To show that it works: one Service after the other is dialled, each for so long, in milliseconds. */
@@ -71,20 +72,22 @@ async function dial(
   signal: AbortSignal,
 ): Promise<Seen> {
   const started = performance.now();
+  const blocked = (what: string): Seen => ({
+    why: `${formatEndpoint(address, port)} is captured, and a connection on this machine ${what}`,
+    hint: "look at the rules of this machine: ip rule; sudo nft list ruleset",
+    isBlocked: true,
+  });
   using limit = new TimeLimit(PROOF_TIMEOUT_MS, signal);
   // Open until the end: a flow that fails shows pmz as its program then.
   using open = new DisposableStack();
   if (mode === "capture") {
     try {
-      open.use(await Deno.connect({ hostname: address, port, signal: limit.signal }));
+      const conn = open.use(await Deno.connect({ hostname: address, port, signal: limit.signal }));
+      if (isLedElsewhere(conn)) return blocked("is led elsewhere");
     } catch (error) {
       signal.throwIfAborted();
       const why = limit.signal.aborted ? SILENT : error instanceof Error ? error.message : String(error);
-      return {
-        why: `${formatEndpoint(address, port)} is captured, and a connection on this machine fails: ${why}`,
-        hint: "look at the rules of this machine: ip rule; sudo nft list ruleset",
-        isBlocked: true,
-      };
+      return blocked(`fails: ${why}`);
     }
   }
   let probe: Probe;

@@ -1,6 +1,7 @@
 import { formatEndpoint, parseAddress } from "../../net/address.ts";
 import type { BlockedConnection } from "../../wire/control.ts";
-import type { DroppingRule } from "../../wire/helper.ts";
+import type { BlockingRule } from "../../wire/helper.ts";
+import { isLedElsewhere } from "./arrival.ts";
 import type { LaptopCluster } from "./laptop_cluster.ts";
 
 /** How long it is believed that connections pass, in milliseconds: each look costs a connection to a Service. */
@@ -20,17 +21,20 @@ export interface CapturedEndpoint {
   readonly port: number;
 }
 
+/** What becomes of a connection: pmz accepts it, something else does, or nothing. */
+export type Dialled = "reached" | "elsewhere" | "dropped";
+
 interface FirewallParts {
-  /** Says what drops connections to an address; somebody has to dial it meanwhile. */
-  readonly trace: (address: string, port: number) => Promise<DroppingRule | undefined>;
+  /** Says what drops connections to an address, or leads them elsewhere; somebody has to dial it meanwhile. */
+  readonly trace: (address: string, port: number) => Promise<BlockingRule | undefined>;
   /** What to try. */
   readonly endpoints: () => readonly CapturedEndpoint[];
-  /** Whether a connection is accepted within a time. */
+  /** What becomes of a connection within a time. */
   readonly dial?: (
     endpoint: CapturedEndpoint,
     timeoutMs: number,
     connected: (from: string) => void,
-  ) => Promise<boolean>;
+  ) => Promise<Dialled>;
   /** Told the local end of each connection that is made, before it's closed. */
   readonly connected?: (from: string) => void;
   /** The time, in milliseconds. */
@@ -59,8 +63,8 @@ export class Firewall {
     return found.blocked;
   }
 
-  /** What keeps connections from an endpoint that a dial has not reached; undefined where that is not known. */
-  async blockedBy(endpoint: CapturedEndpoint): Promise<DroppingRule | undefined> {
+  /** What keeps connections from an endpoint, as a dial has shown; undefined where that is not known. */
+  async blockedBy(endpoint: CapturedEndpoint): Promise<BlockingRule | undefined> {
     return (await this.#trace(endpoint, () => true)).by;
   }
 
@@ -73,18 +77,19 @@ export class Firewall {
     const tried = await Promise.all(
       this.#parts.endpoints().map(async (endpoint) => ({
         endpoint,
-        isReached: await this.#dial(endpoint, DIAL_MS),
+        became: await this.#dial(endpoint, DIAL_MS),
       })),
     );
     const blocked: BlockedConnection[] = [];
-    for (const { endpoint, isReached } of tried) {
-      if (isReached || !this.#isThere(endpoint)) continue; // it may have been released meanwhile
-      blocked.push(await this.#trace(endpoint));
+    for (const { endpoint, became } of tried) {
+      if (became === "reached" || !this.#isThere(endpoint)) continue; // it may have been released meanwhile
+      const traced = await this.#trace(endpoint);
+      blocked.push(became === "elsewhere" ? { ...traced, isLedElsewhere: true } : traced);
     }
     return blocked;
   }
 
-  #dial(endpoint: CapturedEndpoint, timeoutMs: number): Promise<boolean> {
+  #dial(endpoint: CapturedEndpoint, timeoutMs: number): Promise<Dialled> {
     return this.#parts.dial(endpoint, timeoutMs, this.#parts.connected);
   }
 
@@ -112,13 +117,14 @@ async function dial(
   { address, port }: CapturedEndpoint,
   timeoutMs: number,
   connected: (from: string) => void,
-): Promise<boolean> {
+): Promise<Dialled> {
   try {
     using conn = await Deno.connect({ hostname: address, port, signal: AbortSignal.timeout(timeoutMs) });
+    if (isLedElsewhere(conn)) return "elsewhere";
     connected(formatEndpoint(conn.localAddr.hostname, conn.localAddr.port));
-    return true;
+    return "reached";
   } catch {
-    return false;
+    return "dropped";
   }
 }
 

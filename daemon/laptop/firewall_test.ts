@@ -13,7 +13,7 @@ function firewall(...dropped: CapturedEndpoint[]) {
     endpoints: () => [service, pod],
     dial(endpoint) {
       seen.dials++;
-      return Promise.resolve(!dropped.includes(endpoint));
+      return Promise.resolve(dropped.includes(endpoint) ? "dropped" : "reached");
     },
     trace(address) {
       seen.traced.push(address);
@@ -34,6 +34,16 @@ Deno.test("what drops connections to a range is named, and dialled while it is t
   assert.deepEqual(await made.blocked(), [{ to: "100.64.3.7:8080", by }]);
   assert.deepEqual(seen.traced, ["100.64.3.7"]);
   assert.ok(seen.dials > 2);
+});
+
+Deno.test("connections that something else accepts are blocked, too, with the rule that leads them there", async () => {
+  const nat = { chain: "ip nat OUTPUT", rule: "dnat to 127.0.0.1", leadsTo: "127.0.0.1:80" };
+  const made = new Firewall({
+    endpoints: () => [service],
+    dial: () => Promise.resolve("elsewhere"),
+    trace: () => Promise.resolve(nat),
+  });
+  assert.deepEqual(await made.blocked(), [{ to: "10.96.0.7:80", by: nat, isLedElsewhere: true }]);
 });
 
 Deno.test("that connections pass is believed for a while: each look costs connections", async () => {
@@ -57,7 +67,7 @@ Deno.test("a rule that is removed is named for a second at most", async () => {
   let time = 0;
   const made = new Firewall({
     endpoints: () => [service, pod],
-    dial: (endpoint) => Promise.resolve(!dropped.includes(endpoint)),
+    dial: (endpoint) => Promise.resolve(dropped.includes(endpoint) ? "dropped" : "reached"),
     trace: () => Promise.resolve(by),
     now: () => time,
   });
@@ -73,7 +83,7 @@ Deno.test("a rule that is removed is named for a second at most", async () => {
 Deno.test("a helper that can't trace leaves what was seen", async () => {
   const made = new Firewall({
     endpoints: () => [service],
-    dial: () => Promise.resolve(false),
+    dial: () => Promise.resolve("dropped"),
     trace: () => Promise.reject(new Error("gone")),
   });
   assert.deepEqual(await made.blocked(), [{ to: "10.96.0.7:80" }]);
@@ -85,7 +95,7 @@ Deno.test("an address that is released while it is dialled says nothing of a fir
     endpoints: () => endpoints,
     dial() {
       endpoints = [];
-      return Promise.resolve(false);
+      return Promise.resolve("dropped");
     },
     trace: () => Promise.resolve(by),
   });

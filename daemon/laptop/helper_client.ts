@@ -2,9 +2,9 @@ import { withTimeout } from "../../async/timeout.ts";
 import { SeqPacket } from "../../ffi/sockets/seqpacket.ts";
 import { agree, helloOf, parseHello } from "../../wire/hello.ts";
 import {
+  type BlockingRule,
   type CapturedPorts,
   type DnsStub,
-  type DroppingRule,
   type HelperAnswer,
   type HelperErrorCode,
   type HelperRequest,
@@ -182,7 +182,7 @@ export class HelperClient implements Disposable {
   }
 
   /** What drops connections to a captured address, which has to be dialled meanwhile; undefined where that isn't known. */
-  async trace(address: string, port: number): Promise<DroppingRule | undefined> {
+  async trace(address: string, port: number): Promise<BlockingRule | undefined> {
     const { answer } = await this.#ask({ ask: "trace", address, port });
     return "dropped" in answer ? answer.dropped : undefined;
   }

@@ -14,7 +14,7 @@ import type { LeftOut, NamesStats } from "../../names/protocol.ts";
 import type { CustomDomain, ServiceNames, ZoneData } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
 import type {
-  DroppingRule,
+  BlockingRule,
   NetworkDamage,
   NetworkNews,
   RefusalNews,
@@ -166,7 +166,7 @@ export class HostCapture implements AsyncDisposable {
   }
 
   /** The rule of this machine's firewall that keeps connections from a captured address; undefined where none is known. */
-  blockedBy(address: string, port: number): Promise<DroppingRule | undefined> {
+  blockedBy(address: string, port: number): Promise<BlockingRule | undefined> {
     return this.#firewall.blockedBy({ address, port });
   }
 

@@ -2,7 +2,7 @@
 import type { Match } from "../match.ts";
 import type { AgentComponent, Component } from "../installer.ts";
 import type { Flow } from "../flow.ts";
-import type { DroppingRule, HelperGrant, NetworkDamage, RulePrecedence } from "../helper.ts";
+import type { BlockingRule, HelperGrant, NetworkDamage, RulePrecedence } from "../helper.ts";
 import type { UnreachableAddress } from "../unreachable.ts";
 import type { Mode } from "./requests.ts";
 
@@ -109,7 +109,9 @@ export interface ConnectedHelper {
 export interface BlockedConnection {
   /** "10.96.0.7:80" */
   readonly to: string;
-  readonly by?: DroppingRule;
+  /** They are accepted, but not by pmz. */
+  readonly isLedElsewhere?: true;
+  readonly by?: BlockingRule;
 }
 
 /** DNS queries of the user's programs. */

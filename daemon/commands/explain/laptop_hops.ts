@@ -4,7 +4,9 @@ import { formatEndpoint } from "../../../net/address.ts";
 import type { ExplainRequest, Mode } from "../../../wire/control.ts";
 import type { Finding } from "../../../wire/finding.ts";
 import type { UnreachableAddress } from "../../../wire/unreachable.ts";
+import { isLedElsewhere } from "../../laptop/arrival.ts";
 import type { HostCapture } from "../../laptop/host_capture.ts";
+import { blockingRemedy, blockingWords } from "../../../wire/blocking_rule.ts";
 
 /** The kernel connects a captured address at once, unless something drops its packets; in milliseconds. */
 const DIAL_MS = 2_000;
@@ -126,22 +128,23 @@ export async function machineHop(
   passedBy: readonly Finding[],
 ): Promise<Finding> {
   const to = formatEndpoint(address, port);
+  const [first] = passedBy;
   try {
-    (await Deno.connect({ hostname: address, port, signal: AbortSignal.timeout(DIAL_MS) })).close();
-    const [first] = passedBy;
+    using conn = await Deno.connect({ hostname: address, port, signal: AbortSignal.timeout(DIAL_MS) });
+    if (isLedElsewhere(conn)) {
+      const by = await hostCapture.blockedBy(address, port);
+      return by ? failed(blockingWords(to, by), blockingRemedy(by)) : failed(
+        `${to} is captured, and something on this machine leads a connection elsewhere`,
+        "look at the NAT of this machine: sudo nft list ruleset; sudo iptables-save -t nat",
+      );
+    }
     return first && "remedy" in first
       ? warning(first.saw, first.remedy)
       : ok("this machine lets connections there pass");
   } catch (error) {
-    const [first] = passedBy;
     if (first && "remedy" in first) return failed(first.saw, first.remedy);
     const by = await hostCapture.blockedBy(address, port);
-    if (by) {
-      return failed(
-        `this machine's firewall drops connections to ${to}: ${by.chain}: ${by.rule}`,
-        "change that rule, or the setting of the program that made it: packets by the device lo have to pass",
-      );
-    }
+    if (by) return failed(blockingWords(to, by), blockingRemedy(by));
     const why = error instanceof Error && error.name !== "TimeoutError" && error.name !== "AbortError"
       ? error.message.replace(/ \(os error \d+\)$/, "")
       : `no answer within ${DIAL_MS / 1000} s`;
