@@ -50,8 +50,14 @@ function changed({ part, repaired, last, problem }: NetworkDamage): Finding {
   );
 }
 
-function keptFrom({ to, by, isLedElsewhere }: BlockedConnection): Finding {
+function keptFrom({ to, by, isLedElsewhere, isOfNames }: BlockedConnection): Finding {
   if (by) return warning(capitalized(blockingWords(to, by)), sentence(blockingRemedy(by)));
+  if (isOfNames) {
+    return warning(
+      `Programs' questions for names go to pmz at ${to}, and something on this machine drops them: no name is answered.`,
+      "Look at this machine's firewall: packets by the device lo have to pass: sudo nft list ruleset; sudo iptables-save",
+    );
+  }
   const what = isLedElsewhere ? "something leads them elsewhere" : "something drops them";
   return warning(
     `Connections to ${to} are captured, and don't get through this machine: ${what}.`,

@@ -156,6 +156,30 @@ Deno.test("a firewall that drops captured connections is warned of, with its rul
   assertFinding(found, "warning", /100\.64\.3\.7:8080 .* something drops them/, /nft list ruleset/);
 });
 
+Deno.test("NAT that leads captured connections elsewhere, and what drops questions for names, are warned of", async () => {
+  const by = { chain: "ip nat OUTPUT", rule: "dnat to 127.0.0.1", leadsTo: "127.0.0.1:80" };
+  const blocked = [
+    { to: "10.96.0.7:80", by, isLedElsewhere: true },
+    { to: "10.96.0.8:80", isLedElsewhere: true },
+    { to: "127.77.0.1:40053", isOfNames: true },
+  ] as const;
+  const helper = { state: "connected", address: "198.18.255.254", routes: 5, blocked } as const;
+  const found = await findingsOf(capture, { capture: () => Promise.resolve({ isWanted: true, helper }) });
+  assertFinding(
+    found,
+    "warning",
+    /^This machine's firewall leads connections to 10\.96\.0\.7:80 elsewhere, to 127\.0\.0\.1:80: ip nat OUTPUT: dnat/,
+    /Take that rule out/,
+  );
+  assertFinding(found, "warning", /10\.96\.0\.8:80 are captured, .* something leads them elsewhere/);
+  assertFinding(
+    found,
+    "warning",
+    /go to pmz at 127\.77\.0\.1:40053, .* no name is answered/,
+    /lo have to pass/,
+  );
+});
+
 Deno.test("a capture is right with its helper, and a failure once that has ended", async () => {
   const check = (isWanted: boolean, helper: Status["helper"]) =>
     findingsOf(capture, { capture: () => Promise.resolve({ isWanted, helper }) });

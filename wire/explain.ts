@@ -42,8 +42,12 @@ export interface Verdict {
 export function verdictOf(hops: readonly Hop[]): Verdict {
   const wrong = hops.filter((hop): hop is Extract<Hop, { remedy: string }> => "remedy" in hop);
   const failed = wrong.find(({ level }) => level === "failed");
-  // Why the gateway's dial failed may stand at another hop.
-  const reason = failed?.hop === "dial" ? wrong.find(({ hop }) => isReasonOfDial(hop)) : undefined;
+  // Why the gateway's dial failed, or programs get no answer, may stand at another hop.
+  const reason = failed?.hop === "dial"
+    ? wrong.find(({ hop }) => isReasonOfDial(hop))
+    : failed?.hop === "programs"
+    ? wrong.find(({ hop, level }) => hop === "machine" && level === "failed") // it keeps names from them, too
+    : undefined;
   const because = reason ?? failed ?? wrong[0];
   return { works: failed === undefined, ...because && { because } };
 }

@@ -15,6 +15,11 @@ Deno.test("the first hop that failed is the cause, since the later ones follow f
   assert.deepEqual([verdict.works, verdict.because?.hop], [false, "port"]);
 });
 
+Deno.test("what keeps connections from leaving this machine is the cause of names that aren't answered", () => {
+  assert.equal(verdictOf([ok, failed("programs"), failed("machine")]).because?.hop, "machine");
+  assert.equal(verdictOf([ok, failed("programs"), failed("endpoints")]).because?.hop, "programs");
+});
+
 Deno.test("a policy that may apply is named as the cause of a dial that failed", () => {
   const policies: Hop = { hop: "policies", level: "warning", saw: "default/deny", remedy: "allow it" };
   assert.equal(verdictOf([ok, failed("dial"), policies]).because?.hop, "policies");

@@ -160,9 +160,13 @@ export class HostCapture implements AsyncDisposable {
     return this.#helper.log();
   }
 
-  /** Captured addresses that this machine's own firewall keeps connections from. While none is, it looks at most twice a minute. */
-  blocked(): Promise<readonly BlockedConnection[]> {
-    return this.#firewall.blocked();
+  /**
+   * Captured addresses that this machine's own firewall keeps connections from, and the DNS stub that it keeps questions from.
+   * While it keeps none from the former, it looks at those at most twice a minute.
+   */
+  async blocked(): Promise<readonly BlockedConnection[]> {
+    const [blocked, stub] = await Promise.all([this.#firewall.blocked(), this.unreachedStub()]);
+    return stub === undefined ? blocked : [...blocked, { to: stub, isOfNames: true }];
   }
 
   /** The rule of this machine's firewall that keeps connections from a captured address; undefined where none is known. */
@@ -173,7 +177,7 @@ export class HostCapture implements AsyncDisposable {
   /** As `blocked`, whatever was found before. */
   blockedNow(): Promise<readonly BlockedConnection[]> {
     this.#firewall.forget();
-    return this.#firewall.blocked();
+    return this.blocked();
   }
 
   /** Whether an address is captured, and leads to this cluster. */
@@ -184,6 +188,11 @@ export class HostCapture implements AsyncDisposable {
   /** Why an address of a cluster isn't captured, or leads elsewhere; undefined when it is captured for it. */
   refusal(cluster: string, address: string): string | undefined {
     return this.#routes.refusal(cluster, address);
+  }
+
+  /** The DNS stub that programs' questions don't get to on this machine; undefined where all are reached, or there is none. */
+  async unreachedStub(): Promise<string | undefined> {
+    return await this.#names?.current?.unreachedStub();
   }
 
   /** Counts of the names worker; undefined while it doesn't run. */

@@ -5,11 +5,15 @@ import type { CapturedChange } from "../../names/captured_addresses.ts";
 import type { LeftOut, NamesCalls, NamesReports, NamesStats } from "../../names/protocol.ts";
 import { redirectable, type ResolvConf, watchResolvConf } from "./resolv_conf.ts";
 import type { CustomDomain, ZoneChange, ZoneData } from "../../names/zone/zone_data.ts";
+import { reachesStub } from "../../names/server/probe.ts";
 import type { RedirectedNames } from "./helper_client.ts";
 import type { Log } from "../process/log.ts";
 import { type OpenWorker, openWorker, type StartWorker } from "../../threads/worker.ts";
 import type { Clock } from "../../async/clock.ts";
 import { Watchdog } from "./watchdog.ts";
+
+/** A stub answers within milliseconds; in milliseconds. */
+const STUB_MS = 1_000;
 
 /** The helper, as far as names go. */
 export interface NamesHelper {
@@ -43,6 +47,7 @@ export class NameCapture implements AsyncDisposable {
   readonly #log: Log;
   readonly #released: NameCaptureParts["released"];
   readonly #ending = new AbortController();
+  #stubs: readonly string[] = [];
   #following: Promise<void> = Promise.resolve();
 
   private constructor({ helper, startWorker, log, failed, released, clock }: NameCaptureParts) {
@@ -111,6 +116,12 @@ export class NameCapture implements AsyncDisposable {
     return await this.#worker.channel.call("leftOut", names);
   }
 
+  /** The first stub that what is sent on this machine doesn't get to, "127.77.0.1:40053"; undefined where all are reached. */
+  async unreachedStub(): Promise<string | undefined> {
+    const reached = await Promise.all(this.#stubs.map((stub) => reachesStub(stub, STUB_MS)));
+    return this.#stubs.find((_, i) => !reached[i]);
+  }
+
   async stats(): Promise<NamesStats> {
     return await this.#worker.channel.call("stats", null);
   }
@@ -143,6 +154,7 @@ export class NameCapture implements AsyncDisposable {
       open.stubs.map(({ nameserver, stub }) => ({ nameserver: nameserver.replace(/%.*/, ""), stub })),
       open.stubs.flatMap(({ udpFd, tcpFd }) => [udpFd, tcpFd]),
     );
+    this.#stubs = open.stubs.map(({ stub }) => stub);
     if (released.length > 0) this.#released(released);
     if (beat === undefined) return;
     try {

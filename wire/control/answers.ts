@@ -109,6 +109,8 @@ export interface ConnectedHelper {
 export interface BlockedConnection {
   /** "10.96.0.7:80" */
   readonly to: string;
+  /** It is pmz's DNS stub, which programs' questions for names go to. */
+  readonly isOfNames?: true;
   /** They are accepted, but not by pmz. */
   readonly isLedElsewhere?: true;
   readonly by?: BlockingRule;

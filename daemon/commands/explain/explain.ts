@@ -227,7 +227,10 @@ class Way {
       resolver: readResolver,
     });
     const { nameProblem } = laptop;
-    const saw = programsHop(this.#asked, expected, { hosts: readHosts(), nameProblem, nameWarnings });
+    const isUnanswered = this.#asked.lookup?.addresses.length === 0;
+    const unreachedStub = isUnanswered ? await laptop.hostCapture.unreachedStub() : undefined;
+    const around = { hosts: readHosts(), nameProblem, unreachedStub, nameWarnings };
+    const saw = programsHop(this.#asked, expected, around);
     this.#add("programs", saw, this.#asked.lookup?.ms);
   }
 

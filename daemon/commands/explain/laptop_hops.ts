@@ -15,15 +15,18 @@ const DIAL_MS = 2_000;
 export function programsHop(
   { host, lookup }: ExplainRequest,
   expected: readonly string[],
-  { hosts, nameProblem, nameWarnings }: {
+  { hosts, nameProblem, unreachedStub, nameWarnings }: {
     readonly hosts: ReadonlySet<string>;
     readonly nameProblem: string | undefined;
+    /** pmz's DNS stub, where what is sent on this machine doesn't get to it. */
+    readonly unreachedStub: string | undefined;
     /** What the checks say of this machine's name service. */
     readonly nameWarnings: readonly { readonly message: string; readonly hint?: string }[];
   },
 ): Finding {
   if (!lookup) return skipped("what programs get for the name isn't known");
   const [first] = nameWarnings;
+  if (unreachedStub !== undefined && lookup.addresses.length === 0) return keptFromStub(unreachedStub);
   if (lookup.isLate) {
     return failed(
       `programs get no answer for the name within ${Math.round(lookup.ms / 1000)} s: ${
@@ -51,6 +54,14 @@ export function programsHop(
     ? "the name leads to"
     : "another nameserver, or a cache, answers before pmz; the name leads to";
   return failed(`${gets}: ${why} ${expected.join(", ")}`, "run: pmz doctor name-service");
+}
+
+function keptFromStub(stub: string): Finding {
+  return failed(
+    `programs get no address: their questions go to pmz at ${stub}, and something on this machine drops what is sent there`,
+    "change the firewall's rule, or the setting of the program that made it: packets by the device lo have to pass; " +
+      "sudo nft list ruleset",
+  );
 }
 
 /** Which address takes connections, and what was seen. */

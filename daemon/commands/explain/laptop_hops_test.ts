@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { addressHop, machineHop, programsHop, type Reach } from "./laptop_hops.ts";
 
-const nothing = { hosts: new Set<string>(), nameProblem: undefined, nameWarnings: [] };
+const nothing = {
+  hosts: new Set<string>(),
+  nameProblem: undefined,
+  unreachedStub: undefined,
+  nameWarnings: [],
+};
 const asked = (...addresses: string[]) => ({
   host: "echo.default.svc",
   protocol: "tcp" as const,
@@ -23,6 +28,11 @@ Deno.test("programs get the Service's address, or what answers first is named", 
       asked(),
       { ...nothing, nameProblem: "the names worker doesn't answer" },
       /the names worker doesn't answer/,
+    ],
+    [
+      asked(),
+      { ...nothing, unreachedStub: "127.77.0.1:40053" },
+      /go to pmz at 127\.77\.0\.1:40053, and .* drops/,
     ],
     [asked(), { ...nothing, nameWarnings: [{ message: "nscd answers" }] }, /nscd answers/],
     [
