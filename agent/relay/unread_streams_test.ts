@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { until } from "../../async/testing/until.ts";
+import { Connection, type Stream } from "../../hbone/mod.ts";
+import { memoryPair } from "../../hbone/testing/memory_transport.ts";
+import { writeAll } from "../../http/byte_reader.ts";
 import { UnreadStreams } from "./unread_streams.ts";
 
 /** A stream that has so many bytes unread, and notes its reset. */
@@ -64,4 +68,39 @@ Deno.test("an ended stream that was read in the meantime is forgotten at the nex
   stream.unread = 0;
   assert.deepEqual(streams.relieve(), []);
   assert.equal(streams.callers, 0);
+});
+
+Deno.test("another caller's answer comes through a tunnel that one has filled, as soon as that one's streams are reset", async () => {
+  const [theirs, ours] = memoryPair();
+  const answer = new Uint8Array(1024 * 1024);
+  const laptop = new Connection(theirs, {
+    role: "server",
+    onStream: (stream) => {
+      stream.respond([[":status", "200"]]);
+      writeAll(stream, answer).catch(() => {}); // it's reset
+    },
+  });
+  const tunnel = new Connection(ours, { role: "client" });
+  const streams = new UnreadStreams();
+  const open = (caller: string): Stream => {
+    const stream = tunnel.open([[":method", "CONNECT"], [":authority", caller]]);
+    streams.add(caller, stream);
+    return stream;
+  };
+  const greedy = Array.from({ length: 80 }, () => open("greedy"));
+  const unread = () => greedy.reduce((sum, stream) => sum + stream.unread, 0);
+  let before = -1;
+  await until("the tunnel is full", () => {
+    const isFull = unread() === before && before > 60 * 1024 * 1024;
+    before = unread();
+    return isFull;
+  });
+  const modest = open("modest");
+  const [reset] = streams.relieve();
+  assert.equal(reset?.caller, "greedy");
+  const into = new Uint8Array(64 * 1024);
+  let got = 0;
+  while (got < answer.length) got += await modest.read(into) ?? assert.fail("it has ended");
+  for (const end of [tunnel, laptop]) end.abort();
+  await Promise.all([tunnel.closed, laptop.closed]);
 });

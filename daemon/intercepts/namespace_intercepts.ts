@@ -56,6 +56,8 @@ export class NamespaceIntercepts implements AsyncDisposable {
   readonly #changed: () => void;
   readonly #times: Partial<SessionTimes>;
   readonly #wanted = new Map<string, Wanted>();
+  /** UIDs of rules that the watch has had. */
+  readonly #met = new Set<string>();
   readonly #statuses: Watched<InterceptRule>;
   readonly #ending = new AbortController();
   readonly #keeping: Promise<unknown>;
@@ -81,6 +83,7 @@ export class NamespaceIntercepts implements AsyncDisposable {
     });
     this.#statuses.onChange(() => {
       this.#lookForOrphans();
+      this.#lookForDeleted();
       parts.changed();
     });
     this.#keeping = Promise.all([this.#keepSession(), this.#collectGarbage()]);
@@ -99,6 +102,11 @@ export class NamespaceIntercepts implements AsyncDisposable {
 
   get wanted(): ReadonlyMap<string, Wanted> {
     return this.#wanted;
+  }
+
+  /** How many rules of these intercepts the watch has had. */
+  get met(): number {
+    return this.#met.size;
   }
 
   /** The rule with the status that the node agents have last written. */
@@ -125,6 +133,7 @@ export class NamespaceIntercepts implements AsyncDisposable {
       const since = this.#wanted.get(keyOf(target))?.since ?? new Date().toISOString();
       const wanted = { target, local, since, rule };
       this.#wanted.set(keyOf(target), wanted);
+      this.#lookForDeleted(); // the watch may have it already
       this.#changed();
       return wanted;
     });
@@ -145,6 +154,7 @@ export class NamespaceIntercepts implements AsyncDisposable {
   /** Ends an intercept: at once on this laptop, then in the cluster. @throws {ApiError} */
   async remove(wanted: Wanted): Promise<void> {
     this.#wanted.delete(keyOf(wanted.target));
+    this.#met.delete(wanted.rule.uid);
     this.#lookForOrphans();
     this.#changed();
     await deleteRule(this.#api, wanted.rule);
@@ -153,6 +163,20 @@ export class NamespaceIntercepts implements AsyncDisposable {
   #lookForOrphans(): void {
     this.#mayHaveOrphans.resolve();
     this.#mayHaveOrphans = Promise.withResolvers();
+  }
+
+  /** Finds intercepts whose rules were there, and are deleted by somebody else while the session stays. */
+  #lookForDeleted(): void {
+    const there = new Set([...this.#statuses.items.values()].map(({ uid }) => uid));
+    for (const wanted of this.#wanted.values()) {
+      const { uid, name } = wanted.rule;
+      if (there.has(uid)) this.#met.add(uid);
+      else if (this.#met.delete(uid) && this.#isCurrent(wanted)) {
+        wanted.problem =
+          `somebody has deleted its rule ${name} in the cluster, and the pods answer: to have it again, ` +
+          "intercept it once more";
+      }
+    }
   }
 
   /** Rules of this session without an intercept: they could not be deleted, or their creation could not be undone. */
@@ -236,6 +260,7 @@ export class NamespaceIntercepts implements AsyncDisposable {
         await this.#create(signal, async (call) => {
           wanted.rule = await createRule(this.#api, this.#session, wanted.target, call);
           delete wanted.problem;
+          this.#lookForDeleted();
           // The intercept was ended meanwhile, unless it is the same rule with another address on the laptop.
           const now = this.#wanted.get(keyOf(wanted.target));
           if (now?.rule.uid !== wanted.rule.uid) await deleteRule(this.#api, wanted.rule);

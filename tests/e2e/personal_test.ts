@@ -4,6 +4,7 @@ import { answer } from "./lib/answerer.ts";
 import { Caller } from "./lib/caller.ts";
 import type { Pmz } from "./lib/pmz.ts";
 import { Stage } from "./lib/stage.ts";
+import { who } from "./lib/who.ts";
 
 const alices = { as: "alices-laptop", http: 8081, tcp: 9100 };
 const bobs = { as: "bobs-laptop", http: 8081, tcp: 9100 };
@@ -13,15 +14,6 @@ const install = { timeout: 300_000 };
 async function intercept(person: Pmz, ...args: string[]): Promise<string> {
   const { stdout } = await person.done(["intercept", "echo", "8081:http", ...args, "--yes"], install);
   return stdout;
-}
-
-/** Which server answered each of these requests, all of one kept connection. */
-async function who(caller: Caller, ...requests: string[]): Promise<string[]> {
-  const one = (options: string) =>
-    `-s -m 5 ${options.includes("http") ? options : `${options} http://echo/`}`;
-  const script = `curl ${requests.map(one).join(" -: ")}`;
-  const { stdout } = await caller.run(script);
-  return [...stdout.matchAll(/"pod":"([^"]*)"/g)].map(([, pod = ""]) => pod.replace(/^echo-.*/, "pod"));
 }
 
 Deno.test("two people share a port: each sees their own by header, cookie, path and domain, and all others the pods", async () => {
