@@ -9,6 +9,7 @@
  * | anything else | the command line |
  */
 import type { DoctorParts } from "./checks/doctor.ts";
+import type { ReportParts } from "./report/collect.ts";
 import type { HelperAssets } from "./helper/host_resources.ts";
 import { grantArguments, type HelperReady } from "./wire/helper.ts";
 import { ownEnvironment } from "./kube/config/command_environment.ts";
@@ -142,11 +143,36 @@ async function commandLine(args: readonly string[]): Promise<number> {
       trustOnlyGiven();
       yield* readLogs(request, { env: Deno.env }, signal);
     },
+    report: async (request) => {
+      const { collectReport } = await import("./report/collect.ts");
+      return await collectReport(request, await reportParts());
+    },
     doctor: async (request, onChecked, signal) => {
       const { doctor } = await import("./checks/doctor.ts");
       return await doctor(request, await doctorParts(), onChecked, signal);
     },
   });
+}
+
+/** What a report looks at of this machine. */
+async function reportParts(): Promise<ReportParts> {
+  const { glibcVersion } = await import("./ffi/glibc.ts");
+  const { findProgram } = await import("./helper/programs.ts");
+  const orNothing = <T>(look: () => T): T | undefined => {
+    try {
+      return look();
+    } catch {
+      return undefined;
+    }
+  };
+  return {
+    env: Deno.env,
+    hostname: Deno.hostname(),
+    glibc: glibcVersion(),
+    findProgram,
+    readText: (path) => orNothing(() => Deno.readTextFileSync(path)),
+    readLink: (path) => orNothing(() => Deno.readLinkSync(path)),
+  };
 }
 
 /** What the checks look at of this machine, each as the room looks that works with it. */

@@ -19,6 +19,7 @@ import { intercept, interceptAdd } from "./commands/intercept.ts";
 import { interceptList } from "./commands/intercept_list.ts";
 import { interceptDelete, leave } from "./commands/leave.ts";
 import { logs } from "./commands/logs.ts";
+import { report } from "./commands/report.ts";
 import { run } from "./commands/run.ts";
 import { services } from "./commands/services.ts";
 import { status } from "./commands/status.ts";
@@ -48,6 +49,7 @@ export const commands: readonly Command[] = [
   agentManifests,
   doctor,
   logs,
+  report,
   version,
 ];
 
@@ -85,6 +87,9 @@ export const grammar: Parser<"sync", Invocation, unknown> = or(
     or(asWord(up), asWord(down), asWord(status), asWord(services), asWord(flows), asWord(explain)),
   ),
   group("Intercept", or(interceptWords, asWord(leave), asWord(run), asWord(env))),
-  group("Set up and inspect", or(dnsWords, agentWords, asWord(doctor), asWord(logs), asWord(version))),
+  group(
+    "Set up and inspect",
+    or(dnsWords, agentWords, asWord(doctor), asWord(logs), asWord(report), asWord(version)),
+  ),
   or(asWord(connect), asWord(disconnect), asWord(stop)),
 );

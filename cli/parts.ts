@@ -3,6 +3,7 @@ import type { ClusterChoice, Warning } from "../wire/control.ts";
 import type { HelperGrant } from "../wire/helper.ts";
 import type { CheckResult, DoctorRequest, OnChecked, ServedNames } from "../wire/doctor.ts";
 import type { LogNews, LogsRequest } from "../wire/log_line.ts";
+import type { Report, ReportRequest } from "../wire/report.ts";
 import type { AgentInstallOptions, Component } from "../wire/installer.ts";
 
 /** Where text goes; a write takes all of it, or throws. */
@@ -64,6 +65,8 @@ export interface CliParts {
   doctor(request: DoctorRequest, onChecked: OnChecked, signal: AbortSignal): Promise<readonly CheckResult[]>;
   /** Reads the logs of all processes of pmz, without what is secret; with `follow` until the signal aborts. */
   logs(request: LogsRequest, signal: AbortSignal): AsyncIterable<LogNews>;
+  /** Makes the archive of a bug report, by a list of what may be in it. Nothing is written. */
+  report(request: ReportRequest): Promise<Report>;
   /** Milliseconds since 1970, for "since"; by default the clock. */
   now?(): number;
   /** Whose command line it is; by default this process's. */

@@ -4,16 +4,11 @@ import { multiple } from "@optique/core/modifiers";
 import { argument } from "@optique/core/primitives";
 import { findSimilar } from "@optique/core/suggestion";
 import { choice } from "@optique/core/valueparser";
-import {
-  checkIds,
-  type CheckResult,
-  type DaemonView,
-  type FindingLevel,
-  type OnChecked,
-} from "../../wire/doctor.ts";
+import { checkIds, type CheckResult, type FindingLevel, type OnChecked } from "../../wire/doctor.ts";
 import { context, inNamespace, kubeconfig } from "../cluster_options.ts";
 import { define } from "../command.ts";
-import { asFailure, failure } from "../failure.ts";
+import { daemonView } from "../daemon_view.ts";
+import { failure } from "../failure.ts";
 import { findSudo } from "../root_helper.ts";
 import type { Cli } from "../session.ts";
 import { Steps } from "../steps.ts";
@@ -76,28 +71,6 @@ export const doctor = define({
     throw failure("unsound", `${checks} failed: ${failed.map(({ id }) => id).join(", ")}`);
   },
 });
-
-/** The daemon as the checks see it: one that can't be talked to is something that they find, and no failure of doctor. */
-async function daemonView(cli: Cli): Promise<DaemonView> {
-  try {
-    const daemon = await cli.runningDaemon();
-    if (!daemon) return { state: "none" };
-    const [status, services, names] = await Promise.all([
-      daemon.ask("look"),
-      daemon.ask("services"),
-      daemon.ask("names"),
-    ]);
-    const captured = status.clusters.filter(({ mode }) => mode === "capture").map(({ cluster }) =>
-      cluster.context
-    );
-    const named = services.filter(({ cluster }) => captured.includes(cluster));
-    return { state: "running", status, namespaces: named.map(({ namespace }) => namespace), names };
-  } catch (error) {
-    cli.signal.throwIfAborted();
-    const { message, hint } = asFailure(error);
-    return { state: "unusable", why: message, remedy: hint ?? "Run: pmz down" };
-  }
-}
 
 /** One line that says which checks run; only where a line can be drawn again. */
 class CheckProgress implements Disposable {

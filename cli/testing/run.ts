@@ -1,5 +1,6 @@
 import { type CliParts, runCli } from "../cli.ts";
 import { checkResults } from "./check_results.ts";
+import { smallReport } from "./small_report.ts";
 import { logNews } from "./log_news.ts";
 import { type Answers, FakeDaemon } from "./fake_daemon.ts";
 
@@ -70,6 +71,7 @@ export class World implements AsyncDisposable {
       leftovers: () => Promise.resolve([]),
       shellWarnings: () => Promise.resolve([]),
       lookup: () => Promise.resolve(["10.96.25.30"]),
+      report: (request) => Promise.resolve(smallReport(request)),
       logs: () => logNews(),
       doctor: () => Promise.resolve(checkResults),
       now: () => Date.parse("2026-01-01T12:00:00Z"),
