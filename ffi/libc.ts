@@ -11,6 +11,15 @@ const library = Deno.dlopen("libc.so.6", {
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  epoll_create1: { parameters: ["i32"], result: "i32" },
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
+  epollWaiting: {
+    name: "epoll_wait",
+    parameters: ["i32", "buffer", "i32", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   flock: { parameters: ["i32", "i32"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -34,6 +43,7 @@ const library = Deno.dlopen("libc.so.6", {
     result: "isize",
     nonblocking: true,
   },
+  recvmmsg: { parameters: ["i32", "buffer", "u32", "i32", "pointer"], result: "i32" },
   recvmsg: { parameters: ["i32", "buffer", "i32"], result: "isize", nonblocking: true },
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   sendmsg: { parameters: ["i32", "buffer", "i32"], result: "isize" },
@@ -92,11 +102,15 @@ export class SystemCallError extends Error {
   override name = "SystemCallError";
   readonly call: string;
   readonly errno: number;
+  /** The error's name ("ECONNREFUSED"), as Deno's errors have it. */
+  readonly code: string;
 
   constructor(call: string, errno: number) {
-    super(`${call}: ${names[errno] ?? `errno ${errno}`}`);
+    const code = names[errno] ?? `errno ${errno}`;
+    super(`${call}: ${code}`);
     this.call = call;
     this.errno = errno;
+    this.code = code;
   }
 }
 
