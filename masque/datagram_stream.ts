@@ -21,9 +21,8 @@ export class DatagramStream {
   #dropped = 0;
 
   /**
-   * Owns the stream. This end may send before the peer has answered; a server has to have responded.
+   * Owns the stream. A client may send before the server has answered, and a server receives before it has.
    * @param received called with each payload, which is valid during the call only; an error that it throws resets the stream
-   * @throws {TypeError} when a server hasn't responded
    */
   constructor(stream: Stream, received: (payload: Uint8Array) => void) {
     this.#stream = stream;
@@ -56,6 +55,7 @@ export class DatagramStream {
   /**
    * Queues a copy of the payload.
    * @returns false when it was dropped: more than QUEUE_BYTES wait to be sent, it is larger than a datagram can be, or the flow has ended
+   * @throws {TypeError} when a server hasn't responded
    */
   send(payload: Uint8Array): boolean {
     const { length } = payload;

@@ -21,7 +21,7 @@ export type SpokenVersions = Readonly<Record<string, ProtocolVersions>>;
 export const protocolVersions = {
   control: { newest: 1, oldest: 1 },
   helper: { newest: 4, oldest: 4 },
-  tunnel: { newest: 1, oldest: 1 },
+  tunnel: { newest: 2, oldest: 1 },
   "reversed-tunnel": { newest: 2, oldest: 1 },
   handover: { newest: 1, oldest: 1 },
 } as const satisfies Record<string, ProtocolVersions>;

@@ -12,8 +12,8 @@
  */
 export const UDP_PROTOCOL = "connect-udp";
 
-/** The feature in a tunnel's hello by which a gateway says that it carries UDP. */
-export const UDP_FEATURE = "udp";
+/** The version of the tunnel's protocol (hello.ts) from which on a gateway carries UDP. */
+export const UDP_TUNNEL_VERSION = 2;
 
 /** `:path` for a target, "/.well-known/masque/udp/10.96.0.10/53/"; the colons of IPv6 are escaped (RFC 9298 §2). */
 export function udpPath(address: string, port: number): string {

@@ -10,12 +10,15 @@ import type { Log } from "../../wire/log.ts";
 import type { Range } from "../../net/range.ts";
 import { type ServedEnd, StreamServer } from "./serve.ts";
 import { WatchedTargets } from "./targets.ts";
+import { UdpFlows } from "./udp_flows.ts";
 
 /** Tunnels at once; a laptop has one or a few. */
 const TUNNELS = 512;
 /** Milliseconds between PINGs on a tunnel, and until one counts as lost. The API server takes hours to notice a lost laptop. */
 const PING_MS = 30_000;
 const PING_TIMEOUT_MS = 20_000;
+/** Milliseconds of silence after which a UDP flow ends. Its laptop ends it after 120 s, so this is for those that didn't. */
+const UDP_IDLE_MS = 150_000;
 /** Milliseconds that open streams have to end after SIGTERM. */
 const DRAIN_MS = 20_000;
 
@@ -54,8 +57,9 @@ export async function runGateway(options: GatewayOptions): Promise<void> {
   using tunnelListener = Deno.listen({ hostname: "127.0.0.1", port: tunnel });
   using laneListener = Deno.listen({ hostname: "127.0.0.1", port: lanes });
   using _probes = new SilenceProbes();
-  const server = new StreamServer({ targets, dial, ranges: options.ranges });
-  await using tunnels = new Tunnels(server, log);
+  await using udp = new UdpFlows({ idleMs: UDP_IDLE_MS });
+  const server = new StreamServer({ targets, dial, udp, ranges: options.ranges });
+  await using tunnels = new Tunnels(server, udp, log);
   using joining = new LaneJoiner((transport) => tunnels.serve(transport));
   const stop = () => {
     tunnelListener.close();
@@ -93,13 +97,15 @@ function accept(
 /** The tunnels that are open. */
 class Tunnels implements AsyncDisposable {
   readonly #server: StreamServer;
+  readonly #udp: UdpFlows;
   /** Limited, since laptops can cause its lines at will. */
   readonly #log: Log;
   readonly #open = new Set<Connection>();
   #last = 0;
 
-  constructor(server: StreamServer, log: Log) {
+  constructor(server: StreamServer, udp: UdpFlows, log: Log) {
     this.#server = server;
+    this.#udp = udp;
     this.#log = rateLimited(log);
   }
 
@@ -131,6 +137,8 @@ class Tunnels implements AsyncDisposable {
   /** Sends GOAWAY to all, and aborts after 20 s what is still open. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of this.#open) connection.drain();
+    // Flows have no end of their own; their laptops open them again, by another gateway.
+    this.#udp.end();
     const closed = Promise.all([...this.#open].map((each) => each.closed));
     const timer = setTimeout(() => {
       for (const connection of this.#open) connection.abort();

@@ -1,4 +1,4 @@
-import { type Header, headerValue, relay, type Stream } from "../../hbone/mod.ts";
+import { ErrorCode, errorName, type Header, headerValue, relay, type Stream } from "../../hbone/mod.ts";
 import { type Endpoint, formatEndpoint } from "../../net/address.ts";
 import { parseFlowId } from "../../wire/flow.ts";
 import { agree, type Hello, HelloMismatch, helloOf, parseHello } from "../../wire/hello.ts";
@@ -8,11 +8,13 @@ import {
   HELLO_PROTOCOL,
   type ProxyError,
   proxyErrors,
+  UDP_PROTOCOL,
 } from "../../wire/streams.ts";
 import { dialErrorType, reasonOf } from "./dial_error.ts";
 import { decide, type Targets } from "./policy.ts";
 import type { Range } from "../../net/range.ts";
 import type { DialledConnection, DialTarget } from "./dial.ts";
+import type { UdpFlows } from "./udp_flows.ts";
 
 /** Times in milliseconds, and counts over all tunnels of a gateway. */
 export const limits = {
@@ -24,6 +26,8 @@ export const limits = {
   listMs: 5_000,
   dials: 1_024,
   streams: 16_384,
+  /** UDP flows among them, which leave at least as many for connections. */
+  udpFlows: 8_192,
   /** Streams that wait for their address to become known. */
   learning: 256,
 } as const;
@@ -42,6 +46,7 @@ export interface LearningTargets extends Targets {
 export interface Parts {
   readonly targets: LearningTargets;
   readonly dial: DialTarget;
+  readonly udp: Pick<UdpFlows, "carry" | "size">;
   /** Allowed at deployment. */
   readonly ranges: readonly Range[];
   readonly limits?: Partial<Record<keyof typeof limits, number>>;
@@ -120,12 +125,13 @@ export class StreamServer {
       stream.close();
       return { target, out: 0, in: 0 };
     }
-    if (method !== "CONNECT" || protocol !== undefined) {
+    if (method !== "CONNECT" || protocol !== undefined && protocol !== UDP_PROTOCOL) {
       const what = protocol === undefined ? `method ${method}` : `protocol ${protocol}`;
       const details = `this gateway doesn't support the ${what}`;
       return refuse(stream, target, "http_request_error", details, greeting.answer);
     }
-    const reached = await this.#reachFor(stream, target);
+    if (protocol === UDP_PROTOCOL) return await this.#answerUdp(stream, target, greeting.answer);
+    const reached = await this.#whileOpen(stream, (signal) => this.#reach(target, signal));
     if ("error" in reached) return refuse(stream, target, reached.error, reached.details, greeting.answer);
     const { connection } = reached;
     stream.respond([[":status", "200"], ...greeting.answer]);
@@ -142,16 +148,52 @@ export class StreamServer {
     };
   }
 
-  /** Reaches a target for as long as the stream is open. */
-  async #reachFor(stream: Stream, target: string): Promise<Reached> {
+  async #answerUdp(stream: Stream, target: string, answer: readonly Header[]): Promise<ServedEnd> {
+    const { udp } = this.#parts;
+    const allowed = await this.#whileOpen(stream, (signal) => this.#allow(target, signal));
+    if ("error" in allowed) return refuse(stream, target, allowed.error, allowed.details, answer);
+    if (udp.size >= this.#limits.udpFlows) {
+      const details = `${this.#limits.udpFlows} UDP flows are open`;
+      return refuse(stream, target, "connection_limit_reached", details, answer);
+    }
+    const refuseIt = (error: unknown) => {
+      const { error: kind, details } = unreached(allowed.endpoint, error, "can't send to");
+      return refuse(stream, target, kind, details, answer);
+    };
+    try {
+      const { end, error, out, in: back } = await udp.carry(stream, allowed.endpoint, answer, refuseIt);
+      const carried = { target, out, in: back };
+      if (error !== undefined) return { ...carried, ...unreached(allowed.endpoint, error, "can't send to") };
+      if (end.kind === "broken") {
+        return { ...carried, error: "broken", details: end.error.message, by: "laptop" };
+      }
+      if (end.kind === "clean" || end.code === ErrorCode.NO_ERROR) return carried;
+      const details = `reset by ${end.by === "us" ? "this end" : "the laptop"} (${errorName(end.code)})`;
+      return { ...carried, error: "broken", details, by: "laptop" };
+    } catch (error) {
+      return refuseIt(error); // no socket
+    }
+  }
+
+  /** Waits for something for as long as the stream is open. @throws CANCELLED when it closes before */
+  async #whileOpen<Result extends Allowed | Reached>(
+    stream: Stream,
+    find: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
     using pending = new PendingStream(stream);
-    const reached = await this.#reach(target, pending.signal);
-    if (!pending.signal.aborted || "error" in reached) return reached;
-    reached.connection.abort();
+    const found = await find(pending.signal);
+    if (!pending.signal.aborted || "error" in found) return found;
+    if ("connection" in found) found.connection.abort();
     throw CANCELLED;
   }
 
   async #reach(authority: string, signal: AbortSignal): Promise<Reached> {
+    const allowed = await this.#allow(authority, signal);
+    return "error" in allowed ? allowed : await this.#dial(allowed.endpoint, signal);
+  }
+
+  /** Decides whether a target may be dialled; waits a moment for one that isn't known yet. */
+  async #allow(authority: string, signal: AbortSignal): Promise<Allowed> {
     const { targets, ranges } = this.#parts;
     if (!await targets.completed(this.#limits.listMs, signal)) {
       return failed(
@@ -166,8 +208,7 @@ export class StreamServer {
       await targets.learn(address, this.#limits.learnMs, signal).finally(() => this.#learning--);
       verdict = decide(authority, targets, ranges);
     }
-    if (verdict.kind !== "dial") return failed(verdict.error, verdict.why);
-    return await this.#dial(verdict.endpoint, signal);
+    return verdict.kind === "dial" ? { endpoint: verdict.endpoint } : failed(verdict.error, verdict.why);
   }
 
   async #dial(endpoint: Endpoint, signal: AbortSignal): Promise<Reached> {
@@ -179,21 +220,28 @@ export class StreamServer {
       const connection = await this.#parts.dial(endpoint, { timeoutMs: this.#limits.dialMs, signal });
       return { connection };
     } catch (error) {
-      const where = formatEndpoint(endpoint.address.text, endpoint.port);
-      return failed(dialErrorType(error), `can't connect to ${where}: ${reasonOf(error)}`);
+      return unreached(endpoint, error, "can't connect to");
     } finally {
       this.#dials--;
     }
   }
 }
 
-type Reached = { readonly connection: DialledConnection } | {
+/** Why a target isn't reached. */
+interface Failed {
   readonly error: ProxyError;
   readonly details: string;
-};
+}
 
-function failed(error: ProxyError, details: string): Reached {
+type Allowed = { readonly endpoint: Endpoint } | Failed;
+type Reached = { readonly connection: DialledConnection } | Failed;
+
+function failed(error: ProxyError, details: string): Failed {
   return { error, details };
+}
+
+function unreached({ address, port }: Endpoint, error: unknown, what: string): Failed {
+  return failed(dialErrorType(error), `${what} ${formatEndpoint(address.text, port)}: ${reasonOf(error)}`);
 }
 
 /** Made once: creating an error costs more than the rest of a short stream's life here. */

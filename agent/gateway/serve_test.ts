@@ -23,6 +23,7 @@ function cluster(port: number, known = ["10.96.0.7"]) {
       learn: () => Promise.resolve(),
     },
     ranges: [],
+    udp: { size: 0, carry: () => Promise.reject(new Error("no UDP here")) },
     dial: (endpoint: Endpoint, options) => {
       dialled.push(formatEndpoint(endpoint.address.text, endpoint.port));
       const here = parseEndpoint(`127.0.0.1:${port}`);

@@ -5,6 +5,7 @@ import { headers, UDP_PROTOCOL, udpPath } from "../../wire/streams.ts";
 import type { DialTransport } from "./dial.ts";
 import { brokenTunnel } from "./broken_tunnel.ts";
 import { NoTunnel } from "./no_tunnel.ts";
+import { NoUdp } from "./no_udp.ts";
 import { connectTunnel } from "./connect_tunnel.ts";
 
 /** Times are in milliseconds. */
@@ -60,6 +61,8 @@ export class Tunnel implements AsyncDisposable {
   readonly #connections = new Map<KeptConnection, Promise<void>>();
   /** Connections that have to show that they live before they get new streams, and whether their answer is late. */
   readonly #doubted = new Map<KeptConnection, "asked" | "late">();
+  /** Connections to gateways that carry UDP. */
+  readonly #udp = new WeakSet<Connection>();
   readonly #waiting = new Set<Waiting>();
   readonly #loop: Promise<void>;
   /** Resolves when a connection may be wanted. */
@@ -98,13 +101,15 @@ export class Tunnel implements AsyncDisposable {
   ): Stream | Promise<Stream> {
     const request: Header[] = [[":method", "CONNECT"], [":authority", authority]];
     if (flow !== undefined) request.push([headers.flow, flow]);
-    return this.#open(request, first === undefined ? {} : { first });
+    const options = first === undefined ? {} : { first };
+    return this.#open((connection) => connection.open(request, options));
   }
 
   /**
    * Opens a CONNECT-UDP stream, for a DatagramStream, as `open` does. Datagrams may be sent before the gateway has answered.
    * @param authority address and port: "10.96.0.10:53", "[fd00::a]:53"
    * @throws {TypeError} when that isn't an address and a port @throws {NoTunnel} as `open`
+   * @throws {NoUdp} when the gateway carries no UDP
    */
   openUdp(authority: string, { flow }: { readonly flow?: string } = {}): Stream | Promise<Stream> {
     const target = parseEndpoint(authority);
@@ -120,13 +125,16 @@ export class Tunnel implements AsyncDisposable {
       [headers.capsuleProtocol, "?1"],
     ];
     if (flow !== undefined) request.push([headers.flow, flow]);
-    return this.#open(request, {});
+    return this.#open((connection) => {
+      if (!this.#udp.has(connection)) throw new NoUdp();
+      return connection.open(request);
+    });
   }
 
-  #open(request: readonly Header[], options: { readonly first?: Uint8Array }): Stream | Promise<Stream> {
+  /** Opens a stream on a connection that takes one, now or as soon as there is one. */
+  #open(open: (connection: Connection) => Stream): Stream | Promise<Stream> {
     const free = this.#free();
-    if (free) return free.open(request, options);
-    return this.#wait((connection) => connection.open(request, options));
+    return free ? open(free) : this.#wait(open);
   }
 
   /**
@@ -234,12 +242,13 @@ export class Tunnel implements AsyncDisposable {
         if (dialling.signal.aborted) continue;
       }
       try {
-        const { connection, roundTripMs } = await connectTunnel(this.#dial, {
+        const { connection, roundTripMs, carriesUdp } = await connectTunnel(this.#dial, {
           signal: dialling.signal,
           timeoutMs,
         });
         this.#dialling = new AbortController(); // the transport may listen to the one before for as long as it lives
         this.roundTripMs = roundTripMs;
+        if (carriesUdp) this.#udp.add(connection);
         this.#events.connected();
         this.#watch(connection);
       } catch (error) {

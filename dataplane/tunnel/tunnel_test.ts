@@ -365,3 +365,15 @@ Deno.test("a stream for UDP names its target in the authority and by the RFC's t
   stream.abort();
   assert.throws(() => tunnel.openUdp("kube-dns:53"), /expected ADDRESS:PORT/);
 });
+
+Deno.test("a gateway that is too old for UDP carries connections, and what wants UDP is told what to do", async () => {
+  await using gateway = fakeGateway({ hello: { ...tunnelHello, version: 1, oldest: 1, release: "0.9" } });
+  await using tunnel = new Tunnel(gateway.dial.bind(gateway), listener(), QUICK);
+  await assert.rejects(async () => await tunnel.openUdp("10.96.0.10:53"), {
+    name: "NoUdp",
+    message:
+      "the gateway in the cluster is older than this pmz and carries no UDP: pmz agent deploy updates it",
+  });
+  (await echoes(tunnel.open(ECHO))).close();
+  assert.throws(() => tunnel.openUdp("10.96.0.10:53"), { name: "NoUdp" });
+});

@@ -1,36 +1,14 @@
 import assert from "node:assert/strict";
-import dgram from "node:dgram";
-import { once } from "node:events";
 import { until } from "../../async/testing/until.ts";
 import { parseEndpoint } from "../../net/address.ts";
 import type { SystemCallError } from "../libc.ts";
+import { udpServer } from "../testing/udp_server.ts";
 import { type UdpEvents, UdpPoller } from "./udp_poller.ts";
 
 function endpoint(text: string) {
   const parsed = parseEndpoint(text);
   assert(parsed, text);
   return parsed;
-}
-
-/** A server that sends back what comes; one that only takes it where it is silent. */
-async function server(hostname = "127.0.0.1", { port = 0, silent = false } = {}) {
-  const isV6 = hostname.includes(":");
-  const socket = dgram.createSocket(isV6 ? "udp6" : "udp4");
-  const received: Uint8Array[] = [];
-  socket.on("message", (payload, from) => {
-    received.push(new Uint8Array(payload));
-    if (!silent) socket.send(payload, from.port, from.address);
-  });
-  socket.bind(port, hostname);
-  await once(socket, "listening");
-  return {
-    received,
-    endpoint: endpoint(`${isV6 ? `[${hostname}]` : hostname}:${socket.address().port}`),
-    async [Symbol.asyncDispose]() {
-      socket.close();
-      await once(socket, "close");
-    },
-  };
 }
 
 /** Remembers what a socket is told. */
@@ -47,7 +25,7 @@ function listener() {
 Deno.test("datagrams of any size go and come, by IPv4 and IPv6, each socket its own", async () => {
   await using poller = new UdpPoller();
   for (const hostname of ["127.0.0.1", "::1"]) {
-    await using echo = await server(hostname);
+    await using echo = await udpServer({ hostname });
     const one = listener(), other = listener();
     using first = poller.open(echo.endpoint, one.events);
     using second = poller.open(echo.endpoint, other.events);
@@ -64,7 +42,7 @@ Deno.test("datagrams of any size go and come, by IPv4 and IPv6, each socket its 
 });
 
 Deno.test("a closed port is told as ECONNREFUSED, and the socket is of use when the port is open again", async () => {
-  const gone = await server();
+  const gone = await udpServer();
   await gone[Symbol.asyncDispose]();
   await using poller = new UdpPoller();
   const { received, failures, events } = listener();
@@ -72,13 +50,13 @@ Deno.test("a closed port is told as ECONNREFUSED, and the socket is of use when 
   socket.send(Uint8Array.of(1));
   await until("the error was told", () => failures.length === 1);
   assert.equal(failures[0]?.code, "ECONNREFUSED");
-  await using _again = await server("127.0.0.1", { port: gone.endpoint.port });
+  await using _again = await udpServer({ port: gone.endpoint.port });
   assert.ok(socket.send(Uint8Array.of(2)));
   await until("the answer has come", () => received.length === 1);
 });
 
 Deno.test("a datagram that finds an error of an earlier one is sent nevertheless", async () => {
-  const gone = await server();
+  const gone = await udpServer();
   await gone[Symbol.asyncDispose]();
   await using poller = new UdpPoller();
   const { failures, events } = listener();
@@ -89,7 +67,7 @@ Deno.test("a datagram that finds an error of an earlier one is sent nevertheless
 });
 
 Deno.test("where nobody reads, datagrams are dropped and nothing waits", async () => {
-  await using silent = await server("127.0.0.1", { silent: true });
+  await using silent = await udpServer({ silent: true });
   await using poller = new UdpPoller();
   const { events } = listener();
   using socket = poller.open(silent.endpoint, events);
@@ -99,7 +77,7 @@ Deno.test("where nobody reads, datagrams are dropped and nothing waits", async (
 });
 
 Deno.test("a socket that is closed while it is read is told of no more", async () => {
-  await using echo = await server();
+  await using echo = await udpServer();
   await using poller = new UdpPoller();
   let told = 0;
   const socket = poller.open(echo.endpoint, {
@@ -122,7 +100,7 @@ Deno.test("a socket that is closed while it is read is told of no more", async (
 });
 
 Deno.test("10,000 sockets opened and closed leave no descriptor", async () => {
-  await using echo = await server();
+  await using echo = await udpServer();
   const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
   await using poller = new UdpPoller();
   const before = descriptors();

@@ -72,10 +72,8 @@ export class Stream implements AbortableTransport {
    * Takes over reading and writing without promises, for what carries many small messages; `read` and `write` can't be used then.
    * @param readable called when bytes, the end or a break came: see `peek`, `ended` and `broken`
    * @param writable called when bytes may be taken again, after `take` took fewer than all, and after a break
-   * @throws TypeError when the stream has no response yet
    */
   watch(readable: () => void, writable: () => void): void {
-    if (!this[state].mayWrite) throw new TypeError("respond to the stream before you write to it");
     this[state].inbox.watch(readable);
     this[state].outbox.watch(writable);
   }
@@ -106,16 +104,22 @@ export class Stream implements AbortableTransport {
     return this[state].inbox.error ?? this[state].refused;
   }
 
-  /** Copies as many bytes as can be sent now, one frame at most. Returns 0 if they have to wait; `writable` is called then. */
+  /**
+   * Copies as many bytes as can be sent now, one frame at most. Returns 0 if they have to wait; `writable` is called then.
+   * @throws TypeError when a server hasn't responded
+   */
   take(bytes: Uint8Array, start: number, end: number): number {
+    this.#checkWrite();
     return this[state].outbox.take(bytes, start, end);
   }
 
   /**
    * Copies all of a message, `head[0, headLength)` and `body`, if it can be sent now as a part of one frame; messages that are taken
    * in a row share a frame. Returns false, and has taken nothing, if it can't.
+   * @throws TypeError when a server hasn't responded
    */
   takeMessage(head: Uint8Array, headLength: number, body: Uint8Array): boolean {
+    this.#checkWrite();
     return this[state].outbox.takeMessage(head, headLength, body);
   }
 
@@ -142,6 +146,10 @@ export class Stream implements AbortableTransport {
   /** Resets the stream (RST_STREAM); does nothing once it has ended. */
   reset(code: number): void {
     this[state].reset(code);
+  }
+
+  #checkWrite(): void {
+    if (!this[state].mayWrite) throw new TypeError("respond to the stream before you write to it");
   }
 
   /** Same as close(). */

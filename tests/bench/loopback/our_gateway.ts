@@ -2,12 +2,14 @@
 // dials differs: loopback, which a gateway never would. Prints where it listens.
 import { StreamServer } from "../../../agent/gateway/serve.ts";
 import { dial } from "../../../agent/gateway/dial.ts";
+import { UdpFlows } from "../../../agent/gateway/udp_flows.ts";
 import { Connection } from "../../../hbone/mod.ts";
 import { parseAddress } from "../../../net/address.ts";
 import { held } from "./held.ts";
 
 const loopback = parseAddress("127.0.0.1");
 if (!loopback) throw new Error("127.0.0.1 is an address");
+const flows = new UdpFlows({ idleMs: 150_000 });
 const streams = new StreamServer({
   targets: {
     completed: () => Promise.resolve(true),
@@ -17,6 +19,12 @@ const streams = new StreamServer({
   },
   ranges: [],
   dial: ({ port }, options) => dial({ address: loopback, port }, options),
+  udp: {
+    get size() {
+      return flows.size;
+    },
+    carry: (stream, { port }, ...more) => flows.carry(stream, { address: loopback, port }, ...more),
+  },
 });
 
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
