@@ -12,6 +12,7 @@ import { DatagramQueue } from "./datagram_queue.ts";
 export class DatagramStream {
   readonly #stream: Stream;
   readonly #received: (payload: Uint8Array) => void;
+  readonly #ending: (() => void) | undefined;
   readonly #reader: CapsuleReader;
   /** What waits to be sent; there once something has waited. */
   #queue: DatagramQueue | undefined;
@@ -23,10 +24,12 @@ export class DatagramStream {
   /**
    * Owns the stream. A client may send before the server has answered, and a server receives before it has.
    * @param received called with each payload, which is valid during the call only; an error that it throws resets the stream
+   * @param ending called when the peer has ended the flow, before this end does
    */
-  constructor(stream: Stream, received: (payload: Uint8Array) => void) {
+  constructor(stream: Stream, received: (payload: Uint8Array) => void, ending?: () => void) {
     this.#stream = stream;
     this.#received = received;
+    this.#ending = ending;
     this.#reader = new CapsuleReader(stream, this.#deliver);
     stream.watch(this.#readable, this.#writable);
     this.#readable(); // bytes may have come before
@@ -75,7 +78,8 @@ export class DatagramStream {
   close(): void {
     if (!this.#isOpen) return;
     this.#end();
-    this.#stream.close();
+    if (this.#stream.answered) this.#stream.close();
+    else endUnanswered(this.#stream);
   }
 
   /** Resets the stream. */
@@ -117,6 +121,7 @@ export class DatagramStream {
       this.#reader.read();
       if (!this.#isOpen || !this.#stream.ended) return;
       this.#reader.end();
+      this.#ending?.();
       this.close();
     } catch (error) {
       this.abort(error instanceof Error ? error : new Error(String(error)));
@@ -129,6 +134,15 @@ export class DatagramStream {
     this.#queue?.clear();
     this.#stream.unwatch();
   }
+}
+
+/**
+ * Ends a stream that waits for its answer. It isn't reset: many programs send one datagram and close their socket, and peers take many
+ * resets before an answer for a flood.
+ */
+function endUnanswered(stream: Stream): void {
+  const close = () => stream.close();
+  stream.closeWrite().then(() => stream.response).then(close, close);
 }
 
 /** Where each capsule's head is written before it is copied: a buffer for each flow would cost memory, and nothing waits in between. */

@@ -127,7 +127,7 @@ class UdpFlow implements UdpEvents {
   async run(): Promise<UdpEnd> {
     const { stream } = this.#parts;
     // Datagrams that came before are sent by this.
-    const datagrams = this.#datagrams = new DatagramStream(stream, this.#out);
+    const datagrams = this.#datagrams = new DatagramStream(stream, this.#out, () => this.answer());
     if (this.#error !== undefined) datagrams.close();
     const end = await stream.closed;
     this.#socket.close();

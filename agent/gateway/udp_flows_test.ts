@@ -242,3 +242,20 @@ Deno.test("10,000 flows opened and closed leave no flow, socket or stream", asyn
   assert.equal(descriptors(), before);
   assert.deepEqual([to.laptop.streams, to.far.streams, to.far.buffered], [0, 0, 0]);
 });
+
+Deno.test("programs that send one datagram and close their socket are no flood", async () => {
+  await using silent = await udpServer({ silent: true });
+  await using to = await tunnel({ udpFlows: 8_000 });
+  for (let i = 0; i < 60; i++) {
+    const ended = Array.from({ length: 100 }, () => {
+      const { datagrams } = to.open(silent.endpoint.port);
+      datagrams.send(Uint8Array.of(1));
+      datagrams.close();
+      return datagrams.ended;
+    });
+    for (const end of await Promise.all(ended)) assert.deepEqual(end, { kind: "clean" });
+    await until("they have arrived", () => silent.received.length > 50 * i);
+  }
+  assert.ok(to.laptop.accepting);
+  assert.deepEqual([to.laptop.streams, to.far.streams, to.flows.size], [0, 0, 0]);
+});

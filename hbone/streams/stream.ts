@@ -99,6 +99,11 @@ export class Stream implements AbortableTransport {
     return this[state].inbox.ended;
   }
 
+  /** Whether the final response was sent or received. */
+  get answered(): boolean {
+    return this[state].answered;
+  }
+
   /** Why nothing more is received: the stream was reset or lost, or its CONNECT was refused. */
   get broken(): Error | undefined {
     return this[state].inbox.error ?? this[state].refused;
