@@ -6,6 +6,7 @@
 #define WORKERS 8
 #define ADDRESSES 65536
 #define PORTS 262144
+#define DESTINATIONS 4096
 #define POD 1
 #define SERVICE 2
 #define IDENTIFY_PORT bpf_htons(1) // of the user's pmz address: see `identities`
@@ -44,6 +45,29 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } listeners4 SEC(".maps"), listeners6 SEC(".maps");
+
+// captured address and port -> the daemon's UDP socket that is bound to it; helper writes, the entry goes
+// with the socket's last copy
+struct endpoint {
+	struct address address;
+	__u32 port; // network order, in the lower half
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, DESTINATIONS);
+	__type(key, struct endpoint);
+	__type(value, __u64);
+} destinations SEC(".maps");
+
+// 0: IPv4, 1: IPv6 -> the daemon's UDP socket for datagrams whose destination has none yet; helper writes
+#define CATCH_ALL4 0
+#define CATCH_ALL6 1
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u64);
+} catch_all SEC(".maps");
 
 // 0: the helper, 1: the daemon -> who it is as the kernel sees it, which no number that it could tell would
 // say where pid namespaces are. Each makes itself known by a connect to IDENTIFY_PORT of the user's pmz
@@ -96,46 +120,74 @@ struct {
 	__type(value, __u64);
 } unreported SEC(".maps");
 
-// What becomes of a packet for a captured address that starts a connection: a neighbour's must reach no
-// server of the laptop, nor a UDP one, so whatever isn't the user's own connection is dropped, never passed
-// on. 0 or more: the worker to give it to.
-#define PASS -1
-#define DROP -2
+static __always_inline int is_own(const struct settings *set, const struct address *address) {
+	return same(address, &set->own4) || same(address, &set->own6);
+}
+
+// Whether a datagram to the user's own address may arrive: what answers from there is captured, and nobody
+// else knows the address. The daemon's sockets may send from any address by the user's device, so others'
+// servers must not hear them.
+static __always_inline int is_answer(const struct settings *set, const struct address *from) {
+	return is_own(set, from) || bpf_map_lookup_elem(&addresses, from);
+}
+
+// What becomes of a packet for a captured address, where no socket is connected to its ends: a neighbour's
+// must reach no server of the laptop, so whatever isn't the user's own is dropped, never passed on.
+#define PASS 0
+#define DROP 1
+#define TAKE 2
 static __always_inline int judge_packet(struct bpf_sk_lookup *ctx, const struct address *from,
 					const struct address *to, int sees_device, int family) {
 	struct settings *set = config();
+	if (set && ctx->protocol == IPPROTO_UDP && is_own(set, to))
+		return is_answer(set, from) ? PASS : DROP;
 	if (!bpf_map_lookup_elem(&addresses, to))
 		return PASS;
-	if (!set || ctx->protocol != IPPROTO_TCP)
+	if (!set || (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP))
 		return DROP;
 	// What goes over loopback counts as come in by its route's device (rt_iif, and ip6_rcv for IPv6):
 	// another user's route leads to another device, a neighbour's packet has come by a third.
 	if (sees_device && ctx->ingress_ifindex != set->device)
 		return DROP;
-	if (!same(from, family == AF_INET ? &set->own4 : &set->own6))
-		return DROP;
-	__u32 workers = family == AF_INET ? set->workers4 : set->workers6;
+	return same(from, family == AF_INET ? &set->own4 : &set->own6) ? TAKE : DROP;
+}
+
+// The worker that gets a connection: the same caller and port give the same one, so that a retransmitted SYN
+// does too.
+static __always_inline __u32 worker_of(struct bpf_sk_lookup *ctx, const struct address *to, int family) {
+	struct settings *set = config();
+	__u32 workers = !set ? 0 : family == AF_INET ? set->workers4 : set->workers6;
 	if (!workers || workers > WORKERS)
-		return DROP;
-	// The same caller and port give the same worker, so that a retransmitted SYN does too.
+		return WORKERS; // which has no listener
 	return (((__u32)ctx->remote_port ^ to->word[3]) * 0x9E3779B1u >> 16) % workers;
 }
 
-static __always_inline int assign(struct bpf_sk_lookup *ctx, struct bpf_sock *listener) {
-	if (!listener)
+static __always_inline int assign(struct bpf_sk_lookup *ctx, struct bpf_sock *socket) {
+	if (!socket)
 		return SK_DROP;
-	long refused = bpf_sk_assign(ctx, listener, 0);
-	bpf_sk_release(listener);
+	long refused = bpf_sk_assign(ctx, socket, 0);
+	bpf_sk_release(socket);
 	return refused ? SK_DROP : SK_PASS;
+}
+
+static __always_inline int assign_udp(struct bpf_sk_lookup *ctx, const struct address *to, __u32 fallback) {
+	struct endpoint destination = {*to, bpf_htons(ctx->local_port)};
+	struct bpf_sock *socket = bpf_map_lookup_elem(&destinations, &destination);
+	if (!socket)
+		socket = bpf_map_lookup_elem(&catch_all, &fallback);
+	return assign(ctx, socket);
 }
 
 // One function for each family, not inlined: merged, their loads of the context would be no longer at offsets
 // that the verifier knows.
 static __noinline int steer4(struct bpf_sk_lookup *ctx, int sees_device) {
 	struct address to = mapped(ctx->local_ip4), from = mapped(ctx->remote_ip4);
-	int worker = judge_packet(ctx, &from, &to, sees_device, AF_INET);
-	if (worker < 0)
-		return worker == PASS ? SK_PASS : SK_DROP;
+	int judged = judge_packet(ctx, &from, &to, sees_device, AF_INET);
+	if (judged != TAKE)
+		return judged == PASS ? SK_PASS : SK_DROP;
+	if (ctx->protocol == IPPROTO_UDP)
+		return assign_udp(ctx, &to, CATCH_ALL4);
+	__u32 worker = worker_of(ctx, &to, AF_INET);
 	return assign(ctx, bpf_map_lookup_elem(&listeners4, &worker));
 }
 
@@ -143,9 +195,12 @@ static __noinline int steer6(struct bpf_sk_lookup *ctx, int sees_device) {
 	struct address to = words(ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2], ctx->local_ip6[3]);
 	struct address from =
 	    words(ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2], ctx->remote_ip6[3]);
-	int worker = judge_packet(ctx, &from, &to, sees_device, AF_INET6);
-	if (worker < 0)
-		return worker == PASS ? SK_PASS : SK_DROP;
+	int judged = judge_packet(ctx, &from, &to, sees_device, AF_INET6);
+	if (judged != TAKE)
+		return judged == PASS ? SK_PASS : SK_DROP;
+	if (ctx->protocol == IPPROTO_UDP)
+		return assign_udp(ctx, &to, CATCH_ALL6);
+	__u32 worker = worker_of(ctx, &to, AF_INET6);
 	return assign(ctx, bpf_map_lookup_elem(&listeners6, &worker));
 }
 
@@ -167,10 +222,6 @@ static __always_inline void identify(struct bpf_sock_addr *ctx, __u32 who) {
 	slot->netns = bpf_get_netns_cookie(ctx);
 	slot->process = current_process();
 	slot->known = 1;
-}
-
-static __always_inline int is_own(const struct settings *set, const struct address *address) {
-	return same(address, &set->own4) || same(address, &set->own6);
 }
 
 // Two users may have captured the same address: the source is all that tells them apart, so nobody takes
@@ -231,6 +282,28 @@ static __always_inline int refuse(struct bpf_sock_addr *ctx, int family, const s
 	return 1;
 }
 
+// Whether another user's socket would have a part in what is the user's: by the user's own address as its
+// source, or as its peer, from where it would be sent what is for a captured address.
+static __always_inline int meddles(struct bpf_sock_addr *ctx, const struct settings *set,
+				   const struct address *to, int family) {
+	return is_own(set, to) || takes_own(ctx, set, family);
+}
+
+// Whether a captured address takes what is for a port. 0: it isn't captured at all.
+#define TAKEN 1
+#define REFUSED 2
+static __always_inline int judge_port(const struct address *to, __u16 protocol, __u16 port) {
+	__u32 *kind = bpf_map_lookup_elem(&addresses, to);
+	if (!kind)
+		return 0;
+	struct served key = {.protocol = protocol, .port = port, .address = *to};
+	return *kind == POD || bpf_map_lookup_elem(&served, &key) ? TAKEN : REFUSED;
+}
+
+static __always_inline int carries_udp(const struct settings *set, int family) {
+	return family == AF_INET ? set->udp4 : set->udp6;
+}
+
 static __always_inline int connect_to(struct bpf_sock_addr *ctx, int family) {
 	struct address to = other_end(ctx, family);
 	struct settings *set = config();
@@ -243,19 +316,17 @@ static __always_inline int connect_to(struct bpf_sock_addr *ctx, int family) {
 	if (!set)
 		return 1;
 	if (!is_user(set))
-		return !takes_own(ctx, set, family);
-	__u32 *kind = bpf_map_lookup_elem(&addresses, &to);
-	if (!kind)
+		return !meddles(ctx, set, &to, family);
+	int is_tcp = ctx->type == SOCK_STREAM; // MPTCP as well
+	if (!is_tcp && ctx->protocol != IPPROTO_UDP)
 		return 1;
-	if (ctx->type == SOCK_STREAM) { // MPTCP as well
-		struct served port = {.protocol = IPPROTO_TCP, .port = (__u16)ctx->user_port, .address = to};
-		if (*kind == POD || bpf_map_lookup_elem(&served, &port))
-			return 1;
+	int judged = judge_port(&to, is_tcp ? IPPROTO_TCP : IPPROTO_UDP, (__u16)ctx->user_port);
+	if (!judged || (judged == TAKEN && (is_tcp || carries_udp(set, family))))
+		return 1;
+	// Of UDP not reported: getaddrinfo connects such sockets only to sort addresses, and sends nothing.
+	if (is_tcp)
 		report(ctx, set, IPPROTO_TCP, &to);
-		return refuse(ctx, family, &to);
-	}
-	// Not reported: getaddrinfo connects UDP sockets only to sort addresses, and sends nothing.
-	return ctx->protocol == IPPROTO_UDP ? refuse(ctx, family, &to) : 1; // UDP isn't carried yet
+	return refuse(ctx, family, &to);
 }
 
 static __always_inline int send_to(struct bpf_sock_addr *ctx, int family) {
@@ -264,8 +335,9 @@ static __always_inline int send_to(struct bpf_sock_addr *ctx, int family) {
 	if (!set)
 		return 1;
 	if (!is_user(set))
-		return !takes_own(ctx, set, family);
-	if (!bpf_map_lookup_elem(&addresses, &to))
+		return !meddles(ctx, set, &to, family);
+	int judged = judge_port(&to, IPPROTO_UDP, (__u16)ctx->user_port);
+	if (!judged || (judged == TAKEN && carries_udp(set, family)))
 		return 1;
 	report(ctx, set, IPPROTO_UDP, &to);
 	return 0;

@@ -16,7 +16,7 @@
 #define LOOPBACK4 bpf_htonl(0x7f000001)
 
 #define UID_RANGES 4
-#define SETTINGS_BYTES 88
+#define SETTINGS_BYTES 96
 
 // 16 bytes in network order, IPv4 as ::ffff:a.b.c.d.
 struct address {
@@ -37,6 +37,8 @@ struct settings {
 	__u32 workers6;
 	__u32 daemon; // the daemon's thread group, whose own queries pass; 0: not known yet, so do all
 	__u32 device; // index of the user's device
+	__u32 udp4;   // whether UDP is carried, of each family
+	__u32 udp6;
 	struct uids uids[UID_RANGES]; // the user, and the user's subuids
 };
 _Static_assert(sizeof(struct settings) == SETTINGS_BYTES, "helper/settings.ts writes it");

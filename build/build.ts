@@ -22,6 +22,7 @@ async function compile(): Promise<void> {
     "--no-check",
     "--no-code-cache",
     "--allow-all",
+    "--unstable-net",
     "--no-prompt",
     "--no-config",
     "--no-lock",

@@ -22,8 +22,11 @@ import type {
   Redirect,
   RefusedAttempts,
   TunnelNews,
+  UdpSource,
   Unserved,
 } from "./protocol.ts";
+import type { Caller } from "./udp/captured_udp.ts";
+import type { FirstDatagram } from "./udp/destination_sockets.ts";
 import { TunnelStates } from "./tunnel_states.ts";
 import { DATA_WORKERS } from "./workers.ts";
 
@@ -41,8 +44,11 @@ export type {
   RefusedAttempts,
   RuleCounts,
   TunnelNews,
+  UdpSource,
   Unserved,
 } from "./protocol.ts";
+export type { Caller } from "./udp/captured_udp.ts";
+export type { FirstDatagram, SocketToBind } from "./udp/destination_sockets.ts";
 
 /** What the plane asks about clusters, and what it reports. */
 export interface DataPlaneParts {
@@ -75,6 +81,7 @@ export class DataPlane implements Disposable {
   /** Local ends of the daemon's own captured connections, which followers aren't told. */
   readonly #own = new Set<string>();
   readonly #tunnels: TunnelStates;
+  #udp: UdpSource | undefined;
 
   constructor(parts: DataPlaneParts) {
     const { startWorker, workers = DATA_WORKERS } = parts;
@@ -95,6 +102,8 @@ export class DataPlane implements Disposable {
       agent: ({ cluster, agent, after }) => parts.agent(cluster, agent, after),
       prove: ({ cluster, agent, challenge }) => parts.prove(cluster, agent, challenge),
       whyUnserved: (destination) => parts.whyUnserved(destination),
+      openUdp: async (socket) => await this.#udpSource().open(socket),
+      udpUnreachable: async (callers) => await this.#udpSource().unreachable(callers),
       tunnel: (news) => this.#tunnels.report(worker, news),
       failed: ({ flow, omitted }) => parts.flowFailed(flow, omitted),
       ended: (flow) => {
@@ -157,8 +166,38 @@ export class DataPlane implements Disposable {
     return (await this.#all("listen", address)).filter((descriptor) => descriptor !== undefined);
   }
 
-  /** Closes the listeners. */
+  /** Whether captured datagrams can be carried. */
+  async takesUdp(): Promise<boolean> {
+    return await this.#workers[0].channel.call("takesUdp", null);
+  }
+
+  /**
+   * Carries captured datagrams, in the first worker: a destination has one socket, and a flow all of its datagrams in one thread.
+   * @param own pmz's own address of a family
+   */
+  async carryUdp(own: string, source: UdpSource): Promise<void> {
+    this.#udp = source;
+    await this.#workers[0].channel.call("carryUdp", own);
+  }
+
+  /** Datagrams have come by the catch-all socket. Settles when the worker has them. */
+  async datagrams(arrived: readonly FirstDatagram[]): Promise<void> {
+    await this.#workers[0].channel.call("datagrams", arrived);
+  }
+
+  /** Programs' UDP sockets were closed. */
+  async callersClosed(callers: readonly Caller[]): Promise<void> {
+    await this.#workers[0].channel.call("callersClosed", callers);
+  }
+
+  #udpSource(): UdpSource {
+    if (!this.#udp) throw new Error("no UDP is captured");
+    return this.#udp;
+  }
+
+  /** Closes the listeners, and the sockets that captured datagrams come by. */
   async unlisten(): Promise<void> {
+    this.#udp = undefined;
     await this.#all("unlisten", null);
   }
 

@@ -273,6 +273,8 @@ Deno.test("an unhandled rejection is a line in the daemon's log, and ends no wor
     tunnel: () => {
       throw new Error("no news, please");
     },
+    openUdp: unasked,
+    udpUnreachable: unasked,
     failed: unasked,
     ended: unasked,
     log: ({ message }) => void lines.push(message),

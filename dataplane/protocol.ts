@@ -6,6 +6,9 @@ import type { ApiServerAccess } from "../kube/client/access.ts";
 import type { Flow, Outcome } from "../wire/flow.ts";
 import type { Challenge, Proof } from "../wire/key_proof.ts";
 import type { ProxyError } from "../wire/streams.ts";
+import type { UnreachableFor } from "../wire/helper.ts";
+import type { Caller } from "./udp/captured_udp.ts";
+import type { FirstDatagram, SocketToBind } from "./udp/destination_sockets.ts";
 import type { CustomDomain, ZoneChange, ZoneData } from "../names/zone/zone_data.ts";
 
 /** Where a connection of a program on the laptop goes. */
@@ -143,6 +146,17 @@ export type TunnelNews =
   | { readonly cluster: string; readonly state: "connected"; readonly pod: string }
   | { readonly cluster: string; readonly state: "connecting" | "ended"; readonly why: string };
 
+/** Where captured datagrams come from: what a worker asks of the daemon, which has the helper. */
+export interface UdpSource {
+  /**
+   * Has a UDP socket of this process bound to a captured address and port. What came before by the catch-all socket arrives before this
+   * resolves.
+   */
+  open(socket: SocketToBind): Promise<void>;
+  /** Tells callers that a port is unreachable. */
+  unreachable(callers: readonly UnreachableFor[]): Promise<void>;
+}
+
 /** What the plane asks of a worker. DataPlane's methods say more. */
 export type DataCalls = {
   connect(cluster: string): void;
@@ -151,6 +165,12 @@ export type DataCalls = {
   /** Returns the listener's descriptor; undefined where the machine has no such address. */
   listen(address: string): number | undefined;
   unlisten(argument: null): void;
+  /** Whether UDP can be carried: Deno has UDP sockets where it was started with --unstable-net. */
+  takesUdp(argument: null): boolean;
+  /** Carries UDP of callers with this address. */
+  carryUdp(own: string): void;
+  datagrams(arrived: readonly FirstDatagram[]): void;
+  callersClosed(callers: readonly Caller[]): void;
   changeAddresses(change: AddressChange): void;
   /** Whether captured connections may lead to a cluster. An address that several have leads to the one captured first. */
   captured(of: { readonly cluster: string; readonly isCaptured: boolean }): void;
@@ -191,6 +211,8 @@ export type MainCalls = {
   ): Promise<Proof | undefined>;
   /** Asked where a gateway refuses a proxied connection. */
   whyUnserved(destination: Destination): Unserved | undefined;
+  openUdp(socket: SocketToBind): Promise<void>;
+  udpUnreachable(callers: readonly UnreachableFor[]): Promise<void>;
   tunnel(news: TunnelNews): void;
   failed(of: { readonly flow: Flow; readonly omitted: number }): void;
   ended(flow: Flow): void;

@@ -2,6 +2,7 @@ import type { TcpConnection } from "../ffi/sockets/tcp_connection.ts";
 import { ListenerFamilies } from "../ffi/proc/listener_family.ts";
 import { SocketPrograms } from "../ffi/proc/socket_program.ts";
 import { TcpListener } from "../ffi/sockets/tcp_listener.ts";
+import { parseAddress } from "../net/address.ts";
 import { Channel, type MessageSide } from "../threads/channel.ts";
 import { ClusterTunnels } from "./cluster_tunnels.ts";
 import { Directory } from "./directory.ts";
@@ -14,6 +15,7 @@ import { probe } from "./probe.ts";
 import { Redirects } from "./redirects.ts";
 import type { DataCalls, MainCalls } from "./protocol.ts";
 import { startProxy } from "./proxied.ts";
+import { DestinationSockets } from "./udp/destination_sockets.ts";
 import { agentDialler, type DialAgent } from "./tunnel/dial_agent.ts";
 import { NoTunnel } from "./tunnel/no_tunnel.ts";
 import type { Tunnel } from "./tunnel/tunnel.ts";
@@ -34,6 +36,10 @@ export function startDataWorker(
   const directory = new Directory();
   const redirects = new Redirects(families);
   const listeners: Disposable[] = [];
+  const udp: DestinationSockets = new DestinationSockets({
+    open: (socket) => main.call("openUdp", socket),
+    unreachable: (callers) => main.call("udpUnreachable", callers),
+  });
   let proxy: (AsyncDisposable & { readonly address: string }) | undefined;
   const failures = new FailureReports((report) => void main.call("failed", report));
   // Of their own, so that a program that tries many ports takes no line of the log from others.
@@ -69,7 +75,17 @@ export function startDataWorker(
     },
     unlisten() {
       for (const listener of listeners.splice(0)) listener[Symbol.dispose]();
+      udp[Symbol.dispose]();
     },
+    takesUdp: (): boolean => "listenDatagram" in Deno && udp.received !== undefined,
+    carryUdp(own) {
+      const address = parseAddress(own);
+      if (address) udp.setOwn(address);
+    },
+    datagrams(arrived) {
+      for (const datagram of arrived) udp.arrived(datagram);
+    },
+    callersClosed: (callers) => udp.callersClosed(callers),
     changeAddresses: (change) => directory.changeAddresses(change),
     captured: ({ cluster, isCaptured }) => directory.setCaptured(cluster, isCaptured),
     zone: (zone) => directory.setZone(zone),

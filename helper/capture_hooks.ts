@@ -1,5 +1,5 @@
 import { BpfError, type BpfMap, type BpfObject, type Libbpf } from "../ffi/bpf/libbpf.ts";
-import type { IpAddress } from "../net/address.ts";
+import type { Endpoint, IpAddress } from "../net/address.ts";
 import { kernelTime } from "../ffi/bpf/kernel_time.ts";
 import type { CapturedPorts } from "../wire/helper.ts";
 import { attachToCgroup, attachToNetns } from "./attachments.ts";
@@ -10,12 +10,14 @@ import type { SharedSettings } from "./settings.ts";
 export const WORKERS = 8;
 export const ADDRESSES = 65_536;
 export const PORTS = 262_144;
+export const DESTINATIONS = 4_096;
 export const POD = 1;
 export const SERVICE = 2;
 export const IDENTIFY_PORT = 1;
 
 const HOOKS = ["connect4", "connect6", "sendmsg4", "sendmsg6", "bind4", "bind6"] as const;
-const IPPROTO_TCP = 6;
+/** By protocol, IPPROTO_TCP and IPPROTO_UDP. */
+const PROTOCOLS = { tcp: 6, udp: 17 } as const;
 const SLOTS = { helper: 0, daemon: 1 } as const;
 /** struct identity: the expected cookie, the netns, the process, whether it is known. */
 const IDENTITY_BYTES = 24;
@@ -36,7 +38,9 @@ export class CaptureHooks implements Disposable {
   readonly #refusals: BpfMap;
   readonly #unreported: BpfMap;
   readonly #listeners: { readonly 4: BpfMap; readonly 6: BpfMap };
-  /** Captured addresses by text, with the TCP ports that each serves; empty for a pod, which takes any port. */
+  readonly #destinations: BpfMap;
+  readonly #catchAll: BpfMap;
+  /** Captured addresses by text, with what each serves (`servedOf`); empty for a pod, which takes any port. */
   readonly #now = new Map<string, ReadonlySet<number>>();
   #ports = 0;
 
@@ -56,6 +60,8 @@ export class CaptureHooks implements Disposable {
     this.#refusals = object.map("refusals");
     this.#unreported = object.map("unreported");
     this.#listeners = { 4: object.map("listeners4"), 6: object.map("listeners6") };
+    this.#destinations = object.map("destinations");
+    this.#catchAll = object.map("catch_all");
     // The hooks first, so that no connection is steered that they don't guard.
     resources.use(attachToCgroup(object, HOOKS, cgroup));
     resources.use(attachToNetns(object, steer));
@@ -117,13 +123,23 @@ export class CaptureHooks implements Disposable {
     }
   }
 
+  /**
+   * Carries UDP of a family: datagrams for captured addresses come by this socket, where their destination has none.
+   * @throws {BpfError} EOPNOTSUPP and others on a kernel whose maps take no UDP sockets
+   */
+  carryUdp(family: 4 | 6, socket: number): void {
+    this.#catchAll.update(u32(family === 4 ? 0 : 1), u64(BigInt(socket)));
+    this.#settings.set(family === 4 ? { udp4: true } : { udp6: true });
+  }
+
+  /** Gives a bound socket the datagrams for its captured address and port. @throws {BpfError} E2BIG: there are DESTINATIONS already */
+  steerDatagramsTo(destination: Endpoint, socket: number): void {
+    this.#destinations.update(destinationKey(destination), u64(BigInt(socket)));
+  }
+
   /** Captures an address, or changes its ports. @returns false when there's no room for more. @throws {BpfError} */
   set(address: IpAddress, ports: CapturedPorts): boolean {
-    const served = new Set(
-      ports === "any"
-        ? []
-        : ports.filter((one) => one.protocol === "tcp" && one.served).map(({ port }) => port),
-    );
+    const served = servedOf(ports);
     const before = this.#now.get(address.text) ?? new Set();
     if (this.#ports + served.size - before.size > PORTS) return false;
     if (!this.#now.has(address.text) && this.#now.size >= ADDRESSES) return false;
@@ -175,13 +191,29 @@ export function loadFor(
   }
 }
 
-/** struct served of bpf/capture.bpf.c. */
-function servedKey(address: IpAddress, port: number): Uint8Array<ArrayBuffer> {
+/** The ports that are served, each with its protocol: PROTOCOL * 65,536 + PORT. */
+function servedOf(ports: CapturedPorts): ReadonlySet<number> {
+  if (ports === "any") return new Set();
+  return new Set(
+    ports.filter(({ served }) => served).map(({ protocol, port }) => PROTOCOLS[protocol] << 16 | port),
+  );
+}
+
+/** struct served of bpf/capture.bpf.c. @param served as servedOf has it */
+function servedKey(address: IpAddress, served: number): Uint8Array<ArrayBuffer> {
   const key = new Uint8Array(20);
   const view = new DataView(key.buffer);
-  view.setUint16(0, IPPROTO_TCP, true);
-  view.setUint16(2, port);
+  view.setUint16(0, served >>> 16, true);
+  view.setUint16(2, served & 0xffff);
   key.set(address.bytes, 4);
+  return key;
+}
+
+/** struct endpoint of bpf/capture.bpf.c. */
+function destinationKey({ address, port }: Endpoint): Uint8Array<ArrayBuffer> {
+  const key = new Uint8Array(20);
+  key.set(address.bytes);
+  new DataView(key.buffer).setUint16(16, port);
   return key;
 }
 

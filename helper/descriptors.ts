@@ -20,6 +20,11 @@ export function listenerRefusal(fd: number, family: 4 | 6, owner: Owner): string
   return refusal(fd, family, owner, "tcp");
 }
 
+/** The same for a UDP socket. */
+export function udpRefusal(fd: number, family: 4 | 6, owner: Owner): string | undefined {
+  return refusal(fd, family, owner, "udp");
+}
+
 /** The same for a DNS stub's socket, which has to be bound to exactly that address and port. */
 export function stubRefusal(
   fd: number,

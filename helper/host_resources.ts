@@ -68,6 +68,8 @@ export class HostResources implements AsyncDisposable {
       workers6: 0,
       daemon: 0,
       device: device.index,
+      udp4: false,
+      udp6: false,
       uids,
     });
     const libbpf = Libbpf.load(assets.libbpf);

@@ -14,7 +14,8 @@ import { type HelperAssets, HostResources } from "./host_resources.ts";
 import { endOfLog, helperLog } from "./log.ts";
 import { NetworkReporter } from "./network_reporter.ts";
 import { NetworkWatch } from "./network_watch.ts";
-import { HelperSession, refusalOf } from "./session.ts";
+import { refusalOf } from "./request_error.ts";
+import { HelperSession } from "./session.ts";
 import { fits, sendAnswer } from "./send_answer.ts";
 import { writeState } from "./state.ts";
 

@@ -18,6 +18,7 @@ import type { CapturedPorts } from "../wire/helper.ts";
 const MOST_ADDRESSES = 5_000;
 const MOST_PORTS = 1_000;
 const MOST_STUBS = 32;
+export const MOST_UNREACHABLE = 256;
 /** Characters of an address, and of one with a port. */
 const LONGEST_ADDRESS = 45;
 const LONGEST_ENDPOINT = 64;
@@ -40,10 +41,12 @@ const endpoint: Schema<Endpoint> = value(
   (raw) => typeof raw === "string" && raw.length <= LONGEST_ENDPOINT ? parseEndpoint(raw) : undefined,
 );
 
+const port = integer("port", 1, 65_535);
+
 const listed = list(
   object({
     protocol: oneOf("protocol", ["tcp", "udp"]),
-    port: integer("port", 1, 65_535),
+    port,
     served: boolean(),
   }),
   MOST_PORTS,
@@ -64,6 +67,9 @@ const name = oneOf("request", [
   "refusals",
   "repair",
   "log",
+  "udp",
+  "udp-destination",
+  "udp-unreachable",
 ]);
 const envelope = object({ ask: name, hello: unknown() });
 const listeners = object({ family });
@@ -74,7 +80,10 @@ const capture = object({
   ),
 });
 const release = object({ addresses: list(address, MOST_ADDRESSES) });
-const trace = object({ address, port: integer("port", 1, 65_535) });
+const trace = object({ address, port });
+const udp = object({ family });
+const udpDestination = object({ address, port });
+const udpUnreachable = object({ callers: list(object({ address, port, caller: port }), MOST_UNREACHABLE) });
 const names = object({ stubs: list(object({ nameserver: address, stub: endpoint }), MOST_STUBS) });
 
 /** A HelperRequest with its addresses parsed. */
@@ -88,7 +97,10 @@ export type ParsedRequest =
   | { readonly ask: "names" } & Infer<typeof names>
   | { readonly ask: "refusals" }
   | { readonly ask: "repair" }
-  | { readonly ask: "log" };
+  | { readonly ask: "log" }
+  | { readonly ask: "udp" } & Infer<typeof udp>
+  | { readonly ask: "udp-destination" } & Infer<typeof udpDestination>
+  | { readonly ask: "udp-unreachable" } & Infer<typeof udpUnreachable>;
 
 /** A request of one kind. */
 export type Parsed<Ask extends ParsedRequest["ask"]> = Extract<ParsedRequest, { readonly ask: Ask }>;
@@ -112,6 +124,12 @@ export function parseRequest(raw: unknown): ParsedRequest {
       return { ask, ...trace.parse(raw, "") };
     case "names":
       return { ask, ...names.parse(raw, "") };
+    case "udp":
+      return { ask, ...udp.parse(raw, "") };
+    case "udp-destination":
+      return { ask, ...udpDestination.parse(raw, "") };
+    case "udp-unreachable":
+      return { ask, ...udpUnreachable.parse(raw, "") };
     case "refusals":
     case "repair":
     case "log":

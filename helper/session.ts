@@ -4,14 +4,8 @@ import { type DiagSocket, SockDiag } from "../ffi/netlink/sock_diag.ts";
 import { closeDescriptor, socketCookie } from "../ffi/sockets/socket.ts";
 import { makeTransparent } from "../ffi/sockets/transparent.ts";
 import { formatEndpoint, type IpAddress, parseAddress } from "../net/address.ts";
-import { agree, type Hello, HelloMismatch, helloOf } from "../wire/hello.ts";
-import {
-  type HelperAnswer,
-  type HelperErrorCode,
-  type HelperGrant,
-  LIMIT_REACHED,
-  type NetworkDamage,
-} from "../wire/helper.ts";
+import { agree, type Hello, helloOf } from "../wire/hello.ts";
+import { type HelperAnswer, type HelperGrant, LIMIT_REACHED, type NetworkDamage } from "../wire/helper.ts";
 import { ADDRESSES, IDENTIFY_PORT, WORKERS } from "./capture_hooks.ts";
 import { callerRefusal, listenerRefusal, stubRefusal } from "./descriptors.ts";
 import { traceDrop } from "./firewall_trace.ts";
@@ -20,9 +14,10 @@ import type { HostResources } from "./host_resources.ts";
 import { type Machine, readNameservers, readPeers } from "./machine.ts";
 import { type Networks, readNetworks } from "./networks.ts";
 import { rangeOf } from "../net/range.ts";
-import { NotValid } from "../wire/schema.ts";
+import { BadRequest, Refusal, refusalOf } from "./request_error.ts";
 import { type RefusalListener, RefusalReporter } from "./refusals.ts";
 import { type Parsed, type ParsedRequest, parseRequest } from "./requests.ts";
+import { UdpCapture } from "./udp_capture.ts";
 
 /** What was read of nameservers and open connections is used for this long, in milliseconds: nothing tells of a change. */
 const MACHINE_TTL_MS = 1_000;
@@ -30,21 +25,9 @@ const TAKES_DESCRIPTORS: readonly string[] = [
   "identify",
   "listeners",
   "names",
+  "udp",
+  "udp-destination",
 ] satisfies ParsedRequest["ask"][];
-
-/** A request that doesn't fit the session: the wrong one, or the wrong descriptors. */
-class BadRequest extends Error {
-  override name = "BadRequest";
-}
-
-/** A request that is understood and not granted. */
-class Refusal extends Error {
-  readonly code: HelperErrorCode;
-  constructor(code: HelperErrorCode, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 /** An answer, and the descriptors that are sent with it; they stay the helper's. */
 export interface Reply {
@@ -61,6 +44,7 @@ export class HelperSession implements AsyncDisposable {
   readonly #listener: RefusalListener;
   readonly #repair: () => readonly NetworkDamage[];
   readonly #readLog: () => string;
+  readonly #udp: UdpCapture;
   #reporter: RefusalReporter | undefined;
   #greeted = false;
   /** Captured addresses that lie in ranges which were accepted for their cluster. */
@@ -90,6 +74,7 @@ export class HelperSession implements AsyncDisposable {
     this.#listener = listener;
     this.#repair = repair;
     this.#readLog = readLog;
+    this.#udp = new UdpCapture(host, this.#owner);
     const { own4, own6 } = host.device;
     this.#guard = new Guard(grant, [rangeOf(own4, 24), ...(own6 ? [rangeOf(own6, 112)] : [])]);
   }
@@ -145,6 +130,14 @@ export class HelperSession implements AsyncDisposable {
         return { answer: { ok: true }, fds: [] };
       case "listeners":
         this.#listeners(request.family, fds);
+        return { answer: { ok: true }, fds: [] };
+      case "udp":
+        return { answer: { ok: true, own: this.#udp.carry(request.family, fds) }, fds: [] };
+      case "udp-destination":
+        this.#udp.open(request, fds);
+        return { answer: { ok: true }, fds: [] };
+      case "udp-unreachable":
+        this.#udp.refuse(request.callers);
         return { answer: { ok: true }, fds: [] };
       case "capture":
         return { answer: { ok: true, refused: this.#capture(request.add) }, fds: [] };
@@ -355,17 +348,7 @@ export class HelperSession implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#udp[Symbol.dispose]();
     await this.#reporter?.[Symbol.asyncDispose]();
   }
-}
-
-/** The answer to a request that failed. */
-export function refusalOf(error: unknown): HelperAnswer {
-  const message = error instanceof Error ? error.message : String(error);
-  const code = error instanceof Refusal
-    ? error.code
-    : [BadRequest, NotValid, HelloMismatch, TypeError].some((kind) => error instanceof kind)
-    ? "bad-request"
-    : "internal";
-  return { ok: false, code, error: message };
 }

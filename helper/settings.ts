@@ -3,7 +3,7 @@ import type { BpfMap } from "../ffi/bpf/libbpf.ts";
 import type { IpAddress } from "../net/address.ts";
 
 /** struct settings of bpf/laptop.h. */
-export const SETTINGS_BYTES = 88;
+export const SETTINGS_BYTES = 96;
 
 /** Which users' sockets the programs affect, and what they know of pmz. */
 export interface Settings {
@@ -17,6 +17,9 @@ export interface Settings {
   readonly daemon: number;
   /** Index of the user's device. */
   readonly device: number;
+  /** Whether UDP is carried, of each family. */
+  readonly udp4: boolean;
+  readonly udp6: boolean;
   /** At most UID_RANGES. */
   readonly uids: readonly Uids[];
 }
@@ -59,10 +62,12 @@ export function encodeSettings(settings: Settings): Uint8Array<ArrayBuffer> {
   view.setUint32(44, settings.workers6, true);
   view.setUint32(48, settings.daemon, true);
   view.setUint32(52, settings.device, true);
+  view.setUint32(56, Number(settings.udp4), true);
+  view.setUint32(60, Number(settings.udp6), true);
   for (let i = 0; i < UID_RANGES; i++) {
     const { first, last } = settings.uids[i] ?? { first: 1, last: 0 };
-    view.setUint32(56 + 8 * i, first, true);
-    view.setUint32(60 + 8 * i, last, true);
+    view.setUint32(64 + 8 * i, first, true);
+    view.setUint32(68 + 8 * i, last, true);
   }
   return bytes;
 }

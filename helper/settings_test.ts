@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseAddress } from "../net/address.ts";
-import { ADDRESSES, IDENTIFY_PORT, POD, PORTS, SERVICE, WORKERS } from "./capture_hooks.ts";
+import { ADDRESSES, DESTINATIONS, IDENTIFY_PORT, POD, PORTS, SERVICE, WORKERS } from "./capture_hooks.ts";
 import { NAMESERVERS } from "./name_hooks.ts";
 import { UID_RANGES } from "../ffi/proc/subuids.ts";
 import { encodeSettings, SETTINGS_BYTES } from "./settings.ts";
@@ -20,7 +20,15 @@ Deno.test("C and TypeScript agree on every number that both have", () => {
   assert.equal(defined(laptop, "UID_RANGES"), UID_RANGES);
   const capture = source("capture.bpf.c");
   for (
-    const [name, value] of Object.entries({ WORKERS, ADDRESSES, PORTS, POD, SERVICE, IDENTIFY_PORT })
+    const [name, value] of Object.entries({
+      WORKERS,
+      ADDRESSES,
+      DESTINATIONS,
+      PORTS,
+      POD,
+      SERVICE,
+      IDENTIFY_PORT,
+    })
   ) {
     assert.equal(defined(capture, name), value, name);
   }
@@ -39,6 +47,8 @@ Deno.test("the fields of struct settings are where C has them", () => {
     ["__u32", "workers6"],
     ["__u32", "daemon"],
     ["__u32", "device"],
+    ["__u32", "udp4"],
+    ["__u32", "udp6"],
     ["struct uids", "uids"],
   ]);
   const own4 = parseAddress("198.18.255.254");
@@ -51,6 +61,8 @@ Deno.test("the fields of struct settings are where C has them", () => {
     workers6: 2,
     daemon: 3,
     device: 4,
+    udp4: true,
+    udp6: false,
     uids: [{ first: 5, last: 6 }],
   });
   const words = [...new Uint32Array(bytes.buffer)];
@@ -62,6 +74,6 @@ Deno.test("the fields of struct settings are where C has them", () => {
     Array(4).fill(0xffffffff),
     "without IPv6, an address that no socket has",
   );
-  assert.deepEqual(words.slice(10, 16), [1, 2, 3, 4, 5, 6]);
-  assert.deepEqual(words.slice(16), [1, 0, 1, 0, 1, 0], "unused ranges are empty");
+  assert.deepEqual(words.slice(10, 18), [1, 2, 3, 4, 1, 0, 5, 6]);
+  assert.deepEqual(words.slice(18), [1, 0, 1, 0, 1, 0], "unused ranges are empty");
 });

@@ -18,6 +18,7 @@ const OWN_FILE = "/proc/self/exe";
 const PACKED_OPTIONS = [
   "run",
   "--no-code-cache",
+  "--unstable-net",
   "--quiet",
   "--allow-all",
   "--no-prompt",

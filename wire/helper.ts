@@ -95,7 +95,26 @@ export type HelperRequest =
   /** Puts right what other programs have changed of pmz's own network, however often they have before. */
   | { readonly ask: "repair" }
   /** Asks for the end of the helper's log, which only root can read. */
-  | { readonly ask: "log" };
+  | { readonly ask: "log" }
+  /**
+   * Has UDP of a family carried. Its descriptor: the daemon's catch-all socket, an unconnected UDP socket on loopback; it gets the
+   * datagrams whose destination has no socket. Refused as "unsupported" where UDP can't be carried.
+   */
+  | { readonly ask: "udp"; readonly family: 4 | 6 }
+  /**
+   * Opens a captured address and port for UDP. Its descriptor: an unconnected UDP socket of the daemon on loopback, which is bound
+   * there instead; it gets all datagrams for that place, and answers come from it.
+   */
+  | { readonly ask: "udp-destination"; readonly address: string; readonly port: number }
+  /** Tells callers on this laptop, by their ports, that a captured address and port is unreachable (ICMP); too many are left out. */
+  | { readonly ask: "udp-unreachable"; readonly callers: readonly UnreachableFor[] };
+
+/** A captured address and port, and the port of the program's socket that has sent a datagram there. */
+export interface UnreachableFor {
+  readonly address: string;
+  readonly port: number;
+  readonly caller: number;
+}
 
 /** An answer says what was done; where one address is refused, the request as a whole succeeds. */
 export type HelperAnswer =
@@ -118,6 +137,8 @@ export type HelperAnswer =
   | { readonly ok: true; readonly beat: boolean; readonly released: readonly string[] }
   /** To "refusals": the daemon's process id as the hooks see it; 0 while the daemon hasn't identified itself. */
   | { readonly ok: true; readonly daemon: number }
+  /** To "udp": pmz's own address of that family, the source of all captured datagrams. */
+  | { readonly ok: true; readonly own: string }
   /** To "repair": what others have changed so far. */
   | { readonly ok: true; readonly damage: readonly NetworkDamage[] }
   /** To "log": its last lines, one JSON object each. */

@@ -127,6 +127,7 @@ int main(int count, char **given, char **given_environment) {
 			   "run",
 			   "--quiet",
 			   "--allow-all",
+			   "--unstable-net", // Deno.listenDatagram
 			   "--no-prompt",
 			   "--no-config",
 			   "--no-lock",

@@ -12,7 +12,9 @@ import {
   type NetworkDamage,
   type NetworkNews,
   type RefusalNews,
+  type UnreachableFor,
 } from "../../wire/helper.ts";
+import type { SocketToBind } from "../../dataplane/plane.ts";
 import { Failure } from "../failure.ts";
 
 /** Bytes of the list in a request, which leaves room for the rest, and its entries, so that each request is soon done. */
@@ -128,6 +130,32 @@ export class HelperClient implements Disposable {
       if (error instanceof Refused && error.refusal === "unsupported") return false;
       throw error;
     }
+  }
+
+  /**
+   * Has UDP of a family carried, by this catch-all socket.
+   * @returns pmz's own address of that family, or why it can't be carried
+   * @throws {Failure} `helper` when it is gone
+   */
+  async carryUdp(family: 4 | 6, fd: number): Promise<{ readonly own: string } | { readonly why: string }> {
+    try {
+      const { answer } = await this.#ask({ ask: "udp", family }, [fd]);
+      return "own" in answer ? { own: answer.own } : { why: "the root helper's answer is not valid" };
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      const isOlder = error.refusal === "bad-request";
+      return { why: isOlder ? "the root helper is older: pmz down, then pmz up" : error.message };
+    }
+  }
+
+  /** Has a UDP socket bound to a captured address and port. @throws {Failure} `helper` also when it refuses */
+  async openUdp({ descriptor, address, port }: SocketToBind): Promise<void> {
+    await this.#ask({ ask: "udp-destination", address, port }, [descriptor]);
+  }
+
+  /** Tells callers that a port is unreachable. @throws {Failure} `helper` also when it refuses */
+  async udpUnreachable(callers: readonly UnreachableFor[]): Promise<void> {
+    await this.#ask({ ask: "udp-unreachable", callers });
   }
 
   /**

@@ -28,6 +28,7 @@ import { NameCapture } from "./name_capture.ts";
 import { reachableNames } from "./reachable_names.ts";
 import { refusedAttempts } from "./refused_attempts.ts";
 import { RouteProgrammer } from "./route_programmer.ts";
+import { UdpCapture, type UdpData } from "./udp_capture.ts";
 
 /** The helper has this long to be gone after `down`, in milliseconds. */
 const GONE_TIMEOUT_MS = 3_000;
@@ -40,7 +41,9 @@ const SILENT_MS = 2_000;
 const LOGGED = 20;
 
 /** The data plane, as far as it accepts what is captured. */
-type CaptureData = Pick<DataPlane, "listen" | "unlisten" | "setCaptured" | "addRefused" | "hideOwn">;
+type CaptureData =
+  & Pick<DataPlane, "listen" | "unlisten" | "setCaptured" | "addRefused" | "hideOwn">
+  & UdpData;
 
 /**
  * What makes the user's programs reach the clusters: the helper, the addresses that it captures, and the names that lead to them.
@@ -57,6 +60,7 @@ export class HostCapture implements AsyncDisposable {
   #precedence: RulePrecedence | undefined;
   #damage: readonly NetworkDamage[] = [];
   readonly #firewall: Firewall;
+  #udp: UdpCapture | undefined;
   #names: KeptNames<NameCapture> | undefined;
   #isSilent = false;
   #custom: readonly CustomDomain[] = [];
@@ -99,6 +103,7 @@ export class HostCapture implements AsyncDisposable {
       await identify(helper);
       const seenAs = await helper.followRefusals((news) => capture.#refused(news));
       capture.#seesProcesses = seenAs === Deno.pid;
+      capture.#udp = await UdpCapture.start({ helper, data, log });
     } catch (error) {
       await capture[Symbol.asyncDispose]();
       throw error;
@@ -146,6 +151,7 @@ export class HostCapture implements AsyncDisposable {
       routes: this.routes,
       ...this.#precedence && { precedence: this.#precedence },
       ...this.#damage.length > 0 && { damage: this.#damage },
+      ...this.#udp?.why !== undefined && { udpProblem: this.#udp.why },
     };
   }
 
@@ -417,6 +423,7 @@ export class HostCapture implements AsyncDisposable {
       try {
         await this.#names?.[Symbol.asyncDispose]();
       } finally {
+        await this.#udp?.[Symbol.asyncDispose]();
         this.#helper[Symbol.dispose]();
         const released = [...this.#clusters.keys()].map((id) => this.#data.setCaptured(id, false));
         await Promise.allSettled([...released, this.#data.unlisten()]); // a worker that died has neither

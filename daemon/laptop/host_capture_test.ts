@@ -32,6 +32,10 @@ function surroundings(answer?: Parameters<typeof fakeHelper>[0], own = ["127.0.0
           own.includes(address) ? Array.from({ length: workers }, () => listeners.listen(address)) : [],
         ),
       unlisten: () => Promise.resolve(listeners.unlisten()),
+      takesUdp: () => Promise.resolve(true),
+      carryUdp: () => Promise.resolve(),
+      datagrams: () => Promise.resolve(),
+      callersClosed: () => Promise.resolve(),
       setCaptured(cluster: string, isCaptured: boolean) {
         if (isCaptured) captured.add(cluster);
         else captured.delete(cluster);

@@ -34,6 +34,10 @@ type LaptopData = Pick<
   DataPlane,
   | "listen"
   | "unlisten"
+  | "takesUdp"
+  | "carryUdp"
+  | "datagrams"
+  | "callersClosed"
   | "addRefused"
   | "hideOwn"
   | "changeAddresses"

@@ -32,6 +32,10 @@ function laptopOf(...clusters: FakeLaptopCluster[]) {
   const data = {
     listen: (address: string) => Promise.resolve([listeners.listen(address)]),
     unlisten: () => Promise.resolve(listeners.unlisten()),
+    takesUdp: () => Promise.resolve(true),
+    carryUdp: () => Promise.resolve(),
+    datagrams: () => Promise.resolve(),
+    callersClosed: () => Promise.resolve(),
     changeAddresses({ cluster, added, removed }: AddressChange) {
       const addresses = told.addresses.get(cluster) ?? new Set();
       told.addresses.set(cluster, addresses.union(new Set(added.keys())).difference(new Set(removed)));

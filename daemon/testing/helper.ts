@@ -13,6 +13,12 @@ export const HELLO: HelperAnswer = {
   ranges: [],
 };
 
+function usualAnswer(request: HelperRequest): HelperAnswer {
+  if (request.ask === "hello") return HELLO;
+  if (request.ask === "udp") return { ok: true, own: request.family === 4 ? "127.0.0.1" : "::1" };
+  return { ok: true };
+}
+
 export interface FakeHelper extends AsyncDisposable {
   readonly path: string;
   readonly asked: HelperRequest[];
@@ -25,7 +31,7 @@ export interface FakeHelper extends AsyncDisposable {
 }
 
 /**
- * A helper that answers what the test says; where that is undefined, to a hello as a helper does, and "silent": nothing.
+ * A helper that answers what the test says; where that is undefined, as a helper does, and "silent": nothing.
  * Descriptors are closed after the answer.
  */
 export function fakeHelper(
@@ -46,7 +52,7 @@ export function fakeHelper(
     for (let came; (came = await peer.receive());) {
       const request = came.message as HelperRequest;
       asked.push(request);
-      const given = answer(request, came.fds) ?? (request.ask === "hello" ? HELLO : { ok: true });
+      const given = answer(request, came.fds) ?? usualAnswer(request);
       if (given !== "silent") peer.send(given);
       for (const fd of came.fds) closeDescriptor(fd);
     }

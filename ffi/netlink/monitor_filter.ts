@@ -104,9 +104,11 @@ export function touched({ device, table, writer }: OwnThings): Uint8Array<ArrayB
   ]);
 }
 
-type Instruction = readonly [code: number, whenTrue: number, whenFalse: number, value: number];
+/** struct sock_filter. */
+export type Instruction = readonly [code: number, whenTrue: number, whenFalse: number, value: number];
 
-function encode(program: readonly Instruction[]): Uint8Array<ArrayBuffer> {
+/** The program as setsockopt takes it. */
+export function encode(program: readonly Instruction[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(8 * program.length);
   const view = new DataView(bytes.buffer);
   program.forEach(([code, whenTrue, whenFalse, value], i) => {

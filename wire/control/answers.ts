@@ -101,6 +101,8 @@ export interface ConnectedHelper {
   readonly precedence?: RulePrecedence;
   /** What other programs have changed of pmz's own network since `pmz up`. */
   readonly damage?: readonly NetworkDamage[];
+  /** Why UDP isn't carried; absent where it is. */
+  readonly udpProblem?: string;
   /** Captured addresses that this machine's own firewall keeps connections from; one of each range. */
   readonly blocked?: readonly BlockedConnection[];
 }

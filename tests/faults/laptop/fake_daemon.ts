@@ -24,8 +24,9 @@ import type { TcpConnection } from "../../../ffi/sockets/tcp_connection.ts";
 import { TcpListener } from "../../../ffi/sockets/tcp_listener.ts";
 import { openStub, type StubSockets } from "../../../names/server/stub_listener.ts";
 import { formatEndpoint, parseAddress, parseEndpoint } from "../../../net/address.ts";
-import { helperSocket, type NetworkNews } from "../../../wire/helper.ts";
+import { type HelperAnswer, helperSocket, type NetworkNews } from "../../../wire/helper.ts";
 import { say, serveCommands } from "./commands.ts";
+import { FakeUdp } from "./fake_udp.ts";
 
 /** Where a stranger hands descriptors over. */
 export const STRANGER = "/run/deno/stranger.sock";
@@ -34,6 +35,11 @@ const { sendto } = Deno.dlopen("libc.so.6", {
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "pointer", "u32"], result: "isize" },
 }).symbols;
 const stubs: StubSockets[] = [];
+const udp = new FakeUdp(async (request, fds = []) => {
+  const answer = await ask(request, fds) as HelperAnswer;
+  if (!answer.ok) throw new Error(answer.error);
+  return answer;
+});
 const news: NetworkNews["network"][] = [];
 let helper: SeqPacket;
 let socket = -1;
@@ -56,7 +62,14 @@ async function heard(): Promise<unknown> {
   return news.splice(0);
 }
 
-async function ask(request: unknown, fds: readonly number[] = []): Promise<unknown> {
+let asking: Promise<unknown> = Promise.resolve();
+
+/** One question at a time: sockets of UDP are opened while commands are carried out. */
+function ask(request: unknown, fds: readonly number[] = []): Promise<unknown> {
+  return asking = asking.then(() => askNow(request, fds));
+}
+
+async function askNow(request: unknown, fds: readonly number[]): Promise<unknown> {
   helper.send(request, fds);
   const received = await receive();
   if (!received) return { gone: true };
@@ -235,6 +248,10 @@ async function serve(command: Record<string, unknown>): Promise<unknown> {
       return await identify(String(command.address));
     case "listen":
       return await listen(command.family as 4 | 6, Number(command.workers ?? 1));
+    case "udp":
+      return await udp.carry();
+    case "udp news":
+      return udp.news();
     case "names":
       return await nameservers(command.nameservers as string[]);
     case "forward":

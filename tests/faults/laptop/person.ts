@@ -22,6 +22,8 @@ const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
 const SO_BINDTODEVICE = 25;
+/** How a datagram begins whose number is to be looked at. */
+export const NUMBERED = "number";
 const DONTWAIT = 0x40;
 
 /** What a person wants of the network. */
@@ -166,6 +168,35 @@ function squat({ to, ms }: { to: string; ms: number }): { bound: boolean; heard:
   return { bound, heard };
 }
 
+/** Sends so many numbered datagrams, 100 a millisecond, and wants no answers. */
+function burst({ to, count, bytes }: { to: string; count: number; bytes: number }): { sent: number } {
+  const target = name(to);
+  const family = endpoint(to).address.family === 4 ? AF_INET : AF_INET6;
+  const fd = must("socket", libc.socket(family, SOCK_DGRAM, 0));
+  must("connect", libc.connect(fd, target, target.length));
+  const datagram = new Uint8Array(bytes);
+  datagram.set(new TextEncoder().encode(NUMBERED));
+  const view = new DataView(datagram.buffer);
+  for (let i = 0; i < count; i++) {
+    view.setUint32(NUMBERED.length, i);
+    must("send", libc.send(fd, datagram, BigInt(bytes), 0));
+    for (const until = performance.now() + 1; i % 100 === 0 && performance.now() < until;);
+  }
+  libc.close(fd);
+  return { sent: count };
+}
+
+/** The address that a socket has which is connected and sends nothing, as getaddrinfo's. */
+function source(to: string): { local: string } {
+  const target = name(to);
+  const family = endpoint(to).address.family === 4 ? AF_INET : AF_INET6;
+  const fd = must("socket", libc.socket(family, SOCK_DGRAM, 0));
+  must("connect", libc.connect(fd, target, target.length));
+  const local = formatted(localEndpoint(fd));
+  libc.close(fd);
+  return { local };
+}
+
 let held = -1;
 
 /** Opens a connection that stays, and reads what it is greeted with. */
@@ -200,6 +231,10 @@ if (import.meta.main) {
   await serveCommands((command) => {
     const { kind } = command;
     if (kind === "hold") return hold(String(command.to));
+    if (kind === "source") return source(String(command.to));
+    if (kind === "burst") {
+      return burst({ to: String(command.to), count: Number(command.count), bytes: Number(command.bytes) });
+    }
     if (kind === "echo") return echo(String(command.say));
     if (kind === "retry") {
       return retry({

@@ -1,0 +1,40 @@
+import { type Endpoint, parseAddress } from "../../net/address.ts";
+import { AF_INET, AF_INET6, libc, must, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from "../libc.ts";
+import { resetConnection, setOption, socketAddress } from "./socket.ts";
+
+const SOL_SOCKET = 1;
+const SO_RCVBUFFORCE = 33;
+
+/**
+ * Makes a non-blocking UDP socket on a loopback address and a port of the kernel's choice.
+ * @throws {SystemCallError} EAFNOSUPPORT, EADDRNOTAVAIL on a machine without that address family
+ */
+export function loopbackUdpSocket(family: 4 | 6): number {
+  const domain = family === 4 ? AF_INET : AF_INET6;
+  const fd = must("socket", libc.socket(domain, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  try {
+    const address = parseAddress(family === 4 ? "127.0.0.1" : "::1");
+    if (!address) throw new TypeError("unreachable");
+    const name = socketAddress({ address, port: 0 });
+    must(`bind ${address.text}`, libc.bind(fd, name, name.length));
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}
+
+/** Gives a socket a receive buffer beyond the system's limit. @throws {SystemCallError} EPERM without NET_ADMIN */
+export function forceReceiveBuffer(fd: number, bytes: number): void {
+  setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
+}
+
+/**
+ * Binds a UDP socket to another address and port, if the kernel has chosen its port: a chosen one can't be given up. What it has
+ * received before stays in it. @throws {SystemCallError} EINVAL for one that was bound to a chosen port
+ */
+export function rebind(fd: number, to: Endpoint): void {
+  resetConnection(fd); // a UDP socket loses its port, too
+  const name = socketAddress(to);
+  must(`bind ${to.address.text} port ${to.port}`, libc.bind(fd, name, name.length));
+}
