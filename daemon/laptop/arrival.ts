@@ -15,8 +15,15 @@ export function isLedElsewhere(
   const to = { address: peer, port: remoteAddr.port };
   try {
     using diag = new SockDiag();
+    // The accepting socket is bound to the user's device, and a lookup of one finds it for packets of that device alone.
+    const accepted = diag.connectionsTo(
+      to.port,
+      ({ local, remote }) =>
+        local.address.text === to.address.text && remote.port === from.port &&
+        remote.address.text === from.address.text,
+    );
     // A peer that has closed already is gone; by then this end isn't established any longer.
-    return diag.connection(to, from) === undefined && diag.connection(from, to)?.state === ESTABLISHED;
+    return accepted.length === 0 && diag.connection(from, to)?.state === ESTABLISHED;
   } catch {
     return false; // a kernel without inet_diag
   }
