@@ -3,6 +3,7 @@ import { multiple, optional, withDefault } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { AgentInstallOptions } from "../wire/installer.ts";
+import type { Settings } from "./settings/settings.ts";
 import { cidr, contextName, filePath, namespace } from "./values.ts";
 
 /** `--context`, for commands that read the kubeconfig. */
@@ -58,18 +59,23 @@ export const ranges = multiple(
   }),
 );
 
-/** The options of an installation that were given; undefined when there are none. */
-export function installOptionsOf(given: {
-  readonly baseImage?: string;
-  readonly agentImage?: string;
-  readonly force?: boolean;
-  readonly ranges?: readonly string[];
-}): AgentInstallOptions | undefined {
+/** The options of an installation: those that were given, else those of the settings; undefined when there are none. */
+export function installOptionsOf(
+  given: {
+    readonly baseImage?: string | undefined;
+    readonly agentImage?: string | undefined;
+    readonly force?: boolean;
+    readonly ranges?: readonly string[];
+  },
+  settings: Pick<Settings, "baseImage" | "agentImage" | "allowRanges">,
+): AgentInstallOptions | undefined {
+  const { baseImage = settings.baseImage, agentImage = settings.agentImage } = given;
+  const ranges = given.ranges?.length ? given.ranges : settings.allowRanges;
   const options: AgentInstallOptions = {
-    ...(given.baseImage === undefined ? {} : { baseImage: given.baseImage }),
-    ...(given.agentImage === undefined ? {} : { agentImage: given.agentImage }),
+    ...(baseImage === undefined ? {} : { baseImage }),
+    ...(agentImage === undefined ? {} : { agentImage }),
     ...(given.force ? { force: true } : {}),
-    ...(given.ranges?.length ? { ranges: given.ranges } : {}),
+    ...(ranges.length > 0 ? { ranges } : {}),
   };
   return Object.keys(options).length === 0 ? undefined : options;
 }

@@ -6,6 +6,7 @@ import { agentDelete } from "./commands/agent_delete.ts";
 import { agentDeploy } from "./commands/agent_deploy.ts";
 import { agentManifests } from "./commands/agent_manifests.ts";
 import { agentStatus } from "./commands/agent_status.ts";
+import { configView } from "./commands/config_view.ts";
 import { dnsAdd } from "./commands/dns_add.ts";
 import { dnsAllow } from "./commands/dns_allow.ts";
 import { dnsList } from "./commands/dns_list.ts";
@@ -47,6 +48,7 @@ export const commands: readonly Command[] = [
   agentDelete,
   agentStatus,
   agentManifests,
+  configView,
   doctor,
   logs,
   report,
@@ -71,6 +73,10 @@ const dnsWords = command("dns", or(asWord(dnsAdd), asWord(dnsAllow), asWord(dnsL
   brief: prose("Add, allow, list or remove domain names"),
   usageLine: [{ type: "literal", value: "(add | allow | list | remove)" }],
 });
+const configWords = command("config", asWord(configView), {
+  brief: prose("Show the settings"),
+  usageLine: [{ type: "literal", value: "view" }],
+});
 const agentWords = command(
   "agent",
   or(asWord(agentDeploy), asWord(agentDelete), asWord(agentStatus), asWord(agentManifests)),
@@ -89,7 +95,7 @@ export const grammar: Parser<"sync", Invocation, unknown> = or(
   group("Intercept", or(interceptWords, asWord(leave), asWord(run), asWord(env))),
   group(
     "Set up and inspect",
-    or(dnsWords, agentWords, asWord(doctor), asWord(logs), asWord(report), asWord(version)),
+    or(dnsWords, agentWords, configWords, asWord(doctor), asWord(logs), asWord(report), asWord(version)),
   ),
   or(asWord(connect), asWord(disconnect), asWord(stop)),
 );

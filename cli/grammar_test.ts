@@ -89,7 +89,7 @@ Deno.test("what a command does begins with a verb, and has at most eight words",
     assert.ok(brief.split(" ").length <= 8, `${words}: ${brief}`);
     assert.match(
       brief,
-      /^(Add|Allow|Answer|Check|Connect|Disconnect|End|Explain|Give|Install|List|Print|Remove|Run|Show|Start) [^.;:]+$/,
+      /^(Add|Allow|Answer|Check|Collect|Connect|Disconnect|End|Explain|Give|Install|List|Print|Remove|Run|Show|Start) [^.;:]+$/,
       words,
     );
   }

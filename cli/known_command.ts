@@ -19,6 +19,8 @@ export const commandModules: Readonly<Record<string, () => Promise<Command>>> = 
   run: async () => (await import("./commands/run.ts")).run,
   env: async () => (await import("./commands/env.ts")).env,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
+  logs: async () => (await import("./commands/logs.ts")).logs,
+  report: async () => (await import("./commands/report.ts")).report,
   version: async () => (await import("./commands/version.ts")).version,
 };
 

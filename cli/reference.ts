@@ -50,6 +50,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | env | Environment | none of them; cluster, namespace, service, pod (absent where none is there), container, variables, files (path, mode), folders, otherMounts, problems |
 | agent deploy, agent delete, agent status | AgentComponentList | component, state, why, image, payload, ours, versions, outdated, pods |
 | doctor | CheckList | id, title, outcome (ok, warning, failed, skipped), findings (level, saw, remedy), ms; and \`ok\` |
+| config view | Config | key, value (a text, or a list of texts), from, variable, option; and \`path\` |
 | logs | LogList | time, source (daemon, helper, gateway, attach, relay), pod (of an agent), level, message, fields; and \`unread\` (source, why, remedy) |
 | logs -f | LogLine | none of them; \`line\`: an object a line, until Ctrl-C |
 | version | Version | none of them; release, control, and daemon if one runs |

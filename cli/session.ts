@@ -4,6 +4,7 @@ import type { Interruption } from "./interruption.ts";
 import { ControlClient } from "./control_client.ts";
 import { failure } from "./failure.ts";
 import type { CliParts } from "./parts.ts";
+import type { Settings } from "./settings/settings.ts";
 import { Steps } from "./steps.ts";
 import type { Look } from "./terminal.ts";
 import type { ForwardedSignal, Interrupt } from "./interrupt.ts";
@@ -29,6 +30,7 @@ export class Cli implements AsyncDisposable {
   readonly terminal: Terminal;
   /** Aborts with Ctrl-C. */
   readonly signal: AbortSignal;
+  #settings: Promise<Settings> | undefined;
   #helperStart: Promise<unknown> | undefined;
   #undo: ((daemon: ControlClient) => Promise<unknown>) | undefined;
   #startedDaemon: ControlClient | undefined;
@@ -52,6 +54,14 @@ export class Cli implements AsyncDisposable {
     this.#interrupt = interrupt;
     this.terminal = new Terminal(parts, look);
     this.signal = signal;
+  }
+
+  /** What holds where the command line says nothing. @throws {CliFailure} `usage` where a file or variable isn't valid */
+  settings(): Promise<Settings> {
+    // Loaded by the commands that need them, and no others: it costs time.
+    return this.#settings ??= import("./settings/settings.ts").then(({ readSettings }) =>
+      readSettings(this.parts)
+    );
   }
 
   /** Whether Ctrl-C is the regular end of the command. */
@@ -153,7 +163,7 @@ export class Cli implements AsyncDisposable {
    * @throws {CliFailure} `credentials` when the plugin fails
    */
   async chosen(daemon: ControlClient, options: ChoiceOptions): Promise<ClusterChoice> {
-    const choice = this.choice(options);
+    const choice = await this.choice(options);
     const { isNeeded, ...meant } = await daemon.ask("plugin", choice);
     if (!isNeeded) return choice;
     const credential = await this.parts.pluginCredential(meant);
@@ -161,14 +171,16 @@ export class Cli implements AsyncDisposable {
   }
 
   /** The cluster as a request names it. KUBECONFIG is this shell's; the daemon may have been started in another. */
-  choice(options: ChoiceOptions): ClusterChoice {
+  async choice(options: ChoiceOptions): Promise<ClusterChoice> {
+    const settings = await this.settings();
+    const { context = settings.context, namespace = settings.namespace } = options;
     const kubeconfig = options.kubeconfig ?? (this.parts.env.get("KUBECONFIG") || undefined);
     const absolute = kubeconfig?.split(":").filter((path) => path !== "").map(absolutePath).join(":");
     return {
       environment: this.parts.environment(),
-      ...(options.context === undefined ? {} : { context: options.context }),
+      ...(context === undefined ? {} : { context }),
       ...(absolute === undefined ? {} : { kubeconfig: absolute }),
-      ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+      ...(namespace === undefined ? {} : { namespace }),
     };
   }
 

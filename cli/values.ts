@@ -226,6 +226,25 @@ export function filePath(): ValueParser<"sync", string> {
   return nonEmpty("FILE", "config", "file: expected a path");
 }
 
+/** The name of a container image. */
+export function imageName(): ValueParser<"sync", string> {
+  return valueOf(
+    "IMAGE",
+    "registry.example/pmz:1",
+    (input) => /^[\w][\w.:/@-]{0,511}$/.test(input) ? input : undefined,
+    (name) => name,
+    (input) =>
+      message`${
+        value(input)
+      } is not a valid image: expected one such as registry.example/denoland/deno:2.9.6.`,
+  );
+}
+
+/** A pattern of names, in which "*" stands for any characters. */
+export function pattern(): ValueParser<"sync", string> {
+  return nonEmpty("PATTERN", "*prod*", 'pattern of contexts: expected one such as "*prod*"');
+}
+
 function nonEmpty(metavar: string, placeholder: string, expected: string): ValueParser<"sync", string> {
   const parse = (input: string) => input === "" ? undefined : input;
   return valueOf(

@@ -175,7 +175,8 @@ export class HelperSession implements AsyncDisposable {
     agree(ours, theirs);
     this.#greeted = true;
     const { own4, name, table } = this.#host.device;
-    return { ok: true, hello: ours, address: own4.text, device: name, table, ranges: this.#grant.ranges };
+    const { ranges, never } = this.#grant;
+    return { ok: true, hello: ours, address: own4.text, device: name, table, ranges, never };
   }
 
   /** The daemon makes itself known by this socket: one that others dial with doesn't count. */

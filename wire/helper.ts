@@ -128,6 +128,8 @@ export type HelperAnswer =
     readonly table: number;
     /** Ranges that were accepted when it was started, as in the grant. */
     readonly ranges: readonly string[];
+    /** What is never captured, as in the grant; absent in an older helper's answer. */
+    readonly never?: readonly string[];
   }
   | { readonly ok: true; readonly refused: readonly { readonly address: string; readonly why: string }[] }
   /**

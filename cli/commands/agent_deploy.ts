@@ -47,7 +47,7 @@ export const agentDeploy = define({
     const mode = components.includes("node") ? "intercept" : "proxy";
     const plan = await daemon.ask("plan", { ...choice, mode });
     sayCluster(cli, plan.cluster);
-    const installOptions = installOptionsOf(options);
+    const installOptions = installOptionsOf(options, await cli.settings());
     const request: AgentRequest = {
       ...choice,
       context: plan.cluster.context, // the very cluster that was named, whatever was connected or left meanwhile

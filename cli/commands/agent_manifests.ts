@@ -18,7 +18,10 @@ export const agentManifests = define({
   options: object({ component, ...imageOptions, ranges }),
   data: false,
   async run(cli, options) {
-    const yaml = await cli.parts.manifests(componentsOf(options.component), installOptionsOf(options) ?? {});
+    const yaml = await cli.parts.manifests(
+      componentsOf(options.component),
+      installOptionsOf(options, await cli.settings()) ?? {},
+    );
     cli.terminal.raw(yaml.endsWith("\n") ? yaml : `${yaml}\n`);
   },
 });

@@ -52,7 +52,7 @@ export const doctor = define({
     const results = await parts.doctor(
       {
         only: options.checks,
-        ...cli.choice(options),
+        ...await cli.choice(options),
         release: parts.release,
         stateFolder: parts.stateFolder,
         env: parts.env,

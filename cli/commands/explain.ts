@@ -99,7 +99,7 @@ async function explained(
 ): Promise<{ readonly target: string; readonly all: readonly Hop[] }> {
   const started = performance.now();
   const found = await cli.parts.lookup(host, cli.signal);
-  const { kubeconfig, environment } = cli.choice({ kubeconfig: file });
+  const { kubeconfig, environment } = await cli.choice({ kubeconfig: file });
   const { target, hops } = await daemon.ask("explain", {
     host,
     protocol,
@@ -148,7 +148,7 @@ async function explainLocally(
     parts.doctor(
       {
         only: LOCAL_CHECKS,
-        ...cli.choice({ kubeconfig }),
+        ...await cli.choice({ kubeconfig }),
         release: parts.release,
         stateFolder: parts.stateFolder,
         env: parts.env,

@@ -10,6 +10,7 @@ import { interceptMine } from "../intercept_mine.ts";
 import { checkLocalHost } from "../local_host.ts";
 import { container, envFile } from "../environment_options.ts";
 import { askEnvironment, sayLacks, writeEnvFile } from "../service_environment.ts";
+import { confirm, confirmProtected } from "../protection.ts";
 import type { Cli } from "../session.ts";
 import type { HeldTerms } from "../held.ts";
 import { neededRules } from "../../wire/intercept.ts";
@@ -24,7 +25,7 @@ import {
   type ServiceName,
 } from "../values.ts";
 
-const shared = { namespace: inNamespace, context, kubeconfig, yes, ...imageOptions };
+const shared = { namespace: inNamespace, context, kubeconfig, yes, confirm, ...imageOptions };
 
 /** What `pmz intercept` was asked for. */
 export interface InterceptOptions {
@@ -34,6 +35,7 @@ export interface InterceptOptions {
   readonly context: string | undefined;
   readonly kubeconfig: string | undefined;
   readonly yes: boolean;
+  readonly confirm: ServiceName | undefined;
   readonly baseImage: string | undefined;
   readonly agentImage: string | undefined;
 }
@@ -184,8 +186,10 @@ export async function startIntercept(
   });
   if (plan.connected === undefined || plan.install.length > 0) sayCluster(cli, plan.cluster);
   for (const { message, hint } of plan.warnings) cli.terminal.warn(message, hint);
+  const meant = { service: service.service, namespace: namespace ?? plan.cluster.namespace };
+  await confirmProtected(cli, plan.cluster.context, meant, options.confirm);
   const install = await agreeToInstall(cli, plan, options.yes);
-  const installOptions = installOptionsOf(options);
+  const installOptions = installOptionsOf(options, await cli.settings());
   const entry = await cli.follow(
     await cli.startedDaemon(), // it may have ended while the question stood
     "intercept",

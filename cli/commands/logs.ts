@@ -51,7 +51,7 @@ export const logs = define({
     }
     if (options.follow) cli.untilCtrlC();
     const items: LogLine[] = [], unread: UnreadLog[] = [];
-    for await (const news of cli.parts.logs(requestOf(cli, options), cli.signal)) {
+    for await (const news of cli.parts.logs(await requestOf(cli, options), cli.signal)) {
       if ("unread" in news) {
         unread.push(news.unread);
         sayUnread(cli, news.unread);
@@ -77,9 +77,12 @@ interface LogsOptions {
   readonly kubeconfig: string | undefined;
 }
 
-function requestOf(cli: Cli, { follow, since, agent, context, kubeconfig }: LogsOptions): LogsRequest {
+async function requestOf(
+  cli: Cli,
+  { follow, since, agent, context, kubeconfig }: LogsOptions,
+): Promise<LogsRequest> {
   const now = cli.parts.now?.() ?? Date.now();
-  const { context: chosen, kubeconfig: file } = cli.choice({ context, kubeconfig });
+  const { context: chosen, kubeconfig: file } = await cli.choice({ context, kubeconfig });
   const agents = {
     ...(chosen === undefined ? {} : { context: chosen }),
     ...(file === undefined ? {} : { kubeconfig: file }),

@@ -67,7 +67,7 @@ interface ReportOptions {
 /** Asks the daemon, the checks and the logs; what can't be asked is left out, and named. */
 async function requestOf(cli: Cli, options: ReportOptions): Promise<ReportRequest> {
   const { parts, signal, terminal } = cli;
-  const choice = cli.choice(options);
+  const choice = await cli.choice(options);
   terminal.note("collecting: checks, status, connections, logs");
   const [checks, view, flows, logs] = await Promise.all([
     parts.doctor(
@@ -113,7 +113,7 @@ async function readLogs(
   cli: Cli,
   options: ReportOptions,
 ): Promise<{ logs: LogLine[]; unreadLogs: UnreadLog[] }> {
-  const { context, kubeconfig } = cli.choice(options);
+  const { context, kubeconfig } = await cli.choice(options);
   const agents = {
     ...(context === undefined ? {} : { context }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),

@@ -13,6 +13,7 @@ import { undone } from "../interruption.ts";
 import { type MatchOptions, matchOptions, matchRequest } from "../match_options.ts";
 import { NotStarted, startProgram } from "../program.ts";
 import { askEnvironment, sayLacks, variablesHere, whose, writeEnvFile } from "../service_environment.ts";
+import { confirm } from "../protection.ts";
 import type { Cli } from "../session.ts";
 import { type LocalEnd, localTarget, service } from "../values.ts";
 import { type InterceptOptions, namespaceOf, startIntercept } from "./intercept.ts";
@@ -33,6 +34,7 @@ const runOptions = {
   context,
   kubeconfig,
   yes,
+  confirm,
   ...imageOptions,
   /** The original's: `pmz run` starts the daemon there, and needs an interface. */
   interface: optional(option("-i", "--interface", string({ metavar: "NAME" }), { hidden: true })),

@@ -15,9 +15,11 @@ import {
 } from "../cluster_options.ts";
 import { agreeToInstall, sayCluster } from "../consent.ts";
 import type { ControlClient } from "../control_client.ts";
+import { asFailure } from "../failure.ts";
 import { startHelper } from "../root_helper.ts";
 import { askServedNames } from "../served_names.ts";
 import type { Cli } from "../session.ts";
+import type { Settings } from "../settings/settings.ts";
 import { formatDuration } from "../terminal.ts";
 import { cidr, localPort } from "../values.ts";
 
@@ -39,6 +41,9 @@ const options = object({
   forgotten: multiple(option("--forget-range", cidr(), {
     description: message`Take back what --accept-range said; repeatable.`,
   })),
+  never: multiple(option("--never-range", cidr(), {
+    description: message`Never capture this range; repeatable.`,
+  })),
   yes,
   ...imageOptions,
 });
@@ -51,6 +56,7 @@ interface UpOptions {
   readonly proxy: true | number | undefined;
   readonly accepted: readonly string[];
   readonly forgotten: readonly string[];
+  readonly never: readonly string[];
   readonly yes: boolean;
   readonly baseImage: string | undefined;
   readonly agentImage: string | undefined;
@@ -69,6 +75,7 @@ export const up = define({
     ["pmz up --context staging --context dev", "two clusters at once"],
     ["pmz up --proxy", "without root: a proxy on 127.0.0.1:1080"],
     ["pmz up --accept-range 10.96.0.0/12", "Services' range that a VPN has a route to; remembered"],
+    ["pmz up --never-range 10.20.0.0/16", "addresses that stay this machine's own way"],
     ["pmz up --forget-range 10.96.0.0/12", "the VPN has it again"],
     ["pmz up --proxy=1090 --yes -o json", "in a script"],
   ],
@@ -107,16 +114,19 @@ async function upCluster(
 ): Promise<UpResult> {
   const mode: Mode = options.proxy === undefined ? "capture" : "proxy";
   const choice = await cli.chosen(daemon, { ...options, context });
-  const ranges = {
-    ...options.accepted.length > 0 && { ranges: options.accepted },
-    ...options.forgotten.length > 0 && { forgetRanges: options.forgotten },
-  };
-  const plan = await daemon.ask("plan", { ...choice, ...ranges, mode });
+  const settings = await cli.settings();
+  const ranges = rangesOf(settings, options, mode);
+  const plan = await daemon.ask("plan", {
+    ...choice,
+    ...ranges,
+    ...mode === "capture" ? neverRangesOf(settings, options) : {},
+    mode,
+  });
   sayCluster(cli, plan.cluster);
   for (const { message, hint } of plan.warnings) cli.terminal.warn(message, hint);
   const install = await agreeToInstall(cli, plan, options.yes);
   if (plan.helper) await startHelper(cli, plan.helper);
-  const installOptions = installOptionsOf(options);
+  const installOptions = installOptionsOf(options, settings);
   if (plan.connected === mode) cli.interrupted = stays;
   else cli.undoneBy((daemon) => daemon.follow("down", { context: plan.cluster.context }, () => {}));
   const result = await cli.follow(
@@ -135,7 +145,39 @@ async function upCluster(
   cli.undoneBy(undefined);
   cli.interrupted = done;
   printResult(cli, result, plan.connected === mode);
+  await addNames(cli, daemon, result);
   return result;
+}
+
+/** The ranges that the command line and the settings say: both are accepted, but for those that are taken back. */
+function rangesOf(settings: Settings, options: UpOptions, mode: Mode) {
+  const ofSettings = mode === "capture" ? settings.accepted : []; // a proxy captures nothing
+  const accepted = [...new Set([...options.accepted, ...ofSettings])]
+    .filter((range) => !options.forgotten.includes(range));
+  return {
+    ...accepted.length > 0 && { ranges: accepted },
+    ...options.forgotten.length > 0 && { forgetRanges: options.forgotten },
+  };
+}
+
+/** Ranges that are never captured: those of the command line, else those of the settings. */
+function neverRangesOf(settings: Settings, { never }: UpOptions): { neverRanges?: readonly string[] } {
+  const neverRanges = never.length > 0 ? never : settings.never;
+  return neverRanges.length > 0 ? { neverRanges } : {};
+}
+
+/** Gives Services the domains of the settings, as `pmz dns add` does; what can't be added is a warning. */
+async function addNames(cli: Cli, daemon: ControlClient, { cluster }: UpResult): Promise<void> {
+  for (
+    const { domain, service: { service, namespace = cluster.namespace } } of (await cli.settings()).names
+  ) {
+    try {
+      await daemon.ask("addName", { domain, service, namespace, context: cluster.context });
+    } catch (error) {
+      cli.signal.throwIfAborted();
+      cli.terminal.warn(`the domain ${domain} of the settings was not added: ${asFailure(error).message}`);
+    }
+  }
 }
 
 function printResult({ terminal }: Cli, result: UpResult, wasUp: boolean): void {

@@ -11,6 +11,7 @@ import { acceptingRanges } from "../laptop/accepting.ts";
 import { lacks, type Needs } from "./agents.ts";
 import { planWarnings } from "./plan_warnings.ts";
 import { checkTarget, findServedTarget } from "./target_check.ts";
+import { parseRange } from "../../net/range.ts";
 import type { ClusterApi } from "../discovery/cluster_api.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { DaemonParts } from "../parts.ts";
@@ -38,6 +39,7 @@ export async function plan(
     else await checkTarget(connection.api, choice);
   }
   const ranges = grantedRanges(request, connection.name.context, clusters);
+  const never = neverRanges(request, clusters);
   if (request.mode !== "intercept" && !there) await refuseWithoutForwarding(connection);
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
@@ -48,7 +50,9 @@ export async function plan(
     agent,
     install: agent.filter((one) => one.state === "absent" || (one.outdated && lacks(one, needs)))
       .map((one) => one.component),
-    ...(needsHelper ? { helper: await grant(connection.api, connection.name.server, ranges) } : {}),
+    ...(needsHelper
+      ? { helper: await grant(connection.api, connection.name.server, { ranges, never }) }
+      : {}),
     ...(there ? { connected: there.connection.mode } : {}),
     warnings: there ? planWarnings(request, connection.name) : [],
   };
@@ -82,9 +86,30 @@ function grantedRanges(
   });
 }
 
+/** The ranges that a helper which starts never captures; that is fixed then. @throws {Failure} `usage`, `conflict` */
+function neverRanges({ neverRanges = [] }: PlanRequest, { laptop }: ClusterRegistry): readonly string[] {
+  const wrong = neverRanges.find((range) => parseRange(range) === undefined);
+  if (wrong !== undefined) {
+    throw new Failure(
+      "usage",
+      `${wrong} is not a valid range of addresses: expected one such as 10.1.0.0/16`,
+    );
+  }
+  const fixed = laptop.hostCapture?.never;
+  const fresh = neverRanges.find((range) => fixed && !fixed.includes(range));
+  if (fresh === undefined) return neverRanges;
+  throw new Failure("conflict", `the range ${fresh} can't be left out while pmz is up`, {
+    hint: "to leave it out: pmz down, then pmz up",
+  });
+}
+
 /** What the root helper may do: fixed before sudo is asked, and no wider than this user and this cluster need. */
-async function grant(api: Api, server: string, ranges: readonly string[]): Promise<HelperGrant> {
-  const never = new Set<string>();
+async function grant(
+  api: Api,
+  server: string,
+  { ranges, never: byChoice }: Pick<HelperGrant, "ranges" | "never">,
+): Promise<HelperGrant> {
+  const never = new Set<string>(byChoice);
   for (
     const { address } of await lookup(new URL(server).hostname.replace(/^\[|\]$/g, ""), { all: true }).catch(
       () => [],

@@ -31,6 +31,8 @@ export interface HelperFacts {
   readonly device: string;
   readonly table: number;
   readonly ranges: readonly string[];
+  /** Undefined for an older helper, which doesn't say. */
+  readonly never?: readonly string[];
 }
 
 /** What the helper answered to `names`. */
@@ -91,8 +93,8 @@ export class HelperClient implements Disposable {
       const { answer } = await client.#ask({ ask: "hello", hello });
       if (!("hello" in answer)) throw new Failure("helper", "the root helper's answer is not valid");
       agree(hello, parseHello(answer.hello));
-      const { address, device, table, ranges } = answer;
-      client.#facts = { address, device, table, ranges };
+      const { address, device, table, ranges, never } = answer;
+      client.#facts = { address, device, table, ranges, ...never && { never } };
       return client;
     } catch (error) {
       client[Symbol.dispose]();

@@ -133,6 +133,11 @@ export class HostCapture implements AsyncDisposable {
     return this.#helper.facts.ranges;
   }
 
+  /** Ranges and addresses that the helper never captures; undefined for an older one, which doesn't say. */
+  get never(): readonly string[] | undefined {
+    return this.#helper.facts.never;
+  }
+
   /** The number of addresses that are captured. */
   get routes(): number {
     return this.#routes.size;

@@ -100,6 +100,8 @@ export const planRequest = object({
   ...cluster,
   mode: oneOf("mode", modes),
   ...acceptance,
+  /** Ranges that the root helper is never to capture. */
+  neverRanges: optional(ranges),
   /** The Service that is to be intercepted: if it can't be, the plan fails. */
   service: optional(service),
   port: optional(text(63)),
