@@ -85,7 +85,9 @@ verb_bench() {
 	export PMZ_DENO="$deno"
 	case " $* " in
 	*" --help "* | *" -h "* | *" --show "*) ;;
-	*" loopback "*) case " $* " in *" cluster "* | *" distance "*) bench_cluster ;; esac ;;
+	*" cluster "* | *" distance "* | *" intercepts "*) bench_cluster ;;
+	*" start "*) "$deno" run -A --frozen build/build.ts ;;
+	*" loopback "* | *" personal "*) ;;
 	*) bench_cluster ;;
 	esac
 	exec "$deno" run -A --frozen tests/bench/main.ts "$@"

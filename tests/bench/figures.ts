@@ -23,6 +23,8 @@ const plain: Record<string, Figure> = {
   "pace-p50": { title: "p50 at 200 requests/s", unit: "ms", better: "less" },
   "pace-p99": { title: "p99 at 200 requests/s", unit: "ms", better: "less" },
   "kept-50-cpu": { title: "the laptop's CPU for 10,000 requests", unit: "s", better: "less" },
+  "start-version": { title: "pmz version", unit: "ms", better: "less" },
+  "start-status": { title: "pmz status, without a daemon", unit: "ms", better: "less" },
   "idle": { title: "memory of a further idle kept connection", unit: "KiB", better: "less" },
   "up-share": { title: "one stream up, of the link's rate", unit: "", better: "more" },
   "down-share": { title: "one stream down, of the link's rate", unit: "", better: "more" },

@@ -116,4 +116,9 @@ export const goals: readonly Goal[] = [
   ...["kept-50", "kept-1", "http2-50", "http2-1"].flatMap(personal),
   { kind: "personal", figure: "pace-p99", row: "others-1", minus: "direct", goal: 0.5 },
   { kind: "personal", figure: "idle", row: "others-1", goal: 16 },
+
+  ...["start-version", "start-status"].flatMap((figure) => [
+    { kind: "start", figure, row: "ours", over: "before", goal: 0.5 } as const,
+    { kind: "start", figure, row: "ours", over: "empty", goal: 1.5 } as const,
+  ]),
 ];

@@ -9,6 +9,7 @@ import { atDistance } from "./at_distance.ts";
 import { onIntercepts } from "./on_intercepts.ts";
 import { onLoopback } from "./on_loopback.ts";
 import { onPersonal } from "./on_personal.ts";
+import { onStart } from "./on_start.ts";
 import { type Asked, type Kind, kinds, type Run } from "./record.ts";
 import { hottest } from "./profile.ts";
 import { report, table } from "./table.ts";
@@ -16,7 +17,7 @@ import { report, table } from "./table.ts";
 const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const folder = `${root}/dist/bench`;
 
-const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal]... [options]
+const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal|start]... [options]
 
   loopback   a bare relay, node:http2 and the tunnel of pmz, on this machine's loopback
   cluster    kubectl port-forward, pmz up and pmz up --proxy, on a laptop of the test cluster
@@ -24,13 +25,14 @@ const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal
   intercepts from a pod to an intercepted Service that the laptop answers; the pod itself, and pmz up's way out;
              to ports with 1, 10 and 100 personal rules: requests that none takes, and those that one takes
   personal   requests to a port with personal rules, on loopback: those that none takes, and those that one takes
-             all five where none is named
+  start      what a command takes that asks nothing of a cluster, next to an empty program
+             all six where none is named
 
   --rounds N    how many, 5 otherwise; medians are over these
   --quick       one short round: that all works, no figures to believe
   --profile     loopback, personal: where each program's CPU time went; slower while it's recorded
   --pmz FILE    another build to measure on the cluster than dist/pmz
-  --before DIR  loopback, cluster, personal: also measures the pmz of another checkout (built), and compares
+  --before DIR  loopback, cluster, personal, start: also measures the pmz of another checkout (built), and compares
   --only NAMES  loopback, cluster, personal: these measurements alone: kept-50,up-1
   --chart FILE  draws what cluster found
   --show FILE   prints the tables of an earlier run's file, and measures nothing; with --chart draws it
@@ -43,6 +45,7 @@ const measure = {
   distance: atDistance,
   intercepts: onIntercepts,
   personal: onPersonal,
+  start: onStart,
 };
 
 /** The programs that a profile is made of. */

@@ -11,6 +11,7 @@ export const baselines = {
   distance: "direct",
   intercepts: "pod",
   personal: "relay",
+  start: "empty",
 } as const;
 
 /** All that a run found, as Markdown that is readable on a terminal. */
