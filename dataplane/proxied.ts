@@ -12,14 +12,18 @@ import type { OutboundParts } from "./outbound.ts";
 import { addressesOutside, dialOutside, type Outside, type OutsideTarget } from "./outside_target.ts";
 import type { ClusterTarget, Destination, Unserved } from "./protocol.ts";
 import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
+import { Associations } from "./proxied_udp.ts";
 import { serveProxy } from "./proxy/server.ts";
 import { type ProxyTarget, ProxyTargetError } from "./proxy/target.ts";
 import type { Stream } from "../hbone/mod.ts";
 import { connectStream, TargetRefused } from "./tunnel/connect_stream.ts";
 import { NoTunnel } from "./tunnel/no_tunnel.ts";
+import type { Tunnel } from "./tunnel/tunnel.ts";
 
 /** What a proxied flow needs. */
 export interface ProxiedParts extends OutboundParts {
+  /** @throws {NoTunnel} when the cluster isn't connected */
+  tunnel(cluster: string): Pick<Tunnel, "open" | "openUdp">;
   /** By which names outside of the clusters are resolved. */
   readonly outside: Outside;
   /** Why a destination takes no connections, as far as the cluster's objects say. */
@@ -37,6 +41,7 @@ export function startProxy(
   const owners = new ConnectionOwners();
   const uid = Deno.uid() ?? -1;
   const accounts = [{ first: uid, last: uid }];
+  const associations = new Associations(parts, uid);
   const opened = new WeakMap<AbortableTransport, OpenFlow>();
   const serve = (port: number) =>
     serveProxy({
@@ -48,6 +53,7 @@ export function startProxy(
         opened.set(stream, flow);
         return stream;
       },
+      associate: ({ localAddr }) => associations.associate(localAddr.hostname),
       isOurs(host) {
         const target = parts.directory.byHost(host);
         return target !== undefined && !("outside" in target); // pages outside are no cluster's
@@ -63,6 +69,7 @@ export function startProxy(
     address: formatEndpoint(proxy.hostname, proxy.port),
     async [Symbol.asyncDispose]() {
       await proxy[Symbol.asyncDispose]();
+      await associations[Symbol.asyncDispose]();
       owners[Symbol.dispose]();
     },
   };

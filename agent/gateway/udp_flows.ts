@@ -1,5 +1,5 @@
-import type { SystemCallError } from "../../ffi/libc.ts";
-import { type UdpEvents, UdpPoller, type UdpSocket } from "../../ffi/sockets/udp_poller.ts";
+import type { ConnectedUdp, ConnectedUdpEvents } from "../../ffi/sockets/connected_udp.ts";
+import { UdpPoller } from "../../ffi/sockets/udp_poller.ts";
 import type { Header, Stream, StreamEnd } from "../../hbone/mod.ts";
 import { DatagramStream } from "../../masque/datagram_stream.ts";
 import type { Endpoint } from "../../net/address.ts";
@@ -16,7 +16,7 @@ const ANSWER_TICKS = 1;
 /** How a flow ended. `error`: the target refused it before it had answered. */
 export interface UdpEnd {
   readonly end: StreamEnd;
-  readonly error?: SystemCallError;
+  readonly error?: Error;
   /** Bytes of payloads to the target, and from it. */
   readonly out: number;
   readonly in: number;
@@ -61,7 +61,7 @@ export class UdpFlows implements AsyncDisposable {
     stream: Stream,
     target: Endpoint,
     answer: readonly Header[],
-    refuse: (error: SystemCallError) => void,
+    refuse: (error: Error) => void,
   ): Promise<UdpEnd> {
     const flow = new UdpFlow(this.#poller, target, { stream, answer, refuse, clock: this.#clock });
     this.#flows.add(flow);
@@ -100,22 +100,22 @@ export class UdpFlows implements AsyncDisposable {
 interface UdpFlowParts {
   readonly stream: Stream;
   readonly answer: readonly Header[];
-  readonly refuse: (error: SystemCallError) => void;
+  readonly refuse: (error: Error) => void;
   readonly clock: { readonly tick: number };
 }
 
 /** Hot path: `received` and `#out` are called for each datagram, and neither makes a promise nor reads a clock. */
-class UdpFlow implements UdpEvents {
+class UdpFlow implements ConnectedUdpEvents {
   /** The ticks at which it was opened, and at which the last datagram went either way. */
   readonly opened: number;
   active: number;
   readonly #parts: UdpFlowParts;
-  readonly #socket: UdpSocket;
+  readonly #socket: ConnectedUdp;
   #datagrams: DatagramStream | undefined;
   #isAnswered = false;
   /** Whether the target has sent something. */
   #isHeard = false;
-  #error: SystemCallError | undefined;
+  #error: Error | undefined;
 
   /** @throws {SystemCallError} */
   constructor(poller: UdpPoller, target: Endpoint, parts: UdpFlowParts) {
@@ -164,7 +164,7 @@ class UdpFlow implements UdpEvents {
   }
 
   /** An ICMP message: of a target that has answered before, it is one lost datagram. */
-  failed(error: SystemCallError): void {
+  failed(error: Error & { readonly code?: string }): void {
     if (this.#isHeard || this.#error !== undefined || error.code === "EMSGSIZE") return;
     this.#error = error;
     this.#socket.close();

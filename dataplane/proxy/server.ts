@@ -8,13 +8,12 @@ import { acceptAll } from "../../ffi/sockets/accept.ts";
 import { TcpConnection } from "../../ffi/sockets/tcp_connection.ts";
 import { relay } from "../../hbone/mod.ts";
 import { parseAddress } from "../../net/address.ts";
-import type { AbortableTransport } from "../../net/transport.ts";
 import { ByteReader } from "../../http/byte_reader.ts";
 import { CoarseTimers } from "./coarse_timers.ts";
 import { acceptHttp } from "./http.ts";
 import type { IsOurs } from "./http_request.ts";
 import { IdleConnections, type IdleLimits } from "./idle_connections.ts";
-import { acceptSocks } from "./socks5.ts";
+import { acceptSocks, type Association, type SocksOpened } from "./socks5.ts";
 import type { OpenTarget, OpenTargetFor } from "./target.ts";
 import type { AnswerFailed } from "./upstream.ts";
 import { closeQuietly } from "../../net/close_quietly.ts";
@@ -39,6 +38,8 @@ export interface ProxyOptions {
   /** Whether a connection comes from an account that may use the proxy. */
   readonly allow: (conn: Deno.TcpConn) => Promise<boolean>;
   readonly open: OpenTargetFor;
+  /** Makes what a client sends its datagrams to (SOCKS5 UDP ASSOCIATE). @throws where there can be none now */
+  readonly associate: (conn: Deno.TcpConn) => Association;
   /** Whether a host is in the cluster: a browser's pages from elsewhere may not call into it through the proxy. */
   readonly isOurs: IsOurs;
   readonly signal: AbortSignal;
@@ -151,13 +152,15 @@ class Proxy implements ProxyServer {
     this.#clients.add(client);
     this.#makeRoom();
     conn.setNoDelay(true);
-    const transport = await this.#opening(conn, client);
-    if (!transport) return await this.#lastWords(client);
+    const opened = await this.#opening(conn, client);
+    if (!opened) return await this.#lastWords(client);
+    if ("association" in opened) return await this.#hold(client, opened.association);
+    const { transport } = opened;
     using _stopping = onAbort(this.#stop.signal, () => transport.abort());
     await relay(client, transport);
   }
 
-  async #opening(conn: Deno.TcpConn, client: TcpConnection): Promise<AbortableTransport | undefined> {
+  async #opening(conn: Deno.TcpConn, client: TcpConnection): Promise<SocksOpened | undefined> {
     const { isOurs, answerFailed = () => {}, limits } = this.#options;
     const open: OpenTarget = (...target) => this.#options.open(conn, ...target);
     const { signal } = this.#stop;
@@ -170,11 +173,12 @@ class Proxy implements ProxyServer {
     if (first === 5 || first === 4) {
       // The target may take longer than the client's words: `open` has a limit of its own.
       const opening: OpenTarget = (...target) => (limit.stop(), open(...target));
-      return await acceptSocks(reader, client, opening, signal);
+      const parts = { open: opening, associate: () => this.#options.associate(conn) };
+      return await acceptSocks(reader, client, parts, signal);
     }
     if (!LETTER.test(String.fromCharCode(first))) return undefined;
     let requests = 0;
-    return await acceptHttp({
+    const transport = await acceptHttp({
       reader,
       writer: client,
       open,
@@ -185,6 +189,14 @@ class Proxy implements ProxyServer {
       waiting: () => limit.start(requests++ === 0 ? openingMs : limits?.idleMs ?? IDLE_MS),
       begun: () => limit.stop(),
     });
+    return transport && { transport };
+  }
+
+  /** Keeps an association for as long as its client's connection is open (RFC 1928 §7). */
+  async #hold(client: TcpConnection, association: Association): Promise<void> {
+    using _association = association;
+    const sink = new Uint8Array(64);
+    while (await client.read(sink) !== null);
   }
 
   /** Lets the client read what it was told: closing with bytes of its own unread would reset the connection. */

@@ -311,7 +311,13 @@ Deno.test("the proxy listens on loopback only", () => {
   for (const hostname of ["0.0.0.0", "::", "192.0.2.1", "localhost"]) {
     const options = { hostname, port: 0, signal: new AbortController().signal, isOurs: () => false };
     assert.throws(
-      () => serveProxy({ ...options, allow: () => Promise.resolve(true), open: () => Promise.reject() }),
+      () =>
+        serveProxy({
+          ...options,
+          allow: () => Promise.resolve(true),
+          open: () => Promise.reject(),
+          associate: () => assert.fail(),
+        }),
       TypeError,
     );
   }

@@ -1,5 +1,7 @@
-/** SOCKS 5 (RFC 1928): CONNECT, without authentication; who may connect the listener decides by the peer's uid. */
-import { addressOf, parseAddress } from "../../net/address.ts";
+/**
+ * SOCKS 5 (RFC 1928): CONNECT and UDP ASSOCIATE, without authentication; who may connect the listener decides by the peer's uid.
+ */
+import { addressOf, type Endpoint, parseAddress } from "../../net/address.ts";
 import type { ProxyError } from "../../wire/streams.ts";
 import { type ByteReader, writeAll } from "../../http/byte_reader.ts";
 import { asTargetError, type OpenTarget, type ProxyTarget } from "./target.ts";
@@ -8,7 +10,8 @@ import type { AbortableTransport } from "../../net/transport.ts";
 export const SOCKS5 = 5;
 const SOCKS4 = 4;
 const CONNECT = 1;
-const kinds = { ipv4: 1, name: 3, ipv6: 4 } as const;
+const UDP_ASSOCIATE = 3;
+export const kinds = { ipv4: 1, name: 3, ipv6: 4 } as const;
 export const replies = {
   succeeded: 0,
   failure: 1,
@@ -34,8 +37,26 @@ const replyOf = {
   proxy_internal_error: replies.failure,
 } as const satisfies Record<ProxyError, number>;
 
-/** What a client asked for: a target, or the reply that says why it gets none. */
-export type SocksRequest = { readonly target: ProxyTarget } | { readonly refused: number };
+/** What a client asked for: a target, an association for datagrams, or the reply that says why it gets neither. */
+export type SocksRequest =
+  | { readonly target: ProxyTarget }
+  | { readonly wants: "association" }
+  | { readonly refused: number };
+
+/** Where a client sends its datagrams, until it is disposed of. */
+export interface Association extends Disposable {
+  readonly local: Endpoint;
+}
+
+/** What a client got. */
+export type SocksOpened = { readonly transport: AbortableTransport } | { readonly association: Association };
+
+/** What the opening makes for a client. */
+export interface SocksParts {
+  readonly open: OpenTarget;
+  /** @throws where there can be none now */
+  readonly associate: () => Association;
+}
 
 type Writer = { write(bytes: Uint8Array): Promise<number> };
 
@@ -46,15 +67,16 @@ type Writer = { write(bytes: Uint8Array): Promise<number> };
 export async function acceptSocks(
   reader: ByteReader,
   client: Writer,
-  open: OpenTarget,
+  { open, associate }: SocksParts,
   signal: AbortSignal,
-): Promise<AbortableTransport | undefined> {
+): Promise<SocksOpened | undefined> {
   const request = await readRequest(reader, client);
   if (!request) return undefined;
   if ("refused" in request) {
     await writeAll(client, replyBytes(request.refused));
     return undefined;
   }
+  if ("wants" in request) return await acceptAssociation(client, associate);
   const first = reader.take(reader.buffered.length);
   let transport: AbortableTransport;
   try {
@@ -70,7 +92,33 @@ export async function acceptSocks(
     transport.abort();
     throw error;
   }
-  return transport;
+  return { transport };
+}
+
+async function acceptAssociation(
+  client: Writer,
+  associate: SocksParts["associate"],
+): Promise<SocksOpened | undefined> {
+  let association: Association;
+  try {
+    association = associate();
+  } catch {
+    await writeAll(client, replyBytes(replies.failure));
+    return undefined;
+  }
+  try {
+    await writeAll(client, Uint8Array.of(SOCKS5, replies.succeeded, 0, ...formatEnd(association.local)));
+  } catch (error) {
+    association[Symbol.dispose]();
+    throw error;
+  }
+  return { association };
+}
+
+/** An address and port as SOCKS has them: "kind address port". */
+export function formatEnd({ address, port }: Endpoint): Uint8Array<ArrayBuffer> {
+  const bytes = address.family === 4 ? address.bytes.subarray(12) : address.bytes;
+  return Uint8Array.of(address.family === 4 ? kinds.ipv4 : kinds.ipv6, ...bytes, port >> 8, port & 0xff);
 }
 
 /** Agrees on no authentication and reads the request (RFC 1928 §3, §4); undefined when the client has been turned away. */
@@ -96,6 +144,8 @@ export async function readTarget(reader: ByteReader): Promise<SocksRequest> {
   if (host === undefined) return { refused: replies.kindNotSupported };
   const [high = 0, low = 0] = await reader.exactly(2);
   const port = high << 8 | low;
+  // Where the client will send from is a hint that most can't give: its account decides, once it sends.
+  if (command === UDP_ASSOCIATE) return { wants: "association" };
   if (command !== CONNECT) return { refused: replies.commandNotSupported };
   return host === "" || port === 0 ? { refused: replies.failure } : { target: { host, port } };
 }
@@ -109,11 +159,16 @@ async function readHost(reader: ByteReader, kind: number | undefined): Promise<s
       return addressOf(await reader.exactly(16)).text;
     case kinds.name: {
       const [length = 0] = await reader.exactly(1);
-      const name = String.fromCharCode(...await reader.exactly(length));
-      if (name.includes(":")) return parseAddress(name)?.text ?? "";
-      return /^[A-Za-z0-9._-]+$/.test(name) ? name : "";
+      return hostOfName(await reader.exactly(length));
     }
   }
+}
+
+/** "" for a name that is not valid. */
+export function hostOfName(bytes: Uint8Array): string {
+  const name = String.fromCharCode(...bytes);
+  if (name.includes(":")) return parseAddress(name)?.text ?? "";
+  return /^[A-Za-z0-9._-]+$/.test(name) ? name : "";
 }
 
 /** The address that the proxy dials from is not told: 0.0.0.0:0, as most proxies answer. */

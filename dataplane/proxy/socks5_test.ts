@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ByteReader, EarlyEnd } from "../../http/byte_reader.ts";
 import { acceptSocks, readTarget, replies } from "./socks5.ts";
+import { parseEndpoint } from "../../net/address.ts";
 import { type ProxyTarget, ProxyTargetError } from "./target.ts";
 import type { ProxyError } from "../../wire/streams.ts";
 
@@ -20,7 +21,7 @@ function readerOf(given: readonly number[]): ByteReader {
 }
 
 /** What a client that says `given` is answered, and what was opened for it. */
-async function talk(given: readonly number[], error?: ProxyTargetError) {
+async function talk(given: readonly number[], error?: Error) {
   const said: number[] = [];
   let opened: { target: ProxyTarget; first: Uint8Array | undefined } | undefined;
   const transport = {
@@ -30,16 +31,26 @@ async function talk(given: readonly number[], error?: ProxyTargetError) {
     close() {},
     abort() {},
   };
+  const local = parseEndpoint("127.0.0.1:4242");
+  assert(local);
+  const association = { local, [Symbol.dispose]() {} };
   const got = await acceptSocks(
     readerOf(given),
     { write: (data) => Promise.resolve((said.push(...data), data.length)) },
-    (target, first) => {
-      opened = { target, first };
-      return error ? Promise.reject(error) : Promise.resolve(transport);
+    {
+      open: (target, first) => {
+        opened = { target, first };
+        return error ? Promise.reject(error) : Promise.resolve(transport);
+      },
+      associate: () => {
+        if (error) throw error;
+        return association;
+      },
     },
     new AbortController().signal,
   );
-  return { said, opened, tunnel: got === transport };
+  const isOpen = got !== undefined && "transport" in got && got.transport === transport;
+  return { said, opened, tunnel: isOpen, associated: got !== undefined && "association" in got };
 }
 
 const reply = (code: number) => [5, code, 0, 1, 0, 0, 0, 0, 0, 0];
@@ -60,14 +71,31 @@ Deno.test("CONNECT opens names, IPv4 and IPv6, with the bytes that came along", 
   }
 });
 
+Deno.test("UDP ASSOCIATE is answered with where to send datagrams, whatever the client says it sends from", async () => {
+  for (
+    const from of [[1, 0, 0, 0, 0, 0, 0], [4, ...Array(16).fill(0), 0, 0], [1, 127, 0, 0, 1, 48, 57], [
+      3,
+      0,
+      0,
+      0,
+    ]]
+  ) {
+    const { said, associated } = await talk([...greeting, 5, 3, 0, ...from]);
+    assert.deepEqual(said.slice(2), [5, 0, 0, 1, 127, 0, 0, 1, 0x10, 0x92]);
+    assert.ok(associated);
+  }
+  const { said, associated } = await talk(
+    [...greeting, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0],
+    new Error("no descriptor"),
+  );
+  assert.deepEqual(said.slice(2), reply(replies.failure));
+  assert.ok(!associated);
+});
+
 Deno.test("other commands, kinds of address and versions are refused in the protocol's own words", async () => {
   const to = [1, 10, 96, 0, 10, 0, 80];
   assert.deepEqual(
     (await talk([...greeting, 5, 2, 0, ...to])).said.slice(2),
-    reply(replies.commandNotSupported),
-  );
-  assert.deepEqual(
-    (await talk([...greeting, 5, 3, 0, ...to])).said.slice(2),
     reply(replies.commandNotSupported),
   );
   assert.deepEqual(

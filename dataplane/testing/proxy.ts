@@ -44,6 +44,9 @@ export function start(more: Partial<ProxyOptions> = {}, origin?: { readonly port
     allow: (conn) => owners.isFrom(arrivalOf(conn), [{ first: uid ?? 0, last: uid ?? 0 }]),
     isOurs: (host) => host.endsWith(".svc"),
     signal: stop.signal,
+    associate() {
+      throw new Error("no datagrams here");
+    },
     async open(_client, target, first) {
       opened.push({ target, first: new TextDecoder().decode(first) });
       const failure = failures[target.host];

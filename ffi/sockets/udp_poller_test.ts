@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { until } from "../../async/testing/until.ts";
 import { parseEndpoint } from "../../net/address.ts";
-import type { SystemCallError } from "../libc.ts";
 import { udpServer } from "../testing/udp_server.ts";
-import { type UdpEvents, UdpPoller } from "./udp_poller.ts";
+import type { ConnectedUdpEvents } from "./connected_udp.ts";
+import { UdpPoller } from "./udp_poller.ts";
 
 function endpoint(text: string) {
   const parsed = parseEndpoint(text);
@@ -14,8 +14,8 @@ function endpoint(text: string) {
 /** Remembers what a socket is told. */
 function listener() {
   const received: Uint8Array[] = [];
-  const failures: SystemCallError[] = [];
-  const events: UdpEvents = {
+  const failures: (Error & { readonly code?: string })[] = [];
+  const events: ConnectedUdpEvents = {
     received: (payload) => received.push(payload.slice()),
     failed: (error) => failures.push(error),
   };
@@ -117,4 +117,50 @@ Deno.test("an error while a socket is opened leaves nothing", async () => {
   // A broadcast address: not without SO_BROADCAST.
   assert.throws(() => poller.open(endpoint("255.255.255.255:9"), listener().events), { code: "EACCES" });
   assert.equal(poller.size, 0);
+});
+
+Deno.test("a bound socket takes datagrams from anybody, and answers each", async () => {
+  await using poller = new UdpPoller();
+  const senders = new Map<number, string>();
+  using bound = poller.bind({ address: endpoint("127.0.0.1:1").address, port: 0 }, {
+    received(payload, sender) {
+      const { port, address } = sender.endpoint;
+      senders.set(port, `${address.text} ${payload.length}`);
+      const name = sender.copy();
+      assert.ok(sender.is(name));
+      name[3] = (name[3] ?? 0) ^ 1;
+      assert.ok(!sender.is(name));
+      bound.send(payload, sender.copy());
+    },
+    failed: assert.fail,
+  });
+  const [one, other] = [listener(), listener()];
+  using first = poller.open(bound.local, one.events);
+  using second = poller.open(bound.local, other.events);
+  for (let i = 0; i < 40; i++) first.send(new Uint8Array(100));
+  second.send(new Uint8Array(200));
+  await until("all were answered", () => one.received.length === 40 && other.received.length === 1);
+  assert.deepEqual([...senders.values()].sort(), ["127.0.0.1 100", "127.0.0.1 200"]);
+  bound.close();
+  assert.throws(() => bound.local, { code: "EBADF" });
+});
+
+Deno.test("an error of a socket's owner closes that socket and no other", async () => {
+  await using echo = await udpServer();
+  await using poller = new UdpPoller();
+  const failures: Error[] = [];
+  using broken = poller.open(echo.endpoint, {
+    received: () => {
+      throw new TypeError("a bug");
+    },
+    failed: (error) => failures.push(error),
+  });
+  const { received, events } = listener();
+  using sound = poller.open(echo.endpoint, events);
+  broken.send(Uint8Array.of(1));
+  await until("the error was told", () => failures.length === 1);
+  assert.equal(failures[0]?.message, "a bug");
+  assert.equal(poller.size, 1);
+  sound.send(Uint8Array.of(1));
+  await until("it has come back", () => received.length === 1);
 });
