@@ -22,7 +22,7 @@ const FOREVER = -1;
 /** Sockets that are told to be readable together. */
 const READY = 64;
 /** Turns of the event loop to look for more before the thread waits: an answer often follows at once, and waking costs 20 µs. */
-const TURNS = 4;
+const TURNS = 2;
 /** struct epoll_event is packed on x86-64 only (man 2 epoll_ctl). */
 const EVENT = Deno.build.arch === "x86_64" ? { bytes: 12, fd: 4 } : { bytes: 16, fd: 8 };
 
