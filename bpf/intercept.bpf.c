@@ -1,7 +1,7 @@
-// Steers new TCP connections to taken ports of one pod's network namespace to relay's listening sockets, as
-// long as somebody is there to take them; in every other case the lookup goes on as if this program weren't
-// there, and the pod answers. Attached to the pod's netns by a bpf_link: it goes with the process that holds
-// it. One copy per pod.
+// Steers new TCP connections, and UDP datagrams, to taken ports of one pod's network namespace to relay's
+// sockets, as long as somebody is there to take them; in every other case the lookup goes on as if this
+// program weren't there, and the pod answers. Attached to the pod's netns by a bpf_link: it goes with the
+// process that holds it. One copy per pod.
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -9,11 +9,15 @@
 // Shared with agent/attach/steering.ts, whose test compares them.
 #define WORKERS 8
 #define PORTS 256
+// Shared with agent/relay/passed_flows.ts, whose test compares it: a power of two.
+#define PASSED 1024
+#define PASSED_SHIFT 22 // 32 bits less those of a number below PASSED
 #define STALE_NS 2000000000ULL
 
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
 // The loopback device's ifindex, in every netns.
 #define LO 1
 #define SIDECAR bpf_htonl(0x7f000006) // 127.0.0.6
@@ -36,6 +40,39 @@ struct {
 	__type(value, __u64);
 } listeners6 SEC(".maps");
 
+// worker -> its UDP socket on 127.0.0.1; as above
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, WORKERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} datagrams4 SEC(".maps");
+
+// worker -> its UDP socket on ::1; as above
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, WORKERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} datagrams6 SEC(".maps");
+
+// A UDP flow whose datagrams relay leaves to the pod for a while, since no laptop takes them.
+struct passed_flow {
+	__u32 remote[4];   // the caller's address; IPv4 as ::ffff:a.b.c.d
+	__u32 remote_port; // in network byte order
+	__u32 local_port;  // the pod's
+	__u64 until;	   // CLOCK_MONOTONIC in ns
+};
+
+// hash of a flow -> the flow that was left to the pod last; relay writes, through mmap
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PASSED);
+	__type(key, __u32);
+	__type(value, struct passed_flow);
+} passed SEC(".maps");
+
 // worker -> CLOCK_MONOTONIC in ns of its last beat; the worker itself writes, through mmap
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -45,7 +82,7 @@ struct {
 	__type(value, __u64);
 } beats SEC(".maps");
 
-// port in the pod -> 1 while its session lives and has a tunnel; attach writes
+// protocol << 16 | port in the pod -> 1 while its session lives and has a tunnel; attach writes
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, PORTS);
@@ -88,29 +125,57 @@ static __always_inline __u32 hash(struct bpf_sk_lookup *ctx) {
 	return ((address ^ (__u32)ctx->remote_port) * 0x9E3779B1u) >> 16;
 }
 
-// Gives the connection to a worker's listener; not 0 when it has none, or the kernel refuses.
+// Whether relay has left a flow to the pod.
+static __always_inline int is_passed(struct bpf_sk_lookup *ctx, __u64 now) {
+	__u32 remote[4] = {0, 0, bpf_htonl(0xffff), ctx->remote_ip4};
+	__u32 port = ctx->remote_port, place;
+	struct passed_flow *flow;
+
+	if (ctx->family == AF_INET6) {
+		remote[0] = ctx->remote_ip6[0];
+		remote[1] = ctx->remote_ip6[1];
+		remote[2] = ctx->remote_ip6[2];
+		remote[3] = ctx->remote_ip6[3];
+	}
+	place = remote[0] ^ remote[1] ^ remote[2] ^ remote[3] ^ port ^ (ctx->local_port << 16);
+	place = (place * 0x9E3779B1u) >> PASSED_SHIFT;
+	flow = bpf_map_lookup_elem(&passed, &place);
+	return flow && flow->until > now && flow->remote[0] == remote[0] && flow->remote[1] == remote[1] &&
+	       flow->remote[2] == remote[2] && flow->remote[3] == remote[3] && flow->remote_port == port &&
+	       flow->local_port == ctx->local_port;
+}
+
+// Gives the connection or datagram to a worker's socket; not 0 when it has none, or the kernel refuses.
 static __always_inline long give(struct bpf_sk_lookup *ctx, __u32 worker) {
-	struct bpf_sock *listener;
+	struct bpf_sock *socket;
 	long refused;
 
-	if (ctx->family == AF_INET)
-		listener = bpf_map_lookup_elem(&listeners4, &worker);
-	else
-		listener = bpf_map_lookup_elem(&listeners6, &worker);
-	if (!listener)
+	if (ctx->protocol == IPPROTO_TCP) {
+		if (ctx->family == AF_INET)
+			socket = bpf_map_lookup_elem(&listeners4, &worker);
+		else
+			socket = bpf_map_lookup_elem(&listeners6, &worker);
+	} else {
+		if (ctx->family == AF_INET)
+			socket = bpf_map_lookup_elem(&datagrams4, &worker);
+		else
+			socket = bpf_map_lookup_elem(&datagrams6, &worker);
+	}
+	if (!socket)
 		return -1;
-	refused = bpf_sk_assign(ctx, listener, 0);
-	bpf_sk_release(listener);
+	refused = bpf_sk_assign(ctx, socket, 0);
+	bpf_sk_release(socket);
 	return refused;
 }
 
 SEC("sk_lookup")
 int steer(struct bpf_sk_lookup *ctx) {
-	__u32 port = ctx->local_port, zero = 0, first;
+	__u32 port = ctx->protocol << 16 | ctx->local_port, zero = 0, first;
 	__u32 *live, *count;
 	__u64 now;
 
-	if (ctx->protocol != IPPROTO_TCP || (ctx->family != AF_INET && ctx->family != AF_INET6))
+	if ((ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP) ||
+	    (ctx->family != AF_INET && ctx->family != AF_INET6))
 		return SK_PASS;
 	live = bpf_map_lookup_elem(&ports, &port);
 	if (!live || !*live || from_inside(ctx))
@@ -119,6 +184,8 @@ int steer(struct bpf_sk_lookup *ctx) {
 	if (!count || !*count || *count > WORKERS)
 		return SK_PASS;
 	now = bpf_ktime_get_ns();
+	if (ctx->protocol == IPPROTO_UDP && is_passed(ctx, now))
+		return SK_PASS;
 	first = hash(ctx) % *count;
 	// The worker of the hash, or the next that still beats.
 	for (__u32 i = 0; i < WORKERS; i++) {

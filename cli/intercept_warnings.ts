@@ -22,7 +22,8 @@ export function warnOfIntercepts(
 }
 
 /** What becomes of callers while nothing listens. */
-function whatElse({ mine, mirror }: InterceptEntry): string {
+function whatElse({ mine, mirror, protocol }: InterceptEntry): string {
+  if (protocol === "UDP") return "what callers send is dropped";
   if (mirror) return "its copies are dropped";
   return mine ? "this machine's connections to the Service are reset" : "callers of the Service get resets";
 }

@@ -46,7 +46,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | explain | Explanation | none of them; \`works\`, target, verdict (hop, saw, remedy; absent where nothing is wrong), hops (hop, level, saw, remedy, ms); without a connection \`up\` is false and \`checks\` are as those of doctor |
 | dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster, before (the target of a changed one until now) |
 | dns allow | DomainList | domain |
-| intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, portName, local, since, until, match, mirror, domain, mine, pods, connections, requests, alsoTaken, others, silentSince, problems |
+| intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, protocol, portName, local, since, until, match, mirror, domain, mine, pods, connections, requests, alsoTaken, others, silentSince, problems |
 | env | Environment | none of them; cluster, namespace, service, pod (absent where none is there), container, variables, files (path, mode), folders, otherMounts, problems |
 | agent deploy, agent delete, agent status | AgentComponentList | component, state, why, image, payload, ours, versions, outdated, pods |
 | doctor | CheckList | id, title, outcome (ok, warning, failed, skipped), findings (level, saw, remedy), ms; and \`ok\` |

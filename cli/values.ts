@@ -12,7 +12,7 @@ export interface ServiceName {
 export interface ServicePort extends ServiceName {
   /** Name or number. */
   readonly port?: string;
-  /** What follows a "/": the end of the name of a personal intercept's rule. */
+  /** What follows a "/": "udp", the end of the name of a personal intercept's rule, or both. */
   readonly rule?: string;
   /** What follows an "@": the cluster's context. */
   readonly context?: string;
@@ -22,7 +22,7 @@ export interface ServicePort extends ServiceName {
 export interface LocalEnd {
   readonly host: string;
   readonly local: number;
-  /** The Service's port, name or number. */
+  /** The Service's port, name or number; "53/udp" where TCP has the same number. */
   readonly port?: string;
 }
 
@@ -45,7 +45,8 @@ export function parseServiceName(input: string): ServiceName | undefined {
 
 /** Reads "echo.default:80", "echo:http", "echo.default:80@context"; undefined when it isn't one. */
 export function parseServicePort(input: string): ServicePort | undefined {
-  const [, rest = "", rule, context] = /^([^@/]*)(?:\/([a-z]{1,16}))?(?:@(.+))?$/s.exec(input) ?? [];
+  const [, rest = "", rule, context] =
+    /^([^@/]*)(?:\/([a-z]{1,16}(?:\/[a-z]{1,16})?))?(?:@(.+))?$/s.exec(input) ?? [];
   const [name = "", port, ...more] = rest.split(":");
   const service = parseServiceName(name);
   if (!service || more.length > 0 || (port !== undefined && !isPort(port))) return undefined;
@@ -57,14 +58,15 @@ export function parseServicePort(input: string): ServicePort | undefined {
   };
 }
 
-/** A port alone is one of "localhost", which is both loopback addresses. Reads "8081", "8081:80", "8081:http", "localhost:8081", "127.0.0.1:8081:80", "[::1]:8081:80"; undefined when it isn't one. */
+/** A port alone is one of "localhost", which is both loopback addresses. Reads "8081", "8081:80", "8081:http", "5353:53/udp", "localhost:8081", "127.0.0.1:8081:80", "[::1]:8081:80"; undefined when it isn't one. */
 export function parseLocalTarget(input: string): LocalEnd | undefined {
   const six = /^\[([0-9a-fA-F:.]+)\]:(.*)$/s.exec(input);
   const parts = (six?.[2] ?? input).split(":");
   const named = six?.[1] ?? (isNumber(parts[0] ?? "") ? undefined : parts.shift());
   const host = named ?? "localhost";
   const [local = "", port, ...more] = parts;
-  if (!isNumber(local) || more.length > 0 || (port !== undefined && !isPort(port))) return undefined;
+  if (!isNumber(local) || more.length > 0) return undefined;
+  if (port !== undefined && !isPort(port.replace(/\/(udp|tcp)$/, ""))) return undefined;
   if (!six && !/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(host)) return undefined;
   return { host, local: Number(local), ...(port === undefined ? {} : { port }) };
 }

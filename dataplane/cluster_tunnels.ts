@@ -3,6 +3,7 @@ import type { DialAgent } from "./tunnel/dial_agent.ts";
 import { placeDialler } from "./tunnel/place_dialler.ts";
 import type { FlowTable } from "./flow_table.ts";
 import { inbound } from "./inbound.ts";
+import { inboundUdp } from "./udp/inbound_udp.ts";
 import type { LocalTarget, MainCalls, NodeAgent, RuleCounts } from "./protocol.ts";
 import type { Calls, Channel } from "../threads/channel.ts";
 import { LocalTargets } from "./local_targets.ts";
@@ -83,6 +84,8 @@ export class ClusterTunnels implements AsyncDisposable {
         dial((after) => unlessAborted(this.#main.call("agent", { ...of, ...after }), signal), signal),
       serve: (stream) =>
         void inbound(stream, { cluster: this.#cluster, locals: this.#locals, flows: this.#flows }),
+      serveUdp: (stream) =>
+        void inboundUdp(stream, { cluster: this.#cluster, locals: this.#locals, flows: this.#flows }),
       counted: (counts) => this.#locals.counted(counts),
       prove: (challenge) => this.#main.call("prove", { ...of, challenge }),
       log: (message, fields) =>

@@ -158,7 +158,13 @@ Deno.test("an intercepted connection whose program refuses has failed under the 
   closed.close();
   await using to = startPlane();
   await to.plane.connect("dev");
-  const target = { rule: RULE, intercept: "echo.default:80", port: 80, host: "127.0.0.1" };
+  const target = {
+    rule: RULE,
+    protocol: "tcp" as const,
+    intercept: "echo.default:80",
+    port: 80,
+    host: "127.0.0.1",
+  };
   await to.plane.setIntercepts("dev", [{ ...target, localPort: closed.addr.port }]);
   await to.plane.setAgents("dev", [AGENT]);
   await until("the agent is dialled", () => to.agents.length === 1);

@@ -28,7 +28,7 @@ export async function inbound(
   { cluster, locals, flows, dial = dialLocal }: InboundParts,
 ): Promise<Outcome> {
   const target = parseRuleTarget(headerValue(stream.request, ":authority") ?? "");
-  const intercepted = target && locals.get(target.rule, target.port);
+  const intercepted = target && locals.get(target.rule, target.port, "tcp");
   const id = parseFlowId(headerValue(stream.request, headers.flow));
   const flow = flows.begin({
     kind: "intercepted",
@@ -68,7 +68,7 @@ export async function inbound(
 }
 
 /** What the relay says of a connection: an address and port. Anything else isn't shown. */
-function said(stream: Stream, header: string): string {
+export function said(stream: Stream, header: string): string {
   const text = headerValue(stream.request, header) ?? "";
   return /^[0-9a-f.:[\]]{3,64}$/.test(text) ? text : "unknown";
 }

@@ -27,7 +27,14 @@ function dialled(transport: AbortableTransport): AbortableTransport & Connection
 /** Inbound flows of a relay's tunnel, whose rule leads to a program that `dial` reaches. */
 function relayTo(dial: NonNullable<InboundParts["dial"]>) {
   const locals = new LocalTargets();
-  const target = { rule: RULE, intercept: "echo.default:80", port: 80, host: "program", localPort: 3000 };
+  const target = {
+    rule: RULE,
+    protocol: "tcp" as const,
+    intercept: "echo.default:80",
+    port: 80,
+    host: "program",
+    localPort: 3000,
+  };
   locals.replace([target]);
   const failed: Flow[] = [];
   const flows = new FlowTable(

@@ -46,9 +46,9 @@ export class LocalTargets {
     );
   }
 
-  get(rule: string, port: number): Intercepted | undefined {
+  get(rule: string, port: number, protocol: LocalTarget["protocol"]): Intercepted | undefined {
     const found = this.#all.get(rule);
-    return found?.target.port === port ? found : undefined;
+    return found?.target.port === port && found.target.protocol === protocol ? found : undefined;
   }
 
   /** Adds what a node agent has counted; of other rules than these it counts nothing. */

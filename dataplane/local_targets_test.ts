@@ -4,6 +4,7 @@ import { LocalTargets } from "./local_targets.ts";
 const none = { seen: 0, taken: 0, declined: 0 };
 
 const at = (rule: string, localPort = 3000) => ({
+  protocol: "tcp" as const,
   rule,
   intercept: `${rule}.default:80`,
   port: 80,
@@ -14,18 +15,19 @@ const at = (rule: string, localPort = 3000) => ({
 Deno.test("only a rule's own port leads to the laptop", () => {
   const targets = new LocalTargets();
   targets.replace([at("rule")]);
-  assert.equal(targets.get("rule", 81), undefined);
-  assert.equal(targets.get("other", 80), undefined);
-  assert.deepEqual(targets.get("rule", 80)?.target, at("rule"));
+  assert.equal(targets.get("rule", 81, "tcp"), undefined);
+  assert.equal(targets.get("other", 80, "tcp"), undefined);
+  assert.equal(targets.get("rule", 80, "udp"), undefined);
+  assert.deepEqual(targets.get("rule", 80, "tcp")?.target, at("rule"));
 });
 
 Deno.test("connections are counted, also over a change of where they go", () => {
   const targets = new LocalTargets();
   targets.replace([at("rule")]);
-  const first = targets.get("rule", 80);
+  const first = targets.get("rule", 80, "tcp");
   first?.begin();
   targets.replace([at("rule", 3001), at("other")]);
-  const second = targets.get("rule", 80);
+  const second = targets.get("rule", 80, "tcp");
   assert.equal(second?.target.localPort, 3001);
   second.begin();
   second.end();

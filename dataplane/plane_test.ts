@@ -176,6 +176,7 @@ Deno.test("an agent's streams go to the laptop's program, and its challenges to 
   await to.plane.connect("dev");
   const target = {
     rule: RULE,
+    protocol: "tcp" as const,
     intercept: "echo.default:80",
     port: 80,
     host: "127.0.0.1",
@@ -244,7 +245,13 @@ Deno.test("each agent's reversed tunnel is kept by one of several workers, which
   using program = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await using to = startPlane({ workers: 3 });
   await to.plane.connect("dev");
-  const target = { rule: RULE, intercept: "echo.default:80", port: 80, host: "127.0.0.1" };
+  const target = {
+    rule: RULE,
+    protocol: "tcp" as const,
+    intercept: "echo.default:80",
+    port: 80,
+    host: "127.0.0.1",
+  };
   await to.plane.setIntercepts("dev", [{ ...target, localPort: program.addr.port }]);
   const agents = [1, 2, 3, 4, 5].map((digit) => ({ ...AGENT, uid: AGENT.uid.replace(/.$/, `${digit}`) }));
   await to.plane.setAgents("dev", agents);

@@ -102,6 +102,7 @@ export interface NodeAgent {
 
 /** Where an intercepted connection goes on the laptop. Only the laptop knows. */
 export interface LocalTarget {
+  readonly protocol: Flow["protocol"];
   /** UID of the rule. */
   readonly rule: string;
   /** The id of the intercept: "echo.default:80". */

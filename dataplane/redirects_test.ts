@@ -19,6 +19,7 @@ function program(name: string): Origin {
 
 function redirect(port: number, { port: localPort }: { readonly port: number }): Redirect {
   return {
+    protocol: "tcp",
     rule: "default/echo:80",
     intercept: "echo.default:80/mine",
     port: 80,

@@ -4,6 +4,7 @@
  * closes it, everything that was handed over is void: relay closes its sockets, attach steers no connections.
  */
 import type { Hello } from "./hello.ts";
+import type { Flow } from "./flow.ts";
 import type { Match } from "./match.ts";
 
 export const HANDOVER_SOCKET = "/run/pmz/handover.sock";
@@ -43,6 +44,7 @@ export type RelayLimit = "connections" | "port";
 
 /** A port of a pod that is steered to relay, and its rules. */
 export interface SteeredPort {
+  readonly protocol: Flow["protocol"];
   /** The pod's own port (targetPort). */
   readonly port: number;
   /** UIDs in the order in which the rules are asked. */
@@ -67,7 +69,9 @@ export type AttachMessage =
   | { readonly tell: "match" } & MatchedRule
   /**
    * Hands a pod over. Descriptors: the heartbeat map (BPF_F_MMAPABLE array of u64, one a worker: CLOCK_MONOTONIC in ns),
-   * then the listening sockets, family by family in the order of `families`, each worker's in order.
+   * then the listening sockets, family by family in the order of `families`, each worker's in order. Where UDP can be steered there
+   * follow the map of flows that are left to the pod (BPF_F_MMAPABLE, relay/passed_flows.ts), and of each of the families in
+   * `datagrams` the raw socket that answers, then each worker's UDP socket.
    */
   | {
     readonly tell: "pod";
@@ -76,6 +80,7 @@ export type AttachMessage =
     readonly addresses: readonly string[];
     readonly workers: number;
     readonly families: readonly (4 | 6)[];
+    readonly datagrams: readonly (4 | 6)[];
     readonly ports: readonly SteeredPort[];
   }
   /** Changes the ports of a pod that was handed over. */

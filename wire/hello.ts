@@ -23,7 +23,7 @@ export const protocolVersions = {
   helper: { newest: 4, oldest: 4 },
   tunnel: { newest: 2, oldest: 1 },
   "reversed-tunnel": { newest: 2, oldest: 1 },
-  handover: { newest: 1, oldest: 1 },
+  handover: { newest: 2, oldest: 2 },
 } as const satisfies Record<string, ProtocolVersions>;
 
 export type ProtocolName = keyof typeof protocolVersions;

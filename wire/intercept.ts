@@ -12,15 +12,18 @@ import { integer, list, NotValid, object, oneOf, optional, text, value } from ".
  * Versions of what these objects say. Another one when a rule can say something that node agents of before don't know: the
  * API server drops a field that its CRD hasn't, and a rule must not take more than its user asked for.
  */
-export const ruleVersions: ProtocolVersions = { newest: 3, oldest: 1 };
+export const ruleVersions: ProtocolVersions = { newest: 4, oldest: 1 };
 
 /** The version of rules since which they can have a match. */
 const PERSONAL_RULES = 2;
 /** The version of rules since which they can mirror, and a match can have `grpc`. */
 const MIRROR_RULES = 3;
+/** The version of rules since which they can be for a UDP port. */
+const UDP_RULES = 4;
 
 /** The least version of rules that a node agent has to know for one that takes this; undefined: any. */
-export function neededRules({ match, mirror }: Taken): number | undefined {
+export function neededRules({ match, mirror, protocol }: Taken): number | undefined {
+  if (protocol !== undefined) return UDP_RULES;
   if (mirror || match?.grpc !== undefined) return MIRROR_RULES;
   return match === undefined ? undefined : PERSONAL_RULES;
 }
@@ -57,17 +60,22 @@ export interface InterceptSession {
   readonly renewal: string;
 }
 
-/** A Service port whose connections go to a session, or those that match. Everything but the status is immutable. */
+/** A Service port whose connections or datagrams go to a session, or those that match. Everything but the status is immutable. */
 export interface InterceptRule {
   readonly namespace: string;
-  /** "SERVICE-PORT" for a whole-service rule, so that creating it twice fails; "SERVICE-PORT-SUFFIX" for a personal one. */
+  /**
+   * "SERVICE-PORT" for a whole-service rule, or "SERVICE-PORT-udp", so that creating it twice fails; "SERVICE-PORT-SUFFIX" for a
+   * personal one.
+   */
   readonly name: string;
   readonly uid: string;
   readonly service: string;
   /** The Service's port number. */
   readonly port: number;
+  /** The port is UDP's; absent: TCP's. */
+  readonly protocol?: "UDP";
   readonly session: { readonly name: string; readonly uid: string };
-  /** SHA-256 of the session's public key (the SubjectPublicKeyInfo's bytes), hex; of a personal rule, see personalFingerprint. */
+  /** SHA-256 of the session's public key (the SubjectPublicKeyInfo's bytes), hex; of a personal rule or for UDP, see ruleFingerprint. */
   readonly keyFingerprint: string;
   readonly user: string;
   /** What a personal rule takes; undefined for a whole-service rule, and for one that mirrors all connections. */
@@ -98,7 +106,7 @@ export interface InterceptedPod {
   readonly reason?: string;
 }
 
-/** Name of the rule object: for a whole Service port, or with the suffix of a personal rule. */
+/** Name of the rule object: for a whole Service port of TCP, or with the suffix that ruleSuffix of personal_rule.ts makes. */
 export function ruleName(service: string, port: number, suffix?: string): string {
   return suffix === undefined ? `${service}-${port}` : `${service}-${port}-${suffix}`;
 }
@@ -131,12 +139,14 @@ const interceptedPod = object({
 });
 
 const isTrue = value("mirror", "true", (raw) => raw === true ? raw : undefined);
+const isUdp = value("protocol", "UDP", (raw) => raw === "UDP" ? raw : undefined);
 
 const ruleObject = object({
   metadata,
   spec: object({
     service: text(63),
     port: integer("port", 1, 65_535),
+    protocol: optional(isUdp),
     session: object({ name: text(253), uid: text(36) }),
     keyFingerprint: text(64),
     user: text(256),

@@ -40,8 +40,10 @@ export interface Match {
   readonly callers?: readonly CallerMatch[];
 }
 
-/** What a rule takes, if not all connections. */
+/** What a rule takes, if not all connections of a TCP port. */
 export interface Taken {
+  /** The port is UDP's; absent: TCP's. */
+  readonly protocol?: "UDP";
   readonly match?: Match;
   /** The pods answer, and the laptop gets a copy. */
   readonly mirror?: true;

@@ -41,7 +41,8 @@ const DRAIN_MS = 8_000;
  * pods of its node that have a rule with a live session, and hands listening sockets in them to relay. It never reads a
  * byte of their connections. When the process is killed the kernel removes its BPF programs, and the pods answer.
  *
- * Needs SYS_ADMIN (setns, BPF), SYS_PTRACE (other processes' namespaces and open files) and NET_ADMIN (SOCK_DESTROY).
+ * Needs SYS_ADMIN (setns, BPF), SYS_PTRACE (other processes' namespaces and open files), NET_ADMIN (SOCK_DESTROY) and, for UDP
+ * alone, NET_RAW (raw sockets).
  *
  * @throws when the node's own namespace can't be read, libbpf can't be loaded, or the handover's socket can't be made.
  */

@@ -26,8 +26,8 @@ export class ClosingHistory {
     this.#clock = clock;
   }
 
-  /** A port is steered from now on. @returns whether its open connections are to be closed */
-  begins(pod: string, port: number, rule: string): boolean {
+  /** A port, as portName of plan.ts has it, is steered from now on. @returns whether its open connections are to be closed */
+  begins(pod: string, port: string, rule: string): boolean {
     const now = this.#clock.now();
     const known = this.#ports.get(keyOf(pod, port));
     if (known?.rule !== rule) {
@@ -42,7 +42,7 @@ export class ClosingHistory {
   }
 
   /** A port isn't steered any more. */
-  ends(pod: string, port: number): void {
+  ends(pod: string, port: string): void {
     const known = this.#ports.get(keyOf(pod, port));
     if (known) known.left ??= this.#clock.now();
   }
@@ -55,6 +55,6 @@ export class ClosingHistory {
   }
 }
 
-function keyOf(pod: string, port: number): string {
+function keyOf(pod: string, port: string): string {
   return `${pod} ${port}`;
 }

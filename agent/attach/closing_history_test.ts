@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../../async/testing/fake_clock.ts";
 import { ClosingHistory } from "./closing_history.ts";
 
-const [pod, port, rule] = ["pod", 8080, "rule"];
+const [pod, port, rule] = ["pod", "8080/tcp", "rule"];
 
 Deno.test("open connections are closed when a rule gets a port, and once more for the next rule", () => {
   const history = new ClosingHistory(new FakeClock());
   assert.equal(history.begins(pod, port, rule), true);
-  assert.equal(history.begins(pod, 9090, rule), true);
+  assert.equal(history.begins(pod, "9090/tcp", rule), true);
   history.ends(pod, port);
   assert.equal(history.begins(pod, port, "another"), true);
 });

@@ -9,7 +9,7 @@ import {
 import { type InterceptRule, isPersonal } from "../../wire/intercept.ts";
 import { sleep } from "../../async/sleep.ts";
 import { findCallers, type FoundCallers } from "./callers.ts";
-import { type NodePlan, plan, rulesOf } from "./plan.ts";
+import { type NodePlan, plan, type PlannedPort, portName, rulesOf } from "./plan.ts";
 import type { ProbeDetector } from "./probe_detector.ts";
 import type { RelayChannel } from "./relay_link.ts";
 import { SessionClock } from "./sessions.ts";
@@ -196,14 +196,14 @@ export class NodeReconciler implements Disposable {
     return this.#fingerprints.get(key);
   }
 
-  #stateOf(uid: string, port: number, rule: InterceptRule): PortState {
+  #stateOf(uid: string, port: PlannedPort, rule: InterceptRule): PortState {
     const waiting = (reason: string): PortState => ({ state: "waiting", reason });
     if (!this.#relay) return waiting("the node agent's relay is not connected");
     const taken = this.#options.pods.get(uid);
     if (!taken) return waiting(this.#options.pods.trouble(uid) ?? "the pod is about to be taken over");
     const kept = taken.kept(port);
     if (kept !== undefined) return { state: "refused", reason: kept };
-    if (taken.steered.has(port) && this.#proven.has(rule.uid)) {
+    if (taken.steered.has(portName(port)) && this.#proven.has(rule.uid)) {
       const limit = this.#limited.get(uid);
       const reason = this.#callers.get(rule.uid)?.missing ?? (limit && limitMet[limit]);
       return { state: "ready", ...(reason !== undefined && { reason }) };

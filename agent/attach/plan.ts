@@ -6,7 +6,8 @@
  * write by hand (EndpointSlices, Endpoints) adds a pod.
  */
 import { type InterceptRule, type InterceptSession, isPersonal } from "../../wire/intercept.ts";
-import { personalFingerprint } from "../../wire/personal_rule.ts";
+import type { Flow } from "../../wire/flow.ts";
+import { ruleFingerprint } from "../../wire/personal_rule.ts";
 import { fairShares } from "./shares.ts";
 import type { Pod, Service } from "../../kube/objects/objects.ts";
 import { isTerminating, mayRun, podPort, selects } from "../../kube/objects/selectors.ts";
@@ -25,13 +26,19 @@ export interface PlanInput {
 }
 
 /**
- * A port of a pod, and the rules that intercept it, in the order in which they are asked: personal ones, the older first,
+ * A port of a pod, of TCP or UDP, and the rules that intercept it, in the order in which they are asked: personal ones, the older first,
  * then the whole-service rule. What none of them takes is the pod's. Those that mirror are among the personal ones: they take nothing.
  */
 export interface PlannedPort {
+  readonly protocol: Flow["protocol"];
   readonly port: number;
   readonly personal: readonly InterceptRule[];
   readonly whole?: InterceptRule;
+}
+
+/** What tells a pod's port from its others: "53/udp". */
+export function portName({ port, protocol }: Pick<PlannedPort, "port" | "protocol">): string {
+  return `${port}/${protocol}`;
 }
 
 /** All rules of a port. */
@@ -47,7 +54,7 @@ interface OpenPort extends PlannedPort {
 
 export interface PlannedPod {
   readonly pod: Pod;
-  /** At most `limits.portsPerPod`; sorted by port. */
+  /** At most `limits.portsPerPod`; sorted by port and protocol. */
   readonly ports: readonly PlannedPort[];
 }
 
@@ -132,11 +139,13 @@ export function plan(cluster: PlanInput): NodePlan {
     const limit = overLimit(candidate, shares.get(rule.namespace) ?? 0);
     for (const pod of selected) {
       const found = limit ?? cannot(rule, pod, cluster.denied) ?? targetOf(rule, service, pod);
-      const taken = typeof found === "string" ? found : take(pods, pod, found.port, rule);
+      const taken = typeof found === "string" ? found : take(pods, pod, found, rule);
       if (taken && !isTerminating(pod)) refusals.push({ rule, pod, reason: taken });
     }
   }
-  for (const { ports } of pods.values()) ports.sort((a, b) => a.port - b.port);
+  for (const { ports } of pods.values()) {
+    ports.sort((a, b) => a.port - b.port || compare(a.protocol, b.protocol));
+  }
   return { pods, refusals };
 }
 
@@ -158,8 +167,7 @@ function isOfLiveSession(rule: InterceptRule, cluster: PlanInput): boolean {
     return false;
   }
   const key = cluster.fingerprint(session.publicKey);
-  if (key === undefined || !isPersonal(rule)) return key === rule.keyFingerprint;
-  return personalFingerprint(key, rule) === rule.keyFingerprint;
+  return key !== undefined && ruleFingerprint(key, rule) === rule.keyFingerprint;
 }
 
 function overLimit(
@@ -180,37 +188,49 @@ function cannot(rule: InterceptRule, pod: Pod, denied: ReadonlySet<string>): str
   if (pod.runtimeClassName && sandboxed.test(pod.runtimeClassName)) {
     return `the pod's runtime class "${pod.runtimeClassName}" has a network stack of its own`;
   }
+  if (rule.protocol === "UDP") return unseenInDatagrams(rule);
 }
 
+/** Why a rule for a UDP port takes nothing: of datagrams, only their callers can be told. */
+function unseenInDatagrams({ match = {}, mirror }: InterceptRule): string | undefined {
+  const { callers: _, ...others } = match;
+  if (mirror) return "datagrams of a UDP port can't be mirrored";
+  if (Object.keys(others).length > 0) return "datagrams of a UDP port are told apart by their callers alone";
+}
+
+/** A port of a pod. */
+type PodPort = Pick<PlannedPort, "port" | "protocol">;
+
 /** The pod's port that the rule's Service port leads to, or the reason why there is none. */
-function targetOf(rule: InterceptRule, service: Service, pod: Pod): { port: number } | string {
+function targetOf(rule: InterceptRule, service: Service, pod: Pod): PodPort | string {
+  const { protocol = "TCP" } = rule;
   const ports = service.ports.filter((port) => port.port === rule.port);
-  const port = ports.find((port) => port.protocol === "TCP");
+  const port = ports.find((port) => port.protocol === protocol);
   if (!port) {
     return ports.length > 0
-      ? `port ${rule.port} of Service ${service.name} is not TCP`
+      ? `port ${rule.port} of Service ${service.name} is not ${protocol}`
       : `Service ${service.name} has no port ${rule.port}`;
   }
   const number = podPort(pod, port);
   return number === undefined
-    ? `the pod has no TCP containerPort named "${port.targetPort}"`
-    : { port: number };
+    ? `the pod has no ${protocol} containerPort named "${port.targetPort}"`
+    : { port: number, protocol: protocol === "UDP" ? "udp" : "tcp" };
 }
 
 /** Gives a port to a rule; returns the reason when it can't. */
 function take(
   pods: Map<string, { pod: Pod; ports: OpenPort[] }>,
   pod: Pod,
-  port: number,
+  { port, protocol }: PodPort,
   rule: InterceptRule,
 ): string | undefined {
   const planned = pods.get(pod.uid) ?? { pod, ports: [] };
-  let open = planned.ports.find((other) => other.port === port);
+  let open = planned.ports.find((other) => other.port === port && other.protocol === protocol);
   if (!open) {
     if (planned.ports.length >= limits.portsPerPod) {
       return `${limits.portsPerPod} ports of the pod are already intercepted, the most allowed`;
     }
-    planned.ports.push(open = { port, personal: [] });
+    planned.ports.push(open = { protocol, port, personal: [] });
     pods.set(pod.uid, planned);
   }
   if (isPersonal(rule)) {

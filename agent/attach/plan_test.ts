@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { InterceptRule, InterceptSession } from "../../wire/intercept.ts";
 import type { Match } from "../../wire/match.ts";
-import { personalFingerprint } from "../../wire/personal_rule.ts";
+import { ruleFingerprint } from "../../wire/personal_rule.ts";
 import type { Pod, Service } from "../../kube/objects/objects.ts";
 import { limits, plan, type PlanInput, rulesOf } from "./plan.ts";
 
@@ -189,7 +189,7 @@ Deno.test("a namespace that wants all of a node's rules leaves another its share
         created: namespace === "default" ? "2026-01-01T00:00:00Z" : "2026-01-01T00:00:01Z",
         session: { name: "s", uid: `session of ${namespace}` },
         match: { hosts: ["a.example"] },
-        keyFingerprint: personalFingerprint("print of KEY", { match: { hosts: ["a.example"] } }),
+        keyFingerprint: ruleFingerprint("print of KEY", { match: { hosts: ["a.example"] } }),
       }));
   const services = ["default", "other"].map((namespace) => ({ ...service, namespace }));
   // A pod's port takes 128 personal rules.
@@ -231,7 +231,7 @@ Deno.test("personal rules stand side by side in front of the whole-service rule,
     rule({
       uid,
       match: match(user),
-      keyFingerprint: personalFingerprint("print of KEY", { match: match(user) }),
+      keyFingerprint: ruleFingerprint("print of KEY", { match: match(user) }),
       created,
     });
   const whole = rule();
@@ -245,14 +245,14 @@ Deno.test("personal rules stand side by side in front of the whole-service rule,
 
 Deno.test("a personal rule of which a matcher was dropped on the way takes nothing", () => {
   const match: Match = { hosts: ["a.example"], headers: [{ name: "x-user", exact: "alice" }] };
-  const keyFingerprint = personalFingerprint("print of KEY", { match });
+  const keyFingerprint = ruleFingerprint("print of KEY", { match });
   assert.equal(planned({ rules: [rule({ match, keyFingerprint })] }).ports.length, 1);
   assert.deepEqual(planned({ rules: [rule({ match: { hosts: ["a.example"] }, keyFingerprint })] }).ports, []);
   assert.deepEqual(planned({ rules: [rule({ keyFingerprint })] }).ports, []);
 });
 
 Deno.test("a rule that mirrors a whole port stands next to the whole-service rule, and takes nothing without the word mirror", () => {
-  const keyFingerprint = personalFingerprint("print of KEY", { mirror: true });
+  const keyFingerprint = ruleFingerprint("print of KEY", { mirror: true });
   const copies = rule({ uid: "rule-m", mirror: true, keyFingerprint, created: "2026-01-01T00:00:09Z" });
   assert.deepEqual(planned({ rules: [copies, rule()] }).ports, [["pod-1", ["8080 rule-m rule-1"]]]);
   const { mirror: _, ...dropped } = copies;
@@ -261,7 +261,7 @@ Deno.test("a rule that mirrors a whole port stands next to the whole-service rul
 
 Deno.test("personal rules of a port beyond the limit are refused", () => {
   const match: Match = { hosts: ["a.example"] };
-  const keyFingerprint = personalFingerprint("print of KEY", { match });
+  const keyFingerprint = ruleFingerprint("print of KEY", { match });
   const many = Array.from(
     { length: limits.personalPerPort + 1 },
     (_, i) => rule({ uid: `rule-${String(i).padStart(4, "0")}`, match, keyFingerprint }),

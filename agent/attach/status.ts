@@ -4,7 +4,7 @@
  */
 import { GROUP, type InterceptedPod, type InterceptRule, parseRule, VERSION } from "../../wire/intercept.ts";
 import { isTerminating } from "../../kube/objects/selectors.ts";
-import { type NodePlan, rulesOf } from "./plan.ts";
+import { type NodePlan, type PlannedPort, rulesOf } from "./plan.ts";
 
 /** A rule, with `podsReady` of its status, which is for people only. */
 export interface WatchedRule {
@@ -32,7 +32,7 @@ export type PortState = { readonly state: "ready"; readonly reason?: string } | 
 export function statusEntries(
   plan: NodePlan,
   node: string,
-  stateOf: (podUid: string, port: number, rule: InterceptRule) => PortState,
+  stateOf: (podUid: string, port: PlannedPort, rule: InterceptRule) => PortState,
 ): Map<string, InterceptedPod[]> {
   const all = new Map<string, InterceptedPod[]>();
   const add = (rule: InterceptRule, entry: InterceptedPod) => {
@@ -44,7 +44,7 @@ export function statusEntries(
     if (isTerminating(pod)) continue;
     for (const port of ports) {
       for (const rule of rulesOf(port)) {
-        add(rule, { node, pod: pod.name, uid: pod.uid, ...stateOf(pod.uid, port.port, rule) });
+        add(rule, { node, pod: pod.name, uid: pod.uid, ...stateOf(pod.uid, port, rule) });
       }
     }
   }

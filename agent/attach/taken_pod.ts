@@ -1,4 +1,9 @@
-import { listenOnLoopback, unconnectedSockets } from "../../ffi/proc/pod_sockets.ts";
+import {
+  datagramsOnLoopback,
+  listenOnLoopback,
+  rawDatagramSocket,
+  unconnectedSockets,
+} from "../../ffi/proc/pod_sockets.ts";
 import { type Candidate, Sandbox } from "../../ffi/proc/pod_proc.ts";
 import type { Libbpf } from "../../ffi/bpf/libbpf.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
@@ -6,6 +11,7 @@ import { type DiagSocket, SockDiag } from "../../ffi/netlink/sock_diag.ts";
 import type { Pod } from "../../kube/objects/objects.ts";
 import { parseAddress } from "../../net/address.ts";
 import type { ClosingHistory } from "./closing_history.ts";
+import { type PlannedPort, portName, rulesOf } from "./plan.ts";
 import { SidecarRedirects } from "./sidecar_redirects.ts";
 import { Steering } from "./steering.ts";
 
@@ -27,6 +33,13 @@ export interface MadeListener {
   readonly fd: number;
 }
 
+/** What UDP of one family is carried by, until it is handed to relay: the socket that answers, and those of the workers. */
+interface MadeDatagrams {
+  readonly family: 4 | 6;
+  readonly raw: number;
+  readonly workers: readonly number[];
+}
+
 /**
  * A pod that is taken over: its network namespace, held open, and the BPF program in it. Ports are steered one by one; the
  * pod answers all others.
@@ -38,9 +51,12 @@ export class TakenPod implements Disposable {
   readonly #diag: SockDiag;
   readonly #relayUid: number;
   readonly #sidecars: SidecarRedirects;
-  readonly #steered = new Set<number>();
+  readonly #steered = new Map<string, PlannedPort>();
   readonly #owned: Disposable;
   #listeners: MadeListener[] = [];
+  #datagrams: MadeDatagrams[] = [];
+  /** Why the pod's UDP can't be steered, for people. */
+  #withoutDatagrams: string | undefined;
   /** The pod's addresses at the last check. */
   #checked = "";
 
@@ -64,7 +80,8 @@ export class TakenPod implements Disposable {
     this.#sidecars = owned.use(
       netns.run(() => new SidecarRedirects((family) => this.#sandbox.legacyTables(family))),
     );
-    for (const { family, worker, fd } of this.#listeners) this.#steering.listen(family, worker, fd);
+    for (const { family, worker, fd } of this.#listeners) this.#steering.take("tcp", family, worker, fd);
+    this.#takeDatagrams(how.workers);
     this.#owned = owned.move();
   }
 
@@ -78,18 +95,23 @@ export class TakenPod implements Disposable {
     return this.#sandbox.alive;
   }
 
-  get families(): (4 | 6)[] {
-    return [...new Set(this.#listeners.map(({ family }) => family))];
+  /** What relay is handed: the families of TCP's sockets and of UDP's, and the descriptors, as wire/handover.ts has them. */
+  get made(): { families: (4 | 6)[]; datagrams: (4 | 6)[]; descriptors: number[] } {
+    const datagrams = this.#datagrams.flatMap(({ raw, workers }) => [raw, ...workers]);
+    return {
+      families: [...new Set(this.#listeners.map(({ family }) => family))],
+      datagrams: this.#datagrams.map(({ family }) => family),
+      descriptors: [
+        this.#steering.heartbeats,
+        ...this.#listeners.map(({ fd }) => fd),
+        ...datagrams.length === 0 ? [] : [this.#steering.passed, ...datagrams],
+      ],
+    };
   }
 
-  /** Descriptors for relay: the heartbeat map, then the listener of each family and worker. */
-  get descriptors(): number[] {
-    return [this.#steering.heartbeats, ...this.#listeners.map(({ fd }) => fd)];
-  }
-
-  /** The ports that are steered now. */
-  get steered(): ReadonlySet<number> {
-    return this.#steered;
+  /** The names of the ports that are steered now. */
+  get steered(): ReadonlySet<string> {
+    return new Set(this.#steered.keys());
   }
 
   /**
@@ -106,14 +128,17 @@ export class TakenPod implements Disposable {
     this.#checked = pod.podIPs.join();
   }
 
-  /** Why connections to a port don't come to where they could be steered, for people; undefined when they do. */
-  kept(port: number): string | undefined {
-    return this.#sidecars.keeps(port);
+  /** Why a port's connections or datagrams can't be steered, for people; undefined when they can. */
+  kept({ protocol, port }: Pick<PlannedPort, "protocol" | "port">): string | undefined {
+    return protocol === "tcp" ? this.#sidecars.keeps(port) : this.#withoutDatagrams;
   }
 
-  /** Closes our copies of the listeners, so that connections are steered only as long as relay has its own. */
+  /** Closes our copies of the sockets, so that connections are steered only as long as relay has its own. */
   handedOver(): void {
     for (const { fd } of this.#listeners.splice(0)) closeDescriptor(fd);
+    for (const { raw, workers } of this.#datagrams.splice(0)) {
+      for (const fd of [raw, ...workers]) closeDescriptor(fd);
+    }
   }
 
   /** Makes sockets with which relay can dial the application; the caller closes them once they are sent. */
@@ -122,24 +147,32 @@ export class TakenPod implements Disposable {
   }
 
   /**
-   * Steers exactly these ports, each for a rule. Connections to a port that are open when its steering begins are closed where the
+   * Steers exactly these ports, for their rules. Connections to a port that are open when its steering begins are closed where the
    * history says so: callers that keep theirs alive would stay with the pod. Returns the error when they can't be closed.
    * @throws {BpfError}
    */
-  steer(ports: ReadonlyMap<number, string>, history: ClosingHistory): Error | undefined {
-    for (const port of this.#steered) {
-      if (ports.has(port)) continue;
+  steer(ports: readonly PlannedPort[], history: ClosingHistory): Error | undefined {
+    const wanted = new Set(ports.map(portName));
+    for (const [name, port] of this.#steered) {
+      if (wanted.has(name)) continue;
       this.#steering.leave(port);
-      this.#steered.delete(port);
-      history.ends(this.pod.uid, port);
+      this.#steered.delete(name);
+      history.ends(this.pod.uid, name);
     }
     let failed: Error | undefined;
-    for (const [port, rule] of ports) {
-      if (this.#steered.has(port)) continue;
-      const closes = history.begins(this.pod.uid, port, rule);
+    for (const planned of ports) {
+      const { port, protocol } = planned;
+      const name = portName(planned);
+      if (this.#steered.has(name)) continue;
+      const closes = history.begins(this.pod.uid, name, rulesOf(planned).map(({ uid }) => uid).sort().join());
+      if (protocol === "udp") {
+        this.#steering.steer(planned);
+        this.#steered.set(name, planned);
+        continue;
+      }
       const before = new Set(this.#diag.connectionsTo(port).map(({ cookie }) => cookie));
-      this.#steering.steer(port);
-      this.#steered.add(port);
+      this.#steering.steer(planned);
+      this.#steered.set(name, planned);
       if (!closes) continue;
       try {
         const open = this.#diag.connectionsTo(port).filter((socket) => this.#isOld(socket, before));
@@ -167,6 +200,7 @@ export class TakenPod implements Disposable {
     return before.has(socket.cookie) || (socket.inode !== 0 && socket.uid !== this.#relayUid);
   }
 
+  /** In the pod's network namespace. Without UDP the pod is taken over all the same. */
   #makeListeners(pod: Pod, workers: number): void {
     const avoid = new Set(pod.containerPorts.map(({ port }) => port));
     for (const family of [4, 6] as const) {
@@ -178,6 +212,54 @@ export class TakenPod implements Disposable {
       }
     }
     if (this.#listeners.length === 0) throw new Error("the pod's network namespace has no loopback address");
+    try {
+      for (const family of new Set(this.#listeners.map(({ family }) => family))) {
+        this.#datagrams.push(makeDatagrams(family, workers, avoid));
+      }
+    } catch (error) {
+      this.#leaveDatagrams(error);
+    }
+  }
+
+  #takeDatagrams(count: number): void {
+    try {
+      for (const { family, workers } of this.#datagrams) {
+        for (let worker = 0; worker < count; worker++) {
+          const fd = workers[worker];
+          if (fd !== undefined) this.#steering.take("udp", family, worker, fd);
+        }
+      }
+    } catch (error) {
+      this.#leaveDatagrams(error);
+    }
+  }
+
+  /** UDP can't be steered in this pod: its rules are refused, and TCP's are not. */
+  #leaveDatagrams(error: unknown): void {
+    for (const { raw, workers } of this.#datagrams.splice(0)) {
+      for (const fd of [raw, ...workers]) closeDescriptor(fd);
+    }
+    const why = error instanceof Error ? error.message : String(error);
+    this.#withoutDatagrams =
+      `UDP can't be steered on this node: ${why}; expected Linux 5.9 or newer, and NET_RAW in the node agent's capabilities`;
+  }
+}
+
+/** @throws {SystemCallError}; {Error} when no port is free. Nothing is left open then. */
+function makeDatagrams(family: 4 | 6, count: number, avoid: Set<number>): MadeDatagrams {
+  const raw = rawDatagramSocket(family);
+  const workers: number[] = [];
+  try {
+    while (workers.length < count) {
+      const made = datagramsOnLoopback(family, avoid);
+      if (!made) throw new Error("the pod's network namespace has no loopback address");
+      avoid.add(made.port);
+      workers.push(made.fd);
+    }
+    return { family, raw, workers };
+  } catch (error) {
+    for (const fd of [raw, ...workers]) closeDescriptor(fd);
+    throw error;
   }
 }
 

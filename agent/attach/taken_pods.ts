@@ -101,7 +101,7 @@ export class TakenPods implements Disposable {
 
   /** Steers no new connections; open ones stay with relay. */
   stopSteering(): void {
-    for (const taken of this.#taken.values()) taken.steer(new Map(), this.#history);
+    for (const taken of this.#taken.values()) taken.steer([], this.#history);
   }
 
   /** Releases all pods without telling relay, which is gone or about to end. */
@@ -173,15 +173,17 @@ export class TakenPods implements Disposable {
 
   #handOver(taken: TakenPod, { pod, ports }: PlannedPod, relay: RelayChannel): void {
     const steered = steeredPorts(ports);
+    const { families, datagrams, descriptors } = taken.made;
     relay.send({
       tell: "pod",
       uid: pod.uid,
       pod: `${pod.namespace}/${pod.name}`,
       addresses: pod.podIPs,
       workers: this.#how.workers,
-      families: taken.families,
+      families,
+      datagrams,
       ports: steered,
-    }, taken.descriptors);
+    }, descriptors);
     taken.handedOver();
     this.#told.set(pod.uid, JSON.stringify(steered));
   }
@@ -195,10 +197,10 @@ export class TakenPods implements Disposable {
       relay.send({ tell: "ports", uid, ports });
       this.#told.set(uid, told);
     }
-    const live = plan.ports
-      .filter((one) => taken.kept(one.port) === undefined && rulesOf(one).some(({ uid }) => hasTunnel(uid)))
-      .map((one) => [one.port, rulesOf(one).map(({ uid }) => uid).sort().join()] as const);
-    const failed = taken.steer(new Map(live), this.#history);
+    const live = plan.ports.filter((one) =>
+      taken.kept(one) === undefined && rulesOf(one).some(({ uid }) => hasTunnel(uid))
+    );
+    const failed = taken.steer(live, this.#history);
     if (failed) {
       this.#log("warn", "can't close open connections to an intercepted port: they stay with the pod", {
         pod: taken.pod.name,
@@ -209,7 +211,8 @@ export class TakenPods implements Disposable {
 }
 
 function steeredPorts(ports: readonly PlannedPort[]): SteeredPort[] {
-  return ports.map(({ port, personal, whole }) => ({
+  return ports.map(({ protocol, port, personal, whole }) => ({
+    protocol,
     port,
     personal: personal.map(({ uid }) => uid),
     ...(whole && { whole: whole.uid }),

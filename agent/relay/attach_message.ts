@@ -20,7 +20,8 @@ const port = integer("port", 1, 65535);
 const address = text(64);
 const family = value("address family", "4 or 6", (raw) => raw === 4 || raw === 6 ? raw : undefined);
 /** Personal rules: personalPerPort of agent/attach/plan.ts. */
-const steeredPorts = list(object({ port, personal: list(uid, 128), whole: optional(uid) }), 256);
+const protocol = oneOf("protocol", ["tcp", "udp"]);
+const steeredPorts = list(object({ protocol, port, personal: list(uid, 128), whole: optional(uid) }), 256);
 const publicKey = text(64);
 const rule = object({ uid, port, session: uid, publicKey });
 
@@ -58,6 +59,7 @@ const handover = object({
   addresses: list(address, 64),
   workers: integer("number of workers", 1, 64),
   families: list(family, 2),
+  datagrams: list(family, 2),
   ports: steeredPorts,
 });
 const ports = object({ uid, ports: steeredPorts });

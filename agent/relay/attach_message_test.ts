@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { LONGEST } from "../../ffi/sockets/seqpacket.ts";
 import { limits } from "../attach/plan.ts";
-import { type AttachMessage, MOST_HOST_ADDRESSES, type RelayedRule } from "../../wire/handover.ts";
+import {
+  type AttachMessage,
+  MOST_HOST_ADDRESSES,
+  type RelayedRule,
+  type SteeredPort,
+} from "../../wire/handover.ts";
 import { HelloMismatch, helloOf } from "../../wire/hello.ts";
 import { NotValid } from "../../wire/schema.ts";
 import { MOST_CALLER_ADDRESSES } from "../attach/callers.ts";
@@ -10,7 +15,10 @@ import { type Match, matchLimits } from "../../wire/match.ts";
 import { parseAttachMessage } from "./attach_message.ts";
 
 const uid = "6f1d";
-const ports = [{ port: 8080, personal: ["b", "c"], whole: "a" }, { port: 8081, personal: [] }];
+const ports: SteeredPort[] = [
+  { protocol: "tcp", port: 8080, personal: ["b", "c"], whole: "a" },
+  { protocol: "udp", port: 8081, personal: [] },
+];
 const messages: AttachMessage[] = [
   {
     tell: "hello",
@@ -22,7 +30,16 @@ const messages: AttachMessage[] = [
   },
   { tell: "rules", rules: [{ uid, port: 8080, session: "s", publicKey: "k" }] },
   { tell: "match", rule: "b", match: { hosts: ["a.example"] }, callers: ["10.244.1.7"] },
-  { tell: "pod", uid, pod: "p", addresses: ["10.244.0.7"], workers: 2, families: [4, 6], ports },
+  {
+    tell: "pod",
+    uid,
+    pod: "p",
+    addresses: ["10.244.0.7"],
+    workers: 2,
+    families: [4, 6],
+    datagrams: [4],
+    ports,
+  },
   { tell: "ports", uid, ports },
   { tell: "released", uid },
   { tell: "sockets", uid, family: 6 },
@@ -47,6 +64,7 @@ const relayed: RelayedRule = { uid: longUid, port: 65_535, session: longUid, pub
 /** A rule is in one port of a pod. */
 const personal = limits.rulesPerNode - limits.portsPerPod;
 const steered = Array.from({ length: limits.portsPerPod }, (_, i) => ({
+  protocol: "udp" as const,
   port: 65_535,
   personal: many(i < 2 ? personal / 2 : 0, longUid),
   whole: longUid,
@@ -75,6 +93,7 @@ const largest: AttachMessage[] = [
     addresses: many(64, "a".repeat(64)),
     workers: 64,
     families: [4, 6],
+    datagrams: [4, 6],
     ports: steered,
   },
   { tell: "ports", uid: longUid, ports: steered },

@@ -2,7 +2,8 @@
 import { Deadlines } from "../../async/deadlines.ts";
 import { ErrorCode, type Header, headerValue, type Stream, StreamReset } from "../../hbone/mod.ts";
 import { formatEndpoint } from "../../net/address.ts";
-import { formatRuleTarget, headers, parseProxyStatus } from "../../wire/streams.ts";
+import { formatRuleTarget, headers, parseProxyStatus, UDP_PROTOCOL, udpPath } from "../../wire/streams.ts";
+import type { RelayedRule } from "../../wire/handover.ts";
 import type { LaptopTunnels } from "./upstreams.ts";
 
 /** What a stream's request says of the connection. */
@@ -22,18 +23,42 @@ const deadlines = new Deadlines();
 export function openStream(
   tunnels: LaptopTunnels,
   uid: string | undefined,
+  request: StreamRequest,
+): Stream | undefined {
+  return open(tunnels, uid, request, () => []);
+}
+
+/** The same for a UDP flow, whose datagrams are capsules. A laptop that doesn't know UDP refuses it. */
+export function openUdpStream(
+  tunnels: LaptopTunnels,
+  uid: string,
+  request: StreamRequest,
+): Stream | undefined {
+  return open(tunnels, uid, request, (rule) => [
+    [":protocol", UDP_PROTOCOL],
+    [":scheme", "https"],
+    [":path", udpPath(rule.uid, rule.port)],
+    [headers.capsuleProtocol, "?1"],
+  ]);
+}
+
+function open(
+  tunnels: LaptopTunnels,
+  uid: string | undefined,
   { flow, pod, caller, destination }: StreamRequest,
+  more: (rule: RelayedRule) => readonly Header[],
 ): Stream | undefined {
   const rule = uid === undefined ? undefined : tunnels.rule(uid);
   if (!rule) return undefined;
-  const request = [
+  const request: readonly Header[] = [
     [":method", "CONNECT"],
     [":authority", formatRuleTarget({ rule: rule.uid, port: rule.port })],
+    ...more(rule),
     [headers.flow, flow],
     [headers.caller, formatEndpoint(caller.address, caller.port)],
     [headers.pod, pod],
     [headers.destination, formatEndpoint(destination.address, destination.port)],
-  ] as const;
+  ];
   for (const tunnel of tunnels.of(rule.uid)) {
     try {
       return tunnel.open(request);

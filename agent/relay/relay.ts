@@ -1,6 +1,8 @@
 import { cheapestKind } from "../../ffi/sockets/adopt.ts";
 import type { ConnectionKind } from "../../ffi/sockets/connection_kind.ts";
 import { NodeConnection } from "../../ffi/sockets/node_connection.ts";
+import { SteeredDatagrams } from "../../ffi/sockets/steered_datagrams.ts";
+import { Readiness } from "../../ffi/sockets/readiness.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { BufferPool } from "../../hbone/mod.ts";
 import { sleep } from "../../async/sleep.ts";
@@ -49,6 +51,8 @@ const DRAIN_MS = 7_000;
 const MOST_UNREAD = 128 * 1024 * 1024;
 /** Connections of all pods at once: shared by the pods' namespaces, and in each by the callers' addresses. */
 const MOST_CONNECTIONS = 16_384;
+/** UDP flows of all pods at once, shared as connections are. */
+const MOST_FLOWS = 16_384;
 /** Heads of requests beyond a few KiB that wait to be complete, of all pods: shared by the callers' addresses. */
 const MOST_LONG_HEADS = 1_024;
 /** Open HTTP/2 streams of all callers, shared by their addresses; one whose request has long fields counts for several. */
@@ -102,6 +106,9 @@ class Relay implements AsyncDisposable, PodHost {
   readonly #limits = new LimitReports();
   readonly longHeads = new Places(MOST_LONG_HEADS);
   readonly streams = new Places(MOST_STREAMS_OPEN);
+  readonly flows = new NestedPlaces(MOST_FLOWS);
+  readonly reader = new SteeredDatagrams();
+  #readiness: Readiness | undefined;
   readonly log: Log;
   readonly nextFlow: () => string = flowIds();
 
@@ -131,6 +138,10 @@ class Relay implements AsyncDisposable, PodHost {
 
   get connectionKind(): ConnectionKind {
     return this.#connectionKind ??= this.#chooseConnectionKind();
+  }
+
+  get readiness(): Readiness {
+    return this.#readiness ??= new Readiness();
   }
 
   router(personal: readonly string[]): Router {
@@ -189,6 +200,7 @@ class Relay implements AsyncDisposable, PodHost {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#draining = true;
     this.#releaseAll();
+    this.#readiness?.[Symbol.dispose]();
     await this.#listeners?.[Symbol.asyncDispose]();
     await this.#tunnels?.[Symbol.asyncDispose]();
     if (this.connections > 0) await sleep(1_000, this.#ended.signal); // they were aborted, and end within a few turns

@@ -13,11 +13,12 @@ import { type CarriedOutcome, type LaptopTunnels, levelOf, outcomeWords, type So
 import { Router } from "../routing/router.ts";
 import type { MirrorLimits } from "./mirror_limits.ts";
 import type { Places } from "./places.ts";
+import { type DatagramHost, type DatagramSockets, RelayedDatagrams } from "./relayed_datagrams.ts";
 import { PortPlaces } from "./port_places.ts";
 import { SocketPool } from "./socket_pool.ts";
 
 /** What a pod needs of the relay that it is part of. */
-export interface PodHost {
+export interface PodHost extends DatagramHost {
   readonly tunnels: LaptopTunnels;
   readonly longHeads: Places;
   readonly streams: Places;
@@ -74,12 +75,14 @@ interface OpenConnection {
 /** The message that hands a pod over. */
 export type Handover = Extract<AttachMessage, { tell: "pod" }>;
 
-/** A pod whose connections come to this relay: its listeners, its heartbeat, its sockets to dial the application. */
+/** A pod whose connections and datagrams come to this relay: its sockets, its heartbeat, its sockets to dial the application. */
 export class RelayedPod implements Disposable {
   readonly #handover: Handover;
   readonly #identity: PodIdentity;
   readonly #host: PodHost;
   readonly #owned = new DisposableStack();
+  /** Undefined where UDP can't be steered. */
+  readonly #datagrams: RelayedDatagrams | undefined;
   readonly #heartbeat: Beat;
   readonly #kind: ConnectionKind;
   readonly #pools = new Map<4 | 6, SocketPool>();
@@ -89,6 +92,8 @@ export class RelayedPod implements Disposable {
   readonly #open = new Map<AcceptedConnection, OpenConnection>();
   /** Of the connections that go to laptops, as far as rules take them. */
   readonly #places = new PortPlaces(MOST_PER_PORT);
+  #steered: readonly SteeredPort[] = [];
+  /** Those of TCP. */
   #ports = new Map<number, SteeredPort>();
   /** Of the ports that have personal rules. */
   #routers = new Map<number, Router>();
@@ -101,16 +106,23 @@ export class RelayedPod implements Disposable {
     this.#addresses = new Set(handover.addresses.map((ip) => parseAddress(ip)?.text ?? ip));
     const left = new Set(fds);
     try {
-      const [beats, ...listeners] = fds;
-      if (beats === undefined || listeners.length !== handover.families.length * handover.workers) {
-        throw new TypeError(`pod ${handover.pod} came with ${fds.length} descriptors`);
-      }
-      this.setPorts(handover.ports);
+      const { beats, listeners, passed, datagrams } = sorted(handover, fds);
       this.#heartbeat = this.#owned.use(new Beat(beats));
       for (const family of handover.families) {
         this.#pools.set(family, this.#owned.use(this.#makePool(family)));
       }
       this.#kind = host.connectionKind;
+      if (passed !== undefined) {
+        for (const { raw, workers } of datagrams) for (const fd of [raw, ...workers]) left.delete(fd);
+        const pod = {
+          uid: handover.uid,
+          pod: handover.pod,
+          namespace: this.#identity.namespace,
+          isPods: (address: string) => this.#addresses.size === 0 || this.#addresses.has(address),
+        };
+        this.#datagrams = this.#owned.use(new RelayedDatagrams(pod, passed, datagrams, host));
+      }
+      this.setPorts(handover.ports);
       for (const fd of listeners) {
         probeAccepted(fd, CALLER_SILENCE_S);
         const listener = this.#owned.use(adoptListener(fd, (socket) => this.#accepted(socket), this.#kind));
@@ -137,10 +149,14 @@ export class RelayedPod implements Disposable {
     const deaf = this.#listeners.filter((listener) => !listener.look());
     if (starved.length > 0 || deaf.length > 0) return;
     for (let worker = 0; worker < this.#handover.workers; worker++) this.#heartbeat.beat(worker);
+    this.#datagrams?.sweep();
   }
 
   setPorts(ports: readonly SteeredPort[]): void {
-    this.#ports = new Map(ports.map((port) => [port.port, port]));
+    this.#steered = ports;
+    this.#ports = new Map(
+      ports.filter(({ protocol }) => protocol === "tcp").map((port) => [port.port, port]),
+    );
     this.rulesChanged();
   }
 
@@ -164,6 +180,7 @@ export class RelayedPod implements Disposable {
   rulesChanged(): void {
     const routed = [...this.#ports.values()].filter(({ personal }) => personal.length > 0);
     this.#routers = new Map(routed.map(({ port, personal }) => [port, this.#host.router(personal)]));
+    this.#datagrams?.setPorts(this.#steered, (personal) => this.#host.router(personal));
   }
 
   addSockets(family: 4 | 6, fds: readonly number[]): void {
@@ -269,6 +286,23 @@ export class RelayedPod implements Disposable {
       close: closeDescriptor,
     });
   }
+}
+
+/** The descriptors of a handover, by what they are for. @throws {TypeError} when there are more or fewer than the message says */
+function sorted({ pod, families, workers, datagrams }: Handover, fds: readonly number[]) {
+  const [beats, ...sockets] = fds;
+  const listeners = sockets.splice(0, families.length * workers);
+  const passed = datagrams.length === 0 ? undefined : sockets.shift();
+  const expected = 1 + families.length * workers +
+    (datagrams.length === 0 ? 0 : 1 + datagrams.length * (1 + workers));
+  if (beats === undefined || fds.length !== expected) {
+    throw new TypeError(`pod ${pod} came with ${fds.length} descriptors`);
+  }
+  const ofFamilies = datagrams.map((family): DatagramSockets => {
+    const [raw = -1, ...own] = sockets.splice(0, 1 + workers);
+    return { family, raw, workers: own };
+  });
+  return { beats, listeners, passed, datagrams: ofFamilies };
 }
 
 function plain({ address, port }: Endpoint) {

@@ -6,6 +6,8 @@ import { getOption, localEndpoint, tcpListener } from "../../ffi/sockets/socket.
 import { openDescriptor } from "../../ffi/testing/netns.ts";
 import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
 import { Router } from "../routing/router.ts";
+import { SteeredDatagrams } from "../../ffi/sockets/steered_datagrams.ts";
+import { NestedPlaces } from "./nested_places.ts";
 import { Places } from "./places.ts";
 import { type PodHost, RelayedPod } from "./relayed_pod.ts";
 import { MirrorLimits } from "./mirror_limits.ts";
@@ -35,6 +37,11 @@ function taken() {
     enter: () => false,
     left: () => {},
     limitMet: () => {},
+    get readiness() {
+      return assert.fail("no UDP is steered");
+    },
+    reader: new SteeredDatagrams(),
+    flows: new NestedPlaces(1),
   };
   const pod = new RelayedPod(handover, [openDescriptor(path), fd], host);
   return {

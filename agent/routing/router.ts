@@ -63,6 +63,16 @@ export class Router {
     return this.#mirrorsRequests(caller) ? { kind: "more" } : others;
   }
 
+  /**
+   * The rule that takes all that a caller sends, whatever that is: for datagrams, which nothing but their caller is told of. What it is
+   * asked and takes is for the caller of this to count.
+   */
+  ofCaller(caller: string): RoutedRule | undefined {
+    return this.#rules.find(({ matcher, isInForce }) =>
+      matcher.takesAll && matcher.takesFrom(caller) && isInForce()
+    );
+  }
+
   #mirrorsRequests(caller: string): boolean {
     return this.#mirrors.some(({ matcher }) => matcher.takesFrom(caller) && !matcher.takesAll);
   }

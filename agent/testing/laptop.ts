@@ -19,6 +19,7 @@ export const aPod = {
   addresses: [],
   workers: 1,
   families: [4],
+  datagrams: [],
   ports: [],
 } as const;
 

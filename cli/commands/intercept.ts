@@ -63,7 +63,7 @@ export const intercept = define({
   description:
     "Lets a program of this machine answer a Service instead of its pods, until `pmz leave`, `pmz down` or the end " +
     "of the connection. LOCAL is where the program listens: a port of localhost (127.0.0.1 and ::1), or HOST:PORT. PORT is the name or number of the " +
-    "Service's port, if it has several. With a matcher (--domain to --personal) it takes only the requests that match, and " +
+    "Service's port, if it has several, TCP's or UDP's (53/udp). With a matcher (--domain to --personal) it takes only the requests that match, and " +
     "several people share a port: requests have to match each kind of matcher that is given, and one of those of a kind; " +
     "headers and cookies of different names all have to match. With --mirror the pods answer, and your program gets a copy, whose " +
     "answers are thrown away. With --mine only this machine's own connections are taken, after " +
@@ -74,6 +74,7 @@ export const intercept = define({
     ["pmz intercept echo.shop 8081:80", "port 80 of echo in namespace shop"],
     ["pmz intercept echo 127.0.0.1:8081:http", "the port named http"],
     ["pmz intercept list.default 8081", "a Service named list"],
+    ["pmz intercept dns 5353:53/udp", "the UDP port 53, where TCP has that number too"],
     ["pmz intercept echo 8081 --header x-user=alice", "only requests with this header"],
     [
       "pmz intercept echo 8081 --domain alice.shop.example",
@@ -218,7 +219,7 @@ export async function startIntercept(
       : here
       ? ""
       : " in a pod, or here after pmz up";
-    terminal.print(`try it${where}: ${curlLine(entry, here)}`);
+    if (entry.protocol === undefined) terminal.print(`try it${where}: ${curlLine(entry, here)}`);
     terminal.print(`others: ${othersWords(entry)}`);
     const bookmark = bookmarklet(entry);
     if (bookmark !== undefined) terminal.tell(`in a browser, as a bookmark on the page: ${bookmark}`);

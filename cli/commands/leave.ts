@@ -42,6 +42,7 @@ export const leave = define({
     ["pmz leave echo.shop:80", "one port"],
     ["pmz leave echo -n shop", "all ports of echo in namespace shop"],
     ["pmz leave echo.shop:80/kfjapmbc", "one of several personal intercepts, as the list names it"],
+    ["pmz leave dns.shop:53/udp", "a UDP port whose number TCP has too"],
     ["pmz leave echo/mine", "the one of this machine's own connections"],
     ["pmz leave --all", "all intercepts of this machine"],
   ],
@@ -148,7 +149,7 @@ async function choose(
   );
 }
 
-/** What follows the "/" in a personal intercept's id. */
+/** What follows the first "/" in an intercept's id: "udp", the end of a personal rule's name, or both. */
 function ruleOf({ id }: InterceptEntry): string | undefined {
-  return /^[^@]*\/([a-z]+)/.exec(id)?.[1];
+  return /^[^@/]*\/([a-z/]+)/.exec(id)?.[1];
 }

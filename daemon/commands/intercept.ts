@@ -16,7 +16,7 @@ import { keyOf, type Wanted } from "../intercepts/namespace_intercepts.ts";
 import { interceptsOf } from "./status.ts";
 import { findServedTarget } from "./target_check.ts";
 import type { Standing } from "../intercepts/cluster_intercepts.ts";
-import { haveOnePort, type InterceptTarget, refuseUnseen } from "../intercepts/target.ts";
+import { haveOnePort, type InterceptTarget, portWords, refuseUnseen, takenOf } from "../intercepts/target.ts";
 
 /** A rule has this long to be in force in all pods, in milliseconds. */
 const FORCE_TIMEOUT_MS = 30_000;
@@ -56,14 +56,14 @@ export async function intercept(
     refuseUnseen(target);
     await refuseDenied(connected, namespace, signal);
     if (!isPersonal(taken)) refuseOwnPort(connected, target);
-    const rules = neededRules(taken);
+    const rules = neededRules(takenOf(target));
     const needs: Needs = rules === undefined ? {} : { rules };
     await ensureInstalled(connection.api, "node", request, parts, report, signal, needs);
     const before = intercepts.entries().find(({ wanted }) =>
       wanted.target.service.uid === target.service.uid && keyOf(wanted.target) === keyOf(target)
     )?.wanted;
     if (before && request.hold !== undefined) {
-      refuseMove(`${target.service.name}.${namespace}:${target.port.port}`, before.local, request.local);
+      refuseMove(portWords(target), before.local, request.local);
     }
     const wanted = await report.step(
       "Create the rule",
@@ -89,7 +89,11 @@ export async function intercept(
       report.warn(
         `nothing listens at ${entry.local} yet`,
         `start your program; until then ${
-          entry.mirror ? "its copies are dropped" : "callers of the Service get resets"
+          entry.mirror
+            ? "its copies are dropped"
+            : entry.protocol === "UDP"
+            ? "what callers send is dropped"
+            : "callers of the Service get resets"
         }`,
       );
     }
@@ -204,7 +208,7 @@ function refuseOwnPort({ connection, intercepts }: Cluster, target: InterceptTar
   if (!same) return;
   throw new Failure(
     "conflict",
-    `${service.name}.${service.namespace}:${port.port} leads to the same port of the same pods as ${same.entry.id}, ` +
+    `${portWords(target)} leads to the same port of the same pods as ${same.entry.id}, ` +
       "which this machine intercepts",
     { hint: `its callers reach your program already; to have it instead: pmz leave ${same.entry.id} first` },
   );

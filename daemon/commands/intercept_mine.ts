@@ -3,7 +3,7 @@ import type { Cluster } from "../clusters/cluster.ts";
 import type { ClusterRegistry } from "../clusters/registry.ts";
 import { hintWhereElse } from "../discovery/where_else.ts";
 import { Failure } from "../failure.ts";
-import { type InterceptTarget, portOf } from "../intercepts/target.ts";
+import { type InterceptTarget, portOf, portWords } from "../intercepts/target.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import { refuseMove } from "./intercept.ts";
@@ -96,5 +96,11 @@ function findMeant(
       hint: `its name leads to ${found.externalName}`,
     });
   }
-  return { cluster, target: { service: found, port: portOf(found, port, local.port) } };
+  const target = { service: found, port: portOf(found, port, local.port) };
+  if (target.port.protocol === "UDP") {
+    throw new Failure("usage", `${portWords(target)} is UDP: --mine takes connections of TCP ports alone`, {
+      hint: "leave out --mine: then the datagrams of all callers in the cluster come to your program",
+    });
+  }
+  return { cluster, target };
 }

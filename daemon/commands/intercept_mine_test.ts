@@ -83,8 +83,12 @@ Deno.test("what can't be redirected is refused with its reason", async () => {
   await refused({}, "not-up", /run: pmz up/);
   await at.daemon.up(at.up, recorder(), forever);
   await until("the Services are there", async () => (await at.daemon.services()).length === 3);
-  await refused({ service: "dns" }, "usage", /no TCP port, and only TCP can be intercepted/);
-  await refused({ service: "dns", port: "53" }, "usage", /port 53 of dns\.default is UDP: only TCP/);
+  await refused(
+    { service: "dns" },
+    "usage",
+    /dns\.default:53\/udp is UDP: --mine takes connections of TCP ports/,
+  );
+  await refused({ service: "dns", port: "53" }, "usage", /dns\.default:53\/udp is UDP/);
   await refused({ service: "far" }, "usage", /ExternalName.*shop\.example/);
   await refused({ service: "none" }, "not-found", /no Service none in the namespace default/);
   await refused({ match: { methods: ["GET"] } }, "usage", /whole connections/);

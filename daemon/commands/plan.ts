@@ -5,6 +5,8 @@ import { resources } from "../../kube/client/resources.ts";
 import type { Plan, PlanRequest } from "../../wire/control.ts";
 import type { HelperGrant } from "../../wire/helper.ts";
 import type { Component } from "../../wire/installer.ts";
+import { neededRules } from "../../wire/intercept.ts";
+import { type InterceptTarget, takenOf } from "../intercepts/target.ts";
 import { lacksForwarding } from "../../checks/rights.ts";
 import { Failure } from "../failure.ts";
 import { acceptingRanges } from "../laptop/accepting.ts";
@@ -32,18 +34,21 @@ export async function plan(
   await using looked = await clusters.look(request);
   const there = looked.there ?? await clusters.sameAs(looked.connection, request);
   const connection = there?.connection ?? looked.connection;
+  let target: InterceptTarget | undefined;
   if (request.service !== undefined) {
     const { service, port, localPort, namespace = connection.name.namespace } = request;
     const choice = { namespace, service, port, localPort };
-    if (there) findServedTarget(connection.topology, choice);
-    else await checkTarget(connection.api, choice);
+    target = there
+      ? findServedTarget(connection.topology, choice)
+      : await checkTarget(connection.api, choice);
   }
   const ranges = grantedRanges(request, connection.name.context, clusters);
   const never = neverRanges(request, clusters);
   if (request.mode !== "intercept" && !there) await refuseWithoutForwarding(connection);
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
-  const needs: Needs = request.rules === undefined ? {} : { rules: request.rules };
+  const rules = Math.max(request.rules ?? 0, (target && neededRules(takenOf(target))) ?? 0);
+  const needs: Needs = rules === 0 ? {} : { rules };
   const needsHelper = request.mode === "capture" && !clusters.laptop.hasHelper;
   return {
     cluster: connection.name,

@@ -37,19 +37,24 @@ export function findServedTarget(
 
 /**
  * Looks in a cluster that isn't connected whether a Service can be intercepted, before anything is installed for it.
- * What these credentials may not list is not judged.
+ * What these credentials may not list is not judged: undefined then.
  * @throws {Failure} as findServedTarget
  */
-export async function checkTarget(api: Api, choice: TargetChoice, signal?: AbortSignal): Promise<void> {
+export async function checkTarget(
+  api: Api,
+  choice: TargetChoice,
+  signal?: AbortSignal,
+): Promise<InterceptTarget | undefined> {
   const call = { maxObjects: MOST, ...(signal && { signal }) };
   const named = `metadata.name=${choice.service}`;
   const services = await listed(api, resources.services, { fieldSelector: named }, call) ??
     await listed(api, resources.services, { namespace: choice.namespace, fieldSelector: named }, call);
-  if (!services) return;
+  if (!services) return undefined;
   const pods = await listed(api, resources.pods, { namespace: choice.namespace }, call) ?? [];
   const keyed = <T extends { namespace: string; name: string }>(objects: readonly T[]) =>
     new Map(objects.map((one) => [`${one.namespace}/${one.name}`, one]));
-  findServedTarget({ services: keyed(services.map(parseService)), pods: keyed(pods.map(parsePod)) }, choice);
+  const topology = { services: keyed(services.map(parseService)), pods: keyed(pods.map(parsePod)) };
+  return findServedTarget(topology, choice);
 }
 
 /** Undefined where these credentials may not list them, or where there are too many. */

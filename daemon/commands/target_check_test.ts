@@ -53,7 +53,7 @@ Deno.test("ports that were given the other way round are put right in the hint",
   await using at = cluster();
   assert.equal(
     await failureOf(checkTarget(at.api, { ...echo, port: "9002", localPort: 80 })),
-    "not-found: echo.default has no TCP port 9002; LOCAL comes first: pmz intercept echo.default 9002:80",
+    "not-found: echo.default has no port 9002; LOCAL comes first: pmz intercept echo.default 9002:80",
   );
   assert.match(
     await failureOf(checkTarget(at.api, { ...echo, port: "9002", localPort: 81 })),

@@ -9,12 +9,13 @@ import type { ClusterApi } from "../discovery/cluster_api.ts";
 import type { LocalTarget, NodeAgent, RuleCounts } from "../../dataplane/plane.ts";
 import type { Log } from "../process/log.ts";
 import { arrivals } from "./arrivals.ts";
+import type { LocalEnd } from "./local_program.ts";
 import { LocalPrograms, type LocalProgramsParts } from "./local_programs.ts";
 import { keyOf, NamespaceIntercepts, type Wanted } from "./namespace_intercepts.ts";
 import { person } from "./person.ts";
 import type { Person } from "./session.ts";
 import { podsOf, runningPodsOf, seesPods, type Topology, within } from "../discovery/topology.ts";
-import { alsoTaken, currentTarget, type InterceptTarget, rulesAtSamePort } from "./target.ts";
+import { alsoTaken, currentTarget, type InterceptTarget, portWords, rulesAtSamePort } from "./target.ts";
 
 const hello = helloOf("reversed-tunnel");
 const NO_SERVICE = "nothing arrives until there is a Service";
@@ -66,7 +67,7 @@ export class ClusterIntercepts implements AsyncDisposable {
   ) {
     this.#programs = new LocalPrograms({
       ...programs,
-      wanted: () => [...this.#open].flatMap(({ wanted }) => [...wanted.values()].map(({ local }) => local)),
+      wanted: () => [...this.#open].flatMap(({ wanted }) => [...wanted.values()].map(localEnd)),
     });
     this.#cluster = cluster;
     this.#log = log;
@@ -157,6 +158,7 @@ export class ClusterIntercepts implements AsyncDisposable {
   #targets(): LocalTarget[] {
     return [...this.#open].flatMap((namespace) =>
       [...namespace.wanted.values()].map(({ target, rule, local }) => ({
+        protocol: target.port.protocol === "UDP" ? "udp" as const : "tcp" as const,
         rule: rule.uid,
         intercept: interceptId(target, rule),
         port: rule.port,
@@ -266,7 +268,7 @@ export class ClusterIntercepts implements AsyncDisposable {
     const target = current ?? wanted.target;
     const { ready, all, problems } = this.#standing(namespace, wanted, topology);
     const counted = counts.find((one) => one.rule === rule.uid);
-    const silentSince = this.#programs.silentSince(local);
+    const silentSince = this.#programs.silentSince(localEnd(wanted));
     const missing = current ? arrivals(topology, current) : `${NO_SERVICE} ${target.service.name}`;
     return {
       id: interceptId(target, rule),
@@ -274,6 +276,7 @@ export class ClusterIntercepts implements AsyncDisposable {
       namespace: rule.namespace,
       service: target.service.name,
       port: rule.port,
+      ...(rule.protocol && { protocol: rule.protocol }),
       ...(target.port.name ? { portName: target.port.name } : {}),
       local: formatEndpoint(local.host, local.port),
       since,
@@ -307,9 +310,14 @@ export class ClusterIntercepts implements AsyncDisposable {
   }
 }
 
-/** As users see it: "echo.default:80", and with the end of its rule's name where it is personal. */
-function interceptId({ service, port }: InterceptTarget, rule: InterceptRule): string {
-  const whole = `${service.name}.${service.namespace}:${port.port}`;
+/** Where the intercept leads, as its program is looked for. */
+function localEnd({ local, target }: Wanted): LocalEnd {
+  return target.port.protocol === "UDP" ? { ...local, protocol: "udp" } : local;
+}
+
+/** As users see it: "echo.default:80", "dns.default:53/udp", and with the end of its rule's name where it is personal. */
+function interceptId(target: InterceptTarget, rule: InterceptRule): string {
+  const whole = portWords(target);
   return !isPersonal(rule) ? whole : `${whole}/${rule.name.slice(rule.name.lastIndexOf("-") + 1)}`;
 }
 

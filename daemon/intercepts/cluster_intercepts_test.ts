@@ -102,6 +102,7 @@ Deno.test("the data worker is told where a rule goes, and the agents of the node
   const { rule } = await added(to);
   const last = to.told.at(-1);
   assert.deepEqual(last?.targets, [{
+    protocol: "tcp",
     rule: rule.uid,
     intercept: "echo.default:80",
     port: 80,

@@ -66,6 +66,7 @@ export class ClusterRedirects implements Disposable {
   /** Tells the data plane where Services are now. */
   changed(): void {
     const redirects = [...this.#all].map(([key, { target, local }]): Redirect => ({
+      protocol: "tcp",
       rule: key,
       intercept: idOf(target),
       port: target.port.port,

@@ -72,6 +72,6 @@ export class LocalPrograms implements Disposable {
   }
 }
 
-function keyOf({ host, port }: LocalEnd): string {
-  return `${host} ${port}`;
+function keyOf({ host, port, protocol }: LocalEnd): string {
+  return `${host} ${port}${protocol === undefined ? "" : ` ${protocol}`}`;
 }

@@ -42,7 +42,7 @@ export interface NamespaceParts {
 /** Key of an intercept within its namespace: a port may have several that take different things. */
 export function keyOf({ service, port, match, mirror }: InterceptTarget): string {
   const taken = match === undefined ? "" : ` ${canonicalMatch(match)}`;
-  return `${service.name}:${port.port}${taken}${mirror ? " mirror" : ""}`;
+  return `${service.name}:${port.port}/${port.protocol}${taken}${mirror ? " mirror" : ""}`;
 }
 
 /**

@@ -4,17 +4,15 @@ import { TimeLimit } from "../../async/time_limit.ts";
 import {
   GROUP,
   type InterceptRule,
-  isPersonal,
   parseRule,
   ruleName,
   ruleResource,
   VERSION,
 } from "../../wire/intercept.ts";
-import type { Taken } from "../../wire/match.ts";
-import { personalFingerprint, ruleSuffix } from "../../wire/personal_rule.ts";
+import { ruleFingerprint, ruleSuffix } from "../../wire/personal_rule.ts";
 import { Failure } from "../failure.ts";
 import type { Session } from "./session.ts";
-import type { InterceptTarget } from "./target.ts";
+import { type InterceptTarget, takenOf } from "./target.ts";
 
 const WITHDRAW_TIMEOUT_MS = 3_000;
 
@@ -33,9 +31,8 @@ export async function createRule(
   const { namespace, name: sessionName, uid, user } = session.object;
   const service = target.service.name;
   const port = target.port.port;
-  const { match, mirror } = target;
-  const what: Taken = { ...(match && { match }), ...(mirror && { mirror }) };
-  const name = ruleName(service, port, isPersonal(what) ? ruleSuffix(sessionName, what) : undefined);
+  const what = takenOf(target);
+  const name = ruleName(service, port, ruleSuffix(sessionName, what));
   const body = {
     apiVersion: `${GROUP}/${VERSION}`,
     kind: "InterceptRule",
@@ -53,9 +50,7 @@ export async function createRule(
       service,
       port,
       session: { name: sessionName, uid },
-      keyFingerprint: isPersonal(what)
-        ? personalFingerprint(session.key.fingerprint, what)
-        : session.key.fingerprint,
+      keyFingerprint: ruleFingerprint(session.key.fingerprint, what),
       user,
       ...what,
     },
@@ -124,7 +119,9 @@ async function find(
 function taken(by: InterceptRule): Failure {
   return new Failure(
     "conflict",
-    `${by.service}.${by.namespace}:${by.port} is intercepted by ${by.user} since ${by.created}`,
+    `${by.service}.${by.namespace}:${by.port}${
+      by.protocol === undefined ? "" : "/udp"
+    } is intercepted by ${by.user} since ${by.created}`,
     {
       hint:
         `ask ${by.user} to leave it; \`kubectl get interceptsessions -n ${by.namespace}\` shows the machine`,

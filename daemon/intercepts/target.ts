@@ -3,7 +3,7 @@ import type { Service, ServicePort } from "../../kube/objects/objects.ts";
 import { podPort } from "../../kube/objects/selectors.ts";
 import { podsOf, type Topology } from "../discovery/topology.ts";
 import type { InterceptRule } from "../../wire/intercept.ts";
-import type { Match } from "../../wire/match.ts";
+import type { Match, Taken } from "../../wire/match.ts";
 import { Failure } from "../failure.ts";
 
 /** A Service's port that can be intercepted, or what is to be taken of it. */
@@ -16,13 +16,29 @@ export interface InterceptTarget {
   readonly mirror?: true;
 }
 
+/** What the rule of a target says of what it takes. */
+export function takenOf({ port, match, mirror }: InterceptTarget): Taken {
+  return {
+    ...(port.protocol === "UDP" && { protocol: "UDP" as const }),
+    ...(match && { match }),
+    ...(mirror && { mirror }),
+  };
+}
+
+/** A Service's port as users see it: "echo.default:80", "dns.kube-system:53/udp". */
+export function portWords({ service, port }: InterceptTarget): string {
+  return `${service.name}.${service.namespace}:${port.port}${port.protocol === "UDP" ? "/udp" : ""}`;
+}
+
 /**
  * Refuses a match of which nothing could hold, by what the Service says of its port's protocol.
  * @throws {Failure}
  */
-export function refuseUnseen({ service, port, match, mirror }: InterceptTarget): void {
+export function refuseUnseen(target: InterceptTarget): void {
+  const { port, match, mirror } = target;
   const protocol = (port.appProtocol ?? port.name).toLowerCase();
-  const where = `${service.name}.${service.namespace}:${port.port}`;
+  const where = portWords(target);
+  if (port.protocol === "UDP") return refuseUnseenInDatagrams(where, target);
   const isTls = /^(https|tls)\b/.test(protocol) || port.appProtocol === undefined && port.port === 443;
   if (mirror && isTls) {
     throw new Failure(
@@ -48,6 +64,20 @@ export function refuseUnseen({ service, port, match, mirror }: InterceptTarget):
   }
 }
 
+/** Of datagrams nothing but their callers can be told apart. @throws {Failure} */
+function refuseUnseenInDatagrams(where: string, { match, mirror }: InterceptTarget): void {
+  if (mirror) {
+    throw new Failure("usage", `${where} is UDP, whose datagrams can't be mirrored`, {
+      hint: "leave out --mirror to answer it, or add --from for the datagrams of some callers alone",
+    });
+  }
+  if (needsHead(match)) {
+    throw new Failure("usage", `${where} is UDP, of whose datagrams only the callers can be told apart`, {
+      hint: "use --from alone, or no matcher for all datagrams",
+    });
+  }
+}
+
 /** What a port says that begins with HTTP/2's preface. */
 function isHttp2(protocol: string): boolean {
   return /^(grpc|h2c|http2|kubernetes\.io\/h2c)\b/.test(protocol);
@@ -61,7 +91,7 @@ function needsHead(match: Match | undefined): boolean {
 
 /**
  * The Service and port of a request.
- * @param port name or number; without it the Service's only TCP port, or the one named "http", or 80
+ * @param port name, number or "53/udp"; without it the Service's only TCP port, or the one named "http", or 80, or its only UDP port
  * @param localPort the one on the laptop, for the hint when the two were given in the wrong order
  * @throws {Failure} with what there is instead, or why it can't be intercepted
  */
@@ -94,37 +124,50 @@ export function findTarget(
  */
 export function portOf(service: Service, port?: string, localPort?: number): ServicePort {
   const where = `${service.name}.${service.namespace}`;
-  const tcp = service.ports.filter((one) => one.protocol === "TCP");
-  const names = tcp.map((one) => one.name ? `${one.port} (${one.name})` : String(one.port)).join(", ");
+  const of = (protocol: ServicePort["protocol"]) => service.ports.filter((one) => one.protocol === protocol);
+  const [tcp, udp] = [of("TCP"), of("UDP")];
+  const known = [...tcp, ...udp];
+  const names = known.map((one) => {
+    const number = `${one.port}${one.protocol === "UDP" ? "/udp" : ""}`;
+    return one.name ? `${number} (${one.name})` : number;
+  }).join(", ");
   if (port === undefined) {
-    const meant = tcp.length === 1
+    const meant = known.length === 1
+      ? known[0]
+      : tcp.length === 1
       ? tcp[0]
       : tcp.find((one) => one.name === "http") ?? tcp.find((one) => one.port === 80);
     if (meant) return meant;
-    const none = service.ports.length > 0 ? "no TCP port, and only TCP can be intercepted" : "no TCP port";
+    const [first] = known;
+    const has = first
+      ? (first.protocol === "TCP" ? "several TCP ports" : "several UDP ports")
+      : service.ports.length > 0
+      ? "no TCP or UDP port, and no other can be intercepted"
+      : "no TCP port";
     throw new Failure(
       "usage",
-      `${where} has ${tcp.length ? "several TCP ports" : none}${names && `: ${names}`}`,
-      tcp[0] ? { hint: `choose one: pmz intercept ${where} LOCAL:${tcp[0].name || tcp[0].port}` } : {},
+      `${where} has ${has}${names && `: ${names}`}`,
+      first ? { hint: `choose one: pmz intercept ${where} LOCAL:${first.name || names.split(" ")[0]}` } : {},
     );
   }
-  const isMeant = (one: ServicePort) => one.name === port || String(one.port) === port;
-  const found = tcp.find(isMeant);
+  const [number, protocol] = port.split("/");
+  const isMeant = (one: ServicePort) => one.name === number || String(one.port) === number;
+  // Of a number that both protocols have, TCP is meant unless UDP is named.
+  const found = (protocol === undefined ? known : protocol === "udp" ? udp : tcp).find(isMeant);
+  if (found) return found;
   const other = service.ports.find(isMeant);
-  if (!found && other) {
-    throw new Failure("usage", `port ${port} of ${where} is ${other.protocol}: only TCP can be intercepted`, {
-      ...(names ? { hint: `its TCP ports: ${names}` } : {}),
+  if (other) {
+    const why = protocol === undefined ? ": only TCP and UDP can be intercepted" : "";
+    throw new Failure("usage", `port ${number} of ${where} is ${other.protocol}${why}`, {
+      ...(names ? { hint: `its ports: ${names}` } : {}),
     });
   }
-  if (!found) {
-    const isReversed = tcp.some((one) => one.port === localPort);
-    throw new Failure("not-found", `${where} has no TCP port ${port}`, {
-      hint: isReversed
-        ? `LOCAL comes first: pmz intercept ${where} ${port}:${localPort}`
-        : `it has ${names || "no TCP port"}`,
-    });
-  }
-  return found;
+  const isReversed = known.some((one) => one.port === localPort);
+  throw new Failure("not-found", `${where} has no port ${port}`, {
+    hint: isReversed
+      ? `LOCAL comes first: pmz intercept ${where} ${port}:${localPort}`
+      : `it has ${names || "no TCP port"}`,
+  });
 }
 
 /**
@@ -135,7 +178,9 @@ export function currentTarget(topology: Topology, target: InterceptTarget): Inte
   const { namespace, name } = target.service;
   const service = topology.services.get(`${namespace}/${name}`);
   if (!service) return undefined;
-  const port = service.ports.find(({ port, protocol }) => protocol === "TCP" && port === target.port.port);
+  const port = service.ports.find(({ port, protocol }) =>
+    protocol === target.port.protocol && port === target.port.port
+  );
   return { ...target, service, port: port ?? target.port };
 }
 
@@ -149,15 +194,16 @@ export function alsoTaken(topology: Topology, target: InterceptTarget): string[]
   const taken = portsByPod(topology, target);
   return services.flatMap((service) =>
     service.ports
+      .filter((port) => port.protocol === target.port.protocol)
       .filter((port) => service.uid !== target.service.uid || port.port !== target.port.port)
       .filter((port) => shares(topology, { service, port }, taken))
-      .map((port) => `${service.name}:${port.port}`)
+      .map((port) => `${service.name}:${port.port}${port.protocol === "UDP" ? "/udp" : ""}`)
   );
 }
 
 /** Whether two Service ports of a namespace lead to the same port of a pod: one of them alone can be intercepted. */
 export function haveOnePort(topology: Topology, a: InterceptTarget, b: InterceptTarget): boolean {
-  return shares(topology, b, portsByPod(topology, a));
+  return a.port.protocol === b.port.protocol && shares(topology, b, portsByPod(topology, a));
 }
 
 /** Which of these rules of the target's namespace are asked for the same port of the same pods, by whatever Service. */
@@ -169,12 +215,13 @@ export function rulesAtSamePort(
   const { service: { namespace, name }, port } = target;
   const taken = portsByPod(topology, target);
   const known = new Map([[`${name}:${port.port}`, true]]);
+  const ofSameProtocol = rules.filter((rule) => (rule.protocol ?? "TCP") === port.protocol);
   const isThere = (rule: InterceptRule): boolean => {
     const service = topology.services.get(`${namespace}/${rule.service}`);
-    const its = service?.ports.find((one) => one.port === rule.port && one.protocol === "TCP");
+    const its = service?.ports.find((one) => one.port === rule.port && one.protocol === port.protocol);
     return service !== undefined && its !== undefined && shares(topology, { service, port: its }, taken);
   };
-  return rules.filter((rule) => {
+  return ofSameProtocol.filter((rule) => {
     const key = `${rule.service}:${rule.port}`;
     const isSame = known.get(key) ?? isThere(rule);
     known.set(key, isSame);
@@ -191,7 +238,6 @@ function shares(
   { service, port }: InterceptTarget,
   taken: ReadonlyMap<string, number | undefined>,
 ): boolean {
-  if (port.protocol !== "TCP") return false;
   return podsOf(topology, service).some((pod) => {
     const number = podPort(pod, port);
     return number !== undefined && number === taken.get(pod.uid);

@@ -13,7 +13,7 @@ import {
   parseRequestCounts,
   type RequestCounts,
 } from "../../wire/request_counts.ts";
-import { PROOF_PROTOCOL } from "../../wire/streams.ts";
+import { PROOF_PROTOCOL, UDP_PROTOCOL } from "../../wire/streams.ts";
 import { follow, unlessAborted } from "../../async/abort.ts";
 import { type DialTransport, dialUnlessAborted } from "./dial.ts";
 import { refuseStream } from "./refuse_stream.ts";
@@ -40,6 +40,8 @@ export interface ReversedTunnelParts {
   readonly dial: DialTransport;
   /** Takes the stream of an intercepted connection: a CONNECT without an answer yet. */
   serve(stream: Stream): void;
+  /** Takes the stream of an intercepted UDP flow: a CONNECT-UDP without an answer yet. */
+  serveUdp(stream: Stream): void;
   prove(challenge: Challenge): Promise<Proof | undefined>;
   /** Takes what the agent counted of personal rules since it told it last. */
   counted(counts: readonly RequestCounts[]): void;
@@ -132,10 +134,11 @@ export class ReversedTunnel implements AsyncDisposable {
       this.#parts.counted(parseRequestCounts(request.get(COUNTS_HEADER) ?? "") ?? []);
       stream.respond([[":status", "200"]], { end: true });
       stream.close();
-    } else if (request.has(":protocol")) {
+    } else if (request.has(":protocol") && request.get(":protocol") !== UDP_PROTOCOL) {
       refuseStream(stream, "destination_not_found", "an unknown :protocol");
     } else {
-      this.#parts.serve(stream);
+      if (request.has(":protocol")) this.#parts.serveUdp(stream);
+      else this.#parts.serve(stream);
       stream.closed.then(({ kind }) => {
         if (kind === "broken") this.#reset++;
       });

@@ -56,6 +56,7 @@ function reversed(
       echo(stream);
       stream.closed.then(() => seen.open--);
     },
+    serveUdp: () => assert.fail("no UDP comes"),
     prove: () => Promise.resolve(undefined),
     counted: (counts) => void seen.counts.push(...counts),
     log: (message) => void seen.log.push(message),
@@ -109,8 +110,8 @@ Deno.test("what isn't a CONNECT, or is one of an unknown kind, is refused", asyn
   const rest: Header[] = [[":scheme", "https"], [":path", "/"], [":authority", `${RULE}:80`]];
   const get = connection.open([[":method", "GET"], ...rest]);
   assert.deepEqual(await answered(get), ["404", "destination_not_found"]);
-  const udp = connection.open([[":method", "CONNECT"], [":protocol", "connect-udp"], ...rest]);
-  assert.deepEqual(await answered(udp), ["404", "destination_not_found"]);
+  const ip = connection.open([[":method", "CONNECT"], [":protocol", "connect-ip"], ...rest]);
+  assert.deepEqual(await answered(ip), ["404", "destination_not_found"]);
 });
 
 const hello = helloOf("reversed-tunnel");

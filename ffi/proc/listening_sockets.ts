@@ -4,6 +4,8 @@ import { type DiagSocket, SockDiag } from "../netlink/sock_diag.ts";
 import { readTables, rowsOfPort } from "./socket_table.ts";
 
 const LISTEN = 10; // net/tcp_states.h
+/** Nobody's port, as the source of the datagram that is asked about. */
+const SOME_PORT = 1;
 /** Index of the device "lo" in each network namespace: connections to own addresses come by it. */
 const LO = 1;
 
@@ -20,6 +22,25 @@ export type ListeningSocket =
 export async function isListenedOn(address: string, port: number): Promise<boolean> {
   const to = parseAddress(address);
   return to !== undefined && (await listeners(port)).some((socket) => takes(socket, to));
+}
+
+/**
+ * Whether datagrams to one of this machine's own addresses find a socket. Nothing is sent.
+ * @throws when neither sock_diag nor /proc can be read
+ */
+export async function isReceivedOn(address: string, port: number): Promise<boolean> {
+  const to = parseAddress(address);
+  if (to === undefined) return false;
+  try {
+    using diag = new SockDiag();
+    return diag.udpReceiver({ address: to, port }, { address: to, port: SOME_PORT }) !== undefined;
+  } catch {
+    return rowsOfPort(await readTables("udp"), port)
+      .filter(({ remotePort }) => remotePort === 0)
+      .some(({ local }) =>
+        takes({ family: local.family, device: 0, isOnlyIpv6: false, local: { address: local } }, to)
+      );
+  }
 }
 
 /** Whether a socket that listens on the port takes connections to this address of the machine. */

@@ -47,7 +47,8 @@ export const attach: ContainerParts = {
     heapMiB: 256,
   },
   // SYS_ADMIN: setns, bpf. SYS_PTRACE: other processes' ns/net. NET_ADMIN: closing connections (SOCK_DESTROY), and reading the packet filters of pods.
-  capabilities: ["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN"],
+  // NET_RAW: the sockets by which relay answers UDP in a pod's name.
+  capabilities: ["SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN", "NET_RAW"],
   env: [
     field(environment.podUid, "metadata.uid"),
     field(environment.node, "spec.nodeName"),

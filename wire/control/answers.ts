@@ -199,12 +199,17 @@ export interface NameEntry {
 }
 
 export interface InterceptEntry {
-  /** "echo.default:80"; of a personal one "echo.default:80/kfjapmbc", of the laptop's own connections "echo.default:80/mine". */
+  /**
+   * "echo.default:80", "dns.default:53/udp"; of a personal one "echo.default:80/kfjapmbc", of the laptop's own connections
+   * "echo.default:80/mine".
+   */
   readonly id: string;
   readonly cluster: string;
   readonly namespace: string;
   readonly service: string;
   readonly port: number;
+  /** Absent: TCP. */
+  readonly protocol?: "UDP";
   readonly portName?: string;
   readonly local: string;
   readonly since: string;

@@ -1,10 +1,12 @@
 // deno-lint-ignore-file no-console -- standard output is how it answers
 /**
  * A laptop's end of a tunnel to relay, reached as through the API server's port-forward: over loopback of the agent's
- * pod. `laptop_alone.ts PORT [SESSION]`; prints its public key, answers streams with "laptop:" and an echo, and comes
- * back when the tunnel is gone.
+ * pod. `laptop_alone.ts PORT [SESSION]`; prints its public key, answers streams with "laptop:" and an echo, UDP flows with "laptop "
+ * and each datagram, and comes back when the tunnel is gone.
  */
-import type { Stream } from "../../../hbone/mod.ts";
+import { headerValue, type Stream } from "../../../hbone/mod.ts";
+import { DatagramStream } from "../../../masque/datagram_stream.ts";
+import { UDP_PROTOCOL } from "../../../wire/streams.ts";
 import { Laptop } from "../../testing/laptop.ts";
 
 const [port = "", session] = Deno.args;
@@ -19,9 +21,21 @@ async function echo(stream: Stream): Promise<void> {
   await stream.closeWrite();
 }
 
+function echoDatagrams(stream: Stream): void {
+  stream.respond([[":status", "200"]]);
+  const name = new TextEncoder().encode("laptop ");
+  const answer = (payload: Uint8Array) => void datagrams.send(new Uint8Array([...name, ...payload]));
+  const datagrams = new DatagramStream(stream, answer);
+}
+
+function serve(stream: Stream): void {
+  if (headerValue(stream.request, ":protocol") === UDP_PROTOCOL) return echoDatagrams(stream);
+  echo(stream).catch(() => {});
+}
+
 const laptop = await Laptop.make({
   ...(session ? { session } : {}),
-  onStream: (stream) => void echo(stream).catch(() => {}),
+  onStream: serve,
 });
 console.log(laptop.publicKey);
 for (;;) {

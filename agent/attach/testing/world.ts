@@ -83,6 +83,14 @@ export class World implements AsyncDisposable {
     >;
   }
 
+  /** How many of `count` sockets of UDP are answered by whom: "pod 198.51.100.2" with the address that it saw, "laptop". */
+  async askUdp(from: Place, to: string, count: number, { bytes = 20 }: { bytes?: number } = {}) {
+    const args = [`${here}ask_udp.ts`, to, String(PORT), String(count), String(bytes)];
+    return JSON.parse(
+      await this.run(from, [Deno.execPath(), "run", "-A", "--unstable-net", "--quiet", ...args]),
+    ) as Record<string, number>;
+  }
+
   /** Attach, with Deno's permissions as in the DaemonSet; its standard input is what there is in the cluster. */
   startAttach(libbpf: string): Process {
     const run = `${this.folder}/run`;

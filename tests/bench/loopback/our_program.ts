@@ -15,6 +15,7 @@ locals.replace(Deno.args.flatMap((target, of) =>
     port: PORT,
     host: "127.0.0.1",
     localPort: Number(target),
+    protocol: "tcp" as const,
     intercept: `bench/load-${of}:${i}`,
   }))
 ));

@@ -20,17 +20,19 @@ export interface AnswererOptions {
   as: string;
   http: number;
   tcp: number;
+  /** Any, where it doesn't matter. */
+  udp?: number;
   /** A network namespace of the laptop's, by name; its own otherwise. */
   netns?: string;
 }
 
-/** Starts a program on a laptop that answers as the echo server in the cluster does, HTTP and TCP. */
+/** Starts a program on a laptop that answers as the echo server in the cluster does, HTTP, TCP and UDP. */
 export async function answer(
   laptop: Laptop,
   person: Person,
-  { as, http, tcp, netns }: AnswererOptions,
+  { as, http, tcp, udp = 0, netns }: AnswererOptions,
 ): Promise<Running> {
-  const env = { POD_NAME: as, HTTP_PORT: String(http), TCP_PORT: String(tcp), UDP_PORT: "0" };
+  const env = { POD_NAME: as, HTTP_PORT: String(http), TCP_PORT: String(tcp), UDP_PORT: String(udp) };
   const running = laptop.spawn(person, [...netns ? ["ip", "netns", "exec", netns] : [], name], env);
   await running.says(/: HTTP/);
   return running;

@@ -3,12 +3,15 @@ import type { World } from "./world.ts";
 /** A Deployment of one container, or of several, and a Service over it; deleted when it is disposed of. */
 export async function workload(
   world: World,
-  { name, container, others = [], services = [name] }: {
-    readonly name: string;
-    readonly container: object;
-    readonly others?: readonly object[];
-    readonly services?: readonly string[];
-  },
+  { name, container, others = [], services = [name], ports = [{ name: "http", port: 80, targetPort: 8080 }] }:
+    {
+      readonly name: string;
+      /** Of the Services. */
+      readonly ports?: readonly object[];
+      readonly container: object;
+      readonly others?: readonly object[];
+      readonly services?: readonly string[];
+    },
 ): Promise<AsyncDisposable> {
   const metadata = (name: string) => ({ name, namespace: "default" });
   await world.apply({
@@ -38,7 +41,7 @@ export async function workload(
         apiVersion: "v1",
         kind: "Service",
         metadata: metadata(service),
-        spec: { selector: { app: name }, ports: [{ name: "http", port: 80, targetPort: 8080 }] },
+        spec: { selector: { app: name }, ports },
       })),
     ],
   });

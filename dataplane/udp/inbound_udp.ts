@@ -1,0 +1,192 @@
+/** In: an intercepted UDP flow, from the relay's stream to its end. */
+import type { ConnectionEnds } from "../../ffi/proc/socket_program.ts";
+import { UdpConnection } from "../../ffi/sockets/udp_connection.ts";
+import { SystemCallError } from "../../ffi/libc.ts";
+import { ErrorCode, headerValue, type Stream, type StreamEnd } from "../../hbone/mod.ts";
+import { DatagramStream } from "../../masque/datagram_stream.ts";
+import { type Clock, systemClock } from "../../async/clock.ts";
+import { formatEndpoint } from "../../net/address.ts";
+import { type Outcome, parseFlowId } from "../../wire/flow.ts";
+import { headers, parseRuleTarget } from "../../wire/streams.ts";
+import { said } from "../inbound.ts";
+import type { FlowTable, OpenFlow } from "../flow_table.ts";
+import { LocalRefusal } from "../local_target.ts";
+import type { Intercepted, LocalTargets } from "../local_targets.ts";
+import { outcomeOfError } from "../outcome.ts";
+import { brokenTunnel } from "../tunnel/broken_tunnel.ts";
+import { refuseStream } from "../tunnel/refuse_stream.ts";
+import { findUdpProgram } from "./local_program.ts";
+
+/**
+ * Milliseconds of silence in both directions after which a flow ends: more than the 120 s of RFC 4787 §4.3, after which the relay ends
+ * it, so that this end does it only where the relay is gone.
+ */
+const IDLE_MS = 150_000;
+const [EMSGSIZE, ECONNREFUSED] = [90, 111];
+
+/** A socket that is connected to the program. */
+export interface ProgramSocket extends AsyncDisposable {
+  readonly ends: ConnectionEnds;
+  send(payload: Uint8Array): void;
+}
+
+/** Opens a socket to the program. @throws {LocalRefusal} */
+export type OpenProgram = (
+  target: { readonly host: string; readonly port: number },
+  received: (payload: Uint8Array) => void,
+  failed: (error: Error) => void,
+) => Promise<ProgramSocket>;
+
+/** What an inbound flow needs. */
+export interface InboundUdpParts {
+  readonly cluster: string;
+  readonly locals: LocalTargets;
+  readonly flows: FlowTable;
+  /** `openProgram` when absent. */
+  readonly open?: OpenProgram;
+  readonly clock?: Clock;
+}
+
+/**
+ * Carries an intercepted UDP flow to the program on this laptop: stream -> rule -> a socket of its own, so that the program tells
+ * callers apart by their ports. A flow that leads nowhere is refused with the reason.
+ */
+export async function inboundUdp(stream: Stream, parts: InboundUdpParts): Promise<Outcome> {
+  const { cluster, locals, flows } = parts;
+  const target = parseRuleTarget(headerValue(stream.request, ":authority") ?? "");
+  const intercepted = target && locals.get(target.rule, target.port, "udp");
+  const id = parseFlowId(headerValue(stream.request, headers.flow));
+  const flow = flows.begin({
+    kind: "intercepted",
+    protocol: "udp",
+    cluster,
+    from: said(stream, headers.caller),
+    to: said(stream, headers.destination),
+    ...(intercepted === undefined ? {} : { intercept: intercepted.target.intercept }),
+    ...(id === undefined ? {} : { id }),
+  });
+  flow.stream = stream;
+  let outcome: Outcome;
+  try {
+    if (target === undefined) throw new LocalRefusal("destination_ip_prohibited", "a stream names RULE:PORT");
+    if (intercepted === undefined) {
+      throw new LocalRefusal("destination_ip_prohibited", "this laptop has no such intercept any more");
+    }
+    outcome = await carry(stream, intercepted, flow, parts);
+  } catch (error) {
+    outcome = outcomeOfError(error);
+    if (error instanceof LocalRefusal) refuseStream(stream, error.kind, error.message);
+    else stream.abort(error instanceof Error ? error : new Error(String(error)));
+  }
+  flows.end(flow, outcome);
+  return outcome;
+}
+
+async function carry(
+  stream: Stream,
+  intercepted: Intercepted,
+  flow: OpenFlow,
+  { open = openProgram, clock = systemClock }: InboundUdpParts,
+): Promise<Outcome> {
+  const { host, localPort: port } = intercepted.target;
+  let datagrams: DatagramStream | undefined;
+  let failure: Outcome | undefined;
+  let used = clock.now();
+  const answered = (payload: Uint8Array) => {
+    used = clock.now();
+    datagrams?.send(payload);
+  };
+  const failed = (error: Error) => {
+    // A datagram that is too long for the way is lost, and so is one that finds no room.
+    if (!isUnreachable(error)) return;
+    failure ??= outcomeOfFailure(
+      error,
+      `${formatEndpoint(host, port)} on the laptop`,
+      datagrams?.bytesSent ?? 0,
+    );
+    datagrams?.abort(error);
+  };
+  await using program = await open({ host, port }, answered, failed);
+  flow.socket = program.ends;
+  intercepted.begin();
+  try {
+    stream.respond([[":status", "200"], [headers.capsuleProtocol, "?1"]]);
+    datagrams = new DatagramStream(stream, (payload) => {
+      used = clock.now();
+      program.send(payload);
+    });
+    if (failure !== undefined) datagrams.abort(); // by the first datagram, which had come already
+    using _idle = whenIdle(clock, () => used, () => datagrams?.close());
+    const end = await datagrams.ended;
+    if (failure !== undefined) flow.breaking(); // while its program's socket is known
+    return failure ?? outcomeOf(end);
+  } finally {
+    intercepted.end();
+  }
+}
+
+/** Calls `idle` once nothing was used for {@linkcode IDLE_MS}. */
+function whenIdle(clock: Clock, used: () => number, idle: () => void): Disposable {
+  let next: Disposable;
+  const look = () => {
+    const left = used() + IDLE_MS - clock.now();
+    if (left > 0) next = clock.after(left, look);
+    else idle();
+  };
+  next = clock.after(IDLE_MS, look);
+  return { [Symbol.dispose]: () => next[Symbol.dispose]() };
+}
+
+/** A socket of its own for a flow. */
+async function openProgram(
+  { host, port }: { readonly host: string; readonly port: number },
+  received: (payload: Uint8Array) => void,
+  failed: (error: Error) => void,
+): Promise<ProgramSocket> {
+  const address = await findUdpProgram(host, port);
+  const to = { address, port };
+  let connection: UdpConnection;
+  try {
+    connection = await UdpConnection.open(to, received, failed);
+  } catch (error) {
+    throw new LocalRefusal(
+      "destination_ip_unroutable",
+      `${formatEndpoint(host, port)} on the laptop: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+  return {
+    ends: { protocol: "udp", local: connection.local, remote: to },
+    send: (payload) => connection.send(payload.slice()), // it is sent later
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+  };
+}
+
+function isUnreachable(error: Error): boolean {
+  return !(error instanceof SystemCallError && error.errno === EMSGSIZE) &&
+    !(error instanceof Error && "code" in error && error.code === "EMSGSIZE");
+}
+
+/** @param answered bytes that the program has answered */
+function outcomeOfFailure(error: Error, where: string, answered: number): Outcome {
+  const isRefused = error instanceof SystemCallError && error.errno === ECONNREFUSED;
+  if (answered > 0) {
+    return { kind: "reset", by: "server", details: `the program at ${where} gets datagrams no longer` };
+  }
+  return {
+    kind: "refused",
+    by: "program",
+    error: isRefused ? "connection_refused" : "destination_ip_unroutable",
+    details: isRefused ? `no program gets datagrams at ${where}` : `${where}: ${error.message}`,
+  };
+}
+
+function outcomeOf(end: StreamEnd): Outcome {
+  if (end.kind === "clean") return { kind: "done" };
+  if (end.kind === "broken") {
+    return { kind: "reset", by: "tunnel", details: brokenTunnel(end.error, "node agent") };
+  }
+  if (end.by === "us" || end.code === ErrorCode.NO_ERROR || end.code === ErrorCode.CANCEL) {
+    return { kind: "done" };
+  }
+  return { kind: "reset", by: "tunnel", details: "the node agent reset the flow" };
+}
