@@ -120,17 +120,6 @@ struct {
 	__type(value, __u64);
 } unreported SEC(".maps");
 
-static __always_inline int is_own(const struct settings *set, const struct address *address) {
-	return same(address, &set->own4) || same(address, &set->own6);
-}
-
-// Whether a datagram to the user's own address may arrive: what answers from there is captured, and nobody
-// else knows the address. The daemon's sockets may send from any address by the user's device, so others'
-// servers must not hear them.
-static __always_inline int is_answer(const struct settings *set, const struct address *from) {
-	return is_own(set, from) || bpf_map_lookup_elem(&addresses, from);
-}
-
 // What becomes of a packet for a captured address, where no socket is connected to its ends: a neighbour's
 // must reach no server of the laptop, so whatever isn't the user's own is dropped, never passed on.
 #define PASS 0
@@ -139,8 +128,6 @@ static __always_inline int is_answer(const struct settings *set, const struct ad
 static __always_inline int judge_packet(struct bpf_sk_lookup *ctx, const struct address *from,
 					const struct address *to, int sees_device, int family) {
 	struct settings *set = config();
-	if (set && ctx->protocol == IPPROTO_UDP && is_own(set, to))
-		return is_answer(set, from) ? PASS : DROP;
 	if (!bpf_map_lookup_elem(&addresses, to))
 		return PASS;
 	if (!set || (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP))
@@ -222,6 +209,10 @@ static __always_inline void identify(struct bpf_sock_addr *ctx, __u32 who) {
 	slot->netns = bpf_get_netns_cookie(ctx);
 	slot->process = current_process();
 	slot->known = 1;
+}
+
+static __always_inline int is_own(const struct settings *set, const struct address *address) {
+	return same(address, &set->own4) || same(address, &set->own6);
 }
 
 // Two users may have captured the same address: the source is all that tells them apart, so nobody takes

@@ -9,9 +9,11 @@ import {
 } from "../ffi/netlink/link.ts";
 import type { Netlink } from "../ffi/netlink/netlink.ts";
 import { addLocalRoutes, LOCAL_TABLE, routesOf } from "../ffi/netlink/route.ts";
+import { addSenderAddress, deleteSenderAddresses } from "../ffi/netlink/sender_address.ts";
 import { SystemCallError } from "../ffi/libc.ts";
 import { isTunMissing, TunDevice } from "../ffi/netlink/tun.ts";
 import { type IpAddress, parseAddress } from "../net/address.ts";
+import { senderLabel } from "../net/own_interfaces.ts";
 import { FIRST_TABLE, SLOTS } from "../wire/helper.ts";
 import { overlap, parseRange, type Range } from "../net/range.ts";
 import { devicesOfPmz, foreignAddresses, foreignRoutes, isDefault, rangeOfNetwork } from "./networks.ts";
@@ -37,6 +39,8 @@ export class UserDevice implements Disposable {
   /** Undefined on a machine without IPv6. */
   readonly own6: IpAddress | undefined;
   readonly table: number;
+  /** Captured addresses of IPv4 that the daemon's UDP sockets send from, as text. */
+  readonly #senders = new Map<string, IpAddress>();
 
   private constructor(tun: TunDevice, own4: IpAddress, own6: IpAddress | undefined, table: number) {
     this.#tun = tun;
@@ -103,6 +107,24 @@ export class UserDevice implements Disposable {
     linkUp(netlink, this.index);
   }
 
+  /** How many addresses there are to send from. */
+  get senders(): number {
+    return this.#senders.size;
+  }
+
+  /** Lets sockets that are bound to an IPv4 address send from it; nothing leads there by that. @throws {SystemCallError} */
+  addSender(netlink: Netlink, address: IpAddress): void {
+    if (this.#senders.has(address.text)) return;
+    addSenderAddress(netlink, this.index, address, senderLabel(this.name));
+    this.#senders.set(address.text, address);
+  }
+
+  /** Takes back what `addSender` gave, as far as it has. @throws {SystemCallError} */
+  deleteSenders(netlink: Netlink, addresses: readonly IpAddress[]): void {
+    const senders = addresses.filter(({ text }) => this.#senders.delete(text));
+    if (senders.length > 0) deleteSenderAddresses(netlink, this.index, senders);
+  }
+
   /**
    * @param needsIpv6 whether it matters when the IPv6 address can't be given back: programs switch IPv6 off
    * @returns what gives the device its addresses back, and throws a SystemCallError where it can't; undefined where it has them
@@ -113,27 +135,30 @@ export class UserDevice implements Disposable {
     );
     const misses4 = !there.has(this.own4.text);
     const missing6 = this.own6 && !there.has(this.own6.text) ? this.own6 : undefined;
-    const unknown = this.#unknownAddresses(netlink, there);
+    const known = this.#knownAddresses(netlink);
+    const unknown = [this.own4, ...this.own6 ? [this.own6] : []].filter(({ text }) =>
+      there.has(text) && !known.has(text)
+    );
+    // The kernel makes routes to them when the device comes up again.
+    const senders = [...this.#senders.values()].filter(({ text }) => !there.has(text) || known.has(text));
     const matters6 = missing6 && (needsIpv6 || !isIpv6Off(this.name));
-    if (!misses4 && !matters6 && unknown.length === 0) return undefined;
+    if (!misses4 && !matters6 && unknown.length === 0 && senders.length === 0) return undefined;
     return () => {
       if (misses4) addAddress(netlink, this.index, this.own4);
       if (missing6 && (needsIpv6 || !isIpv6Off(this.name))) addAddress(netlink, this.index, missing6);
       const routes = { device: this.index, table: LOCAL_TABLE, source4: this.own4, source6: undefined };
       const failed = addLocalRoutes(netlink, routes, unknown).find((errno) => errno !== 0);
       if (failed) throw new SystemCallError("the kernel refuses the route to an address of its own", failed);
+      for (const sender of senders) addSenderAddress(netlink, this.index, sender, senderLabel(this.name));
     };
   }
 
-  /** Addresses that the device has, and the kernel doesn't take for its own: its route to them is gone. */
-  #unknownAddresses(netlink: Netlink, there: ReadonlySet<string>): IpAddress[] {
-    const known = new Set(
+  /** Addresses that the kernel takes for its own: it has a route to them. */
+  #knownAddresses(netlink: Netlink): Set<string> {
+    return new Set(
       routesOf(netlink, [LOCAL_TABLE]).filter(({ kind }) => kind === "local").map(({ destination }) =>
         destination.text
       ),
-    );
-    return [this.own4, ...this.own6 ? [this.own6] : []].filter(({ text }) =>
-      there.has(text) && !known.has(text)
     );
   }
 

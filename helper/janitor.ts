@@ -101,12 +101,17 @@ function cleaning(
     "said=",
     "while read -r line; do said=$line; done",
     // First, so that nothing with pmz's source leaves for the LAN as long as there are connections.
-    ...addresses.flatMap((address) => [`${ss} -aK src ${address}`, `${ss} -aK dst ${address}`]),
+    ...addresses.map(hostOf).flatMap((host) => [`${ss} -aK src ${host}`, `${ss} -aK dst ${host}`]),
     ...deletions(rules.filter(({ uids }) => !uids)),
     // Last, since they say whose the table is, should this be killed too.
     ...deletions(rules.filter(({ uids }) => uids)),
     ...nft === undefined ? [] : [`[ "$said" != ${TRACES} ] || ${nft} delete table inet ${nftTable}`],
   ].join("\n");
+}
+
+/** An address as ss has it, which takes what is behind the last colon for a port; quoted, since it would be a pattern of files. */
+function hostOf(address: string): string {
+  return address.includes(":") ? `'[${address}]'` : address;
 }
 
 /** A rule as `ip rule` has it, at whatever priority it is. */

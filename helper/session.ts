@@ -277,6 +277,7 @@ export class HelperSession implements AsyncDisposable {
       own.has(from.address.text) && gone.has(to.address.text);
     diag.destroyAll(({ local, remote }) => isBetween(local, remote));
     diag.destroyAll(({ local, remote }) => isBetween(remote, local));
+    this.#udp.release(captured);
     for (const address of captured) {
       capture.remove(address);
       this.#accepted.delete(address.text);

@@ -75,7 +75,14 @@ function laptop() {
     },
   };
   const settings = { now: { daemon: 7, netns: 0n }, set: () => {} };
-  const device = { own4: address("198.18.255.254"), own6: undefined, index: 1, table: 7, name: "pmz0" };
+  const device = {
+    own4: address("198.18.255.254"),
+    own6: undefined,
+    index: 1,
+    table: 7,
+    name: "pmz0",
+    deleteSenders() {},
+  };
   const routes = new CapturedRoutes(netlink as unknown as Netlink, device, () => [...captured]);
   const fake = {
     netlink,

@@ -1,8 +1,8 @@
 import { TokenBucket } from "../async/token_bucket.ts";
 import { BpfError } from "../ffi/bpf/libbpf.ts";
-import { bindToDevice, makeTransparent } from "../ffi/sockets/transparent.ts";
+import { bindToDevice } from "../ffi/sockets/transparent.ts";
 import { forceReceiveBuffer, rebind } from "../ffi/sockets/udp_socket.ts";
-import type { Endpoint } from "../net/address.ts";
+import type { Endpoint, IpAddress } from "../net/address.ts";
 import { DESTINATIONS } from "./capture_hooks.ts";
 import { type Owner, udpRefusal } from "./descriptors.ts";
 import type { HostResources } from "./host_resources.ts";
@@ -17,8 +17,8 @@ const [BURST, PER_SECOND] = [1_000, 1_000];
 const E2BIG = 7;
 
 /**
- * The sockets that captured datagrams come by, which are the daemon's. Each is bound to the user's device before it gets a right: it
- * hears nothing that wasn't steered to it, and what it sends leaves by no other device.
+ * The sockets that captured datagrams come by, which are the daemon's. Each is bound to the user's device, so that it hears nothing that
+ * wasn't steered to it; no right stays with it, since a UDP socket loses its device when its owner disconnects it.
  */
 export class UdpCapture implements Disposable {
   readonly #host: HostResources;
@@ -50,19 +50,28 @@ export class UdpCapture implements Disposable {
 
   /** Makes a socket a destination's. The helper's copy is closed after this, so that its place is free once the daemon closes it. */
   open(destination: Endpoint, fds: readonly number[]): void {
-    const { capture, device } = this.#host;
+    const { capture, device, netlink } = this.#host;
     const { address } = destination;
     const fd = this.#socket(fds, address.family);
     if (!capture.has(address)) throw new Refusal("refused", `${address.text} is not captured`);
-    makeTransparent(fd, address.family, device.name);
-    forceReceiveBuffer(fd, RECEIVE_BUFFER);
+    if (address.family === 4) {
+      if (device.senders >= DESTINATIONS) throw limitReached();
+      device.addSender(netlink, address);
+    }
     rebind(fd, destination);
+    bindToDevice(fd, device.name);
+    forceReceiveBuffer(fd, RECEIVE_BUFFER);
     try {
       capture.steerDatagramsTo(destination, fd);
     } catch (error) {
       if (!(error instanceof BpfError && error.errno === E2BIG)) throw error;
-      throw new Refusal("limit", `${DESTINATIONS} destinations of UDP are open already: the limit`);
+      throw limitReached();
     }
+  }
+
+  /** These addresses are captured no longer. */
+  release(addresses: readonly IpAddress[]): void {
+    this.#host.device.deleteSenders(this.#host.netlink, addresses);
   }
 
   /** Tells callers that a port is unreachable; what is captured no longer, and too many at once, are left out. */
@@ -87,4 +96,8 @@ export class UdpCapture implements Disposable {
   [Symbol.dispose](): void {
     this.#unreachable[Symbol.dispose]();
   }
+}
+
+function limitReached(): Refusal {
+  return new Refusal("limit", `${DESTINATIONS} destinations of UDP are open already: the limit`);
 }

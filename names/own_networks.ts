@@ -1,5 +1,6 @@
 /** Addresses to which no cluster's name may lead: special ones, the machine itself, and what is on its own networks. */
 import type { IpAddress } from "../net/address.ts";
+import { ownInterfaces } from "../net/own_interfaces.ts";
 import { contains, parseRange, type Range } from "../net/range.ts";
 import { whyRefused } from "../net/special_ranges.ts";
 
@@ -19,7 +20,7 @@ export class OwnNetworks {
   #readAt = -Infinity;
 
   constructor(
-    read: () => readonly InterfaceAddress[] = interfaceAddresses,
+    read: () => readonly InterfaceAddress[] = ownInterfaces,
     now: () => number = () => performance.now(),
   ) {
     this.#read = read;
@@ -42,10 +43,6 @@ export class OwnNetworks {
     const network = this.#networks.find((network) => contains(network, address));
     return network && `in ${network.text}, a network of this machine`;
   }
-}
-
-function interfaceAddresses(): readonly InterfaceAddress[] {
-  return Deno.networkInterfaces();
 }
 
 /** An interface's network; undefined for a length of 0, which would be everything. */

@@ -29,12 +29,22 @@ export function forceReceiveBuffer(fd: number, bytes: number): void {
   setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
 }
 
+/** Level and option by which a socket may be bound to an address that isn't the machine's: IP_TRANSPARENT, IPV6_TRANSPARENT. */
+const TRANSPARENT = { 4: [0, 19], 6: [41, 75] } as const;
+
 /**
- * Binds a UDP socket to another address and port, if the kernel has chosen its port: a chosen one can't be given up. What it has
- * received before stays in it. @throws {SystemCallError} EINVAL for one that was bound to a chosen port
+ * Binds a UDP socket to another address and port, the machine's or not, if the kernel has chosen its port: a chosen one can't be given
+ * up. What it has received before stays in it, and it gets no right by this.
+ * @throws {SystemCallError} EPERM without NET_ADMIN, EINVAL for one that was bound to a chosen port
  */
 export function rebind(fd: number, to: Endpoint): void {
-  resetConnection(fd); // a UDP socket loses its port, too
+  resetConnection(fd); // a UDP socket loses its port and its device, too
   const name = socketAddress(to);
-  must(`bind ${to.address.text} port ${to.port}`, libc.bind(fd, name, name.length));
+  const [level, option] = TRANSPARENT[to.address.family];
+  setOption(fd, level, option, 1);
+  try {
+    must(`bind ${to.address.text} port ${to.port}`, libc.bind(fd, name, name.length));
+  } finally {
+    setOption(fd, level, option, 0);
+  }
 }

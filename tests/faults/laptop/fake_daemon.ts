@@ -3,6 +3,7 @@ import dgram from "node:dgram";
 import { Beat } from "../../../ffi/bpf/mmap.ts";
 import { type Received, SeqPacket } from "../../../ffi/sockets/seqpacket.ts";
 import {
+  addressOfBuffer,
   AF_UNIX,
   cstring,
   errno,
@@ -22,8 +23,9 @@ import {
 import { boundDescriptorOf } from "../../../ffi/sockets/own_socket.ts";
 import type { TcpConnection } from "../../../ffi/sockets/tcp_connection.ts";
 import { TcpListener } from "../../../ffi/sockets/tcp_listener.ts";
+import { loopbackUdpSocket } from "../../../ffi/sockets/udp_socket.ts";
 import { openStub, type StubSockets } from "../../../names/server/stub_listener.ts";
-import { formatEndpoint, parseAddress, parseEndpoint } from "../../../net/address.ts";
+import { formatEndpoint, type IpAddress, parseAddress, parseEndpoint } from "../../../net/address.ts";
 import { type HelperAnswer, helperSocket, type NetworkNews } from "../../../wire/helper.ts";
 import { say, serveCommands } from "./commands.ts";
 import { FakeUdp } from "./fake_udp.ts";
@@ -186,6 +188,14 @@ async function offered(what: string): Promise<number> {
       return must("socket", libc.socket(1, 1, 0));
     case "a UDP socket":
       return must("socket", libc.socket(2, 2, 0));
+    case "a UDP socket on loopback":
+      return loopbackUdpSocket(4);
+    case "a UDP socket on the LAN": {
+      const fd = must("socket", libc.socket(2, 2, 0));
+      const name = socketAddress({ address: parsed("10.50.0.5"), port: 0 });
+      must("bind", libc.bind(fd, name, name.length));
+      return fd;
+    }
     case "a socket that doesn't listen":
       return tcpSocket(4);
     case "a listener of IPv6":
@@ -216,6 +226,48 @@ function abuse(from: string, to: string): Record<string, string> {
   return { unbind, disconnect, bind, connect };
 }
 
+/** The same by a destination's UDP socket: it may give up its device, and name another source for each datagram (IP_PKTINFO). */
+function abuseUdp(socket: string, from: string, to: string): Record<string, string> {
+  const [near, far] = [parseEndpoint(socket), parseEndpoint(to)];
+  if (!near || !far) throw new TypeError("nothing to abuse");
+  const fd = boundDescriptorOf("udp", near.address.text, near.port);
+  const tried = (result: number | bigint) => result < 0 ? names(errno()) : "done";
+  const on = new Uint8Array(new Int32Array([1]).buffer);
+  const transparent = tried(libc.setsockopt(fd, 0, 19, on, 4));
+  const disconnect = tried(libc.connect(fd, new Uint8Array(16), 16)); // AF_UNSPEC
+  const bind = tried(libc.bind(fd, socketAddress({ address: parsed(from), port: 5_555 }), 16));
+  const target = socketAddress(far);
+  const data = new Uint8Array(4);
+  const iovec = new Uint8Array(new BigUint64Array([addressOfBuffer(data), 4n]).buffer);
+  const control = new Uint8Array(32); // struct cmsghdr and struct in_pktinfo
+  const view = new DataView(control.buffer);
+  view.setBigUint64(0, 28n, true);
+  view.setInt32(12, 8, true); // IP_PKTINFO
+  control.set(parsed(from).bytes.subarray(12), 20);
+  const header = new Uint8Array(
+    new BigUint64Array([
+      addressOfBuffer(target),
+      16n,
+      addressOfBuffer(iovec),
+      1n,
+      addressOfBuffer(control),
+      32n,
+      0n,
+    ]).buffer,
+  );
+  const send = tried(libc.sendmsg(fd, header, 0));
+  target.fill(0); // all of these are reachable until here
+  iovec.fill(0);
+  control.fill(0);
+  return { transparent, disconnect, bind, send };
+}
+
+function parsed(text: string): IpAddress {
+  const address = parseAddress(text);
+  if (!address) throw new TypeError(`${text} is not an address`);
+  return address;
+}
+
 function names(errno: number): string {
   return new SystemCallError("", errno).message.replace(/^: /, "");
 }
@@ -237,13 +289,15 @@ async function serve(command: Record<string, unknown>): Promise<unknown> {
       if (command.fds) return await ask(command.request, command.fds as number[]);
       const fd = await offered(String(command.what));
       try {
-        return await ask({ ask: "listeners", family: 4 }, [fd]);
+        return await ask(command.request ?? { ask: "listeners", family: 4 }, [fd]);
       } finally {
         if (fd > 2) closeDescriptor(fd);
       }
     }
     case "abuse":
       return abuse(String(command.from), String(command.to));
+    case "abuse udp":
+      return abuseUdp(String(command.socket), String(command.from), String(command.to));
     case "identify":
       return await identify(String(command.address));
     case "listen":

@@ -6,6 +6,9 @@ import { formatEndpoint, parseAddress } from "../../../net/address.ts";
 import { NUMBERED } from "./person.ts";
 import type { HelperAnswer, HelperRequest } from "../../../wire/helper.ts";
 
+/** Milliseconds after which a caller that closed its socket has none any more. */
+const LATE_MS = 200;
+
 type Ask = (request: HelperRequest, fds?: readonly number[]) => Promise<HelperAnswer & { readonly ok: true }>;
 
 /** What has happened since the last time. */
@@ -86,6 +89,9 @@ export class FakeUdp {
     const said = new TextDecoder().decode(payload);
     if (said.startsWith(NUMBERED)) return this.#count(payload);
     if (said === "silence") return;
+    if (said === "answer late") {
+      return void setTimeout(() => destination.send(new Uint8Array(4), callerPort), LATE_MS);
+    }
     if (said === "refuse") return destination.refuse(callerPort);
     if (said === "close") return destination.close();
     if (said.startsWith("echo")) return void destination.send(payload, callerPort);

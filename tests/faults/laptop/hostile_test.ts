@@ -54,6 +54,15 @@ Deno.test({ name: `malformed requests are refused, and the helper lives${reason}
     { ask: "capture", add: Array(5_001).fill({ address: "10.96.0.1", ports: "any" }) },
     { ask: "release", addresses: "10.96.0.1" },
     { ask: "names", stubs: [{ nameserver: "10.50.0.53", stub: "127.0.0.1:53" }] },
+    { ask: "udp" },
+    { ask: "udp", family: 5 },
+    { ask: "udp", family: 4 },
+    { ask: "udp-destination", address: "10.96.0.1" },
+    { ask: "udp-destination", address: "10.96.0.1", port: 0 },
+    { ask: "udp-destination", address: "10.96.0.1", port: 53 },
+    { ask: "udp-unreachable", callers: [{ address: "10.96.0.1", port: 53 }] },
+    { ask: "udp-unreachable", callers: [{ address: "10.96.0.1", port: 53, caller: 65_536 }] },
+    { ask: "udp-unreachable", callers: Array(257).fill({ address: "10.96.0.1", port: 53, caller: 1 }) },
     { ask: "names", stubs: Array(33).fill({ nameserver: "10.50.0.53", stub: "127.0.0.1:5300" }) },
   ];
   for (const request of requests) {
@@ -153,6 +162,72 @@ Deno.test(
     assert.equal(await sent(), 0, "nothing on the wire");
   },
 );
+
+Deno.test(
+  { name: `only the user's own UDP sockets on loopback become captured ones${reason}`, ignore },
+  async () => {
+    await using laptop = await connected();
+    const { daemon, helper } = laptop;
+    await daemon.do({ do: "ask", request: { ask: "capture", add: [{ address: SERVICE, ports: "any" }] } });
+    const before = await descriptorsOf(helper.pid);
+    const destination = { ask: "udp-destination", address: SERVICE, port: 53 };
+    for (const request of [{ ask: "udp", family: 4 }, destination]) {
+      for (
+        const [what, why] of [
+          ["a folder", /is not a socket/],
+          ["a unix socket", /is not of IPv4/],
+          ["a listener of IPv6", /is not of IPv4/],
+          ["a socket that doesn't listen", /is not UDP/],
+          ["a UDP socket", /is bound to 0\.0\.0\.0/],
+          ["a UDP socket on the LAN", /is bound to 10\.50\.0\.5/],
+        ] as const
+      ) {
+        const { ok, code, error } = await daemon.do<Answer>({ do: "offer", what, request });
+        assert.deepEqual([ok, code], [false, "refused"], what);
+        assert.match(error ?? "", why);
+      }
+    }
+    const elsewhere = { ...destination, address: "10.50.0.254" };
+    const refused = await daemon.do<Answer>({
+      do: "offer",
+      what: "a UDP socket on loopback",
+      request: elsewhere,
+    });
+    assert.deepEqual([refused.ok, refused.error], [false, "10.50.0.254 is not captured"]);
+    assert.equal(await descriptorsOf(helper.pid), before, "what was refused is closed");
+  },
+);
+
+Deno.test({
+  name: `a captured UDP socket sends from no address that isn't the cluster's or the user's${reason}`,
+  ignore,
+}, async () => {
+  await using laptop = await connected();
+  const { room, daemon } = laptop;
+  const user = await room.person(USER);
+  await room.says(
+    "nft",
+    "add table inet watch; add chain inet watch out { type filter hook output priority 0; }",
+  );
+  await room.says("nft", "add rule inet watch out ip saddr 203.0.113.9 counter");
+  await daemon.do({ do: "ask", request: { ask: "capture", add: [{ address: SERVICE, ports: "any" }] } });
+  await daemon.do({ do: "udp" });
+  assert.match((await user.do<Outcome>({ kind: "udp", to: `${SERVICE}:53`, say: "?" })).said ?? "", /heard/);
+  for (const to of ["10.50.0.254:80", `${laptop.address}:80`, "127.0.0.1:80"]) {
+    const tried = await daemon.do<Record<string, string>>({
+      do: "abuse udp",
+      socket: `${SERVICE}:53`,
+      from: "203.0.113.9",
+      to,
+    });
+    assert.deepEqual(
+      tried,
+      { transparent: "EPERM", disconnect: "done", bind: "EADDRNOTAVAIL", send: "ENETUNREACH" },
+      to,
+    );
+  }
+  assert.match(await room.says("nft", "list table inet watch"), /packets 0 /);
+});
 
 Deno.test(
   { name: `nobody else who dials the port takes the helper's place, or the daemon's${reason}`, ignore },

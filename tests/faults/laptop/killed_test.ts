@@ -21,6 +21,10 @@ async function busy(daemon: Program, user: Program): Promise<void> {
   assert.deepEqual(await daemon.do({ do: "ask", request }), { ok: true, refused: [] });
   await daemon.do({ do: "names", nameservers: ["10.50.0.53", "127.0.0.53"] });
   assert.match((await user.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80` })).said ?? "", /took/);
+  await daemon.do({ do: "udp" });
+  for (const to of [`${SERVICE}:53`, "[fd00:10::a]:53"]) {
+    assert.match((await user.do<Outcome>({ kind: "udp", to, say: "?" })).said ?? "", /heard/);
+  }
 }
 
 /** Waits until the room is as it was, and says after how many milliseconds. */

@@ -103,3 +103,69 @@ Deno.test({
   assert.deepEqual([leaked4, leaked6], ["0", "0"]);
   assert.notEqual(seen, "0", "the counters count");
 });
+
+Deno.test(
+  { name: `no datagram with pmz's source leaves on the LAN, whatever ends first${reason}`, ignore },
+  async (t) => {
+    await using laptop = await connected();
+    const { room, daemon, helper } = laptop;
+    const leaks = await countLeaks(room);
+    const user = await room.person(USER);
+    const other = await room.person(USER);
+    const places = ["10.244.3.7:53", "[fd00:10::a]:53"];
+    const say = async (attempt: Partial<Attempt>) => {
+      const outcomes: Outcome[] = [];
+      for (const to of places) outcomes.push(await user.do<Outcome>({ kind: "udp", to, ...attempt }));
+      return outcomes;
+    };
+    /** Both families at once, while something happens. */
+    const during = async (ms: number, happens: () => Promise<unknown>) => {
+      const sending = [user, other].map((person, i) =>
+        person.do<{ sent: number; failed: string[] }>({ kind: "stream", to: places[i], ms })
+      );
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await happens();
+      return await Promise.all(sending);
+    };
+    await captured(daemon);
+
+    await t.step("while UDP isn't carried", async () => {
+      for (const { failed } of await say({ say: "?" })) assert.equal(failed, "ECONNREFUSED");
+      for (const { failed } of await say({ say: "?", unconnected: true })) assert.equal(failed, "EPERM");
+    });
+    await daemon.do({ do: "udp" });
+    await t.step("callers that are gone when the answer comes", async () => {
+      for (const unconnected of [false, true]) {
+        for (const { failed } of await say({ say: "answer late", unconnected, wait: false })) {
+          assert.equal(failed, "EAGAIN");
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 400));
+    });
+    await t.step("a caller that is refused after it has gone", async () => {
+      await say({ say: "refuse", wait: false });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    });
+    await t.step("addresses that are released while programs send on", async () => {
+      const sent = await during(
+        600,
+        () => daemon.do({ do: "ask", request: { ask: "release", addresses: PODS } }),
+      );
+      for (const { failed } of sent) {
+        assert.ok(failed.length > 0, "they hear of it");
+      }
+      await captured(daemon);
+    });
+    await t.step("a helper that is killed while programs send on", async () => {
+      const sent = await during(RETRANSMITTED, async () => {
+        Deno.kill(helper.pid, "SIGKILL");
+        await helper.ended;
+      });
+      for (const { failed } of sent) assert.ok(failed.length > 0, "they hear of it");
+    });
+    const [leaked4, leaked6, seen] = await leaks();
+    assert.deepEqual([leaked4, leaked6], ["0", "0"]);
+    await user.do<Outcome>({ kind: "udp", to: "10.244.3.7:53", say: "outside" });
+    assert.notEqual((await leaks())[2], "0", `the counters count: ${seen}`);
+  },
+);

@@ -37,6 +37,8 @@ export interface Attempt {
   readonly mapped?: boolean;
   readonly device?: string;
   readonly say?: string;
+  /** Whether it waits for an answer; it does where this isn't said. */
+  readonly wait?: boolean;
   /** Of TCP: reads until the connection ends. */
   readonly linger?: boolean;
   /** Of TCP: resets the connection at its end. */
@@ -54,7 +56,9 @@ export interface Outcome {
   readonly said?: string;
 }
 
-function attempt({ kind, to, from, unconnected, mapped, device, say, linger, reset }: Attempt): Outcome {
+function attempt(
+  { kind, to, from, unconnected, mapped, device, say, wait, linger, reset }: Attempt,
+): Outcome {
   const started = performance.now();
   const ms = () => Math.round(performance.now() - started);
   const family = endpoint(to).address.family === 4 && !mapped ? AF_INET : AF_INET6;
@@ -78,7 +82,7 @@ function attempt({ kind, to, from, unconnected, mapped, device, say, linger, res
     else if (say !== undefined) step("send", libc.send(fd, text, BigInt(text.length), 0x4000));
     const into = new Uint8Array(4096), sender = new Uint8Array(28);
     const size = new Uint8Array(new Uint32Array([28]).buffer);
-    let length = step("recv", recvfrom(fd, into, 4096n, 0, sender, size));
+    let length = step("recv", recvfrom(fd, into, 4096n, wait === false ? DONTWAIT : 0, sender, size));
     while (linger && length > 0) length = step("recv", recvfrom(fd, into, 4096n, 0, sender, size));
     return {
       ms: ms(),
@@ -186,6 +190,28 @@ function burst({ to, count, bytes }: { to: string; count: number; bytes: number 
   return { sent: count };
 }
 
+/** Sends by a connected socket every few milliseconds, whatever becomes of it, and tells which errors it got. */
+async function stream({ to, ms }: { to: string; ms: number }): Promise<{ sent: number; failed: string[] }> {
+  const target = name(to);
+  const family = endpoint(to).address.family === 4 ? AF_INET : AF_INET6;
+  const fd = must("socket", libc.socket(family, SOCK_DGRAM, 0));
+  must("connect", libc.connect(fd, target, target.length));
+  const text = new TextEncoder().encode("silence");
+  const failed = new Set<string>();
+  let sent = 0;
+  for (const until = performance.now() + ms; performance.now() < until;) {
+    try {
+      must("send", libc.send(fd, text, BigInt(text.length), DONTWAIT));
+      sent++;
+    } catch (error) {
+      failed.add((error as Error).message);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  libc.close(fd);
+  return { sent, failed: [...failed] };
+}
+
 /** The address that a socket has which is connected and sends nothing, as getaddrinfo's. */
 function source(to: string): { local: string } {
   const target = name(to);
@@ -231,6 +257,7 @@ if (import.meta.main) {
   await serveCommands((command) => {
     const { kind } = command;
     if (kind === "hold") return hold(String(command.to));
+    if (kind === "stream") return stream({ to: String(command.to), ms: Number(command.ms) });
     if (kind === "source") return source(String(command.to));
     if (kind === "burst") {
       return burst({ to: String(command.to), count: Number(command.count), bytes: Number(command.bytes) });

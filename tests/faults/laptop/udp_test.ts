@@ -104,7 +104,7 @@ Deno.test({
         await news(daemon);
         await user.do({ kind: "burst", to, count: 2_000, bytes: 1_200 });
         first += await arrives(daemon, 2_000);
-        await says(user, { to, say: "close" });
+        await says(user, { to, say: "close", wait: false });
       }
     }
     assert.ok(first < 20_000, "many come by a socket of their own");
@@ -151,7 +151,7 @@ Deno.test({
     async () => {
       const to = `${POD}:7000`;
       await says(user, { to });
-      await says(user, { to, say: "close" });
+      await says(user, { to, say: "close", wait: false });
       assert.ok(!(await news(daemon)).open.includes(to));
       assert.equal(await room.says("ss", "-Huan", "sport", "= 7000"), "");
       assert.equal((await says(user, { to })).said, `${to} heard hello`);
