@@ -204,6 +204,64 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
     }
   });
 
+  await t.step("a kill switch that passes port 53 alone", async () => {
+    // The API server's connections pass, as they do by a VPN's own exception.
+    const rules = ["-p udp --dport 53 -j ACCEPT", "-p tcp --dport 6443 -j ACCEPT", "-j REJECT"];
+    await root(rules.map((rule) => `iptables -A OUTPUT ${rule}`).join("; "));
+    try {
+      await fails(
+        "echo.default.svc",
+        "machine",
+        /firewall drops connections to 10\.96\.\S+: .*OUTPUT.*reject/i,
+      );
+      const { hops } = await explain("echo.default.svc");
+      assert.match(
+        hops.find(({ hop }) => hop === "programs")?.saw ?? "",
+        /their questions go to pmz at 127\.\S+, and something on this machine drops/,
+      );
+      const { stdout } = await bob.run(["doctor", "capture"]);
+      assert.match(stdout, /Programs' questions for names go to pmz at 127\..* no name is answered/);
+    } finally {
+      await root(rules.map((rule) => `iptables -D OUTPUT ${rule}`).join("; "));
+    }
+    await until("it works again", async () => (await explain("echo.default.svc")).works, 30_000);
+  });
+
+  await t.step("NAT that takes the cluster's addresses, of iptables and of iptables-legacy", async () => {
+    await root("python3 -m http.server -b 127.0.0.1 9999 >/dev/null 2>&1 & echo $! >/tmp/elsewhere.pid");
+    try {
+      for (
+        const [iptables, rule] of [
+          ["iptables", /ip nat OUTPUT: .*dnat to 127\.0\.0\.1:9999/i],
+          ["iptables-legacy", /iptables-legacy/],
+        ] as const
+      ) {
+        const nat = "OUTPUT -t nat -d 10.96.0.0/16 -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1:9999";
+        await root(`${iptables} -I ${nat}`);
+        try {
+          await fails("echo.default.svc", "machine", rule);
+          const { verdict } = await explain("echo.default.svc");
+          assert.match(
+            verdict?.saw ?? "",
+            /leads connections to 10\.96\.\S+:80 elsewhere, to 127\.0\.0\.1:9999/,
+          );
+          const { stdout } = await bob.run(["doctor", "capture"]);
+          assert.match(stdout, /firewall leads connections to 10\.96\.\S+ elsewhere, to 127\.0\.0\.1:9999/);
+          const { stderr } = await bob.run(["up"]);
+          assert.match(
+            stderr,
+            /warning: echo\.default:80 doesn't accept .* on this machine is led elsewhere/,
+          );
+        } finally {
+          await root(`${iptables} -D ${nat}`);
+        }
+      }
+    } finally {
+      await root("kill $(cat /tmp/elsewhere.pid); rm /tmp/elsewhere.pid");
+    }
+    await until("it works again", async () => (await explain("echo.default.svc")).works, 30_000);
+  });
+
   await t.step("pods that a policy of the cluster may keep from answering", async () => {
     const pods = (await world.kubectl([
       "get",

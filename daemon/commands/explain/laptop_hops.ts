@@ -11,6 +11,9 @@ import { blockingRemedy, blockingWords } from "../../../wire/blocking_rule.ts";
 /** The kernel connects a captured address at once, unless something drops its packets; in milliseconds. */
 const DIAL_MS = 2_000;
 
+/** Addresses that are named; more are counted. */
+const NAMED = 3;
+
 /** Whether this machine's programs get the addresses of a name, and not others. */
 export function programsHop(
   { host, lookup }: ExplainRequest,
@@ -35,7 +38,7 @@ export function programsHop(
       first?.hint ?? "run: pmz doctor name-service",
     );
   }
-  const got = lookup.addresses.join(", ");
+  const got = namedAddresses(lookup.addresses);
   const isAsExpected = lookup.addresses.length > 0 && lookup.addresses.every((one) => expected.includes(one));
   if (isAsExpected) return ok(`programs get ${got}`);
   const gets = got === "" ? "programs get no address" : `programs get ${got}`;
@@ -53,7 +56,13 @@ export function programsHop(
   const why = got === ""
     ? "the name leads to"
     : "another nameserver, or a cache, answers before pmz; the name leads to";
-  return failed(`${gets}: ${why} ${expected.join(", ")}`, "run: pmz doctor name-service");
+  return failed(`${gets}: ${why} ${namedAddresses(expected)}`, "run: pmz doctor name-service");
+}
+
+/** A headless Service has as many addresses as pods: "10.244.1.1, 10.244.1.2, 10.244.1.3 and 197 more". */
+function namedAddresses(addresses: readonly string[]): string {
+  const named = addresses.slice(0, NAMED).join(", ");
+  return addresses.length > NAMED ? `${named} and ${addresses.length - NAMED} more` : named;
 }
 
 function keptFromStub(stub: string): Finding {
@@ -100,7 +109,7 @@ export function addressHop(addresses: readonly string[], reach: Reach): AddressH
   const captured = addresses.filter((one) => hostCapture.isCaptured(cluster, one));
   if (captured[0] !== undefined) {
     const verb = captured.length === 1 ? "is" : "are";
-    return { saw: ok(`${captured.join(", ")} ${verb} captured`), address: captured[0] };
+    return { saw: ok(`${namedAddresses(captured)} ${verb} captured`), address: captured[0] };
   }
   const known = unreachable.find(({ address }) => address === first);
   const why = known?.why ?? hostCapture.refusal(cluster, first) ?? "the reason isn't known";

@@ -77,6 +77,16 @@ const reach: Reach = {
 
 Deno.test("an address is captured, or it is said why not and what to do", () => {
   assert.deepEqual(addressHop(["10.96.0.7"], reach).address, "10.96.0.7");
+  const pods = Array.from({ length: 200 }, (_, i) => `10.244.1.${i}`);
+  const all = { ...reach, hostCapture: { isCaptured: () => true, refusal: () => undefined } };
+  assert.equal(
+    addressHop(pods, all).saw.saw,
+    "10.244.1.0, 10.244.1.1, 10.244.1.2 and 197 more are captured",
+  );
+  assert.equal(
+    programsHop(asked(...pods), pods, nothing).saw,
+    "programs get 10.244.1.0, 10.244.1.1, 10.244.1.2 and 197 more",
+  );
   const rows: readonly [readonly string[], Partial<Reach>, string, RegExp, RegExp][] = [
     [["34.118.224.9"], {}, "failed", /^34\.118\.224\.9 isn't captured: public$/, /--accept-range/],
     [["fd00::7"], {}, "failed", /this machine has no IPv6/, /pmz up --proxy/],
