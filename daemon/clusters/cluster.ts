@@ -43,6 +43,8 @@ export class Cluster {
   readonly #parts: ClusterParts;
   #news = Promise.withResolvers<void>();
   #reaching = false;
+  /** What an `up` that is under way does now, in words; undefined while none is. */
+  comingUp: string | undefined;
   /** What the cluster has, by address and by name. */
   readonly index = new ClusterIndex();
 

@@ -51,7 +51,7 @@ export async function up(
       request,
       clusters,
       parts,
-      interruptible(collecting(report, warned), signal),
+      interruptible(telling(collecting(report, warned), connected), signal),
       signal,
     );
     signal.throwIfAborted();
@@ -66,7 +66,24 @@ export async function up(
       parts.log("warn", "what was begun can't be undone", { cluster: connected.id, error: failure });
     }
     throw error;
+  } finally {
+    connected.comingUp = undefined;
   }
+}
+
+/** Passes everything on, and has the cluster know what it waits for: another command may ask meanwhile. */
+function telling(report: Reporter, connected: Cluster): Reporter {
+  return {
+    warn: (message, hint) => report.warn(message, hint),
+    step(name, work, done) {
+      connected.comingUp = name;
+      return report.step(name, (detail) =>
+        work((text) => {
+          connected.comingUp = `${name}: ${text}`;
+          detail(text);
+        }), done);
+    },
+  };
 }
 
 /** Passes everything on, and keeps the warnings: scripts want them with the result. */

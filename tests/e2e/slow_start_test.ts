@@ -24,6 +24,9 @@ Deno.test("a gateway that is pending for 25 s is waited for, with the reason, an
   await using nodes = await cordoned(stage);
   await using up = stage.world.laptop.spawn("bob", ["pmz", "up", "--yes"]);
   await up.says(/Install the gateway.*: pod gateway-\S+ can't be scheduled: .*unschedulable/, 20_000);
+  const { code, stderr } = await stage.bob.run(["explain", "echo.default.svc"]);
+  assert.equal(code, 1);
+  assert.match(stderr, /pmz up is still under way: Install the gateway: pod gateway-\S+ can't be scheduled/);
   await new Promise((resolve) => setTimeout(resolve, PENDING_MS));
   await nodes[Symbol.asyncDispose]();
   assert.equal((await up.status()).code, 0, up.said);

@@ -307,6 +307,7 @@ class Way {
     const { saw, address } = addressHop(addresses, {
       cluster: cluster.id,
       mode: cluster.connection.mode,
+      comingUp: cluster.comingUp,
       hostCapture,
       unreachable: laptop.unreachable(cluster).filter((one) =>
         one.service === service || addresses.includes(one.address)

@@ -83,6 +83,8 @@ export interface AddressHop {
 export interface Reach {
   readonly cluster: string;
   readonly mode: Mode;
+  /** What an `up` that is under way does now. */
+  readonly comingUp: string | undefined;
   readonly hostCapture: Pick<HostCapture, "isCaptured" | "refusal"> | undefined;
   /** Of what is dialled, the addresses that aren't reached. */
   readonly unreachable: readonly UnreachableAddress[];
@@ -94,8 +96,16 @@ export interface Reach {
 
 /** Whether connections to these addresses come to pmz. */
 export function addressHop(addresses: readonly string[], reach: Reach): AddressHop {
-  const { cluster, mode, hostCapture, unreachable } = reach;
+  const { cluster, mode, comingUp, hostCapture, unreachable } = reach;
   const [first] = addresses;
+  if (comingUp !== undefined && (mode === "intercept" || mode === "capture" && !hostCapture)) {
+    return {
+      saw: failed(
+        `nothing is captured yet, since pmz up is still under way: ${comingUp}`,
+        "wait for it; what runs in the cluster: pmz agent status",
+      ),
+    };
+  }
   if (mode === "intercept") {
     return { saw: failed("the cluster is connected for intercepts only", "run: pmz up") };
   }

@@ -66,6 +66,7 @@ Deno.test("a connection that this machine doesn't let pass names the firewall's 
 const reach: Reach = {
   cluster: "dev",
   mode: "capture",
+  comingUp: undefined,
   hostCapture: {
     isCaptured: (_, address) => address === "10.96.0.7",
     refusal: (_, address) => address.includes(":") ? "this machine has no IPv6" : undefined,
@@ -93,6 +94,13 @@ Deno.test("an address is captured, or it is said why not and what to do", () => 
     [[], {}, "failed", /^34\.118\.224\.9 is not reached: public$/, /--accept-range/],
     [["10.96.0.7"], { hostCapture: undefined }, "failed", /root helper has ended/, /pmz up/],
     [["10.96.0.7"], { mode: "intercept" }, "failed", /for intercepts only/, /pmz up/],
+    [
+      ["10.96.0.7"],
+      { mode: "intercept", comingUp: "Install the gateway: pod x can't be scheduled" },
+      "failed",
+      /pmz up is still under way: Install the gateway: pod x can't be scheduled/,
+      /wait for it/,
+    ],
     [
       ["10.96.0.7"],
       { mode: "proxy", proxy: "127.0.0.1:1080" },
