@@ -1,12 +1,8 @@
-import { resources } from "../../kube/client/resources.ts";
-import { ApiError } from "../../kube/client/api_error.ts";
 import type { Api } from "../../kube/client/api.ts";
 import { selects } from "../../kube/objects/selectors.ts";
 import type { CallerMatch, Match } from "../../wire/match.ts";
+import { isNamespaceMissing } from "../discovery/missing_namespace.ts";
 import { seesPods, type Topology } from "../discovery/topology.ts";
-
-/** The API server has this long to say whether a namespace exists, in milliseconds. */
-const ASK_TIMEOUT_MS = 2_000;
 
 /** Of the callers that a match names, those that aren't there, in words: a rule for them takes nothing, silently. */
 export async function missingCallers(
@@ -29,11 +25,6 @@ async function whyMissing(
     const words = Object.entries(labels).map(([name, text]) => `${name}=${text}`).join(",");
     return `no pod of the namespace ${namespace} has the labels ${words}: nothing is taken from there until one has`;
   }
-  try {
-    await api.get(resources.namespaces, { name: namespace }, { signal: AbortSignal.timeout(ASK_TIMEOUT_MS) });
-    return undefined;
-  } catch (error) {
-    if (!ApiError.is(error, "NotFound")) return undefined; // it may not be asked for
-    return `there is no namespace ${namespace}: nothing is taken from there`;
-  }
+  const isMissing = await isNamespaceMissing({ api, topology }, namespace);
+  return isMissing ? `there is no namespace ${namespace}: nothing is taken from there` : undefined;
 }

@@ -2,6 +2,7 @@ import type { Mode, UpRequest, UpResult, Warning } from "../../wire/control.ts";
 import { ensureInstalled } from "./agents.ts";
 import { warnings } from "./warnings.ts";
 import type { Laptop } from "../laptop/laptop.ts";
+import { isNamespaceMissing } from "../discovery/missing_namespace.ts";
 import { answering } from "./answering.ts";
 import { prove, type Tried } from "./proof.ts";
 import { type Reachable, reachableIn } from "./reachable.ts";
@@ -120,6 +121,13 @@ async function use(
 ): Promise<Omit<UpResult, "warnings">> {
   const { connection } = connected;
   for (const limit of connection.limits) report.warn(limit);
+  const { namespace, context } = connection.name;
+  if (await isNamespaceMissing(connection, namespace)) {
+    report.warn(
+      `there is no namespace ${namespace} in ${context}: names without a namespace, such as echo, lead nowhere`,
+      `choose another one: pmz down --context ${context}, then pmz up --context ${context} -n NAMESPACE`,
+    );
+  }
   await ensureInstalled(connection.api, "gateway", request, parts, report, signal);
   await report.step(
     "Open the tunnel",

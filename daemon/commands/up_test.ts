@@ -74,6 +74,18 @@ Deno.test("up again looks again at what might not be seen before", async () => {
   await until("it's followed", async () => (await at.daemon.services()).length === 3);
 });
 
+Deno.test("a namespace that doesn't exist is a warning, and one without Services isn't", async () => {
+  await using at = await fakeDaemon();
+  at.cluster.put("/api/v1", "namespaces", { metadata: { name: "empty" } });
+  const warnings = async (namespace: string) => {
+    const { warnings } = await at.daemon.up({ ...at.up, namespace }, recorder(), forever);
+    await at.daemon.down({}, recorder());
+    return warnings.map(({ message }) => message).join();
+  };
+  assert.match(await warnings("shpo"), /there is no namespace shpo in dev/);
+  assert.doesNotMatch(await warnings("empty"), /no namespace/);
+});
+
 Deno.test("two ups at once connect once", async () => {
   await using at = await fakeDaemon();
   await Promise.all([1, 2].map(() => at.daemon.up(at.up, recorder(), forever)));

@@ -49,16 +49,28 @@ function filesOf(kubeconfig: string | undefined, environment: CommandEnvironment
   return files.map((file) => resolve(environment.folder, file));
 }
 
+/** A descriptor of the process that opens the path, as a shell's `<(command)` is. */
+const DESCRIPTOR = /^\/(?:dev\/(?:fd\/|stdin$)|proc\/[^/]+\/fd\/)/;
+
 function readFile(file: string, mayMiss: boolean): string | undefined {
+  if (DESCRIPTOR.test(file)) throw readOnce(file, "it is open in the shell's command alone");
   try {
-    if (Deno.statSync(file).size > LONGEST_FILE) {
-      throw new Error(`it is larger than ${LONGEST_FILE >> 20} MiB`);
-    }
+    const { size, isFifo } = Deno.statSync(file);
+    if (size > LONGEST_FILE) throw new Error(`it is larger than ${LONGEST_FILE >> 20} MiB`);
+    if (isFifo) throw readOnce(file, "it is a pipe");
     return Deno.readTextFileSync(file);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound && mayMiss) return undefined;
+    if (cause instanceof KubeconfigError) throw cause;
     throw new KubeconfigError(`Can't read the kubeconfig ${file}: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** What can be read once isn't enough: the kubeconfig is read again when a connection fails. */
+function readOnce(file: string, why: string): KubeconfigError {
+  return new KubeconfigError(`Can't read the kubeconfig ${file}: ${why}`, {
+    hint: "write it into a file, which only you may read: pmz reads it again when a connection fails",
+  });
 }
 
 /** The first entry of each name, in the order of the files. */

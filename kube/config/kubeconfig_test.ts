@@ -295,3 +295,19 @@ Deno.test("a further command's environment and credential count from then on", a
   assert.equal(await token(), "Bearer blue", "it holds until it is refused");
   assert.equal(await token({ renew: true }), "Bearer red");
 });
+
+Deno.test("a kubeconfig that can be read once, as a shell's pipe can, is refused with what to do, and nothing waits for it", async () => {
+  using home = folder();
+  const pipe = home.write("pipe", "");
+  Deno.removeSync(pipe);
+  new Deno.Command("mkfifo", { args: [pipe] }).outputSync();
+  for (const path of ["/dev/fd/63", "/proc/self/fd/63", "/dev/stdin", pipe, `/nowhere:${pipe}`]) {
+    await assert.rejects(
+      clusterAccess({ kubeconfig: path }),
+      (error) =>
+        error instanceof KubeconfigError && /Can't read .*: it is /.test(error.message) &&
+        /^write it into a file/.test(error.hint ?? ""),
+      path,
+    );
+  }
+});

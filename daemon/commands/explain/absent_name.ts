@@ -1,8 +1,6 @@
 import { failed } from "../../../checks/check.ts";
 import { NAMESERVER_REMEDY } from "../../../checks/nameservers.ts";
 import type { Resolver } from "../../../checks/parts.ts";
-import { ApiError } from "../../../kube/client/api_error.ts";
-import { resources } from "../../../kube/client/resources.ts";
 import { type Context, contexts } from "../../../kube/config/kubeconfig.ts";
 import { contextDomain } from "../../../names/zone/cluster_names.ts";
 import { whyReserved } from "../../../names/zone/reserved_names.ts";
@@ -10,10 +8,9 @@ import type { Zone } from "../../../names/zone/zone.ts";
 import type { ExplainRequest } from "../../../wire/control.ts";
 import type { Finding } from "../../../wire/finding.ts";
 import type { Cluster } from "../../clusters/cluster.ts";
+import { isNamespaceMissing } from "../../discovery/missing_namespace.ts";
 import { type MeantService, meantService } from "./meant_service.ts";
 
-/** The API server has this long to say whether a namespace exists, in milliseconds. */
-const ASK_TIMEOUT_MS = 2_000;
 /** Services that are named, of those that are called alike. */
 const NAMED = 3;
 
@@ -137,19 +134,10 @@ async function missing(
   const alike = servicesCalled(service, among).slice(0, NAMED);
   const hint = suffix === undefined && notConnected(asked, clusters) ||
     (alike.length > 0 ? `there is ${alike.join(", ")}` : "to see all Services: pmz services -A");
-  if (!hasServicesIn(cluster, place) && await isNamespaceMissing(cluster, place)) {
+  if (await isNamespaceMissing(connection, place)) {
     return failed(`the namespace ${place} doesn't exist in cluster ${id}`, hint);
   }
   return failed(`there is no Service ${service} in the namespace ${place} of cluster ${id}`, hint);
-}
-
-async function isNamespaceMissing({ connection }: Cluster, name: string): Promise<boolean> {
-  try {
-    await connection.api.get(resources.namespaces, { name }, { signal: AbortSignal.timeout(ASK_TIMEOUT_MS) });
-    return false;
-  } catch (error) {
-    return ApiError.is(error, "NotFound");
-  }
 }
 
 function hasServicesIn({ connection }: Cluster, name: string): boolean {
