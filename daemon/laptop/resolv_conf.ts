@@ -18,6 +18,9 @@ const MOST_DOMAINS = 64;
 /** A name or number of an interface (RFC 4007 §11.2). */
 const ZONE = /^[^\s/%]{1,15}$/;
 
+/** glibc takes no nameserver of a line that is indented, or ends as Windows' do; Go's and musl's resolvers do. */
+const GLIBC_LINE = /^nameserver[ \t]+[^;#\s]+(?:[;# \t]|$)/;
+
 export interface ResolvConf {
   /** Canonical addresses, in order, each once; an IPv6 link-local one with its zone ("fe80::1%eth0"). */
   readonly nameservers: readonly string[];
@@ -28,6 +31,7 @@ export interface ResolvConf {
 /** Reads the text of a resolv.conf; what it doesn't know it leaves out, as resolvers do. */
 export function parseResolvConf(text: string): ResolvConf {
   const nameservers = new Set<string>();
+  let isGlibcServed = false;
   let search: string[] = [];
   const options: string[] = [];
   for (const line of text.slice(0, LONGEST).split("\n")) {
@@ -36,6 +40,7 @@ export function parseResolvConf(text: string): ResolvConf {
       const { address, zone } = parseNameserver(values[0] ?? "");
       if (address && nameservers.size < MOST_NAMESERVERS) {
         nameservers.add(zone === undefined ? address.text : `${address.text}%${zone}`);
+        isGlibcServed ||= GLIBC_LINE.test(line);
       }
     } else if (keyword === "search") search = values;
     else if (keyword === "domain") search = values.slice(0, 1);
@@ -45,7 +50,7 @@ export function parseResolvConf(text: string): ResolvConf {
     domain !== ""
   );
   // Without a nameserver, resolvers ask the machine itself.
-  if (nameservers.size === 0) nameservers.add("127.0.0.1");
+  if (!isGlibcServed) nameservers.add("127.0.0.1");
   return {
     nameservers: [...nameservers],
     search: domains.slice(0, MOST_DOMAINS),

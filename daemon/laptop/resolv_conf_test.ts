@@ -14,6 +14,16 @@ Deno.test("resolv.conf as NetworkManager, resolved and people write it", () => {
   assert.deepEqual(parseResolvConf("").nameservers, ["127.0.0.1"]);
 });
 
+Deno.test("where glibc takes no line that others take, the machine itself is asked, too", () => {
+  const nameservers = (text: string) => parseResolvConf(text).nameservers;
+  assert.deepEqual(nameservers("nameserver 192.0.2.1\r\nsearch lan\r\n"), ["192.0.2.1", "127.0.0.1"]);
+  assert.deepEqual(nameservers("  nameserver 192.0.2.1\n"), ["192.0.2.1", "127.0.0.1"]);
+  assert.deepEqual(nameservers("nameserver 192.0.2.1\r\nnameserver\t192.0.2.2;office\n"), [
+    "192.0.2.1",
+    "192.0.2.2",
+  ]);
+});
+
 Deno.test("any text gives a configuration within limits", () => {
   fc.assert(fc.property(fc.string({ maxLength: 2_000 }), (text) => {
     const conf = parseResolvConf(text);
