@@ -50,7 +50,13 @@ function changed({ part, repaired, last, problem }: NetworkDamage): Finding {
   );
 }
 
-function keptFrom({ to, by, isLedElsewhere, isOfNames }: BlockedConnection): Finding {
+function keptFrom({ to, by, isLedElsewhere, isOfNames, isLoDown }: BlockedConnection): Finding {
+  if (isLoDown) {
+    return warning(
+      `The device lo is down, and connections to ${to} go by it, as does everything that this machine's programs say to each other.`,
+      "Run `sudo ip link set lo up`.",
+    );
+  }
   if (by) return warning(capitalized(blockingWords(to, by)), sentence(blockingRemedy(by)));
   if (isOfNames) {
     return warning(

@@ -106,52 +106,77 @@ async function run(nft: string, script: string): Promise<void> {
   await child.status;
 }
 
+/** Where a packet is from and for. */
+interface Ends {
+  /** "198.18.255.254" */
+  readonly from: string;
+  /** "10.96.0.7:80" */
+  readonly to: string;
+}
+
 /** What is known of a packet so far. */
 interface TracedPacket {
   /** By one of pmz's rules: the monitor also tells of packets that others have traced. */
   isOurs: boolean;
-  /** Where it is for, as its first chain sees it. */
-  readonly to: string | undefined;
+  /** As its first chain sees it. */
+  readonly ends: Ends | undefined;
   /** The rule of a NAT that took it. */
-  nat?: BlockingRule;
+  nat?: Pick<BlockingRule, "chain" | "rule">;
+  /** Where that leads it, or from where it seems to come since. */
+  changed?: Pick<BlockingRule, "leadsTo" | "seemsFrom">;
+  /** The rule that handed it to a program; undefined once it has come back. */
+  queued?: BlockingRule | undefined;
 }
 
-/** NAT that changes a packet's destination, as `nft` writes it. */
-const NAT = /\b(?:dnat|redirect|redir)\b/i;
-/** Of a destination that was changed by a rule that `nft` doesn't show. */
+/** NAT that changes a packet's destination, as `nft` writes it, and any NAT. */
+const DESTINATION_NAT = /\b(?:dnat|redirect|redir)\b/i;
+const NAT = /\b(?:dnat|redirect|redir|snat|masquerade)\b/i;
+/** A rule that `nft` doesn't show. */
 const HIDDEN = { chain: "nat", rule: "one that nft doesn't list (see: sudo iptables-legacy -t nat -S)" };
 
 /**
- * The first rule, or policy of a chain, that dropped a packet which the rules of `table` have traced, or that led it elsewhere.
+ * The first rule, or policy of a chain, that dropped a packet which the rules of `table` have traced, or that led it elsewhere; else
+ * one that gave it another source, by which pmz doesn't know it, or that handed it to a program which hasn't given it back.
  */
 export function parseTrace(text: string, table: string): BlockingRule | undefined {
   const packets = new Map<string, TracedPacket>();
   for (const line of text.split("\n")) {
     const [, id, place = "", what = ""] = /^trace id (\S+) (\S+ \S+) (.*)$/.exec(line) ?? [];
     if (id === undefined) continue;
-    const packet = packets.get(id) ?? { isOurs: false, to: destinationIn(what) };
+    const ends = endsIn(what);
+    const packet: TracedPacket = packets.get(id) ?? { isOurs: false, ends };
     packets.set(id, packet);
     if (place === `inet ${table}` && / rule /.test(what)) packet.isOurs = true;
     if (!packet.isOurs) continue;
-    const to = destinationIn(what);
-    if (to !== undefined && packet.to !== undefined && to !== packet.to) {
-      return { ...packet.nat ?? HIDDEN, leadsTo: to };
+    packet.queued = undefined;
+    if (ends && packet.ends) {
+      if (ends.to !== packet.ends.to) return { ...packet.nat ?? HIDDEN, leadsTo: ends.to };
+      if (ends.from !== packet.ends.from) packet.changed = { seemsFrom: ends.from };
     }
-    const [, chain, taken, verdict] = /^trace id \S+ (\S+ \S+ \S+) rule (.+) \(verdict (drop|accept)\)\s*$/
-      .exec(line) ?? /^trace id \S+ (\S+ \S+ \S+) (policy (drop)) ?\s*$/.exec(line) ?? [];
+    const [, chain, taken, verdict] =
+      /^trace id \S+ (\S+ \S+ \S+) rule (.+) \(verdict (drop|accept|queue)\)\s*$/.exec(line) ??
+        /^trace id \S+ (\S+ \S+ \S+) (policy (drop)) ?\s*$/.exec(line) ?? [];
     if (chain === undefined || taken === undefined) continue;
     const rule = taken.replace(/counter packets \d+ bytes \d+ /, "").slice(0, LONGEST_RULE);
-    if (verdict === "drop") return packet.nat ?? { chain, rule };
-    if (NAT.test(rule)) packet.nat ??= { chain, rule, leadsTo: leadsTo(rule) };
+    if (verdict === "drop") {
+      return packet.changed?.leadsTo === undefined
+        ? { chain, rule }
+        : { ...packet.nat ?? HIDDEN, ...packet.changed };
+    }
+    if (verdict === "queue") packet.queued = { chain, rule };
+    if (verdict === "accept" && NAT.test(rule)) packet.nat ??= { chain, rule };
+    if (verdict === "accept" && DESTINATION_NAT.test(rule)) packet.changed = { leadsTo: leadsTo(rule) };
   }
-  return packets.values().find(({ nat }) => nat)?.nat;
+  const last = packets.values().find(({ changed, queued }) => changed ?? queued);
+  return last?.changed ? { ...last.nat ?? HIDDEN, ...last.changed } : last?.queued;
 }
 
-/** "10.96.0.7:80", of a line that tells a packet. */
-function destinationIn(line: string): string | undefined {
-  const [, address, port] = / packet: .*\bip6? daddr (\S+) .*\btcp dport (\d+)/.exec(` ${line}`) ?? [];
-  if (address === undefined || port === undefined) return undefined;
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+/** Of a line that tells a packet. */
+function endsIn(line: string): Ends | undefined {
+  const [, from, address, port] =
+    / packet: .*\bip6? saddr (\S+) ip6? daddr (\S+) .*\btcp dport (\d+)/.exec(` ${line}`) ?? [];
+  if (from === undefined || address === undefined || port === undefined) return undefined;
+  return { from, to: address.includes(":") ? `[${address}]:${port}` : `${address}:${port}` };
 }
 
 /** Where a rule says that it leads to; for a packet that isn't seen any more. */

@@ -73,6 +73,26 @@ Deno.test("of NAT by rules that nft doesn't list, where it leads is told", () =>
   assert.equal(parse(same, traced("1"), same.replace("output", "postrouting")), undefined);
 });
 
+Deno.test("NAT of the source, and a queue whose program is silent, are found where nothing drops", () => {
+  const first = packet("1", `inet ${TABLE} output`, "10.96.0.10", 80);
+  const masquerade =
+    "trace id 1 ip nat POSTROUTING rule counter packets 0 bytes 0 masquerade (verdict accept)";
+  const last = packet("1", `inet ${TABLE} postrouting`, "10.96.0.10", 80).replace(
+    "198.18.255.254",
+    "10.77.0.1",
+  );
+  const found = { chain: "ip nat POSTROUTING", rule: "masquerade", seemsFrom: "10.77.0.1" };
+  assert.deepEqual(parse(first, traced("1"), masquerade, last), found);
+  const dropped = "trace id 1 ip filter INPUT rule drop (verdict drop)";
+  assert.deepEqual(parse(first, traced("1"), masquerade, last, dropped), {
+    chain: "ip filter INPUT",
+    rule: "drop",
+  });
+  const queue = "trace id 1 ip filter OUTPUT rule counter packets 0 bytes 0 queue num 0 (verdict queue)";
+  assert.deepEqual(parse(first, traced("1"), queue), { chain: "ip filter OUTPUT", rule: "queue num 0" });
+  assert.equal(parse(first, traced("1"), queue, first.replace("output", "postrouting")), undefined);
+});
+
 Deno.test("packets that pass drop nothing", () => {
   const lines = [
     "trace id 47dffa42 inet pmz_trace_1 in rule ip saddr 1.2.3.4 meta nftrace set 1 (verdict continue)",

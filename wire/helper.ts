@@ -150,7 +150,7 @@ export type HelperAnswer =
   | { readonly ok: true }
   | { readonly ok: false; readonly code: HelperErrorCode; readonly error: string };
 
-/** A rule of this machine's firewall that drops packets, or leads them elsewhere. */
+/** A rule of this machine's firewall that drops packets, or changes where they are for, or from. */
 export interface BlockingRule {
   /** As nftables has it: "ip filter INPUT". */
   readonly chain: string;
@@ -158,6 +158,8 @@ export interface BlockingRule {
   readonly rule: string;
   /** Where it leads packets, by another destination: "127.0.0.1:8080"; absent where it drops them. */
   readonly leadsTo?: string;
+  /** The source that it gives packets, by which pmz doesn't know them. */
+  readonly seemsFrom?: string;
 }
 
 /** What the helper says without being asked, between its answers: the machine's network has changed. */

@@ -24,6 +24,7 @@ import { endpointsToTry, Firewall } from "./firewall.ts";
 import { HelperClient } from "./helper_client.ts";
 import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
 import { KeptNames } from "./kept_names.ts";
+import { isLoopbackDown } from "./loopback.ts";
 import { NameCapture } from "./name_capture.ts";
 import { reachableNames } from "./reachable_names.ts";
 import { refusedAttempts } from "./refused_attempts.ts";
@@ -177,7 +178,10 @@ export class HostCapture implements AsyncDisposable {
    */
   async blocked(): Promise<readonly BlockedConnection[]> {
     const [blocked, stub] = await Promise.all([this.#firewall.blocked(), this.unreachedStub()]);
-    return stub === undefined ? blocked : [...blocked, { to: stub, isOfNames: true }];
+    const all: readonly BlockedConnection[] = stub === undefined
+      ? blocked
+      : [...blocked, { to: stub, isOfNames: true }];
+    return all.length > 0 && isLoopbackDown() ? all.map((one) => ({ ...one, isLoDown: true })) : all;
   }
 
   /** The rule of this machine's firewall that keeps connections from a captured address; undefined where none is known. */

@@ -113,6 +113,8 @@ export interface BlockedConnection {
   readonly to: string;
   /** It is pmz's DNS stub, which programs' questions for names go to. */
   readonly isOfNames?: true;
+  /** The device lo is down, by which they go. */
+  readonly isLoDown?: true;
   /** They are accepted, but not by pmz. */
   readonly isLedElsewhere?: true;
   readonly by?: BlockingRule;

@@ -5,6 +5,7 @@ import type { ExplainRequest, Mode } from "../../../wire/control.ts";
 import type { Finding } from "../../../wire/finding.ts";
 import type { UnreachableAddress } from "../../../wire/unreachable.ts";
 import { isLedElsewhere } from "../../laptop/arrival.ts";
+import { isLoopbackDown } from "../../laptop/loopback.ts";
 import type { HostCapture } from "../../laptop/host_capture.ts";
 import { blockingRemedy, blockingWords } from "../../../wire/blocking_rule.ts";
 
@@ -173,6 +174,9 @@ export async function machineHop(
       : ok("this machine lets connections there pass");
   } catch (error) {
     if (first && "remedy" in first) return failed(first.saw, first.remedy);
+    if (isLoopbackDown()) {
+      return failed("the device lo is down, by which captured connections go", "sudo ip link set lo up");
+    }
     const by = await hostCapture.blockedBy(address, port);
     if (by) return failed(blockingWords(to, by), blockingRemedy(by));
     const why = error instanceof Error && error.name !== "TimeoutError" && error.name !== "AbortError"
