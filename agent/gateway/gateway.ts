@@ -8,7 +8,8 @@ import { dial, SilenceProbes } from "./dial.ts";
 import { LaneJoiner } from "../lanes.ts";
 import type { Log } from "../../wire/log.ts";
 import type { Range } from "../../net/range.ts";
-import { type ServedEnd, StreamServer } from "./serve.ts";
+import { StreamServer } from "./serve.ts";
+import type { ServedEnd } from "./served_end.ts";
 import { WatchedTargets } from "./targets.ts";
 import { UdpFlows } from "./udp_flows.ts";
 

@@ -7,7 +7,8 @@ import { type Endpoint, formatEndpoint, parseEndpoint } from "../../net/address.
 import { type Hello, parseHello } from "../../wire/hello.ts";
 import { headers, HELLO_PROTOCOL, parseProxyStatus } from "../../wire/streams.ts";
 import { dial } from "./dial.ts";
-import { hello, type Parts, type ServedEnd, StreamServer } from "./serve.ts";
+import { hello, type Parts, StreamServer } from "./serve.ts";
+import type { ServedEnd } from "./served_end.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -19,6 +20,7 @@ function cluster(port: number, known = ["10.96.0.7"]) {
     targets: {
       isTarget: (address) => known.includes(address),
       isNode: (address) => address === "10.77.1.1",
+      isComplete: true,
       completed: () => Promise.resolve(true),
       learn: () => Promise.resolve(),
     },
@@ -200,7 +202,7 @@ Deno.test("nothing is dialled before the cluster's objects are listed: 503", asy
   const { parts, dialled } = cluster(1);
   await using to = tunnel({
     ...parts,
-    targets: { ...parts.targets, completed: () => Promise.resolve(false) },
+    targets: { ...parts.targets, isComplete: false, completed: () => Promise.resolve(false) },
   });
   const response = await to.connect("10.96.0.7:80").response;
   assert.equal(headerValue(response, ":status"), "503");

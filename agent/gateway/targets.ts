@@ -6,7 +6,7 @@ import { parseNode, parsePod, parseService } from "../../kube/objects/objects.ts
 import { resources } from "../../kube/client/resources.ts";
 import { watch, type Watched, type WatchOptions } from "../../kube/watch/watch.ts";
 import { KnownAddresses } from "./known_addresses.ts";
-import type { LearningTargets } from "./serve.ts";
+import type { LearningTargets } from "./allowed_targets.ts";
 
 type Log = NonNullable<WatchOptions<unknown>["log"]>;
 
@@ -52,6 +52,10 @@ export class WatchedTargets implements LearningTargets, AsyncDisposable {
       this.#complete = true;
     });
     this.ready.catch(() => {});
+  }
+
+  get isComplete(): boolean {
+    return this.#complete;
   }
 
   isTarget(address: string): boolean {

@@ -22,6 +22,9 @@ export interface UdpEnd {
   readonly in: number;
 }
 
+/** Answers a flow whose target has refused it. */
+export type RefuseFlow = (stream: Stream, error: Error, answer: readonly Header[]) => void;
+
 export interface UdpFlowsOptions {
   /** Milliseconds of silence in both directions after which a flow ends: a laptop ends it before. */
   readonly idleMs: number;
@@ -55,21 +58,18 @@ export class UdpFlows implements AsyncDisposable {
    * Carries a flow to its end. It is answered with the target's first datagram, or after a second; a target that refuses before is told
    * to `refuse`, which answers in its place.
    * @param answer further headers of the answer
-   * @throws {SystemCallError} when there can be no socket to the target: the stream isn't answered then
+   * @throws {SystemCallError} at once when there can be no socket to the target: the stream isn't answered then
    */
-  async carry(
-    stream: Stream,
-    target: Endpoint,
-    answer: readonly Header[],
-    refuse: (error: Error) => void,
-  ): Promise<UdpEnd> {
+  carry(stream: Stream, target: Endpoint, answer: readonly Header[], refuse: RefuseFlow): Promise<UdpEnd> {
     const flow = new UdpFlow(this.#poller, target, { stream, answer, refuse, clock: this.#clock });
     this.#flows.add(flow);
     this.#timer ??= setInterval(() => this.#tick(), this.#tickMs);
-    const end = await flow.run();
-    this.#flows.delete(flow);
-    if (this.#flows.size === 0) this.#stopTicks();
-    return end;
+    flow.begin();
+    return stream.closed.then((end) => {
+      this.#flows.delete(flow);
+      if (this.#flows.size === 0) this.#stopTicks();
+      return flow.closed(end);
+    });
   }
 
   /** Ends all flows in order. */
@@ -100,7 +100,7 @@ export class UdpFlows implements AsyncDisposable {
 interface UdpFlowParts {
   readonly stream: Stream;
   readonly answer: readonly Header[];
-  readonly refuse: (error: Error) => void;
+  readonly refuse: RefuseFlow;
   readonly clock: { readonly tick: number };
 }
 
@@ -124,14 +124,16 @@ class UdpFlow implements ConnectedUdpEvents {
     this.#socket = poller.open(target, this);
   }
 
-  async run(): Promise<UdpEnd> {
-    const { stream } = this.#parts;
-    // Datagrams that came before are sent by this.
-    const datagrams = this.#datagrams = new DatagramStream(stream, this.#out, () => this.answer());
+  /** Carries datagrams from now on; those that came before are sent by this. */
+  begin(): void {
+    const datagrams = this.#datagrams = new DatagramStream(this.#parts.stream, this.#out, this.#ending);
     if (this.#error !== undefined) datagrams.close();
-    const end = await stream.closed;
+  }
+
+  /** Its stream has closed. */
+  closed(end: StreamEnd): UdpEnd {
     this.#socket.close();
-    const { bytesReceived: out, bytesSent } = datagrams;
+    const { bytesReceived: out = 0, bytesSent = 0 } = this.#datagrams ?? {};
     return { end, out, in: bytesSent, ...this.#error === undefined ? {} : { error: this.#error } };
   }
 
@@ -149,6 +151,8 @@ class UdpFlow implements ConnectedUdpEvents {
     this.answer();
     this.#datagrams?.close();
   }
+
+  readonly #ending = (): void => this.answer();
 
   readonly #out = (payload: Uint8Array): void => {
     this.active = this.#parts.clock.tick;
@@ -168,8 +172,8 @@ class UdpFlow implements ConnectedUdpEvents {
     if (this.#isHeard || this.#error !== undefined || error.code === "EMSGSIZE") return;
     this.#error = error;
     this.#socket.close();
-    const { stream, refuse } = this.#parts;
+    const { stream, answer, refuse } = this.#parts;
     if (this.#isAnswered) stream.abort(error);
-    else refuse(error);
+    else refuse(stream, error, answer);
   }
 }

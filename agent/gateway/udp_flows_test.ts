@@ -7,7 +7,8 @@ import { DatagramStream } from "../../masque/datagram_stream.ts";
 import { type Endpoint, formatEndpoint } from "../../net/address.ts";
 import { headers, parseProxyStatus, UDP_PROTOCOL, udpPath } from "../../wire/streams.ts";
 import { dial } from "./dial.ts";
-import { type ServedEnd, StreamServer } from "./serve.ts";
+import { StreamServer } from "./serve.ts";
+import type { ServedEnd } from "./served_end.ts";
 import { UdpFlows, type UdpFlowsOptions } from "./udp_flows.ts";
 
 const SERVICE = "10.96.0.10";
@@ -21,6 +22,7 @@ async function tunnel(options: Partial<UdpFlowsOptions> & { readonly udpFlows?: 
     targets: {
       isTarget: (address) => address === SERVICE || address === "fd00:10::a",
       isNode: () => false,
+      isComplete: true,
       completed: () => Promise.resolve(true),
       learn: () => Promise.resolve(),
     },

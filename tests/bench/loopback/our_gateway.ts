@@ -12,6 +12,7 @@ if (!loopback) throw new Error("127.0.0.1 is an address");
 const flows = new UdpFlows({ idleMs: 150_000 });
 const streams = new StreamServer({
   targets: {
+    isComplete: true,
     completed: () => Promise.resolve(true),
     learn: () => Promise.resolve(),
     isTarget: () => true,
