@@ -43,10 +43,10 @@ export class DatagramQueue {
     return true;
   }
 
-  /** Hands bytes to `take` until all are taken, or it takes none. */
-  drainTo(take: (bytes: Uint8Array, start: number, end: number) => number): void {
+  /** Hands bytes to a stream until all are taken, or it takes none. */
+  drainTo(stream: { take(bytes: Uint8Array, start: number, end: number): number }): void {
     while (this.#bytes !== undefined) {
-      const taken = take(this.#bytes, this.#start, this.#end);
+      const taken = stream.take(this.#bytes, this.#start, this.#end);
       if (taken === 0) return;
       this.#start += taken;
       if (this.#start === this.#end) this.clear();

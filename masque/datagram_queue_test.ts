@@ -17,11 +17,13 @@ Deno.test("what was added comes out in order and whole, in whatever pieces it is
     const added: Uint8Array[] = [];
     const out: Uint8Array[] = [];
     const drain = (most: number) =>
-      queue.drainTo((bytes, start, end) => {
-        const length = Math.min(most, end - start);
-        most -= length;
-        out.push(bytes.slice(start, start + length));
-        return length;
+      queue.drainTo({
+        take(bytes, start, end) {
+          const length = Math.min(most, end - start);
+          most -= length;
+          out.push(bytes.slice(start, start + length));
+          return length;
+        },
       });
     for (const { payload, head, taken } of steps) {
       if (queue.add(HEAD, head, payload)) added.push(HEAD.subarray(0, head), payload);

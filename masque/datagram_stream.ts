@@ -91,20 +91,12 @@ export class DatagramStream {
   #wait(headLength: number, payload: Uint8Array): boolean {
     this.#queue ??= new DatagramQueue(this.#stream.backlog);
     if (!this.#queue.add(head, headLength, payload)) return false;
-    this.#drain();
+    this.#queue.drainTo(this.#stream); // as far as it goes now; then the stream calls #writable
     return true;
   }
 
-  /** Sends what waits, as far as it goes now; the stream calls `#writable` when more does. */
-  #drain(): void {
-    this.#queue?.drainTo(this.#take);
-  }
-
-  readonly #take = (bytes: Uint8Array, start: number, end: number): number =>
-    this.#stream.take(bytes, start, end);
-
   readonly #writable = (): void => {
-    if (this.#isOpen) this.#drain();
+    if (this.#isOpen) this.#queue?.drainTo(this.#stream);
   };
 
   readonly #deliver = (payload: Uint8Array): void => {

@@ -31,7 +31,6 @@ const CLEAN: StreamEnd = { kind: "clean" };
 export class StreamState implements InboxOwner {
   readonly id: number;
   readonly request: readonly Header[];
-  readonly response: Promise<readonly Header[]>;
   readonly closed: Promise<StreamEnd>;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
@@ -53,8 +52,10 @@ export class StreamState implements InboxOwner {
   #over = false;
   /** Bytes of the content-length that haven't arrived yet; -1 without a content-length. */
   #promised: number;
-  readonly #resolveResponse: (headers: readonly Header[]) => void;
-  readonly #rejectResponse: (error: Error) => void;
+  /** The final response, or why there will be none. */
+  #response: readonly Header[] | Error | undefined;
+  /** Made when it is asked for: most streams of a server never are, and a quiet one should cost little. */
+  #awaited: PromiseWithResolvers<readonly Header[]> | undefined;
   readonly #resolveClosed: (end: StreamEnd) => void;
 
   constructor(
@@ -68,17 +69,31 @@ export class StreamState implements InboxOwner {
     this.id = id;
     this.request = request;
     this.#promised = contentLength;
-    const response = Promise.withResolvers<readonly Header[]>();
-    // Awaiting it is optional.
-    response.promise.catch(() => {});
-    this.response = response.promise;
-    this.#resolveResponse = response.resolve;
-    this.#rejectResponse = response.reject;
     const closed = Promise.withResolvers<StreamEnd>();
     this.closed = closed.promise;
     this.#resolveClosed = closed.resolve;
     this.inbox = new Inbox(new StreamWindow(windows.receive), this);
     this.outbox = new Outbox(host.queue, id, windows.send, () => this.#oneEnded());
+  }
+
+  get response(): Promise<readonly Header[]> {
+    if (this.#awaited === undefined) {
+      this.#awaited = Promise.withResolvers();
+      // Awaiting it is optional.
+      this.#awaited.promise.catch(() => {});
+      this.#settleResponse();
+    }
+    return this.#awaited.promise;
+  }
+
+  #responseIs(response: readonly Header[] | Error): void {
+    this.#response ??= response;
+    this.#settleResponse();
+  }
+
+  #settleResponse(): void {
+    if (this.#response instanceof Error) this.#awaited?.reject(this.#response);
+    else if (this.#response !== undefined) this.#awaited?.resolve(this.#response);
   }
 
   // Actions of the stream's user.
@@ -90,7 +105,7 @@ export class StreamState implements InboxOwner {
     if (this.#over) return;
     this.host.writer.headers(this.id, headers, end);
     this.answered = true;
-    this.#resolveResponse(headers);
+    this.#responseIs(headers);
     if (end) this.outbox.endedWithHeaders();
   }
 
@@ -162,7 +177,7 @@ export class StreamState implements InboxOwner {
         if (status >= 300 && headerValue(this.request, ":method") === "CONNECT") {
           this.refused = new ConnectRefused(status, headers);
         }
-        this.#resolveResponse(headers);
+        this.#responseIs(headers);
         this.onResponse?.(headers, true, end);
       } else if (!end) this.onResponse?.(headers, false, false);
       else throw new StreamError(ErrorCode.PROTOCOL_ERROR, `END_STREAM with status ${status}`);
@@ -222,7 +237,7 @@ export class StreamState implements InboxOwner {
   #oneEnded(): void {
     if (this.#over || !this.inbox.ended || !this.outbox.ended) return;
     this.#over = true;
-    if (!this.answered) this.#rejectResponse(new StreamReset(ErrorCode.NO_ERROR, "us"));
+    if (!this.answered) this.#responseIs(new StreamReset(ErrorCode.NO_ERROR, "us"));
     this.#resolveClosed(CLEAN);
     this.host.over(this, false);
   }
@@ -238,7 +253,7 @@ export class StreamState implements InboxOwner {
       (end.kind === "broken" || (!byUs && end.kind === "reset" && end.code === ErrorCode.NO_ERROR));
     if (!whole) this.inbox.fail(error);
     this.outbox.fail(error);
-    if (!this.answered) this.#rejectResponse(error);
+    if (!this.answered) this.#responseIs(error);
     this.#resolveClosed(end);
   }
 }
