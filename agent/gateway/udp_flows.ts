@@ -97,6 +97,9 @@ export class UdpFlows implements AsyncDisposable {
   }
 }
 
+/** The answer of most flows, which each of their streams keeps. */
+const OPENED: readonly Header[] = [[":status", "200"], [headers.capsuleProtocol, "?1"]];
+
 interface UdpFlowParts {
   readonly stream: Stream;
   readonly answer: readonly Header[];
@@ -142,7 +145,7 @@ class UdpFlow implements ConnectedUdpEvents {
     if (this.#isAnswered || this.#error !== undefined) return;
     this.#isAnswered = true;
     const { stream, answer } = this.#parts;
-    stream.respond([[":status", "200"], [headers.capsuleProtocol, "?1"], ...answer]);
+    stream.respond(answer.length === 0 ? OPENED : [...OPENED, ...answer]);
   }
 
   /** Ends the flow in order. */
