@@ -107,8 +107,18 @@ export class Exchange {
         await this.#pass(head.bytes.length);
         continue;
       }
-      return await this.#final(head, continued);
+      try {
+        return await this.#final(head, continued);
+      } finally {
+        this.#upstream.onBroken = undefined;
+      }
     }
+  }
+
+  /** The laptop is lost within its answer: a caller that reads nothing of that is reset all the same. */
+  #leaveCaller(): void {
+    this.broken ??= new Broken("laptop", "the laptop was lost within its answer");
+    this.#caller.abort(this.broken);
   }
 
   /** Leaves the bytes that the caller sent, and sends from now on, to somebody else, who waits for this first. */
@@ -130,6 +140,9 @@ export class Exchange {
       if (!(error instanceof HttpFormatError)) throw error;
       return this.#undelimited(error.message);
     }
+    this.#upstream.onBroken = () => {
+      if (!body.complete) this.#leaveCaller();
+    };
     // It lasts until the pod's connection ends: there is nothing left to decide.
     if (length.kind === "untilClose" && !this.#delimited) return "raw";
     const stays = persists(head) && this.#request.persists && length.kind !== "untilClose";

@@ -99,6 +99,23 @@ Deno.test("a laptop that is lost within an answer resets the caller, who sees no
   assert.equal(all.pod.text, "");
 });
 
+Deno.test("a laptop that is lost within an answer resets a caller that reads nothing of it, too", async () => {
+  let lose = () => {};
+  const server: SceneRule["server"] = async (transport) => {
+    await transport.read(new Uint8Array(1000));
+    lose = () => transport.abort(new Error("lost"));
+    const body = "x".repeat(1_000_000);
+    await writeAll(transport, bytesOf(`HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n${body}`));
+  };
+  await using all = routed({ rules: [{ match: ofAlice, server }] });
+  await writeAll(all.caller, bytesOf(hers("/1")));
+  const into = new Uint8Array(100);
+  await all.caller.read(into);
+  lose();
+  const { kind, by } = await all.outcome;
+  assert.deepEqual([kind, by], ["reset", "laptop"]);
+});
+
 Deno.test("an idle laptop that is lost leaves the caller's connection, and the pod answers from then on", async () => {
   let lose = () => {};
   const server: SceneRule["server"] = async (transport) => {

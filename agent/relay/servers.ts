@@ -146,7 +146,7 @@ export class Servers {
       if (this.#laptops.size < MOST_KEPT) break;
       this.forget(oldest);
     }
-    const laptop = new Upstream(stream, { rule: uid, tunnel });
+    const laptop = new Upstream(stream, { rule: uid, tunnel, closed: stream.closed });
     laptop.busy = true;
     this.#laptops.set(uid, laptop);
     return laptop;
@@ -181,7 +181,7 @@ export class Servers {
       const answer = await answerOf(stream, () => false, () => Promise.resolve());
       if (answer.kind === "accepted") {
         this.wentToLaptop = true;
-        return new Upstream(stream, { rule: whole, tunnel });
+        return new Upstream(stream, { rule: whole, tunnel, closed: stream.closed });
       }
       if (answer.kind === "failed") throw new Broken("laptop", answer.details);
       this.declined = answer.details;

@@ -1,6 +1,15 @@
+import type { StreamEnd } from "../../hbone/mod.ts";
 import { ByteReader } from "../../http/byte_reader.ts";
 import type { AbortableTransport } from "../../net/transport.ts";
 import { UnreadTransport } from "./unread_transport.ts";
+
+/** A laptop that answers. */
+export interface LaptopUpstream {
+  readonly rule: string;
+  readonly tunnel: unknown;
+  /** How its stream ended. */
+  readonly closed: Promise<StreamEnd>;
+}
 
 /** Where the requests of one caller's connection are answered: a laptop's program, or the pod's. */
 export class Upstream {
@@ -13,16 +22,21 @@ export class Upstream {
   readonly tunnel: unknown;
   /** Whether a request is under way. */
   busy = false;
+  /** Called when a laptop's stream breaks: for those that aren't reading it then. */
+  onBroken: (() => void) | undefined;
   /** When it began to wait for a further request, by `performance.now()`; undefined for a new one. It may close at any moment. */
   restingSince: number | undefined;
   #isStale = false;
 
-  constructor(transport: AbortableTransport, laptop?: { readonly rule: string; readonly tunnel: unknown }) {
+  constructor(transport: AbortableTransport, laptop?: LaptopUpstream) {
     this.transport = transport;
     this.reader = new ByteReader(transport);
     this.end = laptop === undefined ? "pod" : "laptop";
     this.rule = laptop?.rule;
     this.tunnel = laptop?.tunnel;
+    laptop?.closed.then(({ kind }) => {
+      if (kind !== "clean") this.onBroken?.();
+    });
   }
 
   /** It ended or spoke while it had no request: it gets no further one. */

@@ -40,7 +40,9 @@ Deno.test("pools of curl, Python, Go, Node and Java, WebSockets, and servers tha
     his.outputAs(BOB, ["python3", "-c", await source("pool.py"), url]),
     otherBob.shell(`client http ${url}`),
     his.outputAs(BOB, await node("pool.mjs", url.slice(0, -1))),
-    his.outputAs(BOB, ["java", "--source", "17", "/dev/stdin", url], { stdin: await source("Pool.java") }),
+    his.outputAs(BOB, ["sh", "-ec", 'cat >/tmp/Pool.java; exec java /tmp/Pool.java "$0"', url], {
+      stdin: await source("Pool.java"),
+    }),
   ]);
   for (const [i, said] of pools.entries()) {
     const lines = said.trim().split("\n");

@@ -165,15 +165,23 @@ Deno.test("a rule that is deleted gives its requests to the pods, and loses none
   lostToPods(await calls.stop());
 });
 
-Deno.test("while the Deployment rolls no request is answered by the wrong side", async () => {
+Deno.test("while the Deployment rolls no request is answered by the wrong side, and no more are lost than without pmz but those under way", async () => {
   await using all = await scene();
-  const calls = await load(all.caller);
-  await all.world.kubectl(["rollout", "restart", "deployment/echo"]);
-  await all.world.kubectl(["rollout", "status", "deployment/echo", "--timeout=60s"], { timeout: 70_000 });
-  await answeredBy(all.caller, alices.as);
-  const { others, bob, alice } = await calls.stop();
-  // A rollout loses some requests without pmz, too: those to pods whose address has just gone.
+  const rolled = async (alicesBy: string) => {
+    const calls = await load(all.caller);
+    await all.world.kubectl(["rollout", "restart", "deployment/echo"]);
+    await all.world.kubectl(["rollout", "status", "deployment/echo", "--timeout=60s"], { timeout: 70_000 });
+    await answeredBy(all.caller, alicesBy);
+    return await calls.stop();
+  };
+  const { others, bob, alice } = await rolled(alices.as);
   assert.deepEqual([others, bob, alice].map(({ by }) => Object.keys(by)), [["pod"], [bobs.as], [alices.as]]);
+  await Promise.all([all.alice, all.otherBob].map((person) => person.done(["leave", "--all"])));
+  await answeredBy(all.caller, "echo-");
+  const without = await rolled("echo-");
+  const lost = (all: readonly Tally[]) => all.reduce((sum, { failed }) => sum + failed, 0);
+  const most = lost(Object.values(without)) + KINDS.length * CALLERS;
+  assert.ok(lost([others, bob, alice]) <= most, `at most ${most}`);
 });
 
 Deno.test(`two people's rules that come and go for ${SECONDS} s: no request is answered by the wrong side, and none is lost`, async () => {

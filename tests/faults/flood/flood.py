@@ -1,4 +1,5 @@
-"""Connections that ask and read nothing, or never finish asking; each one that breaks is made again. Runs until it is killed.
+"""Connections that ask and read nothing, or never finish asking. Those that break are made again, some each half second: what is
+tried is what they hold, not how much they can send. Runs until it is killed.
 
 flood.py HOST KIND=COUNT...
 """
@@ -34,19 +35,18 @@ def begin(kind):
     opened[one.fileno()] = (one, kind)
 
 
-told = 0
-while True:
-    for kind in [waiting.pop() for _ in range(min(20, len(waiting)))]:
+for begun in range(sys.maxsize):
+    for kind in [waiting.pop() for _ in range(len(waiting) if begun == 0 else min(5, len(waiting)))]:
         try:
             begin(kind)
         except OSError:
             waiting.append(kind)
-    for fd, _ in poll.poll(50):
-        one, kind = opened.pop(fd)
-        poll.unregister(fd)
-        one.close()
-        broken[kind] += 1
-        waiting.append(kind)
-    if time.monotonic() - told > 0.5:
-        told = time.monotonic()
-        print(json.dumps({"open": len(opened), "broken": broken}), flush=True)
+    end = time.monotonic() + 0.5
+    while (left := end - time.monotonic()) > 0:
+        for fd, _ in poll.poll(1000 * left):
+            one, kind = opened.pop(fd)
+            poll.unregister(fd)
+            one.close()
+            broken[kind] += 1
+            waiting.append(kind)
+    print(json.dumps({"open": len(opened), "broken": broken}), flush=True)

@@ -1,11 +1,12 @@
-"""Requests at a fixed rate on kept connections, of alice and of anyone: how long each takes from when it was due.
+"""Requests at a fixed rate, of alice and of anyone, each kind on some kept connections: how long each takes from when it was due.
 
 pace.py HOST SECONDS
 """
 import json, socket, sys, threading, time
 
 host, seconds = sys.argv[1], float(sys.argv[2])
-INTERVAL = 0.02
+CONNECTIONS = 4
+INTERVAL = 0.08
 
 
 def ask(connection, field):
@@ -45,7 +46,9 @@ def pace(field, found):
 
 kinds = {"alice": "X-User: alice\r\n", "others": ""}
 found = {kind: {"by": {}, "failed": [], "ms": []} for kind in kinds}
-threads = [threading.Thread(target=pace, args=(field, found[kind])) for kind, field in kinds.items()]
+threads = [
+    threading.Thread(target=pace, args=(field, found[kind])) for kind, field in kinds.items() for _ in range(CONNECTIONS)
+]
 for thread in threads:
     thread.start()
 for thread in threads:
