@@ -143,6 +143,10 @@ async function commandLine(args: readonly string[]): Promise<number> {
       trustOnlyGiven();
       yield* readLogs(request, { env: Deno.env }, signal);
     },
+    contexts: async () => {
+      const { contexts } = await import("./kube/config/kubeconfig.ts");
+      return contexts().map(({ name }) => name);
+    },
     report: async (request) => {
       const { collectReport } = await import("./report/collect.ts");
       return await collectReport(request, await reportParts());

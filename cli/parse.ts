@@ -2,6 +2,7 @@
 import { bash, fish, type ShellCompletion, zsh } from "@optique/core/completion";
 import { runParser } from "@optique/core/facade";
 import type { Suggestion } from "@optique/core/parser";
+import { withColons } from "./bash_colons.ts";
 import type { Invocation } from "./command.ts";
 import { commands, grammar } from "./grammar.ts";
 import { misunderstood } from "./misunderstood.ts";
@@ -27,7 +28,7 @@ export function parse(
   const argv = own.flatMap(apart);
   const columns = parts.stdout.columns();
   const shells = Object.fromEntries(
-    [bash, fish, zsh].map((shell) => [shell.name, alsoSuggesting(shell, suggestions)]),
+    [withColons(bash), fish, zsh].map((shell) => [shell.name, alsoSuggesting(shell, suggestions)]),
   );
   const understood = runParser(grammar, "pmz", argv, {
     help: { option: { names: ["-h", "--help"] }, command: { hidden: true }, onShow: () => undefined },

@@ -67,6 +67,8 @@ export interface CliParts {
   logs(request: LogsRequest, signal: AbortSignal): AsyncIterable<LogNews>;
   /** Makes the archive of a bug report, by a list of what may be in it. Nothing is written. */
   report(request: ReportRequest): Promise<Report>;
+  /** The names of the kubeconfig's contexts. @throws when it can't be read */
+  contexts(): readonly string[] | Promise<readonly string[]>;
   /** Milliseconds since 1970, for "since"; by default the clock. */
   now?(): number;
   /** Whose command line it is; by default this process's. */

@@ -25,7 +25,8 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 - **What your program sees.** The peer of an intercepted connection is 127.0.0.1 for every caller: rules by the
   caller's address (\`pg_hba.conf\`, rate limits) see that.
 - **Exit codes** are in [exit-codes.md](exit-codes.md).
-- **Completion:** \`source <(pmz completion bash)\`; \`zsh\` and \`fish\` likewise.
+- **Completion:** \`source <(pmz completion bash)\`, \`source <(pmz completion zsh)\` after \`compinit\`, \`pmz completion fish | source\`.
+  Contexts of the kubeconfig are completed; while pmz is up also namespaces, Services, their ports, your intercepts and domains.
 
 ## JSON
 

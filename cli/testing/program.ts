@@ -18,6 +18,7 @@ const code = await runCli(argv, {
   shellWarnings: () => Promise.resolve([]),
   lookup: () => Promise.resolve(undefined),
   logs: async function* () {},
+  contexts: () => ["dev", "staging"],
   report: () => Promise.reject(new Error("this program makes no report")),
   doctor: () => Promise.resolve([]),
 });

@@ -71,6 +71,7 @@ export class World implements AsyncDisposable {
       leftovers: () => Promise.resolve([]),
       shellWarnings: () => Promise.resolve([]),
       lookup: () => Promise.resolve(["10.96.25.30"]),
+      contexts: () => ["dev", "staging"],
       report: (request) => Promise.resolve(smallReport(request)),
       logs: () => logNews(),
       doctor: () => Promise.resolve(checkResults),
