@@ -87,6 +87,25 @@ Deno.test("the single file, for an ordinary user", options, async (t) => {
     assert.equal(((await Deno.stat(`${it.home}/.cache/pmz`)).mode ?? 0) & 0o777, 0o700);
   });
 
+  await t.step("runs where the current folder is gone", async () => {
+    const gone = 'mkdir "$HOME/gone"; cd "$HOME/gone"; rmdir "$HOME/gone"; exec "$0"';
+    const { said, stderr } = await run([...nobody, "sh", "-c", gone, it.file], { HOME: it.home });
+    assert.equal(said?.npm, "hono");
+    assert.match(stderr, /^pmz: the current folder is gone: going on in \/\n/);
+  });
+
+  await t.step("raises a soft limit of the address space, and names a hard one that is too low", async () => {
+    const limited = (limit: string) =>
+      run([...nobody, "sh", "-c", `${limit}; exec "$0"`, it.file], { HOME: it.home });
+    assert.equal((await limited("ulimit -S -v 1000000")).said?.npm, "hono");
+    const { code, stderr } = await limited("ulimit -v 10000000");
+    assert.equal(code, 70);
+    assert.match(
+      stderr,
+      /^pmz: won't start in 9 GiB of address space: V8 reserves 40 GiB\n {5}run: ulimit -v unlimited\n/,
+    );
+  });
+
   await t.step("unpacks anew what was cut short", async () => {
     const [version] = [...Deno.readDirSync(`${it.home}/.cache/pmz`)];
     const main = `${it.home}/.cache/pmz/${version?.name}/main.js`;

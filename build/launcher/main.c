@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define HELPER "helper" // the root process's command, first on its command line
+#define ADDRESS_SPACE 40 // GiB; of memory it uses a hundredth of that
+#define HELPER "helper"	 // the root process's command, first on its command line
 
 // Before the names of what is dropped: it means nothing to the program. Programs that it starts for
 // the user get it back.
@@ -108,6 +110,23 @@ static int in_memory(int program, size_t size) {
 	return copy;
 }
 
+// Deno starts in no folder that is gone, and V8 reserves address space in pieces of many GiB.
+static void check_surroundings(void) {
+	char here[4096];
+	if (!getcwd(here, sizeof here) && errno == ENOENT && !chdir("/"))
+		fputs("pmz: the current folder is gone: going on in /\n", stderr);
+	struct rlimit space;
+	if (getrlimit(RLIMIT_AS, &space) || space.rlim_cur == RLIM_INFINITY)
+		return;
+	space.rlim_cur = space.rlim_max;
+	setrlimit(RLIMIT_AS, &space);
+	errno = 0;
+	if (space.rlim_max != RLIM_INFINITY && space.rlim_max >> 30 < ADDRESS_SPACE)
+		die("run: ulimit -v unlimited",
+		    "won't start in %llu GiB of address space: V8 reserves %d GiB",
+		    (unsigned long long)(space.rlim_max >> 30), ADDRESS_SPACE);
+}
+
 int main(int count, char **given, char **given_environment) {
 	struct pack pack;
 	char self[4096] = "", folder[4096];
@@ -116,6 +135,7 @@ int main(int count, char **given, char **given_environment) {
 		die("take the setuid and setgid bits off this file", "won't run with another's rights");
 	if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
 		die("pmz needs /proc", "can't find its own file");
+	check_surroundings();
 	mode_t mask = umask(077);
 	open_pack(&pack, self);
 	int at = unpacked(&pack, base_folder(root), folder);

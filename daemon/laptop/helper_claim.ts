@@ -12,12 +12,13 @@ export interface HelperClaim extends Disposable {
  * last claim, and the helper with it.
  */
 export class ClaimedHelper {
-  readonly #connect: () => Promise<HelperClient>;
+  readonly #connect: (isStarted: boolean) => Promise<HelperClient>;
   #claims = 0;
   #connecting: Promise<void> | undefined;
   #client: HelperClient | undefined;
 
-  constructor(connect: () => Promise<HelperClient>) {
+  /** @param connect `isStarted`: the helper was started just now, so that it is there or comes within seconds */
+  constructor(connect: (isStarted: boolean) => Promise<HelperClient>) {
     this.#connect = connect;
   }
 
@@ -26,9 +27,10 @@ export class ClaimedHelper {
     return this.#client !== undefined;
   }
 
-  claim(): HelperClaim {
+  /** @param of whether the helper was started just now */
+  claim({ isStarted = false }: { readonly isStarted?: boolean } = {}): HelperClaim {
     this.#claims++;
-    const ready = this.#client ? Promise.resolve() : this.#connecting ??= this.#open();
+    const ready = this.#client ? Promise.resolve() : this.#connecting ??= this.#open(isStarted);
     ready.catch(() => {}); // a claim may end before anything awaits it
     let ended = false;
     return {
@@ -48,9 +50,9 @@ export class ClaimedHelper {
     return client;
   }
 
-  async #open(): Promise<void> {
+  async #open(isStarted: boolean): Promise<void> {
     try {
-      const client = await this.#connect();
+      const client = await this.#connect(isStarted);
       if (this.#claims === 0) return client[Symbol.dispose]();
       this.#client = client;
       client.gone.then(() => {

@@ -9,6 +9,7 @@ import type { DaemonParts } from "../parts.ts";
 import { ClaimedHelper, type HelperClaim } from "./helper_claim.ts";
 import { HelperClient } from "./helper_client.ts";
 import { HostCapture } from "./host_capture.ts";
+import { connectStarted } from "./started_helper.ts";
 import { unreachableOf } from "./unreachable.ts";
 import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
 
@@ -73,7 +74,9 @@ export class Laptop {
     this.#data = data;
     this.#clusters = clusters;
     this.#own = own;
-    this.#claimed = new ClaimedHelper(() => HelperClient.connect(parts.helperSocket));
+    this.#claimed = new ClaimedHelper((isStarted) =>
+      isStarted ? connectStarted(parts.helperSocket) : HelperClient.connect(parts.helperSocket)
+    );
   }
 
   /** Whether a helper serves this laptop, be it that it captures already or that an `up` is on its way there. */
@@ -84,13 +87,13 @@ export class Laptop {
   /** Claims the helper for an `up`, so that it waits until the addresses are known. Nothing where it captures already. */
   claimHelper(): HelperClaim {
     if (this.#capture) return { ready: Promise.resolve(), [Symbol.dispose]() {} };
-    return this.#claimed.claim();
+    return this.#claimed.claim({ isStarted: true });
   }
 
   /** Ends a helper that was started for an `up` that doesn't come any more: it would wait for its daemon for a while. */
   async endUnclaimedHelper(): Promise<void> {
     if (this.hasHelper) return;
-    using claim = this.claimHelper();
+    using claim = this.#claimed.claim();
     await claim.ready.catch(() => {}); // there is none
   }
 
@@ -112,7 +115,7 @@ export class Laptop {
         this.#data,
         this.#parts.helperSocket,
         this.#parts.log,
-        this.#claimed.take(),
+        this.#claimed.take() ?? await connectStarted(this.#parts.helperSocket),
       );
     if (this.#capture !== capture) {
       this.#capture = capture;

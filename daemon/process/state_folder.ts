@@ -1,4 +1,8 @@
+import { controlFiles } from "../../wire/control.ts";
 import { Failure } from "../failure.ts";
+
+/** Bytes of a socket's path, but for the NUL at its end (man 7 unix). */
+const LONGEST_SOCKET_PATH = 107;
 
 /**
  * The one folder of the user's that the daemon writes to: control socket, log, lock, custom domains. Not in
@@ -22,6 +26,7 @@ export function stateFolderPath(env: { get(name: string): string | undefined }):
  * @throws {Failure} when it is something else, as one that another user made beforehand
  */
 export async function openStateFolder(path: string): Promise<string> {
+  refuseLong(path);
   await writing(path, async () => {
     await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
     try {
@@ -34,6 +39,15 @@ export async function openStateFolder(path: string): Promise<string> {
   refuseForeign(path, found);
   if (((found.mode ?? 0) & 0o077) !== 0) await Deno.chmod(path, 0o700);
   return path;
+}
+
+/** @throws {Failure} when the path leaves no room for that of the control socket */
+export function refuseLong(path: string): void {
+  const excess = new TextEncoder().encode(`${path}/${controlFiles.socket}`).length - LONGEST_SOCKET_PATH;
+  if (excess <= 0) return;
+  throw new Failure("usage", `the path ${path} is ${excess} bytes too long: pmz's control socket is there`, {
+    hint: "choose another folder with XDG_STATE_HOME",
+  });
 }
 
 /** @throws {Failure} when what is in the state folder's place is not a folder of this user's, which this user may write to */

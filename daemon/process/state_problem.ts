@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { controlFiles } from "../../wire/control.ts";
 import { CustomNames } from "../custom_names.ts";
 import { Failure } from "../failure.ts";
-import { refuseForeign, writing } from "./state_folder.ts";
+import { refuseForeign, refuseLong, writing } from "./state_folder.ts";
 
 /** Why the daemon can't start, and what to do. */
 export interface StateProblem {
@@ -16,6 +16,7 @@ export interface StateProblem {
  */
 export async function stateProblem(folder: string): Promise<StateProblem | undefined> {
   try {
+    refuseLong(folder);
     const found = await stat(folder);
     if (!found) {
       await refuseUnmakeable(folder);

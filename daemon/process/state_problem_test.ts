@@ -31,6 +31,12 @@ Deno.test("a file in the folder's place, or above it, is named", async () => {
   );
 });
 
+Deno.test("a path that leaves no room for a socket's is named, with how much it is too long", async () => {
+  const folder = `/tmp/${"x".repeat(107 - "/tmp/".length - "/control.sock".length)}`;
+  assert.equal(await stateProblem(folder), undefined);
+  await assertProblem(`${folder}é`, /^the path \/tmp\/x+é is 2 bytes too long/, /XDG_STATE_HOME/);
+});
+
 Deno.test("domains that aren't valid are named with their file, and stay as they are", async () => {
   await using at = await place();
   const path = `${at.path}/names.json`;
