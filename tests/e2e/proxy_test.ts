@@ -1,9 +1,12 @@
 // deno-lint-ignore-file no-console -- how long things took
 import assert from "node:assert/strict";
+import { until } from "../../async/testing/until.ts";
 import type { Status } from "../../wire/control.ts";
+import type { Flow } from "../../wire/flow.ts";
 import { Caller } from "./lib/caller.ts";
 import { dialBulk, dialMany, dialOnce } from "./lib/dial.ts";
 import { clusterSnapshot } from "./lib/cluster_snapshot.ts";
+import { askThroughSocks, getPySocks } from "./lib/socks_programs.ts";
 import { Stage } from "./lib/stage.ts";
 
 const PROXY = "127.0.0.1:1080";
@@ -76,6 +79,37 @@ Deno.test("the proxy reaches Services by every form of their names, over HTTP an
     assert.equal(hosts[2]?.namespace, "default");
     assert.equal(hosts[4]?.namespace, "other");
   }
+});
+
+Deno.test("a SOCKS5 client's datagrams reach the cluster's nameserver by name and by address, and the answers name it", async () => {
+  await getPySocks();
+  await using stage = await Stage.set();
+  const alice = await stage.up("--proxy");
+  const addressOf = async (service: string, namespace: string) =>
+    await stage.world.kubectl([
+      "-n",
+      namespace,
+      "get",
+      "service",
+      service,
+      "-o",
+      "jsonpath={.spec.clusterIP}",
+    ]);
+  const [nameserver, kubernetes] = [
+    await addressOf("kube-dns", "kube-system"),
+    await addressOf("kubernetes", "default"),
+  ];
+  for (const server of [nameserver, "kube-dns.kube-system.svc", "kube-dns.kube-system"]) {
+    const name = "kubernetes.default.svc.cluster.local";
+    assert.deepEqual(await askThroughSocks(alice, { proxy: PROXY, server, name }), {
+      from: [nameserver, 53],
+      addresses: [kubernetes],
+    });
+  }
+  await until("the flows have ended with their clients", async () => {
+    const { items } = await alice.json<{ items: Flow[] }>(["flows"]);
+    return items.every(({ protocol }) => protocol !== "udp");
+  });
 });
 
 Deno.test("where a server closes a kept connection instead of answering a POST, the client sends it again by itself", async () => {
