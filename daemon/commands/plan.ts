@@ -11,7 +11,7 @@ import { lacksForwarding } from "../../checks/rights.ts";
 import { Failure } from "../failure.ts";
 import { acceptingRanges } from "../laptop/accepting.ts";
 import { lacks, type Needs } from "./agents.ts";
-import { planWarnings } from "./plan_warnings.ts";
+import { agentWarnings, planWarnings } from "./plan_warnings.ts";
 import { checkTarget, findServedTarget } from "./target_check.ts";
 import { parseRange } from "../../net/range.ts";
 import type { ClusterApi } from "../discovery/cluster_api.ts";
@@ -59,7 +59,7 @@ export async function plan(
       ? { helper: await grant(connection.api, connection.name.server, { ranges, never }) }
       : {}),
     ...(there ? { connected: there.connection.mode } : {}),
-    warnings: there ? planWarnings(request, connection.name) : [],
+    warnings: [...there ? planWarnings(request, connection.name) : [], ...agentWarnings(agent)],
   };
 }
 

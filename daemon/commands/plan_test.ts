@@ -76,3 +76,19 @@ Deno.test("a namespace that a connection can't have any more is warned of in the
   const intercepting = await at.daemon.plan({ ...at.up, mode: "intercept", namespace: "shop" });
   assert.deepEqual(intercepting.warnings, []);
 });
+
+Deno.test("a plan warns of a gateway that is too old for UDP", async () => {
+  await using at = await fakeDaemon();
+  at.installer.versions = { tunnel: { newest: 1, oldest: 1 } };
+  at.installer.outdated = true;
+  const plan = await at.daemon.plan(at.up);
+  assert.deepEqual([plan.install, plan.warnings], [[], [{
+    message: "the gateway in the cluster is older than this pmz, and carries no UDP",
+    hint: "to update it, for everybody: pmz agent deploy",
+  }]]);
+  at.installer.versions = { tunnel: { newest: 2, oldest: 1 } };
+  assert.deepEqual((await at.daemon.plan(at.up)).warnings, []);
+  at.installer.states.gateway = "absent";
+  at.installer.versions = { tunnel: { newest: 1, oldest: 1 } };
+  assert.deepEqual((await at.daemon.plan(at.up)).warnings, []);
+});

@@ -1,5 +1,8 @@
 import { type Context, contexts } from "../../kube/config/kubeconfig.ts";
 import type { ClusterName, PlanRequest, Warning } from "../../wire/control.ts";
+import type { AgentComponent } from "../../wire/installer.ts";
+import { UDP_TUNNEL_VERSION } from "../../wire/streams.ts";
+import { lacks } from "./agents.ts";
 
 /** What a command asks for and doesn't get, since the cluster is connected already. */
 export function planWarnings(request: PlanRequest, connected: ClusterName): Warning[] {
@@ -35,5 +38,17 @@ function namespaceWarning(
   return [{
     message: `${context} is connected already, with the namespace ${own}: -n ${namespace} changes nothing`,
     hint: `to change it: pmz down --context ${context}, then pmz up --context ${context} -n ${namespace}`,
+  }];
+}
+
+/** What the agents that are there, and stay, can't do. */
+export function agentWarnings(agent: readonly AgentComponent[]): Warning[] {
+  const withoutUdp = agent.some((one) =>
+    one.component === "gateway" && one.state !== "absent" && lacks(one, { tunnel: UDP_TUNNEL_VERSION })
+  );
+  if (!withoutUdp) return [];
+  return [{
+    message: "the gateway in the cluster is older than this pmz, and carries no UDP",
+    hint: "to update it, for everybody: pmz agent deploy",
   }];
 }
