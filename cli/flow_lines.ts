@@ -11,9 +11,10 @@ export function formatWhen({ started, ms }: Flow, now: number): string {
 
 /** A flow in words, with its bytes: those of a failed one only where there were any. */
 export function flowWords(flow: Flow): string {
-  const { sent, received, ms, outcome } = flow;
+  const { sent, received, dropped = 0, ms, outcome } = flow;
   const took = outcome.kind === "done" && ms !== undefined ? ` in ${formatDuration(ms)}` : "";
   const bytes = `${formatBytes(sent)} sent, ${formatBytes(received)} received`;
   const carried = sent + received > 0 || outcome.kind === "open" || outcome.kind === "done";
-  return `${formatFlow(flow)}${took}${carried ? `; ${bytes}` : ""}`;
+  const lost = dropped === 0 ? "" : `; ${dropped} ${dropped === 1 ? "datagram" : "datagrams"} dropped`;
+  return `${formatFlow(flow)}${took}${carried ? `; ${bytes}` : ""}${lost}`;
 }

@@ -47,6 +47,8 @@ export interface FlowStart {
 export interface FlowStream {
   readonly sent: number;
   readonly received: number;
+  /** Datagrams that found no room. */
+  readonly dropped?: number;
   abort(reason?: Error): void;
 }
 
@@ -114,6 +116,7 @@ export class OpenFlow implements BreakListener, WatchedFlow {
   as(outcome: Outcome): Flow {
     const from = this.#from;
     const [out, back] = [this.stream?.sent ?? 0, this.stream?.received ?? 0];
+    const dropped = this.stream?.dropped ?? 0;
     const inward = this.#kind === "intercepted";
     return {
       id: this.id,
@@ -128,6 +131,7 @@ export class OpenFlow implements BreakListener, WatchedFlow {
       ...(outcome.kind === "open" ? {} : { ms: Date.now() - this.started }),
       sent: inward ? back : out,
       received: inward ? out : back,
+      ...(dropped === 0 ? {} : { dropped }),
       outcome,
     };
   }

@@ -10,7 +10,7 @@ import { refusalOf, TargetRefused } from "./tunnel/connect_stream.ts";
 
 const DONE: Outcome = { kind: "done" };
 /** The helper closes a captured connection's sockets when it releases the address, and its janitor when the helper has ended. */
-const RELEASED =
+export const RELEASED =
   "its address is captured no longer: its Service or pod is gone, this machine uses it, or the helper ended";
 
 /**
@@ -57,6 +57,14 @@ export function outcomeOfStream(end: StreamEnd): Outcome {
     return { kind: "reset", by: "client", details: "the client broke the connection off" };
   }
   return brokenStream(new StreamReset(end.code, end.by), "server");
+}
+
+/** How a UDP flow that was connected ended, by the end of its stream to the gateway. */
+export function outcomeOfDatagrams(end: StreamEnd): Outcome {
+  if (end.kind !== "reset" || end.by === "us") return end.kind === "broken" ? outcomeOfStream(end) : DONE;
+  return end.code === ErrorCode.CONNECT_ERROR
+    ? { kind: "reset", by: "server", details: "nothing listens there any longer" }
+    : outcomeOfStream(end);
 }
 
 /** The kernel's words without their number. */

@@ -11,9 +11,9 @@ import type { Caller } from "./udp/captured_udp.ts";
 import type { FirstDatagram, SocketToBind } from "./udp/destination_sockets.ts";
 import type { CustomDomain, ZoneChange, ZoneData } from "../names/zone/zone_data.ts";
 
-/** Where a connection of a program on the laptop goes. */
+/** Where a connection of a program on the laptop goes, or its datagrams. */
 export interface Destination {
-  readonly protocol: "tcp";
+  readonly protocol: Flow["protocol"];
   readonly cluster: string;
   /** The Service's or pod's address, as the cluster knows it. */
   readonly address: string;

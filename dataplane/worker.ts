@@ -16,19 +16,20 @@ import { Redirects } from "./redirects.ts";
 import type { DataCalls, MainCalls } from "./protocol.ts";
 import { startProxy } from "./proxied.ts";
 import { DestinationSockets } from "./udp/destination_sockets.ts";
+import { OutboundUdp } from "./udp/outbound_udp.ts";
 import { agentDialler, type DialAgent } from "./tunnel/dial_agent.ts";
 import { NoTunnel } from "./tunnel/no_tunnel.ts";
 import type { Tunnel } from "./tunnel/tunnel.ts";
 
 /**
  * A data worker: owns listeners, tunnels and the proxy, and does what the plane asks. What becomes of a connection stands
- * in outbound.ts (captured), proxied.ts and inbound.ts (intercepted).
+ * in outbound.ts (captured), proxied.ts and inbound.ts (intercepted); of datagrams in udp/outbound_udp.ts.
  * @returns `log`, which writes a line into the daemon's log
  */
 export function startDataWorker(
   side: MessageSide,
   dial: DialAgent = agentDialler(),
-  programs: FindPrograms = new SocketPrograms(),
+  programs: FindPrograms & Pick<SocketPrograms, "isOpen"> = new SocketPrograms(),
   families: Pick<ListenerFamilies, "isFrom"> = new ListenerFamilies(),
   outside: Outside = outsideOfThisLaptop(),
 ): { readonly log: (message: string) => void } {
@@ -75,6 +76,7 @@ export function startDataWorker(
     },
     unlisten() {
       for (const listener of listeners.splice(0)) listener[Symbol.dispose]();
+      udpFlows[Symbol.dispose]();
       udp[Symbol.dispose]();
     },
     takesUdp: (): boolean => "listenDatagram" in Deno && udp.received !== undefined,
@@ -86,7 +88,10 @@ export function startDataWorker(
       for (const datagram of arrived) udp.arrived(datagram);
     },
     callersClosed: (callers) => udp.callersClosed(callers),
-    changeAddresses: (change) => directory.changeAddresses(change),
+    changeAddresses(change) {
+      directory.changeAddresses(change);
+      udpFlows.release(change.removed);
+    },
     captured: ({ cluster, isCaptured }) => directory.setCaptured(cluster, isCaptured),
     zone: (zone) => directory.setZone(zone),
     names: (change) => directory.changeNames(change),
@@ -134,6 +139,8 @@ export function startDataWorker(
   } satisfies DataCalls;
   const main = new Channel<DataCalls, MainCalls>(side, answers);
   const log = (message: string) => void main.call("log", { message, fields: {} });
+
+  const udpFlows = new OutboundUdp({ captured: udp, directory, flows, programs, tunnel });
 
   function tunnel(cluster: string): Tunnel {
     const tunnel = clusters.get(cluster)?.tunnel;

@@ -86,6 +86,8 @@ export interface Flow {
   /** Bytes from the side that opened it, and to it. */
   readonly sent: number;
   readonly received: number;
+  /** Datagrams of both directions that found no room on this laptop; absent where there were none. */
+  readonly dropped?: number;
   readonly outcome: Outcome;
   /**
    * How many failed connections this stands for, where there were several: equal ones soon after each other, of the same

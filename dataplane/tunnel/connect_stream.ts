@@ -22,7 +22,12 @@ export async function connectStream(
   authority: string,
   options: { readonly flow?: string; readonly first?: Uint8Array } = {},
 ): Promise<Stream> {
-  const stream = await tunnel.open(authority, options);
+  return await answeredStream(tunnel.open(authority, options));
+}
+
+/** Waits until the gateway has connected a stream. @throws as `connectStream` */
+export async function answeredStream(opening: Stream | Promise<Stream>): Promise<Stream> {
+  const stream = await opening;
   const answer = await stream.response;
   if (headerValue(answer, ":status") === "200") return stream;
   stream.abort();

@@ -73,6 +73,17 @@ export class SocketPrograms implements Disposable {
     return undefined;
   }
 
+  /** Whether the socket at the far end is open; true also where that can't be told. Costs little: no process is looked at. */
+  isOpen({ protocol, local, remote }: ConnectionEnds): boolean {
+    try {
+      const diag = this.#diag ??= new SockDiag();
+      return (protocol === "udp" ? diag.udpReceiver(remote, local) : diag.connection(remote, local)) !==
+        undefined;
+    } catch {
+      return true;
+    }
+  }
+
   /** Finds the programs of many connections, in the order given, without keeping the thread. */
   async findAll(connections: readonly ConnectionEnds[]): Promise<(Program | undefined)[]> {
     const inodes = connections.map((connection) => this.#inode(connection));

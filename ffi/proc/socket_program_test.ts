@@ -113,3 +113,21 @@ Deno.test("the program that a UDP socket belongs to is found", async () => {
   const program = programs.find({ protocol: "udp", local: { address, port: 9 }, remote });
   assert.equal(program?.pid, Deno.pid);
 });
+
+Deno.test("a UDP socket is open until its program closes it", async () => {
+  using programs = new SocketPrograms();
+  const socket = dgram.createSocket("udp4");
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  const address = parseAddress("127.0.0.1");
+  assert.ok(address);
+  const ends = {
+    protocol: "udp",
+    local: { address, port: 9 },
+    remote: { address, port: socket.address().port },
+  } as const;
+  assert.equal(programs.isOpen(ends), true);
+  socket.close();
+  await once(socket, "close");
+  assert.equal(programs.isOpen(ends), false);
+});
