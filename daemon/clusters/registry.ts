@@ -36,9 +36,9 @@ export class ClusterRegistry implements AsyncDisposable {
       gateway: (cluster, after) => this.get(cluster).connection.gatewayPlace(after),
       agent: (cluster, agent, after) => this.get(cluster).connection.agentPlace(agent, after),
       prove: (cluster, agent, challenge) => this.get(cluster).intercepts.prove(agent, challenge),
-      whyUnserved: ({ cluster, address, port }) => {
+      whyUnserved: ({ protocol, cluster, address, port }) => {
         const ports = this.#connected.get(cluster)?.index.addresses.get(address);
-        return ports && whyUnserved(ports, port);
+        return ports && whyUnserved(ports, port, protocol);
       },
       tunnel: (news) => this.#connected.get(news.cluster)?.tunnelNews(news),
       flowFailed: (flow, omitted) => logFailedFlow(parts.log, this.named(flow), omitted),

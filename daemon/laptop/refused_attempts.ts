@@ -49,9 +49,6 @@ function whyRefused(
     const details = `no connected cluster has the address ${address} any more`;
     return { error: "destination_not_found", details };
   }
-  if (protocol === "udp") {
-    return { error: "destination_unavailable", details: "pmz carries TCP only, no UDP" };
-  }
-  return whyUnserved(ports, port) ??
+  return whyUnserved(ports, port, protocol) ??
     { error: "destination_unavailable", details: "no ready endpoint then; there is one by now" };
 }

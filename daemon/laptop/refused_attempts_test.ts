@@ -36,7 +36,8 @@ Deno.test("a refusal says why in words, as the cluster is now", () => {
   assert.equal(why({ port: 81 }), "the Service has no port 81");
   assert.equal(why({ port: 53 }), "the Service has port 53 for UDP only");
   assert.equal(why({ port: 443 }), "no ready endpoint then; there is one by now");
-  assert.equal(why({ protocol: "udp", port: 53 }), "pmz carries TCP only, no UDP");
+  assert.equal(why({ protocol: "udp", port: 53 }), "no ready endpoint then; there is one by now");
+  assert.equal(why({ protocol: "udp", port: 443 }), "the Service has port 443 for TCP only");
 });
 
 Deno.test("an address that is no cluster's any more has no name", () => {

@@ -1,7 +1,7 @@
 import { unlessAborted } from "../../../async/abort.ts";
 import { TimeLimit } from "../../../async/time_limit.ts";
 import { failed, ok, warning } from "../../../checks/check.ts";
-import type { Probe } from "../../../dataplane/plane.ts";
+import type { Destination, Probe } from "../../../dataplane/plane.ts";
 import type { Api } from "../../../kube/client/api.ts";
 import { ApiError } from "../../../kube/client/api_error.ts";
 import { KubeconfigError } from "../../../kube/config/kubeconfig_error.ts";
@@ -156,18 +156,16 @@ export interface Dialled {
   readonly isSilent: boolean;
 }
 
-/** Has the gateway dial. */
+/** Has the gateway dial. With UDP it opens its socket, and sends nothing. */
 export async function dialHop(
-  cluster: string,
+  destination: Destination,
   { data }: Pick<ClusterRegistry, "data">,
-  address: string,
-  port: number,
 ): Promise<Dialled> {
-  const to = formatEndpoint(address, port);
+  const to = formatEndpoint(destination.address, destination.port);
   using limit = new TimeLimit(DIAL_MS);
   let probe: Probe;
   try {
-    probe = await unlessAborted(data.probe({ protocol: "tcp", cluster, address, port }), limit.signal);
+    probe = await unlessAborted(data.probe(destination), limit.signal);
   } catch (error) {
     if (!limit.signal.aborted) throw error;
     return {
@@ -179,6 +177,10 @@ export async function dialHop(
     };
   }
   const { outcome, ms } = probe;
+  if (outcome.kind === "done" && destination.protocol === "udp") {
+    const saw = `${to}: the gateway sends datagrams there; only an answer can say whether a program listens`;
+    return { saw: ok(saw), isSilent: false }; // how long it waited for an answer says nothing
+  }
   if (outcome.kind === "done") return { saw: ok(`${to}: the gateway is connected`), ms, isSilent: false };
   const isSilent = outcome.kind === "refused" &&
     /timeout|timed out/.test(`${outcome.error} ${outcome.details}`);

@@ -20,16 +20,16 @@ import { readHosts } from "../../never_asked.ts";
 import { interceptsOf } from "../status.ts";
 import { type Surroundings, whyAbsent } from "./absent_name.ts";
 import { dialHop, interceptHop, tunnelHop, withoutGateway, withoutServer } from "./cluster_hops.ts";
-import { addressHop, machineHop, ownNetworkHop, programsHop } from "./laptop_hops.ts";
+import { addressHop, datagramsHop, machineHop, ownNetworkHop, programsHop } from "./laptop_hops.ts";
 import { policiesHop } from "./policies.ts";
 import {
   endpointsHop,
-  noUdp,
   portHop,
   portToDial,
   sharesPods,
   silentRemedy,
   slicesOf,
+  written,
 } from "./service_hops.ts";
 import { findAddress, findName, type Found, type Subject } from "./subject.ts";
 
@@ -74,8 +74,9 @@ class Way {
 
   /** Host and port. */
   get target(): string {
-    const { host } = this.#asked;
-    return this.#port === undefined ? host : formatEndpoint(host, this.#port);
+    const { host, protocol } = this.#asked;
+    if (this.#port === undefined) return host;
+    return `${formatEndpoint(host, this.#port)}${protocol === "udp" ? "/udp" : ""}`;
   }
 
   /** Adds a hop. @returns whether the way continues after it */
@@ -95,7 +96,10 @@ class Way {
     await this.#cluster(subject, address, this.#port);
     if (this.hops.some(({ level }) => level === "failed")) return;
     if (port === undefined) {
-      this.#add("ping", skipped("ping isn't carried, only TCP is: no answer to a ping says nothing"));
+      this.#add(
+        "ping",
+        skipped("ping isn't carried, only TCP and UDP are: no answer to a ping says nothing"),
+      );
     }
     if (!parseAddress(host) && subject.cluster.connection.mode === "capture") {
       this.#add(
@@ -269,14 +273,14 @@ class Way {
 
   /** Whether a port is known that a pod may serve. */
   #pod({ cluster, addresses }: Subject): boolean {
-    if (this.#asked.protocol === "udp") return this.#add("port", noUdp(this.#port));
     const { pods } = cluster.connection.topology;
     const pod = pods.values().find(({ podIPs }) => podIPs.some((one) => addresses.includes(one)));
-    this.#port ??= pod?.containerPorts.find(({ protocol }) => protocol === "TCP")?.port;
+    const kind = written[this.#asked.protocol];
+    this.#port ??= pod?.containerPorts.find(({ protocol }) => protocol === kind)?.port;
     if (this.#port !== undefined) return true;
     return this.#add(
       "port",
-      failed("the pod names no port", `name one: pmz explain ${this.#asked.host}:PORT`),
+      failed(`the pod names no ${kind} port`, `name one: pmz explain ${this.#asked.host}:PORT`),
     );
   }
 
@@ -287,11 +291,16 @@ class Way {
     this.#port = portToDial(service, slices, this.#asked);
     const hasPort = this.#add("port", portHop(service, slices, this.#asked));
     if (hasPort && this.#isAnsweredHere(cluster, service)) return true;
-    return hasPort && this.#add("endpoints", endpointsHop(topology, service, slices, this.#port));
+    const dialled = {
+      protocol: this.#asked.protocol,
+      ...this.#port === undefined ? {} : { port: this.#port },
+    };
+    return hasPort && this.#add("endpoints", endpointsHop(topology, service, slices, dialled));
   }
 
   /** Whether a program of this machine answers the machine's own connections to the Service's port. */
   #isAnsweredHere({ redirects }: Cluster, service: Service): boolean {
+    if (this.#asked.protocol === "udp") return false;
     const port = service.ports.find(({ port, protocol }) => port === this.#port && protocol === "TCP");
     return port !== undefined && redirects.of({ service, port }) !== undefined;
   }
@@ -327,7 +336,10 @@ class Way {
     const { hostCapture } = this.#clusters.laptop;
     if (connection.mode === "capture" && hostCapture) {
       const started = performance.now();
-      const saw = await machineHop(hostCapture, address, port, await ownNetworkHop(hostCapture));
+      const passedBy = await ownNetworkHop(hostCapture);
+      const saw = this.#asked.protocol === "udp"
+        ? datagramsHop(passedBy)
+        : await machineHop(hostCapture, address, port, passedBy);
       if (!this.#add("machine", saw, performance.now() - started)) return;
     }
     if (subject.kind === "service") {
@@ -345,7 +357,10 @@ class Way {
     }
     const { roundTripMs } = await this.#clusters.data.counts(cluster.id);
     if (!this.#add("tunnel", await tunnelHop(cluster, roundTripMs))) return;
-    const dialled = await dialHop(cluster.id, this.#clusters, address, port);
+    const dialled = await dialHop(
+      { protocol: this.#asked.protocol, cluster: cluster.id, address, port },
+      this.#clusters,
+    );
     // A gateway that is ending takes no more connections, and a network that is gone is noticed seconds later.
     const gone = dialled.isSilent ? withoutGateway(connection) ?? await withoutServer(connection) : undefined;
     if (gone) {

@@ -34,6 +34,7 @@ async function connected(onStream?: (stream: Stream) => void): Promise<FakeDaemo
     selector: { app: "echo" },
     ports: [{ name: "dns", port: 53, protocol: "UDP" }],
   });
+  cluster.slice("dns", ["10.244.0.5"], [{ name: "dns", port: 53, protocol: "UDP" }]);
   cluster.service("peers", { clusterIP: "None", selector: { app: "echo" }, ports });
   cluster.slice("peers", ["10.244.0.5"], [{ name: "http", port: 8080 }]);
   cluster.service("outside", { clusterIP: "None", ports });
@@ -53,11 +54,12 @@ async function connected(onStream?: (stream: Stream) => void): Promise<FakeDaemo
 /** What is said of a host: all hops, the cause, whether it works. */
 async function said(at: FakeDaemon, request: Partial<ExplainRequest>) {
   const asked = explainRequest.parse({ ...request, kubeconfig: at.up.kubeconfig }, "");
-  const { hops } = await at.daemon.explain(asked);
+  const { hops, target } = await at.daemon.explain(asked);
   const { works, because } = verdictOf(hops);
   const hop = (name: Hop["hop"]) => hops.find((one) => one.hop === name)?.saw ?? "";
   return {
     works,
+    target,
     cause: because ? `${because.hop}: ${because.saw}` : "",
     remedy: because?.remedy ?? "",
     hop,
@@ -130,13 +132,29 @@ const causes: readonly [string, Partial<ExplainRequest>, RegExp, RegExp][] = [
     /80/,
   ],
   [
-    "a UDP port",
+    "a UDP port without its protocol",
     { host: "dns", port: 53 },
-    /^port: port 53 is UDP: pmz doesn't carry UDP/,
-    /53 \(dns\)\/udp/,
+    /^port: port 53 of the Service is UDP, not TCP$/,
+    /^name the protocol: 53\/udp$/,
   ],
-  ["UDP of a pod", { host: "10.244.0.5", port: 53, protocol: "udp" }, /^port: .*UDP/, /TCP is carried/],
-  ["UDP that was asked for", { host: "echo", port: 80, protocol: "udp" }, /^port: .*UDP/, /TCP is carried/],
+  [
+    "a TCP port by UDP",
+    { host: "echo", port: 80, protocol: "udp" },
+    /^port: port 80 of the Service is TCP, not UDP$/,
+    /^name the protocol: 80\/tcp$/,
+  ],
+  [
+    "UDP of a Service that has none",
+    { host: "echo", protocol: "udp" },
+    /^port: the Service has no UDP port$/,
+    /^its ports: 80 \(http\)/,
+  ],
+  [
+    "UDP of a pod that names no such port",
+    { host: "10.244.0.5", protocol: "udp" },
+    /^port: the pod names no UDP port$/,
+    /pmz explain 10\.244\.0\.5:PORT/,
+  ],
   [
     "a Service without pods",
     { host: "empty" },
@@ -186,6 +204,16 @@ Deno.test("what keeps a connection from working is named, with what to do about 
       assert.match(explained.remedy, remedy);
     });
   }
+});
+
+Deno.test("datagrams are followed to the gateway's socket, and none is sent", async () => {
+  await using at = await connected();
+  const service = await said(at, { host: "dns", protocol: "udp" });
+  assert.ok(service.works);
+  assert.equal(service.target, "dns:53/udp");
+  assert.equal(service.hop("port"), "the Service has the UDP port 53 (dns)");
+  assert.match(service.hop("dial"), /^10\.96\.0\.10:53: the gateway sends datagrams there; only an answer/);
+  assert.ok((await said(at, { host: "10.244.0.5", port: 53, protocol: "udp" })).works);
 });
 
 Deno.test("a name of a context that isn't connected says how to connect it", async () => {

@@ -151,6 +151,13 @@ export async function ownNetworkHop({ state: helper }: HostCapture): Promise<Fin
   return findings.filter(({ level }) => level === "warning");
 }
 
+/** What is known of datagrams on this machine: none is sent to try it, since nothing would say whether it arrived. */
+export function datagramsHop([passedBy]: readonly Finding[]): Finding {
+  return passedBy && "remedy" in passedBy
+    ? warning(passedBy.saw, passedBy.remedy)
+    : skipped("no datagram is sent to try it; whether a firewall of this machine is in the way: pmz doctor");
+}
+
 /** Whether a connection to a captured address gets through this machine: dials it as a program does. */
 export async function machineHop(
   hostCapture: Pick<HostCapture, "blockedBy">,

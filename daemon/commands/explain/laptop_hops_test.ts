@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { addressHop, machineHop, programsHop, type Reach } from "./laptop_hops.ts";
+import { addressHop, datagramsHop, machineHop, programsHop, type Reach } from "./laptop_hops.ts";
 
 const nothing = {
   hosts: new Set<string>(),
@@ -61,6 +61,14 @@ Deno.test("a connection that this machine doesn't let pass names the firewall's 
   assert.match(blocked.saw, /firewall drops connections to 127\.0\.0\.1:\d+: ip filter OUTPUT: reject/);
   const unknown = await machineHop({ blockedBy: () => Promise.resolve(undefined) }, "127.0.0.1", port, []);
   assert.match(unknown.saw, /a connection on this machine fails: Connection refused/);
+});
+
+Deno.test("of datagrams this machine says what it knows of its own network, and tries nothing", () => {
+  const { level, saw } = datagramsHop([]);
+  assert.equal(level, "skipped");
+  assert.match(saw, /^no datagram is sent/);
+  const flushed = { level: "warning", saw: "the routes were flushed", remedy: "pmz up" } as const;
+  assert.deepEqual(datagramsHop([flushed]), flushed);
 });
 
 const reach: Reach = {

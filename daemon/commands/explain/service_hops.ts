@@ -22,23 +22,28 @@ export function slicesOf(topology: Topology, { namespace, name }: Service): Endp
     [...topology.slices.values()].filter((one) => one.namespace === namespace && one.service === name);
 }
 
-/** The port that is dialled: the one asked for, else the first TCP port of the Service, or of its pods where it is headless. */
+/** A protocol as Kubernetes objects have it. */
+export const written = { tcp: "TCP", udp: "UDP" } as const;
+
+/**
+ * The port that is dialled: the one asked for, else the Service's first one of the protocol, or that of its pods where it is headless.
+ */
 export function portToDial(
   service: Service,
   slices: readonly EndpointSlice[] | undefined,
-  { port }: AskedPort,
+  { port, protocol }: AskedPort,
 ): number | undefined {
   if (port !== undefined) return port;
-  const first = service.headless ? podPorts(slices ?? [])[0] : undefined;
-  return first ?? service.ports.find(({ protocol }) => protocol === "TCP")?.port;
+  const first = service.headless ? podPorts(slices ?? [], protocol)[0] : undefined;
+  return first ?? service.ports.find((one) => one.protocol === written[protocol])?.port;
 }
 
-/** TCP ports of a headless Service's pods. */
-function podPorts(slices: readonly EndpointSlice[]): number[] {
+/** Ports of a headless Service's pods. */
+function podPorts(slices: readonly EndpointSlice[], of: AskedPort["protocol"]): number[] {
   return [
     ...new Set(
       slices.flatMap(({ ports }) => ports).flatMap(({ port, protocol }) =>
-        port === undefined || protocol !== "TCP" ? [] : [port]
+        port === undefined || protocol !== written[of] ? [] : [port]
       ),
     ),
   ];
@@ -56,27 +61,25 @@ export function portHop(
       `${port}${name ? ` (${name})` : ""}${protocol === "TCP" ? "" : `/${protocol.toLowerCase()}`}`
     ).join(", ") || "none";
   const remedy = `its ports: ${all}`;
-  if (protocol === "udp") return noUdp(port, all);
-  if (headless) return headlessPort(service, podPorts(slices ?? []), port);
+  const kind = written[protocol];
+  if (headless) return headlessPort(service, podPorts(slices ?? [], protocol), port);
   const dialled = portToDial(service, slices, { ...port === undefined ? {} : { port }, protocol });
-  if (dialled === undefined) return failed("the Service has no TCP port", remedy);
-  const found = ports.find((one) => one.port === dialled && one.protocol === "TCP");
-  if (found) return ok(`the Service has the port ${dialled}${found.name ? ` (${found.name})` : ""}`);
-  if (ports.some((one) => one.port === dialled && one.protocol === "UDP")) {
-    return noUdp(dialled, all);
+  if (dialled === undefined) return failed(`the Service has no ${kind} port`, remedy);
+  const found = ports.find((one) => one.port === dialled && one.protocol === kind);
+  if (found) {
+    const what = protocol === "tcp" ? "port" : "UDP port";
+    return ok(`the Service has the ${what} ${dialled}${found.name ? ` (${found.name})` : ""}`);
+  }
+  const other = ports.find((one) => one.port === dialled);
+  if (other) {
+    const way = other.protocol === "SCTP"
+      ? remedy
+      : `name the protocol: ${dialled}/${other.protocol.toLowerCase()}`;
+    return failed(`port ${dialled} of the Service is ${other.protocol}, not ${kind}`, way);
   }
   const inPods = ports.find(({ targetPort }) => targetPort === dialled);
   const why = inPods ? `: that is the port of its pods; the Service's is ${inPods.port}` : "";
-  return failed(`the Service has no TCP port ${dialled}${why}`, remedy);
-}
-
-/** @param ports those of the Service, in words */
-export function noUdp(port: number | undefined, ports?: string): Finding {
-  const which = port === undefined ? "" : `port ${port} is UDP: `;
-  return failed(
-    `${which}pmz doesn't carry UDP, and refuses it at once`,
-    ports === undefined ? "TCP is carried" : `TCP is carried; its ports: ${ports}`,
-  );
+  return failed(`the Service has no ${kind} port ${dialled}${why}`, remedy);
 }
 
 function headlessPort({ ports }: Service, inPods: readonly number[], port: number | undefined): Finding {
@@ -101,7 +104,7 @@ export function endpointsHop(
   topology: Topology,
   service: Service,
   slices: readonly EndpointSlice[] | undefined,
-  port: number | undefined,
+  { port, protocol }: AskedPort,
 ): Finding {
   const { namespace, name, selector, headless } = service;
   if (!slices || !topology.slices) return skipped("EndpointSlices may not be listed with these credentials");
@@ -112,7 +115,7 @@ export function endpointsHop(
   const served = servedPorts(service, slices);
   const isServed = headless || port === undefined
     ? ready > 0 || (headless && service.publishNotReadyAddresses && all > 0)
-    : served.some((one) => one.protocol === "tcp" && one.port === port && one.served);
+    : served.some((one) => one.protocol === protocol && one.port === port && one.served);
   if (isServed) return ok(counts);
   if (ready > 0) {
     return failed(
