@@ -208,6 +208,17 @@ nginx_image() {
 	echo "$out"
 }
 
+# Programs that talk by UDP, and the same as an image with their server: says where the two are.
+datagrams() {
+	mkdir -p "$cache"/{bin,images}
+	get_go >&2
+	go_program datagrams >&2
+	image datagrams pmz.test/datagrams:1 "$cache/bin/datagrams" -- \
+		--file "$cache/bin/datagrams:/datagrams" --entrypoint /datagrams --cmd serve >&2
+	echo "$cache/bin/datagrams"
+	echo "$cache/images/datagrams.tar"
+}
+
 # The tests' own tools.
 base_image() {
 	local list=$cache/base.list root=$cache/base file
