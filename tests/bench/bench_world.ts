@@ -61,6 +61,7 @@ export function answering(name: string): object[] {
           { name: "http", port: 80, targetPort: 8080 },
           { name: "http2", port: 8082 },
           { name: "bytes", port: 5201 },
+          { name: "datagrams", port: 5201, protocol: "UDP" },
         ],
       },
     },
@@ -139,8 +140,7 @@ export class BenchWorld implements AsyncDisposable {
 
   /** From the pod's own node, to the pod itself. */
   async direct(): Promise<Way> {
-    const path = "jsonpath={.items[0].status.podIP}";
-    const ip = await this.world.kubectl(["get", "pods", "-n", NAMESPACE, "-l", "app=load", "-o", path]);
+    const ip = await this.podAddress();
     return {
       name: "direct",
       title: "the pod from its node",
@@ -196,6 +196,12 @@ export class BenchWorld implements AsyncDisposable {
       }),
       run: (command, timeout) => laptop.output(CAPTURED, command, { timeout }),
     };
+  }
+
+  /** The pod's address. */
+  podAddress(): Promise<string> {
+    const path = "jsonpath={.items[0].status.podIP}";
+    return this.world.kubectl(["get", "pods", "-n", NAMESPACE, "-l", "app=load", "-o", path]);
   }
 
   /** `pmz up` of another version, on laptop 2; the agents are this one's. To be called after {@linkcode ours}. */

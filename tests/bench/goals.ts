@@ -121,4 +121,7 @@ export const goals: readonly Goal[] = [
     { kind: "start", figure, row: "ours", over: "before", goal: 0.5 } as const,
     { kind: "start", figure, row: "ours", over: "empty", goal: 1.5 } as const,
   ]),
+  { kind: "udp", figure: "datagrams-100", row: "ours", over: "relays", goal: 0.7 },
+  { kind: "udp", figure: "datagrams-1200", row: "ours", over: "relays", goal: 0.7 },
+  { kind: "udp", figure: "exchange-p50", row: "ours", over: "tcp", goal: 1.2 },
 ];

@@ -10,6 +10,7 @@ import { onIntercepts } from "./on_intercepts.ts";
 import { onLoopback } from "./on_loopback.ts";
 import { onPersonal } from "./on_personal.ts";
 import { onStart } from "./on_start.ts";
+import { onUdp } from "./on_udp.ts";
 import { type Asked, type Kind, kinds, type Run } from "./record.ts";
 import { hottest } from "./profile.ts";
 import { report, table } from "./table.ts";
@@ -17,7 +18,7 @@ import { report, table } from "./table.ts";
 const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const folder = `${root}/dist/bench`;
 
-const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal|start]... [options]
+const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal|start|udp]... [options]
 
   loopback   a bare relay, node:http2 and the tunnel of pmz, on this machine's loopback
   cluster    kubectl port-forward, pmz up and pmz up --proxy, on a laptop of the test cluster
@@ -26,7 +27,8 @@ const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal
              to ports with 1, 10 and 100 personal rules: requests that none takes, and those that one takes
   personal   requests to a port with personal rules, on loopback: those that none takes, and those that one takes
   start      what a command takes that asks nothing of a cluster, next to an empty program
-             all six where none is named
+  udp        datagrams through pmz up, and through two bare relays, on a laptop of the test cluster
+             all seven where none is named
 
   --rounds N    how many, 5 otherwise; medians are over these
   --quick       one short round: that all works, no figures to believe
@@ -46,6 +48,7 @@ const measure = {
   intercepts: onIntercepts,
   personal: onPersonal,
   start: onStart,
+  udp: onUdp,
 };
 
 /** The programs that a profile is made of. */

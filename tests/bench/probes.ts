@@ -72,6 +72,34 @@ export function http2Rate(name: string, clients: number, seconds: number): Probe
   return { name, measure };
 }
 
+/** Datagrams of so many bytes that are sent back, 32 on the way, each second. */
+export function datagrams(size: number, seconds: number): Probe {
+  const name = `datagrams-${size}`;
+  const measure = async (way: Way) => {
+    const answers = await askByUdp(way, ["-size", `${size}`, "-window", "32", "-seconds", `${seconds}`]);
+    return { figures: { [name]: answers.requests / answers.seconds }, ...rest(answers) };
+  };
+  return { name, measure };
+}
+
+/** One exchange after the other: by datagrams, or by a kept-alive connection where a way has none. */
+export function exchange(seconds: number): Probe {
+  const measure = async (way: Way) => {
+    const answers = way.datagrams === undefined
+      ? await ask(way, "requests", ["-clients", "1", "-seconds", `${seconds}`])
+      : await askByUdp(way, ["-size", "100", "-window", "1", "-seconds", `${seconds}`]);
+    return { figures: { "exchange-p50": answers.p50 }, ...rest(answers) };
+  };
+  return { name: "exchange", measure };
+}
+
+async function askByUdp(way: Way, options: readonly string[]): Promise<Answers> {
+  const { datagrams } = way;
+  if (datagrams === undefined) throw new Error(`${way.name} carries no datagrams`);
+  const command = [way.loadProgram ?? loadProgram, "datagrams", "-target", datagrams, ...options];
+  return parseAnswers(await way.run(command, PATIENCE));
+}
+
 /** 200 requests a second, whether answers come or not. */
 export function pace(seconds: number): Probe {
   const options = ["-rate", "200", "-clients", "8", "-seconds", `${seconds}`];

@@ -16,7 +16,7 @@ export interface Run {
   readonly memory: readonly Memory[];
 }
 
-export const kinds = ["loopback", "cluster", "distance", "intercepts", "personal", "start"] as const;
+export const kinds = ["loopback", "cluster", "distance", "intercepts", "personal", "start", "udp"] as const;
 export type Kind = typeof kinds[number];
 
 /** What is asked of a run. */

@@ -12,6 +12,7 @@ export const baselines = {
   intercepts: "pod",
   personal: "relay",
   start: "empty",
+  udp: "relays",
 } as const;
 
 /** All that a run found, as Markdown that is readable on a terminal. */

@@ -7,6 +7,8 @@ export interface Way {
   /** HOST:PORT of HTTP, and of streams of bytes. */
   readonly http: string;
   readonly bytes: string;
+  /** HOST:PORT of datagrams, which are sent back, where there is that. */
+  readonly datagrams?: string;
   /** HOST:PORT of HTTP/2 without TLS, where there is that. */
   readonly http2?: string;
   /** Where wrk has to go through an HTTP proxy: the proxy's URL, and the script that makes it ask for `http`. */

@@ -37,6 +37,11 @@ func serve(o options) error {
 		return err
 	}
 	ports := map[string]int{"http": web.Addr().(*net.TCPAddr).Port, "bytes": streams.Addr().(*net.TCPAddr).Port}
+	packets, err := net.ListenPacket("udp", streams.Addr().String())
+	if err != nil {
+		return err
+	}
+	go serveDatagrams(packets)
 	if o.listenHTTP2 != "" {
 		listener, err := net.Listen("tcp", o.listenHTTP2)
 		if err != nil {

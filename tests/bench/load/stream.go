@@ -100,6 +100,9 @@ func hold(o options) error {
 }
 
 func idle(o options) (net.Conn, error) {
+	if o.udp {
+		return askOnce(o)
+	}
 	if o.ask {
 		c := newClient(o)
 		err := c.ask()
