@@ -58,8 +58,7 @@ export class UdpCapture implements Disposable {
       if (device.senders >= DESTINATIONS) throw limitReached();
       device.addSender(netlink, address);
     }
-    rebind(fd, destination);
-    bindToDevice(fd, device.name);
+    rebind(fd, destination, device.name);
     forceReceiveBuffer(fd, RECEIVE_BUFFER);
     try {
       capture.steerDatagramsTo(destination, fd);

@@ -1,6 +1,7 @@
 import { type Endpoint, parseAddress } from "../../net/address.ts";
 import { AF_INET, AF_INET6, libc, must, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from "../libc.ts";
 import { resetConnection, setOption, socketAddress } from "./socket.ts";
+import { bindToDevice } from "./transparent.ts";
 
 const SOL_SOCKET = 1;
 const SO_RCVBUFFORCE = 33;
@@ -33,12 +34,13 @@ export function forceReceiveBuffer(fd: number, bytes: number): void {
 const TRANSPARENT = { 4: [0, 19], 6: [41, 75] } as const;
 
 /**
- * Binds a UDP socket to another address and port, the machine's or not, if the kernel has chosen its port: a chosen one can't be given
+ * Binds a UDP socket to a device, and to another address and port there, the machine's or not, if the kernel has chosen its port: a chosen one can't be given
  * up. What it has received before stays in it, and it gets no right by this.
  * @throws {SystemCallError} EPERM without NET_ADMIN, EINVAL for one that was bound to a chosen port
  */
-export function rebind(fd: number, to: Endpoint): void {
+export function rebind(fd: number, to: Endpoint, device: string): void {
   resetConnection(fd); // a UDP socket loses its port and its device, too
+  bindToDevice(fd, device); // before the address: on another device it may be another socket's
   const name = socketAddress(to);
   const [level, option] = TRANSPARENT[to.address.family];
   setOption(fd, level, option, 1);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { connected, daemonOf, grantFor, greet, HELLO, OTHER, USER } from "./connected.ts";
+import type { UdpNews } from "./fake_udp.ts";
 import type { Outcome } from "./person.ts";
 import { Room, whyNot } from "./room.ts";
 
@@ -309,6 +310,20 @@ Deno.test(
         (await other.do<Outcome>({ kind: "tcp", to: `${SERVICE}:80` })).said ?? "",
         /from 198\.18\.255\.253$/,
       );
+    });
+    await t.step("each by UDP, by sockets of their own", async () => {
+      for (const one of [daemon, theirs]) await one.do({ do: "udp" });
+      for (const [person, own, others] of [[user, daemon, theirs], [other, theirs, daemon]] as const) {
+        for (let i = 0; i < 2; i++) {
+          const { said } = await person.do<Outcome>({ kind: "udp", to: `${SERVICE}:53`, say: "mine" });
+          assert.equal(said, `${SERVICE}:53 heard mine`);
+        }
+        const [mine, not] = [
+          await own.do<UdpNews>({ do: "udp news" }),
+          await others.do<UdpNews>({ do: "udp news" }),
+        ];
+        assert.deepEqual([mine.received, not.received], [2, 0]);
+      }
     });
     await t.step("neither by the other's", async () => {
       const stolen = await other.do<Outcome>({

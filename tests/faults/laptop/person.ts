@@ -37,6 +37,8 @@ export interface Attempt {
   readonly mapped?: boolean;
   readonly device?: string;
   readonly say?: string;
+  /** Whether it binds to an address that isn't the machine's. */
+  readonly freebind?: boolean;
   /** Whether it waits for an answer; it does where this isn't said. */
   readonly wait?: boolean;
   /** Of TCP: reads until the connection ends. */
@@ -57,7 +59,7 @@ export interface Outcome {
 }
 
 function attempt(
-  { kind, to, from, unconnected, mapped, device, say, wait, linger, reset }: Attempt,
+  { kind, to, from, unconnected, mapped, device, freebind, say, wait, linger, reset }: Attempt,
 ): Outcome {
   const started = performance.now();
   const ms = () => Math.round(performance.now() - started);
@@ -71,6 +73,10 @@ function attempt(
     step("timeouts", libc.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, patience, 16));
     if (device) {
       step("device", libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, cstring(device), device.length + 1));
+    }
+    if (freebind) {
+      const [level, option] = family === AF_INET ? [0, 15] : [41, 78]; // IP_FREEBIND, IPV6_FREEBIND
+      step("freebind", libc.setsockopt(fd, level, option, new Uint8Array(new Int32Array([1]).buffer), 4));
     }
     if (from) step("bind", libc.bind(fd, name(from, mapped), mapped ? 28 : name(from).length));
     const target = name(to, mapped);

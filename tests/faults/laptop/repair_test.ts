@@ -20,11 +20,13 @@ const ALL = [`${SERVICE}:80`, `${POD}:8080`, `[${SERVICE6}]:80`];
 async function inUse(laptop: ConnectedLaptop, more: readonly string[] = []): Promise<Program> {
   const { room, daemon } = laptop;
   for (const family of [4, 6]) await daemon.do({ do: "listen", family });
+  await daemon.do({ do: "udp" });
   const add = [SERVICE, POD, SERVICE6, ...more].map((address) => ({ address, ports: "any" }));
   const answer = await daemon.do({ do: "ask", request: { ask: "capture", add } });
   assert.deepEqual(answer, { ok: true, refused: [] });
   const user = await room.person(USER);
   assert.match((await user.do<{ said: string }>({ kind: "hold", to: `${SERVICE}:80` })).said, /took/);
+  assert.equal(await reachedByUdp(user), ALL.length);
   return user;
 }
 
@@ -35,6 +37,13 @@ async function reached(user: Program): Promise<string[]> {
     if (/took/.test((await user.do<Outcome>({ kind: "tcp", to })).said ?? "")) found.push(to);
   }
   return found;
+}
+
+/** The addresses that answer the user by UDP. */
+async function reachedByUdp(user: Program): Promise<number> {
+  const asked = [];
+  for (const to of ALL) asked.push(await user.do<Outcome>({ kind: "udp", to, say: "?" }));
+  return asked.filter(({ said }) => /heard/.test(said ?? "")).length;
 }
 
 /** What the helper has told of damage, part by part: the last of each. */
@@ -49,7 +58,7 @@ async function damageOf(daemon: Program, known: Map<string, NetworkDamage>): Pro
 async function made({ room, device, table }: ConnectedLaptop): Promise<string> {
   const script = [
     `ip -br link show dev ${device}`,
-    `ip -br address show dev ${device}`,
+    `ip -br address show dev ${device} | tr -s ' ' '\\n' | sort`,
     `ip route show table ${table}`,
     `ip -6 route show table ${table}`,
     `(ip route show table local dev ${device}; ip -6 route show table local dev ${device}) | awk '$1 == "local" { print $2 }'`,
@@ -145,6 +154,7 @@ for (const [what, { script, parts }] of Object.entries(damages)) {
     assert.ok(isMended, `${before}\n=> is now\n${await made(laptop)}`);
     console.log(`put right ${ms} ms after the last command`);
     assert.deepEqual(await reached(user), ALL);
+    assert.equal(await reachedByUdp(user), ALL.length);
     const answer = await user.do<{ said?: string }>({ kind: "echo", say: "still there" });
     assert.equal(answer.said, "still there", JSON.stringify(answer));
     const known = new Map<string, NetworkDamage>();

@@ -105,6 +105,7 @@ Deno.test({
         await user.do({ kind: "burst", to, count: 2_000, bytes: 1_200 });
         first += await arrives(daemon, 2_000);
         await says(user, { to, say: "close", wait: false });
+        assert.ok(await pollUntil(async () => !(await news(daemon)).open.includes(to)));
       }
     }
     assert.ok(first < 20_000, "many come by a socket of their own");
@@ -169,6 +170,17 @@ Deno.test({
     assert.equal((await says(contained, { to: `${POD}:53` })).failed, "ENETUNREACH");
     assert.equal((await news(daemon)).received, 0);
   });
+  await t.step(
+    "another user gets no datagram by a socket with the captured address, and answers none",
+    async () => {
+      const stranger = await room.person(OTHER);
+      const bound = { from: `[${SERVICE6}]:5353`, freebind: true, say: "not me" };
+      const connected = await says(stranger, { to: "[fd70:6d7a::fe]:41000", ...bound });
+      assert.deepEqual([connected.failed, connected.at], ["EPERM", "connect"]);
+      const unconnected = await says(stranger, { to: "[fd70:6d7a::fe]:41000", unconnected: true, ...bound });
+      assert.deepEqual([unconnected.failed, unconnected.at], ["EPERM", "sendto"]);
+    },
+  );
   await t.step("a socket bound elsewhere on the machine isn't taken for the user's", async () => {
     assert.equal((await says(user, { to: `${POD}:53`, from: "10.50.0.5:40001" })).said, undefined);
     assert.equal((await news(daemon)).received, 0);
