@@ -21,16 +21,24 @@ export const capture: Check<Pick<CheckParts, "capture">> = {
         failed("The root helper has ended, so nothing is captured.", "Run `pmz up`: it starts another one."),
       ];
     }
-    const { routes, address, precedence, damage = [], blocked = [] } = helper;
+    const { routes, address, precedence, damage = [], blocked = [], udpProblem } = helper;
     const captured = ok(`${routes} addresses are captured, from ${address}.`);
     return [
       captured,
+      ...udpProblem === undefined ? [] : [withoutUdp(udpProblem)],
       ...precedence ? [passedBy(precedence)] : [],
       ...damage.map(changed),
       ...blocked.map(keptFrom),
     ];
   },
 };
+
+function withoutUdp(why: string): Finding {
+  return warning(
+    `UDP isn't carried (${why}): datagrams to the cluster are refused at once.`,
+    "TCP works as it does. UDP needs Linux 5.9 or newer, and a root helper of this release: pmz down, then pmz up.",
+  );
+}
 
 function changed({ part, repaired, last, problem }: NetworkDamage): Finding {
   const time = new Date(last).toLocaleTimeString("en-GB");

@@ -130,6 +130,13 @@ Deno.test("a rule of another program that comes before pmz's is warned of, with 
   assertFinding(found, "warning", /IPv4 rule 9 .*table 51820.* again and again/, /ip rule/);
 });
 
+Deno.test("that UDP isn't carried is warned of, with its reason", async () => {
+  const udpProblem = "this kernel's BPF maps take no UDP socket";
+  const helper = { state: "connected", address: "198.18.255.254", routes: 5, udpProblem } as const;
+  const found = await findingsOf(capture, { capture: () => Promise.resolve({ isWanted: true, helper }) });
+  assertFinding(found, "warning", /UDP isn't carried \(this kernel's BPF maps/, /TCP works .* 5\.9/);
+});
+
 Deno.test("what others have changed of pmz's own network is told where it is put right, and warned of where it isn't", async () => {
   const last = new Date(2026, 10, 30, 9, 5, 7).getTime();
   const damage = [
