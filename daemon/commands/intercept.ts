@@ -60,7 +60,7 @@ export async function intercept(
     const needs: Needs = rules === undefined ? {} : { rules };
     await ensureInstalled(connection.api, "node", request, parts, report, signal, needs);
     const before = intercepts.entries().find(({ wanted }) =>
-      wanted.target.service.uid === target.service.uid && keyOf(wanted.target) === keyOf(target)
+      wanted.target.service.namespace === namespace && keyOf(wanted.target) === keyOf(target)
     )?.wanted;
     if (before && request.hold !== undefined) {
       refuseMove(portWords(target), before.local, request.local);
@@ -72,9 +72,7 @@ export async function intercept(
     );
     if (request.domain !== undefined) wanted.domain = request.domain;
     if (request.ttl !== undefined) wanted.until = new Date(Date.now() + request.ttl * 1_000).toISOString();
-    undo.defer(async () =>
-      void await (before ? intercepts.add(before.target, before.local) : intercepts.remove(wanted))
-    );
+    undo.defer(() => before ? restore(before, intercepts) : intercepts.remove(wanted));
     await report.step(
       "Intercept the pods",
       (detail) => inForce(connected, wanted, detail, signal),
@@ -212,6 +210,14 @@ function refuseOwnPort({ connection, intercepts }: Cluster, target: InterceptTar
       "which this machine intercepts",
     { hint: `its callers reach your program already; to have it instead: pmz leave ${same.entry.id} first` },
   );
+}
+
+/** Has an intercept go where it went before it was changed. */
+async function restore(before: Wanted, intercepts: Cluster["intercepts"]): Promise<void> {
+  const { target, local, domain, until } = before;
+  const restored = await intercepts.add(target, local);
+  if (domain !== undefined) restored.domain = domain;
+  if (until !== undefined) restored.until = until;
 }
 
 /** A command that ends would leave the intercept where its own program was. @throws {Failure} */

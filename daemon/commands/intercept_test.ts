@@ -126,8 +126,9 @@ Deno.test("an intercept that is changed, and then interrupted, goes where it wen
   const { kubeconfig = "" } = at.up;
   {
     using _attach = attach(at.cluster);
-    await at.daemon.intercept({ ...asks, kubeconfig }, recorder(), forever);
+    await at.daemon.intercept({ ...asks, kubeconfig, ttl: 3_600 }, recorder(), forever);
   }
+  const [before] = await at.daemon.intercepts();
   at.cluster.ruleStatus("echo-80", []);
   await until("no pod is ready", async () => (await at.daemon.intercepts())[0]?.pods.ready === 0);
   const interrupt = new AbortController();
@@ -137,7 +138,9 @@ Deno.test("an intercept that is changed, and then interrupted, goes where it wen
   await until("it's changed", () => report.told.includes("Intercept the pods..."));
   interrupt.abort(new DOMException("Ctrl-C", "AbortError"));
   await assert.rejects(changing, fails("interrupted"));
-  assert.deepEqual((await at.daemon.intercepts()).map(({ local }) => local), ["127.0.0.1:8081"]);
+  const [after] = await at.daemon.intercepts();
+  assert.deepEqual([after?.local, after?.until], ["127.0.0.1:8081", before?.until]);
+  assert.ok(after?.until);
 });
 
 Deno.test("a namespace that allows no intercepts, and a Service that isn't there, are told as that", async () => {

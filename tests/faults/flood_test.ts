@@ -82,8 +82,8 @@ async function agents(world: World): Promise<string> {
 function unharmed(quiet: Paced, flooded: Paced, right: RegExp): void {
   assert.deepEqual(flooded.failed, []);
   for (const by of Object.keys(flooded.by)) assert.match(by, right);
-  // A stall of a second would be the p99; a busy machine isn't.
-  const most = Math.max(20 * quiet.p99, 400);
+  // Some requests of a busy machine take a second; while a tunnel is stalled all of them take five.
+  const most = Math.max(20 * quiet.p99, 1_500);
   assert.ok(flooded.p99 < most, `p99 is ${flooded.p99} ms, without the flood ${quiet.p99} ms`);
 }
 

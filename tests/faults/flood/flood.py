@@ -1,4 +1,4 @@
-"""Connections that ask and read nothing, or never finish asking. Those that break are made again, some each half second: what is
+"""Connections that ask and read nothing, or never finish asking. Those that break are made again, two a second: what is
 tried is what they hold, not how much they can send. Runs until it is killed.
 
 flood.py HOST KIND=COUNT...
@@ -36,7 +36,7 @@ def begin(kind):
 
 
 for begun in range(sys.maxsize):
-    for kind in [waiting.pop() for _ in range(len(waiting) if begun == 0 else min(5, len(waiting)))]:
+    for kind in [waiting.pop() for _ in range(len(waiting) if begun == 0 else min(1, len(waiting)))]:
         try:
             begin(kind)
         except OSError:
