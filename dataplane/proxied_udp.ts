@@ -2,26 +2,21 @@
 import { SocketOwners } from "../ffi/proc/socket_owner.ts";
 import { UdpPoller } from "../ffi/sockets/udp_poller.ts";
 import { headerValue, type Stream } from "../hbone/mod.ts";
-import { DatagramStream } from "../masque/datagram_stream.ts";
-import { type Endpoint, formatEndpoint, parseAddress } from "../net/address.ts";
+import { formatEndpoint, type IpAddress, parseAddress } from "../net/address.ts";
+import type { Outcome } from "../wire/flow.ts";
 import type { Directory } from "./directory.ts";
-import type { FlowStream, FlowTable, OpenFlow } from "./flow_table.ts";
-import { outcomeOfError, outcomeOfStream } from "./outcome.ts";
+import type { FlowTable } from "./flow_table.ts";
+import { outcomeOfDatagrams, outcomeOfError } from "./outcome.ts";
 import type { Association } from "./proxy/socks5.ts";
 import { ProxyTargetError } from "./proxy/target.ts";
-import {
-  type DatagramAnswers,
-  type DatagramTarget,
-  type OpenDatagrams,
-  UdpAssociation,
-} from "./proxy/udp_association.ts";
+import { type DatagramAnswers, type OpenDatagrams, UdpAssociation } from "./proxy/udp_association.ts";
 import { refusalOf } from "./tunnel/connect_stream.ts";
 import type { Tunnel } from "./tunnel/tunnel.ts";
+import type { UdpDestination } from "./udp/captured_udp.ts";
+import { OutboundFlow } from "./udp/outbound_flow.ts";
 
 /** UDP flows of all clients of the proxy. */
 const MOST_FLOWS = 1_024;
-/** Bytes of datagrams that wait until the tunnel is there. */
-const MOST_WAITING = 16 * 1024;
 
 /** What flows of datagrams need. */
 export interface ProxiedUdpParts {
@@ -36,7 +31,7 @@ export class Associations implements AsyncDisposable {
   readonly #parts: ProxiedUdpParts;
   readonly #uid: number;
   readonly #owners = new SocketOwners();
-  readonly #open = new Set<ProxiedFlow>();
+  readonly #open = new Set<OutboundFlow>();
   /** There once a client has wanted one. */
   #poller: UdpPoller | undefined;
 
@@ -82,10 +77,14 @@ export class Associations implements AsyncDisposable {
       const opening = this.#parts.tunnel(inside.cluster).openUdp(formatEndpoint(address.text, port), {
         flow: listed.id,
       });
-      const flow = new ProxiedFlow({ address, port }, listed, answers);
+      const destination = destinationFor(address, port, answers);
+      const flow = new OutboundFlow(
+        { destination, callerPort: client.remote.port, cluster: inside.cluster },
+        listed,
+      );
       this.#open.add(flow);
-      void this.#carry(flow, opening);
-      return flow;
+      void this.#carry(flow, answers, opening);
+      return { source: { address, port }, send: (payload) => flow.send(payload), close: () => flow.close() };
     } catch (error) {
       flows.end(listed, outcomeOfError(error));
       return undefined;
@@ -102,10 +101,16 @@ export class Associations implements AsyncDisposable {
       : `${host} is an ExternalName that leads nowhere: ${why}`;
   }
 
-  async #carry(flow: ProxiedFlow, opening: Stream | Promise<Stream>): Promise<void> {
-    const outcome = await flow.carry(opening);
+  /** Carries a flow to its end; never rejects. */
+  async #carry(
+    flow: OutboundFlow,
+    answers: DatagramAnswers,
+    opening: Stream | Promise<Stream>,
+  ): Promise<void> {
+    const outcome = await carried(flow, opening).catch(outcomeOfError);
     this.#open.delete(flow);
     this.#parts.flows.end(flow.listed, outcome);
+    answers.ended(outcome.kind === "refused" || outcome.kind === "reset" && outcome.by === "server");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -114,77 +119,29 @@ export class Associations implements AsyncDisposable {
   }
 }
 
-/** The datagrams between a client and one target. Hot path: no promise for a datagram once its stream is there. */
-class ProxiedFlow implements DatagramTarget, FlowStream {
-  readonly source: Endpoint;
-  readonly listed: OpenFlow;
-  readonly #answers: DatagramAnswers;
-  #datagrams: DatagramStream | undefined;
-  #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
-  #isClosed = false;
-  #dropped = 0;
+async function carried(flow: OutboundFlow, opening: Stream | Promise<Stream>): Promise<Outcome> {
+  const stream = await opening;
+  const end = await flow.carry(stream);
+  const answer = await stream.response.catch(() => undefined);
+  const isRefused = answer !== undefined && headerValue(answer, ":status") !== "200";
+  return isRefused ? outcomeOfError(refusalOf(answer)) : outcomeOfDatagrams(end);
+}
 
-  constructor(source: Endpoint, listed: OpenFlow, answers: DatagramAnswers) {
-    this.source = source;
-    this.listed = listed;
-    this.#answers = answers;
-    listed.stream = this;
-  }
-
-  get sent(): number {
-    return this.#datagrams?.bytesSent ?? 0;
-  }
-
-  get received(): number {
-    return this.#datagrams?.bytesReceived ?? 0;
-  }
-
-  get dropped(): number {
-    return this.#dropped + (this.#datagrams?.dropped ?? 0);
-  }
-
-  send(payload: Uint8Array): void {
-    if (this.#datagrams !== undefined) this.#datagrams.send(payload);
-    else if (this.#isClosed || this.#waitingBytes + payload.length > MOST_WAITING) this.#dropped++;
-    else {
-      this.#waiting.push(payload.slice());
-      this.#waitingBytes += payload.length;
-    }
-  }
-
-  /** Carries it to its end; never rejects. */
-  async carry(opening: Stream | Promise<Stream>): Promise<ReturnType<typeof outcomeOfStream>> {
-    let isRefused = true;
-    try {
-      const stream = opening instanceof Promise ? await opening : opening;
-      const datagrams = this.#datagrams = new DatagramStream(
-        stream,
-        (payload) => this.#answers.received(payload),
-      );
-      for (const payload of this.#waiting.splice(0)) datagrams.send(payload);
-      if (this.#isClosed) datagrams.close();
-      const end = await datagrams.ended;
-      const answer = await stream.response.catch(() => undefined);
-      if (answer !== undefined && headerValue(answer, ":status") !== "200") {
-        return outcomeOfError(refusalOf(answer));
-      }
-      isRefused = end.kind === "reset" && end.by === "peer";
-      return this.#isClosed ? { kind: "done" } : outcomeOfStream(end);
-    } catch (error) {
-      return outcomeOfError(error);
-    } finally {
-      this.#answers.ended(isRefused);
-    }
-  }
-
-  close(): void {
-    this.#isClosed = true;
-    this.#datagrams?.close();
-  }
-
-  abort(reason?: Error): void {
-    this.#isClosed = true;
-    this.#datagrams?.abort(reason);
-  }
+/** A target as a flow has it, whose answers go to a client of the proxy. SOCKS has no word for a refusal. */
+function destinationFor(
+  { text, family }: IpAddress,
+  port: number,
+  answers: DatagramAnswers,
+): UdpDestination {
+  return {
+    address: text,
+    port,
+    family,
+    send(payload) {
+      answers.received(payload);
+      return true;
+    },
+    refuse() {},
+    close() {},
+  };
 }

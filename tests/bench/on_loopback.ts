@@ -1,9 +1,11 @@
 import { output } from "../e2e/lib/command.ts";
-import { nearProbes } from "./probes.ts";
+import { datagramProbes, nearProbes } from "./probes.ts";
 import { Programs } from "./programs.ts";
 import { measureRounds, type Tell } from "./rounds.ts";
 import type { Asked, Sample } from "./record.ts";
 import type { Way } from "./way.ts";
+
+const HERE = "127.0.0.1";
 
 /** All that runs for the measurements on loopback, each way's programs beside the others'. */
 class Loopback implements AsyncDisposable {
@@ -35,9 +37,17 @@ class Loopback implements AsyncDisposable {
       // What two ends of any tunnel can reach: as many processes on the way as a tunnel has, and nothing for them to do.
       const second = await loopback.#programs.deno("relay.ts", target, { name: "relay_far" });
       const first = await loopback.#programs.deno("relay.ts", second.ports, { name: "relay_near" });
-      loopback.#add("relays", "two of them in a row", first.ports, {
+      const far = await loopback.#programs.deno("udp_relay.ts", [HERE, `${HERE}:${bytes}`], {
+        name: "udp_relay_far",
+      });
+      const near = await loopback.#programs.deno("udp_relay.ts", [HERE, `${HERE}:${far.ports[0]}`], {
+        name: "udp_relay_near",
+      });
+      loopback.#add("relays", "two of them in a row", [...first.ports, ...near.ports], {
         [first.pid]: "laptop",
+        [near.pid]: "laptop",
         [second.pid]: "gateway",
+        [far.pid]: "gateway",
       });
       await loopback.#tunnel("http2", "node:http2", {
         near: "http2_client.ts",
@@ -69,7 +79,7 @@ class Loopback implements AsyncDisposable {
   }
 
   #add(name: string, title: string, ports: readonly number[], parts: Record<number, string>): void {
-    const [http, bytes] = ports.map((port) => `127.0.0.1:${port}`);
+    const [http, bytes, datagrams] = ports.map((port) => `${HERE}:${port}`);
     if (http === undefined || bytes === undefined) {
       throw new Error(`${name} listens on too few ports: ${ports}`);
     }
@@ -78,6 +88,7 @@ class Loopback implements AsyncDisposable {
       title,
       http,
       bytes,
+      ...datagrams === undefined ? {} : { datagrams },
       part: ({ pid }) => parts[pid],
       run: (command, timeout) => output(command, { timeout }),
     });
@@ -88,6 +99,11 @@ class Loopback implements AsyncDisposable {
   }
 }
 
+/** What an exchange of datagrams is held against: one by a connection that is kept. */
+function byTcp({ datagrams: _, ...way }: Way): Way {
+  return { ...way, name: "tcp", title: "pmz, by TCP" };
+}
+
 /** What a tunnel costs by itself: no Kubernetes, two processes of this machine and loopback between them. */
 export async function onLoopback({ rounds, quick, only, ...asked }: Asked, tell: Tell) {
   const samples: Sample[] = [];
@@ -96,8 +112,14 @@ export async function onLoopback({ rounds, quick, only, ...asked }: Asked, tell:
     // The same program is up to a fifth faster or slower from one start to the next, so each round has programs of its own.
     await using loopback = await Loopback.start(asked);
     const { ways } = loopback;
-    rows = ways.map(({ name, title }) => ({ name, title }));
+    const ours = ways.filter(({ name }) => name === "ours").map(byTcp);
+    rows = [...ways, ...ours].map(({ name, title }) => ({ name, title }));
     samples.push(...await measureRounds({ ways, probes: nearProbes(quick, only), rounds: 1, first }, tell));
+    const byUdp = ways.filter(({ datagrams }) => datagrams !== undefined);
+    for (const probe of datagramProbes(quick, only)) {
+      const asked = probe.name === "exchange" ? [...byUdp, ...ours] : byUdp;
+      samples.push(...await measureRounds({ ways: asked, probes: [probe], rounds: 1, first }, tell));
+    }
   }
   return { rows, samples, memory: [] };
 }

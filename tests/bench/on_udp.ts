@@ -2,7 +2,7 @@ import { BenchWorld, NODE } from "./bench_world.ts";
 import { cluster } from "../e2e/lib/laptop.ts";
 import { Running } from "../e2e/lib/running.ts";
 import { parseHeld } from "./load.ts";
-import { datagrams, exchange } from "./probes.ts";
+import { datagramProbes } from "./probes.ts";
 import { readRss } from "./processes.ts";
 import type { Asked, Memory, Sample } from "./record.ts";
 import { measureRounds, type Tell } from "./rounds.ts";
@@ -25,8 +25,7 @@ export async function onUdp({ rounds, quick, pmz }: Asked, tell: Tell) {
     { ...ours, datagrams: ours.bytes },
     { ...ours, name: "tcp", title: "pmz up, by TCP" },
   ];
-  const seconds = quick ? 1 : 3;
-  const probes = [datagrams(100, seconds), datagrams(1_200, seconds), exchange(seconds)];
+  const probes = datagramProbes(quick);
   const byUdp = ways.filter(({ datagrams }) => datagrams !== undefined);
   const samples: Sample[] = [];
   for (let first = 1; first <= rounds; first++) {

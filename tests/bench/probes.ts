@@ -93,6 +93,13 @@ export function exchange(seconds: number): Probe {
   return { name: "exchange", measure };
 }
 
+/** All that is measured of datagrams. */
+export function datagramProbes(quick: boolean, only?: readonly string[]): Probe[] {
+  const seconds = quick ? 1 : 3;
+  const all = [datagrams(100, seconds), datagrams(1_200, seconds), exchange(seconds)];
+  return only === undefined ? all : all.filter(({ name }) => only.includes(name));
+}
+
 async function askByUdp(way: Way, options: readonly string[]): Promise<Answers> {
   const { datagrams } = way;
   if (datagrams === undefined) throw new Error(`${way.name} carries no datagrams`);

@@ -37,7 +37,7 @@ export class Programs implements AsyncDisposable {
    */
   async deno(
     file: string,
-    args: readonly number[],
+    args: readonly (number | string)[],
     { name = file.replace(".ts", ""), checkout = root }: { name?: string; checkout?: string | undefined } =
       {},
   ): Promise<Program> {

@@ -1,11 +1,18 @@
 // The near end of our tunnel, as the daemon's data worker has it: its listeners, its own tunnel, its own way of a captured
-// connection. Only what it dials differs: a TCP connection on loopback for the port-forward. Its arguments are the gateway's
-// port and the ports to reach; the ports where it listens are what it prints.
+// connection, and of captured datagrams. Only what it dials differs: a TCP connection on loopback for the port-forward; and where
+// datagrams come by: a port of loopback. Its arguments are the gateway's port and the ports to reach; the ports where it listens are
+// what it prints, behind them the one for datagrams to the last.
 import { Directory } from "../../../dataplane/directory.ts";
 import { FlowTable } from "../../../dataplane/flow_table.ts";
 import { outbound } from "../../../dataplane/outbound.ts";
 import { Redirects } from "../../../dataplane/redirects.ts";
 import { Tunnel } from "../../../dataplane/tunnel/tunnel.ts";
+import type { CapturedUdp } from "../../../dataplane/udp/captured_udp.ts";
+import { DestinationSocket } from "../../../dataplane/udp/destination_socket.ts";
+import { OutboundUdp } from "../../../dataplane/udp/outbound_udp.ts";
+import { ReceiveBuffers } from "../../../dataplane/udp/receive_buffers.ts";
+import { localEndpoint } from "../../../ffi/sockets/socket.ts";
+import { parseAddress } from "../../../net/address.ts";
 import { SocketPrograms } from "../../../ffi/proc/socket_program.ts";
 import { TcpListener } from "../../../ffi/sockets/tcp_listener.ts";
 import { held } from "./held.ts";
@@ -32,5 +39,25 @@ const ports = targets.map((target) => {
   const parts = { directory, redirects, flows, tunnel: () => ({ open }) };
   return new TcpListener("127.0.0.1", (connection) => void outbound(connection, parts)).port;
 });
+
+const loopback = parseAddress("127.0.0.1");
+if (!loopback) throw new Error("127.0.0.1 is an address");
+const captured: CapturedUdp & { own(): typeof loopback } = { own: () => loopback };
+const openUdp: Tunnel["openUdp"] = (_, options) => tunnel.openUdp(`${SERVICE}:${targets.at(-1)}`, options);
+const programs = { isOpen: () => true }; // the kernel knows no caller of the address that datagrams seem to come for
+new OutboundUdp({ captured, directory, flows, programs, tunnel: () => ({ openUdp }) });
+let datagramPort = 0;
+const destination = new DestinationSocket({ address: loopback, port: 1, own: loopback }, {
+  buffers: new ReceiveBuffers(),
+  open(descriptor) {
+    datagramPort = localEndpoint(descriptor).port;
+    return Promise.resolve();
+  },
+  received: (payload, callerPort, destination) => captured.received?.(payload, callerPort, destination),
+  refuse() {},
+  closed() {},
+});
+await destination.start();
+ports.push(datagramPort);
 void held();
 await Deno.stdout.write(new TextEncoder().encode(`ready ${ports.join(" ")}\n`));
