@@ -85,6 +85,7 @@ Deno.test("logs and reports have what happened, and nothing of the secrets that 
     name: "vault",
     container: { command: ["sleep", "infinity"], env: [{ name: "PASSWORD", valueFrom: password }] },
   });
+  await world.kubectl(["rollout", "status", "deployment/vault", "--timeout=60s"]);
   await alice.shell(`cat > /tmp/plant.py <<'EOF'\n${plant}\nEOF\npython3 /tmp/plant.py; rm /tmp/plant.py`);
   try {
     await stage.up();
