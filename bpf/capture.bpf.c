@@ -126,11 +126,12 @@ struct {
 #define DROP 1
 #define TAKE 2
 static __always_inline int judge_packet(struct bpf_sk_lookup *ctx, const struct address *from,
-					const struct address *to, int sees_device, int family) {
+					const struct address *to, int sees_device, int takes_udp,
+					int family) {
 	struct settings *set = config();
 	if (!bpf_map_lookup_elem(&addresses, to))
 		return PASS;
-	if (!set || (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP))
+	if (!set || (ctx->protocol != IPPROTO_TCP && !(takes_udp && ctx->protocol == IPPROTO_UDP)))
 		return DROP;
 	// What goes over loopback counts as come in by its route's device (rt_iif, and ip6_rcv for IPv6):
 	// another user's route leads to another device, a neighbour's packet has come by a third.
@@ -167,25 +168,25 @@ static __always_inline int assign_udp(struct bpf_sk_lookup *ctx, const struct ad
 
 // One function for each family, not inlined: merged, their loads of the context would be no longer at offsets
 // that the verifier knows.
-static __noinline int steer4(struct bpf_sk_lookup *ctx, int sees_device) {
+static __noinline int steer4(struct bpf_sk_lookup *ctx, int sees_device, int takes_udp) {
 	struct address to = mapped(ctx->local_ip4), from = mapped(ctx->remote_ip4);
-	int judged = judge_packet(ctx, &from, &to, sees_device, AF_INET);
+	int judged = judge_packet(ctx, &from, &to, sees_device, takes_udp, AF_INET);
 	if (judged != TAKE)
 		return judged == PASS ? SK_PASS : SK_DROP;
-	if (ctx->protocol == IPPROTO_UDP)
+	if (takes_udp && ctx->protocol == IPPROTO_UDP)
 		return assign_udp(ctx, &to, CATCH_ALL4);
 	__u32 worker = worker_of(ctx, &to, AF_INET);
 	return assign(ctx, bpf_map_lookup_elem(&listeners4, &worker));
 }
 
-static __noinline int steer6(struct bpf_sk_lookup *ctx, int sees_device) {
+static __noinline int steer6(struct bpf_sk_lookup *ctx, int sees_device, int takes_udp) {
 	struct address to = words(ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2], ctx->local_ip6[3]);
 	struct address from =
 	    words(ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2], ctx->remote_ip6[3]);
-	int judged = judge_packet(ctx, &from, &to, sees_device, AF_INET6);
+	int judged = judge_packet(ctx, &from, &to, sees_device, takes_udp, AF_INET6);
 	if (judged != TAKE)
 		return judged == PASS ? SK_PASS : SK_DROP;
-	if (ctx->protocol == IPPROTO_UDP)
+	if (takes_udp && ctx->protocol == IPPROTO_UDP)
 		return assign_udp(ctx, &to, CATCH_ALL6);
 	__u32 worker = worker_of(ctx, &to, AF_INET6);
 	return assign(ctx, bpf_map_lookup_elem(&listeners6, &worker));
@@ -193,13 +194,19 @@ static __noinline int steer6(struct bpf_sk_lookup *ctx, int sees_device) {
 
 SEC("sk_lookup")
 int steer(struct bpf_sk_lookup *ctx) {
-	return ctx->family == AF_INET ? steer4(ctx, 1) : steer6(ctx, 1);
+	return ctx->family == AF_INET ? steer4(ctx, 1, 1) : steer6(ctx, 1, 1);
 }
 
 // For kernels before 5.17, which don't show the device.
 SEC("sk_lookup")
 int steer_blind(struct bpf_sk_lookup *ctx) {
-	return ctx->family == AF_INET ? steer4(ctx, 0) : steer6(ctx, 0);
+	return ctx->family == AF_INET ? steer4(ctx, 0, 1) : steer6(ctx, 0, 1);
+}
+
+// For a kernel that refuses what UDP needs.
+SEC("sk_lookup")
+int steer_tcp(struct bpf_sk_lookup *ctx) {
+	return ctx->family == AF_INET ? steer4(ctx, 0, 0) : steer6(ctx, 0, 0);
 }
 
 static __always_inline void identify(struct bpf_sock_addr *ctx, __u32 who) {

@@ -40,6 +40,8 @@ export class CaptureHooks implements Disposable {
   readonly #listeners: { readonly 4: BpfMap; readonly 6: BpfMap };
   readonly #destinations: BpfMap;
   readonly #catchAll: BpfMap;
+  /** Whether datagrams are steered. */
+  readonly takesUdp: boolean;
   /** Captured addresses by text, with what each serves (`servedOf`); empty for a pod, which takes any port. */
   readonly #now = new Map<string, ReadonlySet<number>>();
   #ports = 0;
@@ -62,6 +64,7 @@ export class CaptureHooks implements Disposable {
     this.#listeners = { 4: object.map("listeners4"), 6: object.map("listeners6") };
     this.#destinations = object.map("destinations");
     this.#catchAll = object.map("catch_all");
+    this.takesUdp = steer !== "steer_tcp";
     // The hooks first, so that no connection is steered that they don't guard.
     resources.use(attachToCgroup(object, HOOKS, cgroup));
     resources.use(attachToNetns(object, steer));
@@ -168,27 +171,30 @@ export class CaptureHooks implements Disposable {
 
 const EINVAL = 22;
 
-/** Loads the program that fits this kernel: since 5.17 it shows the device of a packet, older ones refuse a program that asks. */
+/** The programs that steer, the first of which is for newest kernels: the last one takes no UDP. */
+const STEERING = ["steer", "steer_blind", "steer_tcp"] as const;
+type Steering = typeof STEERING[number];
+
+/**
+ * Loads the program that fits this kernel: since 5.17 it shows the device of a packet, older ones refuse a program that asks. Where
+ * none loads but the last, TCP alone is captured.
+ * @throws {BpfError} with what the kernel said to the last one
+ */
 export function loadFor(
   libbpf: Libbpf,
   bytes: Uint8Array<ArrayBuffer>,
-): { object: BpfObject; steer: string } {
+  candidates: readonly Steering[] = STEERING,
+): { object: BpfObject; steer: Steering } {
+  const [steer = "steer_tcp", ...others] = candidates;
   const object = libbpf.open(bytes, "capture");
   try {
-    object.load(["steer_blind"]);
-    return { object, steer: "steer" };
+    object.load(STEERING.filter((name) => name !== steer));
+    return { object, steer };
   } catch (error) {
     object[Symbol.dispose]();
-    if (!(error instanceof BpfError)) throw error;
+    if (others.length === 0 || !(error instanceof BpfError)) throw error;
   }
-  const old = libbpf.open(bytes, "capture");
-  try {
-    old.load(["steer"]);
-    return { object: old, steer: "steer_blind" };
-  } catch (error) {
-    old[Symbol.dispose]();
-    throw error;
-  }
+  return loadFor(libbpf, bytes, others);
 }
 
 /** The ports that are served, each with its protocol: PROTOCOL * 65,536 + PORT. */

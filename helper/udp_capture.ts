@@ -37,6 +37,9 @@ export class UdpCapture implements Disposable {
     const fd = this.#socket(fds, family);
     const own = family === 4 ? this.#host.device.own4 : this.#host.device.own6;
     if (!own) throw new Refusal("unsupported", "this machine has no IPv6");
+    if (!this.#host.capture.takesUdp) {
+      throw new Refusal("unsupported", "this kernel refuses the BPF program that takes UDP");
+    }
     bindToDevice(fd, this.#host.device.name);
     forceReceiveBuffer(fd, RECEIVE_BUFFER);
     try {
