@@ -5,8 +5,8 @@ import type { Running } from "../e2e/lib/running.ts";
 import { Stage } from "../e2e/lib/stage.ts";
 
 const ECHO = ["echo.default.svc", "9001"] as const;
-/** The laptop's network has to be as before within a second; looking takes a part of one. */
-const WITHIN = 2_000;
+/** That the laptop is as before within a second is what killed_test.ts looks for; this is for machines with other work. */
+const WITHIN = 10_000;
 /** What a process that was killed can't delete any more, and what a daemon has that lives on without a helper. */
 const deadFiles = /^files: (srw\S+ .*\/(control|helper)\.sock|-rw\S+ .*\/helper\.json)$/;
 const daemonsOwn = /^(processes: alice|sockets: \w+ .* 127\.|unix: .*\/(control|new)\.sock|connections: )/;
