@@ -77,7 +77,8 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
     await fails("nosuch.default.svc", "name", /there is no Service nosuch in the namespace default/);
     await fails("internet.test", "name", /belongs to no connected cluster/);
     await fails("echo.default.svc:81", "port", /no TCP port 81/);
-    await fails("kube-dns.kube-system.svc:53/udp", "port", /UDP/);
+    await fails("kube-dns.kube-system.svc:9999/udp", "port", /no UDP port 9999/);
+    await fails("echo.default.svc:9001", "port", /port 9001 of the Service is UDP, not TCP/);
     await world.kubectl(["create", "service", "clusterip", "unserved", "--tcp=80"]);
     try {
       await fails(
