@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { pollUntil } from "../../async/poll_until.ts";
 import { parseAddress } from "../../net/address.ts";
+import { askByUdp } from "./lib/datagrams.ts";
 import { answersInCluster, answersOf, readAnswers } from "./lib/dns.ts";
 import { output } from "./lib/command.ts";
 import { cluster } from "./lib/laptop.ts";
@@ -63,6 +64,15 @@ Deno.test("in a dual-stack cluster names answer as in a pod, and both families a
   for (const family of ["-4", "-6"]) {
     assert.match(await alice.shell(`curl -sS -m5 ${family} http://echo.default.svc/`), /"pod":"echo-/);
     assert.match(await alice.shell(`curl -sS -m5 ${family} http://peers-0.peers:8080/`), /"pod":"peers-0"/);
+  }
+  const clusterIPs = await list("service echo", "{.spec.clusterIPs[*]}");
+  for (const address of clusterIPs) {
+    for (const way of ["connected", "unconnected"]) {
+      const answers = await askByUdp(alice, way, address, "9001", "one", "two");
+      assert.deepEqual(answers.map(([from]) => from), [`${address}:9001`, `${address}:9001`]);
+      assert.match(String(answers[1]?.[1]), /^echo-\S+: two$/);
+    }
+    assert.deepEqual((await askByUdp(alice, "connected", address, "9999", "?"))[0], ["", "ECONNREFUSED"]);
   }
   await alice.done(["down"]);
   const { stdout } = await alice.up("--proxy", "--context", "dual");
