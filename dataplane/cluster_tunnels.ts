@@ -26,6 +26,7 @@ export class ClusterTunnels implements AsyncDisposable {
   readonly #flows: FlowTable;
   readonly #locals = new LocalTargets();
   readonly #agents = new Map<string, ReversedTunnel>();
+  #wanted: readonly NodeAgent[] = [];
   #tunnel: Tunnel | undefined;
 
   constructor({ cluster, main, dial, flows }: ClusterTunnelsParts) {
@@ -65,6 +66,7 @@ export class ClusterTunnels implements AsyncDisposable {
 
   /** Keeps reversed tunnels to these agents, and ends those to others. */
   setAgents(agents: readonly NodeAgent[]): void {
+    this.#wanted = agents;
     const wanted = new Map(agents.map((agent) => [`${agent.session} ${agent.uid}`, agent]));
     for (const [key, tunnel] of this.#agents) {
       if (wanted.has(key)) continue;
@@ -99,6 +101,12 @@ export class ClusterTunnels implements AsyncDisposable {
   /** Pings all tunnels at once. */
   check(): void {
     for (const tunnel of [this.#tunnel, ...this.#agents.values()]) tunnel?.check();
+  }
+
+  /** The nodes whose agents aren't connected at the moment. */
+  get lostNodes(): string[] {
+    const key = ({ session, uid }: NodeAgent) => `${session} ${uid}`;
+    return this.#wanted.flatMap((agent) => this.#agents.get(key(agent))?.isUp ? [] : [agent.node]);
   }
 
   /** The connections of each intercept. */

@@ -257,6 +257,7 @@ export class DataPlane implements Disposable {
     return {
       openStreams: sum(all.map((one) => one.openStreams)),
       roundTripMs: trips.length === 0 ? null : Math.min(...trips),
+      lostNodes: [...new Set(all.flatMap((one) => one.lostNodes))],
       rules: [...rules].map(([rule, counts]) => ({
         rule,
         open: sum(counts.map(({ open }) => open)),

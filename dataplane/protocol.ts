@@ -140,6 +140,8 @@ export interface ClusterCounts {
   /** Of the tunnel's last ping; null before the first. */
   readonly roundTripMs: number | null;
   readonly rules: readonly RuleCounts[];
+  /** Nodes whose agents should be connected, for intercepts, and aren't at the moment. */
+  readonly lostNodes: readonly string[];
 }
 
 /** How a tunnel to a gateway stands. `why` is for people. */

@@ -127,6 +127,7 @@ export function startDataWorker(
         openStreams: tunnels?.tunnel?.openStreams ?? 0,
         roundTripMs: tunnels?.tunnel?.roundTripMs ?? null,
         rules: [...tunnels?.counts() ?? [], ...redirects.counts(cluster)],
+        lostNodes: tunnels?.lostNodes ?? [],
       };
     },
     refused({ attempts, omitted }) {

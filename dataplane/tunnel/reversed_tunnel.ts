@@ -71,6 +71,11 @@ export class ReversedTunnel implements AsyncDisposable {
     this.#loop = this.#keep();
   }
 
+  /** Whether there is a connection, as far as is known: an agent that went silent is noticed within 10 s. */
+  get isUp(): boolean {
+    return this.#kept !== undefined;
+  }
+
   /** Looks at once whether it lives, since the network has changed or the laptop slept. A dial that is under way begins again. */
   check(): void {
     this.#redial.succeeded();
@@ -111,7 +116,9 @@ export class ReversedTunnel implements AsyncDisposable {
     };
     const kept = this.#kept = new KeptConnection(connection, { everyMs, timeoutMs, onAnswer });
     this.#reset = 0;
-    const { kind, error } = await unlessAborted(kept.closed, this.#ending.signal);
+    const { kind, error } = await unlessAborted(kept.closed, this.#ending.signal).finally(() => {
+      this.#kept = undefined;
+    });
     if (kind !== "clean") {
       this.#parts.log(
         "the tunnel to a node agent broke: its intercepted connections were reset, it's dialled again",

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { until } from "../../async/testing/until.ts";
 import type { Hop } from "../../wire/explain.ts";
+import { signalContainers } from "../faults/signal_containers.ts";
+import { answer } from "./lib/answerer.ts";
 import { resolvConf } from "./lib/nameservers.ts";
 import { Stage } from "./lib/stage.ts";
 
@@ -263,6 +265,31 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
     await until("it works again", async () => (await explain("echo.default.svc")).works, 30_000);
   });
 
+  await t.step("NAT of the source, a queue without its program, and a device lo that is down", async () => {
+    const rows = [
+      [
+        "-t nat -A POSTROUTING -j MASQUERADE",
+        /another source, 10\.77\.\S+, by which .*POSTROUTING: masquerade/,
+      ],
+      ["-A OUTPUT -d 10.96.0.0/16 -j NFQUEUE --queue-num 7", /drops connections .*OUTPUT: .*queue num 7/],
+    ] as const;
+    for (const [rule, cause] of rows) {
+      await root(`iptables ${rule}`);
+      try {
+        await fails("echo.default.svc", "machine", cause);
+      } finally {
+        await root(`iptables ${rule.replace("-A", "-D")}`);
+      }
+    }
+    await root("ip link set lo down");
+    try {
+      await fails("echo.default.svc", "machine", /the device lo is down/);
+    } finally {
+      await root("ip link set lo up");
+    }
+    await until("it works again", async () => (await explain("echo.default.svc")).works, 30_000);
+  });
+
   await t.step("pods that a policy of the cluster may keep from answering", async () => {
     const pods = (await world.kubectl([
       "get",
@@ -349,6 +376,25 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
       await world.laptop.restore();
     }
     await until("it works again", async () => (await explain("echo.default.svc")).works, 30_000);
+  });
+
+  await t.step("an intercept whose node agents have hung", async () => {
+    await bob.done(["intercept", "echo", "8081", "--yes"], { timeout: 120_000 });
+    await using _served = await answer(world.laptop, "bob", { as: "laptop", http: 8081, tcp: 9100 });
+    await signalContainers(world, "relay", "STOP");
+    try {
+      await until("the nodes are named", async () => {
+        const { works, verdict } = await explain("echo.default.svc");
+        return works && verdict?.hop === "intercept" && /not on node-\d.* its pods answer/.test(verdict.saw);
+      }, 30_000);
+    } finally {
+      await signalContainers(world, "relay", "CONT");
+    }
+    await until("they are connected again", async () => {
+      const { hops } = await explain("echo.default.svc");
+      return hops.some(({ hop, level }) => hop === "intercept" && level === "ok");
+    }, 30_000);
+    await bob.done(["leave", "echo"]);
   });
 
   await t.step("a Service that somebody else intercepts", async () => {

@@ -28,6 +28,7 @@ interface InterceptedPort {
 
 /**
  * Who takes the connections of a Service port before its pods; undefined where no such rule is known.
+ * @param lostNodes those whose agents aren't connected
  * @param sharesPods whether another Service's port leads to the same port of the same pods: who takes that takes this one too
  */
 export function interceptHop(
@@ -36,6 +37,7 @@ export function interceptHop(
   own: readonly InterceptEntry[],
   rules: readonly InterceptRule[],
   sharesPods: (other: InterceptedPort) => boolean = () => false,
+  lostNodes: readonly string[] = [],
 ): Finding | undefined {
   const { namespace, name } = service;
   const ports = servicePorts(service, port);
@@ -55,6 +57,14 @@ export function interceptHop(
       return failed(
         `your intercept ${mine.id} takes it: ${what} to ${mine.local}, where nothing listens since ${mine.silentSince}`,
         `start your program, or end the intercept: pmz leave ${mine.id}`,
+      );
+    }
+    if (!mine.mine && lostNodes.length > 0) {
+      return warning(
+        `your intercept ${mine.id} takes it, but not on ${
+          lostNodes.join(", ")
+        }, whose node agent isn't connected: its pods answer`,
+        "look at the node agents: pmz agent status; pmz dials them again and again",
       );
     }
     return ok(`your intercept ${mine.id} takes it: ${what} to ${mine.local}`);

@@ -36,6 +36,12 @@ Deno.test("an intercept of the port names who answers, and says when nothing doe
     "ok",
     "your intercept echo.default:80 takes it: connections go to localhost:8081",
   ]);
+  const lost = interceptHop(service, 80, [own], [], () => false, ["node-2"]);
+  assert.equal(lost?.level, "warning");
+  assert.match(
+    lost?.saw ?? "",
+    /takes it, but not on node-2, whose node agent isn't connected: its pods answer$/,
+  );
   const silent = interceptHop(service, 80, [{ ...own, silentSince: "2026-01-01T12:00:00Z" }], []);
   assert.match(silent?.saw ?? "", /where nothing listens since 2026-01-01T12:00:00Z$/);
   assert.equal(silent?.level, "failed");

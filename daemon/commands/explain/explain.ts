@@ -351,6 +351,7 @@ class Way {
         own,
         rules,
         (other) => sharesPods(connection.topology, subject.service, port, other),
+        (await this.#clusters.data.counts(cluster.id)).lostNodes,
       );
       if (saw) this.#add("intercept", saw);
       if (this.#isAnsweredHere(cluster, subject.service)) return;
