@@ -91,6 +91,22 @@ Deno.test("where a network of the laptop has the Service range, up stands with o
   }
 });
 
+Deno.test("two ups at once are both up, and what was started twice is there once", async () => {
+  await using stage = await Stage.set();
+  const { world, bob } = stage;
+  await bob.up();
+  const installed = await bob.run(["down"]);
+  assert.equal(installed.code, 0);
+  const both = await Promise.all([1, 2].map(() => bob.run(["up", "--yes"], { timeout: 60_000 })));
+  for (const { code, stdout, stderr } of both) {
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^up(?: already)?: \d+ Services of one answer by name$/m);
+  }
+  const rules = await world.laptop.output("root", ["ip", "-4", "rule"]);
+  assert.equal(rules.match(/uidrange/g)?.length, 1, rules);
+  assert.match(await bob.shell("curl -sS -m5 http://echo.default.svc/"), /echo-/);
+});
+
 Deno.test("a firewall's rule that takes what is captured is a warning with what was seen, and pmz is up", async () => {
   await using stage = await Stage.set();
   const { world, bob } = stage;

@@ -62,6 +62,12 @@ function plugin(changes: Json): Json {
   return { exec: { apiVersion, command: "./plugin", interactiveMode: "IfAvailable", ...changes } };
 }
 
+/** A kubeconfig as YAML with a line for each of its fields. */
+function linesOf(kubeconfig: string): string[] {
+  const fields: Json = JSON.parse(kubeconfig);
+  return Object.entries(fields).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
+}
+
 /** An executable answer: files that begin so are made executable. */
 function answering(words: string): string {
   const answer = (token: string) =>
@@ -115,6 +121,27 @@ export function table(of: Ingredients): Row[] {
       is: { as: ADMIN },
     },
     { name: "a token", files: { config: whole }, is: blue },
+    {
+      name: "a byte order mark, and lines as Windows ends them",
+      files: { config: `\ufeff${linesOf(whole).join("\r\n")}\r\n` },
+      is: blue,
+    },
+    {
+      name: "a document's marker first, and another document behind it",
+      files: { config: ["---", ...linesOf(whole), "---", "kind: Other", ""].join("\n") },
+      is: blue,
+    },
+    {
+      name: "a scheme in capital letters, and a slash at the server's end",
+      files: { config: config({ ...cluster, server: `${of.server.replace("https", "HTTPS")}/` }, token) },
+      is: blue,
+    },
+    {
+      name: "a folder in the list",
+      files: { config: whole },
+      env: { KUBECONFIG: "@/config:/tmp" },
+      is: refused,
+    },
     {
       name: "a token's file counts more than a token",
       files: { config: config(cluster, { token: of.tokens.red, tokenFile: "t" }), t: `${of.tokens.blue}\n` },
