@@ -101,6 +101,36 @@ Deno.test("the words of pmzctl are in no list of commands, and explained where t
   for (const { words } of originals) assert.match(helpOf(...words.split(" ")), /the same as|ignored/, words);
 });
 
+Deno.test("what people type who know kubectl or Telepresence is answered with what to type here", () => {
+  const rows = [
+    ["pmz up staging", /"staging" is not/, "to name a context: pmz up --context staging"],
+    ["pmz down staging -o json", /"staging" is not/, "to name a context: pmz down --context staging -o json"],
+    ["pmz status --json", /expected -o json/, "pmz status -o json"],
+    ["pmz agent install", /expected deploy/, "pmz agent deploy"],
+    [
+      "pmz intercept svc/echo 8081",
+      /"svc\/echo" is not a valid Service name: write echo$/,
+      "pmz intercept --help",
+    ],
+    [
+      "pmz intercept deployment/web 8081",
+      /expected the name of a Service that leads to its pods$/,
+      "pmz intercept --help",
+    ],
+    ["pmz intercept a/b/c 8081", /expected one such as echo or echo\.default$/, "pmz intercept --help"],
+  ] as const;
+  for (const [line, said, hint] of rows) {
+    assert.throws(
+      () => understood(line),
+      ({ message, failure }) => {
+        assert.match(message, said, line);
+        assert.equal(failure.hint, hint, line);
+        return true;
+      },
+    );
+  }
+});
+
 Deno.test("words of other tools are told what pmz has for them", () => {
   assert.throws(() => understood("pmz quit"), {
     message: '"pmz quit" is not a valid command: expected down',

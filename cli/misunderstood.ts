@@ -12,7 +12,7 @@ export function misunderstood(argv: readonly string[], message: Message): CliFai
   const words = commandOf(argv);
   const said = formatMessage(message, { quotes: true }).split("\n").filter((line) => line !== "").join(" ");
   return incompleteGroup(argv) ?? programWithoutHyphens(argv, words, said) ?? otherTool(argv, words) ??
-    portApart(argv, said) ??
+    portApart(argv, said) ?? contextApart(argv, words, said) ?? jsonOption(argv, words, said) ??
     missing(argv, words, said) ??
     failure("usage", clean(textOf(argv, words, said)), `${["pmz", ...words].join(" ")} --help`);
 }
@@ -23,6 +23,14 @@ function incompleteGroup([first = "", second, ...more]: readonly string[]): CliF
     .map(({ words }) => words.split(" ")[1] ?? "");
   if (next.length === 0 || commands.some(({ words }) => words === first)) return undefined;
   const help = `pmz ${first} --help`;
+  const known = otherWords.get(`${first} ${second}`);
+  if (known) {
+    return failure(
+      "usage",
+      clean(`"pmz ${first} ${second}" is not a valid command: ${known.says}`),
+      known.type,
+    );
+  }
   if (second === undefined) {
     return failure("usage", `"pmz ${first}" is not complete: add one of ${next.join(", ")}`, help);
   }
@@ -52,13 +60,45 @@ function portApart(argv: readonly string[], said: string): CliFailure | undefine
   );
 }
 
+/** "pmz up staging": a context stands behind its option. */
+function contextApart(
+  argv: readonly string[],
+  words: readonly string[],
+  said: string,
+): CliFailure | undefined {
+  const [, word = ""] = UNEXPECTED.exec(said) ?? [];
+  const command = [...commands, ...originals].find((one) => one.words === words.join(" "));
+  const at = argv.indexOf(word);
+  if (!command || command.usage !== "" || at < words.length || word.startsWith("-")) return undefined;
+  if (!extractOptionNames(command.parser.usage).has("--context")) return undefined;
+  const line = ["pmz", ...argv.slice(0, at), "--context", ...argv.slice(at)].join(" ");
+  return failure(
+    "usage",
+    clean(`"${word}" is not a valid option or command here`),
+    clean(`to name a context: ${line}`),
+  );
+}
+
+/** "pmz status --json" */
+function jsonOption(argv: readonly string[], words: readonly string[], said: string): CliFailure | undefined {
+  const [, word = ""] = UNEXPECTED.exec(said) ?? [];
+  const command = commands.find((one) => one.words === words.join(" "));
+  if (word !== "--json" || !command || !extractOptionNames(command.parser.usage).has("--output")) {
+    return undefined;
+  }
+  const line = ["pmz", ...argv.map((one) => one === "--json" ? "-o json" : one)].join(" ");
+  return failure("usage", '"--json" is not a valid option here: expected -o json', clean(line));
+}
+
+const UNEXPECTED = /^Unexpected option or subcommand: `(.*?)`/;
+
 /** "pmz run shop npm start": a program's words stand after two hyphens, whose words never come here. */
 function programWithoutHyphens(
   argv: readonly string[],
   words: readonly string[],
   said: string,
 ): CliFailure | undefined {
-  const [, word = ""] = /^Unexpected option or subcommand: `(.*?)`/.exec(said) ?? [];
+  const [, word = ""] = UNEXPECTED.exec(said) ?? [];
   const at = argv.indexOf(word);
   const isRunning = commands.some((one) => one.takesProgram && one.words === words.join(" "));
   if (!isRunning || at < 2 || word.startsWith("-")) return undefined;

@@ -78,8 +78,19 @@ export function service(): ValueParser<"sync", ServiceName> {
     { service: "echo" },
     parseServiceName,
     (of) => formatService(of),
-    (input) =>
-      message`${value(input)} is not a valid Service name: expected one such as echo or echo.default.`,
+    (input) => {
+      const [kind, name = "", ...more] = input.split("/");
+      if (parseServiceName(name) === undefined || more.length > 0) {
+        return message`${
+          value(input)
+        } is not a valid Service name: expected one such as echo or echo.default.`;
+      }
+      return /^(svc|services?)$/.test(kind ?? "")
+        ? message`${value(input)} is not a valid Service name: write ${text(name)}.`
+        : message`${
+          value(input)
+        } is not a valid Service name: expected the name of a Service that leads to its pods.`;
+    },
   );
 }
 
