@@ -1,4 +1,4 @@
-/** Its output would be a core file where SIGQUIT writes one. */
+/** SIGQUIT may write a core file. */
 const WITNESS = "ulimit -c 0; exec cat";
 
 /**
@@ -10,16 +10,16 @@ export class GroupWitness implements Disposable {
   #isDisposed = false;
 
   /** Whether the signal that this process has just been told went to its process group; false also where no witness can be started. */
-  async hasSeenSignal(): Promise<boolean> {
+  async hasSeen(signal: Deno.Signal): Promise<boolean> {
     const witness = this.#witness;
     if (witness === undefined) return false;
     // A signal of the group is pending for the witness by now, so it ends before it could answer.
-    const isAlive = await answers(witness);
-    if (!isAlive && this.#witness === witness) {
+    if (await answers(witness)) return false;
+    if (this.#witness === witness) {
       release(witness);
       this.#witness = this.#isDisposed ? undefined : start();
     }
-    return !isAlive;
+    return (await witness.status).signal === signal; // else something else has ended it before
   }
 
   [Symbol.dispose](): void {
@@ -30,6 +30,7 @@ export class GroupWitness implements Disposable {
 }
 
 interface Witness {
+  readonly status: Promise<Deno.CommandStatus>;
   readonly to: WritableStreamDefaultWriter<Uint8Array>;
   readonly from: ReadableStreamDefaultReader<Uint8Array>;
 }
@@ -45,7 +46,7 @@ function start(): Witness | undefined {
       stdout: "piped",
       stderr: "null",
     }).spawn();
-    return { to: child.stdin.getWriter(), from: child.stdout.getReader() };
+    return { status: child.status, to: child.stdin.getWriter(), from: child.stdout.getReader() };
   } catch {
     return undefined;
   }

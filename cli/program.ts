@@ -49,7 +49,7 @@ export function startProgram(
     async send(signal) {
       // A terminal has sent it to the program as well: a second one means "at once" to many.
       const isOfTerminal = signal === "SIGINT" || signal === "SIGQUIT";
-      if (isOfTerminal && await witness.hasSeenSignal()) return;
+      if (isOfTerminal && await witness.hasSeen(signal)) return;
       try {
         child.kill(signal);
       } catch {
