@@ -90,7 +90,7 @@ export const services = define({
     );
     for (const problem of problems.slice(0, NOTED)) cli.terminal.note(problem);
     if (problems.length > NOTED) {
-      cli.terminal.note(`${problems.length - NOTED} more addresses are not reached: pmz services -o json`);
+      cli.terminal.note(`${problems.length - NOTED} more are told by: pmz services -o json`);
     }
   },
 });

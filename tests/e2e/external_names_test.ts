@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { pollUntil } from "../../async/poll_until.ts";
 import { findGo, folderFor, runGo } from "../conformance/go.ts";
+import type { ServiceEntry } from "../../wire/control.ts";
 import { answer } from "./lib/answerer.ts";
 import { Stage } from "./lib/stage.ts";
 
@@ -154,9 +155,14 @@ Deno.test("where an ExternalName leads to nothing, or to the laptop's own networ
     /alias-address is an ExternalName that leads nowhere: 203\.0\.113\.9 looks like an address.*\s404$/s,
   );
   assert.match(await ask("alias-ring"), /leads nowhere: the ExternalNames lead in a circle: .*\s404$/s);
-  const services = (await alice.run(["services"])).stdout;
-  assert.match(services, /the ExternalNames lead in a circle: alias-ring\.default/);
-  assert.match(services, /absent\.default\.svc\.cluster\.local doesn't exist/);
+  const { items } = await alice.json<{ items: ServiceEntry[] }>(["services"]);
+  const problem = (of: string) => items.find(({ name }) => name === of)?.problems?.join();
+  assert.match(problem("alias-ring") ?? "", /the ExternalNames lead in a circle: alias-ring\.default/);
+  assert.match(problem("alias-absent") ?? "", /^absent\.default\.svc\.cluster\.local doesn't exist/);
+  assert.match(
+    (await alice.done(["services"])).stderr,
+    /alias-ring\.default\.svc: the ExternalNames lead in a circle/,
+  );
   assert.match(
     await ask("alias-far", 81),
     /leads to far\.test .* refuses the connection: 203\.0\.113\.9:81\s502$/,
