@@ -171,7 +171,7 @@ export async function look(clusters: ClusterRegistry): ReturnType<typeof status>
 }
 
 async function withReason(status: ClusterStatus, { all }: ClusterRegistry): Promise<ClusterStatus> {
-  const cluster = all.find(({ connection }) => connection.name === status.cluster);
+  const cluster = all.find(({ id }) => id === status.cluster.context);
   if (status.tunnel.state === "connected" || status.mode === "intercept" || !cluster) return status;
   const seen = await tunnelHop(cluster, null);
   if (!("remedy" in seen)) return status; // it has come up meanwhile

@@ -87,7 +87,7 @@ Deno.test("after up doctor finds daemon, helper and tunnel, and then what has go
   try {
     const withoutAgent = await until(alice, "tunnel", "failed");
     assert.match(withoutAgent.text("agent"), /not installed.*pmz agent deploy/);
-    assert.match(withoutAgent.text("tunnel"), /no pod of the gateway is ready: .*Look at the gateway/);
+    assert.match(withoutAgent.text("tunnel"), /the tunnel to the gateway isn't up: .*Look at the gateway/);
     assert.equal(withoutAgent.outcome("api-server"), "ok");
   } finally {
     await alice.done(["agent", "deploy", "--component", "gateway"], { timeout: 60_000 });
