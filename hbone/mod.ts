@@ -10,6 +10,11 @@ export {
   TooManyStreams,
 } from "./frames/errors.ts";
 export { type Header, headerValue } from "./frames/header.ts";
+export { AnswerFollower, type AnswerHost, SIDE_WINDOW } from "./follow/answer_follower.ts";
+export { FollowedState } from "./follow/followed_state.ts";
+export { goAway, joined, windowSettings, windowUpdate } from "./follow/own_frames.ts";
+export { LARGEST_TABLE, RequestFollower, type RequestHost } from "./follow/request_follower.ts";
+export { type SideHost, SideTransport } from "./follow/side_transport.ts";
 export { KeptConnection, type KeptConnectionOptions, PeerSilent } from "./kept/kept_connection.ts";
 export { RedialDelay } from "./kept/redial_delay.ts";
 export { LaneReceiver, LaneSender } from "./lanes/lanes.ts";
@@ -17,6 +22,6 @@ export { BufferPool } from "./frames/pool.ts";
 export { forward } from "./relay/forward.ts";
 export { DEFAULT_LIMITS, type Limits } from "./frames/limits.ts";
 export { type BreakListener, relay, type RelayEnd } from "./relay/relay.ts";
-export type { Settings } from "./frames/settings.ts";
+export { decodeSettings, INITIAL_SETTINGS, type Settings } from "./frames/settings.ts";
 export { Stream } from "./streams/stream.ts";
 export type { StreamEnd } from "./streams/stream_state.ts";

@@ -35,6 +35,11 @@ export interface EngineOptions {
   readonly encoder?: EncoderOptions;
   /** The client's preface was sent already. */
   readonly prefaceSent?: boolean;
+  /**
+   * Without it the peer keeps to windows that another server has announced, and may send more than this end says. Then a stream
+   * that sends while the buffers are full is reset. By default it is true.
+   */
+  readonly enforcesWindows?: boolean;
 }
 
 /** A connection's parts, put together. */
@@ -44,6 +49,7 @@ export class Engine implements StreamHost, ReceiverHost {
   /** The settings that this end announced. */
   readonly ours: Settings;
   readonly limits: Limits;
+  readonly enforcesWindows: boolean;
   readonly events: ConnectionEvents;
   readonly pool: BufferPool;
   readonly queue: SendQueue;
@@ -69,8 +75,9 @@ export class Engine implements StreamHost, ReceiverHost {
     ours: Settings,
     limits: Limits,
     events: ConnectionEvents,
-    { pool = new BufferPool(), encoder, prefaceSent = false }: EngineOptions = {},
+    { pool = new BufferPool(), encoder, prefaceSent = false, enforcesWindows = true }: EngineOptions = {},
   ) {
+    this.enforcesWindows = enforcesWindows;
     this.transport = transport;
     this.pool = pool;
     this.#prefaceSent = prefaceSent;

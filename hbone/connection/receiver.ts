@@ -58,9 +58,9 @@ export class Receiver implements FrameSink {
     copy: boolean,
   ): void {
     this.#expect(FrameType.DATA, id);
-    const { window, streams, faults, floods, writer, role } = this.#host;
+    const { window, streams, faults, floods, writer, role, enforcesWindows } = this.#host;
     const length = end - start;
-    if (!window.receive(length + padding)) {
+    if (!window.receive(length + padding) && enforcesWindows) {
       throw new ConnectionError(
         ErrorCode.FLOW_CONTROL_ERROR,
         "more DATA than the connection's window admits",
@@ -80,8 +80,11 @@ export class Receiver implements FrameSink {
       if (!stream.answered && role === "client") {
         throw new StreamError(ErrorCode.PROTOCOL_ERROR, "DATA before the response's headers");
       }
-      if (!stream.inbox.window.receive(length + padding)) {
+      if (!stream.inbox.window.receive(length + padding) && enforcesWindows) {
         throw new StreamError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the stream's window admits");
+      }
+      if (!enforcesWindows && window.buffered > window.allowed) {
+        throw new StreamError(ErrorCode.ENHANCE_YOUR_CALM, "more unread DATA than the connection may buffer");
       }
     } catch (error) {
       window.release(length);

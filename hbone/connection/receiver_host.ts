@@ -37,6 +37,8 @@ export interface ReceiverHost {
   /** When this end's SETTINGS frame was queued, as performance.now(). */
   readonly settingsSent: number;
   readonly limits: Limits;
+  /** Whether the peer's windows are those that this end has announced. */
+  readonly enforcesWindows: boolean;
   readonly events: ConnectionEvents;
   readonly queue: SendQueue;
   readonly writer: FrameWriter;

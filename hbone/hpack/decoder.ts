@@ -13,21 +13,36 @@ export interface HeaderLimits {
 export interface DecodedHeaders {
   readonly headers: readonly Entry[];
   readonly tooLarge: boolean;
+  /** Bytes of the decompressed list, as they are counted for the limit. */
+  readonly size: number;
 }
+
+/** Sizes of the table that a block begins with (RFC 7541 §4.2). */
+export interface TableSizes {
+  readonly smallest: number;
+  readonly last: number;
+}
+
+const NOTHING = new Uint8Array(0);
 
 /** Decompresses header blocks (RFC 7541), in order: one decoder for each direction of a connection. */
 export class Decoder {
   readonly #maxTableSize: number;
   readonly #limits: HeaderLimits;
   readonly #table: DynamicTable;
-  #from = new Uint8Array(0);
+  #from: Uint8Array<ArrayBuffer> = NOTHING;
   #at = 0;
+  /** The sizes that the last block has set for the table; undefined where it has set none. */
+  resized: TableSizes | undefined;
 
-  /** @param maxTableSize the SETTINGS_HEADER_TABLE_SIZE that this end announced, in bytes */
-  constructor(maxTableSize: number, limits: HeaderLimits) {
+  /**
+   * @param maxTableSize the SETTINGS_HEADER_TABLE_SIZE that this end announced, in bytes
+   * @param tableSize the table's size before a block has set another one
+   */
+  constructor(maxTableSize: number, limits: HeaderLimits, tableSize: number = maxTableSize) {
     this.#maxTableSize = maxTableSize;
     this.#limits = limits;
-    this.#table = new DynamicTable(maxTableSize);
+    this.#table = new DynamicTable(tableSize);
   }
 
   /**
@@ -41,6 +56,7 @@ export class Decoder {
     let size = 0;
     let tooLarge = false;
     let started = false;
+    this.resized = undefined;
     while (this.#at < block.length) {
       const first = block[this.#at] as number;
       if ((first & 0xe0) === 0x20) {
@@ -48,6 +64,7 @@ export class Decoder {
         const maxSize = this.#integer(5);
         if (maxSize > this.#maxTableSize) throw broken(`a table of ${maxSize} bytes`);
         this.#table.resize(maxSize);
+        this.resized = mergedSizes(this.resized, { smallest: maxSize, last: maxSize });
         continue;
       }
       started = true;
@@ -56,7 +73,9 @@ export class Decoder {
       if (size > this.#limits.headerList || headers.length >= this.#limits.headerCount) tooLarge = true;
       else headers.push(entry);
     }
-    return { headers, tooLarge };
+    // The block lies in a buffer of a read, which this decoder outlives.
+    this.#from = NOTHING;
+    return { headers, tooLarge, size };
   }
 
   #field(first: number): Entry {
@@ -112,6 +131,14 @@ export class Decoder {
     if (this.#at >= this.#from.length) throw broken("a header block that ends within a field");
     return this.#from[this.#at++] as number;
   }
+}
+
+/** What two sequences of sizes come to, one after the other. */
+export function mergedSizes(
+  before: TableSizes | undefined,
+  { smallest, last }: TableSizes,
+): TableSizes {
+  return { smallest: Math.min(smallest, before?.smallest ?? smallest), last };
 }
 
 function broken(what: string): ConnectionError {

@@ -30,6 +30,8 @@ export interface EncoderOptions {
   huffman?: boolean;
   /** Names of fields that are never indexed, in addition to those that are marked so. A proxy has none: its peers decide. */
   secret?: ReadonlySet<string>;
+  /** Whether fields are encoded as they are, though HTTP/2 doesn't allow them: for those who read them to judge. */
+  verbatim?: boolean;
 }
 
 /** Compresses header lists (RFC 7541), in order: one encoder for each direction of a connection. */
@@ -37,6 +39,7 @@ export class Encoder {
   readonly #index: "repeated" | "always" | "never";
   readonly #huffman: boolean;
   readonly #secret: ReadonlySet<string>;
+  readonly #verbatim: boolean;
   readonly #table: DynamicTable;
   /** The newest entry's number, counted from the first ever added, by field and by name. */
   readonly #fields = new Map<string, number>();
@@ -53,6 +56,7 @@ export class Encoder {
     this.#index = options.index ?? "repeated";
     this.#huffman = options.huffman ?? true;
     this.#secret = options.secret ?? SECRET;
+    this.#verbatim = options.verbatim ?? false;
     this.#table = new DynamicTable(TABLE_LIMIT, (entry) => this.#forget(entry));
   }
 
@@ -68,7 +72,7 @@ export class Encoder {
    * @throws TypeError for a name or value that HTTP/2 doesn't allow; then the table is unchanged.
    */
   encode(headers: readonly Entry[]): Uint8Array {
-    for (const [name, value] of headers) checkField(name, value);
+    if (!this.#verbatim) { for (const [name, value] of headers) checkField(name, value); }
     this.#at = 0;
     if (this.#resize !== undefined) {
       const { smallest, last } = this.#resize;
