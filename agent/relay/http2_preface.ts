@@ -5,8 +5,9 @@ import type { Upstream } from "./upstream.ts";
 export const PREFACE: Uint8Array = new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 /** Milliseconds that a server has to answer the preface. One that takes longer may wait for more than it. */
 const ANSWER_MS = 5_000;
-/** Bytes of a frame's header, and of the frames that an HTTP/2 server may send to a client whose settings it doesn't know. */
-const [FRAME_HEADER, LARGEST] = [9, 16_384];
+/** Bytes of a frame's header, and of the largest frame for a peer whose settings aren't known. */
+export const FRAME_HEADER = 9;
+const LARGEST = 16_384;
 const SETTINGS = 4;
 
 /**
@@ -31,6 +32,18 @@ async function saysSettings(reader: ByteReader): Promise<boolean> {
     const answer = beginsWithSettings(reader.buffered);
     if (answer !== "more") return answer === "yes";
     if (!await reader.more()) return false;
+  }
+}
+
+/** The first frame of a server, which is to be read still; undefined where it ends before. */
+export async function firstFrame(reader: ByteReader): Promise<Uint8Array | undefined> {
+  for (;;) {
+    const [b0 = 0, b1 = 0, b2 = 0] = reader.buffered;
+    const whole = FRAME_HEADER + ((b0 << 16) | (b1 << 8) | b2);
+    if (reader.available >= FRAME_HEADER && reader.available >= whole) {
+      return reader.buffered.subarray(0, whole);
+    }
+    if (!await reader.more()) return undefined;
   }
 }
 

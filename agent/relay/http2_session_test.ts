@@ -323,18 +323,18 @@ Deno.test("answers that a caller doesn't read hold up no others of the same serv
   for (const stream of unread) stream.reset(ErrorCode.CANCEL);
 });
 
-Deno.test("a caller has its share of all open streams, of which long fields take more; a stream beyond it is refused", async () => {
+Deno.test("a caller has its share of all streams that laptops have, of which long fields take more; a stream beyond it is refused", async () => {
   await using pod = server("pod", { answer: (stream) => stream.respond([[":status", "200"]]) });
   const places = new Places(8);
   await using at = front(pod.port, [ruleOf(alice, pod)], places);
   await using caller = await client(at.port);
-  const long = request("/long", ["x-long", "x".repeat(9_000)]);
+  const long: Header[] = [...hers("/long"), ["x-long", "x".repeat(9_000)]];
   const first = caller.open(long);
   await first.response;
-  const second = caller.open(request("/2"));
+  const second = caller.open(hers("/2"));
   await second.response;
   assert.equal(places.taken, 4);
-  const beyond = caller.open(request("/3"));
+  const beyond = caller.open(hers("/3"));
   const end = await Promise.race([
     beyond.response.then(() => "answered", () => beyond.closed),
     beyond.closed,
@@ -342,5 +342,5 @@ Deno.test("a caller has its share of all open streams, of which long fields take
   assert.deepEqual(end, { kind: "reset", code: ErrorCode.REFUSED_STREAM, by: "peer" });
   first.abort();
   await until("its places are free", () => places.taken === 1);
-  await caller.open(request("/4")).response;
+  await caller.open(hers("/4")).response;
 });

@@ -19,7 +19,7 @@ import type { AbortableTransport } from "../../net/transport.ts";
 import { ByteReader } from "../../http/byte_reader.ts";
 import type { RoutedRule } from "../routing/router.ts";
 import { firstDecision } from "./first_decision.ts";
-import { carryHttp2 } from "./http2_session.ts";
+import { carryHttp2 } from "./carry_http2.ts";
 import { HttpSession } from "./http_session.ts";
 import { type Answer, answerOf, openStream } from "./laptop_stream.ts";
 import { mirroring } from "./mirror.ts";
