@@ -96,7 +96,8 @@ async function exchange(session, { request, reset }, at) {
   await closed;
   await served[at]?.closed;
   const server = { ...served[at], closed: undefined };
-  // How much comes before a reset is chance.
+  // How much comes before a reset is chance, and so is whether the server's end of content does: then the client sees no reset.
+  if (reset?.by === "server" && into.code === 0) into.code = reset.code;
   if (reset) { for (const end of [into, server]) delete end.bytes, delete end.hash; }
   return { client: into, server };
 }
