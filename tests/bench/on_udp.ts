@@ -9,6 +9,8 @@ import { measureRounds, type Tell } from "./rounds.ts";
 import type { Way } from "./way.ts";
 
 const RELAY = new URL("loopback/udp_relay.ts", import.meta.url).pathname;
+/** As `cluster install` has it on the laptops. */
+const INSTALLED_RELAY = "/usr/local/bin/udp_relay.ts";
 /** Flows that memory is read with. */
 const IDLE = 4_000;
 /** Milliseconds until memory is read, so that what passes has passed. */
@@ -63,7 +65,8 @@ class Relays implements AsyncDisposable {
 
   static async start(bench: BenchWorld): Promise<Relays> {
     const { world } = bench;
-    const deno = [Deno.execPath(), "run", "-A", "--quiet", "--unstable-net", RELAY];
+    const deno = [Deno.execPath(), "run", "-A", "--quiet", "--no-config", "--unstable-net"];
+    await world.laptop.install(RELAY);
     const node = [cluster, "--name", world.name, "node", NODE];
     const address = await world.kubectl([
       "get",
@@ -72,9 +75,9 @@ class Relays implements AsyncDisposable {
       "-o",
       "jsonpath={.status.addresses[?(@.type=='InternalIP')].address}",
     ]);
-    const far = new Running([...node, ...deno, address, `${await bench.podAddress()}:5201`]);
+    const far = new Running([...node, ...deno, RELAY, address, `${await bench.podAddress()}:5201`]);
     const [, farPort = ""] = await far.says(/^ready (\d+)$/m, 30_000);
-    const near = world.laptop.spawn("root", [...deno, "127.0.0.1", `${address}:${farPort}`]);
+    const near = world.laptop.spawn("root", [...deno, INSTALLED_RELAY, "127.0.0.1", `${address}:${farPort}`]);
     const [, nearPort = ""] = await near.says(/^ready (\d+)$/m, 30_000);
     return new Relays({
       name: "relays",
@@ -84,8 +87,8 @@ class Relays implements AsyncDisposable {
       datagrams: `127.0.0.1:${nearPort}`,
       loadProgram: "/usr/local/bin/pmz-bench-load",
       part: ({ command }) => {
-        if (!command.includes(RELAY)) return undefined;
-        return command.includes("127.0.0.1") ? "laptop" : "gateway";
+        if (command.includes(INSTALLED_RELAY)) return "laptop";
+        return command.includes(RELAY) && command[0] === Deno.execPath() ? "gateway" : undefined;
       },
       run: (command, timeout) => world.laptop.output("bob", command, { timeout }),
     }, [near, far]);

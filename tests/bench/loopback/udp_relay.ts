@@ -1,14 +1,15 @@
 // A bare relay of datagrams: what a user of Deno writes in twenty lines. Its arguments are the address where it listens and the one to
 // relay to, HOST:PORT; the port where it listens is what it prints.
-import { held } from "./held.ts";
-
 const [hostname = "", target = ""] = Deno.args;
 const at = target.lastIndexOf(":");
 const to = { transport: "udp", hostname: target.slice(0, at), port: Number(target.slice(at + 1)) } as const;
 const listener = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
 const flows = new Map<string, Deno.DatagramConn>();
 
-void held();
+void (async () => {
+  for await (const _ of Deno.stdin.readable);
+  Deno.exit(0); // it ends with its standard input
+})();
 if (listener.addr.transport === "udp") {
   await Deno.stdout.write(new TextEncoder().encode(`ready ${listener.addr.port}\n`));
 }
