@@ -3,7 +3,8 @@ import type { DialAgent } from "./tunnel/dial_agent.ts";
 import { placeDialler } from "./tunnel/place_dialler.ts";
 import type { FlowTable } from "./flow_table.ts";
 import { inbound } from "./inbound.ts";
-import { inboundUdp } from "./udp/inbound_udp.ts";
+import { inboundUdp, programOpener } from "./udp/inbound_udp.ts";
+import { ReceiveBuffers } from "./udp/receive_buffers.ts";
 import type { LocalTarget, MainCalls, NodeAgent, RuleCounts } from "./protocol.ts";
 import type { Calls, Channel } from "../threads/channel.ts";
 import { LocalTargets } from "./local_targets.ts";
@@ -25,6 +26,7 @@ export class ClusterTunnels implements AsyncDisposable {
   readonly #dial: DialAgent;
   readonly #flows: FlowTable;
   readonly #locals = new LocalTargets();
+  readonly #openProgram = programOpener(new ReceiveBuffers());
   readonly #agents = new Map<string, ReversedTunnel>();
   #wanted: readonly NodeAgent[] = [];
   #tunnel: Tunnel | undefined;
@@ -87,7 +89,12 @@ export class ClusterTunnels implements AsyncDisposable {
       serve: (stream) =>
         void inbound(stream, { cluster: this.#cluster, locals: this.#locals, flows: this.#flows }),
       serveUdp: (stream) =>
-        void inboundUdp(stream, { cluster: this.#cluster, locals: this.#locals, flows: this.#flows }),
+        void inboundUdp(stream, {
+          cluster: this.#cluster,
+          locals: this.#locals,
+          flows: this.#flows,
+          open: this.#openProgram,
+        }),
       counted: (counts) => this.#locals.counted(counts),
       prove: (challenge) => this.#main.call("prove", { ...of, challenge }),
       log: (message, fields) =>

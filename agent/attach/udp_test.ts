@@ -14,7 +14,7 @@ async function udpIntercepted() {
   return {
     ...all,
     /** Asks until one is answered by the laptop, or by the pod. */
-    async answeredBy(who: "laptop" | "pod", ms = 10_000) {
+    async answeredBy(who: "laptop" | "pod", ms = 30_000) {
       const start = performance.now();
       for (let said = ""; !said.startsWith(who);) {
         said = await from(pod4);

@@ -63,8 +63,10 @@ async function servicesOf(cluster: Cluster, clusters: ClusterRegistry): Promise<
     clusters.laptop.problems(cluster),
   ]);
   const own = interceptsOf(clusters).flatMap((one) => one.cluster === cluster ? [one.entry] : []);
-  const isOwn = ({ namespace, service, port }: InterceptRule) =>
-    own.some((one) => one.namespace === namespace && one.service === service && one.port === port);
+  const isOwn = ({ namespace, service, port, protocol }: InterceptRule) =>
+    own.some((one) =>
+      one.namespace === namespace && one.service === service && one.port === port && one.protocol === protocol
+    );
   const others = Map.groupBy(
     rules.filter((rule) => !isOwn(rule) && !rule.mirror),
     ({ namespace, service }) => `${namespace}/${service}`,

@@ -1,7 +1,6 @@
 /** In: an intercepted UDP flow, from the relay's stream to its end. */
 import type { ConnectionEnds } from "../../ffi/proc/socket_program.ts";
-import { UdpConnection } from "../../ffi/sockets/udp_connection.ts";
-import { SystemCallError } from "../../ffi/libc.ts";
+import type { SystemCallError } from "../../ffi/libc.ts";
 import { ErrorCode, headerValue, type Stream, type StreamEnd } from "../../hbone/mod.ts";
 import { DatagramStream } from "../../masque/datagram_stream.ts";
 import { type Clock, systemClock } from "../../async/clock.ts";
@@ -16,16 +15,18 @@ import { outcomeOfError } from "../outcome.ts";
 import { brokenTunnel } from "../tunnel/broken_tunnel.ts";
 import { refuseStream } from "../tunnel/refuse_stream.ts";
 import { findUdpProgram } from "./local_program.ts";
+import { type ProgramEvents, ProgramSocket } from "./program_socket.ts";
+import type { ReceiveBuffers } from "./receive_buffers.ts";
 
 /**
  * Milliseconds of silence in both directions after which a flow ends: more than the 120 s of RFC 4787 §4.3, after which the relay ends
  * it, so that this end does it only where the relay is gone.
  */
 const IDLE_MS = 150_000;
-const [EMSGSIZE, ECONNREFUSED] = [90, 111];
+const ECONNREFUSED = 111;
 
 /** A socket that is connected to the program. */
-export interface ProgramSocket extends AsyncDisposable {
+export interface Program extends Disposable {
   readonly ends: ConnectionEnds;
   send(payload: Uint8Array): void;
 }
@@ -33,17 +34,15 @@ export interface ProgramSocket extends AsyncDisposable {
 /** Opens a socket to the program. @throws {LocalRefusal} */
 export type OpenProgram = (
   target: { readonly host: string; readonly port: number },
-  received: (payload: Uint8Array) => void,
-  failed: (error: Error) => void,
-) => Promise<ProgramSocket>;
+  events: ProgramEvents,
+) => Promise<Program>;
 
 /** What an inbound flow needs. */
 export interface InboundUdpParts {
   readonly cluster: string;
   readonly locals: LocalTargets;
   readonly flows: FlowTable;
-  /** `openProgram` when absent. */
-  readonly open?: OpenProgram;
+  readonly open: OpenProgram;
   readonly clock?: Clock;
 }
 
@@ -86,19 +85,17 @@ async function carry(
   stream: Stream,
   intercepted: Intercepted,
   flow: OpenFlow,
-  { open = openProgram, clock = systemClock }: InboundUdpParts,
+  { open, clock = systemClock }: InboundUdpParts,
 ): Promise<Outcome> {
   const { host, localPort: port } = intercepted.target;
   let datagrams: DatagramStream | undefined;
   let failure: Outcome | undefined;
   let used = clock.now();
-  const answered = (payload: Uint8Array) => {
+  const received = (payload: Uint8Array) => {
     used = clock.now();
     datagrams?.send(payload);
   };
-  const failed = (error: Error) => {
-    // A datagram that is too long for the way is lost, and so is one that finds no room.
-    if (!isUnreachable(error)) return;
+  const failed = (error: SystemCallError) => {
     failure ??= outcomeOfFailure(
       error,
       `${formatEndpoint(host, port)} on the laptop`,
@@ -106,7 +103,7 @@ async function carry(
     );
     datagrams?.abort(error);
   };
-  await using program = await open({ host, port }, answered, failed);
+  using program = await open({ host, port }, { received, failed });
   flow.socket = program.ends;
   intercepted.begin();
   try {
@@ -137,38 +134,24 @@ function whenIdle(clock: Clock, used: () => number, idle: () => void): Disposabl
   return { [Symbol.dispose]: () => next[Symbol.dispose]() };
 }
 
-/** A socket of its own for a flow. */
-async function openProgram(
-  { host, port }: { readonly host: string; readonly port: number },
-  received: (payload: Uint8Array) => void,
-  failed: (error: Error) => void,
-): Promise<ProgramSocket> {
-  const address = await findUdpProgram(host, port);
-  const to = { address, port };
-  let connection: UdpConnection;
-  try {
-    connection = await UdpConnection.open(to, received, failed);
-  } catch (error) {
-    throw new LocalRefusal(
-      "destination_ip_unroutable",
-      `${formatEndpoint(host, port)} on the laptop: ${error instanceof Error ? error.message : error}`,
-    );
-  }
-  return {
-    ends: { protocol: "udp", local: connection.local, remote: to },
-    send: (payload) => connection.send(payload.slice()), // it is sent later
-    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+/** What opens a socket of its own for each flow. @param buffers those of the flows together */
+export function programOpener(buffers: ReceiveBuffers): OpenProgram {
+  return async ({ host, port }, events) => {
+    const address = await findUdpProgram(host, port);
+    try {
+      return new ProgramSocket({ address, port }, buffers, events);
+    } catch (error) {
+      throw new LocalRefusal(
+        "destination_ip_unroutable",
+        `${formatEndpoint(host, port)} on the laptop: ${error instanceof Error ? error.message : error}`,
+      );
+    }
   };
 }
 
-function isUnreachable(error: Error): boolean {
-  return !(error instanceof SystemCallError && error.errno === EMSGSIZE) &&
-    !(error instanceof Error && "code" in error && error.code === "EMSGSIZE");
-}
-
 /** @param answered bytes that the program has answered */
-function outcomeOfFailure(error: Error, where: string, answered: number): Outcome {
-  const isRefused = error instanceof SystemCallError && error.errno === ECONNREFUSED;
+function outcomeOfFailure(error: SystemCallError, where: string, answered: number): Outcome {
+  const isRefused = error.errno === ECONNREFUSED;
   if (answered > 0) {
     return { kind: "reset", by: "server", details: `the program at ${where} gets datagrams no longer` };
   }

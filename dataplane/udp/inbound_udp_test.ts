@@ -22,17 +22,17 @@ const text = (payload: Uint8Array) => new TextDecoder().decode(payload);
 
 /** A program that gets datagrams, and what the test does with its socket. */
 function program(
-  does: (payload: string, answer: (text: string) => void, fail: (error: Error) => void) => void,
+  does: (payload: string, answer: (text: string) => void, fail: (error: SystemCallError) => void) => void,
 ) {
   const seen = { closed: 0 };
-  const open: OpenProgram = (_to, received, failed) =>
+  const open: OpenProgram = (_to, { received, failed }) =>
     Promise.resolve({
       ends: { protocol: "udp" as const, local: END, remote: END },
       send(payload: Uint8Array) {
         const said = text(payload);
         queueMicrotask(() => does(said, (answer) => received(bytes(answer)), failed));
       },
-      [Symbol.asyncDispose]: () => Promise.resolve(void seen.closed++),
+      [Symbol.dispose]: () => void seen.closed++,
     });
   return { open, seen };
 }
@@ -140,19 +140,6 @@ Deno.test("a program that isn't there is a refusal, before anything is sent or b
   assert.ok(outcome?.kind === "refused" && outcome.by === "program", JSON.stringify(outcome));
   assert.equal((await datagrams.ended).kind, "reset");
   assert.equal(late.failed[0]?.protocol, "udp");
-});
-
-Deno.test("a datagram that is too long for the way is lost, and the flow continues", async () => {
-  const { open } = program((payload, answer, fail) =>
-    payload === "long" ? fail(new SystemCallError("send", 90)) : answer(payload)
-  );
-  await using to = await relayTo(open);
-  const answers: string[] = [];
-  const datagrams = new DatagramStream(to.open(), (payload) => void answers.push(text(payload)));
-  for (const one of ["long", "short"]) datagrams.send(bytes(one));
-  await until("the second is answered", () => answers.length === 1);
-  datagrams.close();
-  assert.deepEqual(await to.outcome(), { kind: "done" });
 });
 
 Deno.test("a flow that is silent in both directions ends", async () => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { Endpoint } from "../../net/address.ts";
 import { SystemCallError } from "../libc.ts";
 import { boundDescriptorOf } from "./own_socket.ts";
-import { getOption, localEndpoint, setOption, startConnect } from "./socket.ts";
+import { getOption, setOption, startConnect } from "./socket.ts";
 
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
@@ -65,11 +65,6 @@ export class UdpConnection implements AsyncDisposable {
       await close(socket);
       throw error;
     }
-  }
-
-  /** This end's address and port. @throws {SystemCallError} */
-  get local(): Endpoint {
-    return localEndpoint(this.#fd);
   }
 
   send(bytes: Uint8Array): void {

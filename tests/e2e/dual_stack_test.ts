@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { pollUntil } from "../../async/poll_until.ts";
 import { parseAddress } from "../../net/address.ts";
+import { answer } from "./lib/answerer.ts";
+import { Caller } from "./lib/caller.ts";
 import { askByUdp } from "./lib/datagrams.ts";
 import { answersInCluster, answersOf, readAnswers } from "./lib/dns.ts";
 import { output } from "./lib/command.ts";
 import { cluster } from "./lib/laptop.ts";
 import { Stage } from "./lib/stage.ts";
+import { udpAnswers } from "./lib/udp_answers.ts";
 import { World } from "./lib/world.ts";
 
 const KINDS = ["A", "AAAA", "SRV", "PTR", "CNAME", "ANY", "TXT", "HTTPS"];
@@ -28,7 +31,7 @@ function reversed(text: string): string {
   return `${[...address.bytes.toHex()].reverse().join(".")}.ip6.arpa`;
 }
 
-Deno.test("in a dual-stack cluster names answer as in a pod, and both families are reached", async () => {
+Deno.test("in a dual-stack cluster names answer as in a pod, both families are reached, and both of an intercepted UDP port", async () => {
   await using stage = await Stage.set();
   const { alice } = stage;
   const world = await World.up({ name: "dual", dualStack: true });
@@ -79,5 +82,20 @@ Deno.test("in a dual-stack cluster names answer as in a pod, and both families a
   const [, proxy = ""] = /through the proxy (\S+)/.exec(stdout) ?? [];
   for (const host of ["echo", "peers-0.peers:8080", `[${addresses.find((one) => one.includes(":"))}]`]) {
     assert.match(await alice.shell(`curl -sS -m5 -x http://${proxy} http://${host}/`), /"pod":"/, host);
+  }
+
+  const local = { as: "on-the-laptop", http: 8081, tcp: 9100, udp: 9101 };
+  await using _program = await answer(stage.world.laptop, "alice", local);
+  await using caller = await Caller.start(world);
+  await alice.done(["intercept", "echo", "9101:udp", "--context", "dual", "--yes"], { timeout: 60_000 });
+  for (const address of addresses.slice(0, 2)) {
+    assert.deepEqual(await udpAnswers(caller, `${address}/9001`, 5), Array(5).fill(local.as), address);
+  }
+  await alice.done(["leave", "echo"]);
+  for (const address of addresses.slice(0, 2)) {
+    assert.ok(
+      (await udpAnswers(caller, `${address}/9001`, 5)).every((name) => name.startsWith("echo-")),
+      address,
+    );
   }
 });

@@ -84,11 +84,11 @@ Deno.test("the same number of TCP and of UDP are two ports, for two people and f
   const { stdout } = await intercept(alice, "iperf", "5201:5201/tcp");
   assert.match(stdout, /^iperf\.default:5201 -> /m);
   await intercept(alice, "iperf", "5201:5201/udp");
-  const { error, end } = await measured("5M");
+  const { error, end } = await measured("1M");
   assert.equal(error, undefined);
-  assert.ok((end?.sum.packets ?? 0) > 900, `${end?.sum.packets} datagrams`);
+  assert.ok((end?.sum.packets ?? 0) > 180, `${end?.sum.packets} datagrams`);
   assert.ok(
-    (end?.sum.lost_packets ?? Infinity) <= (end?.sum.packets ?? 0) / 100,
+    (end?.sum.lost_packets ?? Infinity) <= (end?.sum.packets ?? 0) / 20,
     `${end?.sum.lost_packets} lost`,
   );
   await until(
