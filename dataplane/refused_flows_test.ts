@@ -34,7 +34,7 @@ Deno.test("another program, target or reason is another flow, and so is a later 
     "node (4312) -> echo.default.svc:80: refused: no ready endpoint",
     "node (4313) -> echo.default.svc:80: refused: no ready endpoint",
     "node (4312) -> echo.default.svc:81: refused: the Service has no port 81",
-    "node (4312) -> echo.default.svc:80: refused: no ready endpoint",
+    "node (4312) -> echo.default.svc:80/udp: refused: no ready endpoint",
     "curl -> echo.default.svc:80: refused: no ready endpoint",
     "node (4312) -> echo.default.svc:80: refused: no ready endpoint",
   ]);
