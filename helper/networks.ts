@@ -26,11 +26,16 @@ export interface Networks {
   readonly gateways: ReadonlySet<string>;
 }
 
-/** Reads the networks of this machine. pmz's own tables aren't read, however large they are. @throws {SystemCallError} */
-export function readNetworks(netlink: Netlink): Networks {
+/**
+ * Reads the networks of this machine. pmz's own tables aren't read, however large they are.
+ * @param device the index of the user's own device, which may have another name for a moment
+ * @throws {SystemCallError}
+ */
+export function readNetworks(netlink: Netlink, device?: number): Networks {
   const links = allLinks(netlink);
   const nameOf = (device: number) => links.find(({ index }) => index === device)?.name ?? "several devices";
   const ours = devicesOfPmz(links);
+  if (device !== undefined) ours.add(device);
   const addresses = foreignAddresses(netlink, ours);
   const routes = foreignRoutes(netlink, ours);
   const defaults = new Set(routes.filter(isDefault).map(wayOf));

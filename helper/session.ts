@@ -86,8 +86,8 @@ export class HelperSession implements AsyncDisposable {
    * @throws {SystemCallError}
    */
   review(): { address: string; why: string }[] | undefined {
-    const { capture, netlink } = this.#host;
-    const networks = readNetworks(netlink);
+    const { capture, device, netlink } = this.#host;
+    const networks = readNetworks(netlink, device.index);
     if (isDeepStrictEqual(networks, this.#networks)) return undefined;
     const machine: Machine = { ...networks, nameservers: readNameservers(), peers: new Set() };
     const refused = capture.all.flatMap((text) => {
@@ -340,8 +340,8 @@ export class HelperSession implements AsyncDisposable {
   }
 
   #now(): Machine {
-    const { netlink } = this.#host;
-    this.#networks ??= readNetworks(netlink);
+    const { device, netlink } = this.#host;
+    this.#networks ??= readNetworks(netlink, device.index);
     if (!this.#machine || this.#machine.until < performance.now()) {
       const facts = { ...this.#networks, nameservers: readNameservers(), peers: readPeers(netlink) };
       this.#machine = { facts, until: performance.now() + MACHINE_TTL_MS };

@@ -3,5 +3,5 @@ export const senderLabel = (device: string): string => `${device}:udp`;
 
 /** The addresses of this machine's interfaces, as they are now, without those that are the cluster's. */
 export function ownInterfaces(): Deno.NetworkInterfaceInfo[] {
-  return Deno.networkInterfaces().filter(({ name }) => !/^pmz[0-9]+:udp$/.test(name));
+  return Deno.networkInterfaces().filter(({ name }) => !/^[^:]+:udp$/.test(name));
 }
