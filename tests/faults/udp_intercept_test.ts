@@ -37,8 +37,9 @@ Deno.test("a socket whose datagrams go to the laptop is answered by the pods whe
   const { world, alice } = stage;
   await using _program = await answer(world.laptop, "alice", local);
   await using caller = await Caller.start(world);
-  // The kubelet starts containers later that were killed by tests before.
-  await alice.done(["agent", "deploy", "--force"], { timeout: 120_000 });
+  // Other pods, if there are any: the kubelet waits longer and longer before it starts a container that was killed before.
+  await world.kubectl(["delete", "pods", "-n", "pmz-node", "--all"], { timeout: 60_000 });
+  await alice.done(["agent", "deploy"], { timeout: 120_000 });
   await alice.done(["intercept", "echo", "9101:udp", "--yes"], install);
   // kubectl runs on the other laptop, since this one's cable is pulled.
   await using asking = world.other.spawn("alice", ["kubectl", "exec", caller.name, "--", "bash", "-c", ASKS]);
