@@ -1,19 +1,17 @@
 /** In: an intercepted UDP flow, from the relay's stream to its end. */
 import type { ConnectionEnds } from "../../ffi/proc/socket_program.ts";
 import type { SystemCallError } from "../../ffi/libc.ts";
-import { ErrorCode, headerValue, type Stream, type StreamEnd } from "../../hbone/mod.ts";
+import { ErrorCode, type Stream, type StreamEnd } from "../../hbone/mod.ts";
 import { DatagramStream } from "../../masque/datagram_stream.ts";
 import { type Clock, systemClock } from "../../async/clock.ts";
 import { formatEndpoint } from "../../net/address.ts";
-import { type Outcome, parseFlowId } from "../../wire/flow.ts";
-import { headers, parseRuleTarget } from "../../wire/streams.ts";
-import { said } from "../inbound.ts";
-import type { FlowTable, OpenFlow } from "../flow_table.ts";
+import type { Outcome } from "../../wire/flow.ts";
+import { headers } from "../../wire/streams.ts";
+import { inboundFlow, type InboundFlowParts } from "../inbound_flow.ts";
+import type { OpenFlow } from "../flow_table.ts";
 import { LocalRefusal } from "../local_target.ts";
-import type { Intercepted, LocalTargets } from "../local_targets.ts";
-import { outcomeOfError } from "../outcome.ts";
+import type { Intercepted } from "../local_targets.ts";
 import { brokenTunnel } from "../tunnel/broken_tunnel.ts";
-import { refuseStream } from "../tunnel/refuse_stream.ts";
 import { findUdpProgram } from "./local_program.ts";
 import { type ProgramEvents, ProgramSocket } from "./program_socket.ts";
 import type { ReceiveBuffers } from "./receive_buffers.ts";
@@ -38,10 +36,7 @@ export type OpenProgram = (
 ) => Promise<Program>;
 
 /** What an inbound flow needs. */
-export interface InboundUdpParts {
-  readonly cluster: string;
-  readonly locals: LocalTargets;
-  readonly flows: FlowTable;
+export interface InboundUdpParts extends InboundFlowParts {
   readonly open: OpenProgram;
   readonly clock?: Clock;
 }
@@ -51,34 +46,12 @@ export interface InboundUdpParts {
  * callers apart by their ports. A flow that leads nowhere is refused with the reason.
  */
 export async function inboundUdp(stream: Stream, parts: InboundUdpParts): Promise<Outcome> {
-  const { cluster, locals, flows } = parts;
-  const target = parseRuleTarget(headerValue(stream.request, ":authority") ?? "");
-  const intercepted = target && locals.get(target.rule, target.port, "udp");
-  const id = parseFlowId(headerValue(stream.request, headers.flow));
-  const flow = flows.begin({
-    kind: "intercepted",
-    protocol: "udp",
-    cluster,
-    from: said(stream, headers.caller),
-    to: said(stream, headers.destination),
-    ...(intercepted === undefined ? {} : { intercept: intercepted.target.intercept }),
-    ...(id === undefined ? {} : { id }),
-  });
-  flow.stream = stream;
-  let outcome: Outcome;
-  try {
-    if (target === undefined) throw new LocalRefusal("destination_ip_prohibited", "a stream names RULE:PORT");
-    if (intercepted === undefined) {
-      throw new LocalRefusal("destination_ip_prohibited", "this laptop has no such intercept any more");
-    }
-    outcome = await carry(stream, intercepted, flow, parts);
-  } catch (error) {
-    outcome = outcomeOfError(error);
-    if (error instanceof LocalRefusal) refuseStream(stream, error.kind, error.message);
-    else stream.abort(error instanceof Error ? error : new Error(String(error)));
-  }
-  flows.end(flow, outcome);
-  return outcome;
+  return await inboundFlow(
+    stream,
+    "udp",
+    parts,
+    (intercepted, flow) => carry(stream, intercepted, flow, parts),
+  );
 }
 
 async function carry(
