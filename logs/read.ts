@@ -12,7 +12,7 @@ import { leavingOut } from "./secrets.ts";
 
 /** How often the daemon is asked for more of the helper's log, in milliseconds. */
 const ASK_MS = 1_000;
-/** Lines that wait for whoever reads them; beyond, the logs wait. */
+/** Lines that wait for their reader; beyond, the logs wait. */
 const MOST_WAITING = 1_000;
 
 const agentsPlace = "the cluster's agents";

@@ -12,7 +12,7 @@ const all: readonly Setting<unknown>[] = Object.values(settings);
 
 /**
  * Reads the settings of a file, by their keys.
- * @throws {WrongLine} for a key that is none, with the near one, and for a value that isn't valid
+ * @throws {WrongLine} for a key that isn't a setting's, with the near one, and for a value that isn't valid
  */
 export function settingsIn(document: PlacedValue): Map<string, FileValue> {
   const found = new Map<string, FileValue>();

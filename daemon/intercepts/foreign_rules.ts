@@ -2,11 +2,11 @@ import type { Api } from "../../kube/client/api.ts";
 import { ApiError } from "../../kube/client/api_error.ts";
 import { type InterceptRule, parseRule, ruleResource } from "../../wire/intercept.ts";
 
-/** The cluster has this long to list them, in milliseconds: what is asked beside them is answered without. */
+/** The cluster has this long to list them, in milliseconds: what is asked together with them is answered without them. */
 const LIST_TIMEOUT_MS = 2_000;
 
 /**
- * The rules of a cluster, whoever made them: of all namespaces, or of one where these credentials may not list more. None where there
+ * The rules of a cluster, of all users: of all namespaces, or of one where these credentials may not list more. None where there
  * are no rules, where they may not be listed, or where the cluster doesn't answer in time.
  */
 export async function rulesOf(api: Api, namespace: string): Promise<InterceptRule[]> {

@@ -18,7 +18,7 @@ const MOST_TARGETS = 256;
 const IDLE_MS = 120_000;
 /** Milliseconds between looks for silent flows. */
 const LOOK_MS = 10_000;
-/** Milliseconds for which datagrams to a target that has refused are dropped: each would be asked for anew. */
+/** Milliseconds for which datagrams to a target that has refused are dropped: each would open another flow. */
 const REFUSED_MS = 1_000;
 /** Bytes of a sender's datagrams that wait until its account is known. */
 const MOST_WAITING = 16 * 1024;

@@ -7,7 +7,7 @@ import type { DialAgent } from "./dial_agent.ts";
 /** Asks where to dial, and says why the last dial didn't get past the API server. */
 export type AskPlace = (after: { readonly after?: DialFailure }) => Promise<AgentPlace>;
 
-/** Dials wherever it is told to, each time anew, and remembers for the next time why a dial failed. */
+/** Dials where it is told to, asking again each time, and remembers for the next time why a dial failed. */
 export function placeDialler(dial: DialAgent): (ask: AskPlace, signal: AbortSignal) => Promise<Transport> {
   let after: DialFailure | undefined;
   return async (ask, signal) => {

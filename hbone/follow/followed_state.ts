@@ -25,7 +25,7 @@ export class FollowedState {
   caller: Readonly<Settings> = INITIAL_SETTINGS;
   /** What it has announced, and the server not acknowledged yet. */
   readonly announced: Readonly<Settings>[] = [];
-  /** The table size that the caller's decoder has to be told of by the next header block, whoever sends that. */
+  /** The table size that the caller's decoder has to be told of by the next header block, of whichever end that is. */
   tableSize: number | undefined;
   /** Bytes that the caller still takes on all streams. */
   window = DEFAULT_WINDOW;

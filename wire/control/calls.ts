@@ -73,7 +73,7 @@ export const calls = {
   up: { method: "POST", path: "/up", request: upRequest, answer: progress<UpResult>() },
   down: { method: "POST", path: "/down", request: downRequest, answer: progress<DownResult>() },
   status: { method: "GET", path: "/status", request: nothing, answer: once<Status>() },
-  /** As `status`, and looks anew at what it believes for a while otherwise: the machine's firewall, and why a tunnel isn't up. */
+  /** As `status`, and looks again at what it otherwise believes for a while: the machine's firewall, and why a tunnel isn't up. */
   look: { method: "POST", path: "/status", request: nothing, answer: once<Status>() },
   /** Follows what would become of a connection. */
   explain: { method: "POST", path: "/explain", request: explainRequest, answer: once<Explanation>() },

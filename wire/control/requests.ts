@@ -145,7 +145,7 @@ export type AcceptedRange = Infer<typeof acceptedRange>;
 export const explainRequest = object({
   /** A name or an address, without a dot at its end. */
   host: text(253),
-  /** By default the Service's first TCP port. */
+  /** By default the Service's first port of that protocol. */
   port: optional(port),
   protocol: withDefault(oneOf("protocol", ["tcp", "udp"]), "tcp" as const),
   /** What this machine's programs get for the name; absent where that isn't known. */
@@ -181,7 +181,7 @@ export const namedHold = object({ hold });
 export const interceptRequest = object({
   ...cluster,
   service,
-  /** Name or number of the Service's port; absent: its only TCP port, or the one named "http", or 80. */
+  /** Name or number of the Service's port, or "53/udp"; absent: its only port, its only TCP port, or TCP's that is named "http" or is 80. */
   port: optional(text(63)),
   /** Where connections go on the laptop. */
   local: object({ host: text(253), port }),
