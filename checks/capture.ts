@@ -36,7 +36,7 @@ export const capture: Check<Pick<CheckParts, "capture">> = {
 function withoutUdp(why: string): Finding {
   return warning(
     `UDP isn't carried (${why}): datagrams to the cluster are refused at once.`,
-    "TCP works as it does. UDP needs Linux 5.9 or newer, and a root helper of this release: pmz down, then pmz up.",
+    "TCP works as usual. If the root helper is of an older release: pmz down, then pmz up.",
   );
 }
 

@@ -134,7 +134,7 @@ Deno.test("that UDP isn't carried is warned of, with its reason", async () => {
   const udpProblem = "this kernel's BPF maps take no UDP socket";
   const helper = { state: "connected", address: "198.18.255.254", routes: 5, udpProblem } as const;
   const found = await findingsOf(capture, { capture: () => Promise.resolve({ isWanted: true, helper }) });
-  assertFinding(found, "warning", /UDP isn't carried \(this kernel's BPF maps/, /TCP works .* 5\.9/);
+  assertFinding(found, "warning", /UDP isn't carried \(this kernel's BPF maps/, /TCP works/);
 });
 
 Deno.test("what others have changed of pmz's own network is told where it is put right, and warned of where it isn't", async () => {

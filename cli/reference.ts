@@ -16,7 +16,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
   terminal there are colours (unless \`NO_COLOR\` is set) and a spinner; elsewhere each step is a line.
 - **Ports.** LOCAL comes first, then the Service's port: \`8081:80\`, as in kubectl and Docker.
 - **Names.** \`SERVICE[.NS]\` everywhere; a name without a namespace belongs to the connection's namespace. If a Service
-  is named like a command of \`pmz intercept\` (\`list\`, \`add\`, \`delete\`, \`remove\`), write its namespace too:
+  is named like a command of \`pmz intercept\` (\`list\`, \`add\`, \`delete\`), write its namespace too:
   \`pmz intercept list.default 8081\`.
 - **Repeating.** Each command can be repeated: \`up\` says that the cluster is connected already, \`down\`, \`leave\` and
   \`dns remove\` that there was nothing to do, all with exit code 0.

@@ -32,7 +32,7 @@ const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
  * How root starts this program again: as what runs, which was checked when it was started. At the path of the file that sudo was
- * given there may be another one by now, whoever can write there.
+ * given there may be another one by now, of anyone who can write there.
  */
 export function startAgain({ packed, isCompiled, execPath, main, denoDir }: OwnProgram): StartAgain {
   if (isCompiled) return { command: [OWN_FILE] };

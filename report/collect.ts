@@ -14,7 +14,7 @@ const README = `This folder was made by "pmz report". It has, by a list of what 
 
   versions.json  of pmz, of its daemon
   machine.json   kernel, C library, distribution; how resolv.conf is made up, without its addresses and domains; modules that filter packets
-  routing.txt    routing rules and routes, as "ip" prints them
+  routing.txt    routing rules and routes, as "ip" prints them, without the kernel's own; pmz's routes are counted
   doctor.json    what "pmz doctor" has found
   status.json    what "pmz status" says: contexts, tunnel, helper, intercepts without what they match, warnings
   flows.json     failed connections, with the names of programs and Services

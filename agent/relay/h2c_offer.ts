@@ -1,6 +1,6 @@
 /**
  * The offer to continue with HTTP/2 after a request of HTTP/1.1 (`Upgrade: h2c`, which RFC 9113 §3.1 has deprecated and Java's
- * HttpClient still makes). A server that took it would have all further requests of the connection, whoever they are for. An
+ * HttpClient still makes). A server that took it would have all further requests of the connection, also those that are for others. An
  * intermediary may decline it (RFC 9110 §7.8): the requests stay HTTP/1.1, and each is decided for itself.
  */
 import { membersOf } from "../../http/field_lines.ts";

@@ -28,7 +28,7 @@ export const agentDeploy = define({
     ...imageOptions,
     ranges,
     force: withDefault(
-      flag("--force", { description: message`Replace agents that run and are compatible, too.` }),
+      flag("--force", { description: message`Replace the agents, whatever runs.` }),
       false,
     ),
     namespace: optional(option("-n", "--namespace", namespace(), { hidden: true })),

@@ -35,7 +35,7 @@ export const doctor = define({
     ["pmz doctor", "everything"],
     ["pmz doctor kernel name-service", "some checks"],
     ["pmz doctor --context staging", "another cluster than the current one"],
-    ["pmz doctor -o json", "for a bug report"],
+    ["pmz doctor -o json", "for scripts"],
   ],
   options: object({
     checks: multiple(

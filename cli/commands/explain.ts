@@ -55,6 +55,7 @@ export const explain = define({
     ["pmz explain echo.default.svc", "a Service's first port"],
     ["pmz explain http://echo.default.svc:8080/", "what a URL leads to"],
     ["pmz explain 10.96.12.7:5432", "an address"],
+    ["pmz explain dns.shop:53/udp", "a UDP port"],
     ["pmz explain db.shop:5432 -o json", "for scripts"],
   ],
   options: object({

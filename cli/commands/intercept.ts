@@ -63,7 +63,7 @@ export const intercept = define({
   description:
     "Lets a program of this machine answer a Service instead of its pods, until `pmz leave`, `pmz down` or the end " +
     "of the connection. LOCAL is where the program listens: a port of localhost (127.0.0.1 and ::1), or HOST:PORT. PORT is the name or number of the " +
-    "Service's port, if it has several, TCP's or UDP's (53/udp). With a matcher (--domain to --personal) it takes only the requests that match, and " +
+    "Service's port, needed if it has several; 53/udp is a UDP port. With a matcher (--domain to --personal) it takes only the requests that match, and " +
     "several people share a port: requests have to match each kind of matcher that is given, and one of those of a kind; " +
     "headers and cookies of different names all have to match. With --mirror the pods answer, and your program gets a copy, whose " +
     "answers are thrown away. With --mine only this machine's own connections are taken, after " +

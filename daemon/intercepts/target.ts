@@ -143,7 +143,7 @@ export function portOf(service: Service, port?: string, localPort?: number): Ser
       ? (first.protocol === "TCP" ? "several TCP ports" : "several UDP ports")
       : service.ports.length > 0
       ? "no TCP or UDP port, and no other can be intercepted"
-      : "no TCP port";
+      : "no port";
     throw new Failure(
       "usage",
       `${where} has ${has}${names && `: ${names}`}`,
@@ -166,7 +166,7 @@ export function portOf(service: Service, port?: string, localPort?: number): Ser
   throw new Failure("not-found", `${where} has no port ${port}`, {
     hint: isReversed
       ? `LOCAL comes first: pmz intercept ${where} ${port}:${localPort}`
-      : `it has ${names || "no TCP port"}`,
+      : `it has ${names || "no port"}`,
   });
 }
 

@@ -4,7 +4,7 @@ export class NoUdp extends Error {
 
   constructor() {
     super(
-      "the gateway in the cluster is older than this pmz and carries no UDP: pmz agent deploy updates it",
+      "the gateway in the cluster is older than this pmz, and carries no UDP; to update it: pmz agent deploy",
     );
   }
 }

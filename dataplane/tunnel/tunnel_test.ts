@@ -372,7 +372,7 @@ Deno.test("a gateway that is too old for UDP carries connections, and what wants
   await assert.rejects(async () => await tunnel.openUdp("10.96.0.10:53"), {
     name: "NoUdp",
     message:
-      "the gateway in the cluster is older than this pmz and carries no UDP: pmz agent deploy updates it",
+      "the gateway in the cluster is older than this pmz, and carries no UDP; to update it: pmz agent deploy",
   });
   (await echoes(tunnel.open(ECHO))).close();
   assert.throws(() => tunnel.openUdp("10.96.0.10:53"), { name: "NoUdp" });
