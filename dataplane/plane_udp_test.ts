@@ -32,6 +32,13 @@ async function program(plane: ReturnType<typeof startPlane>["plane"]) {
   const heard: string[] = [];
   socket.on("message", (message) => heard.push(message.toString()));
   const callerPort = socket.address().port;
+  const closed = once(socket, "close");
+  let isOpen = true;
+  const close = async () => {
+    if (isOpen) socket.close();
+    isOpen = false;
+    await closed;
+  };
   return {
     opened,
     refused,
@@ -39,10 +46,8 @@ async function program(plane: ReturnType<typeof startPlane>["plane"]) {
     callerPort,
     send: (text: string, address = "10.96.0.7") =>
       plane.datagrams([{ address, port: 53, callerPort, payload: new TextEncoder().encode(text) }]),
-    async [Symbol.asyncDispose]() {
-      socket.close();
-      await once(socket, "close");
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -66,6 +71,9 @@ Deno.test("a captured datagram goes to the cluster, its answer to the program, a
     outcome: { kind: "open" },
     pid: Deno.pid,
   });
+  await to.plane.callersClosed([{ family: 4, port: asking.callerPort }]);
+  assert.equal((await to.plane.flows()).length, 1, "its socket is open: it was another one of that port");
+  await asking.close();
   await to.plane.callersClosed([{ family: 4, port: asking.callerPort }]);
   await until("no flow is open", async () => (await to.plane.flows()).length === 0);
 });

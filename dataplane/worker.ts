@@ -29,7 +29,7 @@ import type { Tunnel } from "./tunnel/tunnel.ts";
 export function startDataWorker(
   side: MessageSide,
   dial: DialAgent = agentDialler(),
-  programs: FindPrograms & Pick<SocketPrograms, "isOpen"> = new SocketPrograms(),
+  programs: FindPrograms & Pick<SocketPrograms, "socketOf"> = new SocketPrograms(),
   families: Pick<ListenerFamilies, "isFrom"> = new ListenerFamilies(),
   outside: Outside = outsideOfThisLaptop(),
 ): { readonly log: (message: string) => void } {
@@ -141,7 +141,14 @@ export function startDataWorker(
   const main = new Channel<DataCalls, MainCalls>(side, answers);
   const log = (message: string) => void main.call("log", { message, fields: {} });
 
-  const udpFlows = new OutboundUdp({ captured: udp, directory, flows, programs, tunnel });
+  const udpFlows = new OutboundUdp({
+    captured: udp,
+    directory,
+    flows,
+    programs,
+    uid: Deno.uid() ?? undefined,
+    tunnel,
+  });
 
   function tunnel(cluster: string): Tunnel {
     const tunnel = clusters.get(cluster)?.tunnel;

@@ -22,6 +22,8 @@ export class OutboundFlow implements FlowStream {
   readonly listed: OpenFlow;
   /** Looks in a row that saw no datagram pass; a datagram sets it to 0. */
   silentLooks = 0;
+  /** The kernel's id of its program's socket, where that is known: another socket may have the port later. */
+  cookie: bigint | undefined;
   /** When it was refused; undefined while it is carried. */
   refusedAt: number | undefined;
   #datagrams: DatagramStream | undefined;

@@ -7,7 +7,8 @@
 import { type Clock, systemClock } from "../../async/clock.ts";
 import { headerValue, type Stream } from "../../hbone/mod.ts";
 import { formatEndpoint, type IpAddress, parseAddress } from "../../net/address.ts";
-import type { SocketPrograms } from "../../ffi/proc/socket_program.ts";
+import type { DiagSocket } from "../../ffi/netlink/sock_diag.ts";
+import type { ConnectionEnds } from "../../ffi/proc/socket_program.ts";
 import type { Outcome } from "../../wire/flow.ts";
 import type { Directory } from "../directory.ts";
 import type { FlowTable, OpenFlow } from "../flow_table.ts";
@@ -28,6 +29,9 @@ const LOOK_MS = 10_000;
 /** How long a caller that was refused is refused at once, in milliseconds: a program that doesn't listen costs no streams. */
 const REFUSED_MS = 1_000;
 
+/** A caller's socket, as the kernel knows it; undefined where it is closed. */
+type CallerSocket = Pick<DiagSocket, "cookie" | "uid"> | "unknown" | undefined;
+
 /** What flows out by UDP need. */
 export interface OutboundUdpParts {
   /** Where datagrams come from: its events are this one's from now on. */
@@ -37,7 +41,9 @@ export interface OutboundUdpParts {
   };
   readonly directory: Pick<Directory, "byCapturedAddress">;
   readonly flows: FlowTable;
-  readonly programs: Pick<SocketPrograms, "isOpen">;
+  readonly programs: { socketOf(ends: ConnectionEnds): CallerSocket };
+  /** The user, whose sockets alone have flows; undefined where that isn't known. */
+  readonly uid: number | undefined;
   /** @throws {NoTunnel} when the cluster isn't connected */
   tunnel(cluster: string): Pick<Tunnel, "openUdp">;
   readonly clock?: Clock;
@@ -75,16 +81,33 @@ export class OutboundUdp implements Disposable {
 
   /** A datagram of no flow. That its socket was closed may have been told before it came: then it is the last one, too. */
   #first(payload: Uint8Array, callerPort: number, destination: UdpDestination): void {
-    const flow = this.#begin(destination, callerPort);
+    if (!this.#hasRoomFor(destination, callerPort)) return;
+    const ends = this.#endsOf(destination, callerPort);
+    const socket = this.#socketOf(ends);
+    const seen = socket === "unknown" ? undefined : socket;
+    if (seen !== undefined && this.#parts.uid !== undefined && seen.uid !== this.#parts.uid) {
+      return destination.refuse(callerPort);
+    }
+    const flow = this.#begin(destination, callerPort, ends);
     if (flow === undefined) return;
+    flow.cookie = seen?.cookie;
     flow.send(payload);
-    const { socket } = flow.listed;
-    if (socket !== undefined && !this.#parts.programs.isOpen(socket)) this.#close(flow);
+    if (socket === undefined) this.#close(flow);
   }
 
+  /** A socket with this port was closed: maybe another one, of another family or address, or one that shared the port. */
   readonly #callerClosed = (family: 4 | 6, callerPort: number): void => {
-    for (const flow of this.#ofCaller.get(keyOf(family, callerPort)) ?? []) this.#close(flow);
+    for (const flow of this.#ofCaller.get(keyOf(family, callerPort)) ?? []) {
+      const socket = this.#socketOf(flow.listed.socket);
+      if (socket === "unknown") continue;
+      if (socket === undefined || socket.cookie !== flow.cookie) this.#close(flow);
+    }
   };
+
+  /** The socket that answers to a caller come to. */
+  #socketOf(ends: ConnectionEnds | undefined): CallerSocket {
+    return ends === undefined ? "unknown" : this.#parts.programs.socketOf(ends);
+  }
 
   /** Ends the flows to addresses that are captured no longer. */
   release(addresses: readonly string[]): void {
@@ -109,13 +132,20 @@ export class OutboundUdp implements Disposable {
     this.#nextLook = undefined;
   }
 
-  /** @returns undefined where there is no room for it, or no cluster has the address */
-  #begin(destination: UdpDestination, callerPort: number): OutboundFlow | undefined {
-    if (this.#isFull || this.#size >= MOST_FLOWS && !this.#makeRoom()) {
-      if (!this.#isFull) this.#failAtOnce(destination, callerPort, noRoom());
-      this.#isFull = true;
-      return undefined;
-    }
+  #hasRoomFor(destination: UdpDestination, callerPort: number): boolean {
+    if (this.#isFull) return false;
+    if (this.#size < MOST_FLOWS || this.#makeRoom()) return true;
+    this.#failAtOnce(destination, callerPort, noRoom());
+    this.#isFull = true;
+    return false;
+  }
+
+  /** @returns undefined where no cluster has the address */
+  #begin(
+    destination: UdpDestination,
+    callerPort: number,
+    ends: ConnectionEnds | undefined,
+  ): OutboundFlow | undefined {
     const { address, port } = destination;
     const target = this.#parts.directory.byCapturedAddress(address);
     if (target === undefined) {
@@ -132,27 +162,28 @@ export class OutboundUdp implements Disposable {
     const to = formatEndpoint(target.address, port);
     const flow = new OutboundFlow(
       { destination, callerPort, cluster },
-      this.#list(destination, callerPort, cluster, to),
+      this.#list(cluster, to, ends ?? `port ${callerPort}`),
     );
     this.#add(flow);
     this.#open(flow, to);
     return flow;
   }
 
-  #list(destination: UdpDestination, callerPort: number, cluster: string, to: string): OpenFlow {
-    const { captured, flows } = this.#parts;
-    const [address, own] = [parseAddress(destination.address), captured.own(destination.family)];
-    const from = address === undefined || own === undefined ? `port ${callerPort}` : {
-      protocol: "udp",
-      local: { address, port: destination.port },
-      remote: { address: own, port: callerPort },
-    } as const;
-    return flows.begin({ kind: "captured", protocol: "udp", cluster, from, to });
+  /** Undefined while pmz's own address isn't known. */
+  #endsOf({ address: text, family, port }: UdpDestination, callerPort: number): ConnectionEnds | undefined {
+    const [address, own] = [parseAddress(text), this.#parts.captured.own(family)];
+    if (address === undefined || own === undefined) return undefined;
+    return { protocol: "udp", local: { address, port }, remote: { address: own, port: callerPort } };
+  }
+
+  #list(cluster: string, to: string, from: ConnectionEnds | string): OpenFlow {
+    return this.#parts.flows.begin({ kind: "captured", protocol: "udp", cluster, from, to });
   }
 
   #failAtOnce(destination: UdpDestination, callerPort: number, outcome: Outcome): void {
     const to = formatEndpoint(destination.address, destination.port);
-    this.#parts.flows.end(this.#list(destination, callerPort, "", to), outcome);
+    const from = this.#endsOf(destination, callerPort) ?? `port ${callerPort}`;
+    this.#parts.flows.end(this.#list("", to, from), outcome);
   }
 
   #open(flow: OutboundFlow, to: string): void {

@@ -17,6 +17,9 @@ import { OutboundUdp } from "./outbound_udp.ts";
 import { FakeDestination } from "./testing/fake_destination.ts";
 
 const OWN = { 4: "198.18.255.254", 6: "fd70:6d7a::fe" };
+const UID = 1000;
+/** The port of another account's socket. */
+const STRANGERS = 4999;
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** Answers each datagram with itself. */
@@ -63,13 +66,22 @@ async function laptop(onStream: (stream: Stream) => void = echo) {
     clock,
   );
   flows.followed = true;
-  const state = { hasTunnel: true, isOpen: true };
+  const state = { hasTunnel: true };
+  /** The cookies of programs' sockets by family and port; those of which none stands here are 1. */
+  const sockets = new Map<string, bigint | undefined>();
   const captured: CapturedUdp & { own(family: 4 | 6): ReturnType<typeof parseAddress> } = {
     own: (family) => parseAddress(OWN[family]),
   };
   const udp = new OutboundUdp({
     captured,
-    programs: { isOpen: () => state.isOpen },
+    programs: {
+      socketOf({ remote: { address, port } }) {
+        const key = `${address.family} ${port}`;
+        const cookie = sockets.has(key) ? sockets.get(key) : 1n;
+        return cookie === undefined ? undefined : { cookie, uid: port === STRANGERS ? UID + 1 : UID };
+      },
+    },
+    uid: UID,
     directory,
     flows,
     clock,
@@ -88,11 +100,18 @@ async function laptop(onStream: (stream: Stream) => void = echo) {
     /** Flows that have ended. */
     ended,
     state,
+    sockets,
     /** A program sends a datagram. */
     say: (text: string, callerPort: number, to: FakeDestination) =>
       captured.received?.(bytes(text), callerPort, to),
     /** A program closes its socket. */
-    hangUp: (callerPort: number, family: 4 | 6 = 4) => captured.closed?.(family, callerPort),
+    hangUp(callerPort: number, family: 4 | 6 = 4) {
+      sockets.set(`${family} ${callerPort}`, undefined);
+      captured.closed?.(family, callerPort);
+      sockets.delete(`${family} ${callerPort}`); // the port's next one
+    },
+    /** A socket of that port is closed which isn't the one that answers come to. */
+    otherClosed: (callerPort: number, family: 4 | 6 = 4) => captured.closed?.(family, callerPort),
     async [Symbol.asyncDispose]() {
       udp[Symbol.dispose]();
       await tunnel[Symbol.asyncDispose]();
@@ -150,11 +169,34 @@ Deno.test("a flow ends with its socket: in order, and what was sent last is carr
 Deno.test("a datagram that comes after its socket was closed is carried, and its flow ends at once", async () => {
   await using at = await laptop();
   const statsd = new FakeDestination("10.96.0.7", 8125);
-  at.hangUp(4001);
-  at.state.isOpen = false;
+  at.sockets.set("4 4001", undefined);
+  at.otherClosed(4001);
   at.say("hits:1|c", 4001, statsd);
   await until("the flow has ended", () => at.ended.length === 1);
   assert.deepEqual([at.ended[0]?.outcome, at.ended[0]?.sent], [{ kind: "done" }, 8]);
+});
+
+Deno.test("a flow outlives other sockets of its port, and ends where another one has taken the port", async () => {
+  await using at = await laptop();
+  const dns = new FakeDestination("10.96.0.7", 53);
+  at.say("one", 4001, dns);
+  await until("it is answered", () => dns.answers.length === 1);
+  for (let i = 0; i < 3; i++) at.otherClosed(4001);
+  at.say("two", 4001, dns);
+  await until("it is answered", () => dns.answers.length === 2);
+  assert.deepEqual([at.streams.length, at.ended.length], [1, 0]);
+  at.sockets.set("4 4001", 2n);
+  at.otherClosed(4001);
+  await until("it has ended", () => at.ended.length === 1);
+});
+
+Deno.test("another account's socket has no flow", async () => {
+  await using at = await laptop();
+  const dns = new FakeDestination("10.96.0.7", 53);
+  at.say("?", STRANGERS, dns);
+  at.say("?", 4001, dns);
+  await until("the user's is answered", () => dns.answers.length === 1);
+  assert.deepEqual([dns.answers, dns.refused, at.streams.length], [[[4001, "?"]], [STRANGERS], 1]);
 });
 
 Deno.test("two minutes of silence end a flow, and its destination is closed with the last one", async () => {

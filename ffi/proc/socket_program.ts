@@ -1,6 +1,6 @@
 /** Which program on this machine has the far end of a connection: by the socket's inode, in the processes' open files. */
 import { TokenBucket } from "../../async/token_bucket.ts";
-import { SockDiag } from "../netlink/sock_diag.ts";
+import { type DiagSocket, SockDiag } from "../netlink/sock_diag.ts";
 import type { Endpoint } from "../../net/address.ts";
 
 export interface Program {
@@ -73,14 +73,12 @@ export class SocketPrograms implements Disposable {
     return undefined;
   }
 
-  /** Whether the socket at the far end is open; true also where that can't be told. Costs little: no process is looked at. */
-  isOpen({ protocol, local, remote }: ConnectionEnds): boolean {
+  /** The socket at the far end; undefined where none is open. Costs little: no process is looked at. */
+  socketOf(ends: ConnectionEnds): DiagSocket | "unknown" | undefined {
     try {
-      const diag = this.#diag ??= new SockDiag();
-      return (protocol === "udp" ? diag.udpReceiver(remote, local) : diag.connection(remote, local)) !==
-        undefined;
+      return this.#socket(ends);
     } catch {
-      return true;
+      return "unknown"; // without sock_diag
     }
   }
 
@@ -111,14 +109,18 @@ export class SocketPrograms implements Disposable {
   }
 
   /** The inode of the socket at the far end, if it is open and on this machine. */
-  #inode({ protocol, local, remote }: ConnectionEnds): number | undefined {
+  #inode(ends: ConnectionEnds): number | undefined {
     try {
-      const diag = this.#diag ??= new SockDiag();
-      const socket = protocol === "udp" ? diag.udpReceiver(remote, local) : diag.connection(remote, local);
-      return socket?.inode || undefined;
+      return this.#socket(ends)?.inode || undefined;
     } catch {
       return undefined; // without sock_diag, programs can't be found
     }
+  }
+
+  /** @throws {SystemCallError} without sock_diag */
+  #socket({ protocol, local, remote }: ConnectionEnds): DiagSocket | undefined {
+    const diag = this.#diag ??= new SockDiag();
+    return protocol === "udp" ? diag.udpReceiver(remote, local) : diag.connection(remote, local);
   }
 
   #found(pid: number): Program | undefined {

@@ -126,8 +126,34 @@ Deno.test("a UDP socket is open until its program closes it", async () => {
     local: { address, port: 9 },
     remote: { address, port: socket.address().port },
   } as const;
-  assert.equal(programs.isOpen(ends), true);
+  const open = programs.socketOf(ends);
+  assert.ok(open !== undefined && open !== "unknown");
+  const uid = Deno.uid();
+  assert.deepEqual([open.local.port, open.uid], [ends.remote.port, uid]);
   socket.close();
   await once(socket, "close");
-  assert.equal(programs.isOpen(ends), false);
+  assert.equal(programs.socketOf(ends), undefined);
+});
+
+Deno.test("sockets that have a port one after the other are told apart by their cookies", async () => {
+  using programs = new SocketPrograms();
+  const address = parseAddress("127.0.0.1");
+  assert.ok(address);
+  const cookies: bigint[] = [];
+  let port = 0;
+  for (let i = 0; i < 2; i++) {
+    const socket = dgram.createSocket("udp4");
+    socket.bind(port, "127.0.0.1");
+    await once(socket, "listening");
+    port = socket.address().port;
+    const found = programs.socketOf({
+      protocol: "udp",
+      local: { address, port: 9 },
+      remote: { address, port },
+    });
+    if (found !== undefined && found !== "unknown") cookies.push(found.cookie);
+    socket.close();
+    await once(socket, "close");
+  }
+  assert.equal(new Set(cookies).size, 2);
 });

@@ -44,8 +44,8 @@ const loopback = parseAddress("127.0.0.1");
 if (!loopback) throw new Error("127.0.0.1 is an address");
 const captured: CapturedUdp & { own(): typeof loopback } = { own: () => loopback };
 const openUdp: Tunnel["openUdp"] = (_, options) => tunnel.openUdp(`${SERVICE}:${targets.at(-1)}`, options);
-const programs = { isOpen: () => true }; // the kernel knows no caller of the address that datagrams seem to come for
-new OutboundUdp({ captured, directory, flows, programs, tunnel: () => ({ openUdp }) });
+const programs = { socketOf: () => "unknown" as const }; // the kernel knows no caller of the address that datagrams seem to come for
+new OutboundUdp({ captured, directory, flows, programs, uid: undefined, tunnel: () => ({ openUdp }) });
 let datagramPort = 0;
 const destination = new DestinationSocket({ address: loopback, port: 1, own: loopback }, {
   buffers: new ReceiveBuffers(),
