@@ -74,14 +74,16 @@ export class Associations implements AsyncDisposable {
         const details = `${MOST_FLOWS} UDP flows are open: datagrams of others are dropped`;
         throw new ProxyTargetError("connection_limit_reached", details);
       }
-      const opening = this.#parts.tunnel(inside.cluster).openUdp(formatEndpoint(address.text, port), {
-        flow: listed.id,
-      });
+      const tunnel = this.#parts.tunnel(inside.cluster);
       const destination = destinationFor(address, port, answers);
       const flow = new OutboundFlow(
         { destination, callerPort: client.remote.port, cluster: inside.cluster },
         listed,
       );
+      const opening = tunnel.openUdp(formatEndpoint(address.text, port), {
+        flow: listed.id,
+        signal: flow.closed,
+      });
       this.#open.add(flow);
       void this.#carry(flow, answers, opening);
       return { source: { address, port }, send: (payload) => flow.send(payload), close: () => flow.close() };

@@ -10,8 +10,10 @@ import { connectTunnel } from "./connect_tunnel.ts";
 
 /** Times are in milliseconds. */
 export interface TunnelLimits {
-  /** Connections that wait for a stream, and how long each of them waits. */
+  /** Connections and UDP flows that wait for a stream, and how long each of them waits. */
   readonly waiting: number;
+  /** UDP flows among them: a program that sends one datagram to each of many ports leaves places to connections. */
+  readonly waitingUdp: number;
   readonly longestWaitMs: number;
   /** HTTP/2 connections at the same time: each takes as many streams as the gateway admits. */
   readonly connections: number;
@@ -22,6 +24,7 @@ export interface TunnelLimits {
 
 const LIMITS: TunnelLimits = {
   waiting: 1_000,
+  waitingUdp: 250,
   longestWaitMs: 15_000,
   connections: 16,
   redial: { firstMs: 100, maxMs: 5_000 },
@@ -64,6 +67,7 @@ export class Tunnel implements AsyncDisposable {
   /** Connections to gateways that carry UDP. */
   readonly #udp = new WeakSet<Connection>();
   readonly #waiting = new Set<Waiting>();
+  #waitingUdp = 0;
   readonly #loop: Promise<void>;
   /** Resolves when a connection may be wanted. */
   #changed = Promise.withResolvers<void>();
@@ -108,10 +112,14 @@ export class Tunnel implements AsyncDisposable {
   /**
    * Opens a CONNECT-UDP stream, for a DatagramStream, as `open` does. Datagrams may be sent before the gateway has answered.
    * @param authority address and port: "10.96.0.10:53", "[fd00::a]:53"
-   * @throws {TypeError} when that isn't an address and a port @throws {NoTunnel} as `open`
+   * @param options.signal ends the wait, since the flow was closed
+   * @throws {TypeError} when that isn't an address and a port @throws {NoTunnel} as `open`, or when 250 flows wait already
    * @throws {NoUdp} when the gateway carries no UDP
    */
-  openUdp(authority: string, { flow }: { readonly flow?: string } = {}): Stream | Promise<Stream> {
+  openUdp(
+    authority: string,
+    { flow, signal }: { readonly flow?: string; readonly signal?: AbortSignal } = {},
+  ): Stream | Promise<Stream> {
     const target = parseEndpoint(authority);
     if (target === undefined) {
       throw new TypeError(`${authority} is not a valid target: expected ADDRESS:PORT`);
@@ -125,16 +133,31 @@ export class Tunnel implements AsyncDisposable {
       [headers.capsuleProtocol, "?1"],
     ];
     if (flow !== undefined) request.push([headers.flow, flow]);
-    return this.#open((connection) => {
+    const open = (connection: Connection) => {
       if (!this.#udp.has(connection)) throw new NoUdp();
       return connection.open(request);
-    });
+    };
+    const free = this.#free();
+    return free ? open(free) : this.#waitUdp(open, signal);
   }
 
   /** Opens a stream on a connection that takes one, now or as soon as there is one. */
   #open(open: (connection: Connection) => Stream): Stream | Promise<Stream> {
     const free = this.#free();
     return free ? open(free) : this.#wait(open);
+  }
+
+  async #waitUdp(open: (connection: Connection) => Stream, signal?: AbortSignal): Promise<Stream> {
+    const { waitingUdp } = this.#limits;
+    if (this.#waitingUdp >= waitingUdp) {
+      throw new NoTunnel(`${waitingUdp} UDP flows wait for the tunnel already`);
+    }
+    this.#waitingUdp++;
+    try {
+      return await this.#wait(open, signal);
+    } finally {
+      this.#waitingUdp--;
+    }
   }
 
   /**
@@ -166,15 +189,17 @@ export class Tunnel implements AsyncDisposable {
     return undefined;
   }
 
-  #wait(open: (connection: Connection) => Stream): Promise<Stream> {
+  #wait(open: (connection: Connection) => Stream, signal?: AbortSignal): Promise<Stream> {
     const { waiting, longestWaitMs } = this.#limits;
     if (this.#ending.signal.aborted) return Promise.reject(disconnected());
     if (this.#waiting.size >= waiting) {
       return Promise.reject(new NoTunnel(`${waiting} connections wait for the tunnel already`));
     }
     const { promise, resolve, reject } = Promise.withResolvers<Stream>();
+    const leave = () => one.fail(new NoTunnel("its program has closed it before the tunnel was there"));
     const over = () => {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", leave);
       this.#waiting.delete(one);
     };
     const one: Waiting = {
@@ -195,6 +220,7 @@ export class Tunnel implements AsyncDisposable {
       () => one.fail(new NoTunnel(`the tunnel was not there within ${longestWaitMs / 1000} s: ${this.#why}`)),
       longestWaitMs,
     );
+    signal?.addEventListener("abort", leave);
     this.#waiting.add(one);
     this.#change();
     return promise;

@@ -177,6 +177,24 @@ Deno.test("no more than a thousand connections wait", async () => {
   for (const { status } of await Promise.allSettled(waiting)) assert.equal(status, "rejected");
 });
 
+Deno.test("of a thousand that wait, 250 are UDP flows at most, and one that is closed leaves", async () => {
+  const never = Promise.withResolvers<never>();
+  await using tunnel = new Tunnel(() => never.promise, listener());
+  const closing = new AbortController();
+  const first = Promise.resolve(tunnel.openUdp(ECHO, { signal: closing.signal }));
+  const flows = Array.from({ length: 249 }, () => Promise.resolve(tunnel.openUdp(ECHO)));
+  await assert.rejects(Promise.resolve(tunnel.openUdp(ECHO)), /250 UDP flows wait/);
+  const connections = Array.from({ length: 750 }, () => Promise.resolve(tunnel.open(ECHO)));
+  await assert.rejects(Promise.resolve(tunnel.open(ECHO)), /1000 connections wait/);
+  closing.abort();
+  await assert.rejects(first, NoTunnel);
+  connections.push(Promise.resolve(tunnel.open(ECHO)));
+  await tunnel[Symbol.asyncDispose]();
+  for (const end of await Promise.allSettled([...flows, ...connections])) {
+    assert.ok(end.status === "rejected" && /is disconnected/.test(String(end.reason)), String(end));
+  }
+});
+
 Deno.test("a gateway that went silent is dialled again", async () => {
   const silent = { now: false };
   await using gateway = fakeGateway();

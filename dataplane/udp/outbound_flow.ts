@@ -30,12 +30,19 @@ export class OutboundFlow implements FlowStream {
   readonly #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #isClosing = false;
+  /** Until it has a stream: ends the wait for the tunnel. */
+  #opening: AbortController | undefined = new AbortController();
   #dropped = 0;
 
   constructor(ends: OutboundFlowEnds, listed: OpenFlow) {
     this.ends = ends;
     this.listed = listed;
     listed.stream = this;
+  }
+
+  /** Aborted when it is closed before it has a stream. */
+  get closed(): AbortSignal | undefined {
+    return this.#opening?.signal;
   }
 
   get sent(): number {
@@ -70,20 +77,23 @@ export class OutboundFlow implements FlowStream {
       if (!destination.send(payload, callerPort)) this.#dropped++;
     });
     this.#datagrams = datagrams;
+    this.#opening = undefined;
     for (const payload of this.#waiting.splice(0)) datagrams.send(payload);
     if (this.#isClosing) datagrams.close();
     return datagrams.ended;
   }
 
-  /** Ends it in order: what its program has sent is still carried. */
+  /** Ends it in order: what its program has sent is still carried, unless the tunnel isn't there. */
   close(): void {
     this.#isClosing = true;
+    this.#opening?.abort();
     this.#datagrams?.close();
   }
 
   abort(reason?: Error): void {
     this.#isClosing = true;
     this.#waiting.length = 0;
+    this.#opening?.abort();
     this.#datagrams?.abort(reason);
   }
 }

@@ -188,7 +188,10 @@ export class OutboundUdp implements Disposable {
 
   #open(flow: OutboundFlow, to: string): void {
     try {
-      const opening = this.#parts.tunnel(flow.ends.cluster).openUdp(to, { flow: flow.listed.id });
+      const opening = this.#parts.tunnel(flow.ends.cluster).openUdp(to, {
+        flow: flow.listed.id,
+        signal: flow.closed,
+      });
       if (opening instanceof Promise) {
         opening.then(
           (stream) => this.#carry(flow, stream),

@@ -290,6 +290,19 @@ Deno.test("datagrams that find no room are dropped and counted, in both directio
   await until("the answer is dropped", async () => await dropped() === 2);
 });
 
+Deno.test("a flow whose socket is closed while there is no tunnel doesn't wait for it", async () => {
+  await using at = await laptop();
+  const server = new FakeDestination("10.96.0.7", 9);
+  at.say("one", 4001, server);
+  await until("it is answered", () => server.answers.length === 1);
+  at.gateway.connections[0]?.abort();
+  await until("the flow has ended", () => at.ended.length === 1);
+  at.say("two", 4002, server);
+  at.hangUp(4002);
+  await until("it has ended", () => at.ended.length === 2);
+  assert.equal(at.ended[1]?.outcome.kind, "no-tunnel");
+});
+
 Deno.test("without a tunnel a flow fails, and its caller is told nothing", async () => {
   await using at = await laptop();
   at.state.hasTunnel = false;
