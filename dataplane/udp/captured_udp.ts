@@ -28,4 +28,6 @@ export interface CapturedUdp {
   received?: (payload: Uint8Array, callerPort: number, destination: UdpDestination) => void;
   /** Called when a program's socket was closed. */
   closed?: (family: 4 | 6, callerPort: number) => void;
+  /** Called when a destination's socket can't be opened or read, before it is closed. */
+  lost?: (destination: UdpDestination, why: Error) => void;
 }

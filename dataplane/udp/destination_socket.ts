@@ -30,6 +30,8 @@ export interface DestinationSocketParts {
   open(descriptor: number): Promise<void>;
   received(payload: Uint8Array<ArrayBuffer>, callerPort: number, destination: DestinationSocket): void;
   refuse(callerPort: number, destination: DestinationSocket): void;
+  /** Its socket can't be opened or read; it is closed next. */
+  lost(destination: DestinationSocket, why: Error): void;
   /** It was closed, and gets no further datagrams. */
   closed(destination: DestinationSocket): void;
 }
@@ -63,6 +65,8 @@ export class DestinationSocket implements UdpDestination {
   #waiting: WaitingAnswer[] | undefined = [];
   #waitingBytes = 0;
   #isOpen = true;
+  /** While others have its descriptor's number: if it were closed, another socket could have that meanwhile. */
+  #isOpening = false;
 
   /** @throws where this process is out of descriptors */
   constructor({ address, port, own }: DestinationEnds, parts: DestinationSocketParts) {
@@ -82,15 +86,16 @@ export class DestinationSocket implements UdpDestination {
     this.#descriptor = "port" in bound ? boundDescriptorOf("udp", hostname, bound.port) : -1;
   }
 
-  /** Has the socket bound, and reads it from then on until it is closed. @throws what `open` throws; it is closed then */
+  /** Has the socket bound, and reads it from then on until it is closed. Never rejects: where it can't be bound it is lost. */
   async start(): Promise<void> {
+    this.#isOpening = true;
     try {
       await this.#parts.open(this.#descriptor);
     } catch (error) {
-      this.close();
-      throw error;
+      this.#lose(error);
     }
-    if (!this.#isOpen) return;
+    this.#isOpening = false;
+    if (!this.#isOpen) return this.#socket.close();
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
     for (const { payload, callerPort } of waiting) this.send(payload, callerPort);
@@ -124,8 +129,13 @@ export class DestinationSocket implements UdpDestination {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#waiting = undefined;
-    this.#socket.close();
+    if (!this.#isOpening) this.#socket.close();
     this.#parts.closed(this);
+  }
+
+  #lose(error: unknown): void {
+    if (this.#isOpen) this.#parts.lost(this, error instanceof Error ? error : new Error(String(error)));
+    this.close();
   }
 
   async #read(): Promise<void> {
@@ -133,6 +143,7 @@ export class DestinationSocket implements UdpDestination {
     try {
       for (;;) {
         const [payload, from] = await this.#socket.receive(buffer);
+        if (!this.#isOpen) return;
         // What came before it was bound came from other programs' sockets.
         if ("hostname" in from && from.hostname === this.#ownText) {
           this.#parts.received(payload, from.port, this);
@@ -142,7 +153,7 @@ export class DestinationSocket implements UdpDestination {
     } catch (error) {
       // Deno's two errors of a socket that was closed before, or meanwhile.
       const isClosed = error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted;
-      if (!isClosed) this.close();
+      if (!isClosed) this.#lose(error);
     } finally {
       this.#parts.buffers.give(buffer);
     }

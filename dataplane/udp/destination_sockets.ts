@@ -36,10 +36,11 @@ export interface DestinationSocketsParts {
 export class DestinationSockets implements CapturedUdp, Disposable {
   received?: CapturedUdp["received"];
   closed?: CapturedUdp["closed"];
+  lost?: CapturedUdp["lost"];
   readonly #parts: DestinationSocketsParts;
   readonly #own = new Map<4 | 6, IpAddress>();
   readonly #open = new Map<string, DestinationSocket>();
-  /** Until when destinations aren't opened: the helper has refused them. */
+  /** Until when destinations aren't opened: the helper has refused them, or they couldn't be read. */
   readonly #failed = new Map<string, number>();
   readonly #buffers = new ReceiveBuffers();
   readonly #refused: UnreachableFor[] = [];
@@ -83,12 +84,16 @@ export class DestinationSockets implements CapturedUdp, Disposable {
         open: (descriptor) => this.#parts.open({ descriptor, address, port }),
         received: (payload, callerPort, destination) => this.received?.(payload, callerPort, destination),
         refuse: (caller) => this.#refuse({ address, port, caller }),
+        lost: (destination, why) => {
+          this.#fail(key);
+          this.lost?.(destination, why);
+        },
         closed: (destination) => {
           if (this.#open.get(key) === destination) this.#open.delete(key);
         },
       });
       this.#open.set(key, destination);
-      destination.start().catch(() => this.#fail(key));
+      void destination.start();
       return destination;
     } catch {
       this.#fail(key); // this process is out of descriptors

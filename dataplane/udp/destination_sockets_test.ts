@@ -15,6 +15,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 function destinations(open: (socket: SocketToBind) => Promise<void> = () => Promise.resolve()) {
   const asked: SocketToBind[] = [];
   const told: UnreachableFor[][] = [];
+  const lost: string[] = [];
   const received: { text: string; callerPort: number; destination: UdpDestination }[] = [];
   let telling: Promise<void> = Promise.resolve();
   const sockets = new DestinationSockets({
@@ -34,9 +35,14 @@ function destinations(open: (socket: SocketToBind) => Promise<void> = () => Prom
   }
   sockets.received = (payload, callerPort, destination) =>
     received.push({ text: new TextDecoder().decode(payload), callerPort, destination });
+  sockets.lost = (destination, why) => {
+    lost.push(`${destination}: ${why.message}`);
+    destination.refuse(1);
+  };
   return {
     sockets,
     asked,
+    lost,
     told,
     received,
     arrive: (text: string, callerPort: number, place = PLACE) =>
@@ -142,13 +148,33 @@ Deno.test("a destination that was closed sends nothing, and the next datagram op
   assert.equal(at.asked.length, 2);
 });
 
+Deno.test("while a socket is being bound its descriptor is no other's, although its destination was closed", async () => {
+  const bound = Promise.withResolvers<void>();
+  using at = destinations(() => bound.promise);
+  at.arrive("one", 1);
+  const [socket] = at.asked;
+  assert.ok(socket);
+  const port = portOf(socket);
+  at.received[0]?.destination.close();
+  assert.equal(portOf(socket), port);
+  bound.resolve();
+  await until("it is closed", () => {
+    try {
+      return portOf(socket) !== port;
+    } catch {
+      return true;
+    }
+  });
+});
+
 Deno.test("where a destination can't be opened its callers are refused, and it isn't asked for each of them", async () => {
   using at = destinations(() => Promise.reject(new Error("refused")));
   at.arrive("one", 1);
   await until("it is given up", () => [...at.sockets.destinations].length === 0);
+  assert.deepEqual(at.lost, ["10.96.0.10:53: refused"]);
   for (const caller of [2, 3]) at.arrive("more", caller);
-  await until("they are told", () => at.told.flat().length === 2);
-  assert.deepEqual(at.told.flat(), [{ ...PLACE, caller: 2 }, { ...PLACE, caller: 3 }]);
+  await until("they are told", () => at.told.flat().length === 3);
+  assert.deepEqual(at.told.flat(), [1, 2, 3].map((caller) => ({ ...PLACE, caller })));
   assert.deepEqual([at.asked.length, at.received.length], [1, 1]);
   at.arrive("another", 4, { address: "10.96.0.11", port: 53 });
   assert.equal(at.asked.length, 2, "others aren't held up");

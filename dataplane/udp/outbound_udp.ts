@@ -20,6 +20,8 @@ import { OutboundFlow } from "./outbound_flow.ts";
 
 /** Flows of a worker. */
 const MOST_FLOWS = 4_096;
+/** Destinations above which those without flows are closed at once: the kernel's map holds few. */
+const MOST_SPARE = MOST_FLOWS / 4;
 /** Silence in both directions that ends a flow, in milliseconds: RFC 4787 asks for two minutes at least. */
 const IDLE_MS = 120_000;
 /** Where there are as many flows as may be, those that have been silent for so long make room, in milliseconds. */
@@ -66,6 +68,7 @@ export class OutboundUdp implements Disposable {
     this.#clock = parts.clock ?? systemClock;
     parts.captured.received = this.#received;
     parts.captured.closed = this.#callerClosed;
+    parts.captured.lost = this.#lost;
   }
 
   readonly #received = (payload: Uint8Array, callerPort: number, destination: UdpDestination): void => {
@@ -122,6 +125,18 @@ export class OutboundUdp implements Disposable {
       this.#forget(destination);
     }
   }
+
+  /** A destination has failed: nothing comes from it any more. */
+  readonly #lost = (destination: UdpDestination, why: Error): void => {
+    const outcome = outcomeOfError(why);
+    for (const flow of this.#flows.get(destination)?.values() ?? []) {
+      this.#remove(flow);
+      this.#parts.flows.end(flow.listed, outcome);
+      flow.abort(why);
+      destination.refuse(flow.ends.callerPort);
+    }
+    this.#flows.delete(destination);
+  };
 
   [Symbol.dispose](): void {
     for (const [destination, flows] of this.#flows) {
@@ -251,7 +266,7 @@ export class OutboundUdp implements Disposable {
     others?.delete(flow);
     if (others?.size === 0) this.#ofCaller.delete(caller);
     this.#size--;
-    if (flows.size === 0 && this.#flows.size > MOST_FLOWS) this.#forget(destination);
+    if (flows.size === 0 && this.#flows.size > MOST_SPARE) this.#forget(destination);
   }
 
   #forget(destination: UdpDestination): void {

@@ -101,6 +101,8 @@ async function laptop(onStream: (stream: Stream) => void = echo) {
     ended,
     state,
     sockets,
+    /** A destination's socket fails. */
+    lose: (destination: FakeDestination, why: Error) => captured.lost?.(destination, why),
     /** A program sends a datagram. */
     say: (text: string, callerPort: number, to: FakeDestination) =>
       captured.received?.(bytes(text), callerPort, to),
@@ -333,6 +335,33 @@ Deno.test("an address that is released ends its flows", async () => {
   at.udp.release(["10.96.0.7"]);
   assert.deepEqual(at.ended.map(({ to, outcome }) => [to, outcome.kind]), [["10.96.0.7:53", "reset"]]);
   assert.deepEqual([one.isClosed, other.isClosed], [true, false]);
+});
+
+Deno.test("a destination that fails ends its flows, and its callers are told", async () => {
+  await using at = await laptop();
+  const [lost, other] = [new FakeDestination("10.96.0.7", 53), new FakeDestination("10.96.0.8", 53)];
+  for (const port of [4001, 4002]) at.say("?", port, lost);
+  at.say("?", 4001, other);
+  await until("all are answered", () => lost.answers.length === 2 && other.answers.length === 1);
+  at.lose(lost, new Error("4096 destinations of UDP are open already: the limit"));
+  assert.deepEqual(lost.refused, [4001, 4002]);
+  assert.deepEqual(at.ended.map(({ outcome }) => formatOutcome(outcome)), [
+    "refused: 4096 destinations of UDP are open already: the limit",
+    "refused: 4096 destinations of UDP are open already: the limit",
+  ]);
+  await until("their streams have ended", () => at.gateway.connections[0]?.streams === 1);
+  assert.equal(other.refused.length, 0);
+});
+
+Deno.test("a few destinations without flows stay open for the next one, and not thousands", async () => {
+  await using at = await laptop();
+  const all = Array.from({ length: 1_100 }, (_, i) => new FakeDestination("10.96.0.7", i + 1));
+  for (const destination of all) {
+    at.say("?", 4001, destination);
+  }
+  await until("all are answered", () => all.every(({ answers }) => answers.length === 1));
+  at.hangUp(4001);
+  assert.equal(all.filter(({ isClosed }) => !isClosed).length, 1_024);
 });
 
 Deno.test("with 4,096 flows the next one waits for those that are silent, and this is told once", async () => {
