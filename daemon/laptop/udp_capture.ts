@@ -1,3 +1,4 @@
+import { TokenBucket } from "../../async/token_bucket.ts";
 import type { DataPlane, FirstDatagram, SocketToBind } from "../../dataplane/plane.ts";
 import { SystemCallError } from "../../ffi/libc.ts";
 import { UdpClosings } from "../../ffi/netlink/udp_closings.ts";
@@ -10,6 +11,8 @@ import type { HelperClient } from "./helper_client.ts";
 
 /** Batches that are read at once: what a full catch-all socket holds. */
 const MOST_BATCHES = 100;
+/** Destinations that can't be opened and are logged at once, and a second in the long run. */
+const [LOGGED, LOGGED_PER_SECOND] = [20, 1];
 
 /** The data plane, as far as it carries UDP. */
 export type UdpData = Pick<DataPlane, "takesUdp" | "carryUdp" | "datagrams" | "callersClosed">;
@@ -30,6 +33,8 @@ export class UdpCapture implements AsyncDisposable {
   readonly #own: IpAddress[] = [];
   readonly #running: Promise<void>[] = [];
   #closings: UdpClosings | undefined;
+  readonly #lines = new TokenBucket(LOGGED, LOGGED_PER_SECOND);
+  #omitted = 0;
   #why: string | undefined;
 
   private constructor(parts: UdpCaptureParts) {
@@ -99,10 +104,7 @@ export class UdpCapture implements AsyncDisposable {
     try {
       await this.#parts.helper.openUdp(socket);
     } catch (error) {
-      this.#parts.log("warn", "UDP to an address isn't carried", {
-        to: `${socket.address} port ${socket.port}`,
-        error,
-      });
+      this.#unopened(socket, error);
       throw error;
     }
     for (const reader of this.#readers) {
@@ -110,6 +112,16 @@ export class UdpCapture implements AsyncDisposable {
         void this.#deliver(read);
       }
     }
+  }
+
+  #unopened({ address, port }: SocketToBind, error: unknown): void {
+    if (!this.#lines.take()) return void this.#omitted++;
+    this.#parts.log("warn", "UDP to an address isn't carried", {
+      to: `${address} port ${port}`,
+      error,
+      ...(this.#omitted === 0 ? {} : { omitted: this.#omitted }),
+    });
+    this.#omitted = 0;
   }
 
   #followClosings(): void {

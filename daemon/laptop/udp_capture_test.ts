@@ -116,6 +116,10 @@ Deno.test("a destination that the helper refuses is said, and the error reaches 
   await using _capture = await UdpCapture.start(at.parts);
   await assert.rejects(at.source.open({ descriptor: 0, address: "10.96.0.10", port: 53 }), /the limit/);
   assert.deepEqual(at.logged, ["UDP to an address isn't carried"]);
+  for (let port = 1; port <= 1_000; port++) {
+    await assert.rejects(at.source.open({ descriptor: 0, address: "10.96.0.10", port }), /the limit/);
+  }
+  assert.ok(at.logged.length < 50, `${at.logged.length} lines`);
 });
 
 Deno.test("where Deno has no UDP sockets the helper isn't asked, so that the hooks refuse UDP", async () => {
