@@ -55,6 +55,7 @@ const destination = new DestinationSocket({ address: loopback, port: 1, own: loo
   },
   received: (payload, callerPort, destination) => captured.received?.(payload, callerPort, destination),
   refuse() {},
+  lost() {},
   closed() {},
 });
 await destination.start();
