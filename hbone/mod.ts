@@ -11,6 +11,7 @@ export {
 } from "./frames/errors.ts";
 export { type Header, headerValue } from "./frames/header.ts";
 export { AnswerFollower, type AnswerHost, SIDE_WINDOW } from "./follow/answer_follower.ts";
+export { FRAME_COST } from "./follow/held_frames.ts";
 export { FollowedState } from "./follow/followed_state.ts";
 export { goAway, joined, windowSettings, windowUpdate } from "./follow/own_frames.ts";
 export { LARGEST_TABLE, RequestFollower, type RequestHost } from "./follow/request_follower.ts";

@@ -17,7 +17,7 @@ import {
 import { decodeSettings } from "../frames/settings.ts";
 import type { FollowedState } from "./followed_state.ts";
 import { Half } from "./followed_streams.ts";
-import { HeldFrames } from "./held_frames.ts";
+import { FRAME_COST, HeldFrames } from "./held_frames.ts";
 import {
   goAway,
   headerFrames,
@@ -180,16 +180,18 @@ export class AnswerFollower {
     const state = this.#state;
     switch (type) {
       case FrameType.DATA:
+        state.serverSpoke = true;
         if (flags & Flag.END_STREAM) state.served.end(stream, Half.ANSWER);
         return;
       case FrameType.HEADERS:
       case FrameType.PUSH_PROMISE:
+        state.serverSpoke = true;
         if (type === FrameType.HEADERS && flags & Flag.END_STREAM) state.served.end(stream, Half.ANSWER);
         this.#isBlock = (flags & Flag.END_HEADERS) === 0;
         this.#blockSize = length;
         return;
       case FrameType.CONTINUATION:
-        this.#blockSize += length;
+        this.#blockSize += FRAME_HEADER + FRAME_COST + length;
         if ((flags & Flag.END_HEADERS) !== 0) this.#isBlock = false;
         return;
       case FrameType.RST_STREAM:
@@ -225,7 +227,10 @@ export class AnswerFollower {
 
   #settings(flags: number, payload: Uint8Array, bytes: Uint8Array, end: number): void {
     const state = this.#state;
-    if (flags & Flag.ACK) return this.#acknowledged();
+    if (flags & Flag.ACK) {
+      if (!this.#isHeld) this.#acknowledged();
+      return;
+    }
     const before = state.server;
     const now = state.server = decodeSettings(payload, before, "server");
     state.largestFrame = Math.max(state.largestFrame, now.maxFrameSize);
@@ -365,7 +370,10 @@ export class AnswerFollower {
 
   /** The caller takes more, or what the server has sent has gone. */
   release(): void {
-    this.#state.window -= this.#servers.release(this.#state.window, (frame) => this.#host.toCaller(frame));
+    this.#state.window -= this.#servers.release(this.#state.window, (frame) => {
+      this.#host.toCaller(frame);
+      if (frame[3] === FrameType.SETTINGS && (frame[FRAME_FLAGS] as number) & Flag.ACK) this.#acknowledged();
+    });
     this.#releaseSide();
   }
 
@@ -394,6 +402,7 @@ export class AnswerFollower {
     const flags = frame[FRAME_FLAGS] as number;
     const stream = readUint31(frame, 5);
     if (type === FrameType.RST_STREAM) state.withheld.close(stream);
+    if (type === FrameType.HEADERS || type === FrameType.DATA) state.sideSpoke = true;
     let told = frame;
     if (type === FrameType.HEADERS && state.tableSize !== undefined) {
       told = withTableSize(frame, state.tableSize);
@@ -410,10 +419,11 @@ export class AnswerFollower {
     const broken = new Set([...state.served.ids, ...this.#servers.streams]);
     this.#servers.clear();
     state.served.clear();
-    if (state.lastProcessed === undefined) {
+    if (state.lastProcessed === undefined || state.lastProcessed > state.lastStream) {
       state.lastProcessed = state.lastStream;
       this.#host.toCaller(goAway(state.lastStream, ErrorCode.NO_ERROR));
     }
+    broken.delete(0); // SETTINGS
     for (const id of broken) this.#host.toCaller(resetStream(id, ErrorCode.INTERNAL_ERROR));
     this.#releaseSide();
   }

@@ -169,3 +169,83 @@ Deno.test("frames of others come where one of the server's ends", () => {
   at.add(ownFrame(FrameType.CONTINUATION, Flag.END_HEADERS, 3, NOTHING));
   assert.deepEqual([at.follower.boundary, at.follower.isWithinFrame], [9, false]);
 });
+
+Deno.test("a caller is told which streams a server that has gone leaves behind, though it was told of an end before", () => {
+  const { follower, add, caller, clear, state } = follow();
+  add(settings(3, 100));
+  [state.lastStream, state.lastServed] = [1, 1];
+  state.served.add(1);
+  add(goAway(0x7fffffff, ErrorCode.NO_ERROR));
+  state.lastStream = 3;
+  follower.withhold(3);
+  clear();
+  follower.serverGone();
+  assert.deepEqual(
+    caller(),
+    joined([goAway(3, ErrorCode.NO_ERROR), resetStream(1, ErrorCode.INTERNAL_ERROR)]),
+  );
+});
+
+Deno.test("streams are reset of a server that has gone, and not the connection whose settings wait with them", () => {
+  const { follower, add, caller, clear, state } = follow();
+  add(settings(3, 100));
+  state.lastStream = 5;
+  state.served.add(1);
+  follower.withhold(3);
+  state.window = 10;
+  add(joined([data(1, 100), headers(1, true), settings(3, 200)]));
+  clear();
+  follower.serverGone();
+  assert.deepEqual(
+    caller(),
+    joined([goAway(5, ErrorCode.NO_ERROR), resetStream(1, ErrorCode.INTERNAL_ERROR)]),
+  );
+});
+
+Deno.test("a server's small frames that wait count as what they cost, so no more is read of it", () => {
+  const { follower, add, state } = follow();
+  add(settings(3, 100));
+  state.served.add(1);
+  follower.withhold(3);
+  state.window = 0;
+  const frames = joined(Array.from({ length: 1_000 }, () => data(1, 1)));
+  for (let i = 0; i < 100 && !follower.isFull; i++) add(frames);
+  assert.ok(follower.isFull);
+  state.window = 1_000_000;
+  follower.release();
+  assert.equal(follower.isFull, false);
+  assert.ok(follower.hasAllOfServer);
+});
+
+Deno.test("a server that divides a header block into empty frames, while the caller takes nothing, ends the connection", () => {
+  const { follower, add, state } = follow();
+  add(settings(3, 100));
+  state.served.add(1);
+  follower.withhold(3);
+  state.window = 0;
+  add(joined([data(1, 100), ownFrame(FrameType.HEADERS, 0, 1, new Uint8Array([0x88]))]));
+  const empty = joined(Array.from({ length: 1_000 }, () => ownFrame(FrameType.CONTINUATION, 0, 1, NOTHING)));
+  assert.throws(() => {
+    for (let i = 0; i < 10; i++) add(empty);
+  }, /a header block of more than/);
+});
+
+Deno.test("a table's new size is told behind a server's headers that were written with the old one", () => {
+  const { follower, add, caller, clear, state } = follow();
+  add(settings(3, 100));
+  state.served.add(1);
+  state.announced.push({ ...state.caller, headerTableSize: 0 });
+  follower.withhold(3);
+  follower.withhold(5);
+  state.window = 0;
+  add(joined([data(1, 100), headers(1, true), settingsAck()]));
+  clear();
+  follower.fromSide(headers(3));
+  assert.deepEqual(caller(), headers(3));
+  clear();
+  state.window = 100;
+  follower.release();
+  follower.fromSide(headers(5));
+  const sized = headerFrames(5, new Uint8Array([0x20, 0x88]), { end: false, priority: NOTHING });
+  assert.deepEqual(caller(), joined([data(1, 100), headers(1, true), settingsAck(), sized]));
+});

@@ -31,4 +31,7 @@ export class FollowedState {
   window = DEFAULT_WINDOW;
   /** Bytes of that window that went to answers of withheld streams, while the server takes them for its own. */
   owed = 0;
+  /** Whether the server, and others in its place, have answered anything since the caller's last PING. */
+  serverSpoke = false;
+  sideSpoke = false;
 }

@@ -37,7 +37,7 @@ export class ServedStreams {
   }
 }
 
-/** Ids of closed streams that are remembered: their caller may still send frames of them, which are not the server's. */
+/** Ids of closed streams that are remembered: their caller may still send frames of them, which are not the server's, though it has later streams. */
 const REMEMBERED = 4_096;
 
 /** A stream that is withheld from the server. */

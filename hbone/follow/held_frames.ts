@@ -1,5 +1,8 @@
 import { Flag, FRAME_FLAGS, FRAME_HEADER, FrameType, writeFrameHeader } from "../frames/frame.ts";
 
+/** Bytes of memory that a frame which waits costs about, beyond its own. */
+export const FRAME_COST = 200;
+
 /** A frame that waits, or, of a header block, several. */
 interface HeldFrame {
   readonly type: number;
@@ -18,7 +21,7 @@ interface HeldFrame {
  * Header blocks wait for header blocks, as they share a table; PING and WINDOW_UPDATE wait for nothing.
  */
 export class HeldFrames {
-  /** Bytes that are held. */
+  /** Bytes that are held, and that this costs. */
   bytes = 0;
   #frames: HeldFrame[] = [];
   /** How many of a stream's frames are held. */
@@ -65,7 +68,7 @@ export class HeldFrames {
       continues,
       cost: type === FrameType.DATA ? length - FRAME_HEADER : 0,
     });
-    this.bytes += length;
+    this.bytes += length + FRAME_COST;
     this.#streams.set(stream, (this.#streams.get(stream) ?? 0) + 1);
     if (isHeaders(type)) this.#headers++;
   }
@@ -125,7 +128,7 @@ export class HeldFrames {
   }
 
   #leave({ type, stream, bytes }: HeldFrame): void {
-    this.bytes -= bytes.length;
+    this.bytes -= bytes.length + FRAME_COST;
     if (isHeaders(type)) this.#headers--;
     const left = (this.#streams.get(stream) ?? 1) - 1;
     if (left > 0) this.#streams.set(stream, left);

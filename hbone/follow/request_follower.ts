@@ -102,7 +102,6 @@ export class RequestFollower {
   }
 
   #follow(bytes: Uint8Array): number {
-    const { withheld } = this.#state;
     let at = 0;
     for (;;) {
       if (this.#left > 0) {
@@ -128,7 +127,7 @@ export class RequestFollower {
       const length = readUint24(bytes, at);
       if (length > this.#state.largestFrame) throw tooLong(length);
       const stream = readUint31(bytes, at + 5);
-      this.#isWithheld = this.#state.isMixed && stream !== 0 && withheld.has(stream);
+      this.#isWithheld = this.#state.isMixed && stream !== 0 && this.#isOfOthers(stream);
       if (this.#isWithheld) {
         this.#pass(bytes, at);
         this.#withhold(type, bytes[at + 4] as number, stream, length);
@@ -146,6 +145,12 @@ export class RequestFollower {
     }
     this.#pass(bytes, at);
     return at;
+  }
+
+  /** Whether a stream is withheld, or was: all of the caller's are that it opened after the last one that the server has. */
+  #isOfOthers(stream: number): boolean {
+    const { withheld, lastServed, lastStream } = this.#state;
+    return stream > lastServed && stream <= lastStream && (stream & 1) === 1 || withheld.has(stream);
   }
 
   /** Looks at a frame that is the server's, or the connection's. */
@@ -172,8 +177,12 @@ export class RequestFollower {
 
   /** A server that has no streams may take a PING for abuse, as gRPC's do, though its caller has some that it doesn't know of. */
   #ping(bytes: Uint8Array, at: number): void {
-    const { served, withheld } = this.#state;
-    if (served.size > 0 || withheld.open.size === 0 || ((bytes[at + 4] as number) & Flag.ACK) !== 0) return;
+    const state = this.#state;
+    if (!state.isMixed || ((bytes[at + 4] as number) & Flag.ACK) !== 0) return;
+    const isUnknown = state.served.size === 0 && state.withheld.open.size > 0;
+    const isOfOthers = state.sideSpoke && !state.serverSpoke;
+    state.sideSpoke = state.serverSpoke = false;
+    if (!isUnknown && !isOfOthers) return;
     this.#pass(bytes, at);
     this.#from = at + FRAME_HEADER + PING;
     this.#host.toCaller(ownFrame(FrameType.PING, Flag.ACK, 0, bytes.subarray(at + FRAME_HEADER, this.#from)));

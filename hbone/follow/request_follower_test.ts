@@ -313,3 +313,43 @@ Deno.test("a stream that the server doesn't know to be an older one ends the con
   ask(5, "/hers");
   assert.throws(() => ask(3, "/others"), { name: "ConnectionError" });
 });
+
+Deno.test("a server gets nothing of streams that it has never heard of, however many there were since", () => {
+  const { add, server, side, state, taken } = follow((path) => path === "/");
+  const encoder = new Encoder({ index: "never" });
+  const open = (stream: number, path: string) =>
+    add(headerFrames(stream, encoder.encode([[":path", path]]), { end: false, priority: NOTHING }));
+  open(1, "/servers");
+  for (let stream = 3; stream < 12_000; stream += 2) {
+    open(stream, "/");
+    state.withheld.close(stream);
+  }
+  const [before, withheld] = [server().length, side().length];
+  const late = joined([windowUpdate(3, 256), ownFrame(FrameType.DATA, 0, 3, new Uint8Array(10))]);
+  add(late);
+  assert.equal(server().length, before);
+  assert.deepEqual(side().subarray(withheld), late);
+  assert.deepEqual(taken, [10]);
+  const theirs = windowUpdate(1, 256);
+  add(theirs);
+  assert.deepEqual(server().subarray(before), theirs);
+});
+
+Deno.test("a PING isn't the server's while only others have answered since the last one", () => {
+  const { add, server, caller, state } = follow((path) => path === "/");
+  const encoder = new Encoder({ index: "never" });
+  const open = (stream: number, path: string) =>
+    add(headerFrames(stream, encoder.encode([[":path", path]]), { end: false, priority: NOTHING }));
+  const ping = ownFrame(FrameType.PING, 0, 0, new Uint8Array(8));
+  open(1, "/servers");
+  open(3, "/");
+  const before = server().length;
+  state.sideSpoke = true;
+  add(ping);
+  assert.equal(server().length, before);
+  assert.equal(caller.length, 1);
+  add(ping);
+  state.sideSpoke = state.serverSpoke = true;
+  add(ping);
+  assert.deepEqual(server().subarray(before), joined([ping, ping]));
+});
