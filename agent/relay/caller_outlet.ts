@@ -4,10 +4,10 @@
  */
 import { writeAll } from "../../http/byte_reader.ts";
 import type { Transport } from "../../net/transport.ts";
-import { joined, windowUpdate } from "../../hbone/mod.ts";
+import { FRAME_COST, joined, windowUpdate } from "../../hbone/mod.ts";
 
 export class CallerOutlet {
-  /** Bytes of frames that wait. */
+  /** Bytes of frames that wait, and of memory that these cost. */
   waiting = 0;
   readonly #to: Transport;
   readonly #broke: (error: unknown) => void;
@@ -59,7 +59,7 @@ export class CallerOutlet {
   add(frames: Uint8Array): void {
     if (this.#isClosed) return;
     this.#frames.push(frames);
-    this.waiting += frames.length;
+    this.waiting += frames.length + FRAME_COST;
   }
 
   /** Lets the caller send so many bytes more. */

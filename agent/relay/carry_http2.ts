@@ -54,13 +54,20 @@ async function carryRaw(
   return { kind: others.end, by: brokenBy === "a" ? "caller" : others.end, details: error.message };
 }
 
-/** Whether a server lets its callers compress headers by a table that is small enough to be kept twice. */
+/** Bytes of a stream's window that relay holds for a laptop which is slower than its caller. */
+const LARGEST_FOLLOWED_WINDOW = 16 * 1024 * 1024;
+
+/** Whether a server's callers compress headers by a table that is small enough to be kept twice, and send little before it is read. */
 async function canBeFollowed(reader: ByteReader): Promise<boolean> {
   const settings = await firstFrame(reader);
   if (settings === undefined) return true; // it has ended, which the caller is to see
   try {
-    const { headerTableSize } = decodeSettings(settings.subarray(FRAME_HEADER), INITIAL_SETTINGS, "server");
-    return headerTableSize <= LARGEST_TABLE;
+    const { headerTableSize, initialWindowSize } = decodeSettings(
+      settings.subarray(FRAME_HEADER),
+      INITIAL_SETTINGS,
+      "server",
+    );
+    return headerTableSize <= LARGEST_TABLE && initialWindowSize <= LARGEST_FOLLOWED_WINDOW;
   } catch {
     return true; // the caller is who interprets it
   }

@@ -42,8 +42,18 @@ import type { CarriedOutcome, InterceptedConnection, Upstreams } from "./upstrea
 const LARGEST_FRAME = 16_777_215;
 /** Bytes of a read after which another one is likely to follow at once. */
 const MUCH = 2 * 1024;
-/** Streams that are withheld at once; with more, requests are the pod's. */
-const MOST_WITHHELD = 1_024;
+/** Streams of which it's decided who takes them, before their own connection has them; beyond it the oldest are refused. */
+const MOST_DECIDED = 16_384;
+/**
+ * Streams beyond the limit are refused by their own connection, which isn't a reason to end it soon; and a caller that doesn't read
+ * for long gets that connection's SETTINGS as late.
+ */
+const SIDE_LIMITS = {
+  window: SIDE_WINDOW,
+  streamErrors: 20_000,
+  streamErrorsPerSecond: 1_000,
+  settingsAckMs: 2_147_483_647,
+};
 /** Bytes of frames that wait for the end of one that the pod has begun. */
 const MOST_WAITING = 24 * 1024 * 1024;
 /** Milliseconds for the last frame to be written, and for the caller to close its side. */
@@ -94,10 +104,7 @@ export class FollowedConnection implements RequestHost, AnswerHost, SideHost {
     this.#requests = new RequestFollower(this.#state, this);
     this.#answers = new AnswerFollower(this.#state, this);
     this.#outlet = new CallerOutlet(caller, (error) => this.#fail(new Broken("caller", error)));
-    this.#state.withheld.onIdle = () => {
-      this.#decided.clear();
-      this.#wake();
-    };
+    this.#state.withheld.onIdle = () => this.#wake();
   }
 
   /** Carries it to its end; never rejects. */
@@ -131,7 +138,7 @@ export class FollowedConnection implements RequestHost, AnswerHost, SideHost {
     const reads = new Reads(reader);
     do {
       if (reader.available === 0) continue;
-      const taken = this.#requests.take(reader.buffered);
+      const taken = this.#taken(reader);
       if (this.#state.isMixed) this.#outlet.flush();
       if (this.#requests.parts.length > 0) await this.#toOthers(joined(this.#requests.parts));
       this.#requests.parts.length = 0;
@@ -141,9 +148,24 @@ export class FollowedConnection implements RequestHost, AnswerHost, SideHost {
     this.#callerEnded = true;
     this.#side?.transport.end();
     this.#wake();
+    if (this.#isViolated) return;
     // What can't be told to be a frame is the pod's as well.
     if (!this.#state.isMixed && reader.available > 0) await this.#toOthers(reader.buffered);
     if (!this.#cannotSend) await this.#others.transport.closeWrite().catch(() => {});
+  }
+
+  /** After a violation everything is read and dropped: nothing may follow what is missing. */
+  #taken(reader: ByteReader): number {
+    if (!this.#isViolated) {
+      try {
+        return this.#requests.take(reader.buffered);
+      } catch (error) {
+        if (!(error instanceof ConnectionError)) throw error;
+        this.#violate(error);
+      }
+    }
+    this.#requests.parts.length = 0;
+    return reader.available;
   }
 
   /** Sends to the pod. A pod that takes nothing more may still have something to say. */
@@ -174,12 +196,14 @@ export class FollowedConnection implements RequestHost, AnswerHost, SideHost {
         while (reader.available > 0) {
           this.#isPassing = true;
           const taken = answers.take(reader.buffered);
+          const wasFull = answers.isFull;
           if (answers.parts.length > 0) await this.#pass();
           answers.parts.length = 0;
           this.#isPassing = false;
           reader.skip(taken);
           if (this.#state.isMixed) this.#release();
-          if (!answers.isFull || this.#isOver) break;
+          if (!wasFull || this.#isOver) break;
+          if (!answers.isFull) continue;
           if (this.#callerEnded) throw new Broken("caller", "it takes nothing more");
           await this.#changed();
         }
@@ -211,8 +235,9 @@ export class FollowedConnection implements RequestHost, AnswerHost, SideHost {
       this.#answers.serverGone();
       this.#outlet.flush();
       while (!this.#isAlone && hasCaller()) await this.#changed();
-    } else if (error !== undefined) throw error;
-    else if (!this.#state.isMixed && this.#others.reader.available > 0) {
+    } else if (error !== undefined || this.#state.isMixed && this.#answers.isWithinFrame) {
+      throw error ?? new Broken(this.#others.end, "it ended within a frame");
+    } else if (!this.#state.isMixed && this.#others.reader.available > 0) {
       await writeAll(this.#caller, this.#others.reader.buffered).catch(() => {});
     }
     await this.#outlet.drained();
@@ -222,7 +247,7 @@ export class FollowedConnection implements RequestHost, AnswerHost, SideHost {
   // Of streams that are withheld
 
   withholds(stream: number, headers: readonly Header[], size: number): boolean {
-    if (this.#state.withheld.open.size >= MOST_WITHHELD) return false;
+    if (this.#othersEnded && this.#isAlone) return false;
     if (size > MESSAGE_LIMITS.headerList || headers.length > MESSAGE_LIMITS.headerCount) return false;
     const upstreams = this.#upstreams;
     const request = Http2Request.of(headers);
@@ -232,8 +257,16 @@ export class FollowedConnection implements RequestHost, AnswerHost, SideHost {
       rule = undefined;
     }
     if (!rule && this.#isOfOthers()) return false;
-    this.#decided.set(stream, rule);
+    this.#decide(stream, rule);
     return true;
+  }
+
+  #decide(stream: number, rule: RoutedRule | undefined): void {
+    this.#decided.set(stream, rule);
+    for (const oldest of this.#decided.keys()) {
+      if (this.#decided.size <= MOST_DECIDED) break;
+      this.#decided.delete(oldest);
+    }
   }
 
   /** Whether what no personal rule takes still goes where this connection leads. */
@@ -257,7 +290,7 @@ export class FollowedConnection implements RequestHost, AnswerHost, SideHost {
     const connection = new Connection(transport, {
       role: "server",
       // A caller's windows are the pod's, so they don't grow beyond that.
-      limits: { ...CALLER_LIMITS, window: SIDE_WINDOW },
+      limits: { ...CALLER_LIMITS, ...SIDE_LIMITS },
       settings: {
         initialWindowSize: SIDE_WINDOW,
         maxFrameSize: LARGEST_FRAME,
@@ -268,9 +301,15 @@ export class FollowedConnection implements RequestHost, AnswerHost, SideHost {
       enforcesWindows: false,
       pool: buffers,
       onStream: (stream) => {
+        const isDecided = this.#decided.has(stream.id);
         const rule = this.#decided.get(stream.id);
-        for (const id of this.#decided.keys()) if (id <= stream.id) this.#decided.delete(id);
-        servers.take(stream, rule);
+        // Those before it were refused: streams come in their order.
+        for (const id of this.#decided.keys()) {
+          if (id > stream.id) break;
+          this.#decided.delete(id);
+        }
+        if (isDecided) servers.take(stream, rule);
+        else stream.reset(ErrorCode.REFUSED_STREAM);
       },
     });
     return { transport, connection };
@@ -344,7 +383,7 @@ export class FollowedConnection implements RequestHost, AnswerHost, SideHost {
     try {
       await this.#outlet.drained();
       await this.#caller.closeWrite();
-      do this.#reader.skip(this.#reader.available); while (await this.#reader.more());
+      while (!this.#callerEnded && !this.#isOver) await this.#changed();
     } catch {
       // It has gone.
     }

@@ -1,75 +1,11 @@
 /** Connections of which some streams are withheld from the pod, with a caller that checks every frame. */
 import assert from "node:assert/strict";
 import { until } from "../../async/testing/until.ts";
-import { Connection, type ConnectionOptions, ErrorCode, type Header, type Stream } from "../../hbone/mod.ts";
+import { ErrorCode, type Stream } from "../../hbone/mod.ts";
 import { type CallerStream, frameCaller } from "./testing/frame_caller.ts";
 import { front } from "./testing/http2_front.ts";
+import { type Answer, handPod, hers, read, request, rules, server, write } from "./testing/http2_programs.ts";
 
-const alice = { headers: [{ name: "x-user", exact: "alice" }] };
-const request = (path: string, ...fields: Header[]): Header[] => [
-  [":method", "POST"],
-  [":scheme", "http"],
-  [":authority", "echo"],
-  [":path", path],
-  ["user-agent", "frames"],
-  ...fields,
-];
-const hers = (path: string) => request(path, ["x-user", "alice"]);
-
-type Answer = (stream: Stream, connection: Connection) => Promise<void> | void;
-
-async function read(stream: Stream): Promise<number> {
-  const into = new Uint8Array(8 * 1024);
-  let all = 0;
-  for (let n; (n = await stream.read(into)) !== null;) all += n;
-  return all;
-}
-
-async function write(stream: Stream, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await stream.write(bytes.subarray(at));
-}
-
-/** Says its name, the path and how much it got; "/big/N" is answered with N bytes. */
-const says = (name: string): Answer => async (stream) => {
-  const got = await read(stream);
-  const path = stream.request.find(([name]) => name === ":path")?.[1] ?? "";
-  stream.respond([[":status", "200"], ["server", name], ["x-path", path]]);
-  const size = /^\/big\/([0-9]+)/.exec(path)?.[1];
-  if (size !== undefined) await write(stream, new Uint8Array(Number(size)));
-  else await write(stream, new TextEncoder().encode(`${name} ${path} ${got}`));
-  await stream.closeWrite();
-};
-
-function server(name: string, options: Partial<ConnectionOptions> & { answer?: Answer } = {}) {
-  const { answer = says(name), ...rest } = options;
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const connections: Connection[] = [];
-  const sockets: Deno.TcpConn[] = [];
-  const accepting = (async () => {
-    for await (const socket of listener) {
-      sockets.push(socket);
-      const connection: Connection = new Connection(socket, {
-        role: "server",
-        ...rest,
-        onStream: (stream) => void (async () => await answer(stream, connection))().catch(() => {}),
-      });
-      connections.push(connection);
-    }
-  })();
-  return {
-    port: listener.addr.port,
-    connections,
-    sockets,
-    async [Symbol.asyncDispose]() {
-      listener.close();
-      await accepting;
-      for (const connection of connections) connection.abort();
-      await Promise.all(connections.map(({ closed }) => closed));
-    },
-  };
-}
-
-const rules = ({ port }: { port: number }) => [{ match: alice, port }];
 const from = (stream: CallerStream) => stream.blocks[0]?.find(([name]) => name === "server")?.[1];
 
 for (const creditAt of [0, 20_000, 60_000]) {
@@ -285,46 +221,6 @@ Deno.test("a laptop that doesn't read holds up neither the pod's streams nor ano
   assert.equal(upload.text, "pod /upload 1000000");
 });
 
-/** A pod that is written by hand: it gets bytes, and says what it is told to. */
-function handPod() {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const sockets: Deno.TcpConn[] = [];
-  let got = 0;
-  const reads = Promise.withResolvers<void>();
-  const reading: Promise<void>[] = [];
-  const accepting = (async () => {
-    for await (const socket of listener) {
-      sockets.push(socket);
-      reading.push((async () => {
-        const into = new Uint8Array(256 * 1024);
-        for (;;) {
-          // Its preface is read at once, and all else when it says so.
-          if (got > 24) await reads.promise;
-          const n = await socket.read(into).catch(() => null);
-          if (n === null) return;
-          got += n;
-        }
-      })());
-    }
-  })();
-  return {
-    port: listener.addr.port,
-    got: () => got,
-    reads: () => reads.resolve(),
-    async say(...bytes: number[]) {
-      await until("it is connected to", () => sockets.length > 0);
-      for (const socket of sockets) await socket.write(new Uint8Array(bytes));
-    },
-    async [Symbol.asyncDispose]() {
-      listener.close();
-      reads.resolve();
-      await accepting;
-      for (const socket of sockets) socket.close();
-      await Promise.all(reading);
-    },
-  };
-}
-
 Deno.test("a caller is told of every change of a pod's settings", async () => {
   await using pod = handPod();
   await using at = front(pod.port, rules(pod));
@@ -338,6 +234,7 @@ Deno.test("a caller is told of every change of a pod's settings", async () => {
 
 Deno.test("a pod that reads late gets all that its caller sends, however many headers that is", async () => {
   await using pod = handPod();
+  pod.stall();
   await using at = front(pod.port, rules(pod));
   await using caller = await frameCaller(at.port, { index: "never" });
   await pod.say(0, 0, 0, 4, 0, 0, 0, 0, 0);
@@ -346,6 +243,6 @@ Deno.test("a pod that reads late gets all that its caller sends, however many he
   await new Promise((resolve) => setTimeout(resolve, 300));
   assert.ok(!caller.ended);
   pod.reads();
-  await until("the pod has all", () => pod.got() > count * size * 5 / 8, 20_000);
+  await until("the pod has all", () => pod.bytes > count * size * 5 / 8, 20_000);
   caller.check();
 });

@@ -18,7 +18,7 @@ import {
 import { decodeSettings, INITIAL_SETTINGS, type Settings } from "../../../hbone/frames/settings.ts";
 import { Decoder } from "../../../hbone/hpack/decoder.ts";
 import { Encoder } from "../../../hbone/hpack/encoder.ts";
-import type { Header } from "../../../hbone/mod.ts";
+import { type Header, joined } from "../../../hbone/mod.ts";
 import { writeAll } from "../../../http/byte_reader.ts";
 import { dial } from "./http2_front.ts";
 
@@ -105,6 +105,15 @@ export async function frameCaller(port: number, options: CallerOptions = {}) {
     reset: (stream: CallerStream, code: number) => put(FrameType.RST_STREAM, 0, stream.id, number(code)),
     credit: (stream: number, bytes: number) => put(FrameType.WINDOW_UPDATE, 0, stream, number(bytes)),
     put,
+    /** Sends all that is put during the call in one piece. */
+    together(puts: () => void) {
+      const all = gathered = [] as Uint8Array[];
+      puts();
+      gathered = undefined;
+      raw(joined(all));
+    },
+    /** Waits until all was taken that was put. */
+    sent: () => writing,
     /** Waits until a stream has come to its end, and fails where anything was wrong. */
     async end(...all: CallerStream[]) {
       const isOver = () => all.every(({ ended, reset }) => ended || reset !== undefined);
@@ -122,6 +131,7 @@ export async function frameCaller(port: number, options: CallerOptions = {}) {
     },
   };
   let writing = Promise.resolve();
+  let gathered: Uint8Array[] | undefined;
   function put(type: number, flags: number, stream: number, payload: Uint8Array) {
     const frame = new Uint8Array(FRAME_HEADER + payload.length);
     writeFrameHeader(frame, 0, payload.length, type, flags, stream);
@@ -129,6 +139,7 @@ export async function frameCaller(port: number, options: CallerOptions = {}) {
     raw(frame);
   }
   function raw(bytes: Uint8Array) {
+    if (gathered) return void gathered.push(bytes);
     writing = writing.then(() => writeAll(socket, bytes));
     writing.catch(() => {});
   }
