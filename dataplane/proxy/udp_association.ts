@@ -7,7 +7,7 @@
 import type { Arrival } from "../../ffi/proc/socket_owner.ts";
 import type { BoundUdp, BoundUdpEvents, Sender } from "../../ffi/sockets/bound_udp.ts";
 import type { UdpPoller } from "../../ffi/sockets/udp_poller.ts";
-import type { Endpoint } from "../../net/address.ts";
+import { type Endpoint, formatEndpoint } from "../../net/address.ts";
 import type { Association } from "./socks5.ts";
 import { formatHeader, headerLength, LONGEST_HEADER, targetOf } from "./socks5_datagram.ts";
 import type { ProxyTarget } from "./target.ts";
@@ -16,7 +16,7 @@ import type { ProxyTarget } from "./target.ts";
 const MOST_TARGETS = 256;
 /** Milliseconds of silence in both directions that end a target's flow (RFC 4787 §4.3). */
 const IDLE_MS = 120_000;
-/** Milliseconds between looks for silent flows. */
+/** Milliseconds between looks for silent flows, and at whose the client's socket is. */
 const LOOK_MS = 10_000;
 /** Milliseconds for which datagrams to a target that has refused are dropped: each would open another flow. */
 const REFUSED_MS = 1_000;
@@ -69,6 +69,16 @@ export interface AssociationParts {
   readonly open: OpenDatagrams;
   /** REFUSED_MS by default. */
   readonly refusedMs?: number;
+  /** LOOK_MS by default. */
+  readonly lookMs?: number;
+}
+
+/** A sender whose account isn't known yet. */
+interface UnknownSender {
+  readonly remote: Endpoint;
+  /** Its address as the kernel has it. */
+  readonly name: Uint8Array<ArrayBuffer>;
+  readonly datagrams: Uint8Array[];
 }
 
 /** A target of an association, by the header of the datagrams to it. */
@@ -102,8 +112,10 @@ export class UdpAssociation implements Association, BoundUdpEvents {
   readonly #socket: BoundUdp;
   /** The client's socket, once its account is known: no other is heard. */
   #client: { readonly name: Uint8Array<ArrayBuffer>; readonly ends: AssociationEnds } | undefined;
-  /** Senders whose account is being looked up, and their datagrams, by port. */
-  readonly #unknown = new Map<number, Uint8Array[]>();
+  /** Senders whose account is being looked up, by address and port. */
+  readonly #unknown = new Map<string, UnknownSender>();
+  /** The last of those for whom there was no place: a stranger that sends from many ports keeps nobody out for long. */
+  #next: UnknownSender | undefined;
   readonly #targets = new Map<string, Target>();
   #last: Target | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -136,29 +148,48 @@ export class UdpAssociation implements Association, BoundUdpEvents {
   /** Looks up whose socket a sender's is, which takes a read of the kernel's table. */
   #ask(datagram: Uint8Array, sender: Sender): void {
     const remote = sender.endpoint;
-    const waiting = this.#unknown.get(remote.port);
-    if (waiting !== undefined) {
-      const bytes = waiting.reduce((sum, { length }) => sum + length, datagram.length);
+    const key = keyOf(remote);
+    const known = this.#unknown.get(key) ??
+      (this.#next && sender.is(this.#next.name) ? this.#next : undefined);
+    if (known !== undefined) {
+      const bytes = known.datagrams.reduce((sum, { length }) => sum + length, datagram.length);
       if (bytes > MOST_WAITING) this.dropped++;
-      else waiting.push(datagram.slice());
+      else known.datagrams.push(datagram.slice());
       return;
     }
-    if (this.#unknown.size >= MOST_UNKNOWN) return void this.dropped++;
-    this.#unknown.set(remote.port, [datagram.slice()]);
-    void this.#know(remote, sender.copy());
+    const unknown = { remote, name: sender.copy(), datagrams: [datagram.slice()] };
+    if (this.#unknown.size < MOST_UNKNOWN) return void this.#know(unknown);
+    this.dropped += this.#next?.datagrams.length ?? 0;
+    this.#next = unknown;
   }
 
-  async #know(remote: Endpoint, name: Uint8Array<ArrayBuffer>): Promise<void> {
-    const end = ({ address, port }: Endpoint) => ({ address: address.text, port });
-    const isAllowed = await this.#parts.allow({ protocol: "udp", peer: end(remote), own: end(this.local) })
-      .catch(() => false);
-    const waiting = this.#unknown.get(remote.port) ?? [];
-    this.#unknown.delete(remote.port);
+  async #know(unknown: UnknownSender): Promise<void> {
+    const { remote, name, datagrams } = unknown;
+    this.#unknown.set(keyOf(remote), unknown);
+    const isAllowed = await this.#mayUse(remote);
+    this.#unknown.delete(keyOf(remote));
     if (!this.#isOpen) return;
-    if (!isAllowed || this.#client !== undefined) return void (this.dropped += waiting.length);
+    const next = this.#next;
+    this.#next = undefined;
+    if (next !== undefined) void this.#know(next);
+    if (!isAllowed || this.#client !== undefined) return void (this.dropped += datagrams.length);
     const ends = { remote, local: this.local };
     this.#client = { name, ends };
-    for (const datagram of waiting) this.#relay(datagram, ends);
+    this.#timer ??= setInterval(() => this.#look(), this.#lookMs);
+    for (const datagram of datagrams) this.#relay(datagram, ends);
+  }
+
+  #mayUse(remote: Endpoint): Promise<boolean> {
+    const end = ({ address, port }: Endpoint) => ({ address: address.text, port });
+    return this.#parts.allow({ protocol: "udp", peer: end(remote), own: end(this.local) }).catch(() => false);
+  }
+
+  /** Forgets a client that has closed its socket: another account may have its port next. */
+  async #checkClient(): Promise<void> {
+    const client = this.#client;
+    if (client === undefined || await this.#mayUse(client.ends.remote) || this.#client !== client) return;
+    this.#client = undefined;
+    this.#endAll();
   }
 
   #relay(datagram: Uint8Array, ends: AssociationEnds): void {
@@ -185,7 +216,6 @@ export class UdpAssociation implements Association, BoundUdpEvents {
     if (this.#targets.size >= MOST_TARGETS) return undefined;
     const target = new Target(header);
     this.#targets.set(key, target);
-    this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
     return target;
   }
 
@@ -219,10 +249,15 @@ export class UdpAssociation implements Association, BoundUdpEvents {
     if (!this.#socket.send(datagram, this.#client.name)) this.dropped++;
   }
 
+  get #lookMs(): number {
+    return this.#parts.lookMs ?? LOOK_MS;
+  }
+
   /** Ends flows that were silent for long, and forgets their targets. */
   #look(): void {
+    void this.#checkClient();
     for (const [key, target] of this.#targets) {
-      target.silentMs = target.isActive ? 0 : target.silentMs + LOOK_MS;
+      target.silentMs = target.isActive ? 0 : target.silentMs + this.#lookMs;
       target.isActive = false;
       if (target.silentMs < IDLE_MS && target.flow !== undefined) continue;
       this.#targets.delete(key);
@@ -236,10 +271,20 @@ export class UdpAssociation implements Association, BoundUdpEvents {
     this.#isOpen = false;
     clearInterval(this.#timer);
     this.#socket.close();
+    this.#endAll();
+    this.#client = undefined;
+    this.#next = undefined;
+  }
+
+  #endAll(): void {
     for (const target of this.#targets.values()) end(target);
     this.#targets.clear();
-    this.#client = undefined;
+    this.#last = undefined;
   }
+}
+
+function keyOf({ address, port }: Endpoint): string {
+  return formatEndpoint(address.text, port);
 }
 
 function end(target: Target): void {

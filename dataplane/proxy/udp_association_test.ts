@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import dgram from "node:dgram";
+import { once } from "node:events";
 import { until } from "../../async/testing/until.ts";
 import { SocketOwners } from "../../ffi/proc/socket_owner.ts";
 import type { ConnectedUdpEvents } from "../../ffi/sockets/connected_udp.ts";
@@ -140,6 +142,80 @@ Deno.test("only one socket of an account that may use the proxy is heard", async
   await until("the others were dropped", () => to.association.dropped === 3);
   assert.deepEqual(to.opened.flatMap(({ sent }) => sent), ["client"]);
   assert.equal(questions.length, 2);
+});
+
+/** A socket with an address and port of loopback. */
+async function bound(address: string, port = 0) {
+  const socket = dgram.createSocket("udp4");
+  socket.bind(port, address);
+  await once(socket, "listening");
+  return {
+    port: socket.address().port,
+    send: (to: Endpoint, payload: string) =>
+      new Promise((sent) => socket.send(datagram("10.96.0.10:53", payload), to.port, to.address.text, sent)),
+    async [Symbol.asyncDispose]() {
+      socket.close();
+      await once(socket, "close");
+    },
+  };
+}
+
+Deno.test("a stranger with the client's port at another address takes none of its datagrams along", async () => {
+  const strangers = Promise.withResolvers<boolean>();
+  const asked: string[] = [];
+  await using to = start({
+    allow({ peer }) {
+      asked.push(peer.address);
+      return peer.address === "127.0.0.2" ? strangers.promise : Promise.resolve(true);
+    },
+  });
+  await using stranger = await bound("127.0.0.2");
+  await using client = await bound("127.0.0.1", stranger.port);
+  await stranger.send(to.association.local, "stranger");
+  await until("it is looked up", () => asked.length === 1);
+  await client.send(to.association.local, "client");
+  await until("the client is heard", () => to.opened.length === 1);
+  strangers.resolve(false);
+  await until("the stranger's was dropped", () => to.association.dropped === 1);
+  assert.deepEqual(to.opened[0]?.sent, ["client"]);
+});
+
+Deno.test("a stranger that sends from many ports keeps the client out no longer than a look-up", async () => {
+  const pending: ((isAllowed: boolean) => void)[] = [];
+  await using to = start({
+    allow: () => new Promise((resolve) => void pending.push(resolve)),
+  });
+  const send = async (text: string) => {
+    const socket = await bound("127.0.0.1");
+    await socket.send(to.association.local, text);
+    return socket;
+  };
+  await using strangers = new AsyncDisposableStack();
+  for (let i = 0; i < 8; i++) strangers.use(await send("stranger"));
+  await until("all look-ups are taken", () => pending.length === 8);
+  strangers.use(await send("another"));
+  await using client = await send("client");
+  await until("the newest waits", () => to.association.dropped === 1);
+  await client.send(to.association.local, "client again");
+  pending[3]?.(false);
+  await until("the client is looked up", () => pending.length === 9);
+  pending[8]?.(true);
+  await until("the client is heard", () => to.opened[0]?.sent.length === 2);
+  assert.deepEqual(to.opened[0]?.sent, ["client", "client again"]);
+  for (const resolve of pending) resolve(false);
+});
+
+Deno.test("a client whose socket is closed is forgotten: who has its port next is asked about", async () => {
+  let isClients = true;
+  await using to = start({ allow: () => Promise.resolve(isClients), lookMs: 5 });
+  const client = to.client();
+  client.send("10.96.0.10:53", "client");
+  await until("it is heard", () => to.opened.length === 1);
+  isClients = false;
+  await until("its flow has ended", () => to.opened[0]?.isClosed === true);
+  client.send("10.96.0.10:53", "stranger");
+  await until("it was dropped", () => to.association.dropped === 1);
+  assert.equal(to.opened.length, 1);
 });
 
 Deno.test("the kernel tells whose socket a datagram came from", async () => {

@@ -55,7 +55,9 @@ const destination = new DestinationSocket({ address: loopback, port: 1, own: loo
   },
   received: (payload, callerPort, destination) => captured.received?.(payload, callerPort, destination),
   refuse() {},
-  lost() {},
+  lost(_destination, why) {
+    throw why;
+  },
   closed() {},
 });
 await destination.start();
