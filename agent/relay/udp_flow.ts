@@ -98,9 +98,10 @@ export class UdpFlow {
     this.#datagrams.send(payload);
   }
 
-  /** Ends it in order. */
+  /** Ends it in order. Where the laptop hasn't answered, that is at once: the caller's next datagram begins another flow. */
   close(): void {
     this.#datagrams.close();
+    if (this.#kept !== undefined) this.#end({ kind: "done" });
   }
 
   async #run(): Promise<void> {
@@ -130,11 +131,13 @@ export class UdpFlow {
 
   #refuse(details: string): void {
     this.#kept = undefined;
+    if (this.#isOver) return;
     this.#refusedUntil = performance.now() + REFUSED_MS;
     this.#end({ kind: "refused", details });
   }
 
   #end(outcome: UdpOutcome): void {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.#datagrams.close();
     this.#parts.ended(this, outcome);

@@ -58,6 +58,21 @@ Deno.test("datagrams go to the laptop before it has answered, and its answers co
   assert.deepEqual([to.outcomes, to.passed], [[{ kind: "done" }], []]);
 });
 
+Deno.test("a flow that is closed before the laptop has answered ends at once, and once", async () => {
+  for (const status of ["200", "502", "503"]) {
+    const asked = Promise.withResolvers<Stream>();
+    await using to = await flowTo(asked.resolve);
+    to.flow.send(bytes("a"));
+    const stream = await asked.promise;
+    to.flow.close();
+    assert.deepEqual(to.outcomes, [{ kind: "done" }]);
+    assert.equal(to.flow.isOver(performance.now()), true);
+    stream.respond([[":status", status]], { end: true });
+    await until("the stream has ended", () => to.ends.client.streams === 0);
+    assert.deepEqual([to.outcomes.length, to.flow.isOver(performance.now())], [1, true]);
+  }
+});
+
 for (const status of ["403", "404", "503"]) {
   Deno.test(`what the laptop declines with ${status} goes to the pod, all that came meanwhile`, async () => {
     await using to = await flowTo((stream) => stream.respond([[":status", status]], { end: true }));
