@@ -69,9 +69,13 @@ export class CapsuleReader {
     }
   }
 
-  /** The stream has ended, and all that came was read. @throws {MalformedCapsule} when it ended within a capsule */
+  /**
+   * The stream has ended, and all that came was read. A DATAGRAM capsule that isn't whole is a datagram that was lost: a peer that closes
+   * a flow may have sent half of what waited (RFC 9297 §3.3 has it malformed or incomplete).
+   * @throws {MalformedCapsule} when it ended within another capsule
+   */
   end(): void {
-    if (this.#skip > 0 || this.#value >= 0 || this.#headLength > 0) {
+    if (this.#skip > 0 || this.#headLength > 0 && this.#head?.[0] !== DATAGRAM) {
       throw new MalformedCapsule("the stream ended within a capsule");
     }
   }

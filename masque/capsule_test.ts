@@ -87,6 +87,23 @@ Deno.test("any bytes are payloads or malformed, and are read the same whole as b
   );
 });
 
+Deno.test("an end within a datagram loses it, and one within another capsule is malformed", () => {
+  const ended = (bytes: Uint8Array) => {
+    const { read, come, end } = reader();
+    come(bytes);
+    end();
+    return read.length;
+  };
+  const two = joined([datagram(new Uint8Array(100)), datagram(new Uint8Array(100))]);
+  for (let length = two.length / 2; length < two.length; length++) {
+    assert.equal(ended(two.subarray(0, length)), 1);
+  }
+  const other = capsule(7, new Uint8Array(100));
+  for (let length = 1; length < other.length; length++) {
+    assert.throws(() => ended(other.subarray(0, length)), MalformedCapsule);
+  }
+});
+
 Deno.test("the smallest and the largest payload come through, also in pieces", () => {
   for (const length of [0, 1, 61, 62, 63, 64, 16_382, 16_383, 65_507, LARGEST_PAYLOAD]) {
     const payload = new Uint8Array(length).fill(7);

@@ -138,8 +138,18 @@ Deno.test("a refusal is an end: its text is no datagram", async () => {
   assert.equal(one.near.send(pattern(1)), false);
 });
 
+Deno.test("a flow that is closed while a datagram is half sent ends in order, and loses that one", async () => {
+  await using one = await flow({ server: { settings: { initialWindowSize: 10_000 } } });
+  while (one.near.send(pattern(1200)));
+  await one.ends.client.ping(10_000); // the window is full, in the middle of a datagram
+  one.near.close();
+  const far = one.answer();
+  assert.deepEqual(await far.ended, { kind: "clean" });
+  assert.equal(one.received.far.length, 8);
+});
+
 Deno.test("capsules that are malformed, or cut off by the end, reset the stream", async () => {
-  for (const bytes of [capsule(0, new Uint8Array(0)), datagram(pattern(100)).subarray(0, 50)]) {
+  for (const bytes of [capsule(0, new Uint8Array(0)), capsule(7, pattern(100)).subarray(0, 50)]) {
     const accepted = Promise.withResolvers<Stream>();
     await using ends = connected(accepted.resolve);
     await ends.client.ready;
