@@ -188,11 +188,13 @@ export class ClusterRegistry implements AsyncDisposable {
     for (const cluster of this.all) {
       await report.step(`Disconnect ${cluster.id}`, () => this.#drop(cluster, report));
     }
-    const left = this.laptop.hostCapture
-      ? await report.step("Restore the network", () => this.laptop.endCapture())
-      : [];
-    await this.laptop.endProxy();
-    return left;
+    try {
+      return this.laptop.hostCapture
+        ? await report.step("Restore the network", () => this.laptop.endCapture())
+        : [];
+    } finally {
+      await this.laptop.endProxy(); // its worker's threads have ended then, and the worker can be
+    }
   }
 
   /** Never throws: what can't be undone here must not keep the rest. */
