@@ -9,10 +9,11 @@
 #define DESTINATIONS 4096
 #define POD 1
 #define SERVICE 2
-#define IDENTIFY_PORT bpf_htons(1) // of the user's pmz address: see `identities`
-#define CLOSED_PORT bpf_htons(1)   // of loopback: a connect there is refused at once
-#define REFUSALS_BYTES 262144	   // of the ring buffer
-#define PROGRAM_BYTES 16	   // of a program's name, as the kernel keeps it
+#define IDENTIFY_PORT bpf_htons(1)	// of the user's pmz address: see `identities`
+#define CLOSED_PORT bpf_htons(1)	// of loopback: a connect there is refused at once
+#define REFUSALS_BYTES 262144		// of the ring buffer
+#define OWN_RANGE bpf_htonl(0xffffff00) // /24: pmz's own addresses of all users, helper/device.ts
+#define PROGRAM_BYTES 16		// of a program's name, as the kernel keeps it
 
 // captured address -> POD (any port) or SERVICE (its served ports); helper writes
 struct {
@@ -222,18 +223,21 @@ static __always_inline int is_own(const struct settings *set, const struct addre
 	return same(address, &set->own4) || same(address, &set->own6);
 }
 
-// Two users may have captured the same address: the source is all that tells them apart, so nobody takes
-// another's.
-static __always_inline int takes_own(struct bpf_sock_addr *ctx, const struct settings *set, int family) {
+// The source that a socket is bound to.
+static __always_inline struct address bound_source(struct bpf_sock_addr *ctx, int family) {
 	struct bpf_sock *sk = ctx->sk;
-	struct address source;
 	if (!sk)
-		return 0;
+		return words(0, 0, 0, 0);
 	if (family == AF_INET)
-		source = mapped(sk->src_ip4);
-	else
-		source = words(sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]);
-	return is_own(set, &source);
+		return mapped(sk->src_ip4);
+	return words(sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]);
+}
+
+// The source that a datagram names itself (IP_PKTINFO), or that of its socket.
+static __always_inline struct address named_source(struct bpf_sock_addr *ctx, int family) {
+	if (family == AF_INET)
+		return mapped(ctx->msg_src_ip4);
+	return words(ctx->msg_src_ip6[0], ctx->msg_src_ip6[1], ctx->msg_src_ip6[2], ctx->msg_src_ip6[3]);
 }
 
 // Whether an attempt leaves the room to others: one program that tries without a pause gets half of it.
@@ -280,11 +284,27 @@ static __always_inline int refuse(struct bpf_sock_addr *ctx, int family, const s
 	return 1;
 }
 
-// Whether another user's socket would have a part in what is the user's: by the user's own address as its
-// source, or as its peer, from where it would be sent what is for a captured address.
-static __always_inline int meddles(struct bpf_sock_addr *ctx, const struct settings *set,
-				   const struct address *to, int family) {
-	return is_own(set, to) || takes_own(ctx, set, family);
+// Whether another user would send in the name of a captured address: those of IPv4 are on the device while
+// they are open, so that the kernel takes them as anybody's source. In pmz's own range another user's daemon
+// answers that user's programs, maybe from the same address.
+static __always_inline int poses(const struct settings *set, const struct address *source,
+				 const struct address *to) {
+	return is_mapped(source) && bpf_map_lookup_elem(&addresses, source) &&
+	       (!is_mapped(to) || (to->word[3] ^ set->own4.word[3]) & OWN_RANGE);
+}
+
+// Whether another user would have a part in what is the user's: by the user's own address as the source (two
+// users may have captured the same address, and the source is all that tells them apart), or as the peer,
+// from where it would be sent what is for a captured address.
+static __always_inline int meddles(const struct settings *set, const struct address *source,
+				   const struct address *to) {
+	return is_own(set, to) || is_own(set, source) || poses(set, source, to);
+}
+
+// Whether a socket is bound to the user's device, from which the kernel would give it the user's own address.
+static __always_inline int is_on_device(struct bpf_sock_addr *ctx, const struct settings *set) {
+	struct bpf_sock *sk = ctx->sk;
+	return sk && sk->bound_dev_if == set->device;
 }
 
 // Whether a captured address takes what is for a port. 0: it isn't captured at all.
@@ -313,8 +333,10 @@ static __always_inline int connect_to(struct bpf_sock_addr *ctx, int family) {
 	set = config_here(ctx);
 	if (!set)
 		return 1;
-	if (!is_user(set))
-		return !meddles(ctx, set, &to, family);
+	if (!is_user(set)) {
+		struct address source = bound_source(ctx, family);
+		return !is_on_device(ctx, set) && !meddles(set, &source, &to);
+	}
 	int is_tcp = ctx->type == SOCK_STREAM; // MPTCP as well
 	if (!is_tcp && ctx->protocol != IPPROTO_UDP)
 		return 1;
@@ -332,8 +354,10 @@ static __always_inline int send_to(struct bpf_sock_addr *ctx, int family) {
 	struct settings *set = config_here(ctx);
 	if (!set)
 		return 1;
-	if (!is_user(set))
-		return !meddles(ctx, set, &to, family);
+	if (!is_user(set)) {
+		struct address bound = bound_source(ctx, family), named = named_source(ctx, family);
+		return !is_on_device(ctx, set) && !meddles(set, &bound, &to) && !meddles(set, &named, &to);
+	}
 	int judged = judge_port(&to, IPPROTO_UDP, (__u16)ctx->user_port);
 	if (!judged || (judged == TAKEN && carries_udp(set, family)))
 		return 1;

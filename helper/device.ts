@@ -112,17 +112,22 @@ export class UserDevice implements Disposable {
     return this.#senders.size;
   }
 
+  hasSender(address: IpAddress): boolean {
+    return this.#senders.has(address.text);
+  }
+
   /** Lets sockets that are bound to an IPv4 address send from it; nothing leads there by that. @throws {SystemCallError} */
   addSender(netlink: Netlink, address: IpAddress): void {
-    if (this.#senders.has(address.text)) return;
+    if (this.hasSender(address)) return;
     addSenderAddress(netlink, this.index, address, senderLabel(this.name));
     this.#senders.set(address.text, address);
   }
 
   /** Takes back what `addSender` gave, as far as it has. @throws {SystemCallError} */
   deleteSenders(netlink: Netlink, addresses: readonly IpAddress[]): void {
-    const senders = addresses.filter(({ text }) => this.#senders.delete(text));
+    const senders = addresses.filter((address) => this.hasSender(address));
     if (senders.length > 0) deleteSenderAddresses(netlink, this.index, senders);
+    for (const { text } of senders) this.#senders.delete(text);
   }
 
   /**

@@ -102,9 +102,9 @@ function cleaning(
     "while read -r line; do said=$line; done",
     // First, so that nothing with pmz's source leaves for the LAN as long as there are connections.
     ...addresses.map(hostOf).flatMap((host) => [`${ss} -aK src ${host}`, `${ss} -aK dst ${host}`]),
-    ...deletions(rules.filter(({ uids }) => !uids)),
+    ...deletions(rules.filter(({ from }) => from)),
     // Last, since they say whose the table is, should this be killed too.
-    ...deletions(rules.filter(({ uids }) => uids)),
+    ...deletions(rules.filter(({ from }) => !from)),
     ...nft === undefined ? [] : [`[ "$said" != ${TRACES} ] || ${nft} delete table inet ${nftTable}`],
   ].join("\n");
 }

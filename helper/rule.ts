@@ -10,6 +10,8 @@ const LOCAL_TABLE = 255;
 
 /** Before every VPN's rule that is there, after the kernel's own (0); lower where another's is lower. */
 const PRIORITY = 10;
+/** Who sends what the kernel sends itself. */
+const KERNEL: Uids = { first: 0, last: 0 };
 
 /** What a user's rules are made of. */
 export interface RuleSelectors {
@@ -20,9 +22,9 @@ export interface RuleSelectors {
 }
 
 /**
- * The rules of one user, in order. Sockets of the user look into the user's table first. So does all that has pmz's own address as
- * source: the kernel itself sends the last ACK of a client that has closed, resets and ICMP as root, without a socket of the user's.
- * What the table has no route for is dropped then: pmz's address means nothing on the LAN.
+ * The rules of one user, in order. Sockets of the user look into the user's table first. So does what has pmz's own address as source
+ * and is the kernel's: it sends the last ACK of a client that has closed, resets and ICMP as root, without a socket of the user's. For
+ * others, however they came by that source, it leads nowhere, as does what the table has no route for: it means nothing on the LAN.
  */
 export function rulesFor({ uids, table, sources }: RuleSelectors): Rule[] {
   return sources.flatMap((from): Rule[] => {
@@ -36,7 +38,7 @@ export function rulesFor({ uids, table, sources }: RuleSelectors): Rule[] {
     };
     return [
       ...uids.map((range): Rule => ({ ...rule, action: "lookup", uids: range })),
-      { ...rule, action: "lookup", from },
+      { ...rule, action: "lookup", from, uids: KERNEL },
       { ...rule, action: "unreachable", from },
     ];
   });
@@ -66,7 +68,7 @@ export class UserRules implements Disposable {
     this.#netlink = netlink;
     this.#rules = rulesFor(selectors);
     const there = allRules(netlink).filter((rule) => isTableOfPmz(rule.table));
-    const isOurs = (rule: Rule) => uids.some(({ first }) => first === rule.uids?.first);
+    const isOurs = (rule: Rule) => !rule.from && uids.some(({ first }) => first === rule.uids?.first);
     const tables = new Set([table, ...there.filter(isOurs).map((rule) => rule.table)]);
     for (const rule of there) if (tables.has(rule.table)) deleteIfThere(netlink, rule);
     try {
@@ -103,8 +105,9 @@ export class UserRules implements Disposable {
 
   /** Deletes the rules of uids that are not among these. @throws {SystemCallError} */
   narrow(uids: readonly Uids[]): void {
-    const isLeft = ({ uids: range }: Rule) =>
-      !range || uids.some(({ first, last }) => first === range.first && last === range.last);
+    const isLeft = ({ from, uids: range }: Rule) =>
+      from !== undefined || !range ||
+      uids.some(({ first, last }) => first === range.first && last === range.last);
     const gone = this.#rules.filter((rule) => !isLeft(rule));
     this.#rules = this.#rules.filter(isLeft);
     for (const rule of allRules(this.#netlink)) {

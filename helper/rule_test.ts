@@ -42,7 +42,9 @@ Deno.test({
     });
     const seen = () =>
       allRules(netlink).filter((rule) => rule.table === table)
-        .map(({ family, action, uids, from }) => `${family} ${action} ${uids?.first ?? from?.text}`);
+        .map(({ family, action, uids, from }) =>
+          [family, action, ...from ? [from.text] : [], ...uids ? [uids.first] : []].join(" ")
+        );
     const left = new UserRules(netlink, { uids: [{ first: 1001, last: 1001 }], table, sources });
     assert.equal(seen().length, 6);
     const uids = [{ first: 1002, last: 1002 }, { first: 100_000, last: 165_535 }];
@@ -50,11 +52,11 @@ Deno.test({
     assert.deepEqual(seen(), [
       "4 lookup 1002",
       "4 lookup 100000",
-      "4 lookup 198.18.255.254",
+      "4 lookup 198.18.255.254 0",
       "4 unreachable 198.18.255.254",
       "6 lookup 1002",
       "6 lookup 100000",
-      "6 lookup fd70:6d7a::fe",
+      "6 lookup fd70:6d7a::fe 0",
       "6 unreachable fd70:6d7a::fe",
     ]);
     for (const rules of [mine, left]) rules[Symbol.dispose]();

@@ -2,6 +2,7 @@ import { TokenBucket } from "../async/token_bucket.ts";
 import { BpfError } from "../ffi/bpf/libbpf.ts";
 import { bindToDevice } from "../ffi/sockets/transparent.ts";
 import { forceReceiveBuffer, rebind } from "../ffi/sockets/udp_socket.ts";
+import { SystemCallError } from "../ffi/libc.ts";
 import type { Endpoint, IpAddress } from "../net/address.ts";
 import { DESTINATIONS } from "./capture_hooks.ts";
 import { type Owner, udpRefusal } from "./descriptors.ts";
@@ -15,6 +16,7 @@ const RECEIVE_BUFFER = 4 * 1024 * 1024;
 /** ICMP messages at once, and a second: as the kernel's own (net.ipv4.icmp_msgs_per_sec). */
 const [BURST, PER_SECOND] = [1_000, 1_000];
 const E2BIG = 7;
+const EADDRINUSE = 98;
 
 /**
  * The sockets that captured datagrams come by, which are the daemon's. Each is bound to the user's device, so that it hears nothing that
@@ -58,10 +60,15 @@ export class UdpCapture implements Disposable {
     const fd = this.#socket(fds, address.family);
     if (!capture.has(address)) throw new Refusal("refused", `${address.text} is not captured`);
     if (address.family === 4) {
-      if (device.senders >= DESTINATIONS) throw limitReached();
+      if (!device.hasSender(address) && device.senders >= DESTINATIONS) throw limitReached();
       device.addSender(netlink, address);
     }
-    rebind(fd, destination, device.name);
+    try {
+      rebind(fd, destination, device.name);
+    } catch (error) {
+      if (!(error instanceof SystemCallError && error.errno === EADDRINUSE)) throw error;
+      throw new Refusal("refused", `another program of this laptop has UDP port ${destination.port}`);
+    }
     forceReceiveBuffer(fd, RECEIVE_BUFFER);
     try {
       capture.steerDatagramsTo(destination, fd);

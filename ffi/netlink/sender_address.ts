@@ -20,6 +20,8 @@ const RTPROT_STATIC = 4;
 const [RT_SCOPE_UNIVERSE, RT_SCOPE_HOST] = [0, 254];
 const BITS = 32;
 const EEXIST = 17;
+/** Answers where an address is gone, or its device is. */
+const GONE = [19, 99]; // ENODEV, EADDRNOTAVAIL
 
 /**
  * Gives a device an IPv4 address that sockets may send from (the kernel looks for it at a device of the machine), and nothing else: the
@@ -47,7 +49,9 @@ export function deleteSenderAddresses(
   device: number,
   addresses: readonly IpAddress[],
 ): void {
-  netlink.doAll(addresses.map((address) => ({ type: RTM_DELADDR, body: addressMessage(device, address) })));
+  const requests = addresses.map((address) => ({ type: RTM_DELADDR, body: addressMessage(device, address) }));
+  const failed = netlink.doAll(requests).find((errno) => errno !== 0 && !GONE.includes(errno));
+  if (failed) throw new SystemCallError("taking back addresses to send from", failed);
 }
 
 function addressMessage(device: number, address: IpAddress, label?: string): Uint8Array<ArrayBuffer> {

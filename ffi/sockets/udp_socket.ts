@@ -4,6 +4,7 @@ import { resetConnection, setOption, socketAddress } from "./socket.ts";
 import { bindToDevice } from "./transparent.ts";
 
 const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
 const SO_RCVBUFFORCE = 33;
 
 /**
@@ -35,8 +36,9 @@ const TRANSPARENT = { 4: [0, 19], 6: [41, 75] } as const;
 
 /**
  * Binds a UDP socket to a device, and to another address and port there, the machine's or not, if the kernel has chosen its port: a chosen one can't be given
- * up. What it has received before stays in it, and it gets no right by this.
- * @throws {SystemCallError} EPERM without NET_ADMIN, EINVAL for one that was bound to a chosen port
+ * up. What it has received before stays in it, and it gets no right by this. It shares the port with sockets on all addresses that
+ * allow it as well (SO_REUSEADDR), as those of mDNS do.
+ * @throws {SystemCallError} EPERM without NET_ADMIN, EINVAL for one that was bound to a chosen port, EADDRINUSE
  */
 export function rebind(fd: number, to: Endpoint, device: string): void {
   resetConnection(fd); // a UDP socket loses its port and its device, too
@@ -44,6 +46,7 @@ export function rebind(fd: number, to: Endpoint, device: string): void {
   const name = socketAddress(to);
   const [level, option] = TRANSPARENT[to.address.family];
   setOption(fd, level, option, 1);
+  setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   try {
     must(`bind ${to.address.text} port ${to.port}`, libc.bind(fd, name, name.length));
   } finally {

@@ -149,6 +149,19 @@ Deno.test(
         assert.deepEqual([mapped.failed, mapped.at], ["EPERM", "bind"]);
       }
     });
+    await t.step("no other user dials from the user's device", async () => {
+      for (const person of [other, root]) {
+        for (const mapped of [false, true]) {
+          const { failed, at } = await person.do<Outcome>({
+            kind: "tcp",
+            to: `${SERVICE}:80`,
+            device: laptop.device,
+            mapped,
+          });
+          assert.deepEqual([failed, at], ["EPERM", "connect"]);
+        }
+      }
+    });
     await t.step("a socket bound elsewhere on the machine isn't taken for the user's", async () => {
       const { failed } = await user.do<Outcome>({
         kind: "tcp",

@@ -10,8 +10,9 @@ import {
 } from "../../../ffi/libc.ts";
 import { endpointOf, localEndpoint, resetConnection, socketAddress } from "../../../ffi/sockets/socket.ts";
 import { cstring } from "../../../ffi/libc.ts";
-import { formatEndpoint, parseEndpoint } from "../../../net/address.ts";
+import { formatEndpoint, parseAddress, parseEndpoint } from "../../../net/address.ts";
 import { serveCommands } from "./commands.ts";
+import { sendFrom } from "./named_source.ts";
 
 const { getpeername, recvfrom, sendto } = Deno.dlopen("libc.so.6", {
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
@@ -36,9 +37,13 @@ export interface Attempt {
   /** By an IPv6 socket and a v4-mapped address, as Java and .NET do. */
   readonly mapped?: boolean;
   readonly device?: string;
+  /** Of UDP and IPv4: the index of the device that it sends by (IP_UNICAST_IF), which it isn't bound to. */
+  readonly by?: number;
   readonly say?: string;
   /** Whether it binds to an address that isn't the machine's. */
   readonly freebind?: boolean;
+  /** Of UDP: the address that each datagram names as its source (IP_PKTINFO). */
+  readonly source?: string;
   /** Whether it waits for an answer; it does where this isn't said. */
   readonly wait?: boolean;
   /** Of TCP: reads until the connection ends. */
@@ -59,7 +64,7 @@ export interface Outcome {
 }
 
 function attempt(
-  { kind, to, from, unconnected, mapped, device, freebind, say, wait, linger, reset }: Attempt,
+  { kind, to, from, unconnected, mapped, device, by, freebind, source, say, wait, linger, reset }: Attempt,
 ): Outcome {
   const started = performance.now();
   const ms = () => Math.round(performance.now() - started);
@@ -74,6 +79,11 @@ function attempt(
     if (device) {
       step("device", libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, cstring(device), device.length + 1));
     }
+    if (by !== undefined) {
+      const index = new Uint8Array(4);
+      new DataView(index.buffer).setUint32(0, by);
+      step("unicast", libc.setsockopt(fd, 0, 50, index, 4));
+    }
     if (freebind) {
       const [level, option] = family === AF_INET ? [0, 15] : [41, 78]; // IP_FREEBIND, IPV6_FREEBIND
       step("freebind", libc.setsockopt(fd, level, option, new Uint8Array(new Int32Array([1]).buffer), 4));
@@ -84,7 +94,11 @@ function attempt(
     // Before anything is sent: one that was reset meanwhile has no peer any more.
     const peer = unconnected ? undefined : whoIs(fd);
     const text = new TextEncoder().encode(say ?? "");
-    if (unconnected) step("sendto", sendto(fd, text, BigInt(text.length), 0, target, target.length));
+    const named = source === undefined ? undefined : parseAddress(source);
+    if (named) {
+      const kind = family === AF_INET ? 4 : 6;
+      step("sendmsg", sendFrom(fd, kind, named, text, unconnected ? target : undefined));
+    } else if (unconnected) step("sendto", sendto(fd, text, BigInt(text.length), 0, target, target.length));
     else if (say !== undefined) step("send", libc.send(fd, text, BigInt(text.length), 0x4000));
     const into = new Uint8Array(4096), sender = new Uint8Array(28);
     const size = new Uint8Array(new Uint32Array([28]).buffer);
@@ -162,9 +176,22 @@ async function retry({ to, ms, perSecond }: { to: string; ms: number; perSecond?
 /** Milliseconds until an address that other processes hold has to be free: a busy machine takes its time. */
 const FREE_MS = 10_000;
 
-/** Binds an address as soon as it's free, then counts what arrives in so many milliseconds. */
-function squat({ to, ms }: { to: string; ms: number }): { bound: boolean; heard: number } {
+/** What a squatter does: binds an address as soon as it's free, the machine's or not, then counts what arrives in so many milliseconds. */
+export interface Squat {
+  readonly to: string;
+  readonly ms: number;
+  /** Whether it takes a port that others share (SO_REUSEADDR). */
+  readonly share?: boolean;
+}
+
+function squat({ to, ms, share }: Squat): { bound: boolean; heard: number } {
   const fd = must("socket", libc.socket(AF_INET, SOCK_DGRAM, 0));
+  if (share) {
+    const on = new Uint8Array(new Int32Array([1]).buffer);
+    for (const [level, option] of [[SOL_SOCKET, 2], [0, 15]] as const) { // SO_REUSEADDR, IP_FREEBIND
+      must("setsockopt", libc.setsockopt(fd, level, option, on, 4));
+    }
+  }
   const place = name(to);
   let bound = false;
   let heard = 0;
@@ -219,7 +246,7 @@ async function stream({ to, ms }: { to: string; ms: number }): Promise<{ sent: n
 }
 
 /** The address that a socket has which is connected and sends nothing, as getaddrinfo's. */
-function source(to: string): { local: string } {
+function routedSource(to: string): { local: string } {
   const target = name(to);
   const family = endpoint(to).address.family === 4 ? AF_INET : AF_INET6;
   const fd = must("socket", libc.socket(family, SOCK_DGRAM, 0));
@@ -264,7 +291,7 @@ if (import.meta.main) {
     const { kind } = command;
     if (kind === "hold") return hold(String(command.to));
     if (kind === "stream") return stream({ to: String(command.to), ms: Number(command.ms) });
-    if (kind === "source") return source(String(command.to));
+    if (kind === "source") return routedSource(String(command.to));
     if (kind === "burst") {
       return burst({ to: String(command.to), count: Number(command.count), bytes: Number(command.bytes) });
     }
@@ -277,7 +304,7 @@ if (import.meta.main) {
       });
     }
     if (kind === "flood" || kind === "squat") {
-      const given = { to: String(command.to), ms: Number(command.ms) };
+      const given = { to: String(command.to), ms: Number(command.ms), share: command.share === true };
       return kind === "flood" ? flood(given) : squat(given);
     }
     return attempt(command as unknown as Attempt);
