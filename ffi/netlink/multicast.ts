@@ -9,6 +9,8 @@ const MSG_DONTWAIT = 0x40;
 const NLMSG_NOOP = 1;
 const NLM_F_REQUEST = 1;
 const NLM_F_ACK = 4;
+/** Messages that one wait gives at most: other work has its turn where they come without end. */
+const BATCH = 256;
 /** struct nlmsghdr. */
 const HEADER = 16;
 
@@ -57,7 +59,7 @@ export class NetlinkMulticast implements AsyncDisposable {
   }
 
   /**
-   * Waits until something is told, and gives `message` all that is there. Nothing is given where messages were lost (ENOBUFS). One wait
+   * Waits until something is told, and gives `message` what is there, as far as it is no more than a batch. Nothing is given where messages were lost (ENOBUFS). One wait
    * at a time.
    * @param message what it gets is valid during the call only
    * @returns false when this was closed
@@ -67,8 +69,9 @@ export class NetlinkMulticast implements AsyncDisposable {
     this.#waiting = libc.recvWaiting(this.#fd, this.#into, BigInt(this.#into.length), 0);
     let length = Number(await this.#waiting);
     this.#waiting = undefined;
-    while (!this.#isClosed && length > 0) {
+    for (let count = 1; !this.#isClosed && length > 0; count++) {
       message?.(this.#into.subarray(0, length));
+      if (count === BATCH) break;
       length = Number(libc.recv(this.#fd, this.#into, BigInt(this.#into.length), MSG_DONTWAIT));
     }
     return !this.#isClosed;
