@@ -143,6 +143,7 @@ Deno.test(
     assert.ok(await pollUntil(async () => /pmz_trace/.test(await room.says("nft", "list", "ruleset"))));
     Deno.kill(helper.pid, "SIGKILL");
     await daemon.kill("SIGKILL");
+    await helper.ended;
     const second = room.start(0, "run_helper.ts", room.cgroup, ...grantFor(USER));
     assert.equal((await second.line()).ready, true);
     assert.doesNotMatch(await room.says("nft", "list", "ruleset"), /pmz/);
