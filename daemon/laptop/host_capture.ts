@@ -184,6 +184,11 @@ export class HostCapture implements AsyncDisposable {
     return all.length > 0 && isLoopbackDown() ? all.map((one) => ({ ...one, isLoDown: true })) : all;
   }
 
+  /** Why the last datagram to a captured address and port wasn't carried; undefined where it was, or none was sent. */
+  udpRefusal(address: string, port: number): string | undefined {
+    return this.#udp?.refusal(address, port);
+  }
+
   /** The rule of this machine's firewall that keeps connections from a captured address; undefined where none is known. */
   blockedBy(address: string, port: number): Promise<BlockingRule | undefined> {
     return this.#firewall.blockedBy({ address, port });

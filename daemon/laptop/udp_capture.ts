@@ -5,12 +5,14 @@ import { UdpClosings } from "../../ffi/netlink/udp_closings.ts";
 import { DatagramReader } from "../../ffi/sockets/datagram_reader.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import { loopbackUdpSocket } from "../../ffi/sockets/udp_socket.ts";
-import { type IpAddress, parseAddress } from "../../net/address.ts";
+import { formatEndpoint, type IpAddress, parseAddress } from "../../net/address.ts";
 import type { Log } from "../process/log.ts";
 import type { HelperClient } from "./helper_client.ts";
 
 /** Batches that are read at once: what a full catch-all socket holds. */
 const MOST_BATCHES = 100;
+/** Destinations whose refusal is remembered; the oldest is forgotten first. */
+const MOST_REFUSED = 256;
 /** Destinations that can't be opened and are logged at once, and a second in the long run. */
 const [LOGGED, LOGGED_PER_SECOND] = [20, 1];
 
@@ -36,6 +38,8 @@ export class UdpCapture implements AsyncDisposable {
   readonly #lines = new TokenBucket(LOGGED, LOGGED_PER_SECOND);
   #omitted = 0;
   #why: string | undefined;
+  /** Why destinations couldn't be opened, until they are. */
+  readonly #refused = new Map<string, string>();
 
   private constructor(parts: UdpCaptureParts) {
     this.#parts = parts;
@@ -64,6 +68,11 @@ export class UdpCapture implements AsyncDisposable {
   /** Why UDP isn't carried; undefined where it is. */
   get why(): string | undefined {
     return this.#own.length > 0 ? undefined : this.#why;
+  }
+
+  /** Why the helper refused to open a captured address and port the last time; undefined where it didn't. */
+  refusal(address: string, port: number): string | undefined {
+    return this.#refused.get(formatEndpoint(address, port));
   }
 
   async #carry(family: 4 | 6): Promise<void> {
@@ -101,9 +110,14 @@ export class UdpCapture implements AsyncDisposable {
 
   /** From the moment on that the socket is bound, no datagram for it comes by the catch-all one: what is left there comes before its own. */
   async #open(socket: SocketToBind): Promise<void> {
+    const place = formatEndpoint(socket.address, socket.port);
+    this.#refused.delete(place);
     try {
       await this.#parts.helper.openUdp(socket);
     } catch (error) {
+      this.#refused.set(place, error instanceof Error ? error.message : String(error));
+      const [oldest] = this.#refused.keys();
+      if (oldest !== undefined && this.#refused.size > MOST_REFUSED) this.#refused.delete(oldest);
       this.#unopened(socket, error);
       throw error;
     }

@@ -122,6 +122,20 @@ Deno.test("a destination that the helper refuses is said, and the error reaches 
   assert.ok(at.logged.length < 50, `${at.logged.length} lines`);
 });
 
+Deno.test("why a destination was refused is known until it opens, of the last 256", async () => {
+  let answer = () => Promise.reject<void>(new Error("the limit"));
+  const at = surroundings({ openUdp: () => answer() });
+  await using capture = await UdpCapture.start(at.parts);
+  const open = (port: number) => at.source.open({ descriptor: 0, address: "10.96.0.10", port });
+  for (let port = 1; port <= 257; port++) await assert.rejects(open(port));
+  assert.equal(capture.refusal("10.96.0.10", 257), "the limit");
+  assert.equal(capture.refusal("10.96.0.10", 2), "the limit");
+  assert.equal(capture.refusal("10.96.0.10", 1), undefined);
+  answer = () => Promise.resolve();
+  await open(257);
+  assert.equal(capture.refusal("10.96.0.10", 257), undefined);
+});
+
 Deno.test("where Deno has no UDP sockets the helper isn't asked, so that the hooks refuse UDP", async () => {
   const at = surroundings({}, false);
   await using capture = await UdpCapture.start(at.parts);

@@ -338,7 +338,7 @@ class Way {
       const started = performance.now();
       const passedBy = await ownNetworkHop(hostCapture);
       const saw = this.#asked.protocol === "udp"
-        ? datagramsHop(passedBy)
+        ? datagramsHop(passedBy, hostCapture.udpRefusal(address, port))
         : await machineHop(hostCapture, address, port, passedBy);
       if (!this.#add("machine", saw, performance.now() - started)) return;
     }

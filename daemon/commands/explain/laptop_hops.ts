@@ -151,8 +151,17 @@ export async function ownNetworkHop({ state: helper }: HostCapture): Promise<Fin
   return findings.filter(({ level }) => level === "warning");
 }
 
-/** What is known of datagrams on this machine: none is sent to try it, since nothing would say whether it arrived. */
-export function datagramsHop([passedBy]: readonly Finding[]): Finding {
+/**
+ * What is known of datagrams on this machine: none is sent to try it, since nothing would say whether it arrived.
+ * @param refusal why the last one couldn't be carried
+ */
+export function datagramsHop([passedBy]: readonly Finding[], refusal?: string): Finding {
+  if (refusal !== undefined) {
+    return failed(
+      `the last datagram wasn't carried: ${refusal}`,
+      "end what is in the way, and send again: pmz logs has more",
+    );
+  }
   return passedBy && "remedy" in passedBy
     ? warning(passedBy.saw, passedBy.remedy)
     : skipped("no datagram is sent to try it; whether a firewall of this machine is in the way: pmz doctor");

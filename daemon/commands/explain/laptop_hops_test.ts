@@ -69,6 +69,9 @@ Deno.test("of datagrams this machine says what it knows of its own network, and 
   assert.match(saw, /^no datagram is sent/);
   const flushed = { level: "warning", saw: "the routes were flushed", remedy: "pmz up" } as const;
   assert.deepEqual(datagramsHop([flushed]), flushed);
+  const refused = datagramsHop([], "another program of this laptop has UDP port 53");
+  assert.equal(refused.level, "failed");
+  assert.match(refused.saw, /another program of this laptop has UDP port 53$/);
 });
 
 const reach: Reach = {
