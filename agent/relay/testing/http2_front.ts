@@ -99,6 +99,8 @@ export function front(pod: number, rules: readonly FrontRule[], streams: Places 
   })();
   return {
     port: (listener.addr as Deno.NetAddr).port,
+    upstreams,
+    tunnel,
     outcomes,
     counts: routed.map(({ counts }) => counts),
     connections: () => sockets.size,
