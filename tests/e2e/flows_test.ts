@@ -145,6 +145,10 @@ Deno.test("a connection whose Service is deleted was reset by pmz, and nothing o
   const alice = await stage.up();
   assert.match((await alice.done(["status"])).stdout, /open +0 connections/, "pmz's own aren't counted");
   const flows = async () => (await alice.json<{ items: Flow[] }>(["flows"])).items;
+  await until(
+    "the Service answers",
+    async () => (await alice.run(["explain", "gone.default.svc:9000"])).code === 0,
+  );
   const gone = async () =>
     (await flows()).find(({ name, to }) => (name ?? to).includes("gone.default.svc:9000"));
   const reader = alice.shell("exec 3<>/dev/tcp/gone.default.svc/9000; cat <&3 2>&1 || true");

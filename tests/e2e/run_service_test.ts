@@ -223,7 +223,7 @@ async function deploy(world: World): Promise<AsyncDisposable> {
 /** What of pmz run is there: folders of secrets, and processes that have one. */
 const left = (person: Pmz) =>
   person.shell(`ls -d "$XDG_RUNTIME_DIR"/pmz-run-* /run/user/$(id -u)/pmz-run-* /dev/shm/pmz-run-* 2>/dev/null
-    grep -lsz '^PMZ_ROOT=' /proc/[0-9]*/environ; true`);
+    grep -lsz '^PMZ_ROOT=.' /proc/[0-9]*/environ; true`);
 
 Deno.test("pmz run gives a program the variables and files that a kubelet gave the pod", async () => {
   await using stage = await Stage.set();
