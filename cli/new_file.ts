@@ -1,7 +1,7 @@
 import { failure } from "./failure.ts";
 
 /**
- * Writes a file that only its owner may read, where there is none yet. It is written without a pause in which a signal could be
+ * Writes a file that only its owner may read, which must not exist yet. It is written without a pause in which a signal could be
  * taken, and removed where that fails: so it is there as a whole, or not at all.
  * @throws {CliFailure} `usage` where it can't be written
  */

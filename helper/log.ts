@@ -52,7 +52,7 @@ export function endOfLog(path: string, longest: number = TOLD): string {
   return text.startsWith("{") ? text : text.slice(text.indexOf("\n") + 1);
 }
 
-/** The end of a file; empty where there is none. */
+/** The end of a file; empty where the file does not exist. */
 function readEnd(path: string, longest: number): Uint8Array {
   try {
     using file = Deno.openSync(path, { read: true });

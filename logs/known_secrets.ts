@@ -72,7 +72,7 @@ function fileText(path: string): string[] {
   }
 }
 
-/** A path says where a secret lies, and is none. */
+/** A path says where a secret lies; it is no secret itself. */
 function isPath(value: string): boolean {
   return value.startsWith("/") || value.startsWith("~/");
 }

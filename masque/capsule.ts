@@ -48,7 +48,7 @@ export class CapsuleReader {
   /** The beginning of a capsule whose type and length aren't whole yet. */
   #head: Uint8Array<ArrayBuffer> | undefined;
   #headLength = 0;
-  /** Bytes of the value of a DATAGRAM capsule whose type and length were read; -1 while there is none. */
+  /** Bytes of the value of a DATAGRAM capsule whose type and length were read; -1 between capsules. */
   #value = -1;
   /** Bytes of a capsule of another type that are still to be skipped. */
   #skip = 0;

@@ -68,7 +68,7 @@ Deno.test("a caller that reads nothing of a laptop's answer still gets what the 
   assert.equal(big.bytes, 1_000_000);
 });
 
-Deno.test("a caller that has reduced the table of headers is told that it's so, whoever answers first", async () => {
+Deno.test("a caller that has reduced the table of headers gets the acknowledgement, whichever end answers first", async () => {
   await using pod = server("pod");
   await using alices = server("alice");
   await using at = front(pod.port, rules(alices));

@@ -223,7 +223,7 @@ Deno.test("a caller that sends PINGs, and a pod that doesn't end a frame, can't 
   assert.match(at.outcomes[0]?.details ?? "", /a caller that doesn't read/);
 });
 
-Deno.test("what waits of a pod goes on though its caller has taken more while something was being written to it", async () => {
+Deno.test("what waits of a pod is sent on, also where its caller took more during a write", async () => {
   const [caller, ours] = memoryPair();
   const [pod, theirs] = memoryPair();
   await using at = front(0, []);

@@ -10,7 +10,7 @@ const LONGEST = 1 << 20;
 /** Where the values of settings come from. */
 export interface SettingSources {
   readonly env: { get(name: string): string | undefined };
-  /** The text of a file; undefined where there is none. By default this machine's. @throws where it can't be read */
+  /** The text of a file; undefined where it does not exist. By default this machine's. @throws where it can't be read */
   readText?(path: string): Promise<string | undefined>;
 }
 

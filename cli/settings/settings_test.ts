@@ -77,7 +77,7 @@ Deno.test("each setting of the file is read, with its line", async () => {
   ]);
 });
 
-Deno.test("a variable comes before the file, and an empty one is none", async () => {
+Deno.test("a variable comes before the file, and an empty one counts as unset", async () => {
   const { context, accepted, names, protect, shown } = await read(FILE, {
     PMZ_CONTEXT: "staging",
     PMZ_ACCEPT_RANGES: "10.1.0.0/16, 10.2.0.0/16,",

@@ -210,7 +210,7 @@ export class HostCapture implements AsyncDisposable {
     return this.#routes.refusal(cluster, address);
   }
 
-  /** The DNS stub that programs' questions don't get to on this machine; undefined where all are reached, or there is none. */
+  /** The DNS stub that programs' questions don't get to on this machine; undefined where all are reached, or pmz has no stub. */
   async unreachedStub(): Promise<string | undefined> {
     return await this.#names?.current?.unreachedStub();
   }

@@ -92,7 +92,7 @@ export class RawDatagrams implements Disposable {
     for (let at = 0; at < end; at++) sum += this.#words[at] ?? 0;
     while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
     const checksum = swapped(~sum & 0xffff);
-    return checksum === 0 ? 0xffff : checksum; // zero means that there is none
+    return checksum === 0 ? 0xffff : checksum; // zero means "no checksum"
   }
 }
 
