@@ -9,6 +9,7 @@
  * | anything else | the command line |
  */
 import type { DoctorParts } from "./checks/doctor.ts";
+import type { CliParts } from "./cli/cli.ts";
 import type { ReportParts } from "./report/collect.ts";
 import type { HelperAssets } from "./helper/host_resources.ts";
 import { grantArguments, type HelperReady } from "./wire/helper.ts";
@@ -99,7 +100,7 @@ async function commandLine(args: readonly string[]): Promise<number> {
   const { runCli } = await import("./cli/cli.ts");
   const { processConsole } = await import("./cli/console.ts");
   const { stateFolderPath } = await import("./daemon/process/state_folder.ts");
-  return await runCli(args, {
+  const parts: CliParts = {
     ...processConsole(),
     release: RELEASE,
     get stateFolder() {
@@ -155,7 +156,16 @@ async function commandLine(args: readonly string[]): Promise<number> {
       const { doctor } = await import("./checks/doctor.ts");
       return await doctor(request, await doctorParts(), onChecked, signal);
     },
-  });
+    servePage: async ({ port }, signal) => {
+      const { servePage } = await import("./ui/server.ts");
+      return servePage({ port, parts }, signal);
+    },
+    openBrowser: async (url) => {
+      const { openBrowser } = await import("./ui/open_browser.ts");
+      return openBrowser(url, Deno.env);
+    },
+  };
+  return await runCli(args, parts);
 }
 
 /** What a report looks at of this machine. */

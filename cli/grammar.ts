@@ -24,6 +24,7 @@ import { report } from "./commands/report.ts";
 import { run } from "./commands/run.ts";
 import { services } from "./commands/services.ts";
 import { status } from "./commands/status.ts";
+import { ui } from "./commands/ui.ts";
 import { connect, up } from "./commands/up.ts";
 import { version } from "./commands/version.ts";
 
@@ -35,6 +36,7 @@ export const commands: readonly Command[] = [
   services,
   flows,
   explain,
+  ui,
   intercept,
   interceptList,
   leave,
@@ -90,7 +92,15 @@ const agentWords = command(
 export const grammar: Parser<"sync", Invocation, unknown> = or(
   group(
     "Connect",
-    or(asWord(up), asWord(down), asWord(status), asWord(services), asWord(flows), asWord(explain)),
+    or(
+      asWord(up),
+      asWord(down),
+      asWord(status),
+      asWord(services),
+      asWord(flows),
+      asWord(explain),
+      asWord(ui),
+    ),
   ),
   group("Intercept", or(interceptWords, asWord(leave), asWord(run), asWord(env))),
   group(

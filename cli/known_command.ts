@@ -14,6 +14,7 @@ export const commandModules: Readonly<Record<string, () => Promise<Command>>> = 
   services: async () => (await import("./commands/services.ts")).services,
   flows: async () => (await import("./commands/flows.ts")).flows,
   explain: async () => (await import("./commands/explain.ts")).explain,
+  ui: async () => (await import("./commands/ui.ts")).ui,
   intercept: async () => (await import("./commands/intercept.ts")).intercept,
   leave: async () => (await import("./commands/leave.ts")).leave,
   run: async () => (await import("./commands/run.ts")).run,

@@ -21,6 +21,20 @@ export interface Input {
   readLine(signal: AbortSignal): Promise<string | null>;
 }
 
+/** How `pmz ui` wants its page. */
+export interface PageRequest {
+  /** Of 127.0.0.1; 0: any that is free. */
+  readonly port: number;
+}
+
+/** The page of `pmz ui`, as it is served. */
+export interface ServedPage {
+  /** It has the token by which the page is reached. */
+  readonly url: string;
+  /** Settles when it is no longer served, with the reason. */
+  readonly ended: Promise<"down" | "interrupted">;
+}
+
 /** What the command line is made of, handed over by main.ts. */
 export interface CliParts {
   readonly release: string;
@@ -69,6 +83,13 @@ export interface CliParts {
   report(request: ReportRequest): Promise<Report>;
   /** The names of the kubeconfig's contexts. @throws when it can't be read */
   contexts(): readonly string[] | Promise<readonly string[]>;
+  /**
+   * Serves the page of `pmz ui` until the signal aborts, or the daemon goes down.
+   * @throws where its port is taken; a `code` and `hint` of the error are told as they are
+   */
+  servePage(request: PageRequest, signal: AbortSignal): Promise<ServedPage>;
+  /** Opens a URL in the user's browser. @returns false where there is none to open it with */
+  openBrowser(url: string): Promise<boolean>;
   /** Milliseconds since 1970, for "since"; by default the clock. */
   now?(): number;
   /** Whose command line it is; by default this process's. */

@@ -24,7 +24,7 @@ export async function confirmProtected(
   confirmed: ServiceName | undefined,
 ): Promise<void> {
   const { protect } = await cli.settings();
-  const pattern = protect.find((one) => matches(one, context));
+  const pattern = protectedBy(protect, context);
   if (pattern === undefined) return;
   const name = formatService(meant);
   const otherwise = `nothing was intercepted: the context ${context} is protected ("${pattern}")`;
@@ -41,6 +41,11 @@ export async function confirmProtected(
   cli.terminal.question(`${context} is protected. To intercept there, type the Service's name, ${name}:`);
   const answer = (await stdin.readLine(cli.signal))?.trim();
   if (answer !== name && answer !== meant.service) throw failure("declined", otherwise);
+}
+
+/** The first of the settings' patterns that a context fits; undefined where it isn't protected. */
+export function protectedBy(protect: readonly string[], context: string): string | undefined {
+  return protect.find((pattern) => matches(pattern, context));
 }
 
 /** Whether a name fits a pattern, in which "*" stands for any characters. */

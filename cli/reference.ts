@@ -21,7 +21,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 - **Repeating.** Each command can be repeated: \`up\` says that the cluster is connected already, \`down\`, \`leave\` and
   \`dns remove\` that there was nothing to do, all with exit code 0.
 - **Ctrl-C** interrupts a command, and what had begun is undone; a second Ctrl-C doesn't wait for that. The exit code is
-  130; for \`pmz flows -f\` and \`pmz logs -f\`, which have no other end, it is 0.
+  130; for \`pmz flows -f\`, \`pmz logs -f\` and \`pmz ui\`, which have no other end, it is 0.
 - **What your program sees.** The peer of an intercepted connection is 127.0.0.1 for every caller: rules by the
   caller's address (\`pg_hba.conf\`, rate limits) see that.
 - **Exit codes** are in [exit-codes.md](exit-codes.md).
@@ -45,6 +45,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | flows | FlowList | id, kind, protocol, from, program, to, name, cluster, intercept, started, ms, sent, received, dropped, outcome, times |
 | flows -f | Flow | none of them; \`flow\`: an object a line, as each ends, until Ctrl-C |
 | explain | Explanation | none of them; \`works\`, target, verdict (hop, saw, remedy; absent where nothing is wrong), hops (hop, level, saw, remedy, ms); without a connection \`up\` is false and \`checks\` are as those of doctor |
+| ui | Page | none of them; \`url\` |
 | dns add, dns list, dns remove | NameList | name, addresses, custom, target, cluster, before (the target of a changed one until now) |
 | dns allow | DomainList | domain |
 | intercept, intercept list, leave | InterceptList | id, cluster, namespace, service, port, protocol, portName, local, since, until, match, mirror, domain, mine, pods, connections, requests, alsoTaken, others, silentSince, problems |

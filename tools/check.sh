@@ -7,6 +7,7 @@ check_all() {
 	step "deno fmt" "$deno" fmt --check -q
 	step "deno lint" "$deno" lint -q
 	step "deno check" "$deno" check -q --frozen
+	step "page" "$deno" check -q --no-lock --config ui/page_types.json ui/page/*.js # a browser's types, not Deno's
 	step "shellcheck" check_shell
 	step "clang-format" check_c
 	rm -f "$output"

@@ -1,8 +1,8 @@
 import { object } from "@optique/core/constructs";
-import type { InterceptEntry } from "../../wire/control.ts";
 import { define } from "../command.ts";
 import { takesWords } from "../match_words.ts";
 import { warnOfIntercepts } from "../intercept_warnings.ts";
+import { requestWords } from "../request_words.ts";
 import { formatDuration } from "../terminal.ts";
 
 export const interceptList = define({
@@ -49,11 +49,3 @@ export const interceptList = define({
     warnOfIntercepts(cli.terminal, entries, now);
   },
 });
-
-/** "3 of 40, 1 to the pods", "3 mirrored, 1 dropped of 40"; nothing for a whole Service, whose requests are not told apart. */
-function requestWords({ requests, mirror }: InterceptEntry): string {
-  if (requests === undefined) return "";
-  const { seen, taken, declined } = requests;
-  if (mirror) return `${taken} mirrored, ${declined} dropped of ${seen}`;
-  return `${taken} of ${seen}${declined > 0 ? `, ${declined} to the pods` : ""}`;
-}

@@ -21,5 +21,7 @@ const code = await runCli(argv, {
   contexts: () => ["dev", "staging"],
   report: () => Promise.reject(new Error("this program makes no report")),
   doctor: () => Promise.resolve([]),
+  servePage: () => Promise.reject(new Error("this program serves no page")),
+  openBrowser: () => Promise.resolve(false),
 });
 Deno.exit(code);

@@ -45,14 +45,21 @@ export class World implements AsyncDisposable {
   /** Runs `pmz` with these arguments, as a shell without quotes would split them. */
   async pmz(line: string, parts: Partial<CliParts> = {}): Promise<Ran> {
     const said = { stdout: "", stderr: "" };
+    const words = line.split(" ").filter((word) => word !== "");
+    const code = await runCli(words, { ...this.parts((to, text) => void (said[to] += text)), ...parts });
+    return { code, ...said };
+  }
+
+  /** What a command line in it is made of. */
+  parts(write: (to: "stdout" | "stderr", text: string) => void = () => {}): CliParts {
     const { typed, terminal = false, env = {} } = this.#options;
     const answers = [...typed ?? []];
     const output = (to: "stdout" | "stderr") => ({
       isTerminal: terminal,
       columns: () => terminal ? 80 : undefined,
-      write: (text: string) => void (said[to] += text),
+      write: (text: string) => write(to, text),
     });
-    const code = await runCli(line.split(" ").filter((word) => word !== ""), {
+    return {
       release: "0.1.0",
       stateFolder: this.folder,
       env: { get: (name) => env[name] },
@@ -75,13 +82,14 @@ export class World implements AsyncDisposable {
       report: (request) => Promise.resolve(smallReport(request)),
       logs: () => logNews(),
       doctor: () => Promise.resolve(checkResults),
+      servePage: () =>
+        Promise.resolve({ url: "http://127.0.0.1:4600/TOKEN/", ended: Promise.resolve("down" as const) }),
+      openBrowser: () => Promise.resolve(true),
       now: () => Date.parse("2026-01-01T12:00:00Z"),
       uid: 1000,
       interrupted: new AbortController().signal,
       ...this.#options.parts,
-      ...parts,
-    });
-    return { code, ...said };
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,9 @@
 // deno-lint-ignore-file no-console -- standard output is how it answers
-/** Drives a headless Chromium. Standard input: [{ open: URL }, { run: script }, { again: true }, { stranger: URL }]; says what each page has. */
+/**
+ * Drives a headless Chromium. Standard input: [{ open: URL }, { run: script }, { again: true }, { stranger: URL }]; says what each page has.
+ * { until: expression } waits until it holds, { tell: expression } says "told" and its value as JSON, { look: { width, height, dark } } sets the window,
+ * { picture: name } says "picture", the name, and a screenshot in base64.
+ */
 import { createRequire } from "node:module";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -47,8 +51,26 @@ const page = async (options = {}) => {
   await call("Page.enable", {}, sessionId);
   return sessionId;
 };
-const evaluate = async (expression, session) =>
-  (await call("Runtime.evaluate", { expression }, session)).result.value;
+const evaluate = async (expression, session) => {
+  const { result } = await call(
+    "Runtime.evaluate",
+    { expression, awaitPromise: true, returnByValue: true },
+    session,
+  );
+  return result.value;
+};
+/** How long a condition is waited for, in milliseconds. */
+const UNTIL_MS = 60_000;
+const until = async (expression, session) => {
+  const end = Date.now() + UNTIL_MS;
+  while (!await evaluate(expression, session)) {
+    if (Date.now() > end) {
+      const text = await evaluate("document.body.innerText", session);
+      throw new Error(`it doesn't come to hold: ${expression}; the page has: ${text}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+};
 const load = async (session, method, params) => {
   const loaded = new Promise((resolve) =>
     events = ({ method }) => method === "Page.loadEventFired" && resolve()
@@ -61,6 +83,22 @@ const own = await page();
 for (const step of JSON.parse(input)) {
   if (step.open) await load(own, "Page.navigate", { url: step.open });
   if (step.run) await evaluate(step.run, own);
+  if (step.until) await until(step.until, own);
+  if (step.tell) console.log("told", JSON.stringify(await evaluate(step.tell, own)));
+  if (step.look) {
+    const { width, height, dark } = step.look;
+    await call(
+      "Emulation.setDeviceMetricsOverride",
+      { width, height, deviceScaleFactor: 1, mobile: false },
+      own,
+    );
+    const features = [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }];
+    await call("Emulation.setEmulatedMedia", { features }, own);
+  }
+  if (step.picture) {
+    const { data } = await call("Page.captureScreenshot", { format: "png" }, own);
+    console.log("picture", step.picture, data);
+  }
   if (step.again) await load(own, "Page.reload", {});
   if (step.stranger) {
     const { browserContextId } = await call("Target.createBrowserContext");
@@ -68,4 +106,4 @@ for (const step of JSON.parse(input)) {
   }
 }
 await call("Browser.close").catch(() => {});
-process.exit();
+process.stdout.write("", () => process.exit());
