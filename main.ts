@@ -29,6 +29,11 @@ function self(): string[] {
   return [Deno.execPath(), "run", "--quiet", "--allow-all", Deno.mainModule];
 }
 
+/** The single file that was started; undefined where it's the sources. */
+function ownFile(): string | undefined {
+  return Deno.build.standalone ? Deno.execPath() : Deno.env.get("PMZ_SELF");
+}
+
 async function daemon(): Promise<number> {
   const { runDaemon } = await import("./daemon/main.ts");
   const { AgentInstaller } = await import("./install/installer.ts");
@@ -119,6 +124,16 @@ async function commandLine(args: readonly string[]): Promise<number> {
       await spawnDaemon([...self(), "daemon"], stateFolderPath(Deno.env));
     },
     helperCommand: (grant) => [...self(), "helper", "start", ...grantArguments(grant)],
+    selfCommand: (args) => [...self(), ...args],
+    setup: async () => {
+      const { LocalSetup } = await import("./setup/setup.ts");
+      return new LocalSetup({
+        env: Deno.env,
+        uid: Deno.uid() ?? -1,
+        own: ownFile(),
+        texts: async (release) => (await import("./cli/setup_texts.ts")).setupTexts(release),
+      });
+    },
     manifests: async (components, options) => {
       const { AgentInstaller } = await import("./install/installer.ts");
       const { builtPayloads } = await import("./install/payload/source.ts");

@@ -16,6 +16,7 @@ import { disconnect, down, stop } from "./commands/down.ts";
 import { env } from "./commands/env.ts";
 import { explain } from "./commands/explain.ts";
 import { flows } from "./commands/flows.ts";
+import { install } from "./commands/install.ts";
 import { intercept, interceptAdd } from "./commands/intercept.ts";
 import { interceptList } from "./commands/intercept_list.ts";
 import { interceptDelete, leave } from "./commands/leave.ts";
@@ -25,7 +26,9 @@ import { run } from "./commands/run.ts";
 import { services } from "./commands/services.ts";
 import { status } from "./commands/status.ts";
 import { ui } from "./commands/ui.ts";
+import { uninstall } from "./commands/uninstall.ts";
 import { connect, up } from "./commands/up.ts";
+import { upgrade } from "./commands/upgrade.ts";
 import { version } from "./commands/version.ts";
 
 /** Every command, in the order of the reference. */
@@ -54,6 +57,9 @@ export const commands: readonly Command[] = [
   doctor,
   logs,
   report,
+  install,
+  uninstall,
+  upgrade,
   version,
 ];
 
@@ -105,7 +111,11 @@ export const grammar: Parser<"sync", Invocation, unknown> = or(
   group("Intercept", or(interceptWords, asWord(leave), asWord(run), asWord(env))),
   group(
     "Set up and inspect",
-    or(dnsWords, agentWords, configWords, asWord(doctor), asWord(logs), asWord(report), asWord(version)),
+    or(
+      or(dnsWords, agentWords, configWords),
+      or(asWord(doctor), asWord(logs), asWord(report)),
+      or(asWord(install), asWord(uninstall), asWord(upgrade), asWord(version)),
+    ),
   ),
   or(asWord(connect), asWord(disconnect), asWord(stop)),
 );

@@ -22,6 +22,9 @@ export const commandModules: Readonly<Record<string, () => Promise<Command>>> = 
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   logs: async () => (await import("./commands/logs.ts")).logs,
   report: async () => (await import("./commands/report.ts")).report,
+  install: async () => (await import("./commands/install.ts")).install,
+  uninstall: async () => (await import("./commands/uninstall.ts")).uninstall,
+  upgrade: async () => (await import("./commands/upgrade.ts")).upgrade,
   version: async () => (await import("./commands/version.ts")).version,
 };
 

@@ -13,7 +13,6 @@ export const otherWords: ReadonlyMap<string, OtherWord> = new Map([
     type: "pmz flows --failed",
   }],
   ["helm", { says: "expected agent", type: "pmz agent deploy" }],
-  ["uninstall", { says: "expected agent delete", type: "pmz agent delete" }],
   ["agent install", { says: "expected deploy", type: "pmz agent deploy" }],
   ["agent uninstall", { says: "expected delete", type: "pmz agent delete" }],
   ["agent upgrade", { says: "expected deploy", type: "pmz agent deploy" }],

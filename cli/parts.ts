@@ -4,6 +4,7 @@ import type { HelperGrant } from "../wire/helper.ts";
 import type { CheckResult, DoctorRequest, OnChecked, ServedNames } from "../wire/doctor.ts";
 import type { LogNews, LogsRequest } from "../wire/log_line.ts";
 import type { Report, ReportRequest } from "../wire/report.ts";
+import type { Setup } from "../wire/setup.ts";
 import type { AgentInstallOptions, Component } from "../wire/installer.ts";
 
 /** Where text goes; a write takes all of it, or throws. */
@@ -64,6 +65,10 @@ export interface CliParts {
   startDaemon(): Promise<void>;
   /** The program and arguments that sudo runs; it ends with 0 as soon as the helper listens; the helper keeps running. */
   helperCommand(grant: HelperGrant): readonly string[];
+  /** The program and arguments that run this pmz again. */
+  selfCommand(args: readonly string[]): readonly string[];
+  /** The installation of pmz itself on this machine. */
+  setup(): Promise<Setup>;
   /** YAML for `kubectl apply -f -`. */
   manifests(components: readonly Component[], options: AgentInstallOptions): string | Promise<string>;
   /** What pmz left on this machine though no daemon runs, in words; empty: nothing. */

@@ -26,7 +26,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
   caller's address (\`pg_hba.conf\`, rate limits) see that.
 - **Exit codes** are in [exit-codes.md](exit-codes.md).
 - **Completion:** \`source <(pmz completion bash)\`, \`source <(pmz completion zsh)\` after \`compinit\`, \`pmz completion fish | source\`.
-  Contexts of the kubeconfig are completed; while pmz is up also namespaces, Services, their ports, your intercepts and domains.
+  \`pmz install\` installs it for the next shell. Contexts of the kubeconfig are completed; while pmz is up also namespaces, Services, their ports, your intercepts and domains.
 
 ## JSON
 

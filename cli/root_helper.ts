@@ -1,6 +1,7 @@
 import type { HelperGrant, HelperReady } from "../wire/helper.ts";
 import { failure } from "./failure.ts";
 import type { Cli } from "./session.ts";
+import { byRoot, isRoot } from "./sudo.ts";
 
 const WITHOUT_ROOT = "without root there is: pmz up --proxy";
 /** Characters that are kept of what sudo and the helper print. */
@@ -20,10 +21,13 @@ interface Attempt {
  * @throws {CliFailure} `helper` when sudo is missing or refuses, or the helper doesn't start: it says which
  */
 export async function startHelper(cli: Cli, grant: HelperGrant): Promise<void> {
-  const helper = [...cli.parts.helperCommand(grant)];
-  const isRoot = (cli.parts.uid ?? Deno.uid()) === 0;
-  const line = isRoot ? helper : [await sudoOf(cli), ...sudoOptions(cli), "--", ...helper];
-  if (!isRoot) {
+  const line = await byRoot(
+    cli,
+    cli.parts.helperCommand(grant),
+    "the root helper wasn't started",
+    `run pmz up as root, or ${WITHOUT_ROOT}`,
+  );
+  if (!isRoot(cli)) {
     cli.terminal.note(
       "sudo starts pmz's root helper: routes, names and firewall traces, for your user alone",
     );
@@ -41,7 +45,7 @@ export async function startHelper(cli: Cli, grant: HelperGrant): Promise<void> {
       `pmz doctor checks this machine; ${WITHOUT_ROOT}`,
     );
   }
-  throw isRoot ? endedEarly(attempt) : refusedBySudo(attempt, cli.parts.stdin.isTerminal);
+  throw isRoot(cli) ? endedEarly(attempt) : refusedBySudo(attempt, cli.parts.stdin.isTerminal);
 }
 
 /** Runs it, and passes what it prints on stderr to the terminal as it comes. */
@@ -123,37 +127,4 @@ function refusedBySudo(attempt: Attempt, hasTerminal: boolean): Error {
 function endedEarly({ program, status: { code, signal } }: Attempt): Error {
   const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
   return failure("helper", `the root helper wasn't started: ${program} ended ${how}`, WITHOUT_ROOT);
-}
-
-function sudoOptions(cli: Cli): string[] {
-  if (cli.parts.stdin.isTerminal) return ["-p", "[sudo] password for %p: "];
-  return ["-S", "-p", ""];
-}
-
-/** @throws {CliFailure} `helper` when it is not on PATH. */
-async function sudoOf(cli: Cli): Promise<string> {
-  const path = await findSudo(cli);
-  if (path !== undefined) return path;
-  throw failure(
-    "helper",
-    "the root helper wasn't started: there is no sudo on PATH",
-    `run pmz up as root, or ${WITHOUT_ROOT}`,
-  );
-}
-
-/** The path of sudo; undefined when it isn't on PATH. */
-export async function findSudo(cli: Cli): Promise<string | undefined> {
-  for (const folder of (cli.parts.env.get("PATH") ?? "").split(":")) {
-    if (!folder.startsWith("/")) continue;
-    const path = `${folder}/sudo`;
-    try {
-      if ((await Deno.stat(path)).isFile) return path;
-    } catch (error) {
-      if (
-        !(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory ||
-          error instanceof Deno.errors.PermissionDenied)
-      ) throw error;
-    }
-  }
-  return undefined;
 }

@@ -1,10 +1,19 @@
 /** Completion as people have it: keys that are typed into the shells themselves. */
 import assert from "node:assert/strict";
+import { setupTexts } from "./setup_texts.ts";
 import { World } from "./testing/run.ts";
 
 const MARK = "DONE";
 const script = new URL("./testing/shell.py", import.meta.url).pathname;
 const program = new URL("./testing/program.ts", import.meta.url).pathname;
+
+interface Shell {
+  readonly command: (folder: string) => readonly string[];
+  readonly file: string;
+  readonly start: string;
+  /** Completion files in the folder, each for a shell. */
+  readonly texts?: Readonly<Record<string, "zsh" | "fish">>;
+}
 
 /** How each shell is started with a folder's files, and what its start file has. */
 const shells = {
@@ -24,6 +33,24 @@ const shells = {
     file: "start",
     start: `set -g fish_greeting; function fish_prompt; echo '> '; end
       pmz completion fish | source; echo ${MARK}`,
+  },
+} as const;
+
+/** The same shells with what `pmz install` has written, in folders that they look in. */
+const installed = {
+  zsh: {
+    command: () => ["zsh", "-i"],
+    file: ".zshrc",
+    start: `PS1='%# '; unsetopt beep; fpath=($ZDOTDIR/zsh/site-functions $fpath)
+      autoload -Uz compinit && compinit -u -D; echo ${MARK}`,
+    texts: { "zsh/site-functions/_pmz": "zsh" },
+  },
+  fish: {
+    command: (folder: string) => ["fish", "--no-config", "-i", "-C", `source ${folder}/start`],
+    file: "start",
+    start: `set -g fish_greeting; function fish_prompt; echo '> '; end
+      set -g fish_complete_path $XDG_DATA_HOME/fish/vendor_completions.d; echo ${MARK}`,
+    texts: { "fish/vendor_completions.d/pmz.fish": "fish" },
   },
 } as const;
 
@@ -51,10 +78,23 @@ for (const [name, shell] of Object.entries(shells)) {
   });
 }
 
+for (const [name, shell] of Object.entries(installed)) {
+  Deno.test({
+    name: `${name} completes by the file that pmz install writes, from the first key on`,
+    ignore: !has(name) || !has("python3"),
+    fn: async () => {
+      await using world = new World();
+      const few = cases.slice(0, 3);
+      const ran = await typed(world, shell, few.map(([keys]) => keys));
+      assert.deepEqual(ran, few.map(([, expected]) => expected));
+    },
+  });
+}
+
 /** What `pmz` was run with, for each of these keys and Enter. */
 async function typed(
   world: World,
-  shell: (typeof shells)[keyof typeof shells],
+  shell: Shell,
   keys: readonly string[],
 ): Promise<string[]> {
   const folder = Deno.makeTempDirSync({ prefix: "pmz-shell-" });
@@ -71,6 +111,11 @@ printf RAN; printf '[%s]' "$@"; echo ' ${MARK}'
       { mode: 0o755 },
     );
     Deno.writeTextFileSync(`${folder}/${shell.file}`, `${shell.start}\n`);
+    const texts = shell.texts ? setupTexts("0.1.0") : undefined;
+    for (const [path, of] of Object.entries(shell.texts ?? {})) {
+      Deno.mkdirSync(`${folder}/${path}`.replace(/[^/]*$/, ""), { recursive: true });
+      Deno.writeTextFileSync(`${folder}/${path}`, texts?.[of] ?? "");
+    }
     const child = new Deno.Command("python3", {
       args: [script, MARK, ...shell.command(folder)],
       env: {

@@ -2,12 +2,11 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { flag, option } from "@optique/core/primitives";
-import type { AgentRequest } from "../../wire/control.ts";
-import { component, componentsOf, printComponents } from "../agent_components.ts";
+import { component, componentsOf } from "../agent_components.ts";
 import { context, kubeconfig } from "../cluster_options.ts";
 import { define } from "../command.ts";
 import { undone } from "../interruption.ts";
-import { agree, sayCluster } from "../consent.ts";
+import { removeAgents } from "../remove_agents.ts";
 import { namespace } from "../values.ts";
 
 export const agentDelete = define({
@@ -30,27 +29,6 @@ export const agentDelete = define({
   data: true,
   interrupted: undone,
   async run(cli, options) {
-    const daemon = await cli.startedDaemon();
-    const components = componentsOf(options.component);
-    const choice = await cli.chosen(daemon, { context: options.context, kubeconfig: options.kubeconfig });
-    const plan = await daemon.ask("plan", { ...choice, mode: "proxy" });
-    // The very cluster that is agreed on, whatever is connected or left meanwhile.
-    const request: AgentRequest = { ...choice, context: plan.cluster.context, components };
-    const there = await daemon.ask("agent", { ...choice, context: plan.cluster.context });
-    const isAbsent = components.every((one) =>
-      there.some(({ component, state }) => component === one && state === "absent")
-    );
-    if (isAbsent && !options.yes) {
-      cli.terminal.json("AgentComponentList", { items: there });
-      return cli.terminal.print(
-        `${plan.cluster.context}: no agent is installed, nothing changed (to remove what an installation may ` +
-          "have left: --yes)",
-      );
-    }
-    sayCluster(cli, plan.cluster);
-    const question = `Remove ${components.join(" and ")} from ${plan.cluster.context}, for everybody?`;
-    await agree(cli, options.yes, question, "nothing was removed");
-    const still = await cli.startedDaemon(); // it may have ended while the question stood
-    printComponents(cli, await cli.follow(still, "removeAgent", request));
+    await removeAgents(cli, { ...options, components: componentsOf(options.component) });
   },
 });

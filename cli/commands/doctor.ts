@@ -9,7 +9,7 @@ import { context, inNamespace, kubeconfig } from "../cluster_options.ts";
 import { define } from "../command.ts";
 import { daemonView } from "../daemon_view.ts";
 import { failure } from "../failure.ts";
-import { findSudo } from "../root_helper.ts";
+import { findSudo } from "../sudo.ts";
 import type { Cli } from "../session.ts";
 import { Steps } from "../steps.ts";
 

@@ -2,16 +2,10 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { option } from "@optique/core/primitives";
-import { pollUntil } from "../../async/poll_until.ts";
-import type { DownRequest, DownResult } from "../../wire/control.ts";
 import { alias, define } from "../command.ts";
-import { ControlClient } from "../control_client.ts";
 import { failure } from "../failure.ts";
-import type { Cli } from "../session.ts";
+import { takeDown } from "../take_down.ts";
 import { contextName } from "../values.ts";
-
-/** How long a daemon may take to end after it has said that it's down. */
-const END_MS = 5000;
 
 export const down = define({
   words: "down",
@@ -50,27 +44,3 @@ export const stop = alias(down, "stop", "Disconnect and end the daemon, as down 
   "pmz stop",
   "the same as: pmz down",
 ]]);
-
-async function takeDown(cli: Cli, context: string | undefined): Promise<DownResult> {
-  const daemon = await cli.runningDaemon({ anyVersion: true });
-  if (!daemon) return { wasUp: false, left: await cli.parts.leftovers() };
-  const request: DownRequest = context === undefined ? {} : { context };
-  const result = await cli.follow(daemon, "down", request);
-  if (context !== undefined) return result;
-  await ended(cli);
-  return { ...result, left: [...new Set([...result.left, ...await cli.parts.leftovers()])] };
-}
-
-/** Waits until no daemon answers any more, so that an `up` right after this starts its own. */
-async function ended(cli: Cli): Promise<void> {
-  const { stateFolder, release } = cli.parts;
-  const gone = async () =>
-    !await ControlClient.connect({ stateFolder, release, signal: cli.signal, anyVersion: true });
-  if (await pollUntil(gone, { everyMs: 50, timeoutMs: END_MS, signal: cli.signal })) return;
-  cli.signal.throwIfAborted();
-  throw failure(
-    "timeout",
-    `everything is disconnected, but the daemon didn't end within ${END_MS / 1000} s`,
-    `its log: ${stateFolder}/daemon.log`,
-  );
-}

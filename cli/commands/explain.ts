@@ -8,7 +8,7 @@ import { define } from "../command.ts";
 import type { ControlClient } from "../control_client.ts";
 import { type ExplainTarget, parseExplainTarget } from "../explain_target.ts";
 import { type CliFailure, failure } from "../failure.ts";
-import { findSudo } from "../root_helper.ts";
+import { findSudo } from "../sudo.ts";
 import { askServedNames } from "../served_names.ts";
 import type { Cli } from "../session.ts";
 import { valueOf } from "../values.ts";

@@ -12,7 +12,7 @@ import { agree } from "../consent.ts";
 import { daemonView } from "../daemon_view.ts";
 import { askHelperLog } from "../helper_log.ts";
 import { writeNewFile } from "../new_file.ts";
-import { findSudo } from "../root_helper.ts";
+import { findSudo } from "../sudo.ts";
 import type { Cli } from "../session.ts";
 import { formatBytes } from "../terminal.ts";
 import { filePath } from "../values.ts";

@@ -1,5 +1,6 @@
 import { type CliParts, runCli } from "../cli.ts";
 import { checkResults } from "./check_results.ts";
+import { FakeSetup } from "./fake_setup.ts";
 import { smallReport } from "./small_report.ts";
 import { logNews } from "./log_news.ts";
 import { type Answers, FakeDaemon } from "./fake_daemon.ts";
@@ -74,6 +75,8 @@ export class World implements AsyncDisposable {
         return Promise.resolve();
       },
       helperCommand: () => ["true"],
+      selfCommand: (args) => ["true", ...args],
+      setup: () => Promise.resolve(new FakeSetup()),
       manifests: (components, options) => `# ${components.join(" ")} ${JSON.stringify(options)}`,
       leftovers: () => Promise.resolve([]),
       shellWarnings: () => Promise.resolve([]),

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { Home } from "./testing/home.ts";
+
+const nothing = { scope: "user", purge: [] } as const;
+
+Deno.test("an uninstallation leaves a home folder as it was before the installation", async () => {
+  using home = new Home();
+  Deno.mkdirSync(`${home.path}/.local/share/man`, { recursive: true });
+  Deno.writeTextFileSync(`${home.path}/.local/share/man/own`, "mine");
+  const before = [home.files(), home.folders()];
+  await home.setup().install(home.request());
+  assert.equal(await home.setup().isInstalled("user"), true);
+  const plan = await home.setup().plan(nothing);
+  assert.equal(plan.isInstalled, true);
+  assert.deepEqual(await home.setup().uninstall(plan), []);
+  assert.deepEqual([home.files(), home.folders()], before);
+  assert.equal(await home.setup().isInstalled("user"), false);
+});
+
+Deno.test("what was changed since it was installed stays, and is named", async () => {
+  using home = new Home();
+  const { program } = await home.setup().install(home.request());
+  Deno.writeTextFileSync(program, "something else by now");
+  Deno.removeSync(`${home.path}/.local/bin/kubectl-pmz`);
+  Deno.symlinkSync("another", `${home.path}/.local/bin/kubectl-pmz`);
+  const plan = await home.setup().plan(nothing);
+  assert.deepEqual(plan.changed, [program, `${home.path}/.local/bin/kubectl-pmz`]);
+  assert.deepEqual(await home.setup().uninstall(plan), []);
+  assert.deepEqual(home.files(), {
+    "/.local/bin/kubectl-pmz": "-> another",
+    "/.local/bin/pmz": "something else by now",
+  });
+});
+
+Deno.test("what is changed between the question and the answer stays, and is named", async () => {
+  using home = new Home();
+  const { program } = await home.setup().install(home.request());
+  const plan = await home.setup().plan(nothing);
+  Deno.writeTextFileSync(program, "changed meanwhile");
+  assert.deepEqual(await home.setup().uninstall(plan), [`${program}: it was changed meanwhile`]);
+  assert.equal(Deno.readTextFileSync(program), "changed meanwhile");
+});
+
+Deno.test("unpacked versions go; what else lies there stays", async () => {
+  using home = new Home();
+  const cache = `${home.path}/.cache/pmz`;
+  for (const name of ["0".repeat(32), `.${"a".repeat(32)}.17`, "notes"]) {
+    Deno.mkdirSync(`${cache}/${name}/assets`, { recursive: true });
+    Deno.writeTextFileSync(`${cache}/${name}/deno`, "");
+  }
+  const plan = await home.setup().plan(nothing);
+  assert.deepEqual([plan.isInstalled, plan.caches], [false, [cache]]);
+  assert.deepEqual(await home.setup().uninstall(plan), []);
+  assert.deepEqual(home.files(), { "/.cache/pmz/notes/deno": "" });
+});
+
+Deno.test("state and settings go where they are asked for, and nothing next to them", async () => {
+  using home = new Home();
+  const [state, settings] = [`${home.path}/.local/state/pmz`, `${home.path}/.config/pmz/config.yaml`];
+  Deno.mkdirSync(`${state}/more`, { recursive: true });
+  Deno.writeTextFileSync(`${state}/daemon.log`, "");
+  Deno.mkdirSync(settings.replace(/\/[^/]*$/, ""), { recursive: true });
+  Deno.writeTextFileSync(settings, "");
+  Deno.writeTextFileSync(`${home.path}/.config/other`, "");
+  assert.deepEqual((await home.setup().plan(nothing)).purged, []);
+  const plan = await home.setup().plan({ scope: "user", purge: [state, settings, `${home.path}/gone`] });
+  assert.deepEqual(plan.purged, [state, settings]);
+  assert.deepEqual(await home.setup().uninstall(plan), []);
+  assert.deepEqual([home.files(), home.folders()], [{ "/.config/other": "" }, [
+    "/.config",
+    "/.local",
+    "/.local/state",
+  ]]);
+});
+
+Deno.test("a list that can't be read as one removes nothing", async () => {
+  using home = new Home();
+  await home.setup().install(home.request());
+  Deno.writeTextFileSync(`${home.path}/.local/share/pmz/installed.json`, "{");
+  const plan = await home.setup().plan(nothing);
+  assert.deepEqual([plan.isInstalled, plan.files], [false, []]);
+});
