@@ -7,7 +7,8 @@ const withOwnPrograms = (script: string) => `PATH=~/.local/bin:$PATH; ${script}`
 Deno.test("a user installs pmz without root, uses it by kubectl, and removes it without a trace", async () => {
   await using stage = await Stage.set();
   const { alice } = stage;
-  const files = () => alice.shell("cd && find . ! -path './.local/state*' ! -path ./.cache | sort");
+  const files = () =>
+    alice.shell("cd && find . ! -path ./.local ! -path './.local/state*' ! -path ./.cache | sort");
   await alice.shell("rm -rf ~/.cache/pmz");
   const before = await files();
   assert.match((await alice.done(["install"])).stdout, /\.local\/bin\/pmz +written/);
