@@ -32,7 +32,8 @@ const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal
 
   --rounds N    how many, 5 otherwise; medians are over these
   --quick       one short round: that all works, no figures to believe
-  --profile     loopback, personal: where each program's CPU time went; slower while it's recorded
+  --profile     loopback, personal: where each program's CPU time went; slower while it's recorded;
+                not with --before
   --pmz FILE    another build to measure on the cluster than dist/pmz
   --before DIR  loopback, cluster, personal, start: also measures the pmz of another checkout (built), and compares
   --only NAMES  loopback, cluster, personal: these measurements alone: kept-50,up-1
@@ -84,10 +85,15 @@ async function main(): Promise<number> {
   const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
   const wanted = kinds.filter((kind) => positionals.length === 0 || positionals.includes(kind));
   const unknown = positionals.filter((word) => !kinds.some((kind) => kind === word));
-  if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
-    console.error(
-      unknown.length > 0 ? `bench: there is no ${unknown.join(", ")}` : "bench: --rounds wants a number",
-    );
+  const wrong = unknown.length > 0
+    ? `there is no ${unknown.join(", ")}`
+    : !Number.isInteger(rounds) || rounds < 1
+    ? "--rounds wants a number"
+    : options.profile && options.before !== undefined
+    ? "--profile and --before exclude each other: programs of both would have one profile"
+    : undefined;
+  if (wrong !== undefined) {
+    console.error(`bench: ${wrong}`);
     console.error(usage);
     return 2;
   }
