@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Api } from "../../kube/client/api.ts";
 import { parsePod, type Pod } from "../../kube/objects/objects.ts";
 import { resources } from "../../kube/client/resources.ts";
@@ -8,10 +9,18 @@ import { type Log, watchLog } from "../process/log.ts";
 export class AgentPods implements AsyncDisposable {
   readonly #watched: Watched<Pod>;
   readonly #controller: string | undefined;
+  readonly #laptop: string;
 
-  /** @param of.controller the kind of the pods' controller: labels alone can be given by everybody who may create pods there */
-  constructor(api: Api, of: { namespace: string; selector: string; controller?: string; log: Log }) {
+  /**
+   * @param of.controller the kind of the pods' controller: labels alone can be given by everybody who may create pods there
+   * @param of.laptop what tells this laptop from others; random without it
+   */
+  constructor(
+    api: Api,
+    of: { namespace: string; selector: string; controller?: string; laptop?: string; log: Log },
+  ) {
     this.#controller = of.controller;
+    this.#laptop = of.laptop ?? crypto.randomUUID();
     this.#watched = watch(api, resources.pods, {
       namespace: of.namespace,
       labelSelector: of.selector,
@@ -54,18 +63,28 @@ export class AgentPods implements AsyncDisposable {
   }
 
   /**
-   * A usable pod, as soon as there is one.
+   * A usable pod, as soon as there is one. Of several it is always the same one, and another one for another laptop: each has its share
+   * of the laptops, and when one goes, only its own laptops move (rendezvous hashing).
    * @param waiting called with the reason for each wait
    * @throws the signal's reason
    */
   async one(signal: AbortSignal, waiting: (why: string) => void = () => {}): Promise<Pod> {
     for (;;) {
       signal.throwIfAborted();
-      const [pod] = this.usable();
+      const pod = this.#own();
       if (pod) return pod;
       waiting(this.whyNone());
       await this.#change(signal);
     }
+  }
+
+  #own(): Pod | undefined {
+    const weighed = this.usable().map((pod) => ({ pod, weight: this.#weigh(pod) }));
+    return weighed.toSorted((one, other) => one.weight < other.weight ? 1 : -1)[0]?.pod;
+  }
+
+  #weigh({ uid }: Pod): string {
+    return createHash("sha256").update(`${this.#laptop} ${uid}`).digest("hex");
   }
 
   /** Why there is no usable pod, in words. */

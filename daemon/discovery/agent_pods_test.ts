@@ -44,6 +44,35 @@ Deno.test("who wants one waits until there is one", async () => {
   assert.equal((await one).name, "gateway-1");
 });
 
+Deno.test("each of several has its share of the laptops, and when one goes, only its own laptops move", async () => {
+  await using cluster = new FakeApi();
+  for (let i = 1; i <= 3; i++) cluster.pod(`gateway-${i}`, { namespace: "pmz" });
+  await using laptops = new AsyncDisposableStack();
+  const all = Array.from(
+    { length: 60 },
+    (_, i) => laptops.use(new AgentPods(cluster.api, { ...of, laptop: `laptop ${i}` })),
+  );
+  const signal = new AbortController().signal;
+  const chosen = async () => {
+    const pods = await Promise.all(all.map(async (each) => {
+      await each.ready;
+      return await each.one(signal);
+    }));
+    return pods.map(({ name }) => name);
+  };
+  const before = await chosen();
+  assert.deepEqual(await chosen(), before);
+  for (let i = 1; i <= 3; i++) {
+    const share = before.filter((name) => name === `gateway-${i}`).length;
+    assert.ok(share >= 5, `gateway-${i} has ${share} of 60`);
+  }
+  cluster.delete("/api/v1", "pods", "gateway-2", "pmz");
+  await until("all know that it's gone", () => all.every((each) => each.usable().length === 2));
+  const after = await chosen();
+  const moved = before.filter((name, i) => name !== after[i]);
+  assert.deepEqual(moved, before.filter((name) => name === "gateway-2"));
+});
+
 Deno.test("waiting ends with its signal", async () => {
   await using cluster = new FakeApi();
   await using pods = new AgentPods(cluster.api, of);

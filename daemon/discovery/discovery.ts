@@ -5,11 +5,14 @@ import { type Resource, resources } from "../../kube/client/resources.ts";
 import { follow } from "../../async/abort.ts";
 import { watch, type Watched } from "../../kube/watch/watch.ts";
 import { type Log, watchLog } from "../process/log.ts";
-import { Listing } from "./listing.ts";
+import { grouped, Listing } from "./listing.ts";
 import type { Topology, TopologyChange } from "./topology.ts";
 
 /** Changes are told together after this long, in milliseconds: a rollout changes many objects at once. */
 const SETTLE_MS = 30;
+
+/** As many as the gateway keeps: Kubernetes' own limits for a cluster are 150,000 pods and 10,000 Services. */
+const MOST = { services: 50_000, slices: 100_000, pods: 200_000 } as const;
 
 const LISTED = [resources.services, resources.endpointSlices, resources.pods];
 
@@ -22,21 +25,27 @@ const noChanges = (): Changes => ({ services: new Set(), slices: new Set(), pods
  * What a cluster has, kept up to date: of all namespaces, or only of the connection's own where the credentials don't allow more.
  */
 export class Discovery implements AsyncDisposable {
-  readonly #watches: Watched<unknown>[] = [];
+  readonly #watches = new Map<keyof TopologyChange, Watched<unknown>>();
   readonly #changed: (change: TopologyChange) => void;
   readonly #ending = new AbortController();
   readonly #listing: Listing;
+  readonly #most: Readonly<Record<keyof TopologyChange, number>>;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #changes = noChanges();
   #topology: Topology | undefined;
   /** What may not be seen, in words. */
-  readonly limits: string[] = [];
+  readonly #unseen: string[] = [];
   /** The only namespace of which all Services are seen; undefined when that is so for all. */
   onlyNamespace: string | undefined;
 
-  private constructor(changed: (change: TopologyChange) => void, listing: Listing) {
+  private constructor(
+    changed: (change: TopologyChange) => void,
+    listing: Listing,
+    most: Readonly<Record<keyof TopologyChange, number>>,
+  ) {
     this.#changed = changed;
     this.#listing = listing;
+    this.#most = most;
   }
 
   /**
@@ -44,6 +53,7 @@ export class Discovery implements AsyncDisposable {
    * object as it was isn't told (kube/watch/watch.ts).
    * @param told called with how far the lists are, in words
    * @param signal ends the start: a server that doesn't answer is waited for
+   * @param most objects of a kind that are kept; `limits` has how many are left out
    * @throws {ApiError} when not even the Services of the own namespace may be listed. @throws the signal's reason
    */
   static async start(
@@ -53,8 +63,10 @@ export class Discovery implements AsyncDisposable {
     changed: (change: TopologyChange) => void,
     told: (text: string) => void = () => {},
     signal?: AbortSignal,
+    most: Readonly<Record<keyof TopologyChange, number>> = MOST,
   ): Promise<Discovery> {
-    const discovery = new Discovery(changed, new Listing(LISTED.map(({ plural }) => plural), told));
+    const listing = new Listing(LISTED.map(({ plural }) => plural), told);
+    const discovery = new Discovery(changed, listing, most);
     using _starting = follow(signal, discovery.#ending);
     try {
       const [services, slices, pods] = await Promise.all([
@@ -64,12 +76,12 @@ export class Discovery implements AsyncDisposable {
         discovery.#see(api, resources.pods, "pods", namespace, parsePod, log).catch(forbidden),
       ]);
       if (!slices) {
-        discovery.limits.push(
+        discovery.#unseen.push(
           "EndpointSlices may not be listed: a Service without endpoints isn't refused at once",
         );
       }
       if (!pods) {
-        discovery.limits.push("pods may not be listed: only Services are reachable, no pod addresses");
+        discovery.#unseen.push("pods may not be listed: only Services are reachable, no pod addresses");
       }
       discovery.#topology = {
         services: services.items,
@@ -83,6 +95,14 @@ export class Discovery implements AsyncDisposable {
     }
   }
 
+  /** What isn't seen, in words: since it may not be, or since there is too much of it. */
+  get limits(): readonly string[] {
+    const omitted = [...this.#watches].flatMap(([kind, { overflow }]) =>
+      overflow === 0 ? [] : [tooMany(kind, overflow, this.#most[kind])]
+    );
+    return [...this.#unseen, ...omitted];
+  }
+
   /** What is there now. The maps are live. */
   get topology(): Topology {
     return this.#topology ?? { services: new Map(), pods: new Map() };
@@ -90,7 +110,7 @@ export class Discovery implements AsyncDisposable {
 
   /** Reconnects all watches, which continue where they were. */
   reconnect(): void {
-    for (const watched of this.#watches) watched.reconnect();
+    for (const watched of this.#watches.values()) watched.reconnect();
   }
 
   async #see<T>(
@@ -104,6 +124,7 @@ export class Discovery implements AsyncDisposable {
     const { plural } = resource;
     const options = {
       parse,
+      maxItems: this.#most[kind],
       log: watchLog(log),
       signal: this.#ending.signal,
       onPage: (listed: number, all: number | undefined) => this.#listing.page(plural, listed, all),
@@ -113,7 +134,7 @@ export class Discovery implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 403)) throw error;
       const seen = await this.#watch(kind, plural, watch(api, resource, { ...options, namespace: own }));
-      this.limits.push(`only ${resource.plural} of the namespace ${own} may be listed`);
+      this.#unseen.push(`only ${resource.plural} of the namespace ${own} may be listed`);
       if (kind !== "pods") this.onlyNamespace = own;
       return seen;
     }
@@ -130,7 +151,7 @@ export class Discovery implements AsyncDisposable {
       throw error;
     }
     watched.onChange(({ key }) => this.#note(kind, key));
-    this.#watches.push(watched);
+    this.#watches.set(kind, watched);
     return watched;
   }
 
@@ -147,8 +168,13 @@ export class Discovery implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#timer);
     this.#ending.abort(new Error("the cluster is disconnected"));
-    await Promise.all(this.#watches.map((watched) => watched[Symbol.asyncDispose]()));
+    await Promise.all([...this.#watches.values()].map((watched) => watched[Symbol.asyncDispose]()));
   }
+}
+
+function tooMany(kind: keyof TopologyChange, overflow: number, most: number): string {
+  const what = kind === "slices" ? "EndpointSlices" : kind === "services" ? "Services" : "pods";
+  return `${grouped(overflow)} ${what} are left out: at most ${grouped(most)} are kept`;
 }
 
 function forbidden(error: unknown): undefined {

@@ -74,6 +74,25 @@ Deno.test("without rights to list pods and slices, Services are enough", async (
   assert.equal(discovery.limits.length, 2);
 });
 
+Deno.test("of more objects than are kept it is said how many are left out, and of what kind", async () => {
+  await using cluster = new FakeApi();
+  cluster.service("echo", { clusterIP: "10.96.0.7", ports: [{ port: 80 }] });
+  for (let i = 0; i < 1_200; i++) cluster.pod(`echo-${i}`);
+  const most = { services: 1, slices: 1, pods: 100 };
+  await using discovery = await Discovery.start(
+    cluster.api,
+    "default",
+    quiet,
+    quiet,
+    quiet,
+    undefined,
+    most,
+  );
+  assert.deepEqual(discovery.limits, ["1,100 pods are left out: at most 100 are kept"]);
+  for (let i = 100; i < 1_200; i++) cluster.delete("/api/v1", "pods", `echo-${i}`);
+  await until("nothing is left out", () => discovery.limits.length === 0);
+});
+
 Deno.test("without rights to list even Services it fails, and leaves no watch", async () => {
   await using cluster = new FakeApi();
   cluster.refuse = (asked) => asked.includes("services") ? forbidden(asked) : undefined;

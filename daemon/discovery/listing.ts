@@ -30,6 +30,6 @@ export class Listing {
 }
 
 /** "12,500" */
-function grouped(count: number): string {
+export function grouped(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }

@@ -35,6 +35,8 @@ export interface WatchOptions<T> extends Selection {
   maxItems?: number;
   /** Milliseconds of silence after which a connection counts as dead: servers send a bookmark every minute. 75,000 without it. */
   idleMs?: number;
+  /** Milliseconds from the end of an object, where others are left out, until all are listed again: there is room. 60,000 without it. */
+  roomMs?: number;
   backoff?: Partial<Backoff>;
   /** Called after each page of a list: how many objects there were so far, and how many there are, where that is known. */
   onPage?: (listed: number, all: number | undefined) => void;
@@ -108,6 +110,9 @@ class Watcher<T> implements Watched<T> {
   readonly #done: Promise<void>;
   readonly #backoff: Backoff;
   #attempt = new AbortController();
+  /** Runs while there is room for objects that were left out; then all are listed again. */
+  #room: ReturnType<typeof setTimeout> | undefined;
+  #listsAgain = false;
   #failures = 0;
   /** Attempts in a row that make the version look stale. */
   #stale = 0;
@@ -175,6 +180,7 @@ class Watcher<T> implements Watched<T> {
         error = caught;
       }
       if (this.#signal.aborted) break;
+      if (this.#listsAgain) version = undefined;
       if (signal.aborted) continue;
       if (ApiError.is(error, "Expired")) version = undefined;
       // A server that was restored from a backup doesn't tell that a version is unknown to it: it's silent, or refuses the version for
@@ -187,12 +193,14 @@ class Watcher<T> implements Watched<T> {
       if (error !== undefined) this.#failed(error);
       await this.#pause(error, signal);
     }
+    clearTimeout(this.#room);
     this.#following[Symbol.dispose]();
     this.#ready.reject(this.#signal.reason);
     this.#enter("closed", undefined);
   }
 
   async #list(signal: AbortSignal): Promise<string> {
+    this.#listsAgain = false;
     const gone = new Set(this.#items.keys());
     const fresh: Read<T>[] = [];
     const left = new Set<string>();
@@ -311,6 +319,16 @@ class Watcher<T> implements Watched<T> {
     this.#items.delete(key);
     this.#versions.delete(key);
     this.#tell(this.#changed, { kind: "deleted", key, item: item as T });
+    if (this.#left.size > 0) this.#roomCame();
+  }
+
+  #roomCame(): void {
+    this.#room ??= setTimeout(() => {
+      this.#room = undefined;
+      if (this.#left.size === 0) return;
+      this.#listsAgain = true;
+      this.reconnect();
+    }, this.#options.roomMs ?? ROOM_MS);
   }
 
   #failed(error: unknown): void {
@@ -367,6 +385,8 @@ interface Read<T> {
   readonly item: T;
   readonly version: unknown;
 }
+
+const ROOM_MS = 60_000;
 
 /** Attempts in a row with a version that seems stale, after which everything is listed again. */
 const MOST_STALE = 2;

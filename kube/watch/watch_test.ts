@@ -262,6 +262,27 @@ Deno.test("objects beyond the limit are left out and counted", async () => {
   await until("nothing left out", () => things.overflow === 0);
 });
 
+Deno.test("an object that is left out is kept once there is room", async () => {
+  let events = new Events();
+  const there = new Set(["a", "b", "c"]);
+  await using server = fakeServer((_, url) => {
+    if (!url.searchParams.has("watch")) return listOf("1", ...[...there].map((name) => thing(name, 1)));
+    events = new Events();
+    return new Response(events.body);
+  });
+  using api = new Api(server.source);
+  await using things = watch(api, resources.services, { ...quick, maxItems: 2, roomMs: 1 });
+  const added: string[] = [];
+  things.onChange(({ kind, key }) => kind === "added" && added.push(key));
+  await until("live", () => things.state === "live");
+  assert.deepEqual([[...things.items.keys()], things.overflow], [["ns/a", "ns/b"], 1]);
+  there.delete("a");
+  events.send("DELETED", thing("a", 1));
+  await until("c is kept", () => things.items.has("ns/c"));
+  assert.deepEqual([[...things.items.keys()], things.overflow], [["ns/b", "ns/c"], 0]);
+  assert.deepEqual(added, ["ns/a", "ns/b", "ns/c"]);
+});
+
 Deno.test("objects that replaced others while the connection was lost are not beyond the limit", async () => {
   let lists = 0;
   const last = new Events();
