@@ -4,7 +4,8 @@ import { tcpDescriptors } from "../../ffi/testing/netns.ts";
 import { NoOpenFiles } from "../../ffi/testing/open_files.ts";
 import { until } from "../../async/testing/until.ts";
 import { parseEndpoint } from "../../net/address.ts";
-import { dial, SilenceProbes } from "./dial.ts";
+import { BusyTargets } from "./busy_targets.ts";
+import { dial, SilenceProbes, spreadingDialler } from "./dial.ts";
 
 const SOL_SOCKET = 1;
 const SO_KEEPALIVE = 9;
@@ -41,4 +42,33 @@ Deno.test("a gateway without free descriptors keeps probing silent connections",
   using _none = new NoOpenFiles();
   using _probes = new SilenceProbes(5);
   await new Promise((resolve) => setTimeout(resolve, 50)); // what its timer throws would end the process
+});
+
+Deno.test("a busy target is dialled from ports of the gateway's choice, each another one", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const endpoint = parseEndpoint(`127.0.0.1:${listener.addr.port}`);
+  assert.ok(endpoint);
+  const dialBusy = spreadingDialler(new BusyTargets(2));
+  const ports: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    const dialling = dialBusy(endpoint, { timeoutMs: 5_000 });
+    const [connection, accepted] = await Promise.all([dialling, listener.accept()]);
+    assert.equal(connection.local.port, accepted.remoteAddr.port);
+    ports.push(connection.local.port);
+    connection.close();
+    accepted.close();
+  }
+  const chosen = ports.slice(2);
+  assert.ok(chosen.every((port) => port >= 10_000 && port < 30_000), `${ports}`);
+  assert.equal(new Set(chosen).size, chosen.length);
+});
+
+Deno.test("a busy target that refuses connections is told as such", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const endpoint = parseEndpoint(`127.0.0.1:${listener.addr.port}`);
+  assert.ok(endpoint);
+  listener.close();
+  await assert.rejects(spreadingDialler(new BusyTargets(0))(endpoint, { timeoutMs: 5_000 }), {
+    code: "ECONNREFUSED",
+  });
 });

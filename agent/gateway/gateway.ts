@@ -4,7 +4,7 @@ import type { Api } from "../../kube/client/api.ts";
 import { ports } from "../../wire/places.ts";
 import type { Transport } from "../../net/transport.ts";
 import { rateLimited } from "../rate_limited_log.ts";
-import { dial, SilenceProbes } from "./dial.ts";
+import { SilenceProbes, spreadingDialler } from "./dial.ts";
 import { LaneJoiner } from "../lanes.ts";
 import type { Log } from "../../wire/log.ts";
 import type { Range } from "../../net/range.ts";
@@ -59,7 +59,7 @@ export async function runGateway(options: GatewayOptions): Promise<void> {
   using laneListener = Deno.listen({ hostname: "127.0.0.1", port: lanes });
   using _probes = new SilenceProbes();
   await using udp = new UdpFlows({ idleMs: UDP_IDLE_MS });
-  const server = new StreamServer({ targets, dial, udp, ranges: options.ranges });
+  const server = new StreamServer({ targets, dial: spreadingDialler(), udp, ranges: options.ranges });
   await using tunnels = new Tunnels(server, udp, log);
   using joining = new LaneJoiner((transport) => tunnels.serve(transport));
   const stop = () => {

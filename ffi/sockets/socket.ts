@@ -19,6 +19,9 @@ const SO_COOKIE = 57;
 const NOWHERE = new Uint8Array(16);
 const EINPROGRESS = 115;
 
+const ANY_6 = addressOf(new Uint8Array(16));
+const ANY_4 = addressOf(Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0]));
+
 /** Buffers that the calls below fill. They are shared, since these calls are made for each accepted connection. */
 const name = new Uint8Array(28);
 const length = new Uint32Array(1);
@@ -55,6 +58,17 @@ export function tcpSocket(family: 4 | 6): number {
     "socket",
     libc.socket(family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
   );
+}
+
+/**
+ * Binds a socket to a port of any local address, to connect from there. Other connections may have the same port, as long as they
+ * lead elsewhere and were bound this way too.
+ * @throws {SystemCallError} EADDRINUSE where another socket has the port for itself
+ */
+export function bindSourcePort(fd: number, family: 4 | 6, port: number): void {
+  setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  const name = socketAddress({ address: family === 4 ? ANY_4 : ANY_6, port });
+  must(`bind port ${port}`, libc.bind(fd, name, name.length));
 }
 
 /**

@@ -117,7 +117,8 @@ export async function dialTcp(
   }
 }
 
-function timedOut(hostname: string, port: number, ms: number): Error {
+/** The error of a dial that took too long. */
+export function timedOut(hostname: string, port: number, ms: number): Error {
   const message = `${formatEndpoint(hostname, port)} did not answer within ${ms / 1000} s`;
   return Object.assign(new Error(message), { code: "ETIMEDOUT" });
 }

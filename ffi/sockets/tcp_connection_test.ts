@@ -7,10 +7,10 @@ import {
   setOption,
   socketAddress,
   startConnect,
-  tcpListener,
   tcpSocket,
 } from "./socket.ts";
 import { dialTcp, TcpConnection } from "./tcp_connection.ts";
+import { silentListener } from "../testing/silent_listener.ts";
 import { tcpDescriptors } from "../testing/netns.ts";
 import { NoOpenFiles } from "../testing/open_files.ts";
 
@@ -333,17 +333,3 @@ Deno.test("a dial that was in time isn't ended by its signal or its time later",
   ours.close();
   theirs.close();
 });
-
-/** Where a dial waits for ever: a listener that never accepts and has one connection waiting, which is all it holds. */
-async function silentListener() {
-  const fd = tcpListener({ address: "127.0.0.1", backlog: 0 });
-  const { port } = localEndpoint(fd);
-  const first = await dialTcp("127.0.0.1", port, { timeoutMs: 5_000 });
-  return {
-    port,
-    [Symbol.dispose]() {
-      first.close();
-      closeDescriptor(fd);
-    },
-  };
-}

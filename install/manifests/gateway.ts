@@ -39,6 +39,14 @@ function parts(options: ManifestOptions): ContainerParts {
   };
 }
 
+/** Seconds after which the gateway of a node that is gone is replaced: everybody's connections wait for that; 300 by default. */
+const GONE_S = 10;
+
+function soonGone(taint: string): object {
+  const key = `node.kubernetes.io/${taint}`;
+  return { key, operator: "Exists", effect: "NoExecute", tolerationSeconds: GONE_S };
+}
+
 /** The manifests of the gateway, with the roles that its users need. */
 export function gatewayManifests(options: ManifestOptions): Manifest[] {
   const place = payloadPlace("gateway", options);
@@ -74,6 +82,14 @@ export function gatewayManifests(options: ManifestOptions): Manifest[] {
             enableServiceLinks: false,
             terminationGracePeriodSeconds: 30,
             nodeSelector: { "kubernetes.io/os": "linux" },
+            // Of several replicas, two on one node would be gone with it.
+            topologySpreadConstraints: [{
+              maxSkew: 1,
+              topologyKey: "kubernetes.io/hostname",
+              whenUnsatisfiable: "ScheduleAnyway",
+              labelSelector: { matchLabels: podLabels("gateway") },
+            }],
+            tolerations: ["not-ready", "unreachable"].map(soonGone),
             securityContext: {
               runAsNonRoot: true,
               runAsUser: DENO_USER,

@@ -3,6 +3,7 @@
 what    "many": COUNT connections, all open at once; on each the server's first line is read, then a line is sent and
         has to come back. "bulk": BYTES random bytes to a server that sends back what it gets after its first line.
         "mix": COUNT at a time, for SECONDS: each sends up to 32 MiB in blocks of any size, with pauses, and half-closes.
+        "short": COUNT connections, 50 at a time: each reads the server's first line and closes, as the first to do so.
         "once": one connection, without a byte. "names": COUNT lookups of the host, a dozen at a time; how long the
         slowest took.
 to      host and port; "mapped": whether the address is to be dialled as ::ffff:A.B.C.D
@@ -128,6 +129,22 @@ async def mix(order):
     return {"connections": count, "bytes": total, "bad": bad}
 
 
+async def short(order):
+    left, failed = iter(range(order["count"])), []
+
+    async def one_by_one():
+        for _ in left:
+            try:
+                reader, writer = await connect(order)
+                await asyncio.wait_for(reader.readline(), 30)
+                writer.close()
+            except (OSError, EOFError, asyncio.TimeoutError) as error:
+                failed.append(repr(error))
+
+    await asyncio.gather(*(one_by_one() for _ in range(50)))
+    return {"failed": failed}
+
+
 async def once(order):
     _, writer = await connect(order)
     peer = writer.get_extra_info("peername")
@@ -148,10 +165,13 @@ async def names(order):
     return {"addresses": sorted(set().union(*addresses)), "slowest": max(took) * 1000}
 
 
+KINDS = {"many": many, "bulk": bulk, "mix": mix, "short": short, "once": once, "names": names}
+
+
 async def main(order):
     begun = time.monotonic()
     try:
-        result = await {"many": many, "bulk": bulk, "mix": mix, "once": once, "names": names}[order["what"]](order)
+        result = await KINDS[order["what"]](order)
     except (OSError, EOFError, asyncio.TimeoutError) as error:
         result = {"error": str(error) or repr(error), "errno": getattr(error, "errno", None)}
     print(json.dumps({**result, "ms": (time.monotonic() - begun) * 1000}))

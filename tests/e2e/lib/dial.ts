@@ -55,6 +55,12 @@ export function dialMix(person: Pmz, to: DialOptions, count: number, seconds: nu
   return done<Mix & { ms: number }>(person, { what: "mix", count, seconds }, to);
 }
 
+/** Opens so many connections, 50 at a time, each of which is closed after the server's first line. @returns why some failed */
+export async function dialShort(person: Pmz, to: DialOptions, count: number): Promise<readonly string[]> {
+  const { failed } = await done<{ failed: readonly string[] }>(person, { what: "short", count }, to);
+  return failed;
+}
+
 /** How one attempt to connect ended. */
 export interface Once {
   readonly error?: string;
