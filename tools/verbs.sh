@@ -85,12 +85,22 @@ verb_bench() {
 	export PMZ_DENO="$deno"
 	case " $* " in
 	*" --help "* | *" -h "* | *" --show "*) ;;
-	*" cluster "* | *" distance "* | *" intercepts "*) bench_cluster ;;
+	*" cluster "* | *" distance "* | *" intercepts "* | *" scale "*) bench_cluster ;;
 	*" start "*) "$deno" run -A --frozen build/build.ts ;;
 	*" loopback "* | *" personal "*) ;;
 	*) bench_cluster ;;
 	esac
 	exec "$deno" run -A --frozen tests/bench/main.ts "$@"
+}
+
+verb_soak() {
+	verb_get
+	export PMZ_DENO="$deno"
+	case " $* " in
+	*" --help "* | *" -h "*) ;;
+	*) bench_cluster ;;
+	esac
+	exec "$deno" run -A --frozen tests/soak/main.ts "$@"
 }
 
 bench_cluster() {

@@ -78,6 +78,15 @@ const ruled = (figure: string): Goal[] => {
   ];
 };
 
+/** What a large cluster costs a laptop, next to what it cost when every change was computed for the whole cluster. */
+const scale = (figure: string, goal: number): Goal => ({
+  kind: "scale",
+  figure,
+  row: "ours",
+  over: "before",
+  goal,
+});
+
 export const goals: readonly Goal[] = [
   ...["up-1", "up-8", "down-1", "down-8"].flatMap((figure) => loopback(figure, 0.75, 2.5)),
   ...["kept-50", "kept-1"].flatMap((figure) => loopback(figure, 0.85, 1.8)),
@@ -132,4 +141,12 @@ export const goals: readonly Goal[] = [
   { kind: "udp", figure: "datagrams-100", row: "ours", over: "relays", goal: 0.7 },
   { kind: "udp", figure: "datagrams-1200", row: "ours", over: "relays", goal: 0.7 },
   { kind: "udp", figure: "exchange-p50", row: "ours", over: "tcp", goal: 1.2 },
+
+  { kind: "scale", figure: "up-excess", row: "ours", goal: 2 },
+  scale("up-received", 0.05),
+  scale("touch-cpu", 0.02),
+  scale("rollout-cpu", 0.067),
+  { kind: "scale", figure: "new-rollout-times", row: "ours", goal: 2 },
+  { kind: "scale", figure: "dns-rollout", row: "ours", goal: 20 },
+  ...["rest-daemon", "rest-helper", "churn-daemon", "churn-helper"].map((figure) => scale(figure, 0.25)),
 ];

@@ -21,8 +21,12 @@ export const loadProgram = new URL("../../dist/bench/pmz-bench-load", import.met
 
 /** Builds load, which has no modules but Go's own. */
 export async function buildLoad(): Promise<void> {
-  const folder = new URL("load", import.meta.url).pathname;
-  const command = ["go", "build", "-C", folder, "-trimpath", "-buildvcs=false", "-o", loadProgram, "."];
+  await buildGo(new URL("load", import.meta.url).pathname, loadProgram);
+}
+
+/** Builds a Go program of a folder. */
+export async function buildGo(folder: string, program: string): Promise<void> {
+  const command = ["go", "build", "-C", folder, "-trimpath", "-buildvcs=false", "-o", program, "."];
   await output(command, { env: { CGO_ENABLED: "0" }, timeout: 5 * 60_000 });
 }
 

@@ -9,6 +9,7 @@ import { atDistance } from "./at_distance.ts";
 import { onIntercepts } from "./on_intercepts.ts";
 import { onLoopback } from "./on_loopback.ts";
 import { onPersonal } from "./on_personal.ts";
+import { onScale } from "./on_scale.ts";
 import { onStart } from "./on_start.ts";
 import { onUdp } from "./on_udp.ts";
 import { type Asked, type Kind, kinds, type Run } from "./record.ts";
@@ -18,7 +19,7 @@ import { report, table } from "./table.ts";
 const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const folder = `${root}/dist/bench`;
 
-const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal|start|udp]... [options]
+const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal|start|udp|scale]... [options]
 
   loopback   a bare relay, node:http2 and the tunnel of pmz, on this machine's loopback
   cluster    kubectl port-forward, pmz up and pmz up --proxy, on a laptop of the test cluster
@@ -28,14 +29,16 @@ const usage = `usage: ./dev bench [loopback|cluster|distance|intercepts|personal
   personal   requests to a port with personal rules, on loopback: those that none takes, and those that one takes
   start      what a command takes that asks nothing of a cluster, next to an empty program
   udp        datagrams through pmz up, and through two bare relays, on a laptop of the test cluster
-             all seven where none is named
+             all of these where none is named
+  scale      what a laptop has to do with 10,000 Services and 30,000 pods: to come up, and while they change
 
-  --rounds N    how many, 5 otherwise; medians are over these
+  --rounds N    how many, 5 otherwise, of scale one; medians are over these
   --quick       one short round: that all works, no figures to believe
   --profile     loopback, personal: where each program's CPU time went; slower while it's recorded;
                 not with --before
   --pmz FILE    another build to measure on the cluster than dist/pmz
-  --before DIR  loopback, cluster, personal, start: also measures the pmz of another checkout (built), and compares
+  --size S/P    scale: so many Services and pods
+  --before DIR  loopback, cluster, personal, start, scale: also measures the pmz of another checkout (built), and compares
   --only NAMES  loopback, cluster, personal: these measurements alone: kept-50,up-1
   --chart FILE  draws what cluster found
   --show FILE   prints the tables of an earlier run's file, and measures nothing; with --chart draws it
@@ -50,6 +53,7 @@ const measure = {
   personal: onPersonal,
   start: onStart,
   udp: onUdp,
+  scale: onScale,
 };
 
 /** The programs that a profile is made of. */
@@ -64,6 +68,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       rounds: { type: "string" },
+      size: { type: "string" },
       quick: { type: "boolean", default: false },
       before: { type: "string" },
       only: { type: "string" },
@@ -82,8 +87,12 @@ async function main(): Promise<number> {
     await shown(JSON.parse(await Deno.readTextFile(options.show)), options.chart);
     return 0;
   }
-  const rounds = Number(options.rounds ?? (options.quick ? 1 : 5));
-  const wanted = kinds.filter((kind) => positionals.length === 0 || positionals.includes(kind));
+  const roundsOf = (kind?: Kind) => Number(options.rounds ?? (options.quick || kind === "scale" ? 1 : 5));
+  const rounds = roundsOf();
+  const wanted = kinds.filter((kind) =>
+    positionals.length === 0 ? kind !== "scale" : positionals.includes(kind)
+  );
+  const size = options.size === undefined ? undefined : parseSize(options.size);
   const unknown = positionals.filter((word) => !kinds.some((kind) => kind === word));
   const wrong = unknown.length > 0
     ? `there is no ${unknown.join(", ")}`
@@ -97,15 +106,20 @@ async function main(): Promise<number> {
     console.error(usage);
     return 2;
   }
+  if (options.size !== undefined && size === undefined) {
+    console.error("bench: --size wants SERVICES/PODS: 10000/30000");
+    return 2;
+  }
   await Deno.mkdir(`${folder}/profiles`, { recursive: true });
   await buildLoad();
   for (const kind of wanted) {
     const { quick, pmz, before } = options;
     const asked = {
-      rounds,
+      rounds: roundsOf(kind),
       quick,
       pmz,
       ...before === undefined ? {} : { before },
+      ...size === undefined ? {} : { size },
       ...options.only === undefined ? {} : { only: options.only.split(",") },
     };
     const profiles = options.profile && profiled[kind] !== undefined
@@ -115,6 +129,12 @@ async function main(): Promise<number> {
     if (profiles.profiles !== undefined) await showProfiles(profiles.profiles, profiled[kind] ?? []);
   }
   return 0;
+}
+
+/** Undefined where it isn't SERVICES/PODS. */
+function parseSize(text: string): Asked["size"] {
+  const [, services, pods] = /^([1-9]\d*)\/([1-9]\d*)$/.exec(text) ?? [];
+  return services === undefined ? undefined : { services: Number(services), pods: Number(pods) };
 }
 
 async function one(kind: Kind, asked: Asked): Promise<Run> {

@@ -16,8 +16,7 @@ export interface Pmz {
  * @param state the folder of the test cluster's state; PMZ_STATE or its default where it isn't given
  */
 export function clusterParts(cluster: string, pmz?: Pmz, state = stateFolder()): Part {
-  const hash = createHash("sha256").update(`${state}\n`).digest("hex").slice(0, 8);
-  const label = `${state.slice(state.lastIndexOf("/") + 1)}-${hash}`;
+  const label = labelOf(state);
   const laptop = machine(`${label}-dev-${pmz?.laptop ?? 1}`);
   const nodes = machine(`${label}-${cluster}-node-\\d+`);
   return ({ cgroup, uid, command: [program = "", verb = ""] }) => {
@@ -35,6 +34,16 @@ export function clusterParts(cluster: string, pmz?: Pmz, state = stateFolder()):
     if (name !== "kube") return undefined;
     return verb === "kube-apiserver" ? "apiserver" : verb === "kubelet" ? "kubelet" : undefined;
   };
+}
+
+/** Which machine of the test cluster a control group belongs to: "dev-1", "one-node-2"; undefined for none of them. */
+export function machineOf(cgroup: string, state = stateFolder()): string | undefined {
+  return new RegExp(`/${labelOf(state)}-([^/]+)`).exec(cgroup)?.[1];
+}
+
+function labelOf(state: string): string {
+  const hash = createHash("sha256").update(`${state}\n`).digest("hex").slice(0, 8);
+  return `${state.slice(state.lastIndexOf("/") + 1)}-${hash}`;
 }
 
 function machine(label: string): RegExp {

@@ -20,7 +20,7 @@ export type CpuClock = ReadonlyMap<number, { readonly part: string; readonly sec
 /** The CPU time so far of all processes that are some part. */
 export function readCpu(part: Part): CpuClock {
   const clock = new Map<number, { part: string; seconds: number }>();
-  for (const [pid, name] of processes(part)) {
+  for (const [pid, name] of findProcesses(part)) {
     const text = read(`/proc/${pid}/stat`);
     if (text !== undefined) clock.set(pid, { part: name, seconds: parseCpu(text) });
   }
@@ -39,7 +39,7 @@ export function cpuBetween(before: CpuClock, after: CpuClock): Record<string, nu
 /** Memory that the processes of each part have in RAM, in MiB. */
 export function readRss(part: Part): Record<string, number> {
   const sizes: Record<string, number> = {};
-  for (const [pid, name] of processes(part)) {
+  for (const [pid, name] of findProcesses(part)) {
     const kib = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? "")?.[1];
     if (kib !== undefined) sizes[name] = (sizes[name] ?? 0) + Number(kib) / 1024;
   }
@@ -53,7 +53,8 @@ export function parseCpu(stat: string): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
 
-function processes(part: Part): Map<number, string> {
+/** The processes that are some part, by process id. */
+export function findProcesses(part: Part): Map<number, string> {
   const found = new Map<number, string>();
   for (const { name: entry } of Deno.readDirSync("/proc")) {
     const pid = Number(entry);

@@ -1,4 +1,5 @@
 import type { Facts } from "./facts.ts";
+import type { Size } from "./scale/filled_cluster.ts";
 
 /** What a run of ./dev bench keeps, as its JSON file has it. */
 export interface Run {
@@ -16,7 +17,16 @@ export interface Run {
   readonly memory: readonly Memory[];
 }
 
-export const kinds = ["loopback", "cluster", "distance", "intercepts", "personal", "start", "udp"] as const;
+export const kinds = [
+  "loopback",
+  "cluster",
+  "distance",
+  "intercepts",
+  "personal",
+  "start",
+  "udp",
+  "scale",
+] as const;
 export type Kind = typeof kinds[number];
 
 /** What is asked of a run. */
@@ -30,6 +40,8 @@ export interface Asked {
   readonly before?: string;
   /** The measurements that are made, by name ("up-1"); all where absent. */
   readonly only?: readonly string[];
+  /** What the cluster is filled with, where that isn't the usual. */
+  readonly size?: Size;
   /** Where CPU profiles of the programs on loopback go; none are made where it isn't given. */
   readonly profiles?: string;
 }

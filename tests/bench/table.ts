@@ -13,6 +13,7 @@ export const baselines = {
   personal: "relay",
   start: "empty",
   udp: "relays",
+  scale: "before",
 } as const;
 
 /** All that a run found, as Markdown that is readable on a terminal. */

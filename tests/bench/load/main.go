@@ -5,6 +5,7 @@
 //	                                         -held: until its standard input ends
 //	load requests -target A -clients N       -requests R [-times T] or -seconds S; -new: a connection each; -prior: HTTP/2
 //	load pace -target A -rate R -seconds S   R requests a second, whether answers come or not (open loop)
+//	load lookups -target N -rate R -seconds S  the same with questions for a name's address
 //	load stream -target A -up -streams N -seconds S [-warmup W]
 //	load datagrams -target A -size B -window N -seconds S  N datagrams on the way
 //	load hold -target A -connections N       opens them, and holds them until its standard input ends; -ask: HTTP ones; -udp: UDP sockets
@@ -27,14 +28,14 @@ type options struct {
 	seconds, warmup                float64
 	size, window                   int
 	held, fresh, up, ask, prior    bool
-	udp                            bool
+	udp, leave                     bool
 	listenHTTP, listenBytes        string
 	listenHTTP2                    string
 }
 
 func main() {
 	if len(os.Args) < 2 {
-		log.Fatal("usage: load serve|requests|pace|stream|datagrams|hold [options]")
+		log.Fatal("usage: load serve|requests|pace|lookups|stream|datagrams|hold [options]")
 	}
 	var o options
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
@@ -53,6 +54,7 @@ func main() {
 	flags.Float64Var(&o.seconds, "seconds", 3, "how long")
 	flags.Float64Var(&o.warmup, "warmup", 0, "seconds of a stream that don't count")
 	flags.BoolVar(&o.fresh, "new", false, "a new connection for each request")
+	flags.BoolVar(&o.leave, "leave", false, "with -new: the client closes first, not the server")
 	flags.BoolVar(&o.up, "up", false, "from here to the server; otherwise the other way")
 	flags.BoolVar(&o.ask, "ask", false, "hold connections that have had one HTTP request answered")
 	flags.BoolVar(&o.udp, "udp", false, "hold UDP sockets that have had one datagram answered")
@@ -72,6 +74,8 @@ func main() {
 		result, err = requests(o)
 	case "pace":
 		result, err = pace(o)
+	case "lookups":
+		result, err = lookups(o)
 	case "stream":
 		result, err = stream(o)
 	case "datagrams":

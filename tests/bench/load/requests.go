@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,7 @@ func newAsker(o options) (asker, error) {
 
 func newClient(o options) *client {
 	more := ""
-	if o.fresh {
+	if o.fresh && !o.leave {
 		more = "Connection: close\r\n"
 	}
 	if o.field != "" {
@@ -84,7 +85,7 @@ func (c *client) ask() error {
 	if err == nil {
 		err = c.read()
 	}
-	if err != nil {
+	if err != nil || c.leave {
 		c.close()
 	}
 	return err
@@ -182,6 +183,33 @@ func once(o options) timed {
 
 // pace asks at a fixed rate. What a request waits because an earlier one is slow counts as its latency, too.
 func pace(o options) (answers, error) {
+	return paced(o, func(t *tally) (func() error, func()) {
+		c := newClient(o)
+		if !o.fresh {
+			if err := c.ask(); err != nil { // connects, and is no part of it
+				t.note(time.Now(), err)
+			}
+		}
+		return c.ask, c.close
+	})
+}
+
+// lookups asks the machine's nameserver for a name's address at a fixed rate.
+func lookups(o options) (answers, error) {
+	resolver := net.Resolver{PreferGo: true}
+	return paced(o, func(*tally) (func() error, func()) {
+		ask := func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			_, err := resolver.LookupNetIP(ctx, "ip4", o.target)
+			return err
+		}
+		return ask, func() {}
+	})
+}
+
+// paced has clients do something at a fixed rate, whether the last ones are done or not.
+func paced(o options, client func(*tally) (do func() error, end func())) (answers, error) {
 	if o.rate < 1 {
 		return answers{}, errors.New("there must be a rate")
 	}
@@ -197,15 +225,10 @@ func pace(o options) (answers, error) {
 		}
 	}()
 	all := each(o.clients, func(t *tally) {
-		c := newClient(o)
-		defer c.close()
-		if !o.fresh {
-			if err := c.ask(); err != nil { // connects, and is no part of it
-				t.note(time.Now(), err)
-			}
-		}
+		do, end := client(t)
+		defer end()
 		for at := range due {
-			t.note(at, c.ask())
+			t.note(at, do())
 		}
 	})
 	return all.answers(all.seconds)

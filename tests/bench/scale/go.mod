@@ -1,0 +1,3 @@
+module bench/scale
+
+go 1.26
