@@ -78,6 +78,14 @@ verb_recording() {
 	exec "$deno" run -A --frozen tests/recording/record.ts "$@"
 }
 
+verb_screenshots() {
+	verb_get
+	"$deno" run -A --frozen build/build.ts
+	export PMZ_DENO="$deno"
+	"$cluster" build
+	exec "$deno" run -A --frozen tests/recording/page.ts "$@"
+}
+
 verb_bench() {
 	verb_get
 	packages wrk

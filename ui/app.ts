@@ -44,13 +44,15 @@ export function pageApp({ admission, isOwn, live, streams, parts, closing }: App
     const isWrong = error instanceof NotValid || error instanceof SyntaxError;
     return c.json(noticeOf(error), isWrong ? 400 : 502);
   });
+  const tooLong = { message: `the request is longer than ${LONGEST_REQUEST >> 10} KiB` };
+  const limited = bodyLimit({ maxSize: LONGEST_REQUEST, onError: (c) => c.json(tooLong, 413) });
   const page = app.basePath("/:token");
   page.get("/events", () => streams.add((signal) => live.events(signal)));
   page.get(
     "/services",
     async (c) => c.json(servicesView(await live.services(), c.req.query("filter") ?? "")),
   );
-  page.post("/run", bodyLimit({ maxSize: LONGEST_REQUEST }), async (c) => {
+  page.post("/run", limited, async (c) => {
     const { words } = commandRequest.parse(await c.req.json(), "");
     if (!isOffered(words)) return c.json({ message: "the page doesn't run this command" }, 400);
     if (commands >= MOST_COMMANDS) return c.json({ message: "other commands still run: wait for them" }, 429);

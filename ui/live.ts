@@ -48,6 +48,7 @@ export class Live {
   #news = Promise.withResolvers<void>();
   #wanted = Promise.withResolvers<void>();
   #refreshed = Promise.withResolvers<void>();
+  #contexts: string | undefined;
   #directory: { readonly entries: readonly ServiceEntry[]; readonly revision: number } | undefined;
 
   constructor(parts: LiveParts) {
@@ -131,7 +132,7 @@ export class Live {
   #stop(): void {
     this.#watch?.abort();
     this.#sections.clear();
-    this.#directory = undefined;
+    this.#directory = this.#contexts = undefined;
   }
 
   async #repeat(ms: number, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
@@ -154,14 +155,22 @@ export class Live {
   async #look(source: Source): Promise<void> {
     try {
       const { status, intercepts, flows, protect } = await source.snapshot();
+      this.#notice(status.clusters.map(({ cluster }) => cluster.context).join());
       this.#tell("status", statusView(status, protect));
       this.#tell("intercepts", interceptsView(intercepts, this.#parts.now?.() ?? Date.now()));
       this.#tell("flows", flowsView(flows));
     } catch (error) {
+      this.#notice("");
       this.#tell("status", { why: noticeOf(error), clusters: [], warnings: [] });
       this.#tell("intercepts", interceptsView([], 0));
       this.#tell("flows", flowsView([]));
     }
+  }
+
+  /** Other clusters are connected than before: they have other Services. */
+  #notice(contexts: string): void {
+    if (this.#contexts !== undefined && this.#contexts !== contexts) this.refresh();
+    this.#contexts = contexts;
   }
 
   async #lookAtDirectory(source: Source): Promise<void> {

@@ -132,6 +132,21 @@ Deno.test("after a command it is looked at once", async () => {
   await tab.close();
 });
 
+Deno.test("Services are asked for at once when another cluster is connected", async () => {
+  const { live, clock, asked, state } = living();
+  const { clusters } = state.status;
+  state.status = { ...state.status, clusters: [] };
+  const tab = tabOf(live);
+  await clock.advance(5_000);
+  assert.equal(asked.directories, 1);
+  state.status = { ...state.status, clusters };
+  await clock.advance(2_500);
+  assert.equal(asked.directories, 2);
+  await clock.advance(10_000);
+  assert.equal(asked.directories, 2);
+  await tab.close();
+});
+
 Deno.test("a silent stream says from time to time that it lives", async () => {
   const { live, clock } = living();
   const tab = tabOf(live);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { until } from "../async/testing/until.ts";
+import { defaultAnswers } from "../cli/testing/fake_daemon.ts";
 import { World, type WorldOptions } from "../cli/testing/run.ts";
 import { pageApp } from "./app.ts";
 import { EventStreams } from "./event_stream.ts";
@@ -136,6 +137,37 @@ Deno.test("what a command asks on a terminal it says how to agree to: consent, a
   assert.equal((status as { clusters: { protectedBy: string }[] }).clusters[0]?.protectedBy, "dev");
   const named = await (await at.run(["intercept", "echo", "8081", "--confirm", "echo"])).text();
   assert.match(named, /"exit":0/);
+});
+
+Deno.test("what is to be installed waits for a yes, which is an option of the same line", async () => {
+  const { plan } = defaultAnswers();
+  assert.ok("install" in plan);
+  await using at = serving({ answers: { plan: { ...plan, install: ["node"] } } });
+  const asked = await (await at.run(["intercept", "echo", "8081"])).text();
+  assert.match(asked, /node agent: a privileged DaemonSet.*to agree beforehand: --yes.*"exit":12/s);
+  const agreed = await (await at.run(["intercept", "echo", "8081", "--yes"])).text();
+  assert.match(agreed, /"exit":0/);
+});
+
+Deno.test("a request that makes no sense is refused in words", async () => {
+  await using at = serving();
+  for (
+    const body of [
+      "{",
+      "[]",
+      '{"words":"down"}',
+      '{"words":[1]}',
+      `{"words":${JSON.stringify(Array(65).fill("x"))}}`,
+    ]
+  ) {
+    const headers = { origin: at.origin, "content-type": "application/json" };
+    const response = await fetch(`${at.page.url}run`, { method: "POST", headers, body });
+    assert.equal(response.status, 400, body);
+    assert.equal(typeof (await response.json()).message, "string");
+  }
+  const long = await at.run(["down", "x".repeat(100_000)]);
+  assert.equal(long.status, 413);
+  await long.text();
 });
 
 Deno.test("a command that the page doesn't offer isn't run", async () => {

@@ -59,6 +59,23 @@ Deno.test("the page shows the state, connections as they end, and an intercept t
     assert.deepEqual((await alice.json<{ items: unknown[] }>(["intercept", "list"])).items, []);
   });
 
+  await t.step("in a protected context it asks for the Service's name", async () => {
+    await using protecting = await servePage(world.laptop, "alice", { PMZ_PROTECT: "*" });
+    await browse(programs, [
+      { open: protecting.url },
+      press("#services [aria-label='Intercept echo.default.svc']"),
+      type("#dialog [data-field=local]", "8081"),
+      type("#dialog .notice input", "cart.default"),
+      press("#dialog .primary"),
+      has("#dialog .output", "error: nothing was intercepted", "--confirm names another Service"),
+      type("#dialog .notice input", "echo.default"),
+      { until: "document.querySelector('#dialog .primary:not([disabled])') !== null" },
+      press("#dialog .primary"),
+      has("#dialog .output", "to end it: pmz leave echo.default:80"),
+    ]);
+    await alice.done(["leave", "--all"]);
+  });
+
   await t.step("an error is told in the command's words", async () => {
     await browse(programs, [
       { open: page.url },

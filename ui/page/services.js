@@ -68,5 +68,5 @@ export function showServices(parent, count, services, isOneCluster, intercept) {
 
 /** @param {import("../views.ts").PortView} port */
 function portWords({ port, name, isUdp }) {
-  return `${port}${isUdp ? "/udp" : ""}${name === undefined ? "" : ` ${name}`}`;
+  return `${port}${isUdp ? "/udp" : ""}${name === undefined || name === String(port) ? "" : ` ${name}`}`;
 }

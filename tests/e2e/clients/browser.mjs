@@ -2,7 +2,7 @@
 /**
  * Drives a headless Chromium. Standard input: [{ open: URL }, { run: script }, { again: true }, { stranger: URL }]; says what each page has.
  * { until: expression } waits until it holds, { tell: expression } says "told" and its value as JSON, { look: { width, height, dark } } sets the window,
- * { picture: name } says "picture", the name, and a screenshot in base64.
+ * { picture: name } says "picture", the name, and a screenshot (WebP) in base64.
  */
 import { createRequire } from "node:module";
 import { spawn } from "node:child_process";
@@ -92,11 +92,12 @@ for (const step of JSON.parse(input)) {
       { width, height, deviceScaleFactor: 1, mobile: false },
       own,
     );
+    await call("Emulation.setScrollbarsHidden", { hidden: true }, own);
     const features = [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }];
     await call("Emulation.setEmulatedMedia", { features }, own);
   }
   if (step.picture) {
-    const { data } = await call("Page.captureScreenshot", { format: "png" }, own);
+    const { data } = await call("Page.captureScreenshot", { format: "webp", quality: 90 }, own);
     console.log("picture", step.picture, data);
   }
   if (step.again) await load(own, "Page.reload", {});

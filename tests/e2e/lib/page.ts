@@ -15,8 +15,12 @@ export interface ServedPage extends AsyncDisposable {
   readonly says: Running["says"];
 }
 
-export async function servePage(laptop: Laptop, person: Person): Promise<ServedPage> {
-  const running = laptop.spawn(person, ["pmz", "ui", "--no-open"]);
+export async function servePage(
+  laptop: Laptop,
+  person: Person,
+  env: Record<string, string> = {},
+): Promise<ServedPage> {
+  const running = laptop.spawn(person, ["pmz", "ui", "--no-open"], env);
   const [url] = await running.says(/http:\S+/);
   return {
     url,
