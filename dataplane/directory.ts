@@ -13,6 +13,8 @@ export interface OutsideName {
 export class Directory {
   /** In the order in which the clusters were added. */
   readonly #addresses = new Map<string, Map<string, string>>();
+  /** By the virtual address. */
+  readonly #virtual = new Map<string, Required<ClusterTarget>>();
   /** In the order in which they were captured, which is the order of the helper's routes. */
   readonly #captured = new Set<string>();
   readonly #zone = new Zone({
@@ -24,10 +26,20 @@ export class Directory {
   }
 
   /** Without effect on a cluster that was not added. */
-  changeAddresses({ cluster, added, removed }: AddressChange): void {
+  changeAddresses({ cluster, added, removed, areVirtual }: AddressChange): void {
     const addresses = this.#addresses.get(cluster);
+    if (areVirtual) {
+      for (const virtual of removed) this.#deleteVirtual(cluster, virtual);
+      if (!addresses) return;
+      for (const [virtual, address] of added) this.#virtual.set(virtual, { cluster, address, virtual });
+      return;
+    }
     for (const address of removed) addresses?.delete(address);
     for (const [address, own] of added) addresses?.set(address, own);
+  }
+
+  #deleteVirtual(cluster: string, virtual: string): void {
+    if (this.#virtual.get(virtual)?.cluster === cluster) this.#virtual.delete(virtual);
   }
 
   setCaptured(cluster: string, isCaptured: boolean): void {
@@ -54,13 +66,24 @@ export class Directory {
 
   delete(cluster: string): void {
     this.#addresses.delete(cluster);
+    for (const virtual of this.#virtual.keys()) this.#deleteVirtual(cluster, virtual);
     this.#captured.delete(cluster);
     this.#zone.delete(cluster);
   }
 
   /** By a captured address; undefined when no captured cluster has it any longer. */
   byCapturedAddress(address: string): ClusterTarget | undefined {
+    const virtual = this.#virtual.get(address);
+    if (virtual) return this.#captured.has(virtual.cluster) ? virtual : undefined;
     return this.#firstWith(address, this.#captured);
+  }
+
+  /** What the cluster itself calls an address that the laptop's programs dial for it. */
+  ownAddress(cluster: string, address: string): string {
+    const virtual = this.#virtual.get(address);
+    return virtual?.cluster === cluster
+      ? virtual.address
+      : this.#addresses.get(cluster)?.get(address) ?? address;
   }
 
   #firstWith(address: string, clusters: Iterable<string>): ClusterTarget | undefined {
@@ -74,7 +97,9 @@ export class Directory {
   /** By a name or an address, as a proxy's client gives it. What an ExternalName leads to outside is `outside`. */
   byHost(host: string): ClusterTarget | OutsideName | undefined {
     const address = parseAddress(host);
-    if (address) return this.#firstWith(address.text, this.#addresses.keys());
+    if (address) {
+      return this.#virtual.get(address.text) ?? this.#firstWith(address.text, this.#addresses.keys());
+    }
     const located = this.#zone.locate(host);
     if (!located || "outside" in located) return located;
     const [first] = located.addresses;

@@ -8,8 +8,14 @@ function directory(): Directory {
     made.setCaptured(cluster, true);
     made.changeAddresses({
       cluster,
-      added: new Map([[address, address], [`198.19.0.${cluster.length}`, `10.96.1.${cluster.length}`]]),
+      added: new Map([[address, address]]),
       removed: [],
+    });
+    made.changeAddresses({
+      cluster,
+      added: new Map([[`198.19.0.${cluster === "one" ? 1 : 2}`, address]]),
+      removed: [],
+      areVirtual: true,
     });
     made.setZone({
       cluster,
@@ -50,7 +56,7 @@ Deno.test("a change adds addresses and removes others, and leaves the rest", () 
   });
   assert.equal(made.byCapturedAddress("10.96.0.9")?.cluster, "one");
   assert.equal(made.byCapturedAddress("10.96.0.7")?.cluster, "two");
-  assert.equal(made.byCapturedAddress("198.19.0.3")?.cluster, "one");
+  assert.equal(made.byCapturedAddress("198.19.0.1")?.cluster, "one");
 });
 
 Deno.test("addresses of a cluster that was not added, or was deleted, count for nothing", () => {
@@ -60,8 +66,30 @@ Deno.test("addresses of a cluster that was not added, or was deleted, count for 
   assert.equal(made.byCapturedAddress("10.96.0.9"), undefined);
 });
 
-Deno.test("a virtual address leads to the cluster's own", () => {
-  assert.deepEqual(directory().byCapturedAddress("198.19.0.3"), { cluster: "one", address: "10.96.1.3" });
+Deno.test("a virtual address leads to the own address of its cluster, while that is captured", () => {
+  const made = directory();
+  const target = { cluster: "two", address: "10.96.0.7", virtual: "198.19.0.2" };
+  assert.deepEqual(made.byCapturedAddress("198.19.0.2"), target);
+  assert.deepEqual(made.byHost("198.19.0.2"), target);
+  assert.equal(made.ownAddress("two", "198.19.0.2"), "10.96.0.7");
+  assert.equal(made.ownAddress("one", "198.19.0.2"), "198.19.0.2", "it's another cluster's");
+  made.setCaptured("two", false);
+  assert.equal(made.byCapturedAddress("198.19.0.2"), undefined);
+  made.setCaptured("two", true);
+  made.delete("two");
+  assert.equal(made.byCapturedAddress("198.19.0.2"), undefined);
+});
+
+Deno.test("a virtual address is no cluster's own, even where one has it", () => {
+  const made = directory();
+  const own = { cluster: "one", added: new Map([["198.19.0.2", "198.19.0.2"]]), removed: [] };
+  made.changeAddresses(own);
+  assert.equal(made.byCapturedAddress("198.19.0.2")?.cluster, "two");
+  made.changeAddresses({ cluster: "one", added: new Map(), removed: ["198.19.0.2"] });
+  assert.equal(made.byCapturedAddress("198.19.0.2")?.cluster, "two");
+  made.changeAddresses(own);
+  made.changeAddresses({ cluster: "two", added: new Map(), removed: ["198.19.0.2"], areVirtual: true });
+  assert.equal(made.byCapturedAddress("198.19.0.2")?.cluster, "one");
 });
 
 Deno.test("a host is a name or an address, and unknown ones belong to no cluster", () => {

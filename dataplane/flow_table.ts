@@ -36,6 +36,8 @@ export interface FlowStart {
   readonly cluster: string;
   /** The address that was dialled: "10.96.12.7:8080". */
   readonly to: string;
+  /** As in a Flow. */
+  readonly virtual?: string;
   /** The connection at whose far end the opener is, or the address of a caller elsewhere. */
   readonly from: ConnectionEnds | string;
   readonly intercept?: string;
@@ -70,17 +72,19 @@ export class OpenFlow implements BreakListener, WatchedFlow {
   readonly #protocol: Flow["protocol"];
   readonly #cluster: string;
   readonly #to: string;
+  readonly #virtual: string | undefined;
   readonly #from: ConnectionEnds | string;
   readonly #intercept: string | undefined;
   readonly #programs: FindPrograms;
 
   constructor(id: string, start: FlowStart, programs: FindPrograms) {
-    const { kind, protocol = "tcp", cluster, to, from, intercept } = start;
+    const { kind, protocol = "tcp", cluster, to, virtual, from, intercept } = start;
     this.id = id;
     this.#kind = kind;
     this.#protocol = protocol;
     this.#cluster = cluster;
     this.#to = to;
+    this.#virtual = virtual;
     this.#from = from;
     this.#intercept = intercept;
     this.#programs = programs;
@@ -125,6 +129,7 @@ export class OpenFlow implements BreakListener, WatchedFlow {
       from: typeof from === "string" ? from : formatEndpoint(from.remote.address.text, from.remote.port),
       ...(this.program === undefined ? {} : { program: this.program }),
       to: this.#to,
+      ...(this.#virtual === undefined ? {} : { virtual: this.#virtual }),
       cluster: this.#cluster,
       ...(this.#intercept === undefined ? {} : { intercept: this.#intercept }),
       started: new Date(this.started).toISOString(),

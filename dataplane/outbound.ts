@@ -37,7 +37,8 @@ export async function outbound(
     ? await redirects.of(cluster, { address: target.address, port }, () => connection)
     : undefined;
   const intercept = redirected && { intercept: redirected.target.intercept };
-  const flow = flows.begin({ kind: "captured", cluster, from: connection, to, ...intercept });
+  const virtual = target?.virtual !== undefined && { virtual: formatEndpoint(target.virtual, port) };
+  const flow = flows.begin({ kind: "captured", cluster, from: connection, to, ...virtual, ...intercept });
   let outcome: Outcome;
   try {
     if (target === undefined) {

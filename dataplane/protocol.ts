@@ -27,6 +27,8 @@ export interface RefusedAttempts {
   readonly cluster: string;
   /** The address that was dialled, and its name if it has one, both with the port. */
   readonly to: string;
+  /** As in a flow. */
+  readonly virtual?: string;
   readonly name?: string;
   readonly from: string;
   readonly program: NonNullable<Flow["program"]>;
@@ -66,16 +68,20 @@ export interface Unserved {
 /** What has changed in a cluster's addresses. */
 export interface AddressChange {
   readonly cluster: string;
-  /** From the address that programs on the laptop dial to the cluster's own; they differ where the first is virtual. */
+  /** From the address that programs on the laptop dial to the cluster's own. */
   readonly added: ReadonlyMap<string, string>;
   readonly removed: readonly string[];
+  /** Whether what programs dial are virtual addresses: such a one is no cluster's own, even where one has it. */
+  readonly areVirtual?: true;
 }
 
 /** Where a connection to a captured address goes: to the port that was dialled. */
 export interface ClusterTarget {
   readonly cluster: string;
-  /** The Service's or pod's own address; it differs from the captured one where that is virtual. */
+  /** The Service's or pod's own address. */
   readonly address: string;
+  /** The virtual address that was dialled for it; absent where its own was. */
+  readonly virtual?: string;
 }
 
 /** A pod's port to dial through the API server. */

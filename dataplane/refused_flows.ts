@@ -28,7 +28,8 @@ export class RefusedFlows {
 }
 
 function flowOf(id: string, attempts: RefusedAttempts): Flow {
-  const { protocol, cluster, to, name, from, program, error, details, first, last, times } = attempts;
+  const { protocol, cluster, to, virtual, name, from, program, error, details, first, last, times } =
+    attempts;
   return {
     id,
     kind: "captured",
@@ -36,6 +37,7 @@ function flowOf(id: string, attempts: RefusedAttempts): Flow {
     from,
     program,
     to,
+    ...(virtual === undefined ? {} : { virtual }),
     ...(name === undefined ? {} : { name }),
     cluster,
     started: new Date(first).toISOString(),

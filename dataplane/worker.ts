@@ -115,7 +115,8 @@ export function startDataWorker(
     check() {
       for (const tunnels of clusters.values()) tunnels.check();
     },
-    probe: (destination) => probe(destination, tunnel),
+    probe: ({ address, ...rest }) =>
+      probe({ ...rest, address: directory.ownAddress(rest.cluster, address) }, tunnel),
     intercepts: ({ cluster, targets }) => clusters.get(cluster)?.setIntercepts(targets),
     redirects({ cluster, redirects: wanted }) {
       flows.reroute(cluster, redirects.replace(cluster, wanted), "an intercept on this laptop takes it now");

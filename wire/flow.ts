@@ -72,8 +72,10 @@ export interface Flow {
     readonly pid?: number;
     readonly name: string;
   };
-  /** The address that was dialled: "10.96.12.7:8080". */
+  /** The address that was dialled, as its cluster knows it: "10.96.12.7:8080". */
   readonly to: string;
+  /** The virtual address that was dialled for it: "198.19.0.3:8080"; absent where its own was. */
+  readonly virtual?: string;
   /** The name of what was dialled, where pmz knows one: "payments.default.svc:8080". */
   readonly name?: string;
   readonly cluster: string;
@@ -108,11 +110,14 @@ export function formatCaller({ kind, program, from }: Flow): string {
 }
 
 /**
- * Where a flow goes: "payments.default.svc:8080", "kube-dns.kube-system.svc:53/udp", or "echo.default:80 -> node (4312)" where it's
- * intercepted.
+ * Where a flow goes: "payments.default.svc:8080", "kube-dns.kube-system.svc:53/udp", "echo.default:80 -> node (4312)" where it's
+ * intercepted, or "payments.default.svc:8080 (10.96.12.7:8080 of dev, as 198.19.0.3:8080)" where a virtual address was dialled.
  */
-export function formatTarget({ kind, protocol, program, to, name, intercept }: Flow): string {
-  const target = `${intercept ?? name ?? to}${protocol === "udp" ? "/udp" : ""}`;
+export function formatTarget(
+  { kind, protocol, program, to, virtual, cluster, name, intercept }: Flow,
+): string {
+  const dialled = virtual === undefined ? "" : ` (${to} of ${cluster}, as ${virtual})`;
+  const target = `${intercept ?? name ?? to}${protocol === "udp" ? "/udp" : ""}${dialled}`;
   return kind === "intercepted" && program !== undefined ? `${target} -> ${formatProgram(program)}` : target;
 }
 

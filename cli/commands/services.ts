@@ -5,6 +5,8 @@ import { flag, option } from "@optique/core/primitives";
 import type { Parser } from "@optique/core/parser";
 import { connectedContext } from "../cluster_options.ts";
 import { unreachableWarnings } from "../../wire/unreachable.ts";
+import { namedVirtual } from "../../wire/virtual.ts";
+import type { ServiceEntry } from "../../wire/control.ts";
 import { define } from "../command.ts";
 import { shortened } from "../shortened.ts";
 import { namespace } from "../values.ts";
@@ -22,6 +24,12 @@ const where: Parser<"sync", Where, unknown> = optional(or(
     (namespace) => ({ namespace }),
   ),
 ));
+
+/** An address as it is dialled; a virtual one with what it stands for: "198.19.0.3 (10.96.0.7)". */
+function withOwn(address: string, { virtual = [] }: ServiceEntry): string {
+  const own = virtual.find((one) => one.virtual === address)?.address;
+  return own === undefined ? address : `${address} (${own})`;
+}
 
 /** Problems that are told below the table; more are counted. */
 const NOTED = 10;
@@ -59,7 +67,7 @@ export const services = define({
     cli.terminal.table(
       entries.map((entry) => [
         entry.hostname,
-        shortened(entry.addresses) || entry.externalName || "-",
+        shortened(entry.addresses.map((one) => withOwn(one, entry))) || entry.externalName || "-",
         entry.ports.map(({ port, name, protocol }) =>
           `${port}${name ? `(${name})` : ""}${protocol === "TCP" ? "" : `/${protocol.toLowerCase()}`}`
         ).join(",") || "-",
@@ -72,6 +80,16 @@ export const services = define({
       ]),
       ["NAME", "ADDRESS", "PORTS", "TYPE", "READY", "INTERCEPTED", ...(several ? ["CLUSTER"] : [])],
     );
+    const virtual = entries.flatMap(({ cluster, virtual = [] }) =>
+      virtual.map((one) => ({ cluster, ...one }))
+    );
+    const alike = Map.groupBy(virtual, ({ cluster, why, remedy }) => JSON.stringify([cluster, why, remedy]));
+    for (const group of alike.values()) {
+      const [first] = group;
+      const of = several && first ? ` (${first.cluster})` : "";
+      cli.terminal.note(`${namedVirtual(group)}${of}, by virtual addresses: ${first?.why}`);
+      if (first?.remedy !== undefined) cli.terminal.note(first.remedy);
+    }
     for (
       const { message, hint } of unreachableWarnings(entries.flatMap(({ unreachable = [] }) => unreachable))
     ) {

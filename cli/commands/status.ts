@@ -4,6 +4,7 @@ import { servedNames } from "../../wire/doctor.ts";
 import { formatFlow } from "../../wire/flow.ts";
 import { type NetworkDamage, networkPartNames } from "../../wire/helper.ts";
 import { namedAddresses } from "../../wire/unreachable.ts";
+import { namedVirtual } from "../../wire/virtual.ts";
 import { define } from "../command.ts";
 import { failure } from "../failure.ts";
 import type { Cli } from "../session.ts";
@@ -105,6 +106,7 @@ function rowsOf(
     openStreams,
     limits,
     acceptedRanges,
+    virtual = { count: 0, first: [] },
     unreachable,
   }: ClusterStatus,
   now: number,
@@ -134,6 +136,13 @@ function rowsOf(
       "  accepted",
       `${range} (to take it back: pmz up --context ${cluster.context} --forget-range ${range})`,
     ]),
+    ...[...Map.groupBy(virtual.first, ({ why }) => why)].flatMap(([why, group]) => [
+      ["  virtual", `${namedVirtual(group)}: ${why}`],
+      ...(group[0]?.remedy === undefined ? [] : [["", group[0].remedy]]),
+    ]),
+    ...(virtual.count > virtual.first.length
+      ? [["  virtual", `${virtual.count - virtual.first.length} more addresses`]]
+      : []),
     ...[...Map.groupBy(unreachable.first, ({ why }) => why)].flatMap(([why, group]) => [
       ["  unreachable", `${namedAddresses(group)}: ${why}`],
       ...(group[0]?.remedy === undefined ? [] : [["", group[0].remedy]]),

@@ -9,7 +9,6 @@ import type {
 } from "../../wire/control.ts";
 import type { NamesStats } from "../../names/protocol.ts";
 import type { ZoneData } from "../../names/zone/zone_data.ts";
-import type { UnreachableAddress } from "../../wire/unreachable.ts";
 import { answering } from "./answering.ts";
 import { tunnelHop } from "./explain/cluster_hops.ts";
 import { rulesOf } from "../intercepts/foreign_rules.ts";
@@ -76,6 +75,7 @@ async function servicesOf(cluster: Cluster, clusters: ClusterRegistry): Promise<
     topology: cluster.connection.topology,
     names: clusters.laptop.namesOf(cluster),
     unreachable: clusters.laptop.unreachable(cluster),
+    virtual: clusters.laptop.virtual(cluster),
     acceptedRanges: cluster.acceptedRanges,
     problems,
     own: (namespace, service) =>
@@ -186,6 +186,7 @@ async function clusterStatus(
 ): Promise<ClusterStatus> {
   const { id, connection } = cluster;
   const { openStreams, roundTripMs } = await data.counts(id);
+  const virtual = laptop.virtual(cluster);
   return {
     cluster: connection.name,
     mode: connection.mode,
@@ -196,6 +197,7 @@ async function clusterStatus(
     openStreams,
     limits: connection.limits,
     acceptedRanges: cluster.acceptedRanges,
+    ...(virtual.length === 0 ? {} : { virtual: shortened(virtual) }),
     unreachable: shortened(laptop.unreachable(cluster)),
   };
 }
@@ -203,7 +205,7 @@ async function clusterStatus(
 /** Addresses that are named in a status; more are counted. */
 const NAMED = 20;
 
-function shortened(all: readonly UnreachableAddress[]): ClusterStatus["unreachable"] {
+function shortened<T>(all: readonly T[]): { readonly count: number; readonly first: readonly T[] } {
   return { count: all.length, first: all.slice(0, NAMED) };
 }
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { mayRun } from "../../kube/objects/selectors.ts";
 import type { EndpointSlice, Pod, Service } from "../../kube/objects/objects.ts";
-import type { ServiceNames } from "../../names/zone/zone_data.ts";
+import { addressesIn, type ServiceNames } from "../../names/zone/zone_data.ts";
 import { parseAddress } from "../../net/address.ts";
 import { whyRefused } from "../../net/special_ranges.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
@@ -253,12 +253,6 @@ export class ClusterIndex {
     else this.#addresses.set(address, now);
     return true;
   }
-}
-
-/** All addresses that a Service's names lead to. */
-function addressesIn(names: ServiceNames | undefined): Set<string> {
-  const endpoints = (names?.endpoints ?? []).flatMap((group) => group.endpoints);
-  return new Set([...names?.addresses ?? [], ...endpoints.flatMap(({ addresses }) => addresses)]);
 }
 
 function byAddress(one: RefusedAddress, other: RefusedAddress): number {

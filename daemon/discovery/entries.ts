@@ -1,6 +1,7 @@
 import type { Service } from "../../kube/objects/objects.ts";
 import type { ServiceEntry } from "../../wire/control.ts";
 import type { UnreachableAddress } from "../../wire/unreachable.ts";
+import type { VirtualAddress } from "../../wire/virtual.ts";
 import { isWithin } from "../../net/range.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
 import { readiness, type Topology } from "./topology.ts";
@@ -11,6 +12,7 @@ export interface ShownCluster {
   readonly topology: Topology;
   readonly names: readonly ServiceNames[];
   readonly unreachable: readonly UnreachableAddress[];
+  readonly virtual: readonly VirtualAddress[];
   /** Ranges that were accepted for the cluster, in CIDR notation. */
   readonly acceptedRanges: readonly string[];
   /** Why an ExternalName leads nowhere, by "namespace/name". */
@@ -23,16 +25,18 @@ export interface ShownCluster {
 
 /** A cluster's Services, as people see them, by namespace and name. */
 export function serviceEntries(
-  { cluster, topology, names, unreachable, acceptedRanges, problems, own, others }: ShownCluster,
+  { cluster, topology, names, unreachable, virtual, acceptedRanges, problems, own, others }: ShownCluster,
 ): ServiceEntry[] {
   const ready = readiness(topology.slices ?? new Map());
   const addresses = new Map(names.map((one) => [`${one.namespace}/${one.name}`, one.addresses]));
   const missing = Map.groupBy(unreachable, ({ service }) => service);
+  const replaced = Map.groupBy(virtual, ({ service }) => service);
   const entries = [...topology.services].map(([key, service]): ServiceEntry => {
     const { namespace, name } = service;
     const intercept = own(namespace, name);
     const users = others(namespace, name);
     const lacks = missing.get(key);
+    const virtual = replaced.get(key);
     const reached = addresses.get(key) ?? [];
     const accepted = acceptedRanges.find((range) => reached.some((one) => isWithin(one, [range])));
     return {
@@ -41,6 +45,7 @@ export function serviceEntries(
       name,
       hostname: `${name}.${namespace}.svc`,
       addresses: reached,
+      ...(virtual === undefined ? {} : { virtual }),
       ...(lacks === undefined ? {} : { unreachable: lacks }),
       ...(accepted === undefined ? {} : { acceptedRange: accepted }),
       ports: service.ports.map(({ name, port, protocol }) => ({ ...(name ? { name } : {}), port, protocol })),

@@ -34,12 +34,15 @@ const topology = {
 };
 const names = [{ namespace: "default", name: "echo", addresses: ["10.96.0.7"], ports: [] }];
 
+const VIRTUAL = { service: "default/echo", address: "10.96.0.6", virtual: "10.96.0.7", why: "it's used" };
+
 Deno.test("people see Services by namespace and name, with their endpoints and who intercepts them", () => {
   const entries = serviceEntries({
     cluster: "dev",
     topology,
     names,
     unreachable: [{ service: "default/echo", address: "fd00::7", why: "a gateway of this machine" }],
+    virtual: [VIRTUAL],
     acceptedRanges: ["172.20.0.0/16", "10.96.0.0/12"],
     problems: new Map([["default/out", ["db.example.com leads to 192.0.2.7"]]]),
     own: (namespace, name) => namespace === "default" && name === "echo" ? "echo.default:80" : undefined,
@@ -57,6 +60,7 @@ Deno.test("people see Services by namespace and name, with their endpoints and w
     name: "echo",
     hostname: "echo.default.svc",
     addresses: ["10.96.0.7"],
+    virtual: [VIRTUAL],
     unreachable: [{ service: "default/echo", address: "fd00::7", why: "a gateway of this machine" }],
     acceptedRange: "10.96.0.0/12",
     ports: [{ name: "http", port: 80, protocol: "TCP" }],
@@ -80,6 +84,7 @@ Deno.test("where slices can't be seen, no endpoints are counted", () => {
     topology: rest,
     names,
     unreachable: [],
+    virtual: [],
     acceptedRanges: [],
     problems: new Map(),
     own: () => undefined,

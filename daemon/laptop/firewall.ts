@@ -139,7 +139,7 @@ type KnownCluster = Pick<LaptopCluster, "id"> & {
  */
 export function endpointsToTry(
   clusters: Iterable<KnownCluster>,
-  isCaptured: (cluster: string, address: string) => boolean,
+  reachedAt: (cluster: string, address: string) => string | undefined,
 ): CapturedEndpoint[] {
   const found = new Map<string, CapturedEndpoint>();
   for (const { id, index } of clusters) {
@@ -153,9 +153,13 @@ export function endpointsToTry(
         })),
       ];
       for (const { addresses, ports } of groups) {
-        const address = addresses.find((one) => isCaptured(id, one));
+        const own = addresses.find((one) => reachedAt(id, one) !== undefined);
+        const address = own && reachedAt(id, own);
         const port = ports.find((one) => one.protocol === "TCP" && one.port !== undefined)?.port;
-        if (address === undefined || port === undefined || !answers(index.addresses.get(address), port)) {
+        if (
+          own === undefined || address === undefined || port === undefined ||
+          !answers(index.addresses.get(own), port)
+        ) {
           continue;
         }
         const range = rangeOf(address);

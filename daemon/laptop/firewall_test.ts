@@ -131,7 +131,11 @@ Deno.test("of each range one address is tried, that is captured and whose port i
     isAnsweredHere: (key: string) => here.has(key),
   };
   const here = new Set<string>();
-  const tried = () => endpointsToTry([{ id: "dev", index }], (_cluster, address) => address !== "172.20.0.1");
+  const tried = () =>
+    endpointsToTry(
+      [{ id: "dev", index }],
+      (_cluster, address) => address === "172.20.0.1" ? undefined : address,
+    );
   assert.deepEqual(tried(), [service, pod]);
   here.add("default/echo");
   const web = { address: "10.96.0.8", port: 80 };

@@ -11,7 +11,12 @@ import { Failure } from "../failure.ts";
 import type { Log } from "../process/log.ts";
 import type { CapturedChange } from "../../names/captured_addresses.ts";
 import type { LeftOut, NamesStats } from "../../names/protocol.ts";
-import type { CustomDomain, ServiceNames, ZoneData } from "../../names/zone/zone_data.ts";
+import {
+  addressesIn,
+  type CustomDomain,
+  type ServiceNames,
+  type ZoneData,
+} from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
 import type {
   BlockingRule,
@@ -30,6 +35,8 @@ import { reachableNames } from "./reachable_names.ts";
 import { refusedAttempts } from "./refused_attempts.ts";
 import { RouteProgrammer } from "./route_programmer.ts";
 import { UdpCapture, type UdpData } from "./udp_capture.ts";
+import { VirtualAddresses, type VirtualMeaning } from "./virtual_addresses.ts";
+import { VirtualRoutes } from "./virtual_routes.ts";
 
 /** The helper has this long to be gone after `down`, in milliseconds. */
 const GONE_TIMEOUT_MS = 3_000;
@@ -43,7 +50,7 @@ const LOGGED = 20;
 
 /** The data plane, as far as it accepts what is captured. */
 type CaptureData =
-  & Pick<DataPlane, "listen" | "unlisten" | "setCaptured" | "addRefused" | "hideOwn">
+  & Pick<DataPlane, "listen" | "unlisten" | "setCaptured" | "addRefused" | "hideOwn" | "changeAddresses">
   & UdpData;
 
 /**
@@ -56,6 +63,7 @@ export class HostCapture implements AsyncDisposable {
   readonly #log: Log;
   readonly #families = new Set<4 | 6>();
   readonly #routes: RouteProgrammer;
+  readonly #virtual: VirtualRoutes;
   readonly #clusters = new Map<string, LaptopCluster>();
   readonly #retrying: ReturnType<typeof setInterval>;
   #precedence: RulePrecedence | undefined;
@@ -70,15 +78,16 @@ export class HostCapture implements AsyncDisposable {
   #seesProcesses = false;
   #disposed: Promise<void> | undefined;
 
-  private constructor(helper: HelperClient, data: CaptureData, log: Log) {
+  private constructor(helper: HelperClient, data: CaptureData, log: Log, virtual: VirtualAddresses) {
     this.#helper = helper;
     this.#data = data;
     this.#log = log;
     this.#routes = new RouteProgrammer(helper, this.#families, (refused) => this.#logRefused(refused));
+    this.#virtual = new VirtualRoutes({ virtual, routes: this.#routes, data, clusters: this.#clusters });
     this.#firewall = new Firewall({
       connected: (from) => data.hideOwn(from),
       trace: (address, port) => helper.trace(address, port),
-      endpoints: () => endpointsToTry(this.#clusters.values(), (id, address) => this.isCaptured(id, address)),
+      endpoints: () => endpointsToTry(this.#clusters.values(), (id, address) => this.reachedAt(id, address)),
     });
     this.#retrying = setInterval(() => this.#retry(RETRIED), RETRY_MS);
     helper.onNetwork((news) => this.#networkChanged(news));
@@ -87,17 +96,17 @@ export class HostCapture implements AsyncDisposable {
   /**
    * Hands the helper its listeners.
    * @param path the helper's socket
-   * @param claimed a connection to it that is there already; it ends with this
+   * @param kept `claimed`: a connection to it that is there already; it ends with this. `virtual`: where virtual addresses come from
    * @throws {Failure} `helper`
    */
   static async start(
     data: CaptureData,
     path: string,
     log: Log,
-    claimed?: HelperClient,
+    kept: { readonly claimed?: HelperClient; readonly virtual?: VirtualAddresses } = {},
   ): Promise<HostCapture> {
-    const helper = claimed ?? await HelperClient.connect(path);
-    const capture = new HostCapture(helper, data, log);
+    const helper = kept.claimed ?? await HelperClient.connect(path);
+    const capture = new HostCapture(helper, data, log, kept.virtual ?? new VirtualAddresses());
     try {
       await capture.#listen(4, "127.0.0.1");
       await capture.#listen(6, "::1");
@@ -205,8 +214,28 @@ export class HostCapture implements AsyncDisposable {
     return this.#routes.isCaptured(cluster, address);
   }
 
-  /** Why an address of a cluster isn't captured, or leads elsewhere; undefined when it is captured for it. */
+  /** The address by which programs reach a cluster's: its own, else its virtual one; undefined where neither is captured. */
+  reachedAt(cluster: string, address: string): string | undefined {
+    return this.#virtual.reachedAt(cluster, address);
+  }
+
+  /** What a virtual address stands for; undefined for any other. */
+  meaningOf(address: string): VirtualMeaning | undefined {
+    return this.#virtual.meaningOf(address);
+  }
+
+  /** Why an address of a cluster isn't reached; undefined when it is. */
   refusal(cluster: string, address: string): string | undefined {
+    if (this.reachedAt(cluster, address) !== undefined) return undefined;
+    const why = this.whyNotItself(cluster, address);
+    const problem = this.#virtual.problem(cluster, address);
+    return why === undefined || problem === undefined ? why : `${why}; ${problem}`;
+  }
+
+  /** Why an address of a cluster isn't captured as it is, or leads elsewhere; undefined when it is captured for it. */
+  whyNotItself(cluster: string, address: string): string | undefined {
+    const meaning = this.meaningOf(address);
+    if (meaning) return `it is a virtual address of the cluster ${meaning.cluster}`;
     return this.#routes.refusal(cluster, address);
   }
 
@@ -249,12 +278,8 @@ export class HostCapture implements AsyncDisposable {
   async startNames(startWorker: StartWorker): Promise<void> {
     if (this.#names) return;
     const log = this.#log;
-    const released = (addresses: readonly string[]) => {
-      const moved = this.#routes.released(
-        new Map(addresses.map((address) => [address, "a nameserver of this machine"])),
-      );
-      this.#tellNames(moved).catch((error) => log("warn", "names can't be changed", { error }));
-    };
+    const released = (addresses: readonly string[]) =>
+      this.#released(new Map(addresses.map((address) => [address, "a nameserver of this machine"])));
     const helper = this.#helper;
     const names = this.#names = new KeptNames({
       open: (failed) => NameCapture.start({ helper, startWorker, log, failed, released }),
@@ -293,10 +318,11 @@ export class HostCapture implements AsyncDisposable {
     const { id, index: { addresses } } = cluster;
     const accepts = (address: string) => isWithin(address, cluster.acceptedRanges);
     this.#clusters.set(id, cluster);
-    const [, moved] = await Promise.all([
+    const [, routed] = await Promise.all([
       this.#data.setCaptured(id, true),
-      this.#routes.add({ id, addresses, accepts }),
+      this.#routes.add({ id, accepts, ...this.#virtual.routed(cluster) }),
     ]);
+    const moved = await this.#settle(routed, addresses.keys());
     // It may have been removed meanwhile; the addresses that moved may be another cluster's too.
     if (this.#clusters.get(id) === cluster) await this.#names?.current?.setZone(this.#zoneOf(cluster));
     await this.#tellNames(moved);
@@ -306,10 +332,19 @@ export class HostCapture implements AsyncDisposable {
   async change(cluster: LaptopCluster, { addresses, services }: LaptopChange): Promise<void> {
     let moved: ReadonlySet<string> = new Set();
     try {
-      moved = await this.#routes.change(addresses);
+      const named = [...services].flatMap((key) => [...addressesIn(cluster.index.services.get(key))]);
+      moved = await this.#settle(await this.#routes.change(addresses), addresses.union(new Set(named)));
     } finally {
       await this.#tellNames(moved, cluster.id, services);
     }
+  }
+
+  /** @returns the addresses that have moved, with those of which virtual ones have, or that these stand for */
+  async #settle(
+    moved: ReadonlySet<string>,
+    looked: Iterable<string> = [],
+  ): Promise<ReadonlySet<string>> {
+    return moved.union(await this.#virtual.settle(new Set(looked).union(moved)));
   }
 
   /** Names no longer lead to what the machine uses itself now, and what it no longer uses is asked for again. */
@@ -318,10 +353,16 @@ export class HostCapture implements AsyncDisposable {
     this.#heardDamage(damage);
     this.#firewall.forget();
     const why = new Map(released.map((one) => [one.address, one.why]));
-    const moved = this.#routes.released(why);
+    this.#released(why);
     this.#logRefused(why);
-    this.#tellNames(moved).catch((error) => this.#log("warn", "names can't be changed", { error }));
     this.#retry();
+  }
+
+  #released(addresses: ReadonlyMap<string, string>): void {
+    const moved = this.#routes.released(addresses);
+    const settled = this.#virtual.released(addresses).then((need) => this.#settle(moved.union(need)));
+    settled.then((moved) => this.#tellNames(moved))
+      .catch((error) => this.#log("warn", "names can't be changed", { error }));
   }
 
   #heardDamage(damage: readonly NetworkDamage[]): void {
@@ -336,10 +377,12 @@ export class HostCapture implements AsyncDisposable {
   }
 
   #retry(most?: number): void {
-    if (this.#routes.refused.size === 0) return;
+    const { without } = this.#virtual;
+    if (this.#routes.refused.size === 0 && without.length === 0) return;
     const failed = (error: unknown) =>
       this.#log("warn", "refused addresses can't be asked for again", { error });
-    this.#routes.retry(most).then((moved) => this.#tellNames(moved)).catch(failed);
+    this.#routes.retry(most).then((moved) => this.#settle(moved, without))
+      .then((moved) => this.#tellNames(moved)).catch(failed);
   }
 
   /** Captures nothing of a cluster any longer. */
@@ -351,20 +394,25 @@ export class HostCapture implements AsyncDisposable {
       this.#names?.current?.removeZone(cluster),
     ]);
     // It may have been added again meanwhile; and a worker that died has no connections.
-    if (!this.#clusters.has(cluster)) await this.#data.setCaptured(cluster, false).catch(() => {});
-    if (routes.status === "fulfilled") await this.#tellNames(routes.value);
+    if (!this.#clusters.has(cluster)) {
+      await this.#virtual.remove(cluster).catch(() => {});
+      await this.#data.setCaptured(cluster, false).catch(() => {});
+    }
+    if (routes.status === "fulfilled") await this.#tellNames(await this.#settle(routes.value));
   }
 
-  /** A Service as its names answer: with the addresses that are captured. */
+  /** A Service as its names answer: with the addresses by which it is reached. */
   namesOf(cluster: string, service: ServiceNames): ServiceNames {
-    return reachableNames(service, (address) => this.#routes.isCaptured(cluster, address));
+    return reachableNames(service, (address) => this.reachedAt(cluster, address));
   }
 
   /** Makes failed flows of what the hooks have refused the user's programs. */
   #refused({ refusals, omitted }: RefusalNews): void {
     const attempts = refusals.map((refusal) => {
       const leadsHere = ({ id }: LaptopCluster) => this.#routes.isCaptured(id, refusal.address);
-      return refusedAttempts(refusal, {
+      const { address } = this.meaningOf(refusal.address) ?? refusal;
+      return refusedAttempts({ ...refusal, address }, {
+        dialled: refusal.address,
         cluster: [...this.#clusters.values()].find(leadsHere),
         from: this.address,
         seesProcess: this.#seesProcesses,
@@ -377,12 +425,16 @@ export class HostCapture implements AsyncDisposable {
     for (const [address, why] of [...refused].slice(0, LOGGED)) {
       for (const { id, index } of this.#clusters.values()) {
         for (const service of index.servicesAt(address)) {
-          this.#log("warn", "a Service's address is not captured: no name leads there", {
-            cluster: id,
-            service,
-            to: address,
-            details: why,
-          });
+          this.#log(
+            "warn",
+            "a Service's address is not captured: its names lead to a virtual one, if to any",
+            {
+              cluster: id,
+              service,
+              to: address,
+              details: why,
+            },
+          );
         }
       }
     }
@@ -434,13 +486,15 @@ export class HostCapture implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#retrying);
     return this.#disposed ??= (async () => {
+      // At once: who captures next takes the same virtual addresses.
+      const rested = [...this.#clusters.keys()].map((id) => this.#virtual.remove(id));
       try {
         await this.#names?.[Symbol.asyncDispose]();
       } finally {
         await this.#udp?.[Symbol.asyncDispose]();
         this.#helper[Symbol.dispose]();
         const released = [...this.#clusters.keys()].map((id) => this.#data.setCaptured(id, false));
-        await Promise.allSettled([...released, this.#data.unlisten()]); // a worker that died has neither
+        await Promise.allSettled([...rested, ...released, this.#data.unlisten()]); // a worker that died has neither
       }
     })();
   }

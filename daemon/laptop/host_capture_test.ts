@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { until } from "../../async/testing/until.ts";
-import type { RefusedAttempts } from "../../dataplane/plane.ts";
+import type { AddressChange, RefusedAttempts } from "../../dataplane/plane.ts";
 import { localEndpoint } from "../../ffi/sockets/socket.ts";
 import type { NamesCalls, NamesReports } from "../../names/protocol.ts";
 import type { ServiceNames } from "../../names/zone/zone_data.ts";
@@ -19,10 +19,12 @@ function surroundings(answer?: Parameters<typeof fakeHelper>[0], own = ["127.0.0
   const listeners = fakeListeners();
   const captured = new Set<string>();
   const logged: [string, unknown][] = [];
+  const virtual = new Map<string, [cluster: string, own: string]>();
   const refused: { attempts: RefusedAttempts[]; omitted: number } = { attempts: [], omitted: 0 };
   return {
     helper,
     refused,
+    virtual,
     logged,
     captured,
     log: ((_level, message, fields) => void logged.push([message, fields])) satisfies Log,
@@ -42,6 +44,11 @@ function surroundings(answer?: Parameters<typeof fakeHelper>[0], own = ["127.0.0
         return Promise.resolve();
       },
       hideOwn() {},
+      changeAddresses({ cluster, added, removed }: AddressChange) {
+        for (const address of removed) virtual.delete(address);
+        for (const [address, own] of added) virtual.set(address, [cluster, own]);
+        return Promise.resolve();
+      },
       addRefused(attempts: readonly RefusedAttempts[], omitted: number) {
         refused.attempts.push(...attempts);
         refused.omitted += omitted;
@@ -87,13 +94,13 @@ Deno.test("what the machine comes to use itself is captured no longer, and again
   isUsed = true;
   at.helper.tell({ network: { released: [{ address: "10.96.0.7", why }] } });
   await until("it is released", () => !capture.isCaptured("dev", "10.96.0.7"));
-  assert.equal(capture.refusal("dev", "10.96.0.7"), why);
+  assert.equal(capture.whyNotItself("dev", "10.96.0.7"), why);
   const logged = at.logged.find(([message]) => /a Service's address is not captured/.test(message));
   assert.equal((logged?.[1] as { details: string }).details, why);
   isUsed = false;
   at.helper.tell({ network: { released: [] } });
   await until("it is captured again", () => capture.isCaptured("dev", "10.96.0.7"));
-  assert.equal(capture.refusal("dev", "10.96.0.7"), undefined);
+  assert.equal(capture.whyNotItself("dev", "10.96.0.7"), undefined);
 });
 
 Deno.test("another program's rule that comes first is told until it doesn't", async () => {
@@ -184,7 +191,7 @@ Deno.test("a helper without IPv6 captures IPv4, though the machine has ::1", asy
   assert.equal(capture.routes, 1);
 });
 
-Deno.test("an address that the helper refuses is said for its Service, which names no longer lead to it", async () => {
+Deno.test("an address that the helper refuses is said for its Service, whose names lead to a virtual one", async () => {
   await using at = surroundings((request) => {
     if (request.ask !== "capture") return undefined;
     const refused = request.add.filter(({ address }) => address === "8.8.8.8");
@@ -196,14 +203,22 @@ Deno.test("an address that the helper refuses is said for its Service, which nam
   await capture.change(cluster, cluster.set("evil", "8.8.8.8", "10.96.0.8"));
   const evil = cluster.index.services.get("default/evil");
   assert.ok(evil);
-  assert.deepEqual(capture.namesOf("dev", evil).addresses, ["10.96.0.8"]);
-  assert.equal(capture.refusal("dev", "8.8.8.8"), "public");
-  assert.deepEqual(at.logged, [["a Service's address is not captured: no name leads there", {
-    cluster: "dev",
-    service: "default/evil",
-    to: "8.8.8.8",
-    details: "public",
-  }]]);
+  assert.deepEqual(capture.namesOf("dev", evil).addresses, [
+    capture.reachedAt("dev", "8.8.8.8"),
+    "10.96.0.8",
+  ]);
+  assert.match(capture.reachedAt("dev", "8.8.8.8") ?? "", /^198\.19\./);
+  assert.equal(capture.whyNotItself("dev", "8.8.8.8"), "public");
+  assert.equal(capture.refusal("dev", "8.8.8.8"), undefined);
+  assert.deepEqual(at.logged, [[
+    "a Service's address is not captured: its names lead to a virtual one, if to any",
+    {
+      cluster: "dev",
+      service: "default/evil",
+      to: "8.8.8.8",
+      details: "public",
+    },
+  ]]);
 });
 
 /** A names worker that only remembers the zones it was told. */
@@ -304,12 +319,18 @@ Deno.test("after any changes, each name leads to the addresses that are captured
       assert.deepEqual(new Set(names.zones.keys()), new Set([...added].map(({ id }) => id)));
       for (const { id, index } of added) {
         const reached = [...index.services.values()].map(({ name, addresses }) =>
-          [name, addresses.filter((address) => capture.isCaptured(id, address))] as const
+          [name, addresses.flatMap((address) => capture.reachedAt(id, address) ?? [])] as const
         );
         assert.deepEqual(names.zones.get(id), new Map(reached));
         for (const address of reached.flatMap(([, addresses]) => addresses)) {
           assert.ok(held.has(address));
           assert.equal(names.captured.get(address), id, "no other name may lead there");
+          const { cluster, address: own } = capture.meaningOf(address) ?? { cluster: id, address };
+          assert.equal(cluster, id);
+          if (own !== address) assert.deepEqual(at.virtual.get(address), [id, own], "the data plane knows");
+        }
+        for (const [virtual, [of, own]] of at.virtual) {
+          assert.ok(added.values().some((one) => one.id === of && one.index.addresses.has(own)), virtual);
         }
       }
     }),

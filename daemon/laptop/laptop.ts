@@ -1,5 +1,6 @@
 import type { CustomName, Mode } from "../../wire/control.ts";
 import type { UnreachableAddress } from "../../wire/unreachable.ts";
+import type { VirtualAddress } from "../../wire/virtual.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
 import type { NamesStats } from "../../names/protocol.ts";
 import { Zone } from "../../names/zone/zone.ts";
@@ -11,6 +12,8 @@ import { HelperClient } from "./helper_client.ts";
 import { HostCapture } from "./host_capture.ts";
 import { connectStarted } from "./started_helper.ts";
 import { unreachableOf } from "./unreachable.ts";
+import { VirtualAddresses } from "./virtual_addresses.ts";
+import { virtualOf } from "./virtual_services.ts";
 import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
 
 /** The state before an `up`, so that one that fails takes back only what it has added. */
@@ -60,6 +63,8 @@ export class Laptop {
   /** Ids of clusters whose addresses the data plane knows. */
   readonly #reached = new Set<string>();
   readonly #claimed: ClaimedHelper;
+  /** They stay as they are when the helper is another one. */
+  readonly #virtual = new VirtualAddresses();
   #capture: HostCapture | undefined;
   #proxy: string | undefined;
 
@@ -115,7 +120,10 @@ export class Laptop {
         this.#data,
         this.#parts.helperSocket,
         this.#parts.log,
-        this.#claimed.take() ?? await connectStarted(this.#parts.helperSocket),
+        {
+          claimed: this.#claimed.take() ?? await connectStarted(this.#parts.helperSocket),
+          virtual: this.#virtual,
+        },
       );
     if (this.#capture !== capture) {
       this.#capture = capture;
@@ -241,6 +249,12 @@ export class Laptop {
     );
   }
 
+  /** Addresses of a cluster's Services that programs of this laptop reach by virtual ones. */
+  virtual(cluster: LaptopCluster): VirtualAddress[] {
+    if (cluster.connection.mode !== "capture" || !this.#capture) return [];
+    return virtualOf(cluster, this.#capture, this.capturedBesides(cluster.id));
+  }
+
   /** Why ExternalNames lead nowhere, or not everywhere that they would in a pod, by "namespace/name". */
   async problems(cluster: LaptopCluster): Promise<ReadonlyMap<string, readonly string[]>> {
     const problems = new Map<string, string[]>();
@@ -251,7 +265,7 @@ export class Laptop {
     if (aliases.length === 0) return problems;
     const zone = this.#zoneAround(cluster);
     for (const [key, { namespace, name, externalName = "" }] of aliases) {
-      const deadEnd = zone.deadEnd(externalName);
+      const deadEnd = zone.deadEnd(externalName, cluster.id);
       if (deadEnd !== undefined) add(key, deadEnd);
       else if (asked.size < MOST_ASKED) {
         asked.set(`${name}.${namespace}.svc.${cluster.zone.clusterDomain}`, key);

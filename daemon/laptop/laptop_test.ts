@@ -36,7 +36,8 @@ function laptopOf(...clusters: FakeLaptopCluster[]) {
     carryUdp: () => Promise.resolve(),
     datagrams: () => Promise.resolve(),
     callersClosed: () => Promise.resolve(),
-    changeAddresses({ cluster, added, removed }: AddressChange) {
+    changeAddresses({ cluster, added, removed, areVirtual }: AddressChange) {
+      if (areVirtual) return Promise.resolve();
       const addresses = told.addresses.get(cluster) ?? new Set();
       told.addresses.set(cluster, addresses.union(new Set(added.keys())).difference(new Set(removed)));
       told.changes += added.size + removed.length;
@@ -143,19 +144,23 @@ Deno.test("a change of one Service tells of one Service, wherever it's known", a
   assert.deepEqual(to.told.addresses.get("dev"), new Set(["10.96.0.7"]));
 });
 
-Deno.test("a Service's address that isn't reached isn't answered by its name, and status has the reason", async () => {
+Deno.test("a Service's address that isn't captured is answered by a virtual one, and status has the reason", async () => {
   const dev = new FakeLaptopCluster("dev", "capture", { echo: ["10.96.0.7", "fd00::7"], evil: ["8.8.8.8"] });
   dev.index.refused.set("default/worse", [{ address: "100.100.100.200", why: "the metadata service" }]);
   await using to = laptopOf(dev);
   to.refuses.set("8.8.8.8", "public");
   const addresses = () => to.laptop.namesOf(dev).map(({ name, addresses }) => [name, addresses]);
-  await to.laptop.capture();
-  assert.deepEqual(addresses(), [["echo", ["10.96.0.7", "fd00::7"]], ["evil", []]]);
+  const capture = await to.laptop.capture();
+  const virtual = capture.reachedAt("dev", "8.8.8.8") ?? "";
+  assert.match(virtual, /^198\.19\./);
+  assert.deepEqual(addresses(), [["echo", ["10.96.0.7", "fd00::7"]], ["evil", [virtual]]]);
+  assert.deepEqual(to.laptop.virtual(dev), [
+    { service: "default/evil", address: "8.8.8.8", virtual, why: "public" },
+  ]);
   assert.deepEqual(
     to.laptop.unreachable(dev).map(({ service, address, why }) => ({ service, address, why })),
     [
       { service: "default/worse", address: "100.100.100.200", why: "the metadata service" },
-      { service: "default/evil", address: "8.8.8.8", why: "public" },
     ],
   );
   assert.deepEqual(to.laptop.namesOf(dev, "proxy")[1]?.addresses, ["8.8.8.8"], "the proxy reaches it");
@@ -190,13 +195,14 @@ Deno.test("an ExternalName that leads nowhere is said to, with or without captur
   );
 });
 
-Deno.test("of two clusters with one address, the second's name doesn't lead to the first", async () => {
+Deno.test("of two clusters with one address, the second's name leads to a virtual one", async () => {
   const [dev, prod] = [clusterOf("dev", "capture", "10.96.0.7"), clusterOf("prod", "capture", "10.96.0.7")];
   await using to = laptopOf(dev, prod);
   await to.laptop.capture();
   assert.deepEqual(to.laptop.namesOf(dev)[0]?.addresses, ["10.96.0.7"]);
-  assert.deepEqual(to.laptop.namesOf(prod)[0]?.addresses, []);
-  assert.match(to.laptop.unreachable(prod)[0]?.why ?? "", /cluster dev has the same address/);
+  assert.match(to.laptop.namesOf(prod)[0]?.addresses.join() ?? "", /^198\.19\.\d+\.\d+$/);
+  assert.deepEqual(to.laptop.unreachable(prod), []);
+  assert.match(to.laptop.virtual(prod)[0]?.why ?? "", /cluster dev has the same address/);
   await to.laptop.remove("dev");
   assert.deepEqual(to.laptop.namesOf(prod)[0]?.addresses, ["10.96.0.7"]);
 });

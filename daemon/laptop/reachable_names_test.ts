@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { readName } from "../../dns/domain_name.ts";
 import { addressIn } from "../../dns/resource.ts";
 import { IN, types } from "../../dns/message.ts";
 import { Zone } from "../../names/zone/zone.ts";
@@ -21,14 +22,55 @@ const db = {
 };
 
 Deno.test("a Service keeps the addresses that are captured, and an endpoint without one is a name without an address", () => {
-  assert.equal(reachableNames(db, () => true), db);
-  const some = reachableNames(db, (address) => address === "fd00::6");
+  assert.equal(reachableNames(db, (address) => address), db);
+  const some = reachableNames(db, (address) => address === "fd00::6" ? address : undefined);
   assert.deepEqual(some.addresses, ["fd00::6"]);
   assert.deepEqual(some.endpoints?.[0]?.endpoints, [
     { hostname: "db-0", addresses: [] },
     { hostname: "db-1", addresses: ["fd00::6"] },
   ]);
-  assert.deepEqual(reachableNames(db, () => false).addresses, []);
+  assert.deepEqual(reachableNames(db, () => undefined).addresses, []);
+});
+
+Deno.test("a name leads to the virtual address of what is reached by one", () => {
+  const [own, virtual] = ["10.96.0.7", "198.19.0.1"];
+  const echo = { namespace: "default", name: "echo", addresses: [own], ports: [] };
+  assert.deepEqual(reachableNames(echo, () => virtual).addresses, [virtual]);
+  const virtuals = new Map([["10.244.0.5", "198.19.0.2"], ["10.244.0.6", "198.19.0.3"]]);
+  const some = reachableNames(db, (address) => virtuals.get(address));
+  assert.deepEqual(some.addresses, ["198.19.0.2", "198.19.0.3"]);
+  assert.deepEqual(some.endpoints?.[0]?.endpoints, [
+    { hostname: "db-0", addresses: ["198.19.0.2"] },
+    { hostname: "db-1", addresses: ["198.19.0.3"] },
+  ]);
+});
+
+Deno.test("an endpoint without a hostname is called by its own address, and found by its virtual one", () => {
+  const peers = {
+    ...db,
+    name: "peers",
+    addresses: ["10.244.0.5", "10.244.0.6"],
+    endpoints: [{ ports: [], endpoints: [{ addresses: ["10.244.0.5"] }, { addresses: ["10.244.0.6"] }] }],
+  };
+  const zone = new Zone();
+  const services = [reachableNames(peers, (one) => one === "10.244.0.5" ? "198.19.0.2" : one)];
+  zone.set({
+    cluster: "two",
+    context: "two",
+    clusterDomain: "cluster.local",
+    namespace: "default",
+    services,
+  });
+  const answers = (name: string, type: number) => {
+    const answer = zone.answer({ name, type, class: IN });
+    assert.ok(answer !== "not-ours");
+    return answer.answers.map((resource) => addressIn(resource)?.text ?? readName(resource.data, 0).name);
+  };
+  assert.deepEqual(answers("10-244-0-5.peers.default.svc", types.A), ["198.19.0.2"]);
+  assert.deepEqual(answers("10-244-0-6.peers.default.svc", types.A), ["10.244.0.6"]);
+  assert.deepEqual(answers("2.0.19.198.in-addr.arpa", types.PTR), [
+    "10-244-0-5.peers.default.svc.cluster.local",
+  ]);
 });
 
 const address = fc.oneof(
@@ -62,7 +104,7 @@ Deno.test("whatever a cluster claims, no name answers an address that isn't capt
           ports: [{ name: "x", port: 80, protocol: "TCP" }],
           ...(headless ? { headless: true } : {}),
           endpoints: [{ ports: [], endpoints: [{ hostname: "p", addresses: pod }] }],
-        }, isCaptured)],
+        }, (text) => isCaptured(text) ? text : undefined)],
       });
       for (const name of asked) {
         for (const type of [types.A, types.AAAA, types.ANY, types.SRV]) {

@@ -9,6 +9,8 @@ import { whyUnserved } from "./why_unserved.ts";
 export interface RefusalContext {
   /** The cluster that the address is captured for. */
   readonly cluster: Pick<LaptopCluster, "id" | "index"> | undefined;
+  /** What the program dialled, where that may be a virtual address. */
+  readonly dialled?: string;
   /** The user's pmz address. */
   readonly from: string;
   /** Whether process ids of refusals are those that this process sees. */
@@ -19,7 +21,7 @@ export interface RefusalContext {
 /** What the hooks have refused as a failed flow: which program, the name of what it dialled, and the reason in words. */
 export function refusedAttempts(
   refusal: HookRefusal,
-  { cluster, from, seesProcess, now = Date.now() }: RefusalContext,
+  { cluster, dialled, from, seesProcess, now = Date.now() }: RefusalContext,
 ): RefusedAttempts {
   const { protocol, address, port, count, process, sinceFirst, sinceLast } = refusal;
   const name = cluster?.index.nameAt(address);
@@ -28,6 +30,7 @@ export function refusedAttempts(
     protocol,
     cluster: cluster?.id ?? "",
     to: formatEndpoint(address, port),
+    ...(dialled === undefined || dialled === address ? {} : { virtual: formatEndpoint(dialled, port) }),
     ...(name === undefined ? {} : { name: `${name}:${port}` }),
     from,
     program: {

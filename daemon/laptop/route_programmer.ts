@@ -16,11 +16,17 @@ export interface RouteHelper {
   release(addresses: readonly string[]): Promise<ReadonlyMap<string, string>>;
 }
 
+/** Why an address isn't captured about which the helper wasn't asked yet. */
+export const NOT_YET = "it isn't captured yet";
+
 /** A cluster whose addresses are captured. */
 export interface RoutedCluster {
   readonly id: string;
   /** What the cluster has now. Live. */
-  readonly addresses: ReadonlyMap<string, CapturedPorts>;
+  readonly addresses: {
+    get(address: string): CapturedPorts | undefined;
+    keys(): Iterable<string>;
+  };
   /** Whether an address lies in a range that was accepted for this cluster. */
   accepts(address: string): boolean;
 }
@@ -100,7 +106,7 @@ export class RouteProgrammer {
     if (captured?.cluster === cluster) return undefined;
     if (captured) return `the cluster ${captured.cluster} has the same address, and was connected before`;
     if (!this.#families.has(familyOf(address))) return `this machine has no IPv${familyOf(address)}`;
-    return this.#refused.get(address) ?? "it isn't captured yet";
+    return this.#refused.get(address) ?? NOT_YET;
   }
 
   /**

@@ -6,7 +6,8 @@ import { unreachableOf } from "./unreachable.ts";
 function remedyFor(why: string): string | undefined {
   const cluster = new FakeLaptopCluster("dev", "capture", { echo: ["10.96.0.7"] });
   const [found] = unreachableOf(cluster, {
-    isCaptured: () => false,
+    reachedAt: () => undefined,
+    whyNotItself: () => why,
     refusal: () => why,
     refused: new Map([["10.96.0.7", why]]),
   });
@@ -37,6 +38,11 @@ Deno.test("an address that isn't captured is told with what to do, and the devic
 Deno.test("nothing is missing where a cluster isn't captured, or all is", () => {
   const cluster = new FakeLaptopCluster("dev", "proxy", { echo: ["10.96.0.7"] });
   assert.deepEqual(unreachableOf(cluster, undefined), []);
-  const all = { isCaptured: () => true, refusal: () => undefined, refused: new Map<string, string>() };
+  const all = {
+    reachedAt: (_cluster: string, address: string) => address,
+    whyNotItself: () => undefined,
+    refusal: () => undefined,
+    refused: new Map<string, string>(),
+  };
   assert.deepEqual(unreachableOf(cluster, all), []);
 });

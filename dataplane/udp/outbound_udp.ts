@@ -11,7 +11,7 @@ import type { DiagSocket } from "../../ffi/netlink/sock_diag.ts";
 import type { ConnectionEnds } from "../../ffi/proc/socket_program.ts";
 import type { Outcome } from "../../wire/flow.ts";
 import type { Directory } from "../directory.ts";
-import type { FlowTable, OpenFlow } from "../flow_table.ts";
+import type { FlowStart, FlowTable, OpenFlow } from "../flow_table.ts";
 import { outcomeOfDatagrams, outcomeOfError, RELEASED } from "../outcome.ts";
 import { refusalOf } from "../tunnel/connect_stream.ts";
 import type { Tunnel } from "../tunnel/tunnel.ts";
@@ -173,11 +173,16 @@ export class OutboundUdp implements Disposable {
       destination.refuse(callerPort);
       return undefined;
     }
-    const { cluster } = target;
+    const { cluster, virtual } = target;
     const to = formatEndpoint(target.address, port);
     const flow = new OutboundFlow(
       { destination, callerPort, cluster },
-      this.#list(cluster, to, ends ?? `port ${callerPort}`),
+      this.#list({
+        cluster,
+        to,
+        from: ends ?? `port ${callerPort}`,
+        ...(virtual === undefined ? {} : { virtual: formatEndpoint(virtual, port) }),
+      }),
     );
     this.#add(flow);
     this.#open(flow, to);
@@ -191,14 +196,14 @@ export class OutboundUdp implements Disposable {
     return { protocol: "udp", local: { address, port }, remote: { address: own, port: callerPort } };
   }
 
-  #list(cluster: string, to: string, from: ConnectionEnds | string): OpenFlow {
-    return this.#parts.flows.begin({ kind: "captured", protocol: "udp", cluster, from, to });
+  #list(start: Omit<FlowStart, "kind" | "protocol">): OpenFlow {
+    return this.#parts.flows.begin({ kind: "captured", protocol: "udp", ...start });
   }
 
   #failAtOnce(destination: UdpDestination, callerPort: number, outcome: Outcome): void {
     const to = formatEndpoint(destination.address, destination.port);
     const from = this.#endsOf(destination, callerPort) ?? `port ${callerPort}`;
-    this.#parts.flows.end(this.#list("", to, from), outcome);
+    this.#parts.flows.end(this.#list({ cluster: "", to, from }), outcome);
   }
 
   #open(flow: OutboundFlow, to: string): void {

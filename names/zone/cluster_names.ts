@@ -2,7 +2,7 @@
 import type { IpAddress } from "../../net/address.ts";
 import { canonical, parseDomain } from "../../dns/domain_name.ts";
 import { endpointLabel } from "./service_part.ts";
-import type { ServiceNames, ZoneChange, ZoneData } from "./zone_data.ts";
+import { addressesIn, type ServiceNames, type ZoneChange, type ZoneData } from "./zone_data.ts";
 
 /** The owner of an address: a Service, or one of its endpoints by its label. */
 export interface AddressOwner {
@@ -89,7 +89,7 @@ export class ClusterNames {
   }
 
   #moveAddresses(key: string, before: ServiceNames | undefined, now: ServiceNames | undefined): void {
-    const [old, current] = [allAddresses(before), allAddresses(now)];
+    const [old, current] = [addressesIn(before), addressesIn(now)];
     for (const address of old.difference(current)) {
       const keys = this.#byAddress.get(address);
       keys?.delete(key);
@@ -108,11 +108,6 @@ const keyOf = (namespace: string, name: string): string => `${namespace}/${name}
 
 function has({ addresses }: { readonly addresses: readonly string[] }, { text }: IpAddress): boolean {
   return addresses.includes(text);
-}
-
-function allAddresses(service: ServiceNames | undefined): Set<string> {
-  const endpoints = (service?.endpoints ?? []).flatMap((group) => group.endpoints);
-  return new Set([...service?.addresses ?? [], ...endpoints.flatMap(({ addresses }) => addresses)]);
 }
 
 /**

@@ -126,13 +126,13 @@ export class Zone {
       if (owner === undefined || owner === "absent") return undefined;
       if (owner.kind === "pod") return { cluster: owner.names.cluster, addresses: [owner.address] };
       if (owner.kind !== "service") return undefined;
-      const { names: { cluster }, service: { externalName }, places } = owner;
+      const { names, names: { cluster }, service: { externalName }, places } = owner;
       if (externalName === undefined) {
         const addresses = new Map(places.map(({ address }) => [address.text, address]));
         return { cluster, addresses: [...addresses.values()] };
       }
       const outside = parseDomain(externalName);
-      owner = this.#targetOwner(outside);
+      owner = this.#targetOwner(outside, names);
       if (owner === undefined && outside !== undefined) return { cluster, outside };
     }
     return undefined;
@@ -145,17 +145,20 @@ export class Zone {
       const below = belowDomain(labels, names) ?? [];
       for (const one of [below, [...labels, names.namespace, "svc"], [...labels, "svc"]]) {
         const { externalName } = serviceCalled(names, one) ?? {};
-        if (externalName !== undefined) return this.deadEnd(externalName);
+        if (externalName !== undefined) return this.deadEnd(externalName, names.cluster);
       }
     }
     return undefined;
   }
 
-  /** Why an ExternalName with this target has no address in any cluster, nor out of them; undefined where none is known. */
-  deadEnd(externalName: string): string | undefined {
+  /**
+   * Why an ExternalName with this target has no address in any cluster, nor out of them; undefined where none is known.
+   * @param cluster that of the ExternalName
+   */
+  deadEnd(externalName: string, cluster: string): string | undefined {
     if (parseAddress(externalName)) return `${externalName} looks like an address: DNS has no such name`;
     const seen = new Set<string>();
-    for (let next = externalName;;) {
+    for (let [next, names] = [externalName, this.#clusters.get(cluster)];;) {
       const target = parseDomain(next);
       if (target === undefined) return `${next} is not a valid name`;
       if (seen.has(target)) return `the ExternalNames lead in a circle: ${[...seen, target].join(" -> ")}`;
@@ -163,30 +166,37 @@ export class Zone {
         return `more than ${LONGEST_CHAIN} ExternalNames in a row aren't followed`;
       }
       seen.add(target);
-      const owner = this.#targetOwner(target);
+      const owner = this.#targetOwner(target, names);
       if (owner === "absent") {
         return `${target} doesn't exist: no Service has this name, or a headless one has no endpoint for it`;
       }
       if (owner?.kind !== "service" || owner.service.externalName === undefined) return undefined;
-      next = owner.service.externalName;
+      [next, names] = [owner.service.externalName, owner.names];
     }
   }
 
-  /** What a name stands for; "absent" for one that is a cluster's and doesn't exist, undefined for one that is no cluster's. */
-  owner(name: string): Owner | "absent" | undefined {
-    return this.#owner(labelsIn(name.replace(/\.$/, "")));
+  /**
+   * What a name stands for; "absent" for one that is a cluster's and doesn't exist, undefined for one that is no cluster's.
+   * @param cluster the one that is asked before the others
+   */
+  owner(name: string, cluster?: string): Owner | "absent" | undefined {
+    const first = cluster === undefined ? undefined : this.#clusters.get(cluster);
+    return this.#owner(labelsIn(name.replace(/\.$/, "")), first);
   }
 
-  #owner(labels: readonly string[]): Owner | "absent" | undefined {
+  #owner(labels: readonly string[], first?: ClusterNames): Owner | "absent" | undefined {
     if (labels.length === 0 || whyReserved(labels.join("."), this.#hostname) !== undefined) return undefined;
-    return this.#customOwner(labels) ?? this.#domainOwner(labels) ?? this.#shortOwner(labels) ??
+    return this.#customOwner(labels) ?? this.#domainOwner(labels, first) ?? this.#shortOwner(labels) ??
       (this.#completed(labels).some((one) => this.#isClusters(one)) ? "absent" : undefined);
   }
 
-  /** The owner of a name that ends as a cluster's names do. It is absent when all clusters that could have it know that they don't. */
-  #domainOwner(labels: readonly string[]): Owner | "absent" | undefined {
+  /**
+   * The owner of a name that ends as a cluster's names do. It is absent when all clusters that could have it know that they don't.
+   * @param first the cluster that is asked before the others
+   */
+  #domainOwner(labels: readonly string[], first?: ClusterNames): Owner | "absent" | undefined {
     let [asked, unknown] = [0, 0];
-    for (const names of this.#clusters.values()) {
+    for (const names of new Set([...first ? [first] : [], ...this.#clusters.values()])) {
       const below = belowDomain(labels, names);
       if (!below) continue;
       const owner = ownerOf(names, below, this.#isReached);
@@ -249,10 +259,13 @@ export class Zone {
     return { kind: "nothing" };
   }
 
-  /** The owner of an ExternalName's target: short names mean nothing there. */
-  #targetOwner(target: string | undefined): Owner | "absent" | undefined {
+  /**
+   * The owner of an ExternalName's target: short names mean nothing there.
+   * @param names those of the ExternalName's cluster: a name that several clusters have means that one's
+   */
+  #targetOwner(target: string | undefined, names: ClusterNames | undefined): Owner | "absent" | undefined {
     const labels = labelsIn(target ?? "");
-    return this.#customOwner(labels) ?? this.#domainOwner(labels);
+    return this.#customOwner(labels) ?? this.#domainOwner(labels, names);
   }
 
   #records(question: Question, owner: Owner): Answer {
@@ -266,7 +279,7 @@ export class Zone {
         return found(name, addressRecords(name, type, this.#allowed([owner.address])));
       case "service": {
         const { names, service, places } = owner;
-        if (service.externalName !== undefined) return this.#alias(question, service.externalName);
+        if (service.externalName !== undefined) return this.#alias(question, service.externalName, names);
         if (type === types.SRV) {
           const allowed = places.filter(({ address }) => !this.#forbidden(address));
           return serviceRecords(name, this.#fullName(names, service), allowed);
@@ -281,25 +294,25 @@ export class Zone {
   }
 
   /** An ExternalName: CNAMEs while they lead to names of pmz, then the records there, or the name outside. */
-  #alias(question: Question, externalName: string): Answer {
+  #alias(question: Question, externalName: string, of: ClusterNames): Answer {
     const { type } = question;
     if (type !== types.A && type !== types.AAAA && type !== types.CNAME) return found(question.name, []);
     const chain: Resource[] = [];
-    let [name, target] = [question.name, parseDomain(externalName)];
+    let [name, target, names] = [question.name, parseDomain(externalName), of];
     while (target && chain.length < LONGEST_CHAIN) {
       chain.push(aliasResource(name, target));
       if (type === types.CNAME) return found(question.name, chain);
-      const owner = this.#targetOwner(target);
+      const owner = this.#targetOwner(target, names);
       if (owner === undefined) return { answers: chain, authorities: [], additionals: [], outside: target };
       if (owner === "absent") break;
       const next = owner.kind === "service" ? owner.service.externalName : undefined;
-      if (next === undefined) {
+      if (owner.kind !== "service" || next === undefined) {
         const rest = this.#records({ ...question, name: target }, owner);
         return rest.answers.length > 0
           ? { ...rest, answers: [...chain, ...rest.answers] }
           : found(question.name, []);
       }
-      [name, target] = [target, parseDomain(next)];
+      [name, target, names] = [target, parseDomain(next), owner.names];
     }
     // The target isn't a valid name, doesn't exist, or the chain is a loop.
     return found(question.name, []);

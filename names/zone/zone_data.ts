@@ -28,6 +28,12 @@ export interface ServiceNames {
   readonly endpoints?: readonly EndpointGroup[];
 }
 
+/** All addresses that a Service's names lead to. */
+export function addressesIn(names: ServiceNames | undefined): Set<string> {
+  const endpoints = (names?.endpoints ?? []).flatMap((group) => group.endpoints);
+  return new Set([...names?.addresses ?? [], ...endpoints.flatMap(({ addresses }) => addresses)]);
+}
+
 /** The parts of a cluster that its names are made of. */
 export interface ZoneIdentity {
   /** The cluster's id. */

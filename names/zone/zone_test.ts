@@ -388,6 +388,27 @@ Deno.test("of several clusters the first answers, and each by its context", () =
   assert.deepEqual(ask(zone, "x.example"), ["10.97.0.10"]);
 });
 
+Deno.test("an ExternalName leads to the Service of its own cluster, where several have one of that name", () => {
+  const alias = {
+    namespace: "default",
+    name: "alias",
+    addresses: [],
+    ports: [],
+    externalName: "echo.default.svc.cluster.local",
+  };
+  const again = { ...alias, name: "again", externalName: "alias.default.svc.cluster.local" };
+  const two = { ...echo, addresses: ["198.19.0.1"] };
+  const zone = zoneOf(
+    cluster([echo, alias]),
+    cluster([two, alias, again], { cluster: "two", context: "two", namespace: "default" }),
+  );
+  assert.deepEqual(ask(zone, "alias.default.svc.kind-one").at(-1), "10.96.0.10");
+  assert.deepEqual(ask(zone, "alias.default.svc.two").at(-1), "198.19.0.1");
+  assert.deepEqual(ask(zone, "again.default.svc").at(-1), "198.19.0.1");
+  const located = zone.locate("again.default.svc.two");
+  assert.deepEqual(located && "addresses" in located && located.cluster, "two");
+});
+
 Deno.test("a context's name becomes the end of a name, whatever is in it", () => {
   assert.equal(contextDomain("kind-dev"), "kind-dev");
   assert.equal(contextDomain("arn:aws:eks:eu-1:1234:cluster/Prod"), "arn-aws-eks-eu-1-1234-cluster-prod");
@@ -507,14 +528,17 @@ Deno.test("an ExternalName in a circle, to what doesn't exist, or in too long a 
   const row = Array.from({ length: 10 }, (_, i) => alias(`row-${i}`, full(`row-${i + 1}`)));
   const zone = zoneOf(cluster([echo, alias("a", full("b")), alias("b", full("a")), ...row]));
   assert.equal(
-    zone.deadEnd(full("b")),
+    zone.deadEnd(full("b"), "one"),
     `the ExternalNames lead in a circle: ${full("b")} -> ${full("a")} -> ${full("b")}`,
   );
-  assert.match(zone.deadEnd(full("nosuch")) ?? "", /^nosuch\.default\.svc\.cluster\.local doesn't exist/);
-  assert.match(zone.deadEnd("nosuch.default.svc") ?? "", /doesn't exist/);
-  assert.match(zone.deadEnd(full("row-1")) ?? "", /more than 8 ExternalNames in a row/);
-  assert.match(zone.deadEnd("not a name") ?? "", /is not a valid name/);
-  assert.match(zone.deadEnd("192.0.2.7") ?? "", /looks like an address/);
+  assert.match(
+    zone.deadEnd(full("nosuch"), "one") ?? "",
+    /^nosuch\.default\.svc\.cluster\.local doesn't exist/,
+  );
+  assert.match(zone.deadEnd("nosuch.default.svc", "one") ?? "", /doesn't exist/);
+  assert.match(zone.deadEnd(full("row-1"), "one") ?? "", /more than 8 ExternalNames in a row/);
+  assert.match(zone.deadEnd("not a name", "one") ?? "", /is not a valid name/);
+  assert.match(zone.deadEnd("192.0.2.7", "one") ?? "", /looks like an address/);
   for (const name of ["a", "a.default", "a.default.svc", full("a")]) {
     assert.match(zone.whyNowhere(name) ?? "", /in a circle/, name);
   }
@@ -522,6 +546,6 @@ Deno.test("an ExternalName in a circle, to what doesn't exist, or in too long a 
     assert.equal(zone.whyNowhere(other), undefined, other);
   }
   for (const fine of [full("echo"), full("row-9").replace("row-9", "echo"), "example.com"]) {
-    assert.equal(zone.deadEnd(fine), undefined, fine);
+    assert.equal(zone.deadEnd(fine, "one"), undefined, fine);
   }
 });

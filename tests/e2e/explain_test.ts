@@ -42,6 +42,14 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
     assert.ok(verdict.remedy.length > 0);
   };
 
+  /** Waits until explain says that the Service is reached by a virtual address, for this reason. */
+  const isVirtual = (why: RegExp) =>
+    until("it is reached by a virtual address", async () => {
+      const { works, hops } = await explain("echo.default.svc");
+      const saw = hops.find(({ hop }) => hop === "address")?.saw ?? "";
+      return works && /is reached by the virtual address 198\.19\./.test(saw) && why.test(saw);
+    }, 10_000);
+
   await t.step("without a connection it says so, and what a name leads to", async () => {
     const { code, stdout, stderr } = await bob.run(["explain", "echo.default.svc"]);
     assert.equal(code, 3);
@@ -133,12 +141,7 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
   await t.step("a route that a VPN has to the cluster's range", async () => {
     await root("ip link add vpn0 type bridge; ip link set vpn0 up; ip route add 10.96.0.0/12 dev vpn0");
     try {
-      const { verdict } = await explain("echo.default.svc");
-      assert.equal(verdict?.hop, "address", JSON.stringify(verdict));
-      assert.match(
-        `${verdict?.saw} ${verdict?.remedy}`,
-        /in 10\.96\.0\.0\/12, which .* a route to \(vpn0\).*--accept-range 10\.96\.0\.0\/12/,
-      );
+      await isVirtual(/in 10\.96\.0\.0\/12, which .* a route to \(vpn0\)/);
     } finally {
       await root("ip link del vpn0");
     }
@@ -183,9 +186,7 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
       "ip link add br-x type bridge && ip addr add 10.96.255.254/16 dev br-x && ip link set br-x up",
     );
     try {
-      const { works, verdict } = await explain("echo.default.svc");
-      assert.deepEqual([works, verdict?.hop], [false, "address"], JSON.stringify(verdict));
-      assert.match(`${verdict?.saw} ${verdict?.remedy}`, /isn't captured: .*\(br-x\).*pmz up --proxy/);
+      await isVirtual(/a network that this machine is in \(br-x\)/);
     } finally {
       await root("ip link del br-x");
     }

@@ -4,6 +4,7 @@ import type { AgentComponent, Component } from "../installer.ts";
 import type { Flow } from "../flow.ts";
 import type { BlockingRule, HelperGrant, NetworkDamage, RulePrecedence } from "../helper.ts";
 import type { UnreachableAddress } from "../unreachable.ts";
+import type { VirtualAddress } from "../virtual.ts";
 import type { Mode } from "./requests.ts";
 
 /** The exec plugin of the user of a choice's context, if a credential of it is needed. Its context and kubeconfig are those that are meant. */
@@ -148,6 +149,12 @@ export interface ClusterStatus {
   readonly limits: readonly string[];
   /** Ranges that were accepted for it, in CIDR notation. */
   readonly acceptedRanges: readonly string[];
+  /** Addresses of Services that programs reach by virtual ones; absent where there are none. */
+  readonly virtual?: {
+    readonly count: number;
+    /** The first of them. */
+    readonly first: readonly VirtualAddress[];
+  };
   /** Addresses of Services that this laptop doesn't reach, so that their names don't answer them. */
   readonly unreachable: {
     readonly count: number;
@@ -172,6 +179,8 @@ export interface ServiceEntry {
   readonly hostname: string;
   /** Addresses by which the laptop reaches it; none for an ExternalName. */
   readonly addresses: readonly string[];
+  /** Which of these are virtual, and what they stand for; absent when none is. */
+  readonly virtual?: readonly VirtualAddress[];
   /** Its addresses that the laptop doesn't reach; absent when there are none. */
   readonly unreachable?: readonly UnreachableAddress[];
   /** The range that was accepted for its cluster and has some of its addresses; absent where none has. */

@@ -20,7 +20,14 @@ import { readHosts } from "../../never_asked.ts";
 import { interceptsOf } from "../status.ts";
 import { type Surroundings, whyAbsent } from "./absent_name.ts";
 import { dialHop, interceptHop, tunnelHop, withoutGateway, withoutServer } from "./cluster_hops.ts";
-import { addressHop, datagramsHop, machineHop, ownNetworkHop, programsHop } from "./laptop_hops.ts";
+import {
+  type AddressHop,
+  addressHop,
+  datagramsHop,
+  machineHop,
+  ownNetworkHop,
+  programsHop,
+} from "./laptop_hops.ts";
 import { policiesHop } from "./policies.ts";
 import {
   endpointsHop,
@@ -91,9 +98,9 @@ class Way {
     const subject = parseAddress(host) ? this.#address(host) : await this.#name();
     if (!subject) return;
     const isServed = subject.kind === "service" ? this.#service(subject) : this.#pod(subject);
-    const address = this.#laptop(subject);
-    if (!isServed || address === undefined || this.#port === undefined) return;
-    await this.#cluster(subject, address, this.#port);
+    const at = this.#laptop(subject);
+    if (!isServed || at?.address === undefined || this.#port === undefined) return;
+    await this.#cluster(subject, at.address, at.dialled ?? at.address, this.#port);
     if (this.hops.some(({ level }) => level === "failed")) return;
     if (port === undefined) {
       this.#add(
@@ -122,9 +129,18 @@ class Way {
 
   #address(address: string): Subject | undefined {
     const started = performance.now();
-    const { saw, subject } = findAddress(address, this.#all);
+    const { saw, subject } = this.#findAddress(address);
     this.#add("name", saw, performance.now() - started);
     return subject;
+  }
+
+  #findAddress(text: string): Found {
+    const { all, laptop: { hostCapture } } = this.#clusters;
+    const meaning = hostCapture?.meaningOf(text);
+    if (!meaning) return findAddress(text, this.#all);
+    const found = findAddress(meaning.address, all.filter(({ id }) => id === meaning.cluster));
+    if (!found.subject) return found;
+    return { ...found, saw: ok(`${text} is the virtual address of ${meaning.address}; ${found.saw.saw}`) };
   }
 
   async #name(): Promise<Subject | undefined> {
@@ -159,7 +175,7 @@ class Way {
       await this.#programs(at);
       return at;
     }
-    if (at.kind === "service" && findName(leads, zone, clusters)?.subject) {
+    if (at.kind === "service" && findName(leads, zone, clusters, at.cluster.id)?.subject) {
       this.#add(
         "name",
         failed(
@@ -169,7 +185,7 @@ class Way {
       );
       return undefined;
     }
-    if (zone.owner(leads) === "absent") {
+    if (zone.owner(leads, at.cluster.id) === "absent") {
       const asked = { ...this.#asked, host: leads, lookup: undefined };
       this.#add("name", await whyAbsent(asked, { zone, resolver, clusters, nameserverProblem: problemOf }));
       return undefined;
@@ -183,7 +199,7 @@ class Way {
   #foreign(): Subject | undefined {
     const { host, lookup } = this.#asked;
     for (const address of lookup?.addresses ?? []) {
-      const { saw, subject } = findAddress(address, this.#all);
+      const { saw, subject } = this.#findAddress(address);
       if (!subject) continue;
       this.#add("name", ok(`${host} leads to ${address}; ${saw.saw}`), lookup?.ms);
       return subject;
@@ -207,7 +223,7 @@ class Way {
     for (let i = 0; i <= LONGEST_CHAIN; i++) {
       if (at.kind !== "service" || at.service.externalName === undefined) return { at };
       const leads = at.service.externalName.toLowerCase().replace(/\.$/, "");
-      const next: Found | undefined = findName(leads, zone, this.#clusters.all);
+      const next: Found | undefined = findName(leads, zone, this.#clusters.all, at.cluster.id);
       if (!next?.subject || i === LONGEST_CHAIN) return { at, leads };
       this.#add("name", next.saw);
       at = next.subject;
@@ -223,7 +239,7 @@ class Way {
     const isOutside = subject.kind === "service" && subject.service.externalName !== undefined;
     const expected = isOutside
       ? this.#asked.lookup?.addresses ?? []
-      : subject.addresses.filter((one) => laptop.hostCapture?.isCaptured(cluster.id, one));
+      : subject.addresses.flatMap((one) => laptop.hostCapture?.reachedAt(cluster.id, one) ?? []);
     // Without an address, the hops after this one have the reason.
     if (expected.length === 0 && (this.#asked.lookup?.addresses.length ?? 0) === 0) return;
     const nameWarnings = await warningsOf([{ ...nameService, needs: [] }], {
@@ -305,15 +321,15 @@ class Way {
     return port !== undefined && redirects.of({ service, port }) !== undefined;
   }
 
-  /** What this machine does with a connection. @returns the address, where it comes to pmz */
-  #laptop(subject: Subject): string | undefined {
+  /** What this machine does with a connection. @returns the address that takes it, where it comes to pmz */
+  #laptop(subject: Subject): Omit<AddressHop, "saw"> | undefined {
     const { laptop } = this.#clusters;
     const { cluster, addresses } = subject;
     const service = subject.kind === "service"
       ? `${subject.service.namespace}/${subject.service.name}`
       : undefined;
     const { hostCapture, proxyAddress } = laptop;
-    const { saw, address } = addressHop(addresses, {
+    const { saw, ...at } = addressHop(addresses, {
       cluster: cluster.id,
       mode: cluster.connection.mode,
       comingUp: cluster.comingUp,
@@ -326,11 +342,11 @@ class Way {
         proxyAddress !== undefined && value.includes(`://${proxyAddress}`)
       ),
     });
-    return this.#add("address", saw) ? address : undefined;
+    return this.#add("address", saw) ? at : undefined;
   }
 
   /** What becomes of it from here on. */
-  async #cluster(subject: Subject, address: string, port: number): Promise<void> {
+  async #cluster(subject: Subject, address: string, localAddress: string, port: number): Promise<void> {
     const { cluster } = subject;
     const { connection } = cluster;
     const { hostCapture } = this.#clusters.laptop;
@@ -338,8 +354,8 @@ class Way {
       const started = performance.now();
       const passedBy = await ownNetworkHop(hostCapture);
       const saw = this.#asked.protocol === "udp"
-        ? datagramsHop(passedBy, hostCapture.udpRefusal(address, port))
-        : await machineHop(hostCapture, address, port, passedBy);
+        ? datagramsHop(passedBy, hostCapture.udpRefusal(localAddress, port))
+        : await machineHop(hostCapture, localAddress, port, passedBy);
       if (!this.#add("machine", saw, performance.now() - started)) return;
     }
     if (subject.kind === "service") {

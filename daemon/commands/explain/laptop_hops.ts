@@ -77,7 +77,10 @@ function keptFromStub(stub: string): Finding {
 /** Which address takes connections, and what was seen. */
 export interface AddressHop {
   readonly saw: Finding;
+  /** As the cluster knows it. */
   readonly address?: string;
+  /** As programs dial it. */
+  readonly dialled?: string;
 }
 
 /** How this machine stands to the addresses of a cluster. */
@@ -86,7 +89,7 @@ export interface Reach {
   readonly mode: Mode;
   /** What an `up` that is under way does now. */
   readonly comingUp: string | undefined;
-  readonly hostCapture: Pick<HostCapture, "isCaptured" | "refusal"> | undefined;
+  readonly hostCapture: Pick<HostCapture, "reachedAt" | "whyNotItself" | "refusal"> | undefined;
   /** Of what is dialled, the addresses that aren't reached. */
   readonly unreachable: readonly UnreachableAddress[];
   /** Where the proxy is served. */
@@ -117,10 +120,26 @@ export function addressHop(addresses: readonly string[], reach: Reach): AddressH
       saw: failed("the root helper has ended, so nothing is captured", "run pmz up: it starts another one"),
     };
   }
-  const captured = addresses.filter((one) => hostCapture.isCaptured(cluster, one));
+  const captured = addresses.filter((one) => hostCapture.reachedAt(cluster, one) === one);
   if (captured[0] !== undefined) {
     const verb = captured.length === 1 ? "is" : "are";
-    return { saw: ok(`${namedAddresses(captured)} ${verb} captured`), address: captured[0] };
+    return {
+      saw: ok(`${namedAddresses(captured)} ${verb} captured`),
+      address: captured[0],
+      dialled: captured[0],
+    };
+  }
+  const virtual = addresses.find((one) => hostCapture.reachedAt(cluster, one) !== undefined);
+  const dialled = virtual && hostCapture.reachedAt(cluster, virtual);
+  if (virtual !== undefined && dialled !== undefined) {
+    const why = hostCapture.whyNotItself(cluster, virtual) ?? "the reason isn't known";
+    return {
+      saw: ok(
+        `${virtual} of ${cluster} is reached by the virtual address ${dialled}, which is captured: ${why}`,
+      ),
+      address: virtual,
+      dialled,
+    };
   }
   const known = unreachable.find(({ address }) => address === first);
   const why = known?.why ?? hostCapture.refusal(cluster, first) ?? "the reason isn't known";

@@ -79,7 +79,9 @@ const reach: Reach = {
   mode: "capture",
   comingUp: undefined,
   hostCapture: {
-    isCaptured: (_, address) => address === "10.96.0.7",
+    reachedAt: (_, address) =>
+      new Map([["10.96.0.7", "10.96.0.7"], ["10.96.0.9", "198.19.0.1"]]).get(address),
+    whyNotItself: () => "the cluster prod has the same address, and was connected before",
     refusal: (_, address) => address.includes(":") ? "this machine has no IPv6" : undefined,
   },
   unreachable: [{ service: "default/web", address: "34.118.224.9", why: "public", remedy: "--accept-range" }],
@@ -89,8 +91,21 @@ const reach: Reach = {
 
 Deno.test("an address is captured, or it is said why not and what to do", () => {
   assert.deepEqual(addressHop(["10.96.0.7"], reach).address, "10.96.0.7");
+  const virtual = addressHop(["10.96.0.9"], reach);
+  assert.deepEqual([virtual.address, virtual.dialled], ["10.96.0.9", "198.19.0.1"]);
+  assert.match(
+    virtual.saw.saw,
+    /^10\.96\.0\.9 of dev is reached by the virtual address 198\.19\.0\.1, .* cluster prod has the same/,
+  );
   const pods = Array.from({ length: 200 }, (_, i) => `10.244.1.${i}`);
-  const all = { ...reach, hostCapture: { isCaptured: () => true, refusal: () => undefined } };
+  const all = {
+    ...reach,
+    hostCapture: {
+      reachedAt: (_: string, address: string) => address,
+      whyNotItself: () => undefined,
+      refusal: () => undefined,
+    },
+  };
   assert.equal(
     addressHop(pods, all).saw.saw,
     "10.244.1.0, 10.244.1.1, 10.244.1.2 and 197 more are captured",

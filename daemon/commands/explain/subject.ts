@@ -28,9 +28,17 @@ export interface Found {
 /** Names of Services' types, where they matter for a connection. */
 const kinds = { headless: "headless Service", other: "Service" } as const;
 
-/** What a name stands for; undefined when no connected cluster has it. */
-export function findName(host: string, zone: Zone, clusters: readonly Cluster[]): Found | undefined {
-  const owner = zone.owner(host);
+/**
+ * What a name stands for; undefined when no connected cluster has it.
+ * @param from the cluster of the ExternalName that leads there
+ */
+export function findName(
+  host: string,
+  zone: Zone,
+  clusters: readonly Cluster[],
+  from?: string,
+): Found | undefined {
+  const owner = zone.owner(host, from);
   if (owner === undefined || owner === "absent") return findSilent(host, clusters);
   return foundOwner(host, owner, clusters);
 }
