@@ -167,6 +167,26 @@ Deno.test("two clusters with the same ranges are reached at once, each by its ow
   });
 
   await t.step(
+    "where the machine comes to have a route to the virtual range, they come from another one",
+    async () => {
+      const root = (line: string) => one.laptop.output("root", ["bash", "-c", line]);
+      const isFrom = (range: RegExp) => async () =>
+        range.test((await entryOf(alice, "two", "only-two")).addresses.join());
+      await root("ip link add tun9 type bridge; ip link set tun9 up; ip route add 198.18.0.0/15 dev tun9");
+      try {
+        await until("they have moved", isFrom(/^100\.126\./), 10_000);
+        assert.ok(pods.two.includes(await get(alice, "http://only-two.default.svc/")));
+        const [answer] = await askByUdp(alice, "connected", "echo.default.svc.two", "9001", "a");
+        assert.ok(pods.two.some((pod) => String(answer?.[1]).startsWith(`${pod}: `)));
+      } finally {
+        await root("ip link del tun9");
+      }
+      assert.ok(await isFrom(/^100\.126\./)(), "they stay there");
+      assert.ok(pods.two.includes(await get(alice, "http://only-two.default.svc/")));
+    },
+  );
+
+  await t.step(
     "when the first cluster goes, the second one's names lead to its own addresses, and open connections stay",
     async () => {
       const [virtual = ""] = (await entryOf(alice, "two", "only-two")).addresses;
