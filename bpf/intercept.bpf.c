@@ -9,6 +9,7 @@
 // Shared with agent/attach/steering.ts, whose test compares them.
 #define WORKERS 8
 #define PORTS 256
+#define OWN_ADDRESSES 64
 // Shared with agent/relay/passed_flows.ts, whose test compares it: a power of two.
 #define PASSED 1024
 #define PASSED_SHIFT 22 // 32 bits less those of a number below PASSED
@@ -18,8 +19,6 @@
 #define AF_INET6 10
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
-// The loopback device's ifindex, in every netns.
-#define LO 1
 #define SIDECAR bpf_htonl(0x7f000006) // 127.0.0.6
 #define SIDECAR6 bpf_htonl(6)	      // the last quarter of ::6
 
@@ -90,6 +89,19 @@ struct {
 	__type(value, __u32);
 } ports SEC(".maps");
 
+// An address of the pod; IPv4 as ::ffff:a.b.c.d.
+struct address {
+	__u32 words[4];
+};
+
+// address of the pod -> 1; attach writes
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, OWN_ADDRESSES);
+	__type(key, struct address);
+	__type(value, __u32);
+} own_addresses SEC(".maps");
+
 // 0 -> number of workers; attach writes
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -98,22 +110,39 @@ struct {
 	__type(value, __u32);
 } workers SEC(".maps");
 
-// From inside the pod: what came in by loopback, which is also how a pod dials its own address, relay's dials
-// to the application included (without this they come back to relay). Not so 127.0.0.6 and ::6: an Istio
-// sidecar that hands over what came from outside. ingress_ifindex is 5.17; the comparison of addresses covers
-// kernels before it.
+static __always_inline int is_loopback4(__u32 ip4) {
+	return (ip4 & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+}
+
+static __always_inline int is_loopback6(__u32 a, __u32 b, __u32 c, __u32 d) {
+	return !a && !b && !c && d == bpf_htonl(1);
+}
+
+// From inside the pod: from or to loopback, or from an address of the pod's own, which includes relay's dials to
+// the application (without this they come back to relay). Not so 127.0.0.6 and ::6: an Istio sidecar that hands
+// over what came from outside. The device isn't asked: what a pod sends to itself counts as come in by the device
+// that has the address, and kernels before 5.17 don't show it.
 static __always_inline int from_inside(struct bpf_sk_lookup *ctx) {
+	struct address remote = {{0, 0, bpf_htonl(0xffff), ctx->remote_ip4}};
+
 	if (ctx->family == AF_INET) {
 		if (ctx->remote_ip4 == SIDECAR)
 			return 0;
-		return ctx->ingress_ifindex == LO || ctx->remote_ip4 == ctx->local_ip4;
+		// A second address has the first one as its source, when a program of the pod dials it.
+		return is_loopback4(ctx->remote_ip4) || is_loopback4(ctx->local_ip4) ||
+		       ctx->remote_ip4 == ctx->local_ip4 || bpf_map_lookup_elem(&own_addresses, &remote) != 0;
 	}
-	if (!ctx->remote_ip6[0] && !ctx->remote_ip6[1] && !ctx->remote_ip6[2] &&
-	    ctx->remote_ip6[3] == SIDECAR6)
+	remote.words[0] = ctx->remote_ip6[0];
+	remote.words[1] = ctx->remote_ip6[1];
+	remote.words[2] = ctx->remote_ip6[2];
+	remote.words[3] = ctx->remote_ip6[3];
+	if (!remote.words[0] && !remote.words[1] && !remote.words[2] && remote.words[3] == SIDECAR6)
 		return 0;
-	return ctx->ingress_ifindex == LO ||
-	       (ctx->remote_ip6[0] == ctx->local_ip6[0] && ctx->remote_ip6[1] == ctx->local_ip6[1] &&
-		ctx->remote_ip6[2] == ctx->local_ip6[2] && ctx->remote_ip6[3] == ctx->local_ip6[3]);
+	return is_loopback6(remote.words[0], remote.words[1], remote.words[2], remote.words[3]) ||
+	       is_loopback6(ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2], ctx->local_ip6[3]) ||
+	       (remote.words[0] == ctx->local_ip6[0] && remote.words[1] == ctx->local_ip6[1] &&
+		remote.words[2] == ctx->local_ip6[2] && remote.words[3] == ctx->local_ip6[3]) ||
+	       bpf_map_lookup_elem(&own_addresses, &remote) != 0;
 }
 
 // The same caller and port give the same worker, so that a retransmitted SYN does too.

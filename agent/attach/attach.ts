@@ -42,7 +42,7 @@ const DRAIN_MS = 8_000;
  * byte of their connections. When the process is killed the kernel removes its BPF programs, and the pods answer.
  *
  * Needs SYS_ADMIN (setns, BPF), SYS_PTRACE (other processes' namespaces and open files), NET_ADMIN (SOCK_DESTROY) and, for UDP
- * alone, NET_RAW (raw sockets).
+ * alone, NET_RAW (raw sockets). Before Linux 5.11 it needs SYS_RESOURCE too, for the maps of more than one pod.
  *
  * @throws when the node's own namespace can't be read, libbpf can't be loaded, or the handover's socket can't be made.
  */

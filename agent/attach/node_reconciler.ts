@@ -200,7 +200,9 @@ export class NodeReconciler implements Disposable {
     const waiting = (reason: string): PortState => ({ state: "waiting", reason });
     if (!this.#relay) return waiting("the node agent's relay is not connected");
     const taken = this.#options.pods.get(uid);
-    if (!taken) return waiting(this.#options.pods.trouble(uid) ?? "the pod is about to be taken over");
+    const refusal = this.#options.pods.trouble(uid);
+    if (!taken && refusal?.lasts) return { state: "refused", reason: this.#onNode(refusal.reason) };
+    if (!taken) return waiting(refusal?.reason ?? "the pod is about to be taken over");
     const kept = taken.kept(port);
     if (kept !== undefined) return { state: "refused", reason: kept };
     if (taken.steered.has(portName(port)) && this.#proven.has(rule.uid)) {
@@ -209,6 +211,11 @@ export class NodeReconciler implements Disposable {
       return { state: "ready", ...(reason !== undefined && { reason }) };
     }
     return waiting(`no tunnel of ${rule.user}'s session to this node is open yet`);
+  }
+
+  /** What is so on this node alone, for people who see the pods of all. */
+  #onNode(reason: string): string {
+    return `node ${this.#options.node} can't steer connections: ${reason}`.slice(0, 1024);
   }
 
   /** Tells relay the rules that concern this node, for the key proofs. False when a part is left for the next round. */

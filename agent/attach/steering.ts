@@ -1,7 +1,8 @@
 import type { BpfMap, Libbpf } from "../../ffi/bpf/libbpf.ts";
+import { type IpAddress, parseAddress } from "../../net/address.ts";
 
 /** The limits of bpf/intercept.bpf.c. */
-export const steeringLimits = { workers: 8, ports: 256 } as const;
+export const steeringLimits = { workers: 8, ports: 256, addresses: 64 } as const;
 
 /** Of the protocols, as the IP header has them. */
 const PROTOCOLS = { tcp: 6, udp: 17 } as const;
@@ -20,6 +21,8 @@ export class Steering implements Disposable {
   readonly #owned: Disposable;
   readonly #sockets: Readonly<Record<"tcp" | "udp", Readonly<Record<4 | 6, BpfMap>>>>;
   readonly #ports: BpfMap;
+  readonly #own: BpfMap;
+  readonly #ownNow = new Map<string, IpAddress>();
   /** Descriptor of the heartbeat map (BPF_F_MMAPABLE array of u64, one a worker), for relay. */
   readonly heartbeats: number;
   /** Descriptor of the map of UDP flows that are left to the pod (BPF_F_MMAPABLE), for relay. */
@@ -39,6 +42,7 @@ export class Steering implements Disposable {
       udp: { 4: loaded.map("datagrams4"), 6: loaded.map("datagrams6") },
     };
     this.#ports = loaded.map("ports");
+    this.#own = loaded.map("own_addresses");
     this.heartbeats = loaded.map("beats").fd;
     this.passed = loaded.map("passed").fd;
     loaded.map("workers").update(u32(0), u32(workers));
@@ -55,6 +59,34 @@ export class Steering implements Disposable {
       u32(worker),
       new Uint8Array(new BigUint64Array([BigInt(fd)]).buffer),
     );
+  }
+
+  /**
+   * Sets the pod's own addresses: what comes from one of them is left to the pod, as it comes from inside. Those beyond the limit
+   * are left out.
+   * @throws {BpfError}
+   */
+  setOwnAddresses(addresses: readonly string[]): void {
+    const wanted = new Map<string, IpAddress>();
+    for (const text of addresses.slice(0, steeringLimits.addresses)) {
+      const address = parseAddress(text);
+      if (address) wanted.set(address.text, address);
+    }
+    for (const [text, { bytes }] of this.#ownNow) {
+      if (wanted.has(text)) continue;
+      this.#own.delete(bytes);
+      this.#ownNow.delete(text);
+    }
+    for (const [text, address] of wanted) {
+      if (this.#ownNow.has(text)) continue;
+      this.#own.update(address.bytes, u32(1));
+      this.#ownNow.set(text, address);
+    }
+  }
+
+  /** Whether an address is among the pod's own, as they were set last. */
+  isOwn(address: string): boolean {
+    return this.#ownNow.has(address);
   }
 
   /** Steers new connections, or datagrams, to the port. @throws {BpfError} */

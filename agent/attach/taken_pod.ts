@@ -26,6 +26,9 @@ export interface TakeoverOptions {
   readonly relayUid: number;
 }
 
+/** Milliseconds between two looks at the addresses that a pod's network namespace has. */
+const ADDRESSES_MS = 5_000;
+
 /** A listening socket in a pod, until it is handed to relay. */
 export interface MadeListener {
   readonly family: 4 | 6;
@@ -57,6 +60,8 @@ export class TakenPod implements Disposable {
   #datagrams: MadeDatagrams[] = [];
   /** Why the pod's UDP can't be steered, for people. */
   #withoutDatagrams: string | undefined;
+  /** When the namespace's addresses were read last. */
+  #lookedAt = -Infinity;
   /** The pod's addresses at the last check. */
   #checked = "";
 
@@ -72,6 +77,7 @@ export class TakenPod implements Disposable {
     this.check(pod);
     const { netns } = this.#sandbox;
     this.#steering = owned.use(new Steering(how.libbpf, how.object, netns.fd, how.workers));
+    this.learnAddresses();
     owned.defer(() => this.handedOver());
     this.#diag = owned.use(netns.run(() => {
       this.#makeListeners(pod, how.workers);
@@ -126,6 +132,17 @@ export class TakenPod implements Disposable {
       throw new Error(`the network namespace of pod ${pod.name} lacks the pod's address ${missing}`);
     }
     this.#checked = pod.podIPs.join();
+  }
+
+  /**
+   * Learns which addresses the pod has now, more than Kubernetes knows among them: what comes from one of them comes from inside.
+   * Looks once in a while only.
+   */
+  learnAddresses(): void {
+    const now = performance.now();
+    if (now - this.#lookedAt < ADDRESSES_MS) return;
+    this.#lookedAt = now;
+    this.#steering.setOwnAddresses(this.#sandbox.addresses());
   }
 
   /** Why a port's connections or datagrams can't be steered, for people; undefined when they can. */
@@ -195,7 +212,8 @@ export class TakenPod implements Disposable {
    */
   #isOld(socket: DiagSocket, before: ReadonlySet<bigint>): boolean {
     const { local, remote } = socket;
-    const inside = remote.address.text === local.address.text || isLoopback(remote.address.text);
+    const inside = remote.address.text === local.address.text || isLoopback(remote.address.text) ||
+      this.#steering.isOwn(remote.address.text);
     if (inside) return false;
     return before.has(socket.cookie) || (socket.inode !== 0 && socket.uid !== this.#relayUid);
   }

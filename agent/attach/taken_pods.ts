@@ -1,3 +1,4 @@
+import { BpfError } from "../../ffi/bpf/libbpf.ts";
 import { type Candidate, findPods } from "../../ffi/proc/pod_proc.ts";
 import type { Pod } from "../../kube/objects/objects.ts";
 import { isTerminating } from "../../kube/objects/selectors.ts";
@@ -9,16 +10,23 @@ import type { RelayChannel } from "./relay_link.ts";
 import type { SteeredPort } from "../../wire/handover.ts";
 import type { Log } from "../../wire/log.ts";
 
-/** Why a pod can't be taken over. A pod that is starting has trouble for a moment, which isn't logged. */
-interface Trouble {
+/** Why a pod can't be taken over, and whether that will last: its node's kernel refuses. */
+export interface Refusal {
+  readonly reason: string;
+  readonly lasts: boolean;
+}
+
+/** What a pod is refused for. A pod that is starting has trouble for a moment, which isn't logged. */
+interface Trouble extends Refusal {
   reason: string;
+  lasts: boolean;
   readonly since: number;
   logged: boolean;
 }
 
 /** Milliseconds of trouble until it is logged. */
 const LOGGED_AFTER_MS = 5_000;
-/** Milliseconds until a refused pod is handed over again: each time its open connections are closed. */
+/** Milliseconds until a pod that relay or the kernel refused is tried again: each handover closes its open connections. */
 const REFUSED_MS = 10_000;
 
 /** The pods of this node that are taken over for the connected relay, and the reasons why others aren't. */
@@ -29,7 +37,7 @@ export class TakenPods implements Disposable {
   readonly #taken = new Map<string, TakenPod>();
   readonly #leaving: LeavingPods;
   readonly #troubles = new Map<string, Trouble>();
-  /** When relay refused a pod, by UID. */
+  /** When relay or the kernel refused a pod, by UID. */
   readonly #refused = new Map<string, number>();
   /** The ports that relay was told last, by the pod's UID. */
   readonly #told = new Map<string, string>();
@@ -49,8 +57,8 @@ export class TakenPods implements Disposable {
   }
 
   /** The reason why a pod isn't taken over yet. */
-  trouble(uid: string): string | undefined {
-    return this.#troubles.get(uid)?.reason;
+  trouble(uid: string): Refusal | undefined {
+    return this.#troubles.get(uid);
   }
 
   /**
@@ -87,7 +95,7 @@ export class TakenPods implements Disposable {
     }
     for (const uid of this.#troubles.keys()) if (!planned.has(uid)) this.#troubles.delete(uid);
     this.#history.keep(planned);
-    return [...missing].some((uid) => !this.#taken.has(uid));
+    return [...missing].some((uid) => !this.#taken.has(uid) && !this.#refused.has(uid));
   }
 
   /** relay couldn't take a pod over: it is released for a while. */
@@ -117,6 +125,7 @@ export class TakenPods implements Disposable {
   #isStillRight(taken: TakenPod, pod: Pod): boolean {
     try {
       taken.check(pod); // its address may have become known only now
+      taken.learnAddresses();
       return true;
     } catch (error) {
       this.#log("warn", "released a pod", { pod: pod.name, error });
@@ -157,15 +166,17 @@ export class TakenPods implements Disposable {
       try {
         return new TakenPod(pod, candidate, others, this.#how);
       } catch (error) {
-        this.#trouble(pod, error instanceof Error ? error.message : String(error));
+        const lasts = error instanceof BpfError;
+        this.#trouble(pod, error instanceof Error ? error.message : String(error), lasts);
+        if (lasts) return void this.#refused.set(pod.uid, performance.now());
       }
     }
   }
 
-  #trouble({ uid, name, namespace }: Pod, reason: string): void {
-    const trouble = this.#troubles.get(uid) ?? { reason, since: performance.now(), logged: false };
+  #trouble({ uid, name, namespace }: Pod, reason: string, lasts = false): void {
+    const trouble = this.#troubles.get(uid) ?? { reason, lasts, since: performance.now(), logged: false };
     this.#troubles.set(uid, trouble);
-    trouble.reason = reason;
+    [trouble.reason, trouble.lasts] = [reason, lasts];
     if (trouble.logged || performance.now() - trouble.since < LOGGED_AFTER_MS) return;
     trouble.logged = true;
     this.#log("warn", "can't take over a pod", { pod: name, namespace, error: reason });

@@ -1,5 +1,6 @@
 /** UDP by attach and relay as they are, on a node made of network namespaces; only the cluster's objects are made up. */
 import assert from "node:assert/strict";
+import { patience } from "../../async/testing/patience.ts";
 import { until } from "../testing/laptop.ts";
 import { ignore, intercepted, library, status, udpRule } from "./testing/intercepted.ts";
 import { addresses } from "./testing/world.ts";
@@ -14,7 +15,7 @@ async function udpIntercepted() {
   return {
     ...all,
     /** Asks until one is answered by the laptop, or by the pod. */
-    async answeredBy(who: "laptop" | "pod", ms = 30_000) {
+    async answeredBy(who: "laptop" | "pod", ms = 30_000 * patience) {
       const start = performance.now();
       for (let said = ""; !said.startsWith(who);) {
         said = await from(pod4);

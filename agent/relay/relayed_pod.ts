@@ -3,7 +3,7 @@ import type { AcceptedConnection, ConnectionKind } from "../../ffi/sockets/conne
 import type { BufferPool } from "../../hbone/mod.ts";
 import { Beat } from "../../ffi/bpf/mmap.ts";
 import { probeAccepted } from "../../ffi/sockets/keep_alive.ts";
-import { closeDescriptor, startConnect } from "../../ffi/sockets/socket.ts";
+import { bindSourceAddress, closeDescriptor, startConnect } from "../../ffi/sockets/socket.ts";
 import type { AttachMessage, RelayLimit, SteeredPort } from "../../wire/handover.ts";
 import type { Log } from "../../wire/log.ts";
 import { type Endpoint, formatEndpoint, parseAddress } from "../../net/address.ts";
@@ -271,6 +271,8 @@ export class RelayedPod implements Disposable {
     if (!pool) throw new Error(`pod ${this.#handover.pod} has no IPv${destination.address.family}`);
     const fd = await pool.take(caller);
     try {
+      // From the address itself, the BPF program knows that it comes from inside; a pod's second address would be dialled from the first.
+      bindSourceAddress(fd, destination.address);
       startConnect(fd, destination);
     } catch (error) {
       closeDescriptor(fd);

@@ -1,4 +1,5 @@
 import { pollUntil } from "../poll_until.ts";
+import { patience } from "./patience.ts";
 
 /**
  * Waits until a condition holds, in a test.
@@ -11,6 +12,7 @@ export async function until(
   condition: () => boolean | Promise<boolean>,
   timeoutMs = 10_000,
 ): Promise<void> {
-  if (await pollUntil(condition, { everyMs: 5, timeoutMs })) return;
-  throw new Error(`waited ${timeoutMs / 1000} s in vain until ${what}`);
+  const waited = timeoutMs * patience;
+  if (await pollUntil(condition, { everyMs: 5, timeoutMs: waited })) return;
+  throw new Error(`waited ${waited / 1000} s in vain until ${what}`);
 }

@@ -42,7 +42,8 @@ export function withLog<T>(setPrint: SetPrint, body: () => T): { readonly result
 export function reasonOf(log: string): string {
   const lines = log.split("\n").map((line) => line.replace(/^libbpf: /, "").trim())
     .filter((line) =>
-      line !== "" && !/^(-- (BEGIN|END)|processed \d+ insns|prog '.*': failed to load)/.test(line)
+      line !== "" &&
+      !/^(-- (BEGIN|END)|processed \d+ insns|prog '.*': failed to load|failed to load object)/.test(line)
     );
   return lines.slice(-3).join("; ");
 }

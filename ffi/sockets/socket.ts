@@ -1,4 +1,4 @@
-import { addressOf, type Endpoint, parseAddress } from "../../net/address.ts";
+import { addressOf, type Endpoint, type IpAddress, parseAddress } from "../../net/address.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -11,12 +11,15 @@ import {
 } from "../libc.ts";
 
 const SOL_SOCKET = 1;
+const IPPROTO_IP = 0;
+const IP_BIND_ADDRESS_NO_PORT = 24;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const SO_REUSEADDR = 2;
 const SO_COOKIE = 57;
 /** struct sockaddr of the family AF_UNSPEC (0). */
 const NOWHERE = new Uint8Array(16);
+const EADDRNOTAVAIL = 99;
 const EINPROGRESS = 115;
 
 const ANY_6 = addressOf(new Uint8Array(16));
@@ -69,6 +72,24 @@ export function bindSourcePort(fd: number, family: 4 | 6, port: number): void {
   setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   const name = socketAddress({ address: family === 4 ? ANY_4 : ANY_6, port });
   must(`bind port ${port}`, libc.bind(fd, name, name.length));
+}
+
+/**
+ * Binds a socket that is going to connect to an address of this machine. The port is chosen when it connects, so that as many
+ * connections fit as without.
+ * @returns false when the network namespace doesn't have the address.
+ * @throws {SystemCallError}
+ */
+export function bindSourceAddress(fd: number, address: IpAddress): boolean {
+  setOption(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+  const name = socketAddress({ address, port: 0 });
+  try {
+    must(`bind ${address.text}`, libc.bind(fd, name, name.length));
+    return true;
+  } catch (error) {
+    if (error instanceof SystemCallError && error.errno === EADDRNOTAVAIL) return false;
+    throw error;
+  }
 }
 
 /**

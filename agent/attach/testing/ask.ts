@@ -4,6 +4,8 @@
  * were answered by whom, as JSON: {"pod": 3, "laptop": 197}; what failed counts as "failed". COMM: what this process is
  * to be called in /proc.
  */
+import { patience } from "../../../async/testing/patience.ts";
+
 const [hostname = "", port = "", count = "", comm] = Deno.args;
 if (comm) Deno.writeTextFileSync("/proc/self/comm", comm);
 
@@ -28,7 +30,7 @@ async function readUntil(connection: Deno.Conn, mark?: string): Promise<string> 
 }
 
 const counts: Record<string, number> = {};
-const late = new Promise<string>((resolve) => setTimeout(() => resolve("late"), 8_000));
+const late = new Promise<string>((resolve) => setTimeout(() => resolve("late"), 8_000 * patience));
 await Promise.all(Array.from({ length: Number(count) }, async (_, i) => {
   const who = await Promise.race([ask(i).catch(() => "failed"), late]);
   counts[who] = (counts[who] ?? 0) + 1;

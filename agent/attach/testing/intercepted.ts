@@ -1,10 +1,11 @@
 /** Attach and relay as they are, on a node made of network namespaces; only the cluster's objects are made up. */
+import { patience } from "../../../async/testing/patience.ts";
 import { ports } from "../../../wire/places.ts";
 import { ruleFingerprint } from "../../../wire/personal_rule.ts";
 import { uid, until } from "../../testing/laptop.ts";
 import { fingerprint } from "../node_reconciler.ts";
 import type { State } from "./attach_alone.ts";
-import { addresses, PORT, type Process, World } from "./world.ts";
+import { addresses, type Place, PORT, type Process, World } from "./world.ts";
 
 export const here = new URL(".", import.meta.url).pathname;
 export const deno = [Deno.execPath(), "run", "-A", "--quiet"];
@@ -98,7 +99,9 @@ export function state(
 }
 
 /** The whole: application, attach, relay and a laptop with its tunnel. */
-export async function intercepted(options: { tunnel?: "honest" | "forged" | "none" } & StateChanges = {}) {
+export async function intercepted(
+  options: { tunnel?: "honest" | "forged" | "none"; kernel?: "refuses" } & StateChanges = {},
+) {
   using owned = new DisposableStack();
   const stack = new AsyncDisposableStack();
   owned.defer(() => void stack.disposeAsync());
@@ -114,14 +117,17 @@ export async function intercepted(options: { tunnel?: "honest" | "forged" | "non
   const honest = await laptop();
   if (tunnel !== "honest") await honest.process.kill();
   if (tunnel === "forged") await laptop();
-  const attach = world.startAttach(library ?? "");
+  const attach = world.startAttach(
+    library ?? "",
+    options.kernel === "refuses" ? await refusedObject(world.folder) : undefined,
+  );
   const tell = async (to: Process, changes: StateChanges = options) => {
     await to.write(JSON.stringify(state(world, honest.publicKey, changes)));
   };
   await tell(attach);
   const relay = world.startRelay();
   /** Asks until one is answered by `who`; says after how many milliseconds. */
-  const answeredBy = async (who: string, ms = 8_000) => {
+  const answeredBy = async (who: string, ms = 8_000 * patience) => {
     const start = performance.now();
     for (;;) {
       const counts = await world.ask("client", addresses.pod4, 1);
@@ -130,9 +136,16 @@ export async function intercepted(options: { tunnel?: "honest" | "forged" | "non
       if (took > ms) throw new Error(`not answered by ${who} in ${ms} ms, but ${JSON.stringify(counts)}`);
     }
   };
+  /** What a connection from that address of a place is told first, by the pod's port. */
+  const dial = async (place: Place, address: string, source: string) => {
+    const program =
+      `import socket; print(socket.create_connection(("${address}", ${PORT}), 5, ("${source}", 0)).recv(99).decode())`;
+    return await world.run(place, ["python3", "-c", program]);
+  };
   owned.move();
   return {
     world,
+    dial,
     attach,
     relay,
     honest,
@@ -140,6 +153,13 @@ export async function intercepted(options: { tunnel?: "honest" | "forged" | "non
     answeredBy,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
+}
+
+/** A file that no kernel takes as a BPF program. */
+async function refusedObject(folder: string): Promise<string> {
+  const path = `${folder}/refused.bpf.o`;
+  await Deno.writeFile(path, new Uint8Array(64));
+  return path;
 }
 
 /** The last status that attach applied to the rule. */

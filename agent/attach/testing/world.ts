@@ -91,15 +91,18 @@ export class World implements AsyncDisposable {
     ) as Record<string, number>;
   }
 
-  /** Attach, with Deno's permissions as in the DaemonSet; its standard input is what there is in the cluster. */
-  startAttach(libbpf: string): Process {
+  /**
+   * Attach, with Deno's permissions as in the DaemonSet; its standard input is what there is in the cluster.
+   * @param object the BPF program, another than the project's where wanted
+   */
+  startAttach(libbpf: string, object = `${root}bpf/intercept.bpf.o`): Process {
     const run = `${this.folder}/run`;
     const flags = [
       "--allow-ffi",
       "--allow-net",
       "--allow-env",
       "--allow-sys",
-      `--allow-read=${this.folder}/host,${run},${libbpf},${root}bpf`,
+      `--allow-read=${this.folder}/host,${run},${libbpf},${object}`,
       `--allow-write=${run}`,
     ];
     const args = [
@@ -108,7 +111,7 @@ export class World implements AsyncDisposable {
       this.handover,
       String(RELAY_UID),
       libbpf,
-      `${root}bpf/intercept.bpf.o`,
+      object,
     ];
     const deno = [
       Deno.execPath(),

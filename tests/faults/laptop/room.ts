@@ -2,6 +2,7 @@
  * A laptop to try things on: network and mount namespaces of its own without a way out, a cgroup of its own, and people.
  * Its LAN is 10.50.0.0/24 on a device with nobody at its other end, its nameservers are 10.50.0.53 and 127.0.0.53.
  */
+import { patience } from "../../../async/testing/patience.ts";
 import { withTimeout } from "../../../async/timeout.ts";
 
 const project = new URL("../../../", import.meta.url).pathname;
@@ -9,7 +10,7 @@ const project = new URL("../../../", import.meta.url).pathname;
 const [DENO, PROJECT] = ["/run/program", "/run/project"];
 const CGROUPS = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 /** How long a program of a test may take for one step, in milliseconds. */
-const STEP = 20_000;
+const STEP = 20_000 * patience;
 
 /** Why these tests can't run here; undefined when they can. */
 export function whyNot(): string | undefined {
