@@ -17,12 +17,18 @@ import { ADMISSION_SINCE } from "./manifests/admission.ts";
 import { gatewayManifests } from "./manifests/gateway.ts";
 import { nodeManifests } from "./manifests/node_agent.ts";
 import { type ManifestOptions, podLabels, STOCK_IMAGE } from "./manifests/options.ts";
+import { limitsBpfMemory } from "./node_kernels.ts";
 import { preflight } from "./preflight.ts";
 import type { PayloadSource } from "./payload/source.ts";
 import { type Running, running, statusOf, workloads } from "./running.ts";
 
 /** Milliseconds that a component has to become ready; the nodes may have to be started, and to pull an image. */
 const READY_MS = 600_000;
+
+/** What manifests depend on in the cluster that they are for. */
+type Target = Pick<ManifestOptions, "modern" | "limitsBpfMemory">;
+/** A cluster that isn't asked. */
+const unknownCluster: Target = { modern: true };
 
 const makeManifests = { gateway: gatewayManifests, node: nodeManifests } satisfies Record<Component, unknown>;
 
@@ -65,10 +71,13 @@ export class AgentInstaller {
         await step(onStep, `wait for the ${title}`, (detail) => ready(api, component, detail, signal));
         continue;
       }
-      const modern = await isModern(api, signal);
-      let manifests = await manifestsOf(source, component, options, modern);
+      const target: Target = {
+        modern: await isModern(api, signal),
+        limitsBpfMemory: component === "node" && await limitsBpfMemory(api, signal),
+      };
+      let manifests = await manifestsOf(source, component, options, target);
       if ((await Promise.all(manifests.map((each) => isForged(api, each, signal)))).includes(true)) {
-        manifests = await manifestsOf(source, component, options, modern, crypto.randomUUID().slice(0, 8));
+        manifests = await manifestsOf(source, component, options, target, crypto.randomUUID().slice(0, 8));
       }
       await step(
         onStep,
@@ -104,7 +113,7 @@ export class AgentInstaller {
     // The node agent goes first: the pods answer again while laptops still have their tunnels.
     for (const component of components.toSorted().toReversed()) {
       await step(onStep, `remove the ${componentTitles[component]}`, async (detail) => {
-        const manifests = await manifestsOf(this.#source, component, {}, true);
+        const manifests = await manifestsOf(this.#source, component, {}, unknownCluster);
         let namespaceStays = false;
         await remove(api, manifests, {
           signal,
@@ -121,7 +130,9 @@ export class AgentInstaller {
 
   /** YAML for `kubectl apply -f -`. */
   async manifests(components: readonly Component[], options: AgentInstallOptions): Promise<string> {
-    const all = await Promise.all(components.map((each) => manifestsOf(this.#source, each, options, true)));
+    const all = await Promise.all(
+      components.map((each) => manifestsOf(this.#source, each, options, unknownCluster)),
+    );
     // People read and change these documents: no aliases, no folded lines.
     return ordered(all.flat()).map((each) => dump(each, { lineWidth: -1, noRefs: true })).join(
       "---\n",
@@ -224,7 +235,7 @@ async function manifestsOf(
   source: PayloadSource,
   component: Component,
   options: AgentInstallOptions,
-  modern: boolean,
+  target: Target,
   salt?: string,
 ): Promise<Manifest[]> {
   const manifestOptions: ManifestOptions = {
@@ -233,7 +244,7 @@ async function manifestsOf(
     prebuilt: options.agentImage !== undefined,
     ranges: (options.ranges ?? []).map(checkedRange),
     architectures: source.architectures,
-    modern,
+    ...target,
     ...salt === undefined ? {} : { salt },
   };
   return makeManifests[component](manifestOptions);

@@ -69,7 +69,7 @@ function cluster(
     const items = [...objects].filter(([path]) => path.startsWith(`${pathname}/`)).map(([, object]) =>
       object
     );
-    if (/\/(configmaps|pods|rolebindings)$/.test(pathname)) return json(200, { metadata: {}, items });
+    if (/\/(configmaps|nodes|pods|rolebindings)$/.test(pathname)) return json(200, { metadata: {}, items });
     return json(404, status(404, "NotFound", "not found"));
   });
   const api = new Api(server.source);
@@ -173,6 +173,35 @@ Deno.test("an agent that runs and speaks our protocols is kept with any payload;
   const maps = [...to.objects.keys()].filter((path) => path.includes("/configmaps/"));
   assert.equal(maps.length, 1, "the old payload is gone");
   assert.equal((await own.status(to.api, ["gateway"]))[0]?.ours, true);
+});
+
+/** Nodes with these kernels, as the cluster lists them. */
+function putNodes(objects: Map<string, Json>, kernels: readonly string[]): void {
+  kernels.forEach((kernelVersion, index) =>
+    objects.set(`/api/v1/nodes/node-${index}`, { status: { nodeInfo: { kernelVersion } } })
+  );
+}
+
+for (
+  const [kernels, added] of [
+    [["6.1.0-18-amd64", "5.10.224-212.876.amzn2.x86_64"], true],
+    [["5.11.0", "5.15.0-1061-azure", "6.12.0", ""], false],
+  ] as const
+) {
+  Deno.test(`attach on nodes with ${kernels.join(", ")}: ${added ? "with" : "without"} SYS_RESOURCE`, async () => {
+    await using to = cluster();
+    putNodes(to.objects, kernels);
+    const { install } = await installer();
+    await install(to.api, ["node"], {}, quiet, never);
+    assert.equal(JSON.stringify(to.objects.get(nodePath)).includes("SYS_RESOURCE"), added);
+  });
+}
+
+Deno.test("who may not list nodes installs the node agent without SYS_RESOURCE", async () => {
+  await using to = cluster({ forbidden: (path) => path === "/api/v1/nodes" });
+  const { install } = await installer();
+  await install(to.api, ["node"], {}, quiet, never);
+  assert.doesNotMatch(JSON.stringify(to.objects.get(nodePath)), /SYS_RESOURCE/);
 });
 
 /** Says of an installed agent which versions it speaks. */

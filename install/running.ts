@@ -122,8 +122,8 @@ export async function statusOf(
 
 async function whyNotReady(api: Api, component: Component): Promise<string> {
   try {
-    await rollout(api, workloads[component], { timeoutMs: 0 });
-    return "it has just become ready";
+    const left = await rollout(api, workloads[component], { timeoutMs: 0 });
+    return left.join("; ") || "it has just become ready";
   } catch (error) {
     if (error instanceof RolloutError) return error.troubles.join("; ") || "the cluster gives no reason";
     if (error instanceof ApiError) return error.message;

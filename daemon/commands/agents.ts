@@ -11,6 +11,7 @@ import type { ClusterRegistry } from "../clusters/registry.ts";
 import type { Reporter } from "../../wire/progress.ts";
 import type { DaemonParts } from "../parts.ts";
 import { Failure } from "../failure.ts";
+import { remedyOf } from "./refused_pods.ts";
 
 /** The least versions of what a component has to speak for one request: `{ rules: 2 }`. */
 export type Needs = Readonly<Record<string, number>>;
@@ -98,14 +99,8 @@ export async function ensureInstalled(
   }
   // It is being installed, or its pods are moved. To apply it again would need rights and the user's consent.
   if (found?.state === "starting" && !request.installOptions) {
-    const { ready = 0, all = 0 } = found.pods ?? {};
     // Of many nodes one is always down. The status of a rule says whether that matters to an intercept.
-    if (component === "node" && ready > 0) {
-      return report.warn(
-        `the node agent is ready on ${ready} of ${all} nodes: ${found.why ?? "no reason given"}`,
-        "pods on the other nodes are not intercepted",
-      );
-    }
+    if (component === "node" && (found.pods?.ready ?? 0) > 0) return warnOfNodes(found, report);
     return await untilReady(api, component, parts, report, signal);
   }
   if (!request.install) {
@@ -114,6 +109,19 @@ export async function ensureInstalled(
     });
   }
   await install(api, [component], request.installOptions ?? {}, parts, report, signal);
+  const [installed] = component === "node" ? await parts.installer.status(api, [component]) : [];
+  if (installed?.state === "starting") warnOfNodes(installed, report);
+}
+
+/** Some nodes have no node agent that is ready: they are named, and the others serve. */
+function warnOfNodes(
+  { pods: { ready, all } = { ready: 0, all: 0 }, why }: AgentComponent,
+  report: Reporter,
+): void {
+  report.warn(
+    `the node agent is ready on ${ready} of ${all} nodes: ${why ?? "no reason given"}`,
+    "pods on the other nodes are not intercepted",
+  );
 }
 
 async function untilReady(
@@ -161,5 +169,5 @@ async function install(
 /** What the installer throws, as the control API tells it. */
 function installerFailure(cause: unknown, signal: AbortSignal, hint: string): unknown {
   if (signal.aborted || !(cause instanceof Error) || cause.name === "ApiError") return cause;
-  return new Failure("agent", cause.message, { hint, cause });
+  return new Failure("agent", cause.message, { hint: remedyOf(cause.message) ?? hint, cause });
 }

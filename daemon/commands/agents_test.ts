@@ -72,6 +72,38 @@ Deno.test("an installation that fails says why, and where to look", async () => 
   );
 });
 
+Deno.test("pods that the cluster refuses have the reason and what to do", async () => {
+  await using at = await fakeDaemon();
+  const refused =
+    "Deployment pmz/gateway isn't ready (0 of 1 pods): pods are refused: exceeded quota: small, requested: ...";
+  at.installer.installing = () => Promise.reject(new Error(refused));
+  const request = { kubeconfig: at.up.kubeconfig ?? "", components: ["gateway"] as const };
+  await assert.rejects(
+    at.daemon.installAgent(request, recorder(), forever),
+    fails("agent", /exceeded quota: small.* kubectl -n pmz edit resourcequota small/),
+  );
+});
+
+Deno.test("a node without a ready node agent doesn't hold up who installs it for an intercept", async () => {
+  await using at = await fakeDaemon();
+  at.installer.states.node = "absent";
+  at.installer.after = "starting";
+  at.installer.pods = { ready: 2, all: 3 };
+  const report = recorder();
+  await ensureInstalled(
+    at.cluster.api,
+    "node",
+    { install: true },
+    { installer: at.installer },
+    report,
+    forever,
+  );
+  assert.deepEqual(report.told, [
+    "Install the node agent",
+    "! the node agent is ready on 2 of 3 nodes: no reason given",
+  ]);
+});
+
 Deno.test("agents of the connected cluster are meant, whatever the kubeconfig's current context is by now", async () => {
   await using at = await fakeDaemon();
   await using prod = new FakeApi();

@@ -20,7 +20,7 @@ import { haveOnePort, type InterceptTarget, portWords, refuseUnseen, takenOf } f
 
 /** A rule has this long to be in force in all pods, in milliseconds. */
 const FORCE_TIMEOUT_MS = 30_000;
-/** What all node agents refuse, or have no pod for, isn't waited for any longer than this, in milliseconds. */
+/** What node agents refuse, and pods of nodes without one, aren't waited for any longer than this, in milliseconds. */
 const REFUSED_TIMEOUT_MS = 2_000;
 
 /** The member of the header `baggage` by which `--personal` tells requests apart. */
@@ -241,12 +241,12 @@ async function inForce(
     signal.throwIfAborted();
     const standing = intercepts.standing(wanted);
     if (!standing) throw removedMeanwhile();
-    const { ready, started, refused, all, problems } = standing;
+    const { ready, started, refused, unserved, all, problems } = standing;
     if (ready > 0 && ready >= Math.max(started, standing.reported)) return standing;
     const waited = performance.now() - begun;
     if (waited > REFUSED_TIMEOUT_MS) {
       if (all > 0 && started === 0) return standing; // nothing to take yet
-      if (all > 0 && refused >= started && refused + ready === standing.reported) {
+      if (all > 0 && ready + refused + unserved >= started && refused + ready === standing.reported) {
         if (ready > 0) return standing;
         throw new Failure("conflict", `none of ${all} pods can be intercepted: ${problems[0] ?? "refused"}`);
       }

@@ -3,6 +3,7 @@ import { type InterceptRule, isPersonal } from "../../wire/intercept.ts";
 import { mayOverlap } from "../../wire/match.ts";
 import type { Challenge, Proof } from "../../wire/key_proof.ts";
 import { helloOf } from "../../wire/hello.ts";
+import type { Pod } from "../../kube/objects/objects.ts";
 import { formatEndpoint } from "../../net/address.ts";
 import { unlessAborted } from "../../async/abort.ts";
 import type { ClusterApi } from "../discovery/cluster_api.ts";
@@ -41,6 +42,8 @@ export interface Standing {
   readonly reported: number;
   /** Pods that have a network. */
   readonly started: number;
+  /** Those of them whose node has no node agent that is ready: they answer by themselves. */
+  readonly unserved: number;
   readonly all: number;
   /** What the node agents say, and why there is no rule. */
   readonly problems: readonly string[];
@@ -231,19 +234,32 @@ export class ClusterIntercepts implements AsyncDisposable {
     const { pods } = namespace.seen(wanted).status;
     const { service } = currentTarget(topology, wanted.target) ?? wanted.target;
     const running = podsOf(topology, service);
+    const started = running.filter(({ podIPs }) => podIPs.length > 0);
+    const reported = new Set(pods.map(({ uid }) => uid));
+    const unserved = this.#withoutAgent(started.filter(({ uid }) => !reported.has(uid)));
     return {
       ready: pods.filter((pod) => pod.state === "ready").length,
       refused: pods.filter((pod) => pod.state === "refused").length,
       reported: pods.length,
-      started: running.filter(({ podIPs }) => podIPs.length > 0).length,
+      started: started.length,
+      unserved: unserved.length,
       all: Math.max(pods.length, running.length),
       problems: [
         ...(wanted.problem === undefined ? [] : [wanted.problem]),
         // A pod that is ready has a reason where a limit leaves something out.
         ...pods.filter(({ state, reason }) => state !== "ready" || reason !== undefined)
           .map(({ pod, reason, state }) => `${pod}: ${reason ?? state}`),
+        ...unserved.map(({ name, nodeName }) => `${name}: node ${nodeName} has no node agent that is ready`),
       ],
     };
+  }
+
+  /** Those of the pods whose nodes have no agent. None where no agent is seen: they aren't watched yet, or may not be listed. */
+  #withoutAgent(pods: readonly Pod[]): readonly Pod[] {
+    const agents = this.#cluster.nodeAgents().usable();
+    if (agents.length === 0) return [];
+    const served = new Set(agents.map(({ nodeName }) => nodeName));
+    return pods.filter(({ nodeName }) => nodeName !== undefined && !served.has(nodeName));
   }
 
   /** Every intercept, with the connections that were counted of each; 0 without counts. */

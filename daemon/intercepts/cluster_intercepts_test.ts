@@ -199,6 +199,20 @@ Deno.test("a limit that leaves something out is a problem, though the pod is rea
   assert.deepEqual(entry()?.problems, [`e1: ${reason}`]);
 });
 
+Deno.test("pods of a node without a node agent are named, and don't count as what is waited for", async () => {
+  await using to = intercepting();
+  const wanted = await added(to);
+  to.topology.pods.set("default/e3", pod("e3", "echo", "fargate-1"));
+  to.cluster.ruleStatus("echo-80", [
+    { node: "a", pod: "e1", uid: uid("e1"), state: "ready" },
+    { node: "b", pod: "e2", uid: uid("e2"), state: "ready" },
+  ]);
+  await until("it's seen", () => to.intercepts.standing(wanted)?.ready === 2);
+  const { started, unserved, problems } = to.intercepts.standing(wanted) ?? assert.fail();
+  assert.deepEqual([started, unserved], [3, 1]);
+  assert.deepEqual(problems, ["e3: node fargate-1 has no node agent that is ready"]);
+});
+
 Deno.test("an entry says how it stands: pods, connections, and why it isn't in force", async () => {
   await using to = intercepting();
   const { rule } = await added(to);

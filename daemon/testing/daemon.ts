@@ -20,6 +20,8 @@ export class FakeInstaller implements AgentInstaller {
   versions: AgentComponent["versions"];
   /** Whether the components are outdated; an installation ends that. */
   outdated = false;
+  /** What an installation leaves them in. */
+  after: AgentComponent["state"] = "ready";
   readonly installed: Component[] = [];
   /** Done while installing; may fail, or take its time. */
   installing: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
@@ -47,7 +49,7 @@ export class FakeInstaller implements AgentInstaller {
   ): Promise<void> {
     await this.installing(signal);
     for (const component of components) {
-      this.states[component] = "ready";
+      this.states[component] = this.after;
       this.installed.push(component);
       this.outdated = false;
     }

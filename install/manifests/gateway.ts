@@ -3,7 +3,14 @@ import { GATEWAY_NAMESPACE } from "../../wire/places.ts";
 import { environment } from "../../wire/agent_environment.ts";
 import { container, type ContainerParts, HEARTBEAT_FILE, scratchVolume } from "./container.ts";
 import { namespace, noIngress } from "./namespace.ts";
-import { annotationsOf, DENO_USER, labelsOf, type ManifestOptions, podLabels } from "./options.ts";
+import {
+  annotationsOf,
+  DENO_USER,
+  labelsOf,
+  type ManifestOptions,
+  podLabels,
+  uninjected,
+} from "./options.ts";
 import { configMaps, payloadPlace } from "./payload.ts";
 import { useManifests } from "./rbac.ts";
 import { serviceAccount } from "./service_account.ts";
@@ -75,7 +82,10 @@ export function gatewayManifests(options: ManifestOptions): Manifest[] {
         strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
         revisionHistoryLimit: 2,
         template: {
-          metadata: { labels: labelsOf("gateway"), annotations: annotationsOf("gateway", options) },
+          metadata: {
+            labels: { ...labelsOf("gateway"), ...uninjected.labels },
+            annotations: { ...annotationsOf("gateway", options), ...uninjected.annotations },
+          },
           spec: {
             serviceAccountName: GATEWAY,
             automountServiceAccountToken: true,

@@ -7,7 +7,14 @@ import { admissionManifests } from "./admission.ts";
 import { container, type ContainerParts, HEARTBEAT_FILE, scratchVolume } from "./container.ts";
 import { crdManifests } from "./crds.ts";
 import { namespace, noIngress } from "./namespace.ts";
-import { annotationsOf, DENO_USER, labelsOf, type ManifestOptions, podLabels } from "./options.ts";
+import {
+  annotationsOf,
+  DENO_USER,
+  labelsOf,
+  type ManifestOptions,
+  podLabels,
+  uninjected,
+} from "./options.ts";
 import { configMaps, payloadPlace } from "./payload.ts";
 import { interceptManifests } from "./rbac.ts";
 import { type Rule, serviceAccount } from "./service_account.ts";
@@ -130,8 +137,12 @@ export function nodeManifests(options: ManifestOptions): Manifest[] {
         revisionHistoryLimit: 2,
         template: {
           metadata: {
-            labels: labelsOf("node"),
-            annotations: { ...annotationsOf("node", options), ...options.modern ? {} : unconfinedAnnotation },
+            labels: { ...labelsOf("node"), ...uninjected.labels },
+            annotations: {
+              ...annotationsOf("node", options),
+              ...uninjected.annotations,
+              ...options.modern ? {} : unconfinedAnnotation,
+            },
           },
           spec: {
             serviceAccountName: NODE_AGENT,
@@ -143,7 +154,7 @@ export function nodeManifests(options: ManifestOptions): Manifest[] {
             // The containers' processes are separate, so relay can't see those of attach.
             shareProcessNamespace: false,
             terminationGracePeriodSeconds: 10,
-            affinity: onLinuxOf(options.architectures),
+            affinity: onNodesOf(options.architectures),
             // An intercepted pod may run on any node.
             tolerations: [{ operator: "Exists" }],
             securityContext: {
@@ -153,7 +164,7 @@ export function nodeManifests(options: ManifestOptions): Manifest[] {
               seccompProfile: { type: "RuntimeDefault" },
             },
             containers: [
-              unconfined(container(attach, options, place), options),
+              unconfined(container(attachFor(options), options, place), options),
               container(relay, options, place),
             ],
             volumes: [
@@ -171,6 +182,14 @@ export function nodeManifests(options: ManifestOptions): Manifest[] {
   ];
 }
 
+/**
+ * attach, with what it needs on the cluster's nodes. Before Linux 5.11 BPF maps count against RLIMIT_MEMLOCK, mostly 64 KiB, which
+ * holds those of one pod; SYS_RESOURCE raises it. Elsewhere nothing needs that.
+ */
+function attachFor({ limitsBpfMemory = false }: ManifestOptions): ContainerParts {
+  return limitsBpfMemory ? { ...attach, capabilities: [...attach.capabilities, "SYS_RESOURCE"] } : attach;
+}
+
 /** AppArmor's default profile forbids attach to open other processes' ns/net. The field exists since 1.30. */
 function unconfined(container: object, { modern }: ManifestOptions): object {
   if (!modern || !("securityContext" in container)) return container;
@@ -182,10 +201,13 @@ const unconfinedAnnotation = {
   "container.apparmor.security.beta.kubernetes.io/attach": "unconfined",
 } as const;
 
-function onLinuxOf(architectures: readonly string[]): object {
+/** On machines that run Linux: no virtual nodes, which take a DaemonSet's pods and never run them. */
+function onNodesOf(architectures: readonly string[]): object {
   const matchExpressions = [
     { key: "kubernetes.io/os", operator: "In", values: ["linux"] },
     { key: "kubernetes.io/arch", operator: "In", values: [...architectures] },
+    { key: "type", operator: "NotIn", values: ["virtual-kubelet", "kwok"] },
+    { key: "eks.amazonaws.com/compute-type", operator: "NotIn", values: ["fargate"] },
   ];
   return {
     nodeAffinity: {

@@ -28,6 +28,8 @@ export interface ManifestOptions {
   readonly ranges: readonly string[];
   /** The nodes' architectures that the node agent's payload has a libbpf for, by Kubernetes' names: "amd64". */
   readonly architectures: readonly string[];
+  /** Whether a node has a kernel before 5.11, which counts BPF maps against RLIMIT_MEMLOCK. */
+  readonly limitsBpfMemory?: boolean;
   /** Whether the cluster is 1.30 or newer: it has admission policies, and a field for AppArmor instead of an annotation. */
   readonly modern: boolean;
 }
@@ -58,3 +60,20 @@ export function annotationsOf(
     [PROTOCOL_ANNOTATION]: `${newest}-${oldest}`,
   };
 }
+
+/**
+ * What has injectors of meshes leave the agents' pods alone, where a whole namespace or cluster is in the mesh: Istio's sidecar and
+ * ambient mode, Linkerd, Consul, Kuma, Dapr. A proxy in the gateway would take what it dials for its own pod's traffic.
+ */
+export const uninjected = {
+  labels: {
+    "sidecar.istio.io/inject": "false",
+    "istio.io/dataplane-mode": "none",
+    "kuma.io/sidecar-injection": "disabled",
+  },
+  annotations: {
+    "linkerd.io/inject": "disabled",
+    "consul.hashicorp.com/connect-inject": "false",
+    "dapr.io/enabled": "false",
+  },
+} as const;

@@ -1,8 +1,9 @@
 import type { Api } from "../client/api.ts";
 import { sleep } from "../../async/sleep.ts";
-import { child, field, type Json, record } from "../objects/parse.ts";
+import { child, field, type Json, list, record } from "../objects/parse.ts";
 import { pathOf, resources } from "../client/resources.ts";
 import { formatLogLine } from "./log_line.ts";
+import { unreadyNodes } from "./unready_nodes.ts";
 import { podTroubles, type Trouble, trouble } from "./pod_troubles.ts";
 
 export interface Workload {
@@ -39,22 +40,41 @@ export class RolloutError extends Error {
 }
 
 /**
- * Waits until all pods of a Deployment or DaemonSet are of its newest template and available.
+ * Waits until all pods of a Deployment or DaemonSet are of its newest template and available. Of a DaemonSet those on nodes that
+ * aren't ready aren't waited for; nor, once others are available and for `patienceMs` no more became so, the rest: of many nodes
+ * one is always down.
  *
+ * @returns what wasn't waited for, in sentences
  * @throws {RolloutError} with the reasons, when the time is up or a trouble lasts
  * @throws {ApiError} when the workload can't be read
  */
-export async function rollout(api: Api, workload: Workload, options: RolloutOptions = {}): Promise<void> {
+export async function rollout(
+  api: Api,
+  workload: Workload,
+  options: RolloutOptions = {},
+): Promise<readonly string[]> {
   const { signal, timeoutMs = 120_000, patienceMs = 20_000, pollMs = 500 } = options;
   const until = performance.now() + timeoutMs;
   let lastingSince: number | undefined;
+  let most = { ready: 0, since: performance.now() };
   for (;;) {
     const state = await look(api, workload, signal);
-    const troubles = state.done ? [] : await findTroubles(api, workload, state, signal);
+    const { pods, troubles } = state.done
+      ? { pods: [], troubles: [] }
+      : await findTroubles(api, workload, state, signal);
     const said = [...new Set(troubles.map((each) => each.text))];
     options.onProgress?.({ ready: state.ready, wanted: state.wanted, troubles: said });
-    if (state.done) return;
+    if (state.done) return [];
     const now = performance.now();
+    if (state.ready > most.ready) most = { ready: state.ready, since: now };
+    if (workload.kind === "DaemonSet" && state.seen && state.ready > 0) {
+      const down = await downUnder(api, pods, signal);
+      const left = state.wanted - down.length;
+      if (state.updated >= left && state.ready >= left) {
+        return down.map((node) => `node ${node} isn't ready`);
+      }
+      if (state.updated >= state.wanted && now - most.since >= patienceMs) return said;
+    }
     if (!troubles.some((each) => each.lasting)) lastingSince = undefined;
     else lastingSince ??= now;
     if (now >= until || (lastingSince !== undefined && now - lastingSince >= patienceMs)) {
@@ -74,10 +94,14 @@ export async function rollout(api: Api, workload: Workload, options: RolloutOpti
 const MOST_EVENTS = 3;
 
 interface State {
-  done: boolean;
-  ready: number;
-  wanted: number;
-  object: Json;
+  readonly done: boolean;
+  /** Whether the status is about the newest specification. */
+  readonly seen: boolean;
+  readonly ready: number;
+  /** Pods of the newest template. */
+  readonly updated: number;
+  readonly wanted: number;
+  readonly object: Json;
 }
 
 async function look(api: Api, { kind, namespace, name }: Workload, signal?: AbortSignal): Promise<State> {
@@ -88,13 +112,32 @@ async function look(api: Api, { kind, namespace, name }: Workload, signal?: Abor
   const seen = count("observedGeneration") >= numberOf(child(object, "metadata", ""), "generation");
   if (kind === "DaemonSet") {
     const wanted = count("desiredNumberScheduled"), ready = count("numberAvailable");
-    const done = seen && count("updatedNumberScheduled") >= wanted && ready >= wanted;
-    return { done, ready, wanted, object };
+    const updated = count("updatedNumberScheduled");
+    return { done: seen && updated >= wanted && ready >= wanted, seen, ready, updated, wanted, object };
   }
   const wanted = field(spec, "replicas") === undefined ? 1 : numberOf(spec, "replicas");
   const ready = count("availableReplicas"), updated = count("updatedReplicas");
   const done = seen && updated >= wanted && ready >= wanted && count("replicas") <= updated;
-  return { done, ready, wanted, object };
+  return { done, seen, ready, updated, wanted, object };
+}
+
+/** The nodes that aren't ready among those on which pods aren't. */
+async function downUnder(api: Api, pods: readonly Json[], signal?: AbortSignal): Promise<string[]> {
+  const nodes = new Set(pods.filter((pod) => !isReady(pod)).flatMap(nodeOf));
+  if (nodes.size === 0) return [];
+  const unready = await unreadyNodes(api, signal);
+  return [...nodes].filter((node) => unready.has(node)).toSorted();
+}
+
+function isReady(pod: Json): boolean {
+  const conditions = list(child(pod, "status", "pod"), "conditions", "pod.status", 100, record);
+  return conditions.some(({ type, status }) => type === "Ready" && status === "True");
+}
+
+/** The node that a pod has been given, if it has. */
+function nodeOf(pod: Json): string[] {
+  const name = field(child(pod, "spec", "pod"), "nodeName");
+  return typeof name === "string" && name !== "" ? [name] : [];
 }
 
 async function findTroubles(
@@ -102,17 +145,18 @@ async function findTroubles(
   workload: Workload,
   { object }: State,
   signal?: AbortSignal,
-): Promise<Trouble[]> {
+): Promise<{ pods: Json[]; troubles: Trouble[] }> {
   const { namespace } = workload;
   const call = signal ? { signal } : {};
   const labels = child(child(child(object, "spec", ""), "selector", ""), "matchLabels", "");
   const labelSelector = Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(",");
   const found: Trouble[] = [];
+  let pods: Json[] = [];
   let events = MOST_EVENTS;
   try {
     const { items } = await api.list(resources.pods, { namespace, labelSelector }, call);
-    for (const item of items.slice(0, 200)) {
-      const pod = record(item, "pod");
+    pods = items.map((item) => record(item, "pod"));
+    for (const pod of pods.slice(0, 200)) {
       if (field(child(pod, "metadata", "pod"), "deletionTimestamp") !== undefined) continue;
       found.push(
         ...await podTroubles(pod, {
@@ -126,7 +170,7 @@ async function findTroubles(
     if (signal?.aborted) throw error;
     found.push(trouble(`its pods can't be listed: ${error instanceof Error ? error.message : error}`));
   }
-  return found;
+  return { pods, troubles: found };
 }
 
 /** Pods that the API server refuses (Pod Security, quota, webhooks) appear only in a condition or in events. */

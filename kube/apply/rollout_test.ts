@@ -7,11 +7,13 @@ interface Scene {
   /** Of the workload, at each look; the last stays. */
   statuses: object[];
   pods?: object[];
+  /** Without them nodes may not be listed. */
+  nodes?: object[];
   events?: object[];
   log?: string;
 }
 
-function scene({ statuses, pods = [], events = [], log = "" }: Scene): FakeServer {
+function scene({ statuses, pods = [], nodes, events = [], log = "" }: Scene): FakeServer {
   let look = 0;
   return fakeServer((_, url) => {
     const { pathname } = url;
@@ -21,6 +23,9 @@ function scene({ statuses, pods = [], events = [], log = "" }: Scene): FakeServe
       return list(pods);
     }
     if (pathname.endsWith("/events")) return list(events);
+    if (pathname.endsWith("/nodes")) {
+      return nodes === undefined ? json(403, status(403, "Forbidden", "no nodes for you")) : list(nodes);
+    }
     if (pathname.endsWith("/log")) {
       return log ? new Response(log) : json(403, status(403, "Forbidden", "no logs for you"));
     }
@@ -91,6 +96,55 @@ Deno.test("a DaemonSet is ready on every node that wants it, also on none", asyn
   await using empty = scene({ statuses: [{ observedGeneration: 2, desiredNumberScheduled: 0 }] });
   using other = new Api(empty.source);
   await rollout(other, daemonSet, { pollMs: 1 });
+});
+
+const conditionOf = (status: "True" | "False" | "Unknown") => ({ conditions: [{ type: "Ready", status }] });
+/** A pod of a DaemonSet on a node, with how that is. */
+function onNode(node: string, isReady: boolean): object {
+  return {
+    metadata: { name: `of-${node}` },
+    spec: { nodeName: node },
+    status: conditionOf(isReady ? "True" : "False"),
+  };
+}
+const twoOfThree = {
+  observedGeneration: 2,
+  desiredNumberScheduled: 3,
+  updatedNumberScheduled: 3,
+  numberAvailable: 2,
+};
+const threePods = [onNode("a", true), onNode("b", true), onNode("c", false)];
+
+Deno.test("a DaemonSet's pod on a node that isn't ready is not waited for, and the node is named", async () => {
+  for (const status of [conditionOf("False"), conditionOf("Unknown"), {}]) {
+    await using server = scene({
+      statuses: [twoOfThree],
+      pods: threePods,
+      nodes: [
+        { metadata: { name: "a" }, status: conditionOf("True") },
+        { metadata: { name: "b" }, status: conditionOf("True") },
+        { metadata: { name: "c" }, status },
+      ],
+    });
+    using api = new Api(server.source);
+    assert.deepEqual(await rollout(api, daemonSet, { pollMs: 1 }), ["node c isn't ready"]);
+  }
+});
+
+Deno.test("a pod that doesn't become ready on a node that is holds the others up for a while only", async () => {
+  await using server = scene({ statuses: [twoOfThree], pods: threePods }); // nodes may not be listed, too
+  using api = new Api(server.source);
+  const [left] = await rollout(api, daemonSet, quick);
+  assert.match(left ?? "", /^pod of-c isn't ready yet/);
+});
+
+Deno.test("a DaemonSet of which no pod is ready, or whose newest template some pods don't have, isn't done", async () => {
+  for (
+    const status of [{ ...twoOfThree, numberAvailable: 0 }, { ...twoOfThree, updatedNumberScheduled: 1 }]
+  ) {
+    await using server = scene({ statuses: [status], pods: threePods });
+    await failure(server, daemonSet);
+  }
 });
 
 Deno.test("an image that can't be pulled is told with its name, and not waited for to the end", async () => {
