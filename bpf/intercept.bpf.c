@@ -118,10 +118,10 @@ static __always_inline int is_loopback6(__u32 a, __u32 b, __u32 c, __u32 d) {
 	return !a && !b && !c && d == bpf_htonl(1);
 }
 
-// From inside the pod: from or to loopback, or from an address of the pod's own, which includes relay's dials to
-// the application (without this they come back to relay). Not so 127.0.0.6 and ::6: an Istio sidecar that hands
-// over what came from outside. The device isn't asked: what a pod sends to itself counts as come in by the device
-// that has the address, and kernels before 5.17 don't show it.
+// From inside the pod: from or to loopback, or from an address of the pod's own, which includes relay's dials
+// to the application (without this they come back to relay). Not so 127.0.0.6 and ::6: an Istio sidecar that
+// hands over what came from outside. The device isn't asked: what a pod sends to itself counts as come in by
+// the device that has the address, and kernels before 5.17 don't show it.
 static __always_inline int from_inside(struct bpf_sk_lookup *ctx) {
 	struct address remote = {{0, 0, bpf_htonl(0xffff), ctx->remote_ip4}};
 

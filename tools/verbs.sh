@@ -116,11 +116,23 @@ bench_cluster() {
 	"$cluster" build
 }
 
+# Tests on Debian's older kernels, in machines of QEMU: tests/kernels/main.ts.
+test_kernels() {
+	shift
+	verb_get
+	packages $PACKAGES_KERNELS
+	"$deno" run -A --frozen build/libbpf.ts
+	exec "$deno" run -A --frozen tests/kernels/main.ts "$@"
+}
+
 verb_test() {
-	if [ "${1:-}" = matrix ]; then
+	case ${1:-} in
+	matrix)
 		test_matrix
 		return
-	fi
+		;;
+	kernels) test_kernels "$@" ;;
+	esac
 	verb_get
 	"$deno" run -A --frozen build/libbpf.ts
 	export PMZ_DENO="$deno"
