@@ -12,7 +12,7 @@ const digests: Readonly<Record<number, string>> = {
   1: "3fab41e06ae5c8dc",
   2: "6aff8cef9e5cb06b",
   3: "b07da4b4ba62124f",
-  4: "0c0fb4448e10af2a",
+  4: "322f031f59432d6d",
 };
 
 Deno.test("the CRDs are those of their version: one that lets rules say more gets another version", () => {
@@ -169,4 +169,14 @@ Deno.test("the cluster accepts exactly the matches that laptops and agents take 
     each((value) => ({ headers: [{ name: "a", [how]: value }] }));
   }
   for (const kind of ["headers", "cookies", "baggage"]) each((name) => ({ [kind]: [{ name, exact: "" }] }));
+});
+
+Deno.test("a rule's Service may have any name that a label of DNS may have, with a digit first too (Kubernetes 1.37)", () => {
+  const crd = crdManifests().find(({ metadata }) => metadata.name === "interceptrules.pmz.dev");
+  const { versions: [version] } = crd?.spec as { versions: { schema: { openAPIV3Schema: JsonSchema } }[] };
+  const service = version?.schema.openAPIV3Schema.properties?.spec?.properties?.service ?? assert.fail();
+  for (const name of ["web", "3scale", "0", "a-1"]) assert.equal(accepts(service, name), true, name);
+  for (const name of ["", "-a", "a-", "A", "a.b", "a".repeat(64)]) {
+    assert.equal(accepts(service, name), false, name);
+  }
 });
