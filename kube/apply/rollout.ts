@@ -1,6 +1,6 @@
 import type { Api } from "../client/api.ts";
 import { sleep } from "../../async/sleep.ts";
-import { child, field, type Json, list, record } from "../objects/parse.ts";
+import { child, entryText, field, type Json, list, record } from "../objects/parse.ts";
 import { pathOf, resources } from "../client/resources.ts";
 import { formatLogLine } from "./log_line.ts";
 import { unreadyNodes } from "./unready_nodes.ts";
@@ -134,10 +134,17 @@ function isReady(pod: Json): boolean {
   return conditions.some(({ type, status }) => type === "Ready" && status === "True");
 }
 
-/** The node that a pod has been given, if it has. */
+/** The node that a DaemonSet's pod is for: one that isn't scheduled yet names it as the only one that it may be on. */
 function nodeOf(pod: Json): string[] {
-  const name = field(child(pod, "spec", "pod"), "nodeName");
-  return typeof name === "string" && name !== "" ? [name] : [];
+  const spec = child(pod, "spec", "pod");
+  const name = field(spec, "nodeName");
+  if (typeof name === "string" && name !== "") return [name];
+  const affinity = child(child(spec, "affinity", "spec"), "nodeAffinity", "affinity");
+  const required = child(affinity, "requiredDuringSchedulingIgnoredDuringExecution", "affinity");
+  const fields = list(required, "nodeSelectorTerms", "affinity", 100, record)
+    .flatMap((term) => list(term, "matchFields", "affinity", 100, record));
+  return fields.filter(({ key }) => key === "metadata.name")
+    .flatMap((each) => list(each, "values", "affinity", 100, entryText()));
 }
 
 async function findTroubles(

@@ -131,6 +131,23 @@ Deno.test("a DaemonSet's pod on a node that isn't ready is not waited for, and t
   }
 });
 
+Deno.test("a DaemonSet's pod that can't be scheduled is known by the node that it is for", async () => {
+  const matchFields = [{ key: "metadata.name", operator: "In", values: ["c"] }];
+  const affinity = {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields }] },
+    },
+  };
+  const waiting = { metadata: { name: "of-c" }, spec: { affinity }, status: conditionOf("False") };
+  const nodes = ["a", "b", "c"].map((name) => ({
+    metadata: { name },
+    status: conditionOf(name === "c" ? "Unknown" : "True"),
+  }));
+  await using server = scene({ statuses: [twoOfThree], pods: [...threePods.slice(0, 2), waiting], nodes });
+  using api = new Api(server.source);
+  assert.deepEqual(await rollout(api, daemonSet, { pollMs: 1 }), ["node c isn't ready"]);
+});
+
 Deno.test("a pod that doesn't become ready on a node that is holds the others up for a while only", async () => {
   await using server = scene({ statuses: [twoOfThree], pods: threePods }); // nodes may not be listed, too
   using api = new Api(server.source);

@@ -6,12 +6,11 @@ import { World } from "./lib/world.ts";
 import type { Seen } from "./port_forward/probe.ts";
 
 const POD = "port-forward";
-const [FIN_FIRST, OWN_ADDRESS, NOTHING, SERVED] = [7001, 7002, 7999, 7003];
+const [OWN_ADDRESS, NOTHING, SERVED] = [7002, 7999, 7003];
 const probe = new URL("./port_forward/probe.ts", import.meta.url).pathname;
 
-/** Servers: one that ends its direction after its first words and reads on, one on the pod's address alone, one that just answers. */
+/** Servers: one on the pod's address alone, one that answers wherever it is asked. */
 const servers = [
-  `socat -t 60 TCP-LISTEN:${FIN_FIRST},fork,reuseaddr SYSTEM:'echo early; exec >&-; cat >/dev/null',pipes`,
   `socat TCP-LISTEN:${OWN_ADDRESS},fork,reuseaddr,bind=$POD_IP SYSTEM:'echo here'`,
   `socat TCP-LISTEN:${SERVED},fork,reuseaddr SYSTEM:'echo here; sleep 60'`,
 ];
@@ -33,9 +32,14 @@ const pod = {
 
 /** What came by each protocol, of each port. */
 async function probed(world: World): Promise<Record<string, Record<string, Seen>>> {
-  const ports = [FIN_FIRST, OWN_ADDRESS, NOTHING, SERVED].map(String);
-  const command = [Deno.execPath(), "run", "-A", "--no-lock", "--quiet", probe, POD, ...ports];
-  return JSON.parse(await output([cluster, "--name", world.name, "dev", ...command], { timeout: 60_000 }));
+  const ports = [OWN_ADDRESS, NOTHING, SERVED].map(String);
+  // Where the project is under /tmp the laptop has none of its files.
+  const bundle = [Deno.execPath(), "bundle", "--quiet", "--platform", "deno", probe];
+  const stdin = await output(bundle, { timeout: 60_000 });
+  const command = [Deno.execPath(), "run", "-A", "--no-lock", "--no-config", "--quiet", "-", POD, ...ports];
+  return JSON.parse(
+    await output([cluster, "--name", world.name, "dev", ...command], { stdin, timeout: 60_000 }),
+  );
 }
 
 Deno.test("port-forwards behave as docs/port-forward.md says", async (t) => {
@@ -44,7 +48,7 @@ Deno.test("port-forwards behave as docs/port-forward.md says", async (t) => {
   created.defer(async () => void await world.kubectl(["delete", "pod", POD, "--ignore-not-found"]));
   await world.apply(pod);
   await world.kubectl(["wait", "--for=condition=Ready", `pod/${POD}`, "--timeout=90s"]);
-  const listening = ["bash", "-c", `until [ "$(ss -Hltn | grep -c ':700[123] ')" = 3 ]; do sleep 0.1; done`];
+  const listening = ["bash", "-c", `until [ "$(ss -Hltn | grep -c ':700[23] ')" = 2 ]; do sleep 0.1; done`];
   await world.inPod(POD, listening);
   const seen = await probed(world);
   for (const [protocol, ports] of Object.entries(seen)) {
@@ -59,13 +63,5 @@ Deno.test("port-forwards behave as docs/port-forward.md says", async (t) => {
     await t.step(`${protocol}: a server on the pod's own address alone is refused`, () => {
       assert.match(of(OWN_ADDRESS).end, /error forwarding port 7002 to pod .*connection refused/s);
     });
-    await t.step(`${protocol}: a server that ends its direction first is heard until then`, () => {
-      assert.equal(of(FIN_FIRST).text, "early\n");
-    });
   }
-  await t.step("channels: a second after the server's end everything ends", () => {
-    const { firstMs = Infinity, endMs, end } = seen.channels?.[FIN_FIRST] ?? assert.fail("no channels");
-    assert.notEqual(end, "silence");
-    assert.ok(endMs - firstMs > 500 && endMs - firstMs < 4_000, `${endMs - firstMs} ms`);
-  });
 });
