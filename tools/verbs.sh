@@ -50,16 +50,17 @@ verb_build() {
 	exec "$deno" run -A --frozen build/build.ts "$@"
 }
 
-# The demo on the oldest and on the newest Kubernetes there is in tests/cluster/kube.
+# The demo, and how port-forwards behave, on the oldest and on the newest Kubernetes there is in tests/cluster/kube.
 test_matrix() {
 	failed=
 	versions=$(printf '%s\n' tests/cluster/kube/[0-9]* | sort -V)
 	for folder in $(echo "$versions" | sed -n '1p;$p'); do
 		version=${folder##*/}
 		echo "== Kubernetes $version"
-		PMZ_KUBERNETES=$version ./dev demo || failed="$failed $version"
+		PMZ_KUBERNETES=$version ./dev demo && PMZ_KUBERNETES=$version ./dev test tests/e2e/port_forward_test.ts ||
+			failed="$failed $version"
 	done
-	[ -z "$failed" ] || { echo "dev: the demo failed on Kubernetes$failed" >&2; return 1; }
+	[ -z "$failed" ] || { echo "dev: failed on Kubernetes$failed" >&2; return 1; }
 }
 
 verb_demo() {
