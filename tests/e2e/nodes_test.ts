@@ -45,9 +45,8 @@ Deno.test("a node that isn't ready holds up no first intercept, and is named", a
     "eks.amazonaws.com/compute-type": "fargate",
   });
   await using _program = await answer(world.laptop, "alice", { as: "on-the-laptop", http: 8081, tcp: 9100 });
-  const begun = performance.now();
+  // To wait for the node would take ten minutes.
   const { stderr } = await alice.done(["intercept", "echo", "8081", "--yes"], { timeout: 120_000 });
-  assert.ok(performance.now() - begun < 60_000, `it took ${performance.now() - begun} ms`);
   assert.match(stderr, /the node agent is ready on 2 of 3 nodes: .*node ghost-1 isn't ready/);
   assert.doesNotMatch(stderr, /fargate-1/, "a virtual node is left out");
   await alice.done(["leave", "--all"]);
