@@ -41,7 +41,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 | up | UpList | one for each cluster: cluster, mode, proxy, services, answering, candidates, proof, try, warnings |
 | down | Down | none of them; \`wasUp\`, and \`left\`: in words, whatever is left |
 | status | Status | none of them; \`up\`, and if there is a daemon: release, pid, since, clusters, helper, proxy, names (DNS queries, counted), intercepts, failures, warnings |
-| services | ServiceList | cluster, namespace, name, hostname, addresses, virtual, ports, unreachable, acceptedRange, readyEndpoints, type, externalName, problems, intercepted, interceptedBy |
+| services | ServiceList | cluster, namespace, name, hostname, addresses, virtual, ports, unreachable, acceptedRange, readyEndpoints, type, externalName, problems, intercepted, interceptedBy, foreignRules |
 | flows | FlowList | id, kind, protocol, from, program, to, virtual, name, cluster, intercept, started, ms, sent, received, dropped, outcome, times |
 | flows -f | Flow | none of them; \`flow\`: an object a line, as each ends, until Ctrl-C |
 | explain | Explanation | none of them; \`works\`, target, verdict (hop, saw, remedy; absent where nothing is wrong), hops (hop, level, saw, remedy, ms); without a connection \`up\` is false and \`checks\` are as those of doctor |

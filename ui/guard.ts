@@ -8,7 +8,7 @@ export interface Admission {
   readonly token: string;
 }
 
-/** 256 bits that nobody guesses, as they stand in a URL. */
+/** 256 random bits, as they stand in a URL. */
 export function newToken(): string {
   return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
 }

@@ -3,8 +3,8 @@ import type { CliParts, Output } from "../cli/parts.ts";
 import type { CommandLine } from "./views.ts";
 
 /**
- * Runs a command line as a terminal would, and streams what it says, a CommandLine a line, its exit code last. There is nobody to
- * ask on the way: where the command has a question, it says with which option to agree beforehand. When the reader goes away, the
+ * Runs a command line as a terminal would, and streams what it says, a CommandLine a line, its exit code last. No question can be
+ * asked on the way: where the command has a question, it says with which option to agree beforehand. When the reader goes away, the
  * command is interrupted, as by Ctrl-C.
  * @param closing interrupts it, too
  */

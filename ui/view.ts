@@ -1,10 +1,17 @@
 /** What the daemon answers, as the page shows it. */
 import { type Flow, formatCaller, formatOutcome, formatTarget, isFailure } from "../wire/flow.ts";
-import type { ClusterStatus, InterceptEntry, NameEntry, ServiceEntry, Status } from "../wire/control.ts";
+import type {
+  ClusterStatus,
+  ForeignRule,
+  InterceptEntry,
+  NameEntry,
+  ServiceEntry,
+  Status,
+} from "../wire/control.ts";
 import { carriedWords } from "../cli/flow_lines.ts";
 import { requestWords } from "../cli/request_words.ts";
 import { warnOfIntercepts } from "../cli/intercept_warnings.ts";
-import { othersWords, takesWords } from "../cli/match_words.ts";
+import { matchWords, othersWords, takesWords } from "../cli/match_words.ts";
 import { protectedBy } from "../cli/protection.ts";
 import { shortened } from "../cli/shortened.ts";
 import { namedAddresses } from "../wire/unreachable.ts";
@@ -26,6 +33,8 @@ export const MOST_FLOWS = 100;
 export const MOST_SERVICES = 100;
 /** Services of other people's intercepts that are shown. */
 const MOST_OTHERS = 50;
+/** Rules of such a Service that are shown. */
+const MOST_RULES = 20;
 
 /** @param protect the patterns of contexts that the settings protect */
 export function statusView(status: Status, protect: readonly string[]): StatusView {
@@ -149,13 +158,17 @@ export function directoryView(
       addresses: shortened(addresses) || "no address yet",
       cluster,
     })),
-    others: others.slice(0, MOST_OTHERS).map(({ name, namespace, cluster, interceptedBy = [] }) => ({
+    others: others.slice(0, MOST_OTHERS).map(({ name, namespace, cluster, foreignRules = [] }) => ({
       service: `${name}.${namespace}`,
       cluster,
-      users: interceptedBy,
+      rules: foreignRules.slice(0, MOST_RULES).map(foreignWords),
     })),
     otherCount: others.length,
   };
+}
+
+function foreignWords({ user, port, protocol, match }: ForeignRule): string {
+  return `${user} takes ${matchWords(match)} of port ${port}${protocol === undefined ? "" : "/udp"}`;
 }
 
 /** The Services that have each word of `filter` in their name, address, port or cluster. */

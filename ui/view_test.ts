@@ -106,14 +106,22 @@ Deno.test("the directory has the user's own domains, and what others intercept",
   const others = Array.from({ length: 60 }, (_, at): ServiceEntry => ({
     ...echo,
     name: `web${at}`,
-    interceptedBy: ["bob"],
+    interceptedBy: ["bob", "eve"],
+    foreignRules: [
+      { user: "bob", port: 80, match: { headers: [{ name: "x-user", exact: "bob" }] } },
+      { user: "eve", port: 53, protocol: "UDP" },
+    ],
   }));
   const view = directoryView([...services, ...others], names, 7);
   assert.deepEqual(view.domains.map(({ name, target }) => [name, target]), [[
     "www.shop.example",
     "echo.default",
   ]]);
-  assert.deepEqual(view.others[0], { service: "web0.default", cluster: "dev", users: ["bob"] });
+  assert.deepEqual(view.others[0], {
+    service: "web0.default",
+    cluster: "dev",
+    rules: ["bob takes header x-user: bob of port 80", "eve takes all connections of port 53/udp"],
+  });
   assert.deepEqual([view.services, view.others.length, view.otherCount, view.revision], [62, 50, 60, 7]);
 });
 

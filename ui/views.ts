@@ -53,7 +53,7 @@ export interface InterceptView {
   readonly requests?: string;
   readonly since: number;
   readonly until?: number;
-  /** What other people take of the same port; absent where nobody does. */
+  /** What other people take of the same port; absent where there is nothing. */
   readonly others?: string;
   readonly warnings: readonly NoticeView[];
 }
@@ -112,7 +112,8 @@ export interface DomainView {
 export interface OtherView {
   readonly service: string;
   readonly cluster: string;
-  readonly users: readonly string[];
+  /** "bob takes header x-user: bob of port 80" */
+  readonly rules: readonly string[];
 }
 
 /** An answer to the page's question for Services. */

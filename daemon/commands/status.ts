@@ -80,9 +80,13 @@ async function servicesOf(cluster: Cluster, clusters: ClusterRegistry): Promise<
     problems,
     own: (namespace, service) =>
       own.find((one) => one.namespace === namespace && one.service === service)?.id,
-    others: (namespace, service) => [
-      ...new Set((others.get(`${namespace}/${service}`) ?? []).map(({ user }) => user)),
-    ],
+    others: (namespace, service) =>
+      (others.get(`${namespace}/${service}`) ?? []).map(({ user, port, protocol, match }) => ({
+        user,
+        port,
+        ...(protocol === undefined ? {} : { protocol }),
+        ...(match === undefined ? {} : { match }),
+      })),
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Service } from "../../kube/objects/objects.ts";
-import type { ServiceEntry } from "../../wire/control.ts";
+import type { ForeignRule, ServiceEntry } from "../../wire/control.ts";
 import type { UnreachableAddress } from "../../wire/unreachable.ts";
 import type { VirtualAddress } from "../../wire/virtual.ts";
 import { isWithin } from "../../net/range.ts";
@@ -19,8 +19,8 @@ export interface ShownCluster {
   readonly problems: ReadonlyMap<string, readonly string[]>;
   /** The id of this laptop's intercept of a Service. */
   own(namespace: string, service: string): string | undefined;
-  /** The users whose intercepts a Service has from other laptops. */
-  others(namespace: string, service: string): readonly string[];
+  /** The rules that a Service has from other laptops. */
+  others(namespace: string, service: string): readonly ForeignRule[];
 }
 
 /** A cluster's Services, as people see them, by namespace and name. */
@@ -34,7 +34,7 @@ export function serviceEntries(
   const entries = [...topology.services].map(([key, service]): ServiceEntry => {
     const { namespace, name } = service;
     const intercept = own(namespace, name);
-    const users = others(namespace, name);
+    const foreignRules = others(namespace, name);
     const lacks = missing.get(key);
     const virtual = replaced.get(key);
     const reached = addresses.get(key) ?? [];
@@ -54,7 +54,9 @@ export function serviceEntries(
       ...(service.externalName === undefined ? {} : { externalName: service.externalName }),
       ...(problems.has(key) ? { problems: problems.get(key) } : {}),
       ...(intercept === undefined ? {} : { intercepted: intercept }),
-      ...(users.length === 0 ? {} : { interceptedBy: users }),
+      ...(foreignRules.length === 0
+        ? {}
+        : { interceptedBy: [...new Set(foreignRules.map(({ user }) => user))], foreignRules }),
     };
   });
   return entries.sort((a, b) => a.namespace.localeCompare(b.namespace) || a.name.localeCompare(b.name));

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { ForeignRule } from "../../wire/control.ts";
 import { parseEndpointSlice, parseService } from "../../kube/objects/objects.ts";
 import { serviceEntries } from "./entries.ts";
 
@@ -32,6 +33,11 @@ const topology = {
   ]]),
   pods: new Map(),
 };
+const foreignRules: readonly ForeignRule[] = [
+  { user: "bob", port: 80, match: { headers: [{ name: "x-user", exact: "bob" }] } },
+  { user: "eve", port: 53, protocol: "UDP" },
+  { user: "bob", port: 80, match: { methods: ["GET"] } },
+];
 const names = [{ namespace: "default", name: "echo", addresses: ["10.96.0.7"], ports: [] }];
 
 const VIRTUAL = { service: "default/echo", address: "10.96.0.6", virtual: "10.96.0.7", why: "it's used" };
@@ -46,7 +52,7 @@ Deno.test("people see Services by namespace and name, with their endpoints and w
     acceptedRanges: ["172.20.0.0/16", "10.96.0.0/12"],
     problems: new Map([["default/out", ["db.example.com leads to 192.0.2.7"]]]),
     own: (namespace, name) => namespace === "default" && name === "echo" ? "echo.default:80" : undefined,
-    others: (_, name) => name === "echo" ? ["bob"] : [],
+    others: (_, name) => name === "echo" ? foreignRules : [],
   });
   assert.deepEqual(entries.map(({ namespace, name }) => `${namespace}/${name}`), [
     "default/db",
@@ -67,7 +73,8 @@ Deno.test("people see Services by namespace and name, with their endpoints and w
     readyEndpoints: 1,
     type: "ClusterIP",
     intercepted: "echo.default:80",
-    interceptedBy: ["bob"],
+    interceptedBy: ["bob", "eve"],
+    foreignRules,
   });
   assert.deepEqual(entries.map(({ type }) => type), ["Headless", "ClusterIP", "ExternalName", "ClusterIP"]);
   assert.deepEqual([entries[2]?.externalName, entries[2]?.problems], [

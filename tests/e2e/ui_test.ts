@@ -8,7 +8,7 @@ const own = "#intercepts .card";
 
 Deno.test("the page shows the state, connections as they end, and an intercept that its buttons make and end; other origins and accounts get nothing", async (t) => {
   await using stage = await Stage.set();
-  const { world, alice, bob } = stage;
+  const { world, alice, bob, otherBob } = stage;
   await using programs = await clientsOn(world, world.laptop);
   await using _service = {
     [Symbol.asyncDispose]: async () => void await world.kubectl(["delete", "service", "payments"]),
@@ -74,6 +74,15 @@ Deno.test("the page shows the state, connections as they end, and an intercept t
       has("#dialog .output", "to end it: pmz leave echo.default:80"),
     ]);
     await alice.done(["leave", "--all"]);
+  });
+
+  await t.step("it shows what others take", async () => {
+    await otherBob.done(["intercept", "echo.other", "8081", "--header", "x-user=bob"]);
+    await browse(programs, [
+      { open: page.url },
+      has("#intercepts", "You intercept nothing.", "echo.other", "takes header x-user: bob of port 80"),
+    ]);
+    await otherBob.done(["leave", "--all"]);
   });
 
   await t.step("an error is told in the command's words", async () => {

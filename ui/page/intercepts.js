@@ -30,10 +30,10 @@ export function showIntercepts(parent, { own }, directory, leave) {
         return make("p.quiet", {}, `${item.count} more Services are intercepted by others: pmz services -A`);
       case "other":
         return make(
-          "div.row.other",
+          "div.card.other",
           {},
           make("span.name", {}, item.service),
-          make("span.quiet", {}, `intercepted by ${item.users.join(", ")}`),
+          ...item.rules.map((rule) => make("span.quiet", {}, rule)),
         );
       case "own":
         return ownIntercept(item, leave);

@@ -196,6 +196,18 @@ export interface ServiceEntry {
   readonly intercepted?: string;
   /** The users who intercept it from other machines, as far as their rules may be listed; absent when there are none. */
   readonly interceptedBy?: readonly string[];
+  /** What they take there; absent when there are none. */
+  readonly foreignRules?: readonly ForeignRule[];
+}
+
+/** A rule of another machine for a port of a Service. */
+export interface ForeignRule {
+  readonly user: string;
+  readonly port: number;
+  /** Absent: TCP. */
+  readonly protocol?: "UDP";
+  /** Absent: all connections that no personal rule takes. */
+  readonly match?: Match;
 }
 
 export interface NameEntry {
