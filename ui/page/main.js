@@ -26,9 +26,11 @@ const flows = new Flows();
 const stream = follow(
   {
     status(told) {
+      const isOther = contextsOf(status) !== contextsOf(told);
       notice = undefined;
       status = told;
       showStatus();
+      if (isOther) askServices();
     },
     intercepts(told) {
       intercepts = told;
@@ -51,8 +53,16 @@ const stream = follow(
     },
     end({ kind }) {
       if (kind === "replaced") {
-        say({ message: "Paused: this page is open in other tabs, and four are followed at once." }, "Paused");
-        byId("notices").append(make("button", { type: "button", click: stream.resume }, "Follow here"));
+        say({
+          message: "Paused: this page is open in other tabs, and four are followed at once.",
+        }, "Paused");
+        byId("notices").append(
+          make(
+            "button",
+            { type: "button", click: stream.resume },
+            "Follow here",
+          ),
+        );
       } else {
         say({
           message: kind === "down" ? "pmz is down, and this page with it." : "pmz ui has ended.",
@@ -64,7 +74,10 @@ const stream = follow(
   },
   () =>
     say(
-      { message: "pmz ui doesn’t answer. It is asked again.", hint: "if it has ended, run: pmz ui" },
+      {
+        message: "pmz ui doesn’t answer. It is asked again.",
+        hint: "if it has ended, run: pmz ui",
+      },
       "No answer",
     ),
 );
@@ -102,13 +115,18 @@ function summarise(text, state) {
   const summary = byId("summary");
   if (summary.textContent === text && summary.dataset.state === state) return;
   summary.dataset.state = state;
-  summary.replaceChildren(make(`span.dot.${state}`, { "aria-hidden": "true" }), text);
+  summary.replaceChildren(
+    make(`span.dot.${state}`, { "aria-hidden": "true" }),
+    text,
+  );
   document.title = `pmz: ${text}`;
 }
 
 /** @param {readonly import("../views.ts").NoticeView[]} all */
 function drawNotices(all) {
-  for (const other of byId("notices").querySelectorAll(":scope > :not([data-key])")) other.remove();
+  for (
+    const other of byId("notices").querySelectorAll(":scope > :not([data-key])")
+  ) other.remove();
   show(byId("notices"), all, ({ message }) => message, (one) => noticeBox(one));
 }
 
@@ -178,16 +196,35 @@ let question = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let typing;
 
+/**
+ * Which clusters are connected, and which are protected; undefined where that isn't known yet.
+ * @param {import("../views.ts").StatusView} [of]
+ */
+function contextsOf(of) {
+  return of &&
+    JSON.stringify(
+      of.clusters.map(({ context, protectedBy }) => [context, protectedBy]),
+    );
+}
+
+/** Shows Services as soon as their clusters are known: an intercept's form asks by these. */
 async function askServices() {
+  if (!status || !directory) return;
   const own = ++question;
   const filter = /** @type {HTMLInputElement} */ (byId("filter")).value;
   try {
     const response = await fetch(`services?${new URLSearchParams({ filter })}`);
     if (own !== question || !response.ok) return;
     const isOneCluster = (status?.clusters.length ?? 0) <= 1;
-    showServices(byId("services"), byId("service-count"), await response.json(), isOneCluster, (service) => {
-      openInterceptForm(service, status);
-    });
+    showServices(
+      byId("services"),
+      byId("service-count"),
+      await response.json(),
+      isOneCluster,
+      (service) => {
+        openInterceptForm(service, status);
+      },
+    );
   } catch {
     // The stream says that the server is gone.
   }
@@ -203,13 +240,17 @@ byId("add-domain").addEventListener("click", () => {
 });
 byId("pause").addEventListener("click", ({ currentTarget }) => {
   isPaused = !isPaused;
-  if (currentTarget instanceof Element) currentTarget.setAttribute("aria-pressed", String(isPaused));
+  if (currentTarget instanceof Element) {
+    currentTarget.setAttribute("aria-pressed", String(isPaused));
+  }
   drawFlows();
 });
 const choices = [...document.querySelectorAll("[data-show]")];
 for (const choice of choices) {
   choice.addEventListener("click", () => {
-    for (const one of choices) one.setAttribute("aria-pressed", String(one === choice));
+    for (const one of choices) {
+      one.setAttribute("aria-pressed", String(one === choice));
+    }
     flows.shown = /** @type {Flows["shown"]} */ (choice.getAttribute("data-show") ?? "all");
     flows.show(byId("flows"), byId("flow-count"));
   });
