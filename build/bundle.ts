@@ -1,3 +1,4 @@
+import { renamedByContent } from "./chunk_names.ts";
 import { tool } from "./command.ts";
 import { relocated, type Sources, sourcesOf, workerFile } from "./sources.ts";
 import { root } from "./versions.ts";
@@ -44,7 +45,7 @@ export async function bundle(
       ...options,
       ...starts,
     ]);
-    for await (const { name } of Deno.readDir(target)) await tidy(`${target}/${name}`);
+    await makeSame(target);
     for (const asset of more) sources.assets.add(asset);
     for (const asset of sources.assets) {
       await put(`${target}/assets/${asset}`, await Deno.readFile(`${folder}/${asset}`));
@@ -55,10 +56,15 @@ export async function bundle(
   return sources;
 }
 
-/** Takes away the comments that name folders of the machine that it was built on, so that all machines build the same. */
-async function tidy(file: string): Promise<void> {
-  const text = await Deno.readTextFile(file);
-  await Deno.writeTextFile(file, text.replace(/^\/\/ (\.\.\/|\/|deno:|file:|npm:).*\n/gm, ""));
+/** Takes away what differs from machine to machine: comments with paths, and the names of chunks, which are hashes of those. */
+async function makeSame(folder: string): Promise<void> {
+  const files = new Map<string, string>();
+  for await (const { name } of Deno.readDir(folder)) {
+    const text = await Deno.readTextFile(`${folder}/${name}`);
+    files.set(name, text.replace(/^\/\/ (\.\.\/|\/|deno:|file:|npm:).*\n/gm, ""));
+    await Deno.remove(`${folder}/${name}`);
+  }
+  for (const [name, text] of renamedByContent(files)) await Deno.writeTextFile(`${folder}/${name}`, text);
 }
 
 async function put(path: string, content: string | Uint8Array): Promise<void> {

@@ -1,8 +1,9 @@
 import { tool } from "./command.ts";
-import { architecture, root } from "./versions.ts";
+import { toolchainOf } from "./toolchain.ts";
+import { type Architecture, architecture, root } from "./versions.ts";
 
-/** Where the one libbpf of pmz is built, for this machine's architecture; not checked in. */
-export const libbpfPath = `ffi/lib/${architecture}/libpmzbpf.so`;
+/** Where the one libbpf of pmz is built, for an architecture; not checked in. */
+export const libbpfPath = (target: Architecture): string => `ffi/lib/${target}/libpmzbpf.so`;
 
 const shim = "build/libpmzbpf.c";
 const archives = ["libbpf.a", "libelf.a", "libz.a"];
@@ -13,10 +14,11 @@ const archives = ["libbpf.a", "libelf.a", "libz.a"];
  *
  * @throws {BuildError} with what gcc said
  */
-export async function buildLibbpf(): Promise<string> {
-  const target = libbpfPath;
-  if (await current(target)) return target;
-  await Deno.mkdir(`${root}/ffi/lib/${architecture}`, { recursive: true });
+export async function buildLibbpf(of: Architecture = architecture): Promise<string> {
+  const target = libbpfPath(of);
+  const { gcc, options, libraries } = toolchainOf(of);
+  if (await isCurrent(target, libraries)) return target;
+  await Deno.mkdir(`${root}/ffi/lib/${of}`, { recursive: true });
   const link = [
     "-Bsymbolic",
     "--whole-archive",
@@ -31,7 +33,8 @@ export async function buildLibbpf(): Promise<string> {
     "-Wl,--exclude-libs,libelf.a:libz.a",
   ];
   await tool([
-    "gcc",
+    gcc,
+    ...options,
     "-shared",
     "-fPIC",
     "-O2",
@@ -47,14 +50,14 @@ export async function buildLibbpf(): Promise<string> {
   return target;
 }
 
-async function current(target: string): Promise<boolean> {
+async function isCurrent(target: string, libraries: string): Promise<boolean> {
   const made = await changed(`${root}/${target}`);
   if (made === undefined) return false;
-  const folder = `/usr/lib/${architecture}-linux-gnu`;
   const sources = [
     `${root}/${shim}`,
     `${root}/build/libbpf.ts`,
-    ...archives.map((name) => `${folder}/${name}`),
+    `${root}/build/toolchain.ts`,
+    ...archives.map((name) => `${libraries}/${name}`),
   ];
   return (await Promise.all(sources.map(changed))).every((source) => source !== undefined && source <= made);
 }

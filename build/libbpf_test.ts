@@ -1,17 +1,22 @@
 import assert from "node:assert/strict";
 import { tool } from "./command.ts";
 import { buildLibbpf } from "./libbpf.ts";
-import { root } from "./versions.ts";
+import { neededGlibc, readElf } from "./elf.ts";
+import { foreignFolder } from "./toolchain.ts";
+import { architecture, architectures, root } from "./versions.ts";
 
-Deno.test("libbpf is one object that needs nothing but glibc, of 2.28 or older", async () => {
-  const path = `${root}/${await buildLibbpf()}`;
-  const needed =
-    (await tool(["objdump", "-p", path])).match(/NEEDED +\S+/g)?.map((line) => line.split(/ +/)[1]) ?? [];
-  assert.deepEqual(needed.filter((name) => !/^(libc\.so\.6|ld-linux-.*)$/.test(name ?? "")), []);
-  const symbols = await tool(["objdump", "-T", path]);
-  const minor = [...symbols.matchAll(/GLIBC_2\.(\d+)/g)].map(([, version]) => Number(version));
-  assert.ok(Math.max(...minor) <= 28, `needs glibc 2.${Math.max(...minor)}`);
-});
+for (const of of architectures) {
+  Deno.test({
+    name: `libbpf for ${of} is one object that needs nothing but glibc, of 2.28 or older`,
+    ignore: of !== architecture && foreignFolder() === undefined,
+    fn: async () => {
+      const elf = readElf(await Deno.readFile(`${root}/${await buildLibbpf(of)}`));
+      assert.equal(elf.architecture, of);
+      assert.deepEqual(elf.needed.filter((name) => !/^(libc\.so\.6|ld-linux-.*)$/.test(name)), []);
+      assert.ok(neededGlibc(elf) <= 28, `needs glibc 2.${neededGlibc(elf)}`);
+    },
+  });
+}
 
 Deno.test("libbpf answers through Deno's FFI, and shows only its own functions", async () => {
   const path = `${root}/${await buildLibbpf()}`;

@@ -133,6 +133,34 @@ Deno.test("the single file, for an ordinary user", options, async (t) => {
     assert.equal((await run(command, { XDG_CACHE_HOME: `${it.home}/planted` })).code, 70);
   });
 
+  await t.step("leaves nothing half unpacked on a full disk, and says what to do", async () => {
+    const script = `mkdir "$HOME/small"; mount -t tmpfs -o size=8m,mode=777 small "$HOME/small"
+      XDG_CACHE_HOME="$HOME/small" ${
+      nobody.join(" ")
+    } "$0" || code=$?; ls -A "$HOME/small/pmz" >&2; exit $code`;
+    const { code, stderr } = await run(["unshare", "--mount", "sh", "-ec", script, it.file], {
+      HOME: it.home,
+    });
+    assert.equal(code, 70);
+    assert.match(
+      stderr,
+      /^pmz: can't unpack deno in \S+\/small\/pmz: No space left on device\n {5}is there space\? XDG_CACHE_HOME can name another folder\n$/,
+    );
+  });
+
+  await t.step("names a home folder that can't be written to, and what to do", async () => {
+    const script = `mkdir "$HOME/kept"; mount -t tmpfs -o ro,mode=777 kept "$HOME/kept"
+      export HOME="$HOME/kept"; exec ${nobody.join(" ")} "$0"`;
+    const { code, stderr } = await run(["unshare", "--mount", "sh", "-ec", script, it.file], {
+      HOME: it.home,
+    });
+    assert.equal(code, 70);
+    assert.match(
+      stderr,
+      /^pmz: can't keep the program in \S+\/kept\/\.cache\/pmz: .*\n.*XDG_CACHE_HOME can name another\n$/,
+    );
+  });
+
   await t.step("says so when it is damaged", async () => {
     const bytes = await Deno.readFile(it.file);
     await Deno.writeFile(`${it.file}.short`, bytes.subarray(0, bytes.length - 100), { mode: 0o755 });

@@ -11,6 +11,13 @@ export const VERSIONS: ReadonlyMap<string, string> = new Map(
 /** As `uname -m` has it. */
 export type Architecture = "x86_64" | "aarch64";
 
+/** Both, by what Debian and Kubernetes call them; files of pmz are named so, too. */
+export const debianNames: Readonly<Record<Architecture, "amd64" | "arm64">> = {
+  x86_64: "amd64",
+  aarch64: "arm64",
+};
+export const architectures: readonly Architecture[] = ["x86_64", "aarch64"];
+
 /** This machine's. */
 export const architecture: Architecture = Deno.build.arch;
 

@@ -243,7 +243,7 @@ async function manifestsOf(
     image: options.agentImage ?? options.baseImage ?? STOCK_IMAGE,
     prebuilt: options.agentImage !== undefined,
     ranges: (options.ranges ?? []).map(checkedRange),
-    architectures: source.architectures,
+    architectures: component === "node" ? await source.architectures() : [],
     ...target,
     ...salt === undefined ? {} : { salt },
   };

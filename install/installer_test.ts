@@ -105,7 +105,10 @@ function statusOf(kind: string, broken: boolean): Json {
 
 async function installer(code = "1") {
   const payload: Payload = await pack({ "agent.js": new TextEncoder().encode(code) });
-  const installer = new AgentInstaller({ architectures: ["amd64"], payload: () => Promise.resolve(payload) });
+  const installer = new AgentInstaller({
+    architectures: () => Promise.resolve(["amd64"]),
+    payload: () => Promise.resolve(payload),
+  });
   return {
     digest: payload.digest,
     install: installer.install.bind(installer),

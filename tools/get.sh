@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2086 # lists of packages are split into words on purpose
+# shellcheck shell=sh disable=SC2086,SC2046 # lists of packages are split into words on purpose
 # Gets what is missing, says so while it does, and takes no time where all is there.
 
 tools=${PMZ_TOOLS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pmz-tools}
@@ -69,26 +69,62 @@ get_deno() {
 	deno=${PMZ_DENO:-$tools/deno-$DENO_VERSION/deno}
 	[ ! -x "$deno" ] || { [ -z "${PMZ_DENO:-}" ] || check_own_deno; return 0; }
 	[ -z "${PMZ_DENO:-}" ] || fail "PMZ_DENO names no program: $PMZ_DENO"
-	packages $PACKAGES_GET
-	architecture=$(architecture x64 arm64)
-	expected=$(architecture "$DENO_SHA512_X64" "$DENO_SHA512_ARM64")
-	[ -n "$expected" ] || fail "tools/versions has no digest of Deno $DENO_VERSION for $architecture: set PMZ_DENO to a Deno $DENO_VERSION that you trust"
 	[ ! -e /lib/ld-musl-x86_64.so.1 ] || [ -e /lib64/ld-linux-x86-64.so.2 ] || fail "Deno needs glibc; this machine has musl"
-	say "getting Deno $DENO_VERSION from npm (42 MB)"
-	package=linux-$architecture-glibc
+	download_deno "$(architecture x64 arm64)" "$(architecture "$DENO_SHA512_X64" "$DENO_SHA512_ARM64")" "$deno.new"
+	"$deno.new" --version >/dev/null || { rm -f "$deno.new"; fail "Deno $DENO_VERSION does not run on this machine"; }
+	mv "$deno.new" "$deno"
+}
+
+download_deno() { # x64|arm64 SHA512 FILE
+	packages $PACKAGES_GET
+	say "getting Deno $DENO_VERSION for $1 from npm (42 MB)"
+	package=linux-$1-glibc
 	work=$tools/.deno.$$
-	mkdir -p "$work"
+	mkdir -p "$work" "${3%/*}"
 	download "$(registry)@deno/$package/-/$package-$DENO_VERSION.tgz" "$work/deno.tgz" ||
 		npm_pack "@deno/$package@$DENO_VERSION" "$work" ||
 		{ rm -rf "$work"; fail "could not get Deno. Behind a proxy set HTTPS_PROXY; for another registry NPM_CONFIG_REGISTRY; or set PMZ_DENO"; }
 	digest=$(sha512sum <"$work/deno.tgz")
-	[ "${digest%% *}" = "$expected" ] || { rm -rf "$work"; fail "Deno's package is not the one pinned in tools/versions: sha512 ${digest%% *}"; }
+	[ "${digest%% *}" = "$2" ] || { rm -rf "$work"; fail "Deno's package is not the one pinned in tools/versions: sha512 ${digest%% *}"; }
 	tar -xzf "$work/deno.tgz" -C "$work" package/deno
 	chmod 755 "$work/package/deno"
-	"$work/package/deno" --version >/dev/null || { rm -rf "$work"; fail "Deno $DENO_VERSION does not run on this machine"; }
-	mkdir -p "$tools/deno-$DENO_VERSION"
-	mv "$work/package/deno" "$deno"
+	mv "$work/package/deno" "$3"
 	rm -rf "$work"
+}
+
+# get_foreign_deno: exports PMZ_FOREIGN_DENO, the pinned Deno for the other architecture, which doesn't run here.
+get_foreign_deno() {
+	foreign=$(architecture arm64 x64)
+	PMZ_FOREIGN_DENO=$tools/deno-$DENO_VERSION-$foreign/deno
+	export PMZ_FOREIGN_DENO
+	[ -e "$PMZ_FOREIGN_DENO" ] ||
+		download_deno "$foreign" "$(architecture "$DENO_SHA512_ARM64" "$DENO_SHA512_X64")" "$PMZ_FOREIGN_DENO"
+}
+
+# get_foreign_libraries: exports PMZ_FOREIGN, a folder with Debian's packages of the other architecture, and gets the compiler for
+# it. apt has lists of its own for that: neither dpkg nor the machine's apt hear of another architecture.
+get_foreign_libraries() {
+	packages $(architecture "$PACKAGES_CROSS_X64" "$PACKAGES_CROSS_ARM64")
+	foreign=$(architecture arm64 amd64)
+	PMZ_FOREIGN=$tools/debian-$foreign
+	export PMZ_FOREIGN
+	[ ! -d "$PMZ_FOREIGN" ] || return 0
+	command -v apt-get >/dev/null || fail "this is no Debian: unpack its $FOREIGN_LIBRARIES for $foreign into $PMZ_FOREIGN"
+	say "getting Debian's $FOREIGN_LIBRARIES for $foreign"
+	work=$tools/.debian.$$
+	mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/root"
+	: >"$work/status"
+	(cd "$work" && foreign_apt -qq update && foreign_apt -qq download $FOREIGN_LIBRARIES) >"$work/log" 2>&1 ||
+		{ tail -n 5 "$work/log" >&2; rm -rf "$work"; fail "could not get Debian's packages for $foreign"; }
+	for deb in "$work"/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
+	mv "$work/root" "$PMZ_FOREIGN" 2>/dev/null || [ -d "$PMZ_FOREIGN" ] || fail "$PMZ_FOREIGN could not be made"
+	rm -rf "$work"
+}
+
+foreign_apt() {
+	apt-get -o APT::Architecture="$foreign" -o APT::Architectures::="$foreign" -o APT::Sandbox::User=root \
+		-o Dir::State="$work" -o Dir::State::Lists="$work/lists" -o Dir::State::status="$work/status" \
+		-o Dir::Cache="$work/cache" -o Debug::NoLocking=1 "$@"
 }
 
 # npm knows registries that want a token, where curl doesn't.

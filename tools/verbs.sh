@@ -1,12 +1,14 @@
-# shellcheck shell=sh disable=SC2154,SC2086 # dev sets $root, get.sh $deno; lists of packages are split on purpose
+# shellcheck shell=sh disable=SC2154,SC2086,SC2046 # dev sets $root, get.sh $deno; lists of packages are split on purpose
 # What each verb of dev does. $root is the current folder.
 
 cluster=$root/tests/cluster/cluster
 
 verb_get() {
 	# All at once: each call of apt costs seconds.
-	packages $PACKAGES_GET $PACKAGES_CHECK $PACKAGES_BPF $PACKAGES_BUILD $PACKAGES_TEST $PACKAGES_CLUSTER
+	packages $PACKAGES_GET $PACKAGES_CHECK $PACKAGES_BPF $PACKAGES_BUILD $PACKAGES_TEST $PACKAGES_CLUSTER \
+		$(architecture "$PACKAGES_CROSS_X64" "$PACKAGES_CROSS_ARM64")
 	get_deno
+	get_foreign_libraries
 	get_go
 }
 
@@ -47,6 +49,10 @@ verb_bpf() {
 verb_build() {
 	packages $PACKAGES_BUILD
 	get_deno
+	get_foreign_libraries
+	case " $* " in
+	*" --arch $(architecture arm64 amd64) "*) get_foreign_deno ;;
+	esac
 	exec "$deno" run -A --frozen build/build.ts "$@"
 }
 

@@ -52,6 +52,24 @@ export async function payloadOf(packed: Uint8Array<ArrayBuffer>): Promise<Payloa
   return { digest: `sha256:${hash.toHex()}`, packed };
 }
 
+/**
+ * The names of a payload's files.
+ * @throws {TypeError} when it isn't one
+ */
+export async function fileNames({ packed }: Payload): Promise<string[]> {
+  const decoder = new TextDecoder();
+  let line = "";
+  for await (const piece of new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))) {
+    line += decoder.decode(piece, { stream: true });
+    const end = line.indexOf("\n");
+    if (end < 0) continue;
+    const index: unknown = JSON.parse(line.slice(0, end));
+    if (Array.isArray(index)) return index.map((entry) => String(Array.isArray(entry) ? entry[0] : entry));
+    break;
+  }
+  throw new TypeError("not a payload: expected the list of its files first");
+}
+
 /** Splits a payload into pieces for one ConfigMap each. */
 export function chunksOf({ packed }: Payload): Uint8Array<ArrayBuffer>[] {
   const count = Math.max(1, Math.ceil(packed.length / CHUNK));

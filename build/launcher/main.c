@@ -110,6 +110,16 @@ static int in_memory(int program, size_t size) {
 	return copy;
 }
 
+// Becomes the very file that was checked.
+static void execute(int program, char **arguments, char **environment) {
+	char path[32];
+	syscall(SYS_execveat, program, "", arguments, environment, AT_EMPTY_PATH);
+	if (errno != ENOSYS)
+		return;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", program); // QEMU's user mode 7.2 has no execveat
+	execve(path, arguments, environment);
+}
+
 // Deno starts in no folder that is gone, and V8 reserves address space in pieces of many GiB.
 static void check_surroundings(void) {
 	char here[4096];
@@ -169,11 +179,11 @@ int main(int count, char **given, char **given_environment) {
 		arguments[next++] = given[i];
 	umask(mask);
 	char **kept = environment(given_environment, root, helper, self, folder);
-	syscall(SYS_execveat, program, "", arguments, kept, AT_EMPTY_PATH);
+	execute(program, arguments, kept);
 	if (errno == EACCES) {
 		int copy = in_memory(program, pack.entries[PROGRAM].size);
 		if (copy >= 0)
-			syscall(SYS_execveat, copy, "", arguments, kept, AT_EMPTY_PATH);
+			execute(copy, arguments, kept);
 	}
 	die("may programs be run from there? XDG_CACHE_HOME can name another folder. pmz needs glibc 2.28 or "
 	    "newer",

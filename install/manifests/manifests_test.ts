@@ -165,7 +165,7 @@ Deno.test("before 1.30 there is no admission policy, and AppArmor is an annotati
 Deno.test("the YAML has the same objects, one document each, namespaces and CRDs first", async () => {
   const all = await options();
   const installer = new AgentInstaller({
-    architectures: ["amd64"],
+    architectures: () => Promise.resolve(["amd64"]),
     payload: () => Promise.resolve(all.payload),
   });
   const objects = loadAll(
