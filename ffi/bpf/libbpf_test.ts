@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { bpfObject, libbpfBytes } from "../assets.ts";
 import { BpfError, Libbpf, openForAttach } from "./libbpf.ts";
 import { closeDescriptor } from "../sockets/socket.ts";
+import { refusedPrograms } from "../testing/refused_programs.ts";
 
 const root = new URL("../../", import.meta.url);
 const ignore = Deno.uid() !== 0;
-/** Programs that this kernel takes none of: it has to show the device that a packet came by, since 5.17. */
-const without = seesDevice() ? [] : ["steer"];
 const key = (value: number) => new Uint8Array(new Uint32Array([value]).buffer);
 
 Deno.test({
@@ -14,7 +13,7 @@ Deno.test({
   ignore,
 }, () => {
   using object = Libbpf.load(libbpfBytes(root)).open(bpfObject(root, "capture"), "capture");
-  object.load(without);
+  object.load(refusedPrograms);
   const captured = object.map("addresses");
   const address = crypto.getRandomValues(new Uint8Array(16));
   assert.equal(captured.lookup(address, 4), undefined);
@@ -28,7 +27,7 @@ Deno.test({ name: "the verifier takes every program of pmz (needs root)", ignore
   const libbpf = Libbpf.load(libbpfBytes(root));
   for (const name of ["capture", "names", "intercept"] as const) {
     using object = libbpf.open(bpfObject(root, name), name);
-    object.load(name === "capture" ? without : []);
+    object.load(name === "capture" ? refusedPrograms : []);
   }
   using blind = libbpf.open(bpfObject(root, "capture"), "capture");
   blind.load(["steer"]);
@@ -36,7 +35,7 @@ Deno.test({ name: "the verifier takes every program of pmz (needs root)", ignore
 
 Deno.test({ name: "a program that is attached where it can't be says so (needs root)", ignore }, () => {
   using object = Libbpf.load(libbpfBytes(root)).open(bpfObject(root, "capture"), "capture");
-  object.load(without);
+  object.load(refusedPrograms);
   const fd = openForAttach("/proc/self");
   try {
     assert.throws(() => object.program("connect4").attachCgroup(fd), BpfError);
@@ -48,7 +47,7 @@ Deno.test({ name: "a program that is attached where it can't be says so (needs r
 
 Deno.test({
   name: "what the verifier minds is said without libbpf's frame and addresses (needs root)",
-  ignore: ignore || without.length === 0,
+  ignore: ignore || refusedPrograms.length === 0,
 }, () => {
   using object = Libbpf.load(libbpfBytes(root)).open(bpfObject(root, "capture"), "capture");
   assert.throws(
@@ -63,8 +62,3 @@ Deno.test("bytes that are no object are refused", () => {
   const libbpf = Libbpf.load(libbpfBytes(root));
   assert.throws(() => libbpf.open(new Uint8Array(64), "nonsense"), BpfError);
 });
-
-function seesDevice(): boolean {
-  const [major = 0, minor = 0] = Deno.osRelease().split(".").map(Number);
-  return major > 5 || major === 5 && minor >= 17;
-}

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { bpfObject, libbpfBytes } from "../assets.ts";
+import { refusedPrograms } from "../testing/refused_programs.ts";
 import { Libbpf } from "./libbpf.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -8,7 +9,7 @@ const ignore = Deno.uid() !== 0;
 function opened() {
   using stack = new DisposableStack();
   const object = stack.use(Libbpf.load(libbpfBytes(root)).open(bpfObject(root, "capture"), "capture"));
-  object.load();
+  object.load(refusedPrograms);
   return { object, stack: stack.move() };
 }
 

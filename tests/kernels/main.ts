@@ -7,16 +7,8 @@ import { spoken, type Totals, totalsOf } from "../runner/totals.ts";
 import { kernels, series } from "./debian.ts";
 import { boot } from "./machine.ts";
 
-/** What stands on the kernel alone: each with real BPF programs, netlink, namespaces and sockets. */
-const TESTS = [
-  "ffi/bpf",
-  "agent/attach/node_reconciler_test.ts",
-  "agent/attach/udp_test.ts",
-  "tests/faults/laptop/names_test.ts",
-  "tests/faults/laptop/capture_test.ts",
-  "tests/faults/laptop/udp_test.ts",
-  "tests/faults/laptop/refusals_test.ts",
-];
+/** The loader of BPF programs, and what each kernel says to them. Others can be named, and take long without hardware virtualization. */
+const TESTS = ["ffi/bpf"];
 /** Milliseconds that one machine may take. */
 const LIMIT_MS = 30 * 60_000;
 /** How many times slower than a real one a machine may be, as tests that wait for something take it. */
