@@ -15,8 +15,8 @@
 #define MAPPED bpf_htonl(0xffff) // the third word of ::ffff:a.b.c.d
 #define LOOPBACK4 bpf_htonl(0x7f000001)
 
-#define UID_RANGES 4
-#define SETTINGS_BYTES 96
+#define UID_RANGES 12
+#define SETTINGS_BYTES 160
 
 // 16 bytes in network order, IPv4 as ::ffff:a.b.c.d.
 struct address {
@@ -39,7 +39,7 @@ struct settings {
 	__u32 device; // index of the user's device
 	__u32 udp4;   // whether UDP is carried, of each family
 	__u32 udp6;
-	struct uids uids[UID_RANGES]; // the user, and the user's subuids
+	struct uids uids[UID_RANGES]; // the user, the user's subuids, and accounts that are inside as well
 };
 _Static_assert(sizeof(struct settings) == SETTINGS_BYTES, "helper/settings.ts writes it");
 
@@ -72,7 +72,7 @@ static __always_inline __u32 current_process(void) {
 	return (__u32)(bpf_get_current_pid_tgid() >> 32);
 }
 
-// Whether the caller is the user, or a subuid of the user's.
+// Whether the caller is the user, a subuid of the user's, or an account that is inside as well.
 static __always_inline int is_user(const struct settings *set) {
 	__u32 uid = current_uid();
 	for (int i = 0; i < UID_RANGES; i++)

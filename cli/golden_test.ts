@@ -128,7 +128,7 @@ Deno.test("what keeps a connection from working is named last, with what to do a
         saw: "the Service has no TCP port 81",
         remedy: "its ports: 80 (http), 53/udp",
       },
-      { hop: "address", level: "ok", saw: "10.96.25.30 is captured" },
+      { hop: "address", level: "ok", saw: "10.96.25.30 is captured, for your programs alone" },
     ],
   };
   return compareWithGolden("explain failed", "explain echo.default.svc:81", { answers: { explain } });

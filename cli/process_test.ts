@@ -42,7 +42,7 @@ Deno.test("where stdin is no terminal, sudo reads the password from it", async (
   const folder = await Deno.makeTempDir({ prefix: "pmz-cli-" });
   const sudo = `#!/bin/sh\n[ "$1" = -S ] && read -r password && echo "$password" > ${folder}/password\n`;
   await Deno.writeTextFile(`${folder}/sudo`, sudo, { mode: 0o755 });
-  const helper = { uid: 1000, ranges: [], never: [], cap: 20_000 };
+  const helper = { uid: 1000, also: [], ranges: [], never: [], cap: 20_000 };
   await using _daemon = new FakeDaemon(folder, { plan: { ...plan as Plan, helper } });
   const args = ["run", "-A", "--no-check", program, folder, "up"];
   const env = { PATH: `${folder}:${Deno.env.get("PATH")}` };

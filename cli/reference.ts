@@ -38,7 +38,7 @@ Made of the program's own \`--help\` by \`deno run -A cli/reference.ts\`; a test
 
 | command | kind | items |
 | --- | --- | --- |
-| up | UpList | one for each cluster: cluster, mode, proxy, services, answering, candidates, proof, try, warnings |
+| up | UpList | one for each cluster: cluster, mode, also, proxy, services, answering, candidates, proof, try, warnings |
 | down | Down | none of them; \`wasUp\`, and \`left\`: in words, whatever is left |
 | status | Status | none of them; \`up\`, and if there is a daemon: release, pid, since, clusters, helper, proxy, names (DNS queries, counted), intercepts, failures, warnings |
 | services | ServiceList | cluster, namespace, name, hostname, addresses, virtual, ports, unreachable, acceptedRange, readyEndpoints, type, externalName, problems, intercepted, interceptedBy, foreignRules |

@@ -1,4 +1,5 @@
 import type { HelperGrant, HelperReady } from "../wire/helper.ts";
+import { insideWords } from "../wire/inside.ts";
 import { failure } from "./failure.ts";
 import type { Cli } from "./session.ts";
 import { byRoot, isRoot } from "./sudo.ts";
@@ -29,8 +30,13 @@ export async function startHelper(cli: Cli, grant: HelperGrant): Promise<void> {
   );
   if (!isRoot(cli)) {
     cli.terminal.note(
-      "sudo starts pmz's root helper: routes, names and firewall traces, for your user alone",
+      `sudo starts pmz's root helper: routes, names and firewall traces, for ${insideWords(grant.also)}`,
     );
+    if (grant.also.length > 0) {
+      cli.terminal.note(
+        "of these accounts, too, connections go through pmz then, and pmz answers their DNS queries",
+      );
+    }
   }
   const running = run(cli, line);
   cli.startsHelper(running);

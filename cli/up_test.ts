@@ -6,7 +6,7 @@ import { World } from "./testing/run.ts";
 
 const { plan, status } = defaultAnswers();
 const bare: Plan = { ...plan as Plan, install: ["gateway"] };
-const grant = { uid: 1000, ranges: [], never: [], cap: 20_000 };
+const grant = { uid: 1000, also: [], ranges: [], never: [], cap: 20_000 };
 const empty: Status = { ...status, clusters: [], intercepts: [] };
 
 /** What the daemon was asked, without the questions whether it's of use. */
@@ -39,6 +39,29 @@ Deno.test("ranges that are accepted are planned with", async () => {
   const { code: invalid, stderr } = await world.pmz("up --accept-range 10.96.0.0");
   assert.equal(invalid, 2);
   assert.match(stderr, /not a valid range of addresses: expected one such as/);
+});
+
+Deno.test("other accounts are planned with, and each is named before sudo asks", async () => {
+  await using world = new World({
+    answers: { plan: { ...plan as Plan, helper: { ...grant, also: ["root", "www-data"] } } },
+  });
+  const { PATH } = await fakeSudo(world.folder);
+  const { code, stderr } = await world.pmz("up --also root --also www-data --also root", {
+    env: { get: (name) => name === "PATH" ? PATH : undefined },
+    helperCommand: () => ["/bin/true"],
+  });
+  assert.equal(code, 0, stderr);
+  assert.deepEqual((world.daemon.asked[0]?.body as { also: string[] }).also, ["root", "www-data"]);
+  assert.match(stderr, /root helper: .*, for your programs, and those of root and www-data\n/);
+  assert.match(stderr, /of these accounts, too, .* pmz answers their DNS queries/);
+});
+
+Deno.test("an account has to have a name, and the proxy has none besides the user's", async () => {
+  await using world = new World();
+  const { code, stderr } = await world.pmz("up --also a,b");
+  assert.deepEqual([code, /a,b\W+is not a valid name of an account/.test(stderr)], [2, true], stderr);
+  const proxied = await world.pmz("up --proxy --also root");
+  assert.deepEqual([proxied.code, /--also needs the root helper/.test(proxied.stderr)], [2, true]);
 });
 
 Deno.test("where an exec plugin is needed it runs in the command, once, and plan and up get what it answered", async () => {

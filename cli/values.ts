@@ -1,6 +1,7 @@
 import { type Message, message, text, value } from "@optique/core/message";
 import { choice, type ValueParser } from "@optique/core/valueparser";
 import { parseDomain } from "../wire/control/requests.ts";
+import { isAccountName } from "../wire/helper.ts";
 
 /** A Service as people name it: "echo", "echo.default", also "echo.default.svc" and longer. */
 export interface ServiceName {
@@ -278,6 +279,16 @@ export function cidr(): ValueParser<"sync", string> {
     parse,
     (range) => range,
     (input) => message`${value(input)} is not a valid range of addresses: expected one such as 10.1.0.0/16.`,
+  );
+}
+
+export function account(): ValueParser<"sync", string> {
+  return valueOf(
+    "USER",
+    "root",
+    (input) => isAccountName(input) ? input : undefined,
+    (name) => name,
+    (input) => message`${value(input)} is not a valid name of an account: expected one such as root.`,
   );
 }
 

@@ -22,6 +22,7 @@ import type {
   Redirect,
   RefusedAttempts,
   TunnelNews,
+  UdpCallers,
   UdpSource,
   Unserved,
 } from "./protocol.ts";
@@ -173,11 +174,10 @@ export class DataPlane implements Disposable {
 
   /**
    * Carries captured datagrams, in the first worker: a destination has one socket, and a flow all of its datagrams in one thread.
-   * @param own pmz's own address of a family
    */
-  async carryUdp(own: string, source: UdpSource): Promise<void> {
+  async carryUdp(callers: UdpCallers, source: UdpSource): Promise<void> {
     this.#udp = source;
-    await this.#workers[0].channel.call("carryUdp", own);
+    await this.#workers[0].channel.call("carryUdp", callers);
   }
 
   /** Datagrams have come by the catch-all socket. Settles when the worker has them. */

@@ -22,7 +22,8 @@ async function program(plane: ReturnType<typeof startPlane>["plane"]) {
   const opened: SocketToBind[] = [];
   const refused: UnreachableFor[] = [];
   assert.ok(await plane.takesUdp());
-  await plane.carryUdp("127.0.0.1", {
+  const uid = Deno.uid() ?? -1;
+  await plane.carryUdp({ own: "127.0.0.1", accounts: [{ first: uid, last: uid }] }, {
     open: (socket) => Promise.resolve(void opened.push(socket)), // it stays on loopback
     unreachable: (callers) => Promise.resolve(void refused.push(...callers)),
   });

@@ -2,6 +2,7 @@
  * What the plane (plane.ts, in the daemon's main thread) and its workers ask of each other. A worker owns listeners and
  * tunnels (a socket can't move between workers) and carries every byte; the plane tells it what it must know of clusters.
  */
+import type { Accounts } from "../ffi/proc/socket_owner.ts";
 import type { ApiServerAccess } from "../kube/client/access.ts";
 import type { Flow, Outcome } from "../wire/flow.ts";
 import type { Challenge, Proof } from "../wire/key_proof.ts";
@@ -166,6 +167,13 @@ export interface UdpSource {
   unreachable(callers: readonly UnreachableFor[]): Promise<void>;
 }
 
+/** Whose datagrams of a family are carried. */
+export interface UdpCallers {
+  /** pmz's own address of that family, which that of all programs' sockets is. */
+  readonly own: string;
+  readonly accounts: Accounts;
+}
+
 /** What the plane asks of a worker. DataPlane's methods say more. */
 export type DataCalls = {
   connect(cluster: string): void;
@@ -176,8 +184,7 @@ export type DataCalls = {
   unlisten(argument: null): void;
   /** Whether UDP can be carried: Deno has UDP sockets where it was started with --unstable-net. */
   takesUdp(argument: null): boolean;
-  /** Carries UDP of callers with this address. */
-  carryUdp(own: string): void;
+  carryUdp(callers: UdpCallers): void;
   datagrams(arrived: readonly FirstDatagram[]): void;
   callersClosed(callers: readonly Caller[]): void;
   changeAddresses(change: AddressChange): void;

@@ -80,7 +80,8 @@ export function startDataWorker(
       udp[Symbol.dispose]();
     },
     takesUdp: (): boolean => "listenDatagram" in Deno && udp.received !== undefined,
-    carryUdp(own) {
+    carryUdp({ own, accounts }) {
+      udpFlows.accounts = accounts;
       const address = parseAddress(own);
       if (address) udp.setOwn(address);
     },
@@ -147,7 +148,6 @@ export function startDataWorker(
     directory,
     flows,
     programs,
-    uid: Deno.uid() ?? undefined,
     tunnel,
   });
 

@@ -21,7 +21,7 @@ function why(
   counts = true,
 ): string | undefined {
   const guard = new Guard(
-    { uid: 1000, cap: 10, ranges: grant.ranges ?? [], never: grant.never ?? [] },
+    { uid: 1000, also: [], cap: 10, ranges: grant.ranges ?? [], never: grant.never ?? [] },
     [range("198.18.255.0/24")],
   );
   const address = parseAddress(text);

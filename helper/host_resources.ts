@@ -1,10 +1,12 @@
 import { type Uids, uidsOf } from "../ffi/proc/subuids.ts";
 import { factsOf } from "../ffi/descriptor.ts";
 import { FileLock } from "../ffi/proc/process.ts";
+import { allRules } from "../ffi/netlink/rule.ts";
 import { Libbpf, openForAttach } from "../ffi/bpf/libbpf.ts";
 import { Netlink } from "../ffi/netlink/netlink.ts";
 import { closeDescriptor, socketCookie, startConnect, tcpSocket } from "../ffi/sockets/socket.ts";
-import type { HelperGrant } from "../wire/helper.ts";
+import { type Account, FIRST_TABLE, type HelperGrant } from "../wire/helper.ts";
+import { accountsOf, claimAccounts } from "./accounts.ts";
 import { CapturedRoutes } from "./captured_routes.ts";
 import { CaptureHooks, IDENTIFY_PORT } from "./capture_hooks.ts";
 import { rootCgroup } from "./cgroup.ts";
@@ -38,11 +40,19 @@ export class HostResources implements AsyncDisposable {
   readonly repair: NetworkRepair;
   /** The inode of this network namespace. */
   readonly netns: bigint;
+  /** The user, and the user's subordinate uids, as of the start. */
+  readonly uids: readonly Uids[];
+  /** The accounts that are inside besides the user. */
+  readonly also: readonly Account[];
   readonly #resources: AsyncDisposableStack;
 
   private constructor(grant: HelperGrant, assets: HelperAssets, cgroup: string, stack: AsyncDisposableStack) {
-    const uids: readonly Uids[] = uidsOf(grant.uid);
+    this.also = accountsOf(grant.also, grant.uid);
+    this.uids = uidsOf(grant.uid);
+    const uids = this.#withAlso(this.uids);
     this.netlink = stack.use(new Netlink());
+    const accounts = [grant.uid, ...this.also.map(({ uid }) => uid)];
+    claimAccounts(accounts, allRules(this.netlink), (table) => isTaken(table - FIRST_TABLE));
     const device = UserDevice.create(this.netlink, (slot) => {
       const lock = FileLock.take(slotLock(slot), { inherited: true }); // by the janitor
       if (lock) stack.use(lock);
@@ -89,7 +99,7 @@ export class HostResources implements AsyncDisposable {
 
   /**
    * @param cgroup the one whose processes are affected; the machine's root by default
-   * @throws {DeviceError} {BpfError} {NoCgroup} {ProgramMissing} {SystemCallError}; nothing is left behind then
+   * @throws {AccountError} {DeviceError} {BpfError} {NoCgroup} {ProgramMissing} {SystemCallError}; nothing is left behind then
    */
   static async create(
     grant: HelperGrant,
@@ -100,10 +110,15 @@ export class HostResources implements AsyncDisposable {
     return new HostResources(grant, assets, cgroup, stack);
   }
 
-  /** Lets go of the uids that are not among these. @throws {BpfError} {SystemCallError} */
-  narrow(uids: readonly Uids[]): void {
+  /** Lets go of the user's own uids that are not among these. @throws {BpfError} {SystemCallError} */
+  narrow(own: readonly Uids[]): void {
+    const uids = this.#withAlso(own);
     this.settings.set({ uids });
     this.rules.narrow(uids);
+  }
+
+  #withAlso(own: readonly Uids[]): Uids[] {
+    return [...own, ...this.also.map(({ uid }) => ({ first: uid, last: uid }))];
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -130,6 +145,12 @@ function learnNetns(capture: CaptureHooks, device: UserDevice, cgroup: string): 
     throw new Error(`the hooks on ${cgroup} don't see this process: it's in no cgroup below that`);
   }
   return identity.netns;
+}
+
+/** Whether a slot's helper lives, or its janitor is at work. */
+function isTaken(slot: number): boolean {
+  using lock = FileLock.take(slotLock(slot));
+  return lock === undefined;
 }
 
 function netnsInode(): bigint {

@@ -74,7 +74,7 @@ async function serve(
   await using host = await HostResources.create(grant, assets, options.cgroup);
   await using watch = new NetworkWatch(host.rules, host, log);
   using _accounts = new AccountWatch({
-    uids: host.settings.now.uids,
+    uids: host.uids,
     hasAccount: accountFinder(grant.uid),
     narrow: (uids) => {
       log("warn", "subordinate uids of the user are another account's now: they are let go", { uids });

@@ -1,7 +1,7 @@
 import type { Uids } from "../ffi/proc/subuids.ts";
 import { SystemCallError } from "../ffi/libc.ts";
 import type { Netlink } from "../ffi/netlink/netlink.ts";
-import { addRule, allRules, deleteRule, type Rule } from "../ffi/netlink/rule.ts";
+import { addRule, allRules, deleteRule, firstUserOf, type Rule } from "../ffi/netlink/rule.ts";
 import type { IpAddress } from "../net/address.ts";
 import { isTableOfPmz } from "../wire/helper.ts";
 
@@ -15,6 +15,7 @@ const KERNEL: Uids = { first: 0, last: 0 };
 
 /** What a user's rules are made of. */
 export interface RuleSelectors {
+  /** The user first, then the user's subordinate uids, and the accounts that are inside as well. */
   readonly uids: readonly Uids[];
   readonly table: number;
   /** pmz's own addresses: one of each family that the device has. */
@@ -68,9 +69,8 @@ export class UserRules implements Disposable {
     this.#netlink = netlink;
     this.#rules = rulesFor(selectors);
     const there = allRules(netlink).filter((rule) => isTableOfPmz(rule.table));
-    const isOurs = (rule: Rule) => !rule.from && uids.some(({ first }) => first === rule.uids?.first);
-    const tables = new Set([table, ...there.filter(isOurs).map((rule) => rule.table)]);
-    for (const rule of there) if (tables.has(rule.table)) deleteIfThere(netlink, rule);
+    const isOurs = (rule: Rule) => rule.table === table || firstUserOf(rule.table, there) === uids[0]?.first;
+    for (const rule of there) if (isOurs(rule)) deleteIfThere(netlink, rule);
     try {
       this.putFirst();
     } catch (error) {

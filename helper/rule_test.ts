@@ -210,3 +210,19 @@ Deno.test(
     });
   },
 );
+
+Deno.test({
+  name: "another user's rules stay, also where both have the same account inside (needs root)",
+  ignore: !isRoot,
+}, () => {
+  inNewNetns(() => {
+    using netlink = new Netlink();
+    const root = { first: 0, last: 0 };
+    const [jo, sam] = [{ first: 1_002, last: 1_002 }, { first: 1_003, last: 1_003 }];
+    using _jo = new UserRules(netlink, { ...selectors, table: table + 1, uids: [jo, root] });
+    const before = order(netlink);
+    using _sam = new UserRules(netlink, { ...selectors, uids: [sam, root] });
+    using _root = new UserRules(netlink, { ...selectors, table: table + 2, uids: [root] });
+    assert.deepEqual(order(netlink).slice(0, before.length), before);
+  });
+});

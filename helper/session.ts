@@ -176,7 +176,8 @@ export class HelperSession implements AsyncDisposable {
     this.#greeted = true;
     const { own4, name, table } = this.#host.device;
     const { ranges, never } = this.#grant;
-    return { ok: true, hello: ours, address: own4.text, device: name, table, ranges, never };
+    const { also } = this.#host;
+    return { ok: true, hello: ours, address: own4.text, device: name, table, ranges, never, also };
   }
 
   /** The daemon makes itself known by this socket: one that others dial with doesn't count. */

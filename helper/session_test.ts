@@ -99,7 +99,7 @@ function laptop() {
     },
   } as unknown as HostResources;
   const listener = { tell: () => true, failed: (error: unknown) => assert.fail(String(error)) };
-  const grant = { uid: Deno.uid() ?? -1, ranges: [], never: [], cap: 100 };
+  const grant = { uid: Deno.uid() ?? -1, also: [], ranges: [], never: [], cap: 100 };
   const session = new HelperSession(fake, grant, listener, () => [], () => '{"message":"started"}\n');
   const hello = helloOf("helper");
   assert.deepEqual((session.answer({ ask: "hello", hello }, []).answer as { ok: boolean }).ok, true);

@@ -1,9 +1,11 @@
-import { UID_RANGES, type Uids } from "../ffi/proc/subuids.ts";
+import { OWN_RANGES, type Uids } from "../ffi/proc/subuids.ts";
 import type { BpfMap } from "../ffi/bpf/libbpf.ts";
 import type { IpAddress } from "../net/address.ts";
+import { MOST_ACCOUNTS } from "../wire/helper.ts";
 
 /** struct settings of bpf/laptop.h. */
-export const SETTINGS_BYTES = 96;
+export const SETTINGS_BYTES = 160;
+export const UID_RANGES = OWN_RANGES + MOST_ACCOUNTS;
 
 /** Which users' sockets the programs affect, and what they know of pmz. */
 export interface Settings {

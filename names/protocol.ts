@@ -8,7 +8,7 @@ import type { CustomDomain, Surroundings, ZoneChange, ZoneData } from "./zone/zo
 export interface WantedStubs {
   /** The user; the uid also decides the stubs' addresses. */
   readonly uid: number;
-  /** The accounts that are answered: the user and their subuids. */
+  /** The accounts that are answered: the user with their subuids, and those that are inside as well. */
   readonly accounts: Accounts;
   /** Those of resolv.conf whose queries can be redirected; an IPv6 link-local one with its interface: "fe80::1%eth0". */
   readonly nameservers: readonly string[];

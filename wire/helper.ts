@@ -17,13 +17,17 @@ export const SLOTS = 100;
 export const isTableOfPmz = (table: number): boolean => table >= FIRST_TABLE && table < FIRST_TABLE + SLOTS;
 /** How the reason of a refusal ends where as many addresses are captured as may be. */
 export const LIMIT_REACHED = "addresses are captured already: the limit";
+/** Accounts that may be inside besides the user. */
+export const MOST_ACCOUNTS = 8;
 /** Bytes of a request or answer. */
 export const LONGEST_MESSAGE = 256 * 1024;
 
 /** Fixed when the helper starts: on its command line, behind sudo. */
 export interface HelperGrant {
-  /** The user whose sockets are touched, and no others. */
+  /** The user whose sockets are touched, and no others but those of the accounts in `also`. */
   readonly uid: number;
+  /** Names of other accounts that are inside as well, or their uids: "root", "www-data". */
+  readonly also: readonly string[];
   /**
    * Ranges that may be captured besides RFC 1918, 100.64/10 and ULA, in CIDR notation: those that the user has accepted for any
    * cluster. Which of them count for an address is said when it is captured.
@@ -40,9 +44,20 @@ export function grantArguments(grant: HelperGrant): string[] {
   return [
     `--uid=${grant.uid}`,
     `--cap=${grant.cap}`,
+    ...(grant.also.length ? [`--also=${grant.also.join(",")}`] : []),
     ...(grant.ranges.length ? [`--ranges=${grant.ranges.join(",")}`] : []),
     ...(grant.never.length ? [`--never=${grant.never.join(",")}`] : []),
   ];
+}
+
+/** Whether a text can be the name of an account, or a uid: it stands in a list on a command line. */
+export const isAccountName = (text: string): boolean => /^[^\s,:/-][^\s,:/]{0,63}$/u.test(text);
+
+/** An account of this machine. */
+export interface Account {
+  /** As it was named. */
+  readonly name: string;
+  readonly uid: number;
 }
 
 /** The first and only line that a helper, and `pmz helper start`, say to who started them. */
@@ -130,6 +145,8 @@ export type HelperAnswer =
     readonly ranges: readonly string[];
     /** What is never captured, as in the grant; absent in an older helper's answer. */
     readonly never?: readonly string[];
+    /** The accounts that are inside besides the user; absent in an older helper's answer. */
+    readonly also?: readonly Account[];
   }
   | { readonly ok: true; readonly refused: readonly { readonly address: string; readonly why: string }[] }
   /**

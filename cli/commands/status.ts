@@ -5,6 +5,7 @@ import { formatFlow } from "../../wire/flow.ts";
 import { type NetworkDamage, networkPartNames } from "../../wire/helper.ts";
 import { namedAddresses } from "../../wire/unreachable.ts";
 import { namedVirtual } from "../../wire/virtual.ts";
+import { insideWords } from "../../wire/inside.ts";
 import { define } from "../command.ts";
 import { failure } from "../failure.ts";
 import type { Cli } from "../session.ts";
@@ -59,6 +60,7 @@ function printStatus({ terminal, parts }: Cli, status: Status): void {
         ? "none"
         : `connected, ${helper.routes} addresses captured, from ${helper.address}`,
     ],
+    ...helper.state === "none" ? [] : [["inside", insideWords(helper.also)]],
     ...(helper.state === "none" ? [] : helper.damage ?? []).filter(({ problem }) => problem === undefined)
       .map((damage) => ["", repairedOf(damage, now)]),
     ...(status.proxy === undefined ? [] : [["proxy", `${status.proxy}, SOCKS5 and HTTP`]]),

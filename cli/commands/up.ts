@@ -15,13 +15,14 @@ import {
 } from "../cluster_options.ts";
 import { agreeToInstall, sayCluster } from "../consent.ts";
 import type { ControlClient } from "../control_client.ts";
-import { asFailure } from "../failure.ts";
+import { asFailure, failure } from "../failure.ts";
 import { startHelper } from "../root_helper.ts";
 import { askServedNames } from "../served_names.ts";
 import type { Cli } from "../session.ts";
 import type { Settings } from "../settings/settings.ts";
-import { formatDuration } from "../terminal.ts";
-import { cidr, localPort } from "../values.ts";
+import { formatDuration, type Terminal } from "../terminal.ts";
+import { insideWords } from "../../wire/inside.ts";
+import { account, cidr, localPort } from "../values.ts";
 
 const options = object({
   contexts,
@@ -44,6 +45,9 @@ const options = object({
   never: multiple(option("--never-range", cidr(), {
     description: message`Never capture this range; repeatable.`,
   })),
+  also: multiple(option("--also", account(), {
+    description: message`Take another account inside; repeatable, not remembered.`,
+  })),
   yes,
   ...imageOptions,
 });
@@ -57,6 +61,7 @@ interface UpOptions {
   readonly accepted: readonly string[];
   readonly forgotten: readonly string[];
   readonly never: readonly string[];
+  readonly also: readonly string[];
   readonly yes: boolean;
   readonly baseImage: string | undefined;
   readonly agentImage: string | undefined;
@@ -76,6 +81,7 @@ export const up = define({
     ["pmz up --proxy", "without root: a proxy on 127.0.0.1:1080"],
     ["pmz up --accept-range 10.96.0.0/12", "Services' range that a VPN has a route to; remembered"],
     ["pmz up --never-range 10.20.0.0/16", "addresses that stay this machine's own way"],
+    ["pmz up --also root", "what sudo runs reaches the cluster, too"],
     ["pmz up --forget-range 10.96.0.0/12", "the VPN has it again"],
     ["pmz up --proxy=1090 --yes -o json", "in a script"],
   ],
@@ -113,6 +119,13 @@ async function upCluster(
   options: UpOptions,
 ): Promise<UpResult> {
   const mode: Mode = options.proxy === undefined ? "capture" : "proxy";
+  if (mode === "proxy" && options.also.length > 0) {
+    throw failure(
+      "usage",
+      "--also needs the root helper, which --proxy does without",
+      "the proxy serves your programs alone",
+    );
+  }
   const choice = await cli.chosen(daemon, { ...options, context });
   const settings = await cli.settings();
   const ranges = rangesOf(settings, options, mode);
@@ -120,6 +133,7 @@ async function upCluster(
     ...choice,
     ...ranges,
     ...mode === "capture" ? neverRangesOf(settings, options) : {},
+    ...mode === "capture" ? alsoOf(settings, options) : {},
     mode,
   });
   sayCluster(cli, plan.cluster);
@@ -166,6 +180,12 @@ function neverRangesOf(settings: Settings, { never }: UpOptions): { neverRanges?
   return neverRanges.length > 0 ? { neverRanges } : {};
 }
 
+/** Accounts that are to be inside: those of the command line, else those of the settings. */
+function alsoOf(settings: Settings, options: UpOptions): { also?: readonly string[] } {
+  const also = [...new Set(options.also.length > 0 ? options.also : settings.also)];
+  return also.length > 0 ? { also } : {};
+}
+
 /** Gives Services the domains of the settings, as `pmz dns add` does; what can't be added is a warning. */
 async function addNames(cli: Cli, daemon: ControlClient, { cluster }: UpResult): Promise<void> {
   for (
@@ -190,6 +210,7 @@ function printResult({ terminal }: Cli, result: UpResult, wasUp: boolean): void 
   if (result.answering < result.services) {
     terminal.tell("        to see which of them have no endpoint, or are not reached: pmz services -A");
   }
+  if (result.proxy === undefined) printInside(terminal, result.also);
   if (result.proof) {
     const { service, port, ms } = result.proof;
     terminal.print(`tried: ${service}:${port} accepted a connection in ${formatDuration(ms)}`);
@@ -209,6 +230,11 @@ function printResult({ terminal }: Cli, result: UpResult, wasUp: boolean): void 
       scheme ? `${label}curl ${through}${insecure}${scheme}://${authority}/` : `${label}${name}:${port}`,
     );
   });
+}
+
+function printInside(terminal: Terminal, also: readonly string[] | undefined): void {
+  const hint = also?.includes("root") ? "" : " (to have those of sudo inside: pmz up --also root)";
+  terminal.tell(`inside: ${insideWords(also)}${hint}`);
 }
 
 /** "5 Services", or "4 of 5 Services" where not all do. */

@@ -30,6 +30,7 @@ names:
 acceptRanges: [10.96.0.0/12, "10.200.0.0/16"]
 neverRanges:
   - 10.20.0.0/16
+also: root
 protect: ["*prod*"]
 agent:
   baseImage: registry.example/denoland/deno:2.9.6
@@ -70,10 +71,11 @@ Deno.test("each setting of the file is read, with its line", async () => {
     ["names", ":5"],
     ["acceptRanges", ":8"],
     ["neverRanges", ":9"],
-    ["protect", ":11"],
-    ["agent.baseImage", ":13"],
+    ["also", ":11"],
+    ["protect", ":12"],
+    ["agent.baseImage", ":14"],
     ["agent.image", "default"],
-    ["agent.allowRanges", ":14"],
+    ["agent.allowRanges", ":15"],
   ]);
 });
 
@@ -171,6 +173,7 @@ Deno.test("what a setting is formatted as can be read again", () => {
   const examples: Record<string, readonly string[]> = {
     names: ["shop.example=echo.shop"],
     protect: ["*prod*"],
+    also: ["root", "www-data"],
     context: ["dev"],
     namespace: ["shop"],
     baseImage: ["a:1"],

@@ -5,6 +5,7 @@
 import { formatMessage } from "@optique/core/message";
 import type { ValueParser } from "@optique/core/valueparser";
 import {
+  account,
   cidr,
   contextName,
   domain,
@@ -116,6 +117,12 @@ export const settings = {
     key: "neverRanges",
     variable: "PMZ_NEVER_RANGES",
     option: "--never-range",
+    otherwiseSays: "none",
+  }),
+  also: several(account(), {
+    key: "also",
+    variable: "PMZ_ALSO",
+    option: "--also",
     otherwiseSays: "none",
   }),
   protect: several(pattern(), {

@@ -193,7 +193,7 @@ export function defaultAnswers(): Answers {
         { hop: "programs", level: "ok", saw: "programs get 10.96.25.30", ms: 2.4 },
         { hop: "port", level: "ok", saw: "the Service has the port 80 (http)" },
         { hop: "endpoints", level: "ok", saw: "2 ready, 1 not" },
-        { hop: "address", level: "ok", saw: "10.96.25.30 is captured" },
+        { hop: "address", level: "ok", saw: "10.96.25.30 is captured, for your programs alone" },
         { hop: "machine", level: "ok", saw: "this machine lets connections there pass", ms: 0.3 },
         { hop: "tunnel", level: "ok", saw: "connected to pmz-gateway-7d9, round trip 1.2 ms" },
         { hop: "dial", level: "ok", saw: "10.96.25.30:80: the gateway is connected", ms: 0.9 },

@@ -7,6 +7,7 @@ import type { HelperGrant } from "../../wire/helper.ts";
 import type { Component } from "../../wire/installer.ts";
 import { neededRules } from "../../wire/intercept.ts";
 import { type InterceptTarget, takenOf } from "../intercepts/target.ts";
+import { uidOf } from "../../ffi/proc/account.ts";
 import { lacksForwarding } from "../../checks/rights.ts";
 import { Failure } from "../failure.ts";
 import { acceptingRanges } from "../laptop/accepting.ts";
@@ -44,6 +45,7 @@ export async function plan(
   }
   const ranges = grantedRanges(request, connection.name.context, clusters);
   const never = neverRanges(request, clusters);
+  const also = accountsOf(request, clusters);
   if (request.mode !== "intercept" && !there) await refuseWithoutForwarding(connection);
   const component: Component = request.mode === "intercept" ? "node" : "gateway";
   const agent = await parts.installer.status(connection.api, [component]);
@@ -56,7 +58,7 @@ export async function plan(
     install: agent.filter((one) => one.state === "absent" || (one.outdated && lacks(one, needs)))
       .map((one) => one.component),
     ...(needsHelper
-      ? { helper: await grant(connection.api, connection.name.server, { ranges, never }) }
+      ? { helper: await grant(connection.api, connection.name.server, { ranges, never, also }) }
       : {}),
     ...(there ? { connected: there.connection.mode } : {}),
     warnings: [...there ? planWarnings(request, connection.name) : [], ...agentWarnings(agent)],
@@ -108,11 +110,25 @@ function neverRanges({ neverRanges = [] }: PlanRequest, { laptop }: ClusterRegis
   });
 }
 
+/** Accounts that a helper which starts has inside besides the user; that is fixed then. @throws {Failure} `usage`, `conflict` */
+function accountsOf({ also = [] }: PlanRequest, { laptop }: ClusterRegistry): readonly string[] {
+  const uids = also.map((name) => ({ name, uid: uidOf(name) }));
+  const unknown = uids.find(({ uid }) => uid === undefined);
+  if (unknown) throw new Failure("usage", `this machine has no account ${unknown.name}`);
+  const fixed = laptop.hostCapture?.also;
+  const inside = new Set([Deno.uid(), ...fixed?.map(({ uid }) => uid) ?? []]);
+  const fresh = uids.find(({ uid }) => fixed && !inside.has(uid ?? -1));
+  if (fresh === undefined) return also;
+  throw new Failure("conflict", `the account ${fresh.name} can't come inside while pmz is up`, {
+    hint: "to have it inside: pmz down, then pmz up --also " + also.join(" --also "),
+  });
+}
+
 /** What the root helper may do: fixed before sudo is asked, and no wider than this user and this cluster need. */
 async function grant(
   api: Api,
   server: string,
-  { ranges, never: byChoice }: Pick<HelperGrant, "ranges" | "never">,
+  { ranges, never: byChoice, also }: Pick<HelperGrant, "ranges" | "never" | "also">,
 ): Promise<HelperGrant> {
   const never = new Set<string>(byChoice);
   for (
@@ -126,5 +142,5 @@ async function grant(
     const { items } = await api.list(resources.nodes, {}, { maxObjects: MOST_NODES });
     for (const address of items.flatMap((item) => parseNode(item).addresses)) never.add(address);
   } catch { /* nodes may not be listed: the addresses of host-network pods aren't captured by themselves */ }
-  return { uid: Deno.uid() ?? -1, ranges, never: [...never], cap: CAP };
+  return { uid: Deno.uid() ?? -1, also, ranges, never: [...never], cap: CAP };
 }

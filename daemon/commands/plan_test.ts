@@ -29,6 +29,17 @@ Deno.test("ranges that are accepted are granted to the helper", async () => {
   assert.deepEqual((await at.daemon.plan(capture)).helper?.ranges, [], "a plan remembers nothing");
 });
 
+Deno.test("accounts that are to be inside are granted, and have to be this machine's", async () => {
+  await using at = await fakeDaemon();
+  const capture = { ...at.up, mode: "capture" } as const;
+  assert.deepEqual((await at.daemon.plan({ ...capture, also: ["root"] })).helper?.also, ["root"]);
+  await assert.rejects(
+    at.daemon.plan({ ...capture, also: ["no-such-account"] }),
+    fails("usage", /this machine has no account no-such-account/),
+  );
+  assert.deepEqual((await at.daemon.plan(capture)).helper?.also, [], "they aren't remembered");
+});
+
 Deno.test("an up remembers what was accepted for its context, and forgets what is taken back; one that fails does neither", async () => {
   await using at = await fakeDaemon();
   const granted = async () => (await at.daemon.plan({ ...at.up, mode: "capture" })).helper?.ranges;

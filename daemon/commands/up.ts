@@ -168,9 +168,13 @@ async function use(
   const others = request.mode === "capture" ? await machineWarnings(clusters, tried.isBlocked) : [];
   for (const { message, hint } of [...tried.warnings, ...others]) report.warn(message, hint);
   const services = connection.topology.services.size;
+  const also = request.mode === "capture"
+    ? clusters.laptop.hostCapture?.also.map(({ name }) => name) ?? []
+    : [];
   return {
     cluster: connection.name,
     mode: request.mode,
+    ...(also.length > 0 ? { also } : {}),
     ...(proxy ? { proxy } : {}),
     services,
     answering: areNamed ? answering(connected, clusters.laptop, request.mode) : 0,

@@ -2,6 +2,7 @@ import { withTimeout } from "../../async/timeout.ts";
 import { SeqPacket } from "../../ffi/sockets/seqpacket.ts";
 import { agree, helloOf, parseHello } from "../../wire/hello.ts";
 import {
+  type Account,
   type BlockingRule,
   type CapturedPorts,
   type DnsStub,
@@ -33,6 +34,8 @@ export interface HelperFacts {
   readonly ranges: readonly string[];
   /** Undefined for an older helper, which doesn't say. */
   readonly never?: readonly string[];
+  /** The accounts that are inside besides the user. */
+  readonly also: readonly Account[];
 }
 
 /** What the helper answered to `names`. */
@@ -93,8 +96,8 @@ export class HelperClient implements Disposable {
       const { answer } = await client.#ask({ ask: "hello", hello });
       if (!("hello" in answer)) throw new Failure("helper", "the root helper's answer is not valid");
       agree(hello, parseHello(answer.hello));
-      const { address, device, table, ranges, never } = answer;
-      client.#facts = { address, device, table, ranges, ...never && { never } };
+      const { address, device, table, ranges, never, also = [] } = answer;
+      client.#facts = { address, device, table, ranges, also, ...never && { never } };
       return client;
     } catch (error) {
       client[Symbol.dispose]();

@@ -23,7 +23,13 @@ Deno.test("without a helper, the failure says how to get one", async () => {
 Deno.test("the helper says hello, and what it has made for this user", async () => {
   await using helper = fakeHelper();
   using client = await HelperClient.connect(helper.path);
-  assert.deepEqual(client.facts, { address: "127.0.0.1", device: "pmz-of-a-test", table: 7000, ranges: [] });
+  assert.deepEqual(client.facts, {
+    address: "127.0.0.1",
+    device: "pmz-of-a-test",
+    table: 7000,
+    ranges: [],
+    also: [],
+  });
 });
 
 Deno.test("a helper of another version isn't used", async () => {

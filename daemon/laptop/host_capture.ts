@@ -4,6 +4,8 @@ import { pollUntil } from "../../async/poll_until.ts";
 import type { BlockedConnection, ConnectedHelper } from "../../wire/control.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
 import { SystemCallError } from "../../ffi/libc.ts";
+import type { Accounts } from "../../ffi/proc/socket_owner.ts";
+import { uidsOf } from "../../ffi/proc/subuids.ts";
 import { closeDescriptor, startConnect, tcpSocket } from "../../ffi/sockets/socket.ts";
 import { parseAddress } from "../../net/address.ts";
 import { isWithin } from "../../net/range.ts";
@@ -19,6 +21,7 @@ import {
 } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
 import type {
+  Account,
   BlockingRule,
   NetworkDamage,
   NetworkNews,
@@ -113,7 +116,7 @@ export class HostCapture implements AsyncDisposable {
       await identify(helper);
       const seenAs = await helper.followRefusals((news) => capture.#refused(news));
       capture.#seesProcesses = seenAs === Deno.pid;
-      capture.#udp = await UdpCapture.start({ helper, data, log });
+      capture.#udp = await UdpCapture.start({ helper, data, log, accounts: capture.#accounts() });
     } catch (error) {
       await capture[Symbol.asyncDispose]();
       throw error;
@@ -148,6 +151,16 @@ export class HostCapture implements AsyncDisposable {
     return this.#helper.facts.never;
   }
 
+  /** The accounts that are inside besides the user. */
+  get also(): readonly Account[] {
+    return this.#helper.facts.also;
+  }
+
+  /** All accounts that are inside, as of now: the user's subordinate uids may change. */
+  #accounts(): Accounts {
+    return [...uidsOf(Deno.uid() ?? -1), ...this.also.map(({ uid }) => ({ first: uid, last: uid }))];
+  }
+
   /** The number of addresses that are captured. */
   get routes(): number {
     return this.#routes.size;
@@ -164,6 +177,7 @@ export class HostCapture implements AsyncDisposable {
       state: "connected",
       address: this.address,
       routes: this.routes,
+      ...this.also.length > 0 && { also: this.also.map(({ name }) => name) },
       ...this.#precedence && { precedence: this.#precedence },
       ...this.#damage.length > 0 && { damage: this.#damage },
       ...this.#udp?.why !== undefined && { udpProblem: this.#udp.why },
@@ -282,7 +296,8 @@ export class HostCapture implements AsyncDisposable {
       this.#released(new Map(addresses.map((address) => [address, "a nameserver of this machine"])));
     const helper = this.#helper;
     const names = this.#names = new KeptNames({
-      open: (failed) => NameCapture.start({ helper, startWorker, log, failed, released }),
+      open: (failed) =>
+        NameCapture.start({ helper, startWorker, log, failed, released, accounts: () => this.#accounts() }),
       fill: (names) => this.#fill(names),
       log,
     });

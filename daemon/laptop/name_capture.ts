@@ -1,4 +1,4 @@
-import { uidsOf } from "../../ffi/proc/subuids.ts";
+import type { Accounts } from "../../ffi/proc/socket_owner.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
 import type { DnsStub } from "../../wire/helper.ts";
 import type { CapturedChange } from "../../names/captured_addresses.ts";
@@ -24,6 +24,8 @@ export interface NamesHelper {
 /** What NameCapture needs. */
 export interface NameCaptureParts {
   readonly helper: NamesHelper;
+  /** The accounts that are inside, as of now. */
+  readonly accounts: () => Accounts;
   readonly startWorker: StartWorker;
   readonly log: Log;
   /** The worker died, or hangs: names don't answer any longer, and queries go where they would without pmz. */
@@ -44,13 +46,15 @@ export class NameCapture implements AsyncDisposable {
   readonly #worker: OpenWorker<NamesReports, NamesCalls>;
   readonly #watchdog: Watchdog;
   readonly #helper: NamesHelper;
+  readonly #accounts: () => Accounts;
   readonly #log: Log;
   readonly #released: NameCaptureParts["released"];
   readonly #ending = new AbortController();
   #stubs: readonly string[] = [];
   #following: Promise<void> = Promise.resolve();
 
-  private constructor({ helper, startWorker, log, failed, released, clock }: NameCaptureParts) {
+  private constructor({ helper, accounts, startWorker, log, failed, released, clock }: NameCaptureParts) {
+    this.#accounts = accounts;
     this.#worker = openWorker<NamesReports, NamesCalls>(startWorker, "names", {
       log: (message) => log("warn", message),
     }, (error) => {
@@ -139,11 +143,10 @@ export class NameCapture implements AsyncDisposable {
   /** Opens stubs for these nameservers, and has the helper send the user's queries there. */
   async #use(conf: ResolvConf): Promise<void> {
     const { channel } = this.#worker;
-    const uid = Deno.uid() ?? -1;
     await channel.call("surroundings", { hostname: Deno.hostname(), searchDomains: conf.search });
     const open = await channel.call("stubs", {
-      uid,
-      accounts: uidsOf(uid),
+      uid: Deno.uid() ?? -1,
+      accounts: this.#accounts(),
       nameservers: redirectable(conf.nameservers),
     });
     for (const { nameserver, why } of open.failed) {

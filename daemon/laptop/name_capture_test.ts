@@ -66,6 +66,7 @@ function surroundings(conf: string) {
     start: () =>
       NameCapture.start({
         helper,
+        accounts: () => [{ first: 1_000, last: 1_000 }],
         resolvConf: { path: resolvConf, everyMs: 100 },
         startWorker: () => thread,
         clock,

@@ -1,6 +1,7 @@
 import { TokenBucket } from "../../async/token_bucket.ts";
 import type { DataPlane, FirstDatagram, SocketToBind } from "../../dataplane/plane.ts";
 import { SystemCallError } from "../../ffi/libc.ts";
+import type { Accounts } from "../../ffi/proc/socket_owner.ts";
 import { UdpClosings } from "../../ffi/netlink/udp_closings.ts";
 import { DatagramReader } from "../../ffi/sockets/datagram_reader.ts";
 import { closeDescriptor } from "../../ffi/sockets/socket.ts";
@@ -22,6 +23,8 @@ export type UdpData = Pick<DataPlane, "takesUdp" | "carryUdp" | "datagrams" | "c
 export interface UdpCaptureParts {
   readonly helper: Pick<HelperClient, "carryUdp" | "openUdp" | "udpUnreachable">;
   readonly data: UdpData;
+  /** Those that are inside. */
+  readonly accounts: Accounts;
   readonly log: Log;
 }
 
@@ -76,7 +79,7 @@ export class UdpCapture implements AsyncDisposable {
   }
 
   async #carry(family: 4 | 6): Promise<void> {
-    const { helper, data } = this.#parts;
+    const { helper, data, accounts } = this.#parts;
     const reader = openReader(family);
     if (!reader) return; // a machine without IPv6
     this.#readers.push(reader);
@@ -90,7 +93,7 @@ export class UdpCapture implements AsyncDisposable {
       open: (socket: SocketToBind) => this.#open(socket),
       unreachable: helper.udpUnreachable.bind(helper),
     };
-    await data.carryUdp(own.text, source);
+    await data.carryUdp({ own: own.text, accounts }, source);
     this.#own.push(own);
     this.#running.push(this.#read(reader));
   }

@@ -41,14 +41,15 @@ function surroundings(changes: Partial<UdpCaptureParts["helper"]> = {}, takesUdp
       },
       data: {
         takesUdp: () => Promise.resolve(takesUdp),
-        carryUdp(address: string, given: UdpSource) {
-          owns.push(address);
+        carryUdp({ own }: { readonly own: string }, given: UdpSource) {
+          owns.push(own);
           source = given;
           return Promise.resolve();
         },
         datagrams: (some: readonly FirstDatagram[]) => Promise.resolve(void arrived.push(...some)),
         callersClosed: (some: readonly Caller[]) => Promise.resolve(void closed.push(...some)),
       },
+      accounts: [],
       log: (_level: string, message: string) => void logged.push(message),
     } satisfies UdpCaptureParts,
   };

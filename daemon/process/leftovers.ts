@@ -1,6 +1,6 @@
 import { pollUntil } from "../../async/poll_until.ts";
 import { Netlink } from "../../ffi/netlink/netlink.ts";
-import { allRules, type Rule } from "../../ffi/netlink/rule.ts";
+import { allRules, firstUserOf, type Rule } from "../../ffi/netlink/rule.ts";
 import { isTableOfPmz } from "../../wire/helper.ts";
 
 /** A helper that has just been let go takes its rules along within this, in milliseconds. */
@@ -18,9 +18,8 @@ export async function leftovers(uid: number = Deno.uid() ?? -1): Promise<string[
   );
 }
 
-/** The rules for a user's sockets, and the others that lead to the same table. */
+/** The rules that lead to the table of a user: the user's are the first of those. */
 function rulesOf(netlink: Netlink, uid: number): Rule[] {
   const all = allRules(netlink).filter(({ table }) => isTableOfPmz(table));
-  const tables = new Set(all.filter(({ uids }) => uids?.first === uid).map(({ table }) => table));
-  return all.filter(({ table }) => tables.has(table));
+  return all.filter(({ table }) => firstUserOf(table, all) === uid);
 }

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from "../../async/clock.ts";
 import { headerValue, type Stream } from "../../hbone/mod.ts";
 import { formatEndpoint, type IpAddress, parseAddress } from "../../net/address.ts";
 import type { DiagSocket } from "../../ffi/netlink/sock_diag.ts";
+import { type Accounts, isAmong } from "../../ffi/proc/socket_owner.ts";
 import type { ConnectionEnds } from "../../ffi/proc/socket_program.ts";
 import type { Outcome } from "../../wire/flow.ts";
 import type { Directory } from "../directory.ts";
@@ -44,8 +45,6 @@ export interface OutboundUdpParts {
   readonly directory: Pick<Directory, "byCapturedAddress">;
   readonly flows: FlowTable;
   readonly programs: { socketOf(ends: ConnectionEnds): CallerSocket };
-  /** The user, whose sockets alone have flows; undefined where that isn't known. */
-  readonly uid: number | undefined;
   /** @throws {NoTunnel} when the cluster isn't connected */
   tunnel(cluster: string): Pick<Tunnel, "openUdp">;
   readonly clock?: Clock;
@@ -62,6 +61,8 @@ export class OutboundUdp implements Disposable {
   /** Whether there was no room for a flow since the last look. */
   #isFull = false;
   #nextLook: Disposable | undefined;
+  /** Whose sockets alone have flows. */
+  accounts: Accounts = [];
 
   constructor(parts: OutboundUdpParts) {
     this.#parts = parts;
@@ -88,9 +89,7 @@ export class OutboundUdp implements Disposable {
     const ends = this.#endsOf(destination, callerPort);
     const socket = this.#socketOf(ends);
     const seen = socket === "unknown" ? undefined : socket;
-    if (seen !== undefined && this.#parts.uid !== undefined && seen.uid !== this.#parts.uid) {
-      return destination.refuse(callerPort);
-    }
+    if (seen !== undefined && !isAmong(seen.uid, this.accounts)) return destination.refuse(callerPort);
     const flow = this.#begin(destination, callerPort, ends);
     if (flow === undefined) return;
     flow.cookie = seen?.cookie;

@@ -81,7 +81,6 @@ async function laptop(onStream: (stream: Stream) => void = echo) {
         return cookie === undefined ? undefined : { cookie, uid: port === STRANGERS ? UID + 1 : UID };
       },
     },
-    uid: UID,
     directory,
     flows,
     clock,
@@ -90,6 +89,7 @@ async function laptop(onStream: (stream: Stream) => void = echo) {
       return tunnel;
     },
   });
+  udp.accounts = [{ first: UID, last: UID }];
   return {
     udp,
     clock,

@@ -57,6 +57,14 @@ export function allRules(netlink: Netlink): Rule[] {
   });
 }
 
+/**
+ * The uid whose sockets look into a table before those of others do; undefined where no rule is for a user's sockets.
+ * @param rules in the kernel's order
+ */
+export function firstUserOf(table: number, rules: readonly Rule[]): number | undefined {
+  return rules.find((rule) => rule.table === table && rule.uids && !rule.from)?.uids?.first;
+}
+
 function bodyOf({ family, priority, action, table, iif, uids, from }: Rule): Uint8Array<ArrayBuffer> {
   if (action === "other") throw new TypeError("only rules that pmz makes itself can be written");
   const fixed = new Uint8Array(HEADER);

@@ -11,8 +11,8 @@ const SUBUID = "/etc/subuid";
 /** What one line of subuid may give away: beyond this it's no person's any more. */
 const MOST = 1 << 24;
 
-/** Ranges of one user that are heeded: what the BPF programs' settings have room for. */
-export const UID_RANGES = 4;
+/** Ranges of one user that are heeded, the user among them. */
+export const OWN_RANGES = 4;
 
 /** What is known of the accounts of this machine. */
 export interface AccountFacts {
@@ -31,7 +31,7 @@ export interface AccountFacts {
 export function uidsOf(uid: number, facts: AccountFacts = thisMachine()): Uids[] {
   const own = { first: uid, last: uid };
   return [own, ...subordinate(uid, facts.passwd).filter((range) => !hasAccount(range, uid, facts))]
-    .slice(0, UID_RANGES);
+    .slice(0, OWN_RANGES);
 }
 
 /** Whether an account of somebody else is in a range. */

@@ -73,7 +73,7 @@ Deno.test("explain names the true cause of a connection that fails, and says whe
         /^name +echo\.default\.svc is Service default\/echo of cluster \S+ \(.* ms\)$/m,
         /^programs +programs get 10\.96\./m,
         /^endpoints +\d+ ready, 0 not$/m,
-        /^address +10\.96\.\S+ is captured$/m,
+        /^address +10\.96\.\S+ is captured, for your programs alone$/m,
         /^machine +this machine lets connections there pass/m,
         /^tunnel +connected to gateway-/m,
         /^dial +10\.96\.\S+:80: the gateway is connected \(.* ms\)$/m,

@@ -44,6 +44,8 @@ export interface ClusterName {
 export interface UpResult {
   readonly cluster: ClusterName;
   readonly mode: Mode;
+  /** Accounts that are inside besides the user; absent where there is none. */
+  readonly also?: readonly string[];
   /** "127.0.0.1:1080" */
   readonly proxy?: string;
   readonly services: number;
@@ -98,6 +100,8 @@ export interface ConnectedHelper {
   readonly state: "connected";
   readonly address: string;
   readonly routes: number;
+  /** Accounts that are inside besides the user; absent where there is none. */
+  readonly also?: readonly string[];
   /** Another program's ip rule that comes before pmz's. */
   readonly precedence?: RulePrecedence;
   /** What other programs have changed of pmz's own network since `pmz up`. */

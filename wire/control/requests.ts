@@ -14,6 +14,7 @@ import {
   withDefault,
 } from "../schema.ts";
 import { components, installOptions } from "../installer.ts";
+import { isAccountName, MOST_ACCOUNTS } from "../helper.ts";
 import { match } from "../match.ts";
 
 /** RFC 1123 label: the name of a namespace. */
@@ -23,6 +24,11 @@ const DOMAIN = new RegExp(`^(?=.{1,253}$)(?:\\*\\.)?${DOMAIN_LABEL}(?:\\.${DOMAI
 
 const CIDR = /^[0-9a-fA-F.:]{2,45}\/[0-9]{1,3}$/;
 
+const account = value(
+  "account",
+  "its name, such as root",
+  (raw) => typeof raw === "string" && isAccountName(raw) ? raw : undefined,
+);
 const labelExpected = "lower-case letters, digits and hyphens, such as echo";
 const namespace = matching("namespace", labelExpected, LABEL);
 const service = matching("name of a Service", labelExpected, LABEL);
@@ -102,6 +108,8 @@ export const planRequest = object({
   ...acceptance,
   /** Ranges that the root helper is never to capture. */
   neverRanges: optional(ranges),
+  /** Accounts that are to be inside besides the user. */
+  also: optional(list(account, MOST_ACCOUNTS)),
   /** The Service that is to be intercepted: if it can't be, the plan fails. */
   service: optional(service),
   port: optional(text(63)),

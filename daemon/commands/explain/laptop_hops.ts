@@ -7,6 +7,7 @@ import type { UnreachableAddress } from "../../../wire/unreachable.ts";
 import { isLedElsewhere } from "../../laptop/arrival.ts";
 import { isLoopbackDown } from "../../laptop/loopback.ts";
 import type { HostCapture } from "../../laptop/host_capture.ts";
+import { insideWords } from "../../../wire/inside.ts";
 import { blockingRemedy, blockingWords } from "../../../wire/blocking_rule.ts";
 
 /** The kernel connects a captured address at once, unless something drops its packets; in milliseconds. */
@@ -89,7 +90,7 @@ export interface Reach {
   readonly mode: Mode;
   /** What an `up` that is under way does now. */
   readonly comingUp: string | undefined;
-  readonly hostCapture: Pick<HostCapture, "reachedAt" | "whyNotItself" | "refusal"> | undefined;
+  readonly hostCapture: Pick<HostCapture, "reachedAt" | "whyNotItself" | "refusal" | "also"> | undefined;
   /** Of what is dialled, the addresses that aren't reached. */
   readonly unreachable: readonly UnreachableAddress[];
   /** Where the proxy is served. */
@@ -123,8 +124,9 @@ export function addressHop(addresses: readonly string[], reach: Reach): AddressH
   const captured = addresses.filter((one) => hostCapture.reachedAt(cluster, one) === one);
   if (captured[0] !== undefined) {
     const verb = captured.length === 1 ? "is" : "are";
+    const inside = insideWords(hostCapture.also.map(({ name }) => name));
     return {
-      saw: ok(`${namedAddresses(captured)} ${verb} captured`),
+      saw: ok(`${namedAddresses(captured)} ${verb} captured, for ${inside}`),
       address: captured[0],
       dialled: captured[0],
     };

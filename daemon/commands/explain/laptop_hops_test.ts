@@ -83,6 +83,7 @@ const reach: Reach = {
       new Map([["10.96.0.7", "10.96.0.7"], ["10.96.0.9", "198.19.0.1"]]).get(address),
     whyNotItself: () => "the cluster prod has the same address, and was connected before",
     refusal: (_, address) => address.includes(":") ? "this machine has no IPv6" : undefined,
+    also: [],
   },
   unreachable: [{ service: "default/web", address: "34.118.224.9", why: "public", remedy: "--accept-range" }],
   proxy: undefined,
@@ -104,11 +105,12 @@ Deno.test("an address is captured, or it is said why not and what to do", () => 
       reachedAt: (_: string, address: string) => address,
       whyNotItself: () => undefined,
       refusal: () => undefined,
+      also: [],
     },
   };
   assert.equal(
     addressHop(pods, all).saw.saw,
-    "10.244.1.0, 10.244.1.1, 10.244.1.2 and 197 more are captured",
+    "10.244.1.0, 10.244.1.1, 10.244.1.2 and 197 more are captured, for your programs alone",
   );
   assert.equal(
     programsHop(asked(...pods), pods, nothing).saw,

@@ -45,7 +45,8 @@ if (!loopback) throw new Error("127.0.0.1 is an address");
 const captured: CapturedUdp & { own(): typeof loopback } = { own: () => loopback };
 const openUdp: Tunnel["openUdp"] = (_, options) => tunnel.openUdp(`${SERVICE}:${targets.at(-1)}`, options);
 const programs = { socketOf: () => "unknown" as const }; // the kernel knows no caller of the address that datagrams seem to come for
-new OutboundUdp({ captured, directory, flows, programs, uid: undefined, tunnel: () => ({ openUdp }) });
+const udp = new OutboundUdp({ captured, directory, flows, programs, tunnel: () => ({ openUdp }) });
+udp.accounts = [{ first: 0, last: 0xffff_fffe }];
 let datagramPort = 0;
 const destination = new DestinationSocket({ address: loopback, port: 1, own: loopback }, {
   buffers: new ReceiveBuffers(),

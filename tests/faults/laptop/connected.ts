@@ -20,7 +20,7 @@ export interface ConnectedLaptop extends AsyncDisposable {
 }
 
 export function grantFor(uid: number, grant: Partial<HelperGrant> = {}): string[] {
-  return grantArguments({ uid, ranges: [], never: [], cap: 20_000, ...grant });
+  return grantArguments({ uid, also: [], ranges: [], never: [], cap: 20_000, ...grant });
 }
 
 export async function connected(

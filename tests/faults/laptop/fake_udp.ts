@@ -59,7 +59,7 @@ export class FakeUdp {
       },
       data: {
         takesUdp: () => Promise.resolve(true),
-        carryUdp: (own, source) => {
+        carryUdp: ({ own }, source) => {
           const address = parseAddress(own);
           if (!address) throw new TypeError(`${own} is not an address`);
           this.#sockets ??= this.#serve(new DestinationSockets(source));
@@ -73,6 +73,7 @@ export class FakeUdp {
         },
         callersClosed: (callers) => Promise.resolve(this.#sockets?.callersClosed(callers)),
       },
+      accounts: [],
       log: () => {},
     });
     return this.news();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { pollUntil } from "../../../async/poll_until.ts";
 import { connected, daemonOf, grantFor, greet, OTHER, USER } from "./connected.ts";
+import { childrenOf, restored } from "./leftovers.ts";
 import type { Outcome } from "./person.ts";
 import { type Program, Room, whyNot } from "./room.ts";
 
@@ -24,22 +25,6 @@ async function busy(daemon: Program, user: Program): Promise<void> {
   await daemon.do({ do: "udp" });
   for (const to of [`${SERVICE}:53`, "[fd00:10::a]:53"]) {
     assert.match((await user.do<Outcome>({ kind: "udp", to, say: "?" })).said ?? "", /heard/);
-  }
-}
-
-/** Waits until the room is as it was, and says after how many milliseconds. */
-async function restored(room: Room, before: Record<string, unknown>, within: number): Promise<number> {
-  const started = performance.now();
-  for (;;) {
-    const at = performance.now() - started;
-    const now = await room.snapshot();
-    try {
-      assert.deepEqual(now, before);
-      return at;
-    } catch (error) {
-      if (at > within) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
@@ -247,16 +232,6 @@ async function lateJanitor(room: Room): Promise<number> {
   Deno.kill(helper.pid, "SIGKILL");
   await helper.ended;
   return janitor;
-}
-
-/** Children of a process, of all its threads. */
-async function childrenOf(pid: number): Promise<number[]> {
-  const found: number[] = [];
-  for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
-    const text = await Deno.readTextFile(`/proc/${pid}/task/${name}/children`);
-    found.push(...text.split(" ").filter(Boolean).map(Number));
-  }
-  return found;
 }
 
 /** nftables' monitor among the processes below one. */
