@@ -8,7 +8,8 @@ import { ANSWERER, NAMESPACE, type Scene } from "./scene.ts";
 /** Kinds of requests by what they go through; `ask.py` has the first four. */
 const CONNECTIONS = ["short", "sizes", "held"];
 const ASKED = [...CONNECTIONS, "names"];
-const INTERCEPTS = ["intercept", "intercepted"];
+/** `call`: a caller in the cluster is answered; `answerer`: by whom it should be. */
+const INTERCEPTS = ["intercept", "call", "answerer"];
 const ALL = [...ASKED, ...INTERCEPTS, "new name"];
 
 /** Milliseconds until a new Service's name is answered. */
@@ -43,15 +44,20 @@ function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Services come and go; a new one's name is answered soon. */
-export async function churn({ world, asker }: Scene, tally: Tally, signal: AbortSignal): Promise<void> {
+/** Services come and go; a new one's name is answered soon. @param prefix of their names, which no others have */
+export async function churn(
+  { world, asker }: Scene,
+  tally: Tally,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<void> {
   const kubectl = (...args: string[]) => world.kubectl(["-n", NAMESPACE, ...args], { timeout: 60_000 });
   for (let i = 0; !signal.aborted; i++) {
-    const name = `churn-${i}`;
+    const name = `${prefix}-${i}`;
     const made = await tally.attempt("cluster", async () => {
       await kubectl("create", "service", "clusterip", name, "--tcp=80:8080");
       if (i >= MOST_SERVICES) {
-        await kubectl("delete", "service", `churn-${i - MOST_SERVICES}`, "--ignore-not-found");
+        await kubectl("delete", "service", `${prefix}-${i - MOST_SERVICES}`, "--ignore-not-found");
       }
     });
     if (made) {
@@ -79,46 +85,62 @@ export async function rollouts(
   while (!signal.aborted) {
     await sleep(8_000, signal);
     if (signal.aborted) break;
-    await disturbances.during("a rollout", CONNECTIONS, () =>
-      tally.attempt("cluster", async () => {
-        await world.kubectl(["rollout", "restart", "-n", NAMESPACE, "deployment/soak"]);
-        const status = ["rollout", "status", "-n", NAMESPACE, "deployment/soak", "--timeout", "90s"];
-        await world.kubectl(status, { timeout: 100_000 });
-        // The last old pod has 3 s to end.
-        await sleep(4_000, signal);
-      }));
+    await disturbances.during(
+      "a rollout",
+      { kinds: [...CONNECTIONS, "call"] },
+      () =>
+        tally.attempt("cluster", async () => {
+          await world.kubectl(["rollout", "restart", "-n", NAMESPACE, "deployment/soak"]);
+          const status = ["rollout", "status", "-n", NAMESPACE, "deployment/soak", "--timeout", "90s"];
+          await world.kubectl(status, { timeout: 100_000 });
+          // The last old pod has 3 s to end.
+          await sleep(4_000, signal);
+        }),
+    );
   }
 }
+
+/** Connections that are open to a port are closed once when its first rule comes and when its last one goes. */
+const RESET = { kinds: ["short", "call"], errors: /reset|Errno 104|answered b''/i, aftermathMs: 1_000 };
 
 /** A personal intercept is made, takes its requests and no others, and is left again. */
 export async function intercepts(
   { interceptor, pod }: Scene,
   tally: Tally,
+  disturbances: Disturbances,
   signal: AbortSignal,
 ): Promise<void> {
   const which = ["soak", "-n", NAMESPACE];
-  const ask = async (...options: string[]) => {
-    const url = `http://soak.${NAMESPACE}.svc/`;
-    const ended = await pod.run(["curl", "-sS", "-m5", ...options, url], { timeout: 20_000 });
-    return who(ended);
-  };
-  const expect = (from: string, ...options: string[]) =>
-    tally.attempt("intercepted", async () => {
-      const found = await ask(...options);
-      if (!found.startsWith(from)) throw new Error(`answered by ${found} instead of ${from}`);
+  const pmz = (what: string, words: readonly string[]) =>
+    disturbances.during(
+      what,
+      RESET,
+      () => tally.attempt("intercept", () => interceptor.done(words, { timeout: 60_000 })),
+    );
+  const expect = async (from: string, ...options: string[]) => {
+    let found = "";
+    const isAnswered = await tally.attempt("call", async () => {
+      const url = `http://soak.${NAMESPACE}.svc/`;
+      found = who(await pod.run(["curl", "-sS", "-m5", ...options, url], { timeout: 20_000 }));
     });
+    if (!isAnswered) return;
+    await tally.attempt(
+      "answerer",
+      () =>
+        found.startsWith(from)
+          ? Promise.resolve()
+          : Promise.reject(new Error(`answered by ${found} instead of ${from}`)),
+    );
+  };
   while (!signal.aborted) {
-    const made = await tally.attempt("intercept", () =>
-      interceptor.done(
-        ["intercept", "soak", "8081:http", "-n", NAMESPACE, "--header", "x-user=soak", "--yes"],
-        { timeout: 60_000 },
-      ));
+    const words = ["intercept", "soak", "8081:http", "-n", NAMESPACE, "--header", "x-user=soak", "--yes"];
+    const made = await pmz("an intercept begins", words);
     for (let i = 0; made && i < 6 && !signal.aborted; i++) {
       await expect(ANSWERER, "-H", "x-user: soak");
       await expect("soak-");
       await sleep(500, signal);
     }
-    await tally.attempt("intercept", () => interceptor.done(["leave", ...which], { timeout: 60_000 }));
+    await pmz("an intercept ends", ["leave", ...which]);
     await expect("soak-", "-H", "x-user: soak");
     await sleep(500, signal);
   }
@@ -224,7 +246,7 @@ export async function kill(
     tell(chosen.what);
     await disturbances.during(
       chosen.what,
-      chosen.kinds,
+      { kinds: chosen.kinds },
       () => tally.attempt("kill", () => chosen.run(scene)),
     );
     await sleep(6_000 + random() * 6_000, signal);

@@ -6,15 +6,21 @@ export interface Failed {
   readonly error: string;
 }
 
-/** Something that was done to the cluster or the laptop, and the kinds of requests that may fail by it. */
-interface Disturbance {
+/** What may fail by something that is done to the cluster or the laptop. */
+export interface Effect {
+  readonly kinds: readonly string[];
+  /** How it fails; in any way without it. */
+  readonly errors?: RegExp;
+  /** Milliseconds after it for which its effects may still show, 5,000 otherwise: tunnels are dialled again, agents are ready again. */
+  readonly aftermathMs?: number;
+}
+
+interface Disturbance extends Effect {
   readonly what: string;
-  readonly kinds: ReadonlySet<string>;
   readonly from: number;
   to: number;
 }
 
-/** Milliseconds after a disturbance for which its effects may still show: tunnels are dialled again, agents are ready again. */
 const AFTERMATH_MS = 5_000;
 
 /** All that was done, so that failures can be told from unexplained ones. */
@@ -26,14 +32,14 @@ export class Disturbances {
     this.#now = now;
   }
 
-  /** Does something; until it is done, and a little longer, requests of these kinds may fail. */
-  async during<T>(what: string, kinds: readonly string[], work: () => Promise<T>): Promise<T> {
-    const disturbance = { what, kinds: new Set(kinds), from: this.#now(), to: Infinity };
+  /** Does something; until it is done, and a little longer, requests may fail as its effect says. */
+  async during<T>(what: string, effect: Effect, work: () => Promise<T>): Promise<T> {
+    const disturbance = { ...effect, what, from: this.#now(), to: Infinity };
     this.#all.push(disturbance);
     try {
       return await work();
     } finally {
-      disturbance.to = this.#now() + AFTERMATH_MS;
+      disturbance.to = this.#now() + (effect.aftermathMs ?? AFTERMATH_MS);
     }
   }
 
@@ -44,7 +50,9 @@ export class Disturbances {
   }
 
   /** What explains a failure: the latest disturbance that it falls into; undefined where there is none. */
-  explain({ kind, at, until }: Failed): string | undefined {
-    return this.#all.findLast(({ kinds, from, to }) => kinds.has(kind) && at <= to && until >= from)?.what;
+  explain({ kind, at, until, error }: Failed): string | undefined {
+    return this.#all.findLast(({ kinds, errors, from, to }) =>
+      kinds.includes(kind) && (errors === undefined || errors.test(error)) && at <= to && until >= from
+    )?.what;
   }
 }

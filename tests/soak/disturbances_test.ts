@@ -4,7 +4,7 @@ import { Disturbances } from "./disturbances.ts";
 Deno.test("a failure of such a kind during something or soon after it is explained, others aren't", async () => {
   let now = 1_000;
   const disturbances = new Disturbances(() => now);
-  await disturbances.during("a rollout", ["short"], () => {
+  await disturbances.during("a rollout", { kinds: ["short"] }, () => {
     now = 2_000;
     return Promise.resolve();
   });
@@ -19,11 +19,22 @@ Deno.test("a failure of such a kind during something or soon after it is explain
   assert.deepEqual([...disturbances.counts], [["a rollout", 1]]);
 });
 
+Deno.test("an effect may be of one kind of error, and soon over", async () => {
+  const disturbances = new Disturbances(() => 1_000);
+  const effect = { kinds: ["short"], errors: /reset/, aftermathMs: 100 };
+  await disturbances.during("an intercept begins", effect, () => Promise.resolve());
+  const explained = (error: string, at: number) =>
+    disturbances.explain({ kind: "short", at, until: at + 10, error });
+  assert.equal(explained("Connection reset by peer", 1_050), "an intercept begins");
+  assert.equal(explained("Connection refused", 1_050), undefined);
+  assert.equal(explained("Connection reset by peer", 1_101), undefined);
+});
+
 Deno.test("something that fails itself ends all the same", async () => {
   const disturbances = new Disturbances(() => 0);
   const failing = disturbances.during(
     "a kill",
-    ["short"],
+    { kinds: ["short"] },
     () => Promise.reject(new Error("no such process")),
   );
   await assert.rejects(failing, /no such process/);

@@ -49,13 +49,13 @@ export async function soak({ minutes, seed }: Asked, tell: (line: string) => voi
     });
     await scene.asker.up();
     tell("everything warms up");
-    await half(scene, tally, disturbances, WARM_MS, []);
+    await half("warm", scene, tally, disturbances, WARM_MS, []);
     const held = await usage();
     tell("churn and rollouts");
-    await half(scene, tally, disturbances, minutes * 30_000, []);
+    await half("calm", scene, tally, disturbances, minutes * 30_000, []);
     left.push(...leaks(held, await usage()));
     tell(`kills too, by seed ${seed}`);
-    await half(scene, tally, disturbances, minutes * 30_000, [
+    await half("kills", scene, tally, disturbances, minutes * 30_000, [
       (signal) => kill(scene, tally, disturbances, seeded(seed), tell, signal),
     ]);
     for (const person of [scene.asker, scene.interceptor]) await person.done(["down"], { timeout: 60_000 });
@@ -68,6 +68,7 @@ type Work = (signal: AbortSignal) => Promise<void>;
 
 /** All that goes on for so long, and is ended in order. */
 async function half(
+  name: string,
   scene: Scene,
   tally: Tally,
   disturbances: Disturbances,
@@ -77,9 +78,9 @@ async function half(
   await using asking = await Asking.start(scene.asker, order);
   const ending = new AbortController();
   const works: readonly Work[] = [
-    (signal) => churn(scene, tally, signal),
+    (signal) => churn(scene, tally, `churn-${name}`, signal),
     (signal) => rollouts(scene, tally, disturbances, signal),
-    (signal) => intercepts(scene, tally, signal),
+    (signal) => intercepts(scene, tally, disturbances, signal),
     ...more,
   ];
   const running = Promise.all(works.map((work) => work(ending.signal)));

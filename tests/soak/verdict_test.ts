@@ -4,7 +4,7 @@ import { isSound, report, type Verdict } from "./verdict.ts";
 
 async function verdictOf(more: Partial<Verdict> = {}): Promise<Verdict> {
   const disturbances = new Disturbances(() => 1_000);
-  await disturbances.during("a rollout", ["short"], () => Promise.resolve());
+  await disturbances.during("a rollout", { kinds: ["short"] }, () => Promise.resolve());
   const failures = [{ kind: "short", at: 900, until: 1_200, error: "reset" }];
   return { totals: { short: 50, names: 9 }, failures, disturbances, left: [], ...more };
 }
