@@ -38,6 +38,8 @@ export interface WatchOptions<T> extends Selection {
   /** Milliseconds from the end of an object, where others are left out, until all are listed again: there is room. 60,000 without it. */
   roomMs?: number;
   backoff?: Partial<Backoff>;
+  /** Milliseconds that a connection has to last so that the failures before it no longer count; longer after a longer pause. 2,000 without it. */
+  soundMs?: number;
   /** Called after each page of a list: how many objects there were so far, and how many there are, where that is known. */
   onPage?: (listed: number, all: number | undefined) => void;
   log?: (message: string, fields: WatchLogFields) => void;
@@ -114,6 +116,9 @@ class Watcher<T> implements Watched<T> {
   #room: ReturnType<typeof setTimeout> | undefined;
   #listsAgain = false;
   #failures = 0;
+  /** Milliseconds of the last pause, and when the connection after it went live. */
+  #paused = 0;
+  #liveSince: number | undefined;
   /** Attempts in a row that make the version look stale. */
   #stale = 0;
   #state: WatchState = "connecting";
@@ -180,6 +185,8 @@ class Watcher<T> implements Watched<T> {
         error = caught;
       }
       if (this.#signal.aborted) break;
+      // A quiet watch gets no event for hours: the failures of one outage must not make the next one longer.
+      if (this.#wasSound()) this.#failures = 0;
       if (this.#listsAgain) version = undefined;
       if (signal.aborted) continue;
       if (ApiError.is(error, "Expired")) version = undefined;
@@ -197,6 +204,13 @@ class Watcher<T> implements Watched<T> {
     this.#following[Symbol.dispose]();
     this.#ready.reject(this.#signal.reason);
     this.#enter("closed", undefined);
+  }
+
+  #wasSound(): boolean {
+    const since = this.#liveSince;
+    this.#liveSince = undefined;
+    const { soundMs = SOUND_MS } = this.#options;
+    return since !== undefined && performance.now() - since >= Math.max(soundMs, this.#paused);
   }
 
   async #list(signal: AbortSignal): Promise<string> {
@@ -251,6 +265,7 @@ class Watcher<T> implements Watched<T> {
       what: `watch ${this.#resource.plural}`,
       signal,
     });
+    this.#liveSince = performance.now();
     this.#enter("live", undefined);
     for await (const { type, object } of watchEvents(body, idleMs)) {
       this.#failures = this.#stale = 0;
@@ -352,6 +367,7 @@ class Watcher<T> implements Watched<T> {
   async #pause(error: unknown, signal: AbortSignal): Promise<void> {
     const asked = error instanceof ApiError && error.retryAfter ? error.retryAfter * 1000 : 0;
     const ms = Math.max(backoff(this.#backoff, this.#failures++), Math.min(asked, this.#backoff.maxMs));
+    this.#paused = ms;
     await sleep(ms, signal);
   }
 
@@ -387,6 +403,7 @@ interface Read<T> {
 }
 
 const ROOM_MS = 60_000;
+const SOUND_MS = 2_000;
 
 /** Attempts in a row with a version that seems stale, after which everything is listed again. */
 const MOST_STALE = 2;

@@ -262,6 +262,25 @@ Deno.test("objects beyond the limit are left out and counted", async () => {
   await until("nothing left out", () => things.overflow === 0);
 });
 
+Deno.test("a watch that breaks after a sound while is back at once, however often that has been", async () => {
+  let watches = 0;
+  await using server = fakeServer((_, url) => {
+    if (!url.searchParams.has("watch")) return listOf("1");
+    watches++;
+    let timer: ReturnType<typeof setTimeout>;
+    return new Response(
+      new ReadableStream({
+        start: (controller) => void (timer = setTimeout(() => controller.error(new Error("killed")), 20)),
+        cancel: () => clearTimeout(timer),
+      }),
+    );
+  });
+  using api = new Api(server.source);
+  const backoff = { firstMs: 1, maxMs: 60_000 };
+  await using _things = watch(api, resources.services, { parse, backoff, soundMs: 1 });
+  await until("it has come back 25 times", () => watches > 25); // by doubled pauses that would take hours
+});
+
 Deno.test("an object that is left out is kept once there is room", async () => {
   let events = new Events();
   const there = new Set(["a", "b", "c"]);
