@@ -155,6 +155,7 @@ function who(ended: Ended): string {
 interface Kill {
   readonly what: string;
   readonly kinds: readonly string[];
+  readonly aftermathMs?: number;
   /** How often at most: containers that are killed often are started again ever later. */
   readonly most?: number;
   run(scene: Scene): Promise<void>;
@@ -194,6 +195,8 @@ const kills: readonly Kill[] = [
   {
     what: "relay is killed",
     kinds: INTERCEPTS,
+    // The kubelet waits longer each time before it starts a container again.
+    aftermathMs: 30_000,
     most: 2,
     async run(scene) {
       await signalContainers(scene.world, "relay", "KILL");
@@ -218,7 +221,8 @@ const kills: readonly Kill[] = [
   },
   {
     what: "the laptop's cable is pulled for 3 s",
-    kinds: [...ASKED, "new name"],
+    // kubectl runs on that laptop.
+    kinds: [...ASKED, "new name", "cluster", "call"],
     async run({ asker: { laptop } }) {
       await laptop.cut();
       await sleep(3_000);
