@@ -392,7 +392,7 @@ export class HostCapture implements AsyncDisposable {
   }
 
   #retry(most?: number): void {
-    const { without } = this.#virtual;
+    const without = this.#virtual.without(most);
     if (this.#routes.refused.size === 0 && without.length === 0) return;
     const failed = (error: unknown) =>
       this.#log("warn", "refused addresses can't be asked for again", { error });

@@ -20,6 +20,8 @@ export const MOST_VIRTUAL = 16_384;
 export const REST_MS = 600_000;
 /** Virtual addresses that were refused alone and aren't tried again soon; the oldest is forgotten first. */
 const MOST_REFUSED = 1_024;
+/** Places of a range that are looked at for a free one: a cluster may have every address of a range for itself. */
+const MOST_TRIED = 256;
 /** Addresses of a range that are given out: those that end in 0 or 255 are taken for a network's or a broadcast's by some programs. */
 const A_RANGE_HAS = 256 * 254;
 
@@ -142,12 +144,12 @@ export class VirtualAddresses {
       if (!oldest || !hasRested) return undefined;
       this.#forget(oldest);
     }
-    const [range] = this.#ranges;
-    if (!range) return undefined;
-    for (let tried = 0; tried < A_RANGE_HAS; tried++) {
-      const virtual = addressIn(range, (place + tried) % A_RANGE_HAS);
-      if (this.#byVirtual.has(virtual) || this.#refused.has(virtual)) continue;
-      if (!isTaken(virtual)) return virtual;
+    for (const range of this.#ranges) {
+      for (let tried = 0; tried < MOST_TRIED; tried++) {
+        const virtual = addressIn(range, (place + tried) % A_RANGE_HAS);
+        if (this.#byVirtual.has(virtual) || this.#refused.has(virtual)) continue;
+        if (!isTaken(virtual)) return virtual;
+      }
     }
     return undefined;
   }

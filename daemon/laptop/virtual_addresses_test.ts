@@ -67,6 +67,19 @@ Deno.test("where the machine uses a range itself, further addresses come from th
   assert.equal(virtual.take("one", "10.96.0.1", none), "100.126.0.1");
 });
 
+Deno.test("where a cluster has a range itself, the next one is used, after few tries", () => {
+  const virtual = new VirtualAddresses({ place });
+  let asked = 0;
+  const isTaken = (address: string) => {
+    asked++;
+    return address.startsWith("198.19.");
+  };
+  assert.equal(virtual.take("one", "10.96.0.1", isTaken), "100.126.0.1");
+  assert.ok(asked < 1_000, `${asked} addresses were looked at`);
+  assert.equal(virtual.take("one", "10.96.0.2", () => true), undefined, "none is free");
+  assert.equal(virtual.take("one", "10.96.0.2", none), "198.19.0.1", "the range isn't the machine's");
+});
+
 Deno.test("an address that alone is refused isn't given out again soon, and its range stays", () => {
   const virtual = new VirtualAddresses({ place });
   virtual.take("one", "10.96.0.1", none);

@@ -66,29 +66,34 @@ export class VirtualRoutes {
     return this.#without.get(keyOf(cluster, address))?.why;
   }
 
-  /** Addresses that should have a virtual one and have none: to be looked at again. */
-  get without(): string[] {
-    return [...this.#without.values()].map(({ address }) => address);
+  /**
+   * Addresses that should have a virtual one and have none, to be looked at again: those of the longest ago first.
+   * @param most at a time; all without it
+   */
+  without(most = Infinity): string[] {
+    return this.#without.values().take(most).map(({ address }) => address).toArray();
   }
 
   /**
    * Gives addresses virtual ones where they need them, or takes those back that nothing has any longer.
-   * @param addresses clusters' own, that may have changed
+   * @param addresses clusters' own, that may have changed or have other ports, and virtual ones that have moved
    * @returns the addresses that lead somewhere else than before, when that is in force: virtual ones, and those that they stand for
    */
   async settle(addresses: ReadonlySet<string>): Promise<ReadonlySet<string>> {
-    const moved = new Set<string>();
+    const moved = new Set(this.#meant(addresses));
+    const inUse = [...this.#inUse(addresses)];
+    if (inUse.length > 0) await this.#capture(inUse, moved);
     for (let tried = 0; tried < MOST_TRIES; tried++) {
       const changes = [...this.#parts.clusters.values()].map((cluster) => this.#change(cluster, addresses));
       const all = changes.flatMap(({ added, gone }) => [...added, ...gone]);
       if (all.length === 0) break;
       for (const [virtual, address] of all) moved.add(virtual).add(address);
       await this.#tell(changes.map(({ cluster, added }) => ({ cluster, added, removed: [] })));
-      await this.#parts.routes.change(all.map(([virtual]) => virtual));
+      await this.#capture(all.map(([virtual]) => virtual), moved);
       const removed = changes.map(({ cluster, gone }) => ({
         cluster,
         added: new Map(),
-        removed: [...gone.keys()],
+        removed: [...gone.keys()].filter((virtual) => this.meaningOf(virtual) === undefined), // it may have come back
       }));
       await this.#tell(removed);
       const refused = changes.flatMap(({ cluster, added }) => this.#refused(cluster, added));
@@ -119,6 +124,30 @@ export class VirtualRoutes {
     for (const one of removed) virtual.rest(one);
     for (const key of this.#without.keys()) if (key.endsWith(` ${cluster}`)) this.#without.delete(key);
     await this.#tell([{ cluster, added: new Map(), removed }]);
+  }
+
+  /** The virtual addresses in use for addresses. */
+  *#inUse(addresses: ReadonlySet<string>): Generator<string> {
+    for (const id of this.#parts.clusters.keys()) {
+      for (const address of addresses) {
+        const virtual = this.#parts.virtual.of(id, address);
+        if (virtual !== undefined) yield virtual;
+      }
+    }
+  }
+
+  /** What virtual addresses in use stand for. */
+  *#meant(addresses: ReadonlySet<string>): Generator<string> {
+    for (const one of addresses) {
+      const meaning = this.meaningOf(one);
+      if (meaning) yield meaning.address;
+    }
+  }
+
+  /** Has virtual addresses captured as they are to be; others may have to make room. */
+  async #capture(addresses: readonly string[], moved: Set<string>): Promise<void> {
+    const changed = await this.#parts.routes.change(addresses);
+    for (const one of [...changed, ...this.#meant(changed)]) moved.add(one);
   }
 
   /** Takes virtual addresses into use for those that need one, and others out of use; both with what they stand for. */

@@ -6,13 +6,16 @@ import { VirtualAddresses } from "./virtual_addresses.ts";
 import { VirtualRoutes } from "./virtual_routes.ts";
 
 /** Routes with a helper that refuses what `refuses` says, on a machine with these families. */
-function routesOf(refuses: (address: string) => string | undefined, families: (4 | 6)[] = [4, 6]) {
+function routesOf(
+  refuses: (address: string, captured: ReadonlyMap<string, unknown>) => string | undefined,
+  families: (4 | 6)[] = [4, 6],
+) {
   const captured = new Map<string, unknown>();
   const helper: RouteHelper = {
     capture(addresses) {
       const refused = new Map<string, string>();
       for (const [address, ports] of addresses) {
-        const why = refuses(address);
+        const why = refuses(address, captured);
         if (why === undefined) captured.set(address, ports);
         else refused.set(address, why);
       }
@@ -41,6 +44,7 @@ function routesOf(refuses: (address: string) => string | undefined, families: (4
   return {
     routes,
     virtual,
+    clusters,
     told,
     captured,
     async add(cluster: FakeLaptopCluster): Promise<void> {
@@ -70,7 +74,7 @@ Deno.test("what two clusters have is captured for the first as it is, and for th
   await to.add(one);
   await to.add(two);
   two.serve("10.96.0.7", [{ protocol: "tcp", port: 80, served: true }]);
-  await to.change({ addresses: new Set(["10.96.0.7", "198.19.0.1"]) });
+  await to.change({ addresses: new Set(["10.96.0.7"]) });
   assert.equal(to.virtual.reachedAt("one", "10.96.0.7"), "10.96.0.7");
   assert.equal(to.virtual.reachedAt("two", "10.96.0.7"), "198.19.0.1");
   assert.equal(to.virtual.reachedAt("two", "10.96.0.8"), "10.96.0.8");
@@ -93,6 +97,18 @@ Deno.test("a virtual address stays captured when the own one can be, and goes wi
   await to.change(two.delete("echo"));
   assert.deepEqual([...to.captured.keys()].sort(), ["10.96.0.7", "198.19.0.2"]);
   assert.deepEqual([...to.told.keys()], ["198.19.0.2"]);
+});
+
+Deno.test("an address that goes and comes back at once keeps its virtual address", async () => {
+  const to = routesOf(() => undefined);
+  const [one, two] = [clusterOf("one", "10.96.0.7"), clusterOf("two", "10.96.0.7")];
+  await to.add(one);
+  await to.add(two);
+  const gone = to.virtual.settle(two.delete("echo").addresses);
+  await Promise.all([gone, to.virtual.settle(two.set("echo", "10.96.0.7").addresses)]);
+  assert.equal(to.virtual.reachedAt("two", "10.96.0.7"), "198.19.0.1");
+  assert.ok(to.captured.has("198.19.0.1"));
+  assert.deepEqual([...to.told], [["198.19.0.1", "10.96.0.7 of two"]]);
 });
 
 Deno.test("a cluster that comes back gets the virtual addresses that it had", async () => {
@@ -164,11 +180,11 @@ Deno.test("where virtual addresses are refused too, it is said, and they are ask
   await to.add(clusterOf("gke", "34.118.224.1"));
   assert.match(to.virtual.problem("gke", "34.118.224.1") ?? "", /its virtual address isn't captured: in use/);
   assert.deepEqual([...to.told.keys()], []);
-  assert.deepEqual(to.virtual.without, ["34.118.224.1"]);
+  assert.deepEqual(to.virtual.without(), ["34.118.224.1"]);
   isUsed = false;
-  await to.virtual.settle(new Set(to.virtual.without));
+  await to.virtual.settle(new Set(to.virtual.without()));
   assert.ok(to.virtual.reachedAt("gke", "34.118.224.1"));
-  assert.deepEqual(to.virtual.without, []);
+  assert.deepEqual(to.virtual.without(), []);
 });
 
 Deno.test("where the helper captures as many addresses as may be, a virtual one is asked for once at a time", async () => {
@@ -181,6 +197,34 @@ Deno.test("where the helper captures as many addresses as may be, a virtual one 
   await to.add(clusterOf("gke", "34.118.224.1"));
   assert.equal(asked, 1);
   assert.match(to.virtual.problem("gke", "34.118.224.1") ?? "", /the limit/);
+});
+
+Deno.test("those without a virtual address are looked at in turn, some at a time", async () => {
+  const to = routesOf((address) => address.startsWith("34.") ? "public" : "in use, all of it");
+  await to.add(clusterOf("gke", "34.118.224.1", "34.118.224.2", "34.118.224.3"));
+  assert.deepEqual(to.virtual.without(2), ["34.118.224.1", "34.118.224.2"]);
+  await to.virtual.settle(new Set(to.virtual.without(2)));
+  assert.deepEqual(to.virtual.without(2), ["34.118.224.3", "34.118.224.1"]);
+});
+
+Deno.test("what makes room for a virtual address has moved, and what a virtual one that has moved stands for", async () => {
+  const to = routesOf((address, captured) =>
+    captured.size >= 2 && !captured.has(address) ? `2 ${LIMIT_REACHED}` : undefined
+  );
+  const [one, two] = [clusterOf("one", "10.96.0.7", "10.244.0.1"), clusterOf("two", "10.96.0.7")];
+  for (const cluster of [one, two]) {
+    cluster.serve("10.96.0.7", [{ protocol: "tcp", port: 80, served: true }]);
+  }
+  await to.add(one);
+  await to.add(two);
+  assert.deepEqual([...to.captured.keys()].sort(), ["10.96.0.7", "198.19.0.1"]);
+  await to.remove(two);
+  await to.routes.retry();
+  to.clusters.set("two", two);
+  await to.routes.add({ id: "two", accepts: () => false, ...to.virtual.routed(two) });
+  const moved = await to.virtual.settle(new Set(["10.96.0.7"]));
+  assert.deepEqual([...moved].sort(), ["10.244.0.1", "10.96.0.7", "198.19.0.1"]);
+  assert.deepEqual([...await to.virtual.settle(new Set(["198.19.0.1"]))], ["10.96.0.7"]);
 });
 
 Deno.test("an IPv6 address has a virtual one only where its Service has no IPv4 address", async () => {
