@@ -1,4 +1,5 @@
 /** A file as an installation wants it: with this content, or as a link that leads there. */
+import type { SetupScope } from "../wire/setup.ts";
 import type { RecordedFile } from "./record.ts";
 import { SetupError } from "./setup_error.ts";
 
@@ -65,16 +66,21 @@ async function write(path: string, { bytes, mode }: Extract<WantedFile, { mode: 
   await Deno.chmod(path, mode); // whatever the umask is
 }
 
-/** Makes a folder and those above it. @returns those that weren't there, outermost first @throws {SetupError} */
-export async function makeFolder(path: string): Promise<string[]> {
+/**
+ * Makes a folder and those above it: for everybody, or as private as the user's umask says.
+ * @returns those that weren't there, outermost first
+ * @throws {SetupError}
+ */
+export async function makeFolder(path: string, scope: SetupScope): Promise<string[]> {
   try {
     if ((await Deno.stat(path)).isDirectory) return [];
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw asSetupError(path, "made", error);
   }
-  const above = await makeFolder(path.slice(0, path.lastIndexOf("/")) || "/");
+  const above = await makeFolder(path.slice(0, path.lastIndexOf("/")) || "/", scope);
   try {
     await Deno.mkdir(path, { mode: 0o755 });
+    if (scope === "system") await Deno.chmod(path, 0o755);
     return [...above, path];
   } catch (error) {
     throw asSetupError(path, "made", error);

@@ -30,7 +30,7 @@ export async function install(
   for (const file of wanted) files.push(await outcomeOf(file, before, request.force));
   const folders: string[] = [...before?.folders ?? []];
   for (const path of [...wanted.map(({ path }) => path), places.record]) {
-    folders.push(...await makeFolder(path.slice(0, path.lastIndexOf("/"))));
+    folders.push(...await makeFolder(path.slice(0, path.lastIndexOf("/")), request.scope));
   }
   const now: InstallRecord = { release: request.release, files: wanted.map(recorded), folders };
   // Of an installation that is interrupted, too, everything is listed.

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { makeFolder } from "./file_on_disk.ts";
 import { Home } from "./testing/home.ts";
 
 const RECORD = "/.local/share/pmz/installed.json";
@@ -43,6 +44,30 @@ Deno.test("XDG_DATA_HOME is where completions and the manual page go", async () 
   home.env.XDG_DATA_HOME = `${home.path}/data`;
   await home.setup().install(home.request());
   assert.ok("/data/man/man1/pmz.1" in home.files());
+});
+
+Deno.test("a slash at the end of HOME or XDG_DATA_HOME makes no difference", async () => {
+  using home = new Home();
+  home.env.HOME = `${home.path}/`;
+  home.env.XDG_DATA_HOME = `${home.path}/data/`;
+  const { program } = await home.setup().install(home.request());
+  assert.equal(program, `${home.path}/.local/bin/pmz`);
+  home.env.HOME = home.path;
+  home.env.XDG_DATA_HOME = `${home.path}/data`;
+  assert.equal((await home.setup().plan({ scope: "user", purge: [] })).files.length, 7);
+});
+
+Deno.test("folders of the machine's installation are open to everybody whatever the umask is, the user's own aren't", async () => {
+  using home = new Home();
+  const before = Deno.umask(0o077);
+  try {
+    await makeFolder(`${home.path}/machine/man`, "system");
+    await makeFolder(`${home.path}/own/man`, "user");
+  } finally {
+    Deno.umask(before);
+  }
+  const mode = (path: string) => (Deno.statSync(`${home.path}/${path}`).mode ?? 0) & 0o777;
+  assert.deepEqual(["machine", "machine/man", "own", "own/man"].map(mode), [0o755, 0o755, 0o700, 0o700]);
 });
 
 Deno.test("the same installation again changes nothing, also when it is run from its own file", async () => {

@@ -16,18 +16,21 @@ export interface Places {
 /** @throws {SetupError} where there is no home folder to install into */
 export function placesOf(scope: SetupScope, env: { get(name: string): string | undefined }): Places {
   if (scope === "system") return { ...below("/usr/local/bin", "/usr/local/share"), cache: "/var/cache/pmz" };
-  const home = env.get("HOME");
-  if (!home?.startsWith("/")) {
+  const home = folderNamed("HOME", env);
+  if (home === undefined) {
     throw new SetupError("usage", "HOME is not set: there is no folder to install pmz into", "set HOME");
   }
-  const folder = (name: string, otherwise: string) => {
-    const named = env.get(name);
-    return named?.startsWith("/") ? named : `${home}/${otherwise}`;
-  };
+  const folder = (name: string, otherwise: string) => folderNamed(name, env) ?? `${home}/${otherwise}`;
   return {
     ...below(`${home}/.local/bin`, folder("XDG_DATA_HOME", ".local/share")),
     cache: `${folder("XDG_CACHE_HOME", ".cache")}/pmz`,
   };
+}
+
+/** A variable's folder, without a slash at its end; undefined where it names none. */
+function folderNamed(name: string, env: { get(name: string): string | undefined }): string | undefined {
+  const named = env.get(name);
+  return named?.startsWith("/") ? named.replace(/\/+$/, "") : undefined;
 }
 
 /** The folders are those that the shells, man and bash-completion look in by themselves; zsh has none in a home folder. */

@@ -78,9 +78,13 @@ async function removeVersions(cache: string): Promise<void> {
   await removeEmpty(cache);
 }
 
-/** Files of others keep a folder. */
+/** Files of others keep a folder; what has taken its place, as a link to another one, stays. */
 async function removeEmpty(folder: string): Promise<void> {
-  await Deno.remove(folder).catch(() => {});
+  try {
+    if ((await Deno.lstat(folder)).isDirectory) await Deno.remove(folder);
+  } catch {
+    // It isn't empty, or is gone.
+  }
 }
 
 function exists(path: string): boolean {

@@ -73,6 +73,28 @@ Deno.test("state and settings go where they are asked for, and nothing next to t
   ]]);
 });
 
+Deno.test("a link that has taken the place of a folder stays, and so does a file", async () => {
+  using home = new Home();
+  await home.setup().install(home.request());
+  const [programs, data] = [`${home.path}/.local/bin`, `${home.path}/.local/share/man`];
+  Deno.renameSync(programs, `${home.path}/dotfiles`);
+  Deno.symlinkSync("../dotfiles", programs);
+  Deno.removeSync(data, { recursive: true });
+  Deno.mkdirSync(`${home.path}/elsewhere`);
+  Deno.symlinkSync("../../elsewhere", data);
+  const settings = `${home.path}/.config/pmz/config.yaml`;
+  Deno.mkdirSync(`${home.path}/.config`);
+  Deno.symlinkSync("../dotfiles", `${home.path}/.config/pmz`);
+  Deno.writeTextFileSync(settings, "");
+  const plan = await home.setup().plan({ scope: "user", purge: [settings] });
+  assert.deepEqual(await home.setup().uninstall(plan), []);
+  assert.deepEqual(home.files(), {
+    "/.config/pmz": "-> ../dotfiles",
+    "/.local/bin": "-> ../dotfiles",
+    "/.local/share/man": "-> ../../elsewhere",
+  });
+});
+
 Deno.test("a list that can't be read as one removes nothing", async () => {
   using home = new Home();
   await home.setup().install(home.request());
