@@ -200,6 +200,24 @@ for (
   });
 }
 
+Deno.test("an old kernel of a virtual node, which has no node agent, asks for no SYS_RESOURCE", async () => {
+  const kinds = [
+    { "eks.amazonaws.com/compute-type": "fargate" },
+    { type: "virtual-kubelet" },
+    { type: "kwok" },
+  ];
+  await using to = cluster();
+  kinds.forEach((labels, index) =>
+    to.objects.set(`/api/v1/nodes/virtual-${index}`, {
+      metadata: { labels },
+      status: { nodeInfo: { kernelVersion: "5.10.224-212.876.amzn2.x86_64" } },
+    })
+  );
+  const { install } = await installer();
+  await install(to.api, ["node"], {}, quiet, never);
+  assert.doesNotMatch(JSON.stringify(to.objects.get(nodePath)), /SYS_RESOURCE/);
+});
+
 Deno.test("who may not list nodes installs the node agent without SYS_RESOURCE", async () => {
   await using to = cluster({ forbidden: (path) => path === "/api/v1/nodes" });
   const { install } = await installer();

@@ -14,6 +14,7 @@ import {
   type ManifestOptions,
   podLabels,
   uninjected,
+  virtualNodes,
 } from "./options.ts";
 import { configMaps, payloadPlace } from "./payload.ts";
 import { interceptManifests } from "./rbac.ts";
@@ -201,13 +202,12 @@ const unconfinedAnnotation = {
   "container.apparmor.security.beta.kubernetes.io/attach": "unconfined",
 } as const;
 
-/** On machines that run Linux: no virtual nodes, which take a DaemonSet's pods and never run them. */
+/** On machines that run Linux, and on no virtual node. */
 function onNodesOf(architectures: readonly string[]): object {
   const matchExpressions = [
     { key: "kubernetes.io/os", operator: "In", values: ["linux"] },
     { key: "kubernetes.io/arch", operator: "In", values: [...architectures] },
-    { key: "type", operator: "NotIn", values: ["virtual-kubelet", "kwok"] },
-    { key: "eks.amazonaws.com/compute-type", operator: "NotIn", values: ["fargate"] },
+    ...virtualNodes.map(([key, values]) => ({ key, operator: "NotIn", values: [...values] })),
   ];
   return {
     nodeAffinity: {

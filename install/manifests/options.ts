@@ -61,6 +61,12 @@ export function annotationsOf(
   };
 }
 
+/** Labels of virtual nodes, which take a DaemonSet's pods and never run them. */
+export const virtualNodes: readonly (readonly [label: string, values: readonly string[]])[] = [
+  ["type", ["virtual-kubelet", "kwok"]],
+  ["eks.amazonaws.com/compute-type", ["fargate"]],
+];
+
 /**
  * What has injectors of meshes leave the agents' pods alone, where a whole namespace or cluster is in the mesh: Istio's sidecar and
  * ambient mode, Linkerd, Consul, Kuma, Dapr. A proxy in the gateway would take what it dials for its own pod's traffic.
