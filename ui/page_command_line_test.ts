@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parse } from "../cli/parse.ts";
 import { isOffered } from "./offered.ts";
-import { interceptWords, option, written } from "./page/command_line.js";
+import { explainWords, interceptWords, option, written } from "./page/command_line.js";
 
 const whole = {
   service: "echo.default",
@@ -66,4 +66,9 @@ Deno.test("words that a shell would read otherwise are quoted", () => {
   assert.equal(written(["dns", "add", "*.shop.example", "echo"]), "pmz dns add '*.shop.example' echo");
   assert.equal(written(["leave", "it's $HOME"]), "pmz leave 'it'\\''s $HOME'");
   assert.deepEqual([option("ttl", ""), option("ttl", "2h")], [[], ["--ttl", "2h"]]);
+});
+
+Deno.test("a name that a page or program has made up does nothing in the shell into which it is copied", () => {
+  assert.equal(written(explainWords("echo.default.svc:80/udp")), "pmz explain echo.default.svc:80/udp");
+  assert.equal(written(explainWords("$(reboot).shop.example:80")), "pmz explain '$(reboot).shop.example:80'");
 });

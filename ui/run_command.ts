@@ -25,16 +25,19 @@ export function streamCommand(
         lines((text) => say({ text, isError: false })),
         lines((text) => say({ text, isError: true })),
       ];
-      const exit = await runCli(words, {
-        ...parts,
-        stdin: { isTerminal: false, readLine: () => Promise.resolve(null) },
-        stdout,
-        stderr,
-        interrupted: AbortSignal.any([gone.signal, closing]),
-      });
-      say({ exit });
-      if (!gone.signal.aborted) controller.close();
-      onEnd();
+      try {
+        const exit = await runCli(words, {
+          ...parts,
+          stdin: { isTerminal: false, readLine: () => Promise.resolve(null) },
+          stdout,
+          stderr,
+          interrupted: AbortSignal.any([gone.signal, closing]),
+        });
+        say({ exit });
+        if (!gone.signal.aborted) controller.close();
+      } finally {
+        onEnd();
+      }
     },
     cancel() {
       gone.abort(new DOMException("the page went away", "AbortError"));

@@ -49,6 +49,14 @@ export function interceptWords({ service, local, port, takes, matchers, mirror, 
 }
 
 /**
+ * @param {string} what a connection's target, whose name a program has chosen
+ * @returns {string[]}
+ */
+export function explainWords(what) {
+  return ["explain", what];
+}
+
+/**
  * @param {string} name
  * @param {string} value
  * @returns {string[]}

@@ -1,4 +1,5 @@
 import { ageOf } from "./clusters.js";
+import { explainWords, written } from "./command_line.js";
 import { commandLine, make, show } from "./dom.js";
 import { counted, duration } from "./format.js";
 
@@ -100,7 +101,7 @@ function row({ state, started, ended, from, to, outcome, bytes, times, explain }
         bytes !== undefined && make("span.quiet", {}, ` ${bytes}`),
       ),
       state === "failed" && explain !== undefined &&
-        make("details", {}, make("summary", {}, "Find out why"), commandLine(`pmz explain ${explain}`)),
+        make("details", {}, make("summary", {}, "Find out why"), commandLine(written(explainWords(explain)))),
     ),
   );
 }
