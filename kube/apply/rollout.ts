@@ -41,8 +41,8 @@ export class RolloutError extends Error {
 
 /**
  * Waits until all pods of a Deployment or DaemonSet are of its newest template and available. Of a DaemonSet those on nodes that
- * aren't ready aren't waited for; nor, once others are available and for `patienceMs` no more became so, the rest: of many nodes
- * one is always down.
+ * aren't ready aren't waited for; nor, once others are available and for `patienceMs` no more became so or were updated, the rest:
+ * of many nodes one is always down.
  *
  * @returns what wasn't waited for, in sentences
  * @throws {RolloutError} with the reasons, when the time is up or a trouble lasts
@@ -56,7 +56,8 @@ export async function rollout(
   const { signal, timeoutMs = 120_000, patienceMs = 20_000, pollMs = 500 } = options;
   const until = performance.now() + timeoutMs;
   let lastingSince: number | undefined;
-  let most = { ready: 0, since: performance.now() };
+  let most = { ready: 0, updated: 0, since: performance.now() };
+  let looks = 0;
   for (;;) {
     const state = await look(api, workload, signal);
     const { pods, troubles } = state.done
@@ -66,12 +67,17 @@ export async function rollout(
     options.onProgress?.({ ready: state.ready, wanted: state.wanted, troubles: said });
     if (state.done) return [];
     const now = performance.now();
-    if (state.ready > most.ready) most = { ready: state.ready, since: now };
+    if (state.ready > most.ready || state.updated > most.updated) {
+      const ready = Math.max(state.ready, most.ready), updated = Math.max(state.updated, most.updated);
+      most = { ready, updated, since: now };
+    }
     if (workload.kind === "DaemonSet" && state.seen && state.ready > 0) {
-      const down = await downUnder(api, pods, signal);
-      const left = state.wanted - down.length;
-      if (state.updated >= left && state.ready >= left) {
-        return down.map((node) => `node ${node} isn't ready`);
+      if (looks++ % LOOKS_A_LIST === 0) {
+        const down = await downUnder(api, pods, signal);
+        const left = state.wanted - down.length;
+        if (state.updated >= left && state.ready >= left) {
+          return down.map((node) => `node ${node} isn't ready`);
+        }
       }
       if (state.updated >= state.wanted && now - most.since >= patienceMs) return said;
     }
@@ -90,6 +96,8 @@ export async function rollout(
   }
 }
 
+/** Looks of which one lists all nodes: a large cluster has thousands. */
+const LOOKS_A_LIST = 10;
 /** Pods whose events are asked for at one look: those of a DaemonSet wait for the same image. */
 const MOST_EVENTS = 3;
 

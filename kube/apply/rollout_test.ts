@@ -9,11 +9,12 @@ interface Scene {
   pods?: object[];
   /** Without them nodes may not be listed. */
   nodes?: object[];
+  onNodes?: () => void;
   events?: object[];
   log?: string;
 }
 
-function scene({ statuses, pods = [], nodes, events = [], log = "" }: Scene): FakeServer {
+function scene({ statuses, pods = [], nodes, onNodes, events = [], log = "" }: Scene): FakeServer {
   let look = 0;
   return fakeServer((_, url) => {
     const { pathname } = url;
@@ -24,6 +25,7 @@ function scene({ statuses, pods = [], nodes, events = [], log = "" }: Scene): Fa
     }
     if (pathname.endsWith("/events")) return list(events);
     if (pathname.endsWith("/nodes")) {
+      onNodes?.();
       return nodes === undefined ? json(403, status(403, "Forbidden", "no nodes for you")) : list(nodes);
     }
     if (pathname.endsWith("/log")) {
@@ -153,6 +155,29 @@ Deno.test("a pod that doesn't become ready on a node that is holds the others up
   using api = new Api(server.source);
   const [left] = await rollout(api, daemonSet, quick);
   assert.match(left ?? "", /^pod of-c isn't ready yet/);
+});
+
+Deno.test("the last pod of an update that takes long has as long as the first to become ready", async () => {
+  const updating = { ...twoOfThree, updatedNumberScheduled: 1 };
+  await using server = scene({
+    statuses: [...Array(60).fill(updating), twoOfThree, { ...twoOfThree, numberAvailable: 3 }],
+    pods: threePods,
+  });
+  using api = new Api(server.source);
+  assert.deepEqual(await rollout(api, daemonSet, { pollMs: 10, patienceMs: 500 }), []);
+});
+
+Deno.test("all nodes of a large cluster are listed once in many looks only", async () => {
+  let lists = 0;
+  await using server = scene({
+    statuses: [...Array(30).fill(twoOfThree), { ...twoOfThree, numberAvailable: 3 }],
+    pods: threePods,
+    nodes: [{ metadata: { name: "c" }, status: conditionOf("True") }],
+    onNodes: () => lists++,
+  });
+  using api = new Api(server.source);
+  assert.deepEqual(await rollout(api, daemonSet, { pollMs: 1 }), []);
+  assert.equal(lists, 3);
 });
 
 Deno.test("a DaemonSet of which no pod is ready, or whose newest template some pods don't have, isn't done", async () => {
