@@ -84,9 +84,15 @@ export class VirtualAddresses {
   /**
    * Takes a virtual address into use.
    * @param isTaken whether a cluster has an address for its own: it is no virtual one then
+   * @param isUsed whether a cluster has some address of a range: new pods may get any of it, so it comes last
    * @returns undefined where there are as many as may be
    */
-  take(cluster: string, address: string, isTaken: (address: string) => boolean): string | undefined {
+  take(
+    cluster: string,
+    address: string,
+    isTaken: (address: string) => boolean,
+    isUsed: (range: string) => boolean = () => false,
+  ): string | undefined {
     const known = this.#given.get(keyOf(cluster, address));
     if (known?.resting === undefined && known) return known.virtual;
     if (known) {
@@ -97,7 +103,8 @@ export class VirtualAddresses {
       }
       this.#forget(known);
     }
-    const virtual = this.#free(this.#place(cluster, address), isTaken);
+    const ranges = this.#ranges.toSorted((a, b) => Number(isUsed(a.text)) - Number(isUsed(b.text)));
+    const virtual = this.#free(this.#place(cluster, address), ranges, isTaken);
     if (virtual === undefined) return undefined;
     const given: Given = { cluster, address, virtual, resting: undefined };
     this.#given.set(keyOf(cluster, address), given);
@@ -127,8 +134,9 @@ export class VirtualAddresses {
   }
 
   #leaveRangeOf(virtual: string): void {
-    const [address, [first]] = [parseAddress(virtual), this.#ranges];
-    if (address && first && contains(first, address)) this.#ranges.push(...this.#ranges.splice(0, 1));
+    const address = parseAddress(virtual);
+    const left = this.#ranges.findIndex((range) => address !== undefined && contains(range, address));
+    if (left >= 0) this.#ranges.push(...this.#ranges.splice(left, 1));
   }
 
   #forget(given: Given): void {
@@ -137,14 +145,18 @@ export class VirtualAddresses {
     this.#byVirtual.delete(given.virtual);
   }
 
-  #free(place: number, isTaken: (address: string) => boolean): string | undefined {
+  #free(
+    place: number,
+    ranges: readonly Range[],
+    isTaken: (address: string) => boolean,
+  ): string | undefined {
     if (this.#given.size >= this.#most) {
       const [oldest] = this.#resting;
       const hasRested = oldest?.resting !== undefined && this.#clock.now() - oldest.resting >= REST_MS;
       if (!oldest || !hasRested) return undefined;
       this.#forget(oldest);
     }
-    for (const range of this.#ranges) {
+    for (const range of ranges) {
       for (let tried = 0; tried < MOST_TRIED; tried++) {
         const virtual = addressIn(range, (place + tried) % A_RANGE_HAS);
         if (this.#byVirtual.has(virtual) || this.#refused.has(virtual)) continue;

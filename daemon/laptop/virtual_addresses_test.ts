@@ -80,6 +80,16 @@ Deno.test("where a cluster has a range itself, the next one is used, after few t
   assert.equal(virtual.take("one", "10.96.0.2", none), "198.19.0.1", "the range isn't the machine's");
 });
 
+Deno.test("ranges that clusters use themselves come last", () => {
+  const virtual = new VirtualAddresses({ place });
+  const uses = (...ranges: string[]) => (range: string) => ranges.includes(range);
+  assert.equal(virtual.take("one", "10.96.0.1", none, uses("198.19.0.0/16")), "100.126.0.1");
+  assert.equal(virtual.take("one", "10.96.0.2", none, uses("198.19.0.0/16", "100.126.0.0/16")), "172.30.0.1");
+  assert.equal(virtual.take("one", "10.96.0.3", none, uses(...VIRTUAL_RANGES)), "198.19.0.1");
+  virtual.refuse("100.126.0.1", true);
+  assert.equal(virtual.take("one", "10.96.0.1", none, uses("198.19.0.0/16")), "172.30.0.2");
+});
+
 Deno.test("an address that alone is refused isn't given out again soon, and its range stays", () => {
   const virtual = new VirtualAddresses({ place });
   virtual.take("one", "10.96.0.1", none);

@@ -1,8 +1,8 @@
 import type { DataPlane } from "../../dataplane/plane.ts";
-import { type CapturedPorts, LIMIT_REACHED } from "../../wire/helper.ts";
+import type { CapturedPorts } from "../../wire/helper.ts";
 import type { LaptopCluster } from "./laptop_cluster.ts";
 import { NOT_YET, type RoutedCluster, type RouteProgrammer } from "./route_programmer.ts";
-import type { VirtualAddresses, VirtualMeaning } from "./virtual_addresses.ts";
+import { VIRTUAL_RANGES, type VirtualAddresses, type VirtualMeaning } from "./virtual_addresses.ts";
 
 /** A virtual address may be refused too, for as often as there are ranges; and once more for an address of the machine's. */
 const MOST_TRIES = 5;
@@ -98,7 +98,7 @@ export class VirtualRoutes {
       await this.#tell(removed);
       const refused = changes.flatMap(({ cluster, added }) => this.#refused(cluster, added));
       await this.#refuse(refused);
-      if (refused.every(({ why }) => why.endsWith(LIMIT_REACHED))) break;
+      if (refused.every(({ why }) => AT_A_LIMIT.test(why))) break;
     }
     return moved;
   }
@@ -155,6 +155,7 @@ export class VirtualRoutes {
     const { virtual } = this.#parts;
     const { id, index } = cluster;
     const [added, gone] = [new Map<string, string>(), new Map<string, string>()];
+    let used: ReadonlySet<string> | undefined;
     // Where there are as many as may be, Services come before pods.
     const isPods = (address: string) => index.addresses.get(address) === "any";
     for (const address of [...addresses].toSorted((a, b) => Number(isPods(a)) - Number(isPods(b)))) {
@@ -165,7 +166,8 @@ export class VirtualRoutes {
       }
       this.#without.delete(keyOf(id, address));
       if (there !== undefined || !this.#needs(cluster, address)) continue;
-      const taken = virtual.take(id, address, this.#isTaken);
+      used ??= this.#usedRanges();
+      const taken = virtual.take(id, address, this.#isTaken, (range) => used?.has(range) === true);
       if (taken !== undefined) added.set(taken, address);
       else this.#without.set(keyOf(id, address), { address, why: "no virtual address is free" });
     }
@@ -175,12 +177,24 @@ export class VirtualRoutes {
   readonly #isTaken = (address: string): boolean =>
     this.#parts.clusters.values().some(({ index }) => index.addresses.has(address));
 
+  /** The ranges of virtual addresses in which clusters have addresses of their own. */
+  #usedRanges(): ReadonlySet<string> {
+    const used = new Set<string>();
+    for (const { index } of this.#parts.clusters.values()) {
+      for (const address of index.addresses.keys()) {
+        const range = VIRTUAL_RANGES.find((one) => address.startsWith(one.slice(0, -"0.0/16".length)));
+        if (range !== undefined) used.add(range);
+      }
+    }
+    return used;
+  }
+
   /** Whether names lead to an address, and it can't be captured for its cluster. Of dual-stack Services the IPv4 address is enough. */
   #needs({ id, index }: LaptopCluster, address: string): boolean {
     if (!index.addresses.has(address) || this.reachedAt(id, address) !== undefined) return false;
     const isVirtual = this.meaningOf(address) !== undefined;
     const why = this.#parts.routes.refusal(id, address);
-    if (!isVirtual && (why === undefined || why === NOT_YET || why.endsWith(LIMIT_REACHED))) return false;
+    if (!isVirtual && (why === undefined || why === NOT_YET || AT_A_LIMIT.test(why))) return false;
     const services = [...index.servicesAt(address)];
     if (!address.includes(":")) return services.length > 0;
     return services.some((key) => index.services.get(key)?.addresses.every((one) => one.includes(":")));
@@ -199,7 +213,7 @@ export class VirtualRoutes {
     if (refused.length === 0) return;
     const { virtual, routes } = this.#parts;
     for (const { cluster, address, virtual: one, why } of refused) {
-      if (why.endsWith(LIMIT_REACHED)) virtual.rest(one);
+      if (AT_A_LIMIT.test(why)) virtual.rest(one);
       else virtual.refuse(one, OF_A_RANGE.test(why));
       this.#without.set(keyOf(cluster, address), {
         address,
@@ -244,6 +258,9 @@ interface Refused extends VirtualMeaning {
 
 /** What the helper says where the machine uses more than one address: a network or route of it, or what it may never capture. */
 const OF_A_RANGE = /^in |^never to be captured|^pmz's own/;
+
+/** What it says where as many addresses are captured as may be, or as many ports. */
+const AT_A_LIMIT = /: the limit$/;
 
 /** Addresses have no spaces, contexts of a kubeconfig may. */
 const keyOf = (cluster: string, address: string): string => `${address} ${cluster}`;

@@ -137,8 +137,28 @@ Deno.test("an address that a virtual one is of another cluster isn't captured as
   await to.add(two);
   await to.add(late);
   assert.equal(to.virtual.reachedAt("two", "10.96.0.7"), "198.19.0.1");
-  assert.equal(to.virtual.reachedAt("late", "198.19.0.1"), "198.19.0.2");
-  assert.equal(to.told.get("198.19.0.2"), "198.19.0.1 of late");
+  assert.equal(to.virtual.reachedAt("late", "198.19.0.1"), "100.126.0.1");
+  assert.equal(to.told.get("100.126.0.1"), "198.19.0.1 of late");
+});
+
+Deno.test("virtual addresses come from a range that no cluster uses, where there is one", async () => {
+  const to = routesOf(() => undefined);
+  const [eks, two] = [clusterOf("eks", "10.96.0.7"), clusterOf("two", "10.96.0.7")];
+  eks.serve("198.19.44.5", "any");
+  await to.add(eks);
+  await to.add(two);
+  assert.equal(to.virtual.reachedAt("two", "10.96.0.7"), "100.126.0.1");
+});
+
+Deno.test("where the ports of Services are as many as may be, a virtual address is asked for once at a time", async () => {
+  let asked = 0;
+  const to = routesOf((address) => {
+    if (address.startsWith("34.")) return "public";
+    asked++;
+    return "too many ports of Services: the limit";
+  });
+  await to.add(clusterOf("gke", "34.118.224.1"));
+  assert.equal(asked, 1);
 });
 
 Deno.test("where the machine has a route to the virtual range, they come from another one", async () => {
