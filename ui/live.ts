@@ -124,9 +124,9 @@ export class Live {
   #start(): void {
     const { signal } = this.#watch = new AbortController();
     const source = this.#parts.source(signal);
-    this.#repeat(LOOK_MS, () => this.#look(source), signal);
-    this.#repeat(DIRECTORY_MS, () => this.#lookAtDirectory(source), signal);
-    this.#repeat(LOOK_MS, () => this.#follow(source), signal);
+    this.#repeat(LOOK_MS, PAUSES, () => this.#look(source, signal), signal);
+    this.#repeat(DIRECTORY_MS, PAUSES, () => this.#lookAtDirectory(source, signal), signal);
+    this.#repeat(LOOK_MS, 0, () => this.#follow(source), signal);
   }
 
   #stop(): void {
@@ -135,7 +135,8 @@ export class Live {
     this.#directory = this.#contexts = undefined;
   }
 
-  async #repeat(ms: number, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  /** Works again and again, with a pause of `ms`, or of `pauses` times as long as the work took. */
+  async #repeat(ms: number, pauses: number, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const aborted = Promise.withResolvers<void>();
     using _aborting = onAbort(signal, () => aborted.resolve());
     while (!signal.aborted) {
@@ -144,7 +145,7 @@ export class Live {
       const refreshed = this.#refreshed.promise; // of while it works, too
       const begun = this.#clock.now();
       await work();
-      const pause = Math.max(ms, PAUSES * (this.#clock.now() - begun));
+      const pause = Math.max(ms, pauses * (this.#clock.now() - begun));
       const over = new AbortController();
       using _following = onAbort(signal, () => over.abort());
       await Promise.race([sleep(pause, over.signal, this.#clock), refreshed]);
@@ -152,14 +153,17 @@ export class Live {
     }
   }
 
-  async #look(source: Source): Promise<void> {
+  /** @param signal aborts once nothing is to be told any more */
+  async #look(source: Source, signal: AbortSignal): Promise<void> {
     try {
       const { status, intercepts, flows, protect } = await source.snapshot();
+      if (signal.aborted) return;
       this.#notice(status.clusters.map(({ cluster }) => cluster.context).join());
       this.#tell("status", statusView(status, protect));
       this.#tell("intercepts", interceptsView(intercepts, this.#parts.now?.() ?? Date.now()));
       this.#tell("flows", flowsView(flows));
     } catch (error) {
+      if (signal.aborted) return;
       this.#notice("");
       this.#tell("status", { why: noticeOf(error), clusters: [], warnings: [] });
       this.#tell("intercepts", interceptsView([], 0));
@@ -173,11 +177,12 @@ export class Live {
     this.#contexts = contexts;
   }
 
-  async #lookAtDirectory(source: Source): Promise<void> {
+  async #lookAtDirectory(source: Source, signal: AbortSignal): Promise<void> {
     const { services, names }: Directory = await source.directory().catch(() => ({
       services: [],
       names: [],
     }));
+    if (signal.aborted) return;
     const before = this.#directory;
     const isSame = before !== undefined && JSON.stringify(before.entries) === JSON.stringify(services);
     const revision = isSame ? before.revision : (before?.revision ?? 0) + 1;

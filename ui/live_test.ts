@@ -6,7 +6,13 @@ import type { Source } from "./daemon_source.ts";
 import { Live, type LiveEvent } from "./live.ts";
 
 /** What all tabs see of a source that counts how often it is asked, by a clock that stands still. */
-function living({ status: lookAt = () => Promise.resolve() }: { status?: () => Promise<void> } = {}) {
+function living(
+  { status: lookAt = () => Promise.resolve(), untilEnd = () => new Promise(() => {}) }: {
+    status?: () => Promise<void>;
+    /** How long the daemon tells of flows. */
+    untilEnd?: () => Promise<void>;
+  } = {},
+) {
   const clock = new FakeClock();
   const { status, services, names, flows } = defaultAnswers();
   const asked = { snapshots: 0, directories: 0, followers: 0 };
@@ -24,7 +30,7 @@ function living({ status: lookAt = () => Promise.resolve() }: { status?: () => P
     async *flows() {
       asked.followers++;
       yield { flow: doneFlow };
-      await new Promise(() => {});
+      await untilEnd();
     },
   };
   const live = new Live({ source: () => source, clock, now: () => 0 });
@@ -167,5 +173,45 @@ Deno.test("texts of a cluster that turn the direction of others are spelt out", 
   const status = tab.told.find(({ name }) => name === "status")?.data ?? "";
   assert.ok(!status.includes("\u202e"));
   assert.match(status, /jo\\\\u\{202e\}gnp/);
+  await tab.close();
+});
+
+Deno.test("a look that a tab which is gone has asked for tells the next tab nothing", async () => {
+  const looks: PromiseWithResolvers<void>[] = [];
+  const { live, clock } = living({
+    status: () => {
+      looks.push(Promise.withResolvers());
+      return looks.at(-1)?.promise ?? Promise.resolve();
+    },
+  });
+  const first = tabOf(live);
+  await clock.advance(0);
+  await first.close();
+  const second = tabOf(live);
+  await clock.advance(0);
+  looks[0]?.reject(new Error("the page went away"));
+  await clock.advance(0);
+  looks[1]?.resolve();
+  await clock.advance(0);
+  const statuses = second.told.filter(({ name }) => name === "status");
+  assert.deepEqual(statuses.map(({ data = "" }) => "why" in JSON.parse(data)), [false]);
+  await second.close();
+});
+
+Deno.test("flows of a daemon that takes another's place are followed at once, however long the other lived", async () => {
+  const clocks: FakeClock[] = [];
+  const { live, clock, asked } = living({
+    untilEnd: async () => {
+      const ended = Promise.withResolvers<void>();
+      clocks[0]?.after(600_000, ended.resolve);
+      await ended.promise;
+    },
+  });
+  clocks.push(clock);
+  const tab = tabOf(live);
+  await clock.advance(599_000);
+  assert.equal(asked.followers, 1);
+  await clock.advance(5_000);
+  assert.equal(asked.followers, 2);
   await tab.close();
 });
