@@ -91,7 +91,7 @@ export function startDataWorker(
     callersClosed: (callers) => udp.callersClosed(callers),
     changeAddresses(change) {
       directory.changeAddresses(change);
-      udpFlows.release(change.removed);
+      udpFlows.release(change.cluster, change.removed);
     },
     captured: ({ cluster, isCaptured }) => directory.setCaptured(cluster, isCaptured),
     zone: (zone) => directory.setZone(zone),

@@ -111,17 +111,18 @@ export class OutboundUdp implements Disposable {
     return ends === undefined ? "unknown" : this.#parts.programs.socketOf(ends);
   }
 
-  /** Ends the flows to addresses that are captured no longer. */
-  release(addresses: readonly string[]): void {
+  /** Ends a cluster's flows to addresses that it has no longer; another cluster may have the same ones. */
+  release(cluster: string, addresses: readonly string[]): void {
     const released = new Set(addresses);
     for (const [destination, flows] of this.#flows) {
       if (!released.has(destination.address)) continue;
       for (const flow of flows.values()) {
+        if (flow.ends.cluster !== cluster) continue;
         this.#remove(flow);
         this.#parts.flows.end(flow.listed, { kind: "reset", by: "laptop", details: RELEASED });
         flow.abort();
       }
-      this.#forget(destination);
+      if (flows.size === 0) this.#forget(destination);
     }
   }
 

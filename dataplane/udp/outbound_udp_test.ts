@@ -332,9 +332,19 @@ Deno.test("an address that is released ends its flows", async () => {
   const [one, other] = [new FakeDestination("10.96.0.7", 53), new FakeDestination("10.96.0.8", 53)];
   at.say("?", 4001, one);
   at.say("?", 4001, other);
-  at.udp.release(["10.96.0.7"]);
+  at.udp.release("dev", ["10.96.0.7"]);
   assert.deepEqual(at.ended.map(({ to, outcome }) => [to, outcome.kind]), [["10.96.0.7:53", "reset"]]);
   assert.deepEqual([one.isClosed, other.isClosed], [true, false]);
+});
+
+Deno.test("an address that another cluster had too, and has no longer, keeps its flows", async () => {
+  await using at = await laptop();
+  const one = new FakeDestination("10.96.0.7", 53);
+  at.say("?", 4001, one);
+  at.udp.release("prod", ["10.96.0.7"]);
+  assert.deepEqual(at.ended, []);
+  assert.equal(one.isClosed, false);
+  await until("it is answered", () => one.answers.length === 1);
 });
 
 Deno.test("a destination that fails ends its flows, and its callers are told", async () => {
