@@ -23,7 +23,7 @@ export interface VirtualRoutesParts {
 export class VirtualRoutes {
   readonly #parts: VirtualRoutesParts;
   /** By "address cluster", those that should have a virtual address and have none, and why. */
-  readonly #without = new Map<string, { readonly address: string; readonly why: string }>();
+  readonly #without = new Map<string, VirtualMeaning & { readonly why: string }>();
 
   constructor(parts: VirtualRoutesParts) {
     this.#parts = parts;
@@ -122,7 +122,7 @@ export class VirtualRoutes {
     const { virtual } = this.#parts;
     const removed = [...virtual.ofCluster(cluster)];
     for (const one of removed) virtual.rest(one);
-    for (const key of this.#without.keys()) if (key.endsWith(` ${cluster}`)) this.#without.delete(key);
+    for (const [key, one] of this.#without) if (one.cluster === cluster) this.#without.delete(key);
     await this.#tell([{ cluster, added: new Map(), removed }]);
   }
 
@@ -169,7 +169,9 @@ export class VirtualRoutes {
       used ??= this.#usedRanges();
       const taken = virtual.take(id, address, this.#isTaken, (range) => used?.has(range) === true);
       if (taken !== undefined) added.set(taken, address);
-      else this.#without.set(keyOf(id, address), { address, why: "no virtual address is free" });
+      else {
+        this.#without.set(keyOf(id, address), { cluster: id, address, why: "no virtual address is free" });
+      }
     }
     return { cluster: id, added, gone };
   }
@@ -216,6 +218,7 @@ export class VirtualRoutes {
       if (AT_A_LIMIT.test(why)) virtual.rest(one);
       else virtual.refuse(one, OF_A_RANGE.test(why));
       this.#without.set(keyOf(cluster, address), {
+        cluster,
         address,
         why: `its virtual address isn't captured: ${why}`,
       });

@@ -247,6 +247,15 @@ Deno.test("what makes room for a virtual address has moved, and what a virtual o
   assert.deepEqual([...await to.virtual.settle(new Set(["198.19.0.1"]))], ["10.96.0.7"]);
 });
 
+Deno.test("a cluster that goes leaves what others wait for, whatever their names", async () => {
+  const to = routesOf((address) => address.startsWith("34.") ? "public" : "in use, all of it");
+  const [one, other] = [clusterOf("dev", "34.118.224.1"), clusterOf("my dev", "34.118.224.2")];
+  await to.add(one);
+  await to.add(other);
+  await to.remove(one);
+  assert.deepEqual(to.virtual.without(), ["34.118.224.2"]);
+});
+
 Deno.test("an IPv6 address has a virtual one only where its Service has no IPv4 address", async () => {
   const to = routesOf(() => undefined, [4]);
   const cluster = new FakeLaptopCluster("six", "capture", {

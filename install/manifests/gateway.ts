@@ -46,7 +46,7 @@ function parts(options: ManifestOptions): ContainerParts {
   };
 }
 
-/** Seconds after which the gateway of a node that is gone is replaced: everybody's connections wait for that; 300 by default. */
+/** Seconds after which the gateway of a node that counts as gone is replaced: everybody's connections wait for that; 300 by default. */
 const GONE_S = 10;
 
 function soonGone(taint: string): object {
