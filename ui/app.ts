@@ -2,6 +2,7 @@ import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { CliParts } from "../cli/parts.ts";
 import { list, NotValid, object, text } from "../wire/schema.ts";
+import { cleaned } from "./cleaned.ts";
 import { noticeOf } from "./daemon_source.ts";
 import type { EventStreams } from "./event_stream.ts";
 import { type Admission, whyRefused } from "./guard.ts";
@@ -42,7 +43,7 @@ export function pageApp({ admission, isOwn, live, streams, parts, closing }: App
   });
   app.onError((error, c) => {
     const isWrong = error instanceof NotValid || error instanceof SyntaxError;
-    return c.json(noticeOf(error), isWrong ? 400 : 502);
+    return c.json(cleaned(noticeOf(error)), isWrong ? 400 : 502);
   });
   const tooLong = { message: `the request is longer than ${LONGEST_REQUEST >> 10} KiB` };
   const limited = bodyLimit({ maxSize: LONGEST_REQUEST, onError: (c) => c.json(tooLong, 413) });
@@ -50,7 +51,7 @@ export function pageApp({ admission, isOwn, live, streams, parts, closing }: App
   page.get("/events", () => streams.add((signal) => live.events(signal)));
   page.get(
     "/services",
-    async (c) => c.json(servicesView(await live.services(), c.req.query("filter") ?? "")),
+    async (c) => c.json(cleaned(servicesView(await live.services(), c.req.query("filter") ?? ""))),
   );
   page.post("/run", limited, async (c) => {
     const { words } = commandRequest.parse(await c.req.json(), "");

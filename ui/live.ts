@@ -1,8 +1,8 @@
 import { onAbort } from "../async/abort.ts";
 import { type Clock, systemClock } from "../async/clock.ts";
 import { sleep } from "../async/sleep.ts";
-import { clean } from "../cli/sanitize.ts";
 import type { ServiceEntry } from "../wire/control.ts";
+import { cleaned } from "./cleaned.ts";
 import { type Directory, noticeOf, type Source } from "./daemon_source.ts";
 import { EndedFlows } from "./ended_flows.ts";
 import { directoryView, flowsView, flowView, interceptsView, statusView } from "./view.ts";
@@ -214,9 +214,4 @@ export class Live {
     this.#news.resolve();
     this.#news = Promise.withResolvers();
   }
-}
-
-/** A view whose texts have nothing that changes how others are read, as a terminal gets them. */
-function cleaned<T>(view: T): T {
-  return JSON.parse(JSON.stringify(view), (_, value) => typeof value === "string" ? clean(value) : value);
 }

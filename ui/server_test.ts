@@ -114,6 +114,15 @@ Deno.test("Services are filtered by their names, ports and addresses", async () 
   assert.deepEqual(await found("nosuch"), []);
 });
 
+Deno.test("texts of a Service that turn the direction of others are spelt out", async () => {
+  const [service] = defaultAnswers().services;
+  assert.ok(service);
+  await using at = serving({ answers: { services: [{ ...service, interceptedBy: ["jo\u202egnp.exe"] }] } });
+  const { text } = await at.read("services");
+  assert.ok(!text.includes("\u202e"));
+  assert.match(text, /jo\\\\u\{202e\}gnp/);
+});
+
 Deno.test("a button does what its command does, and says it in its words", async () => {
   await using at = serving();
   const lines = (await (await at.run(["leave", "echo.default:80"])).text()).trim().split("\n");
