@@ -20,8 +20,10 @@ import { haveOnePort, type InterceptTarget, portWords, refuseUnseen, takenOf } f
 
 /** A rule has this long to be in force in all pods, in milliseconds. */
 const FORCE_TIMEOUT_MS = 30_000;
-/** What node agents refuse, and pods of nodes without one, aren't waited for any longer than this, in milliseconds. */
+/** What node agents refuse, and pods of nodes without one next to others, aren't waited for any longer than this, in milliseconds. */
 const REFUSED_TIMEOUT_MS = 2_000;
+/** Where no node of the pods has a node agent, there may be one soon: it is replaced, or the node is new. Milliseconds. */
+const UNSERVED_TIMEOUT_MS = 15_000;
 
 /** The member of the header `baggage` by which `--personal` tells requests apart. */
 const PERSONAL_BAGGAGE = "pmz";
@@ -246,8 +248,10 @@ async function inForce(
     const waited = performance.now() - begun;
     if (waited > REFUSED_TIMEOUT_MS) {
       if (all > 0 && started === 0) return standing; // nothing to take yet
-      if (all > 0 && ready + refused + unserved >= started && refused + ready === standing.reported) {
-        if (ready > 0) return standing;
+      const isSettled = all > 0 && ready + refused + unserved >= started &&
+        refused + ready === standing.reported;
+      if (isSettled && ready > 0) return standing;
+      if (isSettled && (unserved === 0 || waited > UNSERVED_TIMEOUT_MS)) {
         throw new Failure("conflict", `none of ${all} pods can be intercepted: ${problems[0] ?? "refused"}`);
       }
     }

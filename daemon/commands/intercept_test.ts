@@ -99,6 +99,33 @@ Deno.test("what every node agent refuses isn't waited for, and has its reason", 
   assert.ok(performance.now() - begun < 20_000);
 });
 
+Deno.test("a node agent that is being replaced is waited for", async () => {
+  await using at = await fakeDaemon();
+  at.cluster.put("/api/v1", "pods", {
+    metadata: {
+      name: "node-agent-z",
+      namespace: "pmz-node",
+      uid: crypto.randomUUID(),
+      labels: { "app.kubernetes.io/part-of": "pmz", "app.kubernetes.io/component": "node" },
+      ownerReferences: [{
+        apiVersion: "apps/v1",
+        kind: "DaemonSet",
+        name: "node-agent",
+        uid: "u",
+        controller: true,
+      }],
+    },
+    spec: { nodeName: "another", containers: [] },
+    status: { phase: "Running", conditions: [{ type: "Ready", status: "True" }] },
+  });
+  const { kubeconfig = "" } = at.up;
+  const intercepting = at.daemon.intercept({ ...asks, kubeconfig }, recorder(), forever);
+  intercepting.catch(() => {}); // it is awaited below
+  await new Promise((resolve) => setTimeout(resolve, 3_000)); // longer than a refusal is waited for
+  using _attach = attach(at.cluster);
+  assert.deepEqual((await intercepting).pods, { ready: 1, all: 1 });
+});
+
 Deno.test("an intercept of pods that aren't ready says at once which callers don't arrive", async () => {
   await using at = await fakeDaemon();
   using _attach = attach(at.cluster);
