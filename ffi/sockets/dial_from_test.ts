@@ -3,7 +3,7 @@ import { tcpDescriptors } from "../testing/netns.ts";
 import { silentListener } from "../testing/silent_listener.ts";
 import { type Endpoint, parseEndpoint } from "../../net/address.ts";
 import { type BoundConnection, dialFrom, isPortTaken } from "./dial_from.ts";
-import { closeDescriptor, localEndpoint, tcpListener } from "./socket.ts";
+import { closeDescriptor, tcpListener } from "./socket.ts";
 
 const LIMIT = { timeoutMs: 5_000 };
 
@@ -13,12 +13,17 @@ function endpointOf({ hostname, port }: Deno.NetAddr): Endpoint {
   return endpoint;
 }
 
-/** A port that nothing is bound to now. */
+/** A port that nothing is bound to now, and that the kernel gives to nothing: it's below those that it chooses from. */
 function freePort(address = "127.0.0.1"): number {
-  const fd = tcpListener({ address });
-  const { port } = localEndpoint(fd);
-  closeDescriptor(fd);
-  return port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    try {
+      closeDescriptor(tcpListener({ address, port }));
+      return port;
+    } catch (error) {
+      if (!isPortTaken(error)) throw error;
+    }
+  }
 }
 
 /** Ends a connection the way that leaves TIME_WAIT at its own end. */

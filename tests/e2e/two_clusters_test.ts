@@ -144,8 +144,12 @@ Deno.test("two clusters with the same ranges are reached at once, each by its ow
     assert.match(await explained(shared), /of cluster one/);
     const failing = `http://only-two.default.svc:81/`;
     assert.notEqual((await alice.laptop.run("alice", ["curl", "-s", "-m", "5", failing])).code, 0);
-    const failed = await alice.json<{ items: Flow[] }>(["flows", "--failed"]);
-    const flow = failed.items.find(({ name }) => name === "only-two.default.svc:81");
+    let flow: Flow | undefined;
+    await until("the failure is told", async () => {
+      const { items } = await alice.json<{ items: Flow[] }>(["flows", "--failed"]);
+      flow = items.find(({ name }) => name === "only-two.default.svc:81");
+      return flow !== undefined;
+    });
     assert.deepEqual([flow?.cluster, flow?.to, flow?.virtual], ["two", `${shared}:81`, `${meant}:81`]);
     assert.match(
       (await alice.done(["flows", "--failed"])).stdout,

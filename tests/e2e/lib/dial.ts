@@ -105,6 +105,6 @@ async function dial<Result>(
   const order = JSON.stringify({ ...what, to: [host, port], ...rest });
   // What the program prints is its own, above; a test asserts on each field that it uses.
   return JSON.parse(
-    await laptop.output(person, ["python3", "-c", program, order], { timeout: 60_000 }),
+    await laptop.output(person, ["python3", "-c", program, order], { timeout: 180_000 }),
   ) as Result;
 }
