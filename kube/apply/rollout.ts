@@ -57,7 +57,7 @@ export async function rollout(
   const until = performance.now() + timeoutMs;
   let lastingSince: number | undefined;
   let most = { ready: 0, updated: 0, since: performance.now() };
-  let looks = 0;
+  let unready: ReadonlySet<string> = new Set(), looks = 0;
   for (;;) {
     const state = await look(api, workload, signal);
     const { pods, troubles } = state.done
@@ -72,12 +72,12 @@ export async function rollout(
       most = { ready, updated, since: now };
     }
     if (workload.kind === "DaemonSet" && state.seen && state.ready > 0) {
-      if (looks++ % LOOKS_A_LIST === 0) {
-        const down = await downUnder(api, pods, signal);
-        const left = state.wanted - down.length;
-        if (state.updated >= left && state.ready >= left) {
-          return down.map((node) => `node ${node} isn't ready`);
-        }
+      const awaited = awaitedNodes(pods);
+      if (awaited.length > 0 && looks++ % LOOKS_A_LIST === 0) unready = await unreadyNodes(api, signal);
+      const down = awaited.filter((node) => unready.has(node));
+      const left = state.wanted - down.length;
+      if (state.updated >= left && state.ready >= left) {
+        return down.map((node) => `node ${node} isn't ready`);
       }
       if (state.updated >= state.wanted && now - most.since >= patienceMs) return said;
     }
@@ -129,12 +129,9 @@ async function look(api: Api, { kind, namespace, name }: Workload, signal?: Abor
   return { done, seen, ready, updated, wanted, object };
 }
 
-/** The nodes that aren't ready among those on which pods aren't. */
-async function downUnder(api: Api, pods: readonly Json[], signal?: AbortSignal): Promise<string[]> {
-  const nodes = new Set(pods.filter((pod) => !isReady(pod)).flatMap(nodeOf));
-  if (nodes.size === 0) return [];
-  const unready = await unreadyNodes(api, signal);
-  return [...nodes].filter((node) => unready.has(node)).toSorted();
+/** The nodes on which pods aren't ready. */
+function awaitedNodes(pods: readonly Json[]): string[] {
+  return [...new Set(pods.filter((pod) => !isReady(pod)).flatMap(nodeOf))].toSorted();
 }
 
 function isReady(pod: Json): boolean {

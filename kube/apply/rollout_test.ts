@@ -157,6 +157,20 @@ Deno.test("a pod that doesn't become ready on a node that is holds the others up
   assert.match(left ?? "", /^pod of-c isn't ready yet/);
 });
 
+Deno.test("a node that isn't ready holds up none that becomes so between two lists of nodes", async () => {
+  await using server = scene({
+    statuses: [{ ...twoOfThree, numberAvailable: 1 }, twoOfThree],
+    pods: threePods,
+    nodes: [{ metadata: { name: "c" }, status: conditionOf("Unknown") }],
+  });
+  using api = new Api(server.source);
+  let looks = 0;
+  assert.deepEqual(await rollout(api, daemonSet, { pollMs: 1, onProgress: () => looks++ }), [
+    "node c isn't ready",
+  ]);
+  assert.equal(looks, 2);
+});
+
 Deno.test("the last pod of an update that takes long has as long as the first to become ready", async () => {
   const updating = { ...twoOfThree, updatedNumberScheduled: 1 };
   await using server = scene({
