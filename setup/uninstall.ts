@@ -1,4 +1,4 @@
-import type { UninstallPlan, UninstallRequest } from "../wire/setup.ts";
+import type { SetupScope, UninstallPlan, UninstallRequest } from "../wire/setup.ts";
 import { found, isSame } from "./file_on_disk.ts";
 import type { Places } from "./places.ts";
 import { readRecord } from "./record.ts";
@@ -6,8 +6,12 @@ import { readRecord } from "./record.ts";
 /** The folder of an unpacked version, or of one that is being unpacked (build/launcher/unpack.c). */
 const UNPACKED = /^(\.[0-9a-f]{32}\.\d+|[0-9a-f]{32})$/;
 
-/** Whatever a record says, root removes files only here. */
+/** Whatever a record says, root removes what it lists only here. */
 const OF_MACHINE = "/usr/local/";
+
+function mayGo(path: string, scope: SetupScope): boolean {
+  return scope !== "system" || path.startsWith(OF_MACHINE);
+}
 
 /** What is to be removed. Nothing is, yet. */
 export async function planUninstall(
@@ -18,7 +22,7 @@ export async function planUninstall(
   const record = readRecord(places.record);
   const files: string[] = [], changed: string[] = [];
   for (const path of new Set(record?.files.map(({ path }) => path))) {
-    if (scope === "system" && !path.startsWith(OF_MACHINE)) continue;
+    if (!mayGo(path, scope)) continue;
     const there = await found(path);
     if (there === undefined) continue;
     const isOurs = there !== "something else" && record?.files.some((one) => isSame(one, there));
@@ -61,7 +65,9 @@ export async function uninstall(plan: UninstallPlan, places: Places): Promise<st
     });
   }
   // Innermost first.
-  for (const folder of record?.folders.toReversed() ?? []) await removeEmpty(folder);
+  for (const folder of record?.folders.toReversed() ?? []) {
+    if (mayGo(folder, plan.scope)) await removeEmpty(folder);
+  }
   for (const path of plan.purged) {
     await attempt(path, () => Deno.remove(path, { recursive: true }));
     const folder = path.slice(0, path.lastIndexOf("/"));

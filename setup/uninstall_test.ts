@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { placesOf } from "./places.ts";
+import { formatRecord } from "./record.ts";
 import { Home } from "./testing/home.ts";
+import { planUninstall, uninstall } from "./uninstall.ts";
 
 const nothing = { scope: "user", purge: [] } as const;
 
@@ -93,6 +96,18 @@ Deno.test("a link that has taken the place of a folder stays, and so does a file
     "/.local/bin": "-> ../dotfiles",
     "/.local/share/man": "-> ../../elsewhere",
   });
+});
+
+Deno.test("root removes no folder that isn't the machine's, whatever the list says", async () => {
+  using home = new Home();
+  const folder = `${home.path}/empty`;
+  Deno.mkdirSync(folder);
+  const record = `${home.path}/installed.json`;
+  Deno.writeTextFileSync(record, formatRecord({ release: "1.0.0", files: [], folders: [folder] }));
+  const places = { ...placesOf("system", { get: () => undefined }), record, cache: `${home.path}/cache` };
+  const plan = await planUninstall({ scope: "system", purge: [] }, places, []);
+  assert.deepEqual(await uninstall(plan, places), []);
+  assert.deepEqual(home.folders(), ["/empty"]);
 });
 
 Deno.test("a list that can't be read as one removes nothing", async () => {
