@@ -221,6 +221,24 @@ Deno.test("an address that the helper refuses is said for its Service, whose nam
   ]]);
 });
 
+Deno.test("a virtual address has the ports that its Service has now", async () => {
+  await using at = surroundings();
+  await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
+  const [one, two] = ["one", "two"].map((id) =>
+    new FakeLaptopCluster(id, "capture", { echo: ["10.96.0.7"] })
+  );
+  assert.ok(one && two);
+  await capture.add(one);
+  await capture.add(two);
+  const ports = [{ protocol: "tcp", port: 80, served: true }] as const;
+  two.serve("10.96.0.7", ports);
+  await capture.change(two, { addresses: new Set(["10.96.0.7"]), services: new Set() });
+  const last = at.helper.asked.findLast(({ ask }) => ask === "capture");
+  assert.deepEqual(last?.ask === "capture" && last.add, [
+    { address: capture.reachedAt("two", "10.96.0.7"), ports },
+  ]);
+});
+
 /** A names worker that only remembers the zones it was told. */
 function fakeNames() {
   const zones = new Map<string, Map<string, readonly string[]>>();

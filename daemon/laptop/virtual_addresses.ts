@@ -103,8 +103,7 @@ export class VirtualAddresses {
       }
       this.#forget(known);
     }
-    const ranges = this.#ranges.toSorted((a, b) => Number(isUsed(a.text)) - Number(isUsed(b.text)));
-    const virtual = this.#free(this.#place(cluster, address), ranges, isTaken);
+    const virtual = this.#free(this.#place(cluster, address), isTaken, isUsed);
     if (virtual === undefined) return undefined;
     const given: Given = { cluster, address, virtual, resting: undefined };
     this.#given.set(keyOf(cluster, address), given);
@@ -147,8 +146,8 @@ export class VirtualAddresses {
 
   #free(
     place: number,
-    ranges: readonly Range[],
     isTaken: (address: string) => boolean,
+    isUsed: (range: string) => boolean,
   ): string | undefined {
     if (this.#given.size >= this.#most) {
       const [oldest] = this.#resting;
@@ -156,12 +155,20 @@ export class VirtualAddresses {
       if (!oldest || !hasRested) return undefined;
       this.#forget(oldest);
     }
-    for (const range of ranges) {
-      for (let tried = 0; tried < MOST_TRIED; tried++) {
-        const virtual = addressIn(range, (place + tried) % A_RANGE_HAS);
-        if (this.#byVirtual.has(virtual) || this.#refused.has(virtual)) continue;
-        if (!isTaken(virtual)) return virtual;
+    for (const used of [false, true]) {
+      for (const range of this.#ranges) {
+        const virtual = isUsed(range.text) === used ? this.#freeIn(range, place, isTaken) : undefined;
+        if (virtual !== undefined) return virtual;
       }
+    }
+    return undefined;
+  }
+
+  #freeIn(range: Range, place: number, isTaken: (address: string) => boolean): string | undefined {
+    for (let tried = 0; tried < MOST_TRIED; tried++) {
+      const virtual = addressIn(range, (place + tried) % A_RANGE_HAS);
+      if (this.#byVirtual.has(virtual) || this.#refused.has(virtual)) continue;
+      if (!isTaken(virtual)) return virtual;
     }
     return undefined;
   }

@@ -2,7 +2,7 @@ import type { DataPlane } from "../../dataplane/plane.ts";
 import type { CapturedPorts } from "../../wire/helper.ts";
 import type { LaptopCluster } from "./laptop_cluster.ts";
 import { NOT_YET, type RoutedCluster, type RouteProgrammer } from "./route_programmer.ts";
-import { VIRTUAL_RANGES, type VirtualAddresses, type VirtualMeaning } from "./virtual_addresses.ts";
+import type { VirtualAddresses, VirtualMeaning } from "./virtual_addresses.ts";
 
 /** A virtual address may be refused too, for as often as there are ranges; and once more for an address of the machine's. */
 const MOST_TRIES = 5;
@@ -155,7 +155,7 @@ export class VirtualRoutes {
     const { virtual } = this.#parts;
     const { id, index } = cluster;
     const [added, gone] = [new Map<string, string>(), new Map<string, string>()];
-    let used: ReadonlySet<string> | undefined;
+    const isUsed = this.#usedRanges();
     // Where there are as many as may be, Services come before pods.
     const isPods = (address: string) => index.addresses.get(address) === "any";
     for (const address of [...addresses].toSorted((a, b) => Number(isPods(a)) - Number(isPods(b)))) {
@@ -166,8 +166,7 @@ export class VirtualRoutes {
       }
       this.#without.delete(keyOf(id, address));
       if (there !== undefined || !this.#needs(cluster, address)) continue;
-      used ??= this.#usedRanges();
-      const taken = virtual.take(id, address, this.#isTaken, (range) => used?.has(range) === true);
+      const taken = virtual.take(id, address, this.#isTaken, isUsed);
       if (taken !== undefined) added.set(taken, address);
       else {
         this.#without.set(keyOf(id, address), { cluster: id, address, why: "no virtual address is free" });
@@ -179,16 +178,20 @@ export class VirtualRoutes {
   readonly #isTaken = (address: string): boolean =>
     this.#parts.clusters.values().some(({ index }) => index.addresses.has(address));
 
-  /** The ranges of virtual addresses in which clusters have addresses of their own. */
-  #usedRanges(): ReadonlySet<string> {
-    const used = new Set<string>();
-    for (const { index } of this.#parts.clusters.values()) {
-      for (const address of index.addresses.keys()) {
-        const range = VIRTUAL_RANGES.find((one) => address.startsWith(one.slice(0, -"0.0/16".length)));
-        if (range !== undefined) used.add(range);
-      }
-    }
-    return used;
+  /** Tells in which ranges of virtual addresses clusters have addresses of their own. Each costs a look at all of these, once. */
+  #usedRanges(): (range: string) => boolean {
+    const known = new Map<string, boolean>();
+    const isUsed = (range: string) => {
+      const start = range.slice(0, -"0.0/16".length);
+      return this.#parts.clusters.values().some(({ index }) =>
+        index.addresses.keys().some((address) => address.startsWith(start))
+      );
+    };
+    return (range) => {
+      const used = known.get(range) ?? isUsed(range);
+      known.set(range, used);
+      return used;
+    };
   }
 
   /** Whether names lead to an address, and it can't be captured for its cluster. Of dual-stack Services the IPv4 address is enough. */
