@@ -42,6 +42,7 @@ export class LocalSetup implements Setup {
 
   async install(request: InstallRequest): Promise<Installation> {
     const { env, own, texts } = this.#parts;
+    this.#refuseForeignHome(request.scope);
     if (own === undefined) {
       throw new SetupError(
         "usage",
@@ -54,11 +55,36 @@ export class LocalSetup implements Setup {
 
   async plan(request: UninstallRequest): Promise<UninstallPlan> {
     const { env, uid } = this.#parts;
+    this.#refuseForeignHome(request.scope);
     const running = runningDaemons().filter((one) => request.scope === "system" || one === uid);
     return await planUninstall(request, placesOf(request.scope, env), running);
   }
 
   async uninstall(plan: UninstallPlan): Promise<readonly string[]> {
     return await uninstall(plan, placesOf(plan.scope, this.#parts.env));
+  }
+
+  /**
+   * Root does nothing in another's home folder, as sudo may keep it in HOME: that user's list and links would say what root removes.
+   * @throws {SetupError}
+   */
+  #refuseForeignHome(scope: SetupScope): void {
+    const home = this.#parts.env.get("HOME");
+    if (scope !== "user" || this.#parts.uid !== 0 || !home) return;
+    const owner = ownerOf(home);
+    if (owner === undefined || owner === 0) return;
+    throw new SetupError(
+      "usage",
+      `${home} belongs to uid ${owner}, and this is root`,
+      "without sudo it is done for that user; --system is for everybody",
+    );
+  }
+}
+
+function ownerOf(path: string): number | undefined {
+  try {
+    return Deno.statSync(path).uid ?? undefined;
+  } catch {
+    return undefined; // what isn't there is nobody's
   }
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { sha256 } from "./file_on_disk.ts";
 import { placesOf } from "./places.ts";
 import { formatRecord } from "./record.ts";
 import { Home } from "./testing/home.ts";
@@ -96,6 +97,28 @@ Deno.test("a link that has taken the place of a folder stays, and so does a file
     "/.local/bin": "-> ../dotfiles",
     "/.local/share/man": "-> ../../elsewhere",
   });
+});
+
+Deno.test("root does nothing in another's home folder, whose list may name any file", {
+  ignore: Deno.uid() !== 0,
+}, async () => {
+  using home = new Home();
+  await home.setup().install(home.request());
+  const [victim, data] = [`${home.path}/victim`, new TextEncoder().encode("root's")];
+  Deno.writeFileSync(victim, data);
+  Deno.writeTextFileSync(
+    `${home.path}/.local/share/pmz/installed.json`,
+    formatRecord({ release: "1.0.0", files: [{ path: victim, sha256: await sha256(data) }], folders: [] }),
+  );
+  Deno.chownSync(home.path, 1000, 1000);
+  const refused = {
+    code: "usage",
+    message: `${home.path} belongs to uid 1000, and this is root`,
+    hint: "without sudo it is done for that user; --system is for everybody",
+  };
+  await assert.rejects(home.setup().plan(nothing), refused);
+  await assert.rejects(home.setup().install(home.request({ force: true })), refused);
+  assert.equal(Deno.readTextFileSync(victim), "root's");
 });
 
 Deno.test("root removes no folder that isn't the machine's, whatever the list says", async () => {
