@@ -368,8 +368,8 @@ export class HostCapture implements AsyncDisposable {
     this.#heardDamage(damage);
     this.#firewall.forget();
     const why = new Map(released.map((one) => [one.address, one.why]));
-    this.#released(why);
     this.#logRefused(why);
+    this.#released(why);
     this.#retry();
   }
 
@@ -437,7 +437,8 @@ export class HostCapture implements AsyncDisposable {
   }
 
   #logRefused(refused: ReadonlyMap<string, string>): void {
-    for (const [address, why] of [...refused].slice(0, LOGGED)) {
+    const own = [...refused].filter(([address]) => this.meaningOf(address) === undefined);
+    for (const [address, why] of own.slice(0, LOGGED)) {
       for (const { id, index } of this.#clusters.values()) {
         for (const service of index.servicesAt(address)) {
           this.#log(
@@ -453,8 +454,8 @@ export class HostCapture implements AsyncDisposable {
         }
       }
     }
-    if (refused.size <= LOGGED) return;
-    this.#log("warn", "more addresses are not captured", { count: refused.size - LOGGED });
+    if (own.length <= LOGGED) return;
+    this.#log("warn", "more addresses are not captured", { count: own.length - LOGGED });
   }
 
   #zoneOf({ id, zone, index: { services } }: LaptopCluster): ZoneData {

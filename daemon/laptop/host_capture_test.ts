@@ -221,6 +221,18 @@ Deno.test("an address that the helper refuses is said for its Service, whose nam
   ]]);
 });
 
+Deno.test("that virtual addresses are refused too is no line of the log", async () => {
+  await using at = surroundings((request) =>
+    request.ask === "capture"
+      ? { ok: true, refused: request.add.map(({ address }) => ({ address, why: "in use" })) }
+      : undefined
+  );
+  await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
+  await capture.add(dev(...Array.from({ length: 25 }, (_, i) => `34.118.224.${i + 1}`)));
+  const more = at.logged.filter(([message]) => message === "more addresses are not captured");
+  assert.deepEqual(more.map(([, fields]) => fields), [{ count: 5 }]);
+});
+
 Deno.test("a virtual address has the ports that its Service has now", async () => {
   await using at = surroundings();
   await using capture = await HostCapture.start(at.data, at.helper.path, at.log);
