@@ -29,7 +29,10 @@ function onMachine(body: (netlink: Netlink) => void): void {
     ip("link", "set", "lo", "up");
     ip("link", "add", "eth0", "type", "bridge");
     ip("link", "add", "wg0", "type", "bridge");
-    for (const device of ["eth0", "wg0"]) ip("link", "set", device, "addrgenmode", "none", "up");
+    for (const device of ["eth0", "wg0"]) {
+      ip("link", "set", device, "addrgenmode", "none"); // by itself: "up" comes first where both are given
+      ip("link", "set", device, "up");
+    }
     ip("address", "add", "10.50.0.5/24", "dev", "eth0");
     ip("address", "add", "10.8.0.2/32", "dev", "wg0");
     ip("route", "add", "default", "via", "10.50.0.1");
