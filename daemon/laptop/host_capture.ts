@@ -1,24 +1,11 @@
-import { unlessAborted } from "../../async/abort.ts";
-import { TimeLimit } from "../../async/time_limit.ts";
 import { pollUntil } from "../../async/poll_until.ts";
 import type { BlockedConnection, ConnectedHelper } from "../../wire/control.ts";
 import type { DataPlane } from "../../dataplane/plane.ts";
-import { SystemCallError } from "../../ffi/libc.ts";
 import type { Accounts } from "../../ffi/proc/socket_owner.ts";
 import { uidsOf } from "../../ffi/proc/subuids.ts";
-import { closeDescriptor, startConnect, tcpSocket } from "../../ffi/sockets/socket.ts";
-import { parseAddress } from "../../net/address.ts";
 import { isWithin } from "../../net/range.ts";
-import { Failure } from "../failure.ts";
 import type { Log } from "../process/log.ts";
-import type { CapturedChange } from "../../names/captured_addresses.ts";
-import type { LeftOut, NamesStats } from "../../names/protocol.ts";
-import {
-  addressesIn,
-  type CustomDomain,
-  type ServiceNames,
-  type ZoneData,
-} from "../../names/zone/zone_data.ts";
+import { addressesIn } from "../../names/zone/zone_data.ts";
 import type { StartWorker } from "../../threads/worker.ts";
 import type {
   Account,
@@ -28,13 +15,12 @@ import type {
   RefusalNews,
   RulePrecedence,
 } from "../../wire/helper.ts";
+import { CapturedNames } from "./captured_names.ts";
 import { endpointsToTry, Firewall } from "./firewall.ts";
 import { HelperClient } from "./helper_client.ts";
-import { type LaptopChange, type LaptopCluster, zoneChange } from "./laptop_cluster.ts";
-import { KeptNames } from "./kept_names.ts";
+import type { LaptopChange, LaptopCluster } from "./laptop_cluster.ts";
+import { identify } from "./identify.ts";
 import { isLoopbackDown } from "./loopback.ts";
-import { NameCapture } from "./name_capture.ts";
-import { reachableNames } from "./reachable_names.ts";
 import { refusedAttempts } from "./refused_attempts.ts";
 import { RouteProgrammer } from "./route_programmer.ts";
 import { UdpCapture, type UdpData } from "./udp_capture.ts";
@@ -46,8 +32,6 @@ const GONE_TIMEOUT_MS = 3_000;
 /** Refused addresses are asked for again after this, in milliseconds, and so many at a time: their reason may have gone. */
 const RETRY_MS = 10_000;
 const RETRIED = 500;
-/** Milliseconds that the names worker has for an answer to the daemon. */
-const SILENT_MS = 2_000;
 /** Addresses that were refused and are named in the log, of one change; more are counted. */
 const LOGGED = 20;
 
@@ -67,16 +51,14 @@ export class HostCapture implements AsyncDisposable {
   readonly #families = new Set<4 | 6>();
   readonly #routes: RouteProgrammer;
   readonly #virtual: VirtualRoutes;
+  /** The names that lead to what is captured. */
+  readonly names: CapturedNames;
   readonly #clusters = new Map<string, LaptopCluster>();
   readonly #retrying: ReturnType<typeof setInterval>;
   #precedence: RulePrecedence | undefined;
   #damage: readonly NetworkDamage[] = [];
   readonly #firewall: Firewall;
   #udp: UdpCapture | undefined;
-  #names: KeptNames<NameCapture> | undefined;
-  #isSilent = false;
-  #custom: readonly CustomDomain[] = [];
-  #allowed: readonly string[] = [];
   /** Whether the hooks number processes as this one sees them. */
   #seesProcesses = false;
   #disposed: Promise<void> | undefined;
@@ -87,6 +69,11 @@ export class HostCapture implements AsyncDisposable {
     this.#log = log;
     this.#routes = new RouteProgrammer(helper, this.#families, (refused) => this.#logRefused(refused));
     this.#virtual = new VirtualRoutes({ virtual, routes: this.#routes, data, clusters: this.#clusters });
+    this.names = new CapturedNames({
+      clusters: this.#clusters,
+      routes: this.#routes,
+      reachedAt: (id, address) => this.reachedAt(id, address),
+    });
     this.#firewall = new Firewall({
       connected: (from) => data.hideOwn(from),
       trace: (address, port) => helper.trace(address, port),
@@ -200,7 +187,7 @@ export class HostCapture implements AsyncDisposable {
    * While it keeps none from the former, it looks at those at most twice a minute.
    */
   async blocked(): Promise<readonly BlockedConnection[]> {
-    const [blocked, stub] = await Promise.all([this.#firewall.blocked(), this.unreachedStub()]);
+    const [blocked, stub] = await Promise.all([this.#firewall.blocked(), this.names.unreachedStub()]);
     const all: readonly BlockedConnection[] = stub === undefined
       ? blocked
       : [...blocked, { to: stub, isOfNames: true }];
@@ -253,79 +240,16 @@ export class HostCapture implements AsyncDisposable {
     return this.#routes.refusal(cluster, address);
   }
 
-  /** The DNS stub that programs' questions don't get to on this machine; undefined where all are reached, or pmz has no stub. */
-  async unreachedStub(): Promise<string | undefined> {
-    return await this.#names?.current?.unreachedStub();
-  }
-
-  /** Counts of the names worker; undefined while it doesn't run. */
-  async nameStats(): Promise<NamesStats | undefined> {
-    return await this.#answered((names) => names.stats());
-  }
-
-  /** What the names worker answers; undefined while it doesn't run, or is silent. */
-  async #answered<T>(ask: (names: NameCapture) => Promise<T>): Promise<T | undefined> {
-    const names = this.#names?.current;
-    if (!names) return undefined;
-    using limit = new TimeLimit(SILENT_MS);
-    try {
-      const answer = await unlessAborted(ask(names), limit.signal);
-      this.#isSilent = false;
-      return answer;
-    } catch {
-      this.#isSilent = limit.signal.aborted; // else it died just now
-      return undefined;
-    }
-  }
-
-  /** What the names of ExternalNames would lead to and don't; nothing while names aren't answered. */
-  async leftOut(names: readonly string[]): Promise<readonly LeftOut[]> {
-    return await this.#answered((worker) => worker.leftOut(names)) ?? [];
-  }
-
-  /** Why names aren't answered, though they should be; undefined otherwise. */
-  get nameProblem(): string | undefined {
-    return this.#names?.problem ?? (this.#isSilent ? "the names worker doesn't answer" : undefined);
-  }
-
-  /** Takes the user's DNS queries, if that isn't so already, and answers for the clusters that are captured. */
+  /** Takes the user's DNS queries, if that isn't so already. */
   async startNames(startWorker: StartWorker): Promise<void> {
-    if (this.#names) return;
-    const log = this.#log;
-    const released = (addresses: readonly string[]) =>
-      this.#released(new Map(addresses.map((address) => [address, "a nameserver of this machine"])));
-    const helper = this.#helper;
-    const names = this.#names = new KeptNames({
-      open: (failed) =>
-        NameCapture.start({ helper, startWorker, log, failed, released, accounts: () => this.#accounts() }),
-      fill: (names) => this.#fill(names),
-      log,
+    await this.names.start({
+      helper: this.#helper,
+      startWorker,
+      log: this.#log,
+      released: (addresses) =>
+        this.#released(new Map(addresses.map((address) => [address, "a nameserver of this machine"]))),
+      accounts: () => this.#accounts(),
     });
-    try {
-      await names.start();
-    } catch (error) {
-      this.#names = undefined;
-      throw error;
-    }
-  }
-
-  /** Tells the names worker all that it has to know. */
-  async #fill(names: NameCapture): Promise<void> {
-    await names.changeCaptured(this.#capturedAmong(this.#routes.captured));
-    for (const cluster of this.#clusters.values()) await names.setZone(this.#zoneOf(cluster));
-    await names.setCustom(this.#custom);
-    await names.allow(this.#allowed);
-  }
-
-  #capturedAmong(addresses: Iterable<string>): CapturedChange {
-    const added = new Map<string, string>();
-    const removed: string[] = [];
-    for (const address of addresses) {
-      const cluster = this.#routes.leadsTo(address);
-      if (cluster === undefined) removed.push(address);
-      else added.set(address, cluster);
-    }
-    return { added, removed };
   }
 
   /** Captures what a cluster has; again for one that is there: what the helper refused is asked for again. */
@@ -339,8 +263,8 @@ export class HostCapture implements AsyncDisposable {
     ]);
     const moved = await this.#settle(routed, addresses.keys());
     // It may have been removed meanwhile; the addresses that moved may be another cluster's too.
-    if (this.#clusters.get(id) === cluster) await this.#names?.current?.setZone(this.#zoneOf(cluster));
-    await this.#tellNames(moved);
+    if (this.#clusters.get(id) === cluster) await this.names.setZone(cluster);
+    await this.names.change(moved);
   }
 
   /** Captures what has changed in a cluster; then its names change, so that none leads to an address before it is captured. */
@@ -350,7 +274,7 @@ export class HostCapture implements AsyncDisposable {
       const named = [...services].flatMap((key) => [...addressesIn(cluster.index.services.get(key))]);
       moved = await this.#settle(await this.#routes.change(addresses), addresses.union(new Set(named)));
     } finally {
-      await this.#tellNames(moved, cluster.id, services);
+      await this.names.change(moved, cluster.id, services);
     }
   }
 
@@ -376,7 +300,7 @@ export class HostCapture implements AsyncDisposable {
   #released(addresses: ReadonlyMap<string, string>): void {
     const moved = this.#routes.released(addresses);
     const settled = this.#virtual.released(addresses).then((need) => this.#settle(moved.union(need)));
-    settled.then((moved) => this.#tellNames(moved))
+    settled.then((moved) => this.names.change(moved))
       .catch((error) => this.#log("warn", "names can't be changed", { error }));
   }
 
@@ -397,7 +321,7 @@ export class HostCapture implements AsyncDisposable {
     const failed = (error: unknown) =>
       this.#log("warn", "refused addresses can't be asked for again", { error });
     this.#routes.retry(most).then((moved) => this.#settle(moved, without))
-      .then((moved) => this.#tellNames(moved)).catch(failed);
+      .then((moved) => this.names.change(moved)).catch(failed);
   }
 
   /** Captures nothing of a cluster any longer. */
@@ -406,19 +330,14 @@ export class HostCapture implements AsyncDisposable {
     // A helper that is gone has no routes, and a names worker that is gone has no names.
     const [routes] = await Promise.allSettled([
       this.#routes.remove(cluster),
-      this.#names?.current?.removeZone(cluster),
+      this.names.removeZone(cluster),
     ]);
     // It may have been added again meanwhile; and a worker that died has no connections.
     if (!this.#clusters.has(cluster)) {
       await this.#virtual.remove(cluster).catch(() => {});
       await this.#data.setCaptured(cluster, false).catch(() => {});
     }
-    if (routes.status === "fulfilled") await this.#tellNames(await this.#settle(routes.value));
-  }
-
-  /** A Service as its names answer: with the addresses by which it is reached. */
-  namesOf(cluster: string, service: ServiceNames): ServiceNames {
-    return reachableNames(service, (address) => this.reachedAt(cluster, address));
+    if (routes.status === "fulfilled") await this.names.change(await this.#settle(routes.value));
   }
 
   /** Makes failed flows of what the hooks have refused the user's programs. */
@@ -458,39 +377,6 @@ export class HostCapture implements AsyncDisposable {
     this.#log("warn", "more addresses are not captured", { count: own.length - LOGGED });
   }
 
-  #zoneOf({ id, zone, index: { services } }: LaptopCluster): ZoneData {
-    return { ...zone, services: [...services.values()].map((service) => this.namesOf(id, service)) };
-  }
-
-  /** Tells the names worker of Services of one cluster, and of those of any cluster that have one of these addresses. */
-  async #tellNames(
-    addresses: ReadonlySet<string>,
-    changed?: string,
-    services: ReadonlySet<string> = new Set(),
-  ): Promise<void> {
-    const names = this.#names?.current;
-    if (!names) return; // they are told all of it once they are there
-    if (addresses.size > 0) await names.changeCaptured(this.#capturedAmong(addresses));
-    for (const cluster of this.#clusters.values()) {
-      const { id, index } = cluster;
-      const keys = new Set(id === changed ? services : []);
-      for (const address of addresses) for (const key of index.servicesAt(address)) keys.add(key);
-      if (keys.size === 0) continue;
-      await names.changeZone(zoneChange(cluster, keys, (service) => this.namesOf(id, service)));
-    }
-  }
-
-  async setCustom(domains: readonly CustomDomain[]): Promise<void> {
-    this.#custom = domains;
-    await this.#names?.current?.setCustom(domains);
-  }
-
-  /** Replaces the domains of the internet whose names may lead to captured addresses. */
-  async allow(domains: readonly string[]): Promise<void> {
-    this.#allowed = domains;
-    await this.#names?.current?.allow(domains);
-  }
-
   /** What is left some time after the helper was released, in words: its device. */
   async left(): Promise<string[]> {
     const device = `/sys/class/net/${this.#helper.facts.device}`;
@@ -505,7 +391,7 @@ export class HostCapture implements AsyncDisposable {
       // At once: who captures next takes the same virtual addresses.
       const rested = [...this.#clusters.keys()].map((id) => this.#virtual.remove(id));
       try {
-        await this.#names?.[Symbol.asyncDispose]();
+        await this.names[Symbol.asyncDispose]();
       } finally {
         await this.#udp?.[Symbol.asyncDispose]();
         this.#helper[Symbol.dispose]();
@@ -513,23 +399,5 @@ export class HostCapture implements AsyncDisposable {
         await Promise.allSettled([...rested, ...released, this.#data.unlisten()]); // a worker that died has neither
       }
     })();
-  }
-}
-
-/**
- * Tells the names program which process this is, whose own queries must pass: by a connect to port 1 of the pmz address, which the
- * program notes and refuses (bpf/capture.bpf.c). It is known by the socket, since anybody may dial that port.
- */
-async function identify(helper: HelperClient): Promise<void> {
-  const address = parseAddress(helper.facts.address);
-  if (!address) throw new Failure("helper", "the root helper's answer is not valid");
-  const fd = tcpSocket(address.family);
-  try {
-    await helper.identify(fd);
-    startConnect(fd, { address, port: 1 });
-  } catch (error) {
-    if (!(error instanceof SystemCallError)) throw error; // the program has refused it, as it has to
-  } finally {
-    closeDescriptor(fd);
   }
 }

@@ -203,7 +203,7 @@ Deno.test("an address that the helper refuses is said for its Service, whose nam
   await capture.change(cluster, cluster.set("evil", "8.8.8.8", "10.96.0.8"));
   const evil = cluster.index.services.get("default/evil");
   assert.ok(evil);
-  assert.deepEqual(capture.namesOf("dev", evil).addresses, [
+  assert.deepEqual(capture.names.namesOf("dev", evil).addresses, [
     capture.reachedAt("dev", "8.8.8.8"),
     "10.96.0.8",
   ]);
@@ -387,10 +387,10 @@ Deno.test("a names worker that dies is started again with all that it knew, and 
   await capture.startNames(() => workers[started++]?.thread ?? assert.fail("a third worker"));
   await capture.add(dev("10.96.0.7"));
   workers[0]?.thread.onerror?.(new ErrorEvent("error", { message: "out of memory", cancelable: true }));
-  await until("it's said", () => capture.nameProblem !== undefined);
-  assert.match(capture.nameProblem ?? "", /the names worker failed: out of memory/);
-  assert.equal(await capture.nameStats(), undefined);
-  await until("another one answers", () => capture.nameProblem === undefined);
+  await until("it's said", () => capture.names.problem !== undefined);
+  assert.match(capture.names.problem ?? "", /the names worker failed: out of memory/);
+  assert.equal(await capture.names.stats(), undefined);
+  await until("another one answers", () => capture.names.problem === undefined);
   assert.deepEqual(workers[1]?.zones.get("dev"), new Map([["echo", ["10.96.0.7"]]]));
   assert.deepEqual(workers[1]?.captured, new Map([["10.96.0.7", "dev"]]));
 });
@@ -450,7 +450,7 @@ Deno.test("a names worker that hangs keeps nobody waiting, and is said to be sil
   const worker = fakeNames();
   await capture.startNames(() => worker.thread);
   worker.hang();
-  assert.equal(await capture.nameStats(), undefined);
-  assert.equal(capture.nameProblem, "the names worker doesn't answer");
-  assert.deepEqual(await capture.leftOut(["out.default.svc"]), []);
+  assert.equal(await capture.names.stats(), undefined);
+  assert.equal(capture.names.problem, "the names worker doesn't answer");
+  assert.deepEqual(await capture.names.leftOut(["out.default.svc"]), []);
 });

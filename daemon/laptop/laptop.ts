@@ -136,7 +136,7 @@ export class Laptop {
   /** Takes the user's DNS queries. @throws {Failure} `helper` */
   async captureNames(): Promise<void> {
     await this.#capture?.startNames(this.#parts.startWorker);
-    await this.#capture?.setCustom(this.#own.custom());
+    await this.#capture?.names.setCustom(this.#own.custom());
     await this.publishAllowed();
   }
 
@@ -237,7 +237,7 @@ export class Laptop {
    */
   namesOf({ id, connection, index }: LaptopCluster, mode: Mode = connection.mode): ServiceNames[] {
     const capture = mode === "capture" ? this.#capture : undefined;
-    return [...index.services.values()].map((service) => capture?.namesOf(id, service) ?? service);
+    return [...index.services.values()].map((service) => capture?.names.namesOf(id, service) ?? service);
   }
 
   /** Addresses of a cluster's Services that this laptop doesn't reach. */
@@ -273,7 +273,7 @@ export class Laptop {
     }
     const capture = cluster.connection.mode === "capture" ? this.#capture : undefined;
     if (!capture || asked.size === 0) return problems;
-    for (const { name, target, addresses, isUnknown } of await capture.leftOut([...asked.keys()])) {
+    for (const { name, target, addresses, isUnknown } of await capture.names.leftOut([...asked.keys()])) {
       if (isUnknown) add(asked.get(name) ?? name, `this machine's nameserver has no address for ${target}`);
       for (const { address, why } of addresses) {
         add(
@@ -298,21 +298,21 @@ export class Laptop {
 
   /** Counts of the names worker; undefined while no names are captured. */
   async nameStats(): Promise<NamesStats | undefined> {
-    return await this.#capture?.nameStats();
+    return await this.#capture?.names.stats();
   }
 
   async publishCustom(): Promise<void> {
     await this.#data.setCustomDomains(this.#own.custom());
-    await this.#capture?.setCustom(this.#own.custom());
+    await this.#capture?.names.setCustom(this.#own.custom());
   }
 
   async publishAllowed(): Promise<void> {
-    await this.#capture?.allow(this.#own.allowed());
+    await this.#capture?.names.allow(this.#own.allowed());
   }
 
   /** Why names aren't answered, though they should be; undefined otherwise. */
   get nameProblem(): string | undefined {
-    return this.#capture?.nameProblem;
+    return this.#capture?.names.problem;
   }
 
   /** What there is for a cluster, to come back to with `release`. */

@@ -248,7 +248,7 @@ class Way {
     });
     const { nameProblem } = laptop;
     const isUnanswered = this.#asked.lookup?.addresses.length === 0;
-    const unreachedStub = isUnanswered ? await laptop.hostCapture.unreachedStub() : undefined;
+    const unreachedStub = isUnanswered ? await laptop.hostCapture.names.unreachedStub() : undefined;
     const around = { hosts: readHosts(), nameProblem, unreachedStub, nameWarnings };
     const saw = programsHop(this.#asked, expected, around);
     this.#add("programs", saw, this.#asked.lookup?.ms);
