@@ -47,7 +47,9 @@ export class Live {
   #watch: AbortController | undefined;
   #news = Promise.withResolvers<void>();
   #wanted = Promise.withResolvers<void>();
-  #refreshed = Promise.withResolvers<void>();
+  /** The pauses between looks. */
+  readonly #pauses = new Set<AbortController>();
+  #refreshes = 0;
   #contexts: string | undefined;
   #directory: { readonly entries: readonly ServiceEntry[]; readonly revision: number } | undefined;
 
@@ -65,8 +67,8 @@ export class Live {
 
   /** Looks again at once: a command has changed something. */
   refresh(): void {
-    this.#refreshed.resolve();
-    this.#refreshed = Promise.withResolvers();
+    this.#refreshes++; // for looks that are under way
+    for (const pause of this.#pauses) pause.abort();
   }
 
   /** What a tab is told until the signal aborts: all sections, then each that changes, and flows that ended. */
@@ -131,26 +133,32 @@ export class Live {
 
   #stop(): void {
     this.#watch?.abort();
+    this.#wanted.resolve();
+    this.#wanted = Promise.withResolvers();
     this.#sections.clear();
     this.#directory = this.#contexts = undefined;
   }
 
   /** Works again and again, with a pause of `ms`, or of `pauses` times as long as the work took. */
   async #repeat(ms: number, pauses: number, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const aborted = Promise.withResolvers<void>();
-    using _aborting = onAbort(signal, () => aborted.resolve());
     while (!signal.aborted) {
-      await Promise.race([this.#wanted.promise, aborted.promise]);
+      await this.#wanted.promise;
       if (signal.aborted) return;
-      const refreshed = this.#refreshed.promise; // of while it works, too
+      const before = this.#refreshes;
       const begun = this.#clock.now();
       await work();
-      const pause = Math.max(ms, pauses * (this.#clock.now() - begun));
-      const over = new AbortController();
-      using _following = onAbort(signal, () => over.abort());
-      await Promise.race([sleep(pause, over.signal, this.#clock), refreshed]);
-      over.abort();
+      if (this.#refreshes === before) {
+        await this.#pause(Math.max(ms, pauses * (this.#clock.now() - begun)), signal);
+      }
     }
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    using _following = onAbort(signal, () => over.abort());
+    this.#pauses.add(over);
+    await sleep(ms, over.signal, this.#clock);
+    this.#pauses.delete(over);
   }
 
   /** @param signal aborts once nothing is to be told any more */
