@@ -144,7 +144,11 @@ Deno.test("a connection whose Service is deleted was reset by pmz, and nothing o
   await world.kubectl(["set", "selector", "service", "gone", "app=echo"]);
   const alice = await stage.up();
   assert.match((await alice.done(["status"])).stdout, /open +0 connections/, "pmz's own aren't counted");
-  const flows = async () => (await alice.json<{ items: Flow[] }>(["flows"])).items;
+  // Those before kube-proxy knew the Service were refused.
+  const flows = async () =>
+    (await alice.json<{ items: Flow[] }>(["flows"])).items.filter(({ outcome }) =>
+      outcome.kind !== "refused"
+    );
   await until(
     "the Service answers",
     async () => (await alice.run(["explain", "gone.default.svc:9000"])).code === 0,
