@@ -98,7 +98,7 @@ Deno.test("Ctrl-C where `pmz up` asks for sudo's password, or whether to install
 
 /** Whether its daemon had come to the end of the last step when the command line was killed, and so stays up. */
 async function hadDone(person: Pmz, up: Running): Promise<boolean> {
-  if (stepOf(up) !== STEPS.at(-1)) return false;
+  if (!STEPS.slice(-2).includes(stepOf(up))) return false; // what it has said may be a step behind
   await sleep(3_000); // what is undone is no longer up by then
   const { stdout } = await person.run(["status", "-o", "json"]);
   return /"up": *true/.test(stdout);
