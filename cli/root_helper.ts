@@ -42,6 +42,8 @@ export async function startHelper(cli: Cli, grant: HelperGrant): Promise<void> {
   cli.startsHelper(running);
   const attempt = await running;
   cli.signal.throwIfAborted();
+  // Ctrl-C goes to both, and sudo's end may be known first.
+  if (attempt.status.signal === "SIGINT") throw new DOMException("interrupted", "AbortError");
   if (attempt.status.code === 0) return;
   const ready = readyOf(attempt.stdout);
   if (ready && !ready.ready) {

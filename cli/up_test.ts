@@ -215,6 +215,17 @@ Deno.test("a sudo that isn't there ends it before the connection, and --proxy is
   assert.deepEqual(asked(world), ["POST /plan"]);
 });
 
+Deno.test("sudo that ends by Ctrl-C is an interruption, also where pmz hears of that first", async () => {
+  await using world = new World({ answers: { plan: { ...plan as Plan, helper: grant } } });
+  const { PATH } = await fakeSudo(world.folder);
+  const { code } = await world.pmz("up", {
+    env: { get: (name) => name === "PATH" ? PATH : undefined },
+    helperCommand: () => ["/bin/sh", "-c", "kill -INT $$"],
+  });
+  assert.equal(code, 130);
+  assert.deepEqual(asked(world), ["POST /plan"]);
+});
+
 Deno.test("a wrong password, a user who may not use sudo, and a missing terminal are told apart", async () => {
   const wrong = await withoutHelper({ sudo: "sudo: 3 incorrect password attempts" });
   assert.match(wrong, /sudo: 3 incorrect password attempts\nerror: .*sudo didn't accept the password/);
