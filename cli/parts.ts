@@ -93,7 +93,7 @@ export interface CliParts {
    * @throws where its port is taken; a `code` and `hint` of the error are told as they are
    */
   servePage(request: PageRequest, signal: AbortSignal): Promise<ServedPage>;
-  /** Opens a URL in the user's browser. @returns false where there is none to open it with */
+  /** Opens a URL in the user's browser. @returns false where the machine has no browser */
   openBrowser(url: string): Promise<boolean>;
   /** Milliseconds since 1970, for "since"; by default the clock. */
   now?(): number;

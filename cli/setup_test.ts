@@ -43,7 +43,7 @@ Deno.test("install says what was there before: an older release, a newer one, th
   assert.match(await said({ files }), /^pmz 0\.1\.0 is installed already, nothing changed$/m);
 });
 
-Deno.test("install --system without sudo says that there is none", async () => {
+Deno.test("install --system without sudo says that sudo is missing", async () => {
   await using world = new World({ ...noDaemon, env: { PATH: "/nonexistent" } });
   const setup = new FakeSetup([]);
   const { code, stderr } = await world.pmz("install --system", parts(setup));

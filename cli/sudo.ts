@@ -10,7 +10,7 @@ export function isRoot({ parts }: Pick<Cli, "parts">): boolean {
  * terminal, reads it from stdin. Root itself needs no sudo.
  *
  * @param otherwise what is not done without sudo, for the error
- * @param instead what to do where there is none
+ * @param instead what to do on a machine without sudo
  * @throws {CliFailure} `helper` when sudo is not on PATH
  */
 export async function byRoot(

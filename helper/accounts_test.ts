@@ -16,7 +16,7 @@ const rule = (table: number, uid: number): Rule => ({
 /** Jo has root inside. */
 const rules = [rule(FIRST_TABLE, JO), rule(FIRST_TABLE, 0), rule(300, SAM)];
 
-Deno.test("accounts are found by name or uid, each once, and the user is none of them", () => {
+Deno.test("accounts are found by name or uid, each once, and the user isn't among them", () => {
   assert.deepEqual(accountsOf(["root", "0", "4711", "1000"], JO), [
     { name: "root", uid: 0 },
     { name: "4711", uid: 4_711 },

@@ -17,7 +17,7 @@ const VERSION = 1;
 /** Bytes of a record; more isn't one. */
 const LONGEST = 64 * 1024;
 
-/** @returns undefined where there is none, or what is there can't be read as one: what it lists then counts as somebody else's */
+/** @returns undefined where no list exists, or where it can't be read: what it lists then counts as somebody else's */
 export function readRecord(path: string): InstallRecord | undefined {
   let text;
   try {

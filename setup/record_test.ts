@@ -16,7 +16,7 @@ Deno.test("a list is read as it was written", () => {
   fc.assert(fc.property(record, (one) => assert.deepEqual(parseRecord(formatRecord(one)), one)));
 });
 
-Deno.test("text that is no list of this version is none, and never an exception", () => {
+Deno.test("text that is no list of this version is read as nothing, and throws nothing", () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json()), (text) => assert.equal(parseRecord(text), undefined)),
   );

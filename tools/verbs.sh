@@ -69,29 +69,20 @@ test_matrix() {
 	[ -z "$failed" ] || { echo "dev: failed on Kubernetes$failed" >&2; return 1; }
 }
 
-verb_demo() {
+# on_cluster SCRIPT ARGUMENTS...: runs a script that brings up a test cluster for the built file.
+on_cluster() {
 	verb_get
 	"$deno" run -A --frozen build/build.ts
 	export PMZ_DENO="$deno"
 	"$cluster" build
-	exec "$deno" run -A --frozen tests/e2e/demo.ts "$@"
+	exec "$deno" run -A --frozen "$@"
 }
 
-verb_recording() {
-	verb_get
-	"$deno" run -A --frozen build/build.ts
-	export PMZ_DENO="$deno"
-	"$cluster" build
-	exec "$deno" run -A --frozen tests/recording/record.ts "$@"
-}
+verb_demo() { on_cluster tests/e2e/demo.ts "$@"; }
 
-verb_screenshots() {
-	verb_get
-	"$deno" run -A --frozen build/build.ts
-	export PMZ_DENO="$deno"
-	"$cluster" build
-	exec "$deno" run -A --frozen tests/recording/page.ts "$@"
-}
+verb_recording() { on_cluster tests/recording/record.ts "$@"; }
+
+verb_screenshots() { on_cluster tests/recording/page.ts "$@"; }
 
 verb_bench() {
 	verb_get

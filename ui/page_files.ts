@@ -33,7 +33,7 @@ const types: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-/** A file of the page; undefined where there is none of that name. */
+/** A file of the page; undefined where the page has no file of that name. */
 export async function pageFile(name: string): Promise<Response | undefined> {
   const [, extension = ""] = /^[a-z_]+\.([a-z]+)$/.exec(name) ?? [];
   const type = Object.hasOwn(types, extension) ? types[extension] : undefined;

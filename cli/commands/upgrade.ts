@@ -16,7 +16,7 @@ export const upgrade = define({
   },
 });
 
-/** @param releases the page of the releases; undefined while there is none */
+/** @param releases the page of the releases; undefined while pmz has no releases */
 export function upgradeSteps(releases: string | undefined): string[] {
   if (releases === undefined) {
     return [

@@ -37,7 +37,7 @@ async function endFirst(ours: BoundConnection, theirs: Deno.TcpConn): Promise<vo
 }
 
 for (const hostname of ["127.0.0.1", "::1"]) {
-  Deno.test(`a port serves one connection after the other to one target, whoever closes first, on ${hostname}`, async () => {
+  Deno.test(`a port serves one connection after the other to one target, whichever end closes first, on ${hostname}`, async () => {
     using listener = Deno.listen({ hostname, port: 0 });
     const to = endpointOf(listener.addr);
     const port = freePort(hostname);

@@ -49,7 +49,7 @@ export class Disturbances {
     return new Map([...groups].map(([what, all]) => [what, all.length]));
   }
 
-  /** What explains a failure: the latest disturbance that it falls into; undefined where there is none. */
+  /** What explains a failure: the latest disturbance that it falls into; undefined where it falls into no disturbance. */
   explain({ kind, at, until, error }: Failed): string | undefined {
     return this.#all.findLast(({ kinds, errors, from, to }) =>
       kinds.includes(kind) && (errors === undefined || errors.test(error)) && at <= to && until >= from

@@ -66,7 +66,7 @@ export async function soak({ minutes, seed }: Asked, tell: (line: string) => voi
 
 type Work = (signal: AbortSignal) => Promise<void>;
 
-/** All that goes on for so long, and is ended in order. */
+/** All that works for so long, and is ended in order. */
 async function half(
   name: string,
   scene: Scene,

@@ -44,7 +44,7 @@ export interface ClusterName {
 export interface UpResult {
   readonly cluster: ClusterName;
   readonly mode: Mode;
-  /** Accounts that are inside besides the user; absent where there is none. */
+  /** Accounts that are inside besides the user; absent without such accounts. */
   readonly also?: readonly string[];
   /** "127.0.0.1:1080" */
   readonly proxy?: string;
@@ -100,7 +100,7 @@ export interface ConnectedHelper {
   readonly state: "connected";
   readonly address: string;
   readonly routes: number;
-  /** Accounts that are inside besides the user; absent where there is none. */
+  /** Accounts that are inside besides the user; absent without such accounts. */
   readonly also?: readonly string[];
   /** Another program's ip rule that comes before pmz's. */
   readonly precedence?: RulePrecedence;
